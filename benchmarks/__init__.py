@@ -1,0 +1,1 @@
+"""Speed and memory, measured against the bare transformers model: one file per question, `run.py` asks them all."""

@@ -1,0 +1,128 @@
+"""Measure otoscope's speed and memory against the bare transformers model: `make bench`.
+
+    python benchmarks/run.py                              all questions, a table; under three minutes on a quiet machine
+    python benchmarks/run.py --repeat 3                   three times the rounds, for a busy machine
+    python benchmarks/run.py --only encoder reading       some questions
+    python benchmarks/run.py --json                       JSON on stdout
+    python benchmarks/run.py --write docs/benchmarks.md   put the table into a page
+
+A missed target is shown and is no error: times belong to a machine and a moment. Exit status: 0 all was measured, 1 a
+question has no answer (no GPU is no such thing), 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+if not __package__:  # run as a file: the folder above holds the package
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import torch
+
+from benchmarks import (
+    encoder_pass,
+    help_command,
+    log_mel,
+    machine,
+    on_gpu,
+    peak_memory,
+    read_sites,
+    relevance_map,
+    report,
+)
+from benchmarks.row import Row
+from benchmarks.subject import Settings, Subject, make_subject
+from otoscope.base.errors import OtoscopeError
+
+Question = Callable[[Settings], list[Row]]
+
+
+def on_cpu(question: Callable[[Subject], list[Row]]) -> Question:
+    """Give a question its model, in float32 on the CPU."""
+    return lambda settings: question(make_subject(settings))
+
+
+QUESTIONS: dict[str, Question] = {
+    "encoder": on_cpu(encoder_pass.measure),
+    "reading": on_cpu(read_sites.measure),
+    "relevance": on_cpu(relevance_map.measure),
+    "memory": peak_memory.measure,
+    "help": help_command.measure,
+    "log-mel": log_mel.measure,
+    "gpu": on_gpu.measure,
+}
+
+
+def measure(settings: Settings, questions: Sequence[str] = ()) -> list[Row]:
+    """Ask questions, one after the other; how long each took goes to stderr.
+
+    Args:
+        settings: How to measure.
+        questions: Names of questions; none for all.
+
+    Returns:
+        Their rows.
+    """
+    torch.set_num_threads(settings.threads)
+    rows = []
+    for name, question in QUESTIONS.items():
+        if not questions or name in questions:
+            start = time.perf_counter()
+            rows += question(settings)
+            print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def parser() -> argparse.ArgumentParser:
+    """Lay out the command's options."""
+    options = argparse.ArgumentParser(prog="benchmarks/run.py", description="Measure otoscope's speed and memory.")
+    options.add_argument("--only", nargs="+", choices=QUESTIONS, default=(), help="questions to ask (default: all)")
+    options.add_argument(
+        "--repeat", type=_above_zero, default=1.0, help="multiplies all numbers of rounds (default: 1)"
+    )
+    options.add_argument("--json", action="store_true", help="print JSON on stdout, and the table on stderr")
+    options.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this Markdown page")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and show what came out.
+
+    Args:
+        arguments: The command line; None for this process's own.
+
+    Returns:
+        The exit status.
+    """
+    options = parser().parse_args(arguments)
+    settings = Settings(repeat=options.repeat)
+    try:
+        if options.write:
+            report.split_page(options.write)  # a page without a place is named before minutes of measuring
+        about = machine.describe(settings.threads)
+        rows = measure(settings, options.only)
+        print(f"{report.about(about)}\n\n{report.text_table(rows)}", file=sys.stderr if options.json else sys.stdout)
+        if options.json:
+            print(json.dumps({"machine": about, "rows": [row.to_json() for row in rows]}, indent=2))
+        if options.write:
+            report.write_into(options.write, report.markdown(about, rows))
+    except OtoscopeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return int(any(row.is_unanswered for row in rows))
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""What is measured: a randomly initialised Whisper of a given shape, and as much sound as its window holds.
+
+Time and memory depend on the shape and not on what the weights learnt, so nothing is downloaded. The layer norms'
+weights are drawn too: as they start out, all ones, the gradient of the sum of the final output is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+from torch import nn
+from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+from otoscope.audio.clip import Clip
+from otoscope.base.clocks import FRAME_SAMPLES
+from otoscope.model.whisper import Whisper, Windows
+
+FRAMES_PER_S = 50
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a Whisper; the defaults are whisper-tiny's.
+
+    Attributes:
+        d_model: Width of the residual stream.
+        n_blocks: Blocks of the encoder, and of the decoder.
+        n_heads: Attention heads, everywhere.
+        n_mels: Bands of the log-mel.
+        window_s: Length of the window in whole seconds.
+    """
+
+    d_model: int = 384
+    n_blocks: int = 4
+    n_heads: int = 6
+    n_mels: int = 80
+    window_s: int = 30
+
+    def config(self) -> WhisperConfig:
+        """Write the shape as the framework's config."""
+        return WhisperConfig(
+            num_mel_bins=self.n_mels,
+            d_model=self.d_model,
+            encoder_layers=self.n_blocks,
+            decoder_layers=self.n_blocks,
+            encoder_attention_heads=self.n_heads,
+            decoder_attention_heads=self.n_heads,
+            encoder_ffn_dim=4 * self.d_model,
+            decoder_ffn_dim=4 * self.d_model,
+            max_source_positions=FRAMES_PER_S * self.window_s,
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run measures.
+
+    Attributes:
+        shape: The model's sizes.
+        repeat: Multiplies every number of rounds; more than 1 for a busy machine.
+        threads: Threads of the CPU.
+    """
+
+    shape: Shape = field(default_factory=Shape)
+    repeat: float = 1.0
+    threads: int = 2
+
+    def rounds(self, usual: int) -> int:
+        """Scale a number of rounds."""
+        return max(1, round(usual * self.repeat))
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and the sound it is given.
+
+    Attributes:
+        settings: How to measure.
+        model: The model, looked into through otoscope.
+        clip: One window full of sound.
+        windows: The same as the model takes it in.
+    """
+
+    settings: Settings
+    model: Whisper
+    clip: Clip
+    windows: Windows
+
+    @property
+    def synchronise(self) -> Callable[[], None]:
+        """Waits for the model's device; on the CPU there is nothing to wait for."""
+        return torch.cuda.synchronize if self.model.device.type == "cuda" else _nothing
+
+
+def make_subject(settings: Settings, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Subject:
+    """Draw a model and its sound.
+
+    Args:
+        settings: Names the shape.
+        device: Where the model computes.
+        dtype: In which precision.
+
+    Returns:
+        The same model and sound every time.
+    """
+    torch.manual_seed(0)
+    hf = WhisperForConditionalGeneration(settings.shape.config())
+    for module in hf.modules():
+        if isinstance(module, nn.LayerNorm):
+            nn.init.normal_(module.weight, mean=1.0, std=0.1)
+    cast(nn.Module, hf).to(device, dtype)
+    model = Whisper(hf, None, id="random", weights_hash="random")
+    samples = 0.1 * torch.randn(model.n_frames * FRAME_SAMPLES)
+    clip = Clip(samples.numpy(), id="noise")
+    return Subject(settings, model, clip, model.windows(clip))
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,4 @@
+"""From a recording to what Whisper hears: decode, resample, cut into windows, log-mel, kinds of frame.
+
+Knows nothing of models; uses torch in `mel` alone.
+"""

@@ -1,0 +1,138 @@
+"""A clip: a stretch of audio with its transcript and, where known, its words and phones in time.
+
+Holds the samples in memory: 64 kB a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from otoscope.audio.decode import check_samples, read_audio
+from otoscope.base.clocks import SAMPLE_RATE_HZ, sample_to_seconds
+from otoscope.base.errors import AudioError, InputError
+
+
+@dataclass(frozen=True)
+class Span:
+    """One word or one phone in time.
+
+    Attributes:
+        start_s: Where it begins, seconds from the start of the clip.
+        end_s: Where it ends, seconds from the start of the clip.
+        text: The word as written, or the phone's symbol.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_s <= self.end_s < float("inf"):
+            raise InputError(
+                f"{self.text!r} runs from {self.start_s} s to {self.end_s} s: "
+                "a word or phone starts at 0 or later and ends no earlier than it starts. Correct the labels."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A stretch of audio and what is known of it.
+
+    Attributes:
+        samples: Mono at 16 kHz, finite, at least one.
+        id: A name, unique in its corpus.
+        transcript: What is said, if known.
+        words: The words in time, if known.
+        phones: The phones in time, if known.
+        speaker: Who speaks, if known.
+        language: The language as Whisper's code (`en`), if known.
+        path: The file it came from, if any.
+    """
+
+    samples: Float32[np.ndarray, " sample"]
+    id: str
+    transcript: str | None = None
+    words: tuple[Span, ...] | None = None
+    phones: tuple[Span, ...] | None = None
+    speaker: str | None = None
+    language: str | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        samples = self.samples
+        if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 1:
+            came = (
+                f"{samples.dtype} {list(samples.shape)}" if isinstance(samples, np.ndarray) else type(samples).__name__
+            )
+            raise InputError(
+                f"clip {self.id!r} was given samples as {came}: a clip takes a float32 array [sample], mono at "
+                f"{SAMPLE_RATE_HZ} Hz. Use otoscope.as_clip, which converts, or otoscope.read_clip, which reads a file."
+            )
+        check_samples(samples, f"clip {self.id!r}")
+
+    @property
+    def duration_s(self) -> float:
+        """How long the clip is, in seconds."""
+        return sample_to_seconds(len(self.samples))
+
+
+def read_clip(path: str | Path, **labels: Any) -> Clip:
+    """Read a recording as a clip.
+
+    Args:
+        path: Any recording that `read_audio` reads.
+        **labels: What is known of it: `id` (default: the file's name without its ending), `transcript`, `words`,
+            `phones`, `speaker`, `language`.
+
+    Returns:
+        The clip, mono at 16 kHz.
+
+    Raises:
+        AudioError: The recording cannot be used.
+    """
+    path = Path(path)
+    return Clip(**{"samples": read_audio(path), "id": path.stem, "path": path, **labels})
+
+
+def as_clip(x: Clip | np.ndarray | str | Path) -> Clip:
+    """Take a clip in any of the forms in which one may be given.
+
+    Args:
+        x: A clip (returned as it is), an array of samples (mono, 16 kHz, floating point or 16-bit integers), or the
+            path of a recording.
+
+    Returns:
+        The clip.
+
+    Raises:
+        AudioError: The recording or the samples cannot be used.
+        InputError: It is none of these.
+    """
+    if isinstance(x, Clip):
+        return x
+    if isinstance(x, str | Path):
+        return read_clip(x)
+    if isinstance(x, np.ndarray):
+        return Clip(samples=_mono_float32(x), id="array")
+    raise InputError(
+        f"a {type(x).__name__} is no clip: give a Clip, the path of a recording, "
+        f"or a NumPy array of samples (mono at {SAMPLE_RATE_HZ} Hz)."
+    )
+
+
+def _mono_float32(samples: np.ndarray) -> Float32[np.ndarray, " sample"]:
+    if samples.ndim != 1:
+        raise AudioError(
+            f"an array of shape {list(samples.shape)} is no clip: samples are one row, mono at {SAMPLE_RATE_HZ} Hz. "
+            "Average the channels first."
+        )
+    if samples.dtype == np.int16:
+        return np.ascontiguousarray(samples, dtype=np.float32) / np.float32(32768)
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(f"an array of {samples.dtype} is no clip: give floating point (full scale is 1) or int16.")
+    return np.ascontiguousarray(samples, dtype=np.float32)

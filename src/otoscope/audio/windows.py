@@ -1,0 +1,31 @@
+"""Cut a recording into the windows that a model takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32
+
+from otoscope.base.errors import InputError
+
+
+def cut(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Float32[np.ndarray, "window window_samples"]:
+    """Cut samples into windows side by side, the last one filled up with zeros.
+
+    Args:
+        samples: Mono at 16 kHz. Exactly one window's worth gives one window.
+        window_samples: Length of a window.
+
+    Returns:
+        Windows in order of time, a copy.
+
+    Raises:
+        InputError: There are no samples, or a window is shorter than one sample.
+    """
+    if window_samples < 1:
+        raise InputError(f"a window of {window_samples} samples cannot be cut: it takes at least 1.")
+    if samples.ndim != 1 or len(samples) == 0:
+        raise InputError(f"samples of shape {list(samples.shape)} cannot be cut: give one row, not empty.")
+    n_windows = -(-len(samples) // window_samples)
+    windows = np.zeros((n_windows, window_samples), dtype=np.float32)
+    windows.reshape(-1)[: len(samples)] = samples
+    return windows

@@ -1,0 +1,35 @@
+"""Every error that otoscope raises on purpose.
+
+OtoscopeError
+├── InputError            what the user gave cannot be used, and the user can fix it
+│   ├── AudioError        a recording
+│   ├── ModelError        a checkpoint
+│   └── SiteError         a site, block or head
+└── OutputError           a result that cannot be written
+
+A message has three parts: what came (name and value), what is allowed, what to do.
+"""
+
+
+class OtoscopeError(Exception):
+    """Everything that otoscope raises on purpose."""
+
+
+class InputError(OtoscopeError):
+    """What came in cannot be used; the message says what came, what is allowed and what to do."""
+
+
+class AudioError(InputError):
+    """A recording that cannot be used."""
+
+
+class ModelError(InputError):
+    """A checkpoint that cannot be used."""
+
+
+class SiteError(InputError):
+    """A site, block or head that the model does not have."""
+
+
+class OutputError(OtoscopeError):
+    """A result that cannot be written: it exists already, the folder is not writable, the disk is full."""

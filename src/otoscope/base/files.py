@@ -1,0 +1,178 @@
+"""Write files that are whole or not there: a temporary name beside the target, renamed when all is written.
+
+Every error of the disk that a user can mend comes out as an `OutputError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from otoscope.base.errors import OtoscopeError, OutputError
+
+_WHAT_TO_DO = {
+    errno.ENOSPC: "the disk is full. Free some space, or choose another place",
+    errno.EDQUOT: "the disk quota is used up. Free some space, or choose another place",
+    errno.EFBIG: "the file would be larger than this disk allows. Choose another place",
+    errno.EACCES: "no permission to write there. Choose another place",
+    errno.EPERM: "no permission to write there. Choose another place",
+    errno.EROFS: "the disk is read-only. Choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder. Choose another place",
+    errno.ENAMETOOLONG: "the name is too long. Choose a shorter one",
+    errno.EIO: "the disk reports an error. Choose another place",
+}
+
+
+@contextmanager
+def output_errors(target: Path) -> Iterator[None]:
+    """Turn errors of the disk into `OutputError` while something is written.
+
+    Args:
+        target: What is being written, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OutputError: The disk is full or read-only, or there is no permission.
+    """
+    try:
+        yield
+    except OtoscopeError:
+        raise
+    except Exception as error:
+        code = _disk_error(error, target)
+        if code is None:
+            raise
+        raise OutputError(f"'{target}' cannot be written: {_WHAT_TO_DO[code]}.") from error
+
+
+@contextmanager
+def atomic_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Write one file under a temporary name that becomes `path` when the block ends well.
+
+    Args:
+        path: The file to be. Its folder is made if missing.
+        overwrite: Whether a file of that name is replaced; it stays as it is until the new one is complete.
+
+    Yields:
+        A path beside it with the same ending, to write to.
+
+    Raises:
+        OutputError: The file exists and may not be replaced, or cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"'{path}' is a folder, and a file is to be written there. Choose another name.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"'{path}' exists already. Choose another name, or pass --overwrite to replace it.")
+    temporary = sibling(path)
+    try:
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # it was renamed, or could never be made
+            temporary.unlink()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file whole or not at all, in UTF-8.
+
+    Args:
+        path: The file; one of that name is replaced.
+        text: What it shall hold.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a JSON file whole or not at all; see `to_json_text` for what it may hold.
+
+    Args:
+        path: The file; one of that name is replaced.
+        value: What it shall hold.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_text(path, to_json_text(value) + "\n")
+
+
+def to_json_text(value: Any) -> str:
+    """Write a value as JSON.
+
+    Args:
+        value: JSON's own types, and dataclasses, paths, enums, sets (sorted), NumPy scalars and arrays, tensors.
+            A number that is not finite becomes null: JSON has none.
+
+    Returns:
+        Indented text.
+
+    Raises:
+        TypeError: Something in it has no form in JSON.
+    """
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def sibling(path: Path) -> Path:
+    """Make up a hidden temporary name in the same folder, with the same ending."""
+    return path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.partial{path.suffix}")
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return [_plain(item) for item in sorted(value)]
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays, and tensors, which this room does not know
+        return _plain(value.tolist())
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def _disk_error(error: BaseException, target: Path) -> int | None:
+    """The number of the disk's error behind an exception, if there is one and it is about the target."""
+    seen: BaseException | None = error
+    while seen is not None:
+        # A full disk is met while a file is being closed, and some writers then raise an error of their own.
+        if isinstance(seen, OSError) and seen.errno in _WHAT_TO_DO and _is_about(seen, target):
+            return seen.errno
+        if "No space left on device" in str(seen):
+            return errno.ENOSPC
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _is_about(error: OSError, target: Path) -> bool:
+    """Whether an error came from writing the target, and not from reading something elsewhere."""
+    if not isinstance(error.filename, str | Path):
+        return True
+    filename, target = Path(error.filename).absolute(), target.absolute()
+    is_temporary = any(part.startswith(".") and ".partial" in part for part in filename.parts)
+    return is_temporary or filename == target or target in filename.parents or filename in target.parents

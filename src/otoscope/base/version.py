@@ -1,0 +1,3 @@
+"""The version of otoscope, kept here and nowhere else: the package's metadata is built from this file."""
+
+__version__ = "0.1.0"

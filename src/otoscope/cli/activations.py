@@ -1,0 +1,156 @@
+"""`otoscope activations`: what sites hold for recordings, written to safetensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import to_json_text
+from otoscope.cli import options
+from otoscope.cli.job import Job
+from otoscope.cli.layout import size, table
+from otoscope.cli.sources import Survey, audio_name, gather, is_one_recording, survey
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from otoscope.audio.clip import Clip
+    from otoscope.corpus import Corpus
+    from otoscope.model.whisper import Whisper
+
+FILE = "activations.safetensors"
+MEMORY = Path("/proc/meminfo")
+
+
+def activations(
+    audio: options.Recordings,
+    site: Annotated[
+        list[str],
+        typer.Option(metavar="S", help="A site, an alias or a pattern ('encoder.blocks.*.mlp.1'); repeat for several."),
+    ],
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What the decoder is made to say, for its sites; it transcribes by default."),
+    ] = None,
+    language: options.Language = None,
+    attention_window: options.AttentionWindow = None,
+    clips: options.Clips = None,
+    dry_run: options.DryRun = False,
+    model: options.Model = "demo",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    out: options.Out = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Read what sites of the model hold for recordings. 'otoscope sites' lists them.
+
+    --out gets activations.safetensors, or one such file for each recording of several, named after it: a tensor for
+    each site, [window, frame, d] in the encoder and [window, token, d] in the decoder. Without it a table is printed.
+    """
+    job = Job(model, device, dtype, out, json, overwrite, quiet)
+    corpus = gather(audio, clips)
+    is_one = is_one_recording(audio)
+    found = survey(corpus, job.console)
+    whisper = job.load()
+    sites = whisper.expand(site)
+    _plan(job, whisper, sites, found)
+    if dry_run:
+        job.console.finish(corpus.problems, len(corpus))
+        return
+    settings: dict[str, Any] = {"text": text, "language": language, "attention_window": attention_window}
+    folder = nullcontext() if out is None else job.folder(whisper, {"sites": sites, **settings}, corpus.problems)
+    with folder as place, job.console.progress("Reading", total=found.duration_s) as advance:
+        rows, done_s = [], 0.0
+        for clip, tensors, tokens in _read(whisper, corpus, sites, settings):
+            rows.append({"clip": clip.id, "audio": audio_name(clip), "sites": _statistics(tensors)})
+            if place is not None:
+                from otoscope.cli.activation_file import write_activations
+
+                name = FILE if is_one else f"{clip.id}.safetensors"
+                write_activations(place / name, tensors, whisper, clip, tokens)
+            done_s += clip.duration_s
+            advance(done_s)
+    if json:
+        head = {"model": whisper.id}
+        print(to_json_text(head | rows[0] if is_one else head | {"clips": rows, "failed": corpus.problems}))
+    else:
+        print(summary(rows))
+    job.console.finish(corpus.problems, len(corpus))
+
+
+def _plan(job: Job, model: Whisper, sites: list[str], found: Survey) -> None:
+    """Say how much will be read; refuse what would not fit in memory, which would take the machine down."""
+    from otoscope.cli.activation_file import n_bytes_expected
+
+    chosen = [site for site in model.sites() if site.name in sites]
+    bytes_per_value = model.dtype.itemsize
+    n_bytes = n_bytes_expected(chosen, found.n_windows(model.window_s), bytes_per_value)
+    longest = n_bytes_expected(chosen, math.ceil(found.longest_s / model.window_s), bytes_per_value)
+    is_decoder_read = any(site.room == "decoder" for site in chosen)
+    more = ", and what the decoder holds of each token" if is_decoder_read else ""
+    job.console.note(f"Reading {len(sites)} sites over {found.plan}, with {model.id}: {size(n_bytes)}{more}")
+    available = _available_bytes()
+    if available is not None and 2 * longest > available:
+        raise InputError(
+            f"reading {len(sites)} sites of a recording of {found.longest_s:.0f} s takes about {size(2 * longest)} of "
+            f"memory, and {size(available)} are free. Name fewer sites, or cut the recording into shorter ones."
+        )
+
+
+def _available_bytes() -> int | None:
+    """Memory that can still be taken; None where the system does not say."""
+    if not MEMORY.is_file():
+        return None
+    rows = dict(line.split(":", 1) for line in MEMORY.read_text().splitlines() if ":" in line)
+    return int(rows["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in rows else None
+
+
+def _read(
+    model: Whisper, corpus: Corpus, sites: list[str], settings: dict[str, Any]
+) -> Iterator[tuple[Clip, dict[str, Tensor], Tensor | None]]:
+    """Read clip by clip: its activations, and the tokens that the decoder was given where it was read."""
+    is_decoder_read = any(site.room == "decoder" and site.is_growing for site in model.sites() if site.name in sites)
+    for clip in corpus:
+        with model.reading(["decoder.token_embedding"] if is_decoder_read else []) as tape:
+            tensors = model.activations(clip, sites, **settings)
+        yield clip, tensors, tape.tokens if is_decoder_read else None
+
+
+def _statistics(tensors: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    rows = []
+    for name, tensor in tensors.items():
+        values = tensor.detach().float()
+        rows.append(
+            {
+                "site": name,
+                "shape": list(tensor.shape),
+                "mean": float(values.mean()),
+                "std": float(values.std(correction=0)),
+                "min": float(values.min()),
+                "max": float(values.max()),
+            }
+        )
+    return rows
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """Lay out the shape and the spread of every site, padding included, clip by clip."""
+    cells = [
+        (
+            row["clip"],
+            site["site"],
+            " x ".join(map(str, site["shape"])),
+            *(f"{site[name]:.3g}" for name in ("mean", "std", "min", "max")),
+        )
+        for row in rows
+        for site in row["sites"]
+    ]
+    return table(("clip", "site", "shape", "mean", "std", "min", "max"), cells)

@@ -1,0 +1,45 @@
+"""All commands put together. Imports no heavy library: each command does so when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from otoscope.base.version import __version__
+from otoscope.cli import activations, demo, locality, relevance, sites, splice, transcribe, window
+
+app = typer.Typer(
+    name="otoscope",
+    help="Look inside OpenAI's Whisper: which sound each part hears, and how far each part listens.",
+    epilog="Exit status: 0 done, 1 some of the work failed, 2 bad input or usage, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich would take longer to import than all the rest of --help
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command(short_help="Write down what is said in recordings.")(transcribe.transcribe)
+app.command(short_help="List the sites of a model: what can be read in it.")(sites.sites)
+app.command(short_help="Read what sites hold for recordings, to safetensors.")(activations.activations)
+app.command(short_help="Map which frames each encoder frame listens to.")(relevance.relevance)
+app.command(short_help="Measure how far every encoder head listens.")(locality.locality)
+app.command(short_help="Transcribe while frames attend to neighbours alone.")(window.window)
+app.command(short_help="Transcribe with a stretch or words cut out inside.")(splice.splice)
+app.command(short_help="Run every experiment on the clips of the package.")(demo.demo)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        sys.stdout.write(f"otoscope {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass

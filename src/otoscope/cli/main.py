@@ -1,0 +1,81 @@
+"""The `otoscope` command: run it, and turn every way in which it can end into an exit status.
+
+0 done, 1 some of the work failed, 2 bad input or usage, 130 interrupted. What was raised on purpose is told in one
+line; anything else is a mistake of ours and shows where it happened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from otoscope.base.errors import InputError, OtoscopeError
+
+DONE = 0
+SOME_FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The words after `otoscope`; those of the process by default.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are taken away
+        _never_fail_to_print()
+        status = _run(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename is not None:
+            raise
+        status = _stdout_is_gone(error)
+    if status == INTERRUPTED:
+        print("otoscope: interrupted.", file=sys.stderr)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    from otoscope.cli.app import app
+
+    try:
+        app(words, prog_name="otoscope")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else SOME_FAILED
+    except OtoscopeError as error:
+        print(f"otoscope: {error}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError) else SOME_FAILED
+    except MemoryError:
+        print("otoscope: memory ran out. Take shorter recordings, fewer sites or a smaller model.", file=sys.stderr)
+        return SOME_FAILED
+    return DONE
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _never_fail_to_print() -> None:
+    """Print names of files that are no text, and letters that a terminal lacks, in some way."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stdout_is_gone(error: OSError) -> int:
+    """End quietly when whoever read stdout went away; say so when its disk is full."""
+    if error.errno == errno.ENOSPC:
+        print("otoscope: stdout cannot be written: the disk is full.", file=sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it closes stdout
+    return SOME_FAILED

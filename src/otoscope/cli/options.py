@@ -1,0 +1,80 @@
+"""The options that commands share: one name, one help text, one default each; and how lists in them are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otoscope.base.errors import InputError
+
+CORPUS_HELP = "A folder of recordings, one recording, demo (the clips in the package), or demo:ID (one of them)."
+
+Recordings = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="AUDIO...", help="Recordings, folders of recordings, demo (the clips in the package), or demo:ID."
+    ),
+]
+Recording = Annotated[
+    str, typer.Argument(metavar="AUDIO", help="One recording, or demo:ID for a clip of the package (demo:en-us-f2-1).")
+]
+Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help=CORPUS_HELP)]
+
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL",
+        help="demo, a name (tiny, small.en, turbo), a Hugging Face id or folder, or an OpenAI .pt file.",
+    ),
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]
+Dtype = Annotated[str, typer.Option(metavar="float32|bfloat16|float16", help="Precision of the weights.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the results to this new folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in a folder that exists.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No plan and no progress, errors alone on stderr.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seeds whatever is drawn at random.")]
+Language = Annotated[
+    str | None, typer.Option(metavar="CODE", help="What is spoken (en, de, ...); the model finds out by default.")
+]
+Clips = Annotated[
+    int | None, typer.Option("--clips", metavar="N", help="Take the first N recordings alone; all by default.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+AttentionWindow = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help="Let encoder frames attend to K frames (20 ms each) on either side alone; no limit by default.",
+    ),
+]
+
+
+def numbers(values: Sequence[str] | None, option: str) -> tuple[int, ...] | None:
+    """Read whole numbers that were given with commas, by repeating an option, or both.
+
+    Args:
+        values: What the option was given; None where it was not.
+        option: Its name, for messages.
+
+    Returns:
+        The numbers in order, or None where there are none.
+
+    Raises:
+        InputError: One of them is no whole number.
+    """
+    if not values:
+        return None
+    found = []
+    for word in (word.strip() for value in values for word in value.split(",")):
+        try:
+            found.append(int(word))
+        except ValueError:
+            raise InputError(
+                f"{option} {word!r} is no whole number: give numbers with commas between them ({option} 3,1) "
+                "or repeat the option."
+            ) from None
+    return tuple(found)

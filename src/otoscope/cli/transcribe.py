@@ -1,0 +1,217 @@
+"""`otoscope transcribe`: what a model hears in recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import to_json_text, write_text
+from otoscope.cli import options
+from otoscope.cli.console import Console
+from otoscope.cli.job import Job
+from otoscope.cli.layout import one_line, table
+from otoscope.cli.sources import Survey, audio_name, gather, is_one_recording, survey
+
+if TYPE_CHECKING:
+    from otoscope.audio.clip import Clip
+    from otoscope.corpus import Corpus, Problem
+    from otoscope.model.transcription import Transcription
+    from otoscope.model.whisper import Whisper
+
+GROUP_CLIPS = 16
+GROUP_S = 600.0
+"""Recordings are taken in groups of so many, or of so much audio: short ones run together, long ones one by one."""
+
+
+class Format(StrEnum):
+    """How a transcript is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    SRT = "srt"
+    VTT = "vtt"
+    ALL = "all"
+
+
+SUFFIXES = {Format.TEXT: ".txt", Format.JSON: ".json", Format.SRT: ".srt", Format.VTT: ".vtt"}
+WRITERS: dict[Format, Callable[[Transcription], str]] = {
+    Format.TEXT: lambda heard: heard.to_text(),
+    Format.JSON: lambda heard: to_json_text(heard.to_json()) + "\n",
+    Format.SRT: lambda heard: heard.to_srt(),
+    Format.VTT: lambda heard: heard.to_vtt(),
+}
+
+
+def transcribe(
+    audio: options.Recordings,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="How to write it: text by default; all needs --out.")
+    ] = None,
+    language: options.Language = None,
+    translate: Annotated[bool, typer.Option("--translate", help="Into English, from any language.")] = False,
+    timestamps: Annotated[
+        bool | None,
+        typer.Option(
+            "--timestamps/--no-timestamps",
+            help="Cut the transcript into sentences in time; by default for recordings longer than a window.",
+        ),
+    ] = None,
+    word_times: Annotated[bool, typer.Option("--word-times", help="Find when each word was spoken.")] = False,
+    alignment_head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BLOCK.HEAD",
+            help="Find words by this cross-attention head; repeat for several. Default: the model's.",
+        ),
+    ] = None,
+    beams: Annotated[int, typer.Option(metavar="N", help="Hypotheses followed at once; 1 is greedy.")] = 1,
+    attention_window: options.AttentionWindow = None,
+    clips: options.Clips = None,
+    model: options.Model = "demo",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    out: options.Out = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write down what is said in recordings: text, subtitles, or JSON in openai-whisper's layout.
+
+    With --out one file is written for each recording.
+    """
+    job = Job(model, device, dtype, out, json, overwrite, quiet)
+    console = job.console
+    settings: dict[str, Any] = {
+        "language": language,
+        "task": "translate" if translate else "transcribe",
+        "timestamps": timestamps,
+        "word_times": word_times,
+        "alignment_heads": _heads(alignment_head),
+        "beams": beams,
+        "attention_window": attention_window,
+    }
+    printed = _printed_format(format_, has_out=out is not None, as_json=json)
+    corpus = gather(audio, clips)
+    if printed in (Format.SRT, Format.VTT) and len(corpus) > 1:
+        raise InputError(f"{len(corpus)} recordings as {printed} are as many files. Name a folder for them with --out.")
+    found = survey(corpus, console)
+    whisper = job.load()
+    console.note(f"Transcribing {found.plan}, with {whisper.id}")
+    heard = _transcribe(whisper, corpus, settings, found, console)
+    if out is None:
+        done = _print_each(heard, printed, is_alone=len(corpus) == 1, is_timed=bool(timestamps), has_words=word_times)
+    else:
+        with job.folder(whisper, settings, corpus.problems) as folder:
+            done = _write_each(heard, folder, format_ or Format.TEXT)
+    if printed is Format.JSON:
+        print(to_json_text(_as_json(done, whisper.id, corpus.problems, is_one=is_one_recording(audio))))
+    console.finish(corpus.problems, len(corpus))
+
+
+def _printed_format(wanted: Format | None, *, has_out: bool, as_json: bool) -> Format | None:
+    """Decide what goes to stdout; None for nothing."""
+    if as_json and not has_out and wanted not in (None, Format.JSON):
+        raise InputError(f"--json and --format {wanted} both ask for stdout. Leave one out, or add --out for files.")
+    if wanted is Format.ALL and not has_out:
+        raise InputError("--format all writes four files for each recording. Name a folder for them with --out.")
+    if as_json:
+        return Format.JSON
+    return None if has_out else wanted or Format.TEXT
+
+
+def _heads(values: list[str] | None) -> list[tuple[int, int]] | None:
+    """Read cross-attention heads given as BLOCK.HEAD."""
+    heads = []
+    for value in values or ():
+        block, dot, head = value.partition(".")
+        if not (dot and block.isdecimal() and head.isdecimal()):
+            raise InputError(f"--alignment-head {value!r} is no head: give block and head from 0, such as 3.1.")
+        heads.append((int(block), int(head)))
+    return heads or None
+
+
+def _transcribe(
+    model: Whisper, corpus: Corpus, settings: dict[str, Any], found: Survey, console: Console
+) -> Iterator[tuple[Clip, Transcription]]:
+    """Transcribe a corpus group by group, and give what is done as soon as it is."""
+    with console.progress("Transcribing", total=found.duration_s) as advance:
+        done_s = 0.0
+        for group in _groups(corpus):
+            yield from zip(group, model.transcribe_many(group, **settings), strict=True)
+            done_s += sum(clip.duration_s for clip in group)
+            advance(done_s)
+
+
+def _groups(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
+    group: list[Clip] = []
+    for clip in clips:
+        group.append(clip)
+        if len(group) == GROUP_CLIPS or sum(one.duration_s for one in group) >= GROUP_S:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _print_each(
+    heard: Iterable[tuple[Clip, Transcription]],
+    printed: Format | None,
+    *,
+    is_alone: bool,
+    is_timed: bool,
+    has_words: bool,
+) -> list[tuple[str, Transcription]]:
+    """Print transcripts as they come, where they are not to be JSON; keep each with its recording's name."""
+    done = []
+    for clip, transcription in heard:
+        if printed is Format.TEXT:
+            text = _readable(transcription, is_timed=is_timed, has_words=has_words)
+            print(text if is_alone else f"{clip.id}: {text}", flush=True)
+        elif printed in (Format.SRT, Format.VTT):
+            print(WRITERS[printed](transcription), end="")
+        done.append((audio_name(clip), transcription))
+    return done
+
+
+def _readable(transcription: Transcription, *, is_timed: bool, has_words: bool) -> str:
+    """Write a transcript for reading: on one line, or one line for each segment or word in time."""
+    if has_words:
+        words = transcription.words or ()
+        rows = [(f"{word.start_s:.2f}", f"{word.end_s:.2f}", word.text, f"{word.probability:.2f}") for word in words]
+        return f"{one_line(transcription.text)}\n{table(('start_s', 'end_s', 'word', 'probability'), rows)}"
+    if is_timed:
+        from otoscope.model.formats import clock
+
+        return "".join(
+            f"\n[{clock(segment.start_s)} --> {clock(segment.end_s)}] {one_line(segment.text)}"
+            for segment in transcription.segments
+        ).strip("\n")
+    return one_line(transcription.text)
+
+
+def _write_each(
+    heard: Iterable[tuple[Clip, Transcription]], folder: Path, format_: Format
+) -> list[tuple[str, Transcription]]:
+    """Write the files of each recording; keep its transcription with its name."""
+    chosen = WRITERS if format_ is Format.ALL else {format_: WRITERS[format_]}
+    done = []
+    for clip, transcription in heard:
+        for kind, writer in chosen.items():
+            write_text(folder / f"{clip.id}{SUFFIXES[kind]}", writer(transcription))
+        done.append((audio_name(clip), transcription))
+    return done
+
+
+def _as_json(
+    done: Sequence[tuple[str, Transcription]], model_id: str, problems: Sequence[Problem], *, is_one: bool
+) -> dict[str, Any]:
+    """Give openai-whisper's layout for one recording, a list of them for a corpus."""
+    if is_one:
+        return done[0][1].to_json()
+    rows = [{"audio": audio, **transcription.to_json()} for audio, transcription in done]
+    return {"model": model_id, "recordings": rows, "failed": problems}

@@ -1,0 +1,5 @@
+"""Where clips come from: the demo clips, one recording, or a folder of recordings. Knows nothing of models."""
+
+from otoscope.corpus.corpus import Corpus, Problem, corpus
+
+__all__ = ["Corpus", "Problem", "corpus"]

@@ -1,0 +1,103 @@
+"""How well the demo model hears: word error rates on sentences and voices it never met."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import jiwer
+import numpy as np
+import torch
+from transformers import WhisperForConditionalGeneration, WhisperTokenizer
+
+from otoscope.audio.mel import log_mel
+from otoscope.base.clocks import SAMPLE_RATE_HZ
+from otoscope.demo.network import N_MELS
+from otoscope.demo.speech import Studio, draw_sentence
+from otoscope.demo.voices import foreign_voice, training_voice, unheard_voice
+
+_BATCH = 20
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Held-out sentences spoken by one kind of voice, each in a window of its own.
+
+    Attributes:
+        texts: What is said.
+        samples: float32 [window, sample] at 16 kHz.
+    """
+
+    texts: tuple[str, ...]
+    samples: np.ndarray
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """Word errors over a set of sentences, as shares of the words spoken."""
+
+    wer: float
+    substitutions: float
+    insertions: float
+    deletions: float
+    words: int
+    sentences: int
+
+
+def held_out_speech(n_sentences: int, window_s: float, seed: int) -> dict[str, Spoken]:
+    """Speak held-out sentences in voices seen in training, in unheard voices, and in unheard accents."""
+    kinds = {"seen voices": training_voice, "unheard voices": unheard_voice, "unheard accents": foreign_voice}
+    studio = Studio()
+    spoken = {}
+    for kind, draw_voice in kinds.items():
+        rng = random.Random(f"{seed} {kind}")
+        texts = [draw_sentence(rng, held_out=True) for _ in range(n_sentences)]
+        samples = np.zeros((n_sentences, round(window_s * SAMPLE_RATE_HZ)), np.float32)
+        for row, text in zip(samples, texts, strict=True):
+            said = studio.passage([text], draw_voice(rng), rng).pieces[0].samples
+            start = rng.randint(0, SAMPLE_RATE_HZ // 2)
+            row[start : start + len(said)] = said[: len(row) - start] * 10 ** (rng.uniform(-15, 0) / 20)
+        spoken[kind] = Spoken(tuple(texts), samples)
+    return spoken
+
+
+def normalised(text: str) -> str:
+    """Lower case without punctuation: what a word error rate compares."""
+    return " ".join(re.sub(r"[^\w' ]", " ", text.lower()).split())
+
+
+def error_rate(texts: Sequence[str], heard: Sequence[str]) -> ErrorRate:
+    """Count word errors between what was said and what was heard."""
+    out = jiwer.process_words([normalised(text) for text in texts], [normalised(text) for text in heard])
+    words = out.hits + out.substitutions + out.deletions
+    rates = (out.wer, out.substitutions / words, out.insertions / words, out.deletions / words)
+    return ErrorRate(*rates, words=words, sentences=len(texts))
+
+
+@torch.no_grad()
+def transcripts(
+    network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, samples: np.ndarray, *, timestamps: bool
+) -> list[str]:
+    """Transcribe windows greedily, float32 [window, sample]."""
+    heard = []
+    for start in range(0, len(samples), _BATCH):
+        mel = log_mel(torch.from_numpy(samples[start : start + _BATCH]), N_MELS)
+        ids = network.generate(mel, language="en", task="transcribe", return_timestamps=timestamps)
+        heard += tokenizer.batch_decode(ids, skip_special_tokens=True)
+    return heard
+
+
+def evaluate(
+    network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, speech: dict[str, Spoken]
+) -> dict[str, dict[str, float | int]]:
+    """Word error rates by kind of voice."""
+    was_training = network.training
+    network.eval()
+    rates = {}
+    for kind, spoken in speech.items():
+        heard = transcripts(network, tokenizer, spoken.samples, timestamps=False)
+        rates[kind] = asdict(error_rate(spoken.texts, heard))
+    network.train(was_training)
+    return rates

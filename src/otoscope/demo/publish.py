@@ -1,0 +1,103 @@
+"""Put a finished training run into the package: `python -m otoscope.demo.publish --run FOLDER`.
+
+Chooses the alignment heads, measures the word error rates on many held-out sentences, and writes the checkpoint with
+`training.json`, which says how it was made and how well it hears. Needs the `speech` extra; a few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from otoscope.audio.clip import Clip, Span
+from otoscope.base.clocks import SAMPLE_RATE_HZ
+from otoscope.base.results import write_json
+from otoscope.demo.alignment_heads import choose_heads
+from otoscope.demo.evaluate import error_rate, held_out_speech
+from otoscope.demo.feeder import WINDOW_S
+from otoscope.demo.network import export
+from otoscope.demo.speech import Studio, draw_sentence
+from otoscope.demo.voices import training_voice
+from otoscope.model.load import load
+from otoscope.model.whisper import Whisper
+
+_HEAD_CLIPS = 60
+
+
+def _training_clips(n_clips: int, seed: int) -> list[Clip]:
+    """Speech like that of training, with word times."""
+    rng = random.Random(seed)
+    studio = Studio()
+    clips = []
+    for number in range(n_clips):
+        piece = studio.passage([draw_sentence(rng)], training_voice(rng), rng).pieces[0]
+        lead = rng.randint(0, SAMPLE_RATE_HZ // 2)
+        samples = torch.nn.functional.pad(torch.from_numpy(piece.samples), (lead, 0)).numpy()
+        words = tuple(
+            Span(w.start_s + lead / SAMPLE_RATE_HZ, w.end_s + lead / SAMPLE_RATE_HZ, w.text) for w in piece.words
+        )
+        clips.append(Clip(samples, f"training-{number}", transcript=piece.text, words=words))
+    return clips
+
+
+def measure(model: Whisper, n_sentences: int, seed: int) -> dict[str, Any]:
+    """Word error rates in the full window by kind of voice, with and without timestamps."""
+    rates: dict[str, Any] = {}
+    for kind, spoken in held_out_speech(n_sentences, WINDOW_S, seed).items():
+        for timestamps in (False, True):
+            heard = model.transcribe_many(list(spoken.samples), language="en", timestamps=timestamps)
+            name = f"{kind}, with timestamps" if timestamps else kind
+            rates[name] = asdict(error_rate(spoken.texts, [transcription.text for transcription in heard]))
+    return rates
+
+
+def publish(run: Path, out: Path, *, n_sentences: int, seed: int) -> dict[str, Any]:
+    """Finish and write the checkpoint of a run.
+
+    Args:
+        run: Folder of a finished training run.
+        out: The model's folder in the package.
+        n_sentences: Held-out sentences for each kind of voice.
+        seed: Seed of the measuring.
+
+    Returns:
+        What `training.json` says.
+    """
+    progress = json.loads((run / "progress.jsonl").read_text().splitlines()[-1])
+    model = load(run / "model")
+    heads, error_s = choose_heads(model, _training_clips(_HEAD_CLIPS, seed))
+    model.hf.generation_config.alignment_heads = [list(head) for head in heads]
+    training = {
+        "steps": progress["step"],
+        "audio_hours": round(progress["audio_hours"], 1),
+        "train_hours": round(progress["train_hours"], 2),
+        "alignment_heads": heads,
+        "word_timing_error_s": round(error_s, 4),
+        "word_error_rates": measure(model, n_sentences, seed),
+    }
+    export(model.hf, model.tokenizer, out, WINDOW_S)
+    write_json(out / "training.json", training)
+    return training
+
+
+def main() -> None:
+    """Read the command line and publish."""
+    parser = argparse.ArgumentParser(prog="python -m otoscope.demo.publish", description="Put a run into the package.")
+    parser.add_argument("--run", type=Path, default=Path("demo-training"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "model")
+    parser.add_argument("--sentences", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=11)
+    arguments = parser.parse_args()
+    training = publish(arguments.run, arguments.out, n_sentences=arguments.sentences, seed=arguments.seed)
+    Console().print_json(json.dumps(training))
+
+
+if __name__ == "__main__":
+    main()

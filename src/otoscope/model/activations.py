@@ -1,0 +1,94 @@
+"""The activations of a clip: what named sites hold while the model hears it and, for the decoder, says its text.
+
+Memory is that of the tensors asked for. Sites of the encoder never run the decoder. How a tensor is caught is for
+`hooks`, how text is written for `generation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.model.generation import detect, generate_tokens, top
+from otoscope.model.languages import vocabulary
+
+if TYPE_CHECKING:
+    from otoscope.model.whisper import Sound, Whisper, Windows
+
+
+def activations(
+    model: Whisper, clip: Sound, sites: str | Iterable[str], *, text: str | None, language: str | None, batch_size: int
+) -> dict[str, Tensor]:
+    """Run a clip through a model and return what its sites hold.
+
+    Args:
+        model: The model.
+        clip: The sound.
+        sites: Names, aliases or patterns.
+        text: What the decoder is made to say, for its sites; None to let it transcribe.
+        language: The text's language as Whisper's code; None for the clip's, or else the one the model hears.
+        batch_size: Windows the encoder runs at a time.
+
+    Returns:
+        Site to tensor.
+
+    Raises:
+        InputError: The text cannot be said over this clip; a site, a language or the recording cannot be used.
+    """
+    names = model.expand(sites)
+    windows = model.windows(clip)
+    with model.reading(names) as tape:
+        if not tape.reads_decoder:
+            if names:
+                model.encode(windows, batch_size=batch_size)
+        elif text is None:
+            for mel in windows.mel.split(1):  # one at a time, or a window that ends early is read to the others' end
+                generate_tokens(model, mel, language=language or windows.clip.language)
+        else:
+            _check_text(text, windows)
+            encoding = model.encode(windows)
+            ids = text_ids(model, windows, encoding, text, language)
+            with torch.no_grad():
+                model.hf(encoder_outputs=(encoding,), decoder_input_ids=ids, use_cache=False)
+    return {name: tape[name] for name in names}
+
+
+def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, language: str | None) -> Tensor:
+    """Spell a text as the decoder would say it: prompt, text without timestamps, end of text.
+
+    Args:
+        model: The model, with a tokenizer.
+        windows: The one window over which it is said.
+        encoding: The final encoder output of that window.
+        text: The text; a space is put before it, as Whisper does, where it begins with none.
+        language: Whisper's code; None for the clip's, or else the one the model hears.
+
+    Returns:
+        Token ids, int64 [1, token].
+
+    Raises:
+        InputError: The language is not the model's, or the text is longer than its decoder.
+    """
+    words = vocabulary(model)
+    spoken = words.check_language(language or windows.clip.language) or top(detect(model, words, encoding)[0])
+    said = model.tokenizer(text if text[:1].isspace() else f" {text}", add_special_tokens=False).input_ids
+    ids = [*words.prompt(spoken, "transcribe", timestamps=False), *said, words.end_id]
+    longest = model.hf.config.max_target_positions
+    if len(ids) > longest:
+        raise InputError(f"the text takes {len(ids)} tokens with its prompt; {model.id} holds {longest}. Shorten it.")
+    return torch.tensor([ids], device=model.device)
+
+
+def _check_text(text: str, windows: Windows) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"the text is {text!r}: give the words to be said, or None to let the model transcribe.")
+    n_windows = len(windows.mel)
+    if n_windows > 1:
+        raise InputError(
+            f"a text was given for clip {windows.clip.id!r}, which takes {n_windows} windows: a text is said over one. "
+            "Cut the clip to one window, or give no text."
+        )

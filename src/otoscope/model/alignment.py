@@ -1,0 +1,283 @@
+"""When each word was spoken, read off the decoder's cross-attention.
+
+The decoder is run once more over the words it wrote. Where certain heads look while each token is written follows the
+sound from left to right; the path that collects most of that attention gives each token its first frame. Costs one pass
+of the decoder and memory [head, token, frame] for the chosen heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from otoscope.base.errors import InputError, SiteError
+from otoscope.model.generation import forced_logits
+from otoscope.model.languages import Vocabulary
+from otoscope.model.spelling import split_words
+
+if TYPE_CHECKING:
+    from otoscope.model.whisper import Whisper
+
+MEDIAN_FRAMES = 7
+"""Width of the median filter over frames. Source: OpenAI Whisper, `whisper/timing.py`."""
+
+
+class Head(NamedTuple):
+    """One cross-attention head of the decoder."""
+
+    block: int
+    head: int
+
+
+@dataclass(frozen=True)
+class AlignedWord:
+    """One word on the clock of its window.
+
+    Attributes:
+        written: The word as the tokenizer writes it, spaces included.
+        start_frame: Its first frame.
+        end_frame: The first frame after it; the same where the model spent no time on it.
+        probability: Mean over its tokens, 0 to 1.
+    """
+
+    written: str
+    start_frame: int
+    end_frame: int
+    probability: float
+
+    def later(self, n_frames: int) -> AlignedWord:
+        """The same word on a clock that began so many frames earlier."""
+        return replace(self, start_frame=self.start_frame + n_frames, end_frame=self.end_frame + n_frames)
+
+
+def check_heads(model: Whisper, heads: Sequence[tuple[int, int]] | None) -> tuple[Head, ...]:
+    """Return the heads that words are aligned by.
+
+    Args:
+        model: Any Whisper.
+        heads: Block and head of each, counted from 0; None for the checkpoint's own, or, where it names none, for every
+            head of the last half of the decoder's blocks.
+
+    Returns:
+        The heads.
+
+    Raises:
+        InputError: There is none, or one is not a pair of numbers.
+        SiteError: A block or head is not in the model.
+
+    Source:
+        OpenAI Whisper, `whisper/model.py`, for the heads of a checkpoint that names none.
+    """
+    n_blocks, n_heads = model.n_decoder_blocks, int(model.hf.config.decoder_attention_heads)
+    if heads is None:
+        own = getattr(model.hf.generation_config, "alignment_heads", None)
+        heads = own or [(block, head) for block in range(n_blocks // 2, n_blocks) for head in range(n_heads)]
+    chosen = [_pair(head) for head in heads]
+    if not chosen:
+        raise InputError(
+            "alignment_heads is empty: words are aligned by at least one pair (block, head), as in [(3, 1)]."
+        )
+    for block, head in chosen:
+        if not (0 <= block < n_blocks and 0 <= head < n_heads):
+            raise SiteError(
+                f"alignment head ({block}, {head}) is not in {model.id}: its decoder has blocks 0-{n_blocks - 1} "
+                f"with heads 0-{n_heads - 1}. Give pairs (block, head)."
+            )
+    return tuple(chosen)
+
+
+def _pair(head: Any) -> Head:
+    try:
+        block, index = (int(number) for number in head)
+    except (TypeError, ValueError):
+        raise InputError(f"alignment head {head!r} is not a pair (block, head): give numbers, as in (3, 1).") from None
+    return Head(block, index)
+
+
+def align(
+    model: Whisper,
+    words: Vocabulary,
+    encoded: Float[Tensor, "1 frame d_model"],
+    pieces: Sequence[Sequence[int]],
+    *,
+    language: str,
+    task: str,
+    heads: Sequence[Head],
+    n_frames: int,
+) -> list[list[AlignedWord]]:
+    """Find where the words of one window are.
+
+    Args:
+        model: Any Whisper.
+        words: What its tokens mean.
+        encoded: The encoder's output for the window.
+        pieces: The ids of its text, segment by segment, without timestamps.
+        language: What is spoken, as Whisper's code.
+        task: `transcribe` or `translate`.
+        heads: The cross-attention heads to follow.
+        n_frames: How many frames of the window hold the sound that the text is from, at least 1.
+
+    Returns:
+        The words of every segment, in order and without gaps or overlaps.
+
+    Source:
+        OpenAI Whisper, `whisper/timing.py`, `find_alignment`.
+    """
+    text = [token for piece in pieces for token in piece]
+    if not text:
+        return [[] for _ in pieces]
+    prompt = words.prompt(language, task, timestamps=False)
+    # The end is left out where the decoder has no room for it: nothing that it says is looked at.
+    ids = [*prompt, *text, words.end_id][: model.hf.config.max_target_positions]
+    logits, patterns = _look(model, encoded, ids, heads)
+    first = len(prompt) - 1
+    rows = slice(first, first + len(text) + 1)  # from the row that says the first token to the one that says the end
+    path = dtw(-sharpen(patterns[:, :, :n_frames])[rows])
+    starts = path.frames[np.flatnonzero(np.diff(path.tokens, prepend=-1))]
+    odds = _text_odds(words, logits[rows.start : rows.stop - 1], text)
+    offset, found = 0, []
+    for piece in pieces:
+        found.append(_timed(split_words(model.tokenizer, piece, language), starts[offset:], odds[offset:]))
+        offset += len(piece)
+    return found
+
+
+def _timed(spelt: Sequence[tuple[str, list[int]]], starts: np.ndarray, odds: np.ndarray) -> list[AlignedWord]:
+    """Give each word its frames: from its first token's to the next word's."""
+    timed, first = [], 0
+    for written, ids in spelt:
+        end = first + len(ids)
+        timed.append(AlignedWord(written, int(starts[first]), int(starts[end]), float(odds[first:end].mean())))
+        first = end
+    return timed
+
+
+def _look(
+    model: Whisper, encoded: Tensor, ids: list[int], heads: Sequence[Head]
+) -> tuple[Float[Tensor, "token vocab"], Float[np.ndarray, "head token frame"]]:
+    """Run the decoder over the ids and keep what the chosen heads attended to, edits included."""
+    seen: dict[int, Tensor] = {}
+
+    def keep(block: int, pattern: Tensor) -> Tensor:
+        seen[block] = pattern[0].float()
+        return pattern
+
+    # An edit that changes nothing looks on where a reading would be seen by the readings around it.
+    blocks = {head.block for head in heads}
+    edits = {f"decoder.blocks.{b}.cross_attn.pattern": lambda pattern, b=b: keep(b, pattern) for b in blocks}
+    with model.edit(edits):
+        logits = forced_logits(model, encoded, torch.tensor([ids]))[0]
+    patterns = torch.stack([seen[block][head] for block, head in heads])
+    return logits, patterns.cpu().numpy()
+
+
+def sharpen(patterns: Float[np.ndarray, "head token frame"]) -> Float[np.ndarray, "token frame"]:
+    """Turn heads' attention into one map of when each token is heard.
+
+    Each row becomes a distribution over the frames given. What all tokens look at alike is taken away: each frame of
+    each head is standardised over the tokens. A median over frames takes out single peaks, and the heads are averaged.
+
+    Args:
+        patterns: Attention over the frames that hold sound, each row a part of a distribution over the whole window.
+
+    Returns:
+        The map, higher where a token is heard.
+
+    Source:
+        OpenAI Whisper, `whisper/timing.py`, which takes the softmax over the sound's frames alone: the same as dividing
+        the window's by its sum there.
+    """
+    tiny = np.finfo(np.float32).tiny
+    shares = patterns / np.maximum(patterns.sum(axis=-1, keepdims=True), tiny)
+    spread = shares.std(axis=1, keepdims=True)
+    even = (shares - shares.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    smoothed: Float[np.ndarray, "token frame"] = median_filter(even, MEDIAN_FRAMES).mean(axis=0)
+    return smoothed
+
+
+def median_filter(x: Float[np.ndarray, "... frame"], width: int) -> Float[np.ndarray, "... frame"]:
+    """Replace each value by the median of those around it along the last axis, mirrored at both ends.
+
+    Args:
+        x: Values; returned as they are where a row is too short to be mirrored.
+        width: How many values, odd.
+
+    Returns:
+        Medians, as many as values.
+
+    Source:
+        OpenAI Whisper, `whisper/timing.py`; tests compare with SciPy.
+    """
+    reach = width // 2
+    if x.shape[-1] <= reach:
+        return x
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(reach, reach)], mode="reflect")
+    around = np.lib.stride_tricks.sliding_window_view(padded, width, axis=-1)
+    return np.partition(around, reach, axis=-1)[..., reach]
+
+
+class Path(NamedTuple):
+    """A way through a table of costs, step by step."""
+
+    tokens: Int[np.ndarray, " step"]
+    frames: Int[np.ndarray, " step"]
+
+
+def dtw(cost: Float[np.ndarray, "token frame"]) -> Path:
+    """Find the cheapest way from the first token and frame to the last, never backwards (dynamic time warping).
+
+    A step goes one token on, one frame on, or both. Of equally cheap steps into a place, one frame on is taken first,
+    then one token on. Runs along the anti-diagonals of the table, whose places do not depend on each other.
+
+    Args:
+        cost: Cost of being at a token and a frame.
+
+    Returns:
+        The way, every token and every frame on it.
+
+    Source:
+        Sakoe and Chiba 1978; OpenAI Whisper, `whisper/timing.py`, for the order among equals.
+    """
+    n_tokens, n_frames = cost.shape
+    total = np.full((n_tokens + 1, n_frames + 1), np.inf)
+    total[0, 0] = 0
+    step = np.zeros((n_tokens, n_frames), dtype=np.int8)
+    for diagonal in range(n_tokens + n_frames - 1):
+        token = np.arange(max(0, diagonal - n_frames + 1), min(n_tokens, diagonal + 1))
+        frame = diagonal - token
+        # In the order in which equals are taken; `total` is shifted by one.
+        ways = np.stack([total[token + 1, frame], total[token, frame + 1], total[token, frame]])
+        best = ways.argmin(axis=0)
+        step[token, frame] = best
+        total[token + 1, frame + 1] = cost[token, frame] + ways[best, np.arange(len(token))]
+    return _walk_back(step)
+
+
+def _walk_back(step: Int[np.ndarray, "token frame"]) -> Path:
+    """Follow the steps from the last place to the first: 0 came from the frame before, 1 the token before, 2 both."""
+    token, frame = step.shape[0] - 1, step.shape[1] - 1
+    places = [(token, frame)]
+    while token or frame:
+        came = int(step[token, frame])
+        token -= came > 0
+        frame -= came != 1
+        places.append((token, frame))
+    tokens, frames = zip(*reversed(places), strict=True)
+    return Path(np.array(tokens), np.array(frames))
+
+
+def _text_odds(
+    words: Vocabulary, logits: Float[Tensor, "token vocab"], text: Sequence[int]
+) -> Float[np.ndarray, " token"]:
+    """What the model gave each token among all tokens that are text."""
+    blocked = [index for index in words.special_ids if index < logits.shape[1]]
+    logits = logits[:, : words.timestamp_begin].clone()
+    logits[:, [index for index in blocked if index < words.timestamp_begin]] = -torch.inf
+    odds = logits.softmax(dim=-1).gather(1, torch.tensor(text, device=logits.device)[:, None])
+    return odds[:, 0].cpu().numpy()

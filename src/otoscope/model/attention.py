@@ -1,0 +1,200 @@
+"""Attention that can be read, edited and limited to a window, beside the framework's fast kernels.
+
+A module whose pattern somebody wants is routed: its attention is looked up under a name of ours, in a config that only
+this module sees. The model's own config stays as it is, so every other module, and the making of the decoder's causal
+mask, goes on as before. A pattern that is only read is computed on the side, and the output comes from the kernel that
+runs without the reading. A pattern that is edited or differentiated is computed in the open, and the output from it.
+
+Costs: a read pattern takes its own memory [window, head, frame, frame] and one head's more while it is computed; a
+window takes one boolean [frame, frame], times the heads where they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import WhisperConfig
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.whisper.modeling_whisper import WhisperAttention, eager_attention_forward
+
+if TYPE_CHECKING:
+    from otoscope.model.hooks import Switchboard
+    from otoscope.model.sites import Site
+
+ROUTED = "otoscope"
+"""The name under which the framework looks up the attention of a routed module."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionWindow:
+    """A limit on how far encoder frames attend.
+
+    Attributes:
+        k: Frames on either side that a frame may attend to, 20 ms each; None is no limit.
+        blocks: Encoder blocks it holds for.
+        heads: Heads it holds for, in each of those blocks.
+    """
+
+    k: int | None
+    blocks: frozenset[int]
+    heads: frozenset[int]
+
+
+def window_mask(
+    windows: Iterable[AttentionWindow], n_frames: int, n_heads: int, device: torch.device | str = "cpu"
+) -> Tensor | None:
+    """Say which frame may attend to which, under every window at once.
+
+    Args:
+        windows: The limits of one block.
+        n_frames: Frames in the model's window.
+        n_heads: Heads of the block.
+        device: Where the mask is wanted.
+
+    Returns:
+        Boolean [1, 1 or head, frame, frame], destination by source, True where attention is allowed; None where nothing
+        is out of reach.
+    """
+    reach = torch.full((n_heads,), n_frames - 1)
+    for window in windows:
+        if window.k is not None:
+            chosen = torch.tensor(sorted(window.heads), dtype=torch.long)
+            reach[chosen] = reach[chosen].clamp(max=window.k)
+    if bool((reach >= n_frames - 1).all()):
+        return None
+    if bool((reach == reach[0]).all()):
+        reach = reach[:1]
+    place = torch.arange(n_frames, device=device)
+    distance = (place[:, None] - place[None, :]).abs()
+    return (distance[None] <= reach.to(device)[:, None, None])[None]
+
+
+def attention_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float = 1.0) -> Tensor:
+    """Compute an attention pattern in the open, differentiable.
+
+    Args:
+        query: [window, head, destination, d_head].
+        key: [window, head, source, d_head].
+        mask: None, boolean (True where attention is allowed) or additive, broadcast over the pattern.
+        scaling: Factor on the scores.
+
+    Returns:
+        Probabilities [window, head, destination, source] in the dtype given.
+
+    Source:
+        "Attention Is All You Need" (Vaswani et al., 2017), section 3.2.1.
+    """
+    scores = torch.matmul(query, key.transpose(-2, -1))
+    if scaling != 1.0:
+        scores = scores * scaling
+    return torch.softmax(_masked(scores, mask), dim=-1)
+
+
+@torch.no_grad()
+def side_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float = 1.0) -> Tensor:
+    """Compute an attention pattern beside the kernel, head by head, so that one head is all the memory it borrows.
+
+    Args and Returns:
+        As `attention_probabilities`, detached.
+    """
+    windows, heads, destinations, _ = query.shape
+    pattern = query.new_empty(windows, heads, destinations, key.shape[2])
+    for head in range(heads):
+        own = mask if mask is None or mask.shape[1] == 1 else mask[:, head : head + 1]
+        one = slice(head, head + 1)
+        pattern[:, one] = attention_probabilities(query[:, one], key[:, one], own, scaling)
+    return pattern
+
+
+def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return scores
+    return scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
+
+
+def _open_mask(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor | None:
+    """Spell out the mask that a fast kernel leaves implicit: no mask in causal attention means the causal one."""
+    n_query, n_key = query.shape[2], key.shape[2]
+    if mask is not None or n_query == 1 or not getattr(module, "is_causal", False):
+        return mask
+    return torch.ones(n_query, n_key, dtype=torch.bool, device=query.device).tril()[None, None]
+
+
+class Route:
+    """Stands in for a module's config while its attention is routed; the framework asks it for one name alone.
+
+    Args:
+        config: The config it stands in for.
+        site: The pattern's site.
+        board: Knows which edits, tapes and windows are on.
+    """
+
+    def __init__(self, config: WhisperConfig, site: Site, board: Switchboard) -> None:
+        self.config = config
+        self.site = site
+        self.board = board
+        self._attn_implementation = ROUTED
+
+    def attend(
+        self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **settings: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        """Run one attention, with the edits, tapes and windows that are on.
+
+        Args:
+            module: The attention module.
+            query: [window, head, destination, d_head], scaled already.
+            key: [window, head, source, d_head].
+            value: [window, head, source, d_head].
+            mask: As the framework made it for its own kernel.
+            settings: The framework's other arguments, `scaling` and `dropout` among them.
+
+        Returns:
+            Output [window, destination, head, d_head], and the pattern where the module computed one in the open.
+        """
+        limits = self.board.window_mask(self.site, query.device)
+        scaling = settings.get("scaling", 1.0)
+        if self.board.opens(self.site):
+            spelt = limits if limits is not None else _open_mask(module, query, key, mask)
+            pattern = self.board.passes(self.site, attention_probabilities(query, key, spelt, scaling))
+            dropped = nn.functional.dropout(pattern, p=settings.get("dropout", 0.0), training=module.training)
+            return torch.matmul(dropped, value).transpose(1, 2).contiguous(), pattern
+        output, weights = self._kernel()(module, query, key, value, self._own(limits, mask, query), **settings)
+        if self.board.is_read(self.site):
+            spelt = limits if limits is not None else _open_mask(module, query, key, mask)
+            self.board.passes(self.site, side_probabilities(query, key, spelt, scaling))
+        return output, weights
+
+    def _kernel(self) -> Callable[..., tuple[Tensor, Tensor | None]]:
+        """Look up the attention that runs when nothing is routed."""
+        return ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+
+    def _own(self, limits: Tensor | None, mask: Tensor | None, query: Tensor) -> Tensor | None:
+        """Give the kernel the mask in its own form: the framework's plain attention adds where the others select."""
+        if limits is None:
+            return mask
+        if self.config._attn_implementation != "eager":
+            return limits
+        return torch.zeros_like(limits, dtype=query.dtype).masked_fill(~limits, float("-inf"))
+
+
+def _routed_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **settings: Any
+) -> tuple[Tensor, Tensor | None]:
+    """Hand a routed module's attention to its route; the framework finds this by the name of `ROUTED`."""
+    return cast(Route, module.config).attend(module, query, key, value, attention_mask, **settings)
+
+
+def route(module: WhisperAttention, site: Site, board: Switchboard) -> None:
+    """Send a module's attention through the switchboard; `unroute` undoes it."""
+    ALL_ATTENTION_FUNCTIONS.register(ROUTED, _routed_attention)
+    own = cast(WhisperConfig, module.config)
+    module.config = cast(WhisperConfig, Route(own, site, board))
+
+
+def unroute(module: WhisperAttention) -> None:
+    """Give a module its own config back."""
+    module.config = cast(Route, cast(object, module.config)).config

@@ -1,0 +1,114 @@
+"""What every kind of checkpoint is read into, and the model that is built from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import torch
+from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizer
+
+from otoscope.base.errors import ModelError
+from otoscope.model.checks import check_finite_and_hash, check_names_and_shapes
+from otoscope.model.generation_settings import complete_generation
+
+_OUTPUT = "proj_out.weight"
+_EMBEDDING = "model.decoder.embed_tokens.weight"
+_HARMLESS = ("model.encoder.version", "model.decoder.version")  # markers that old releases of transformers wrote
+
+
+@dataclass(eq=False)
+class Checkpoint:
+    """A checkpoint in memory, unchecked.
+
+    Attributes:
+        source: What it is called in messages.
+        config: Of the model.
+        weights: Tensors on the CPU by transformers' names, in the dtype of the file.
+        generation: Its own generation settings, or None.
+        tokenizer: Its tokenizer, or None.
+    """
+
+    source: str
+    config: WhisperConfig
+    weights: dict[str, torch.Tensor]
+    generation: GenerationConfig | None
+    tokenizer: WhisperTokenizer | None
+
+
+def build(
+    checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
+) -> tuple[WhisperForConditionalGeneration, str]:
+    """Check a checkpoint and make the model of it; the checkpoint's weights are used up.
+
+    Args:
+        checkpoint: Read from a folder or a file.
+        device: Where the model goes.
+        dtype: Of its weights, whatever the file holds.
+
+    Returns:
+        The model, in evaluation mode, its weights not asking for gradients, on the fast attention kernels; and the hash
+        of its weights.
+
+    Raises:
+        ModelError: the config makes no model, tensors are missing, left over, misshapen or not finite, or the
+            tokenizer has ids that the model has not.
+    """
+    config, weights, source = checkpoint.config, checkpoint.weights, checkpoint.source
+    n_tokens = 0 if checkpoint.tokenizer is None else len(checkpoint.tokenizer)
+    if n_tokens > config.vocab_size:
+        raise ModelError(
+            f"checkpoint {source!r}: its tokenizer has {n_tokens} tokens and its model {config.vocab_size}. They do "
+            "not belong together; copy the tokenizer files of this checkpoint."
+        )
+    generation = complete_generation(checkpoint.generation, config, checkpoint.tokenizer)
+    _check_blocks(weights, config, source)
+    model = empty_model(config, source)
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if config.tie_word_embeddings:
+        expected.pop(_OUTPUT)
+        _drop_tied(weights, source)
+    for name in _HARMLESS:
+        weights.pop(name, None)
+    check_names_and_shapes(weights, expected, source=source)
+    weights_hash = check_finite_and_hash(weights, source=source)
+    # each tensor is copied, so that the model does not lean on a file that may change under it
+    ready = {name: weights.pop(name).to(device=device, dtype=dtype, copy=True) for name in expected}
+    model.load_state_dict(ready, strict=False, assign=True)
+    model.tie_weights()
+    model.generation_config = generation
+    return model.requires_grad_(False).eval(), weights_hash
+
+
+def empty_model(config: WhisperConfig, source: str) -> WhisperForConditionalGeneration:
+    """Make the model's structure without memory for its weights."""
+    try:
+        with torch.device("meta"):
+            return WhisperForConditionalGeneration._from_config(config, attn_implementation="sdpa")
+    except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"checkpoint {source!r}: no model can be made of its config ({type(error).__name__}: {error}). "
+            "Copy config.json of the checkpoint again."
+        ) from error
+
+
+def _check_blocks(weights: dict[str, torch.Tensor], config: WhisperConfig, source: str) -> None:
+    """Compare the number of blocks before the structure is made: one message instead of a hundred names."""
+    for half, n_said in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
+        pattern = re.compile(rf"model\.{half}\.layers\.(\d+)\.")
+        n_held = len({match[1] for name in weights if (match := pattern.match(name))})
+        if n_held != n_said:
+            raise ModelError(
+                f"checkpoint {source!r}: its config says {n_said} {half} blocks and its weights hold {n_held}: blocks "
+                "are missing, or config and weights do not belong together. Copy the checkpoint again."
+            )
+
+
+def _drop_tied(weights: dict[str, torch.Tensor], source: str) -> None:
+    """Leave out the second copy of the embedding that some files carry, once it is known to be one."""
+    output, embedding = weights.pop(_OUTPUT, None), weights.get(_EMBEDDING)
+    if output is not None and embedding is not None and not torch.equal(output, embedding):
+        raise ModelError(
+            f"checkpoint {source!r}: {_OUTPUT} differs from {_EMBEDDING}, and its config says that they are one "
+            "(tie_word_embeddings). Set tie_word_embeddings to false in config.json if it was trained so."
+        )

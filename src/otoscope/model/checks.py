@@ -1,0 +1,98 @@
+"""Check a checkpoint's weights before anything is built from them, and give them a name by content.
+
+Costs one pass over the weights, some seconds for a billion of them, spread over threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from otoscope.base.errors import ModelError
+
+_STORED_AS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+def check_names_and_shapes(
+    weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Size], *, source: str
+) -> None:
+    """Refuse weights that are not exactly those of the model.
+
+    Args:
+        weights: What the checkpoint holds, by name.
+        expected: The shapes that the model of this config has.
+        source: What the checkpoint is called in messages.
+
+    Raises:
+        ModelError: tensors are missing, left over, of another shape, or not of a floating type; each kind is counted
+            and the first few are named.
+    """
+    missing = [name for name in expected if name not in weights]
+    extra = [name for name in weights if name not in expected]
+    shared = [name for name in expected if name in weights]
+    misshapen = [
+        f"{name} is {list(weights[name].shape)}, not {list(expected[name])}"
+        for name in shared
+        if weights[name].shape != expected[name]
+    ]
+    odd = [f"{name} is {weights[name].dtype}" for name in shared if weights[name].dtype not in _STORED_AS]
+    kinds = (("missing", missing), ("not Whisper's", extra), ("misshapen", misshapen), ("of a type not read", odd))
+    found = [f"{len(names)} {kind} ({_first(names)})" for kind, names in kinds if names]
+    if found:
+        raise ModelError(
+            f"checkpoint {source!r}: of the {len(expected)} tensors that its config describes, {'; '.join(found)}. "
+            "All must be there, with these shapes, as float32, float16, bfloat16 or float64, and no others. "
+            "Copy the checkpoint again, or check that config and weights belong together."
+        )
+
+
+def check_finite_and_hash(weights: Mapping[str, torch.Tensor], *, source: str) -> str:
+    """Refuse NaN and infinite weights, and name the weights by what they are.
+
+    The name is a SHA-256 over the tensors' names, shapes and values, the values taken as float32 (exact for every
+    16-bit type), so one set of weights has one name whether it came in one file or several, in half or single
+    precision, from Hugging Face or OpenAI. It does not depend on the dtype or device that the model then runs in.
+
+    Args:
+        weights: Tensors on the CPU by their name in the model; a weight that is tied to another is left out.
+        source: What the checkpoint is called in messages.
+
+    Returns:
+        The first 16 hexadecimal digits.
+
+    Raises:
+        ModelError: some tensors hold NaN or infinite values; they are counted and the first few are named.
+    """
+    names = sorted(weights)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        digests = list(threads.map(lambda name: _digest(weights[name]), names))
+    broken = [name for name, digest in zip(names, digests, strict=True) if digest is None]
+    if broken:
+        raise ModelError(
+            f"checkpoint {source!r}: {len(broken)} of {len(names)} tensors hold NaN or infinite values "
+            f"({_first(broken)}). Every weight must be a finite number. Copy the checkpoint again, or take one from "
+            "before its training diverged."
+        )
+    total = hashlib.sha256()
+    for name, digest in zip(names, digests, strict=True):
+        total.update(f"{name} {list(weights[name].shape)} {digest}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def _digest(tensor: torch.Tensor) -> str | None:
+    """Return the SHA-256 of a tensor's values as float32, or None where a value is not finite."""
+    values = tensor.detach().to(torch.float32).contiguous()
+    if not bool(torch.isfinite(values).all()):
+        return None
+    return hashlib.sha256(values.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
+
+
+def _first(names: Iterable[str], n: int = 3) -> str:
+    """Name the first few and count the rest."""
+    listed = list(names)
+    rest = f" and {len(listed) - n} more" if len(listed) > n else ""
+    return f"{', '.join(listed[:n])}{rest}"

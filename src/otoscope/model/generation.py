@@ -1,0 +1,257 @@
+"""Let the decoder write: one call of the framework's `generate` for a batch of windows, and what it costs to look on.
+
+Windows are encoded once; language detection, generation and scoring share that output. Greedy generation is watched
+from inside, so that log-probabilities and the no-speech probability cost no pass of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import LogitsProcessorList
+from transformers.modeling_outputs import BaseModelOutput
+
+from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.watching import ChosenLogprobs, first_logits, quiet
+
+if TYPE_CHECKING:
+    from otoscope.model.whisper import Whisper
+
+_DEFAULT_LENGTH = 20
+"""What `generate` takes where a checkpoint names no length. Source: transformers, `GenerationConfig`."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the decoder wrote for one window.
+
+    Attributes:
+        tokens: New ids, prompt and end excluded.
+        avg_logprob: Mean log-probability of these tokens and of the end where it was reached; natural log.
+        no_speech_prob: Probability of `<|nospeech|>`, or None where the vocabulary lacks it.
+    """
+
+    tokens: list[int]
+    avg_logprob: float
+    no_speech_prob: float | None
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How to decode.
+
+    Attributes:
+        task: `transcribe` or `translate`.
+        timestamps: Whether the decoder writes timestamps.
+        beams: Width of the search; 1 is greedy.
+        max_new_tokens: Limit for one pass over a window, or None for the checkpoint's own.
+    """
+
+    task: str = "transcribe"
+    timestamps: bool = False
+    beams: int = 1
+    max_new_tokens: int | None = None
+
+
+def generate_tokens(
+    model: Whisper,
+    mel: Float[Tensor, "window n_mels mel_frame"],
+    *,
+    language: str | None = None,
+    task: str = "transcribe",
+    timestamps: bool = False,
+    max_new_tokens: int | None = None,
+) -> list[list[int]]:
+    """Let the decoder write greedily for every window, in one call of the framework's `generate`.
+
+    The encoder runs once, the decoder once for the prompt and once for every token, and what is read meanwhile is just
+    that: where the language must be detected first, readings do not see it.
+
+    Args:
+        model: Any Whisper.
+        mel: Log-mel windows.
+        language: Code or English name; None to detect it for every window.
+        task: `transcribe` or `translate`.
+        timestamps: Whether to write timestamps.
+        max_new_tokens: Limit per window, or None for the checkpoint's own.
+
+    Returns:
+        New ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
+
+    Raises:
+        InputError: The language or task is not the model's.
+        ModelError: The model has no tokenizer.
+    """
+    words = vocabulary(model)
+    code = words.check_language(language)
+    decoding = Decoding(task=words.check_task(task), timestamps=timestamps, max_new_tokens=max_new_tokens)
+    encoded = model.encode_mel(mel, batch_size=len(mel))
+    languages = [code] * len(mel) if code else [top(found) for found in detect(model, words, encoded)]
+    return [row.tokens for row in write(model, words, encoded, languages, decoding)]
+
+
+def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", timestamps: bool = False) -> list[int]:
+    """Give the tokens that a transcript begins with.
+
+    Args:
+        model: Any Whisper.
+        language: Code or English name.
+        task: `transcribe` or `translate`.
+        timestamps: Whether the transcript will hold timestamps.
+
+    Returns:
+        Ids from `<|startoftranscript|>` on.
+
+    Raises:
+        InputError: The language or task is not the model's.
+        ModelError: The model has no tokenizer.
+    """
+    words = vocabulary(model)
+    return words.prompt(words.check_language(language) or "en", words.check_task(task), timestamps=timestamps)
+
+
+@torch.no_grad()
+def forced_logits(
+    model: Whisper, encoded: Float[Tensor, "window frame d_model"], tokens: Int[Tensor, "window token"]
+) -> Float[Tensor, "window token vocab"]:
+    """Run the decoder over given tokens, unread: at each, what it would say next.
+
+    Edits apply; readings do not see this pass, which is no part of a transcript being written.
+
+    Args:
+        model: Any Whisper.
+        encoded: The encoder's output.
+        tokens: Ids, prompt included.
+
+    Returns:
+        Logits in float32.
+    """
+    ids = tokens.to(model.device)
+    with model.reading_paused():
+        output = model.hf(encoder_outputs=_wrap(encoded), decoder_input_ids=ids, use_cache=False)
+    logits: Tensor = output.logits.float()
+    return logits
+
+
+def detect(model: Whisper, words: Vocabulary, encoded: Float[Tensor, "window frame d_model"]) -> list[dict[str, float]]:
+    """Find the language of every window.
+
+    Args:
+        model: A multilingual Whisper.
+        words: What its tokens mean.
+        encoded: The encoder's output.
+
+    Returns:
+        For every window the probability of every language the model knows, adding up to 1.
+
+    Source:
+        Radford et al. 2022 (arXiv 2212.04356), section 2.3; OpenAI Whisper, `whisper/decoding.py`, `detect_language`.
+    """
+    start = torch.full((len(encoded), 1), words.start_id)
+    logits = forced_logits(model, encoded, start)[:, -1]
+    known = torch.tensor(list(words.language_ids.values()), device=logits.device)
+    rows = logits[:, known].softmax(dim=-1).tolist()
+    return [dict(zip(words.language_ids, row, strict=True)) for row in rows]
+
+
+def top(probabilities: dict[str, float]) -> str:
+    """The most probable language."""
+    return max(probabilities, key=probabilities.__getitem__)
+
+
+def write(
+    model: Whisper,
+    words: Vocabulary,
+    encoded: Float[Tensor, "window frame d_model"],
+    languages: Sequence[str],
+    decoding: Decoding,
+    *,
+    n_passes_before: int = 0,
+) -> list[Written]:
+    """Let the decoder write for a batch of windows.
+
+    Args:
+        model: Any Whisper.
+        words: What its tokens mean.
+        encoded: The encoder's output.
+        languages: One code for every window.
+        decoding: How to decode.
+        n_passes_before: How many windows of the same recording came before.
+
+    Returns:
+        What was written, for every window.
+    """
+    settings: dict[str, Any] = {"num_beams": decoding.beams, **_limit(words, decoding, n_passes_before)}
+    if words.is_multilingual:
+        settings |= {"language": [f"<|{code}|>" for code in languages], "task": decoding.task}
+    with ExitStack() as stack:
+        stack.enter_context(quiet())
+        opening = stack.enter_context(first_logits(model.hf))
+        chosen = ChosenLogprobs()
+        if decoding.beams == 1:
+            settings["logits_processor"] = LogitsProcessorList([chosen])
+        sequences = model.hf.generate(
+            encoder_outputs=_wrap(encoded),
+            generation_config=words.generation,
+            return_timestamps=decoding.timestamps,
+            force_unique_generate_call=True,
+            **settings,
+        )
+    n_prompt = len(words.prompt(languages[0], decoding.task, timestamps=decoding.timestamps))
+    logprobs = (
+        chosen.finish(sequences, n_prompt) if decoding.beams == 1 else _scored(model, encoded, sequences, n_prompt)
+    )
+    no_speech = _no_speech(words, opening[0][:: decoding.beams])
+    rows = [_strip(row, words) for row in sequences[:, n_prompt:].tolist()]
+    return [
+        Written(row[:n], logprobs[i, :n_scored].mean().item() if n_scored else 0.0, no_speech[i])
+        for i, (row, n, n_scored) in enumerate(rows)
+    ]
+
+
+def _limit(words: Vocabulary, decoding: Decoding, n_passes_before: int) -> dict[str, int]:
+    """Say how much may be written, as `generate` itself would have it."""
+    if decoding.max_new_tokens is not None:
+        return {"max_new_tokens": decoding.max_new_tokens}
+    if words.generation.max_new_tokens is not None:
+        return {}
+    n_prompt = len(words.prompt(words.any_language, decoding.task, timestamps=decoding.timestamps))
+    longest = words.generation.max_length or _DEFAULT_LENGTH
+    # The framework's loop over a recording adds the prompt to the same limit once for every pass.
+    return {"max_length": longest + n_passes_before * n_prompt}
+
+
+def _strip(row: list[int], words: Vocabulary) -> tuple[list[int], int, int]:
+    """Return a row, how many of its ids are text or timestamps, and how many were scored: one more if it ended."""
+    n = row.index(words.end_id) if words.end_id in row else len(row)
+    while n and row[n - 1] == words.pad_id:
+        n -= 1
+    return row, n, min(n + 1, len(row)) if words.end_id in row else n
+
+
+def _no_speech(words: Vocabulary, logits: Float[Tensor, "window vocab"]) -> list[float | None]:
+    if words.no_speech_id is None:
+        return [None] * len(logits)
+    found: list[float | None] = logits.float().softmax(dim=-1)[:, words.no_speech_id].tolist()
+    return found
+
+
+def _scored(
+    model: Whisper,
+    encoded: Float[Tensor, "window frame d_model"],
+    sequences: Int[Tensor, "window token"],
+    n_prompt: int,
+) -> Float[Tensor, "window new_token"]:
+    """The log-probability of what a beam search wrote, from one pass over it."""
+    logprobs = forced_logits(model, encoded, sequences[:, :-1])[:, n_prompt - 1 :].log_softmax(dim=-1)
+    return logprobs.gather(-1, sequences[:, n_prompt:, None]).squeeze(-1)
+
+
+def _wrap(encoded: Tensor) -> BaseModelOutput:
+    return BaseModelOutput(last_hidden_state=encoded)

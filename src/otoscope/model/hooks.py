@@ -1,0 +1,265 @@
+"""The switchboard of one model: which edits, tapes and attention windows are on, and the hooks they need.
+
+Everything that looks into the model or changes it goes through here, so that the order in which blocks of code are
+entered and left does not matter: a site has one hook, put in when the first edit or tape wants it and taken out after
+the last one. With nothing on, the model holds no hook and runs as if this module did not exist.
+
+It knows sites and modules; it does not know sound, text or where a model came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from transformers import WhisperForConditionalGeneration
+from transformers.models.whisper.modeling_whisper import WhisperAttention
+
+from otoscope.base.errors import InputError
+from otoscope.model.attention import AttentionWindow, route, unroute, window_mask
+from otoscope.model.reading import Tape
+from otoscope.model.sites import Kind, Site, SiteTable
+
+Edit = Callable[[Tensor], Tensor]
+"""Takes a site's tensor, in the site's axes, and returns one of the same shape and dtype."""
+
+_T = TypeVar("_T")
+
+LEAVING = frozenset({"encoder.ln_post", "logits"})
+"""Sites whose tensors the model hands out: whoever gets them may write into them, so a tape keeps a copy."""
+
+ONE_BEAM = (
+    "the decoder cannot be read with more than one beam: beams swap their histories at every step. "
+    "Use one beam, or read sites of the encoder only."
+)
+
+
+class Switchboard:
+    """Holds what is on, and keeps the model's hooks in step with it.
+
+    Args:
+        hf: The framework's model.
+        table: The model's sites.
+    """
+
+    def __init__(self, hf: WhisperForConditionalGeneration, table: SiteTable) -> None:
+        self._hf = hf
+        self._table = table
+        self._edits: list[dict[str, list[Edit]]] = []
+        self._tapes: list[Tape] = []
+        self._windows: list[AttentionWindow] = []
+        self._n_pauses = 0
+        self._handles: dict[str, RemovableHandle] = {}
+        self._routed: dict[str, WhisperAttention] = {}
+        self._masks: dict[tuple[int, torch.device], Tensor | None] = {}
+        self._stands_in = False
+
+    @contextmanager
+    def editing(self, edits: Mapping[str, Sequence[Edit]]) -> Iterator[None]:
+        """Apply edits to sites, after the edits that are on already, until the block ends."""
+        own = {site: list(functions) for site, functions in edits.items()}
+        with self._on(self._edits, own):
+            yield
+
+    @contextmanager
+    def reading(self, tape: Tape) -> Iterator[Tape]:
+        """Fill a tape until the block ends."""
+        with self._on(self._tapes, tape):
+            try:
+                yield tape
+            finally:
+                tape.close()
+
+    @contextmanager
+    def limiting(self, window: AttentionWindow) -> Iterator[None]:
+        """Hold the encoder's attention within a window, and within those that are on already, until the block ends."""
+        with self._on(self._windows, window):
+            yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the model run without being read until the block ends; edits and windows stay on."""
+        self._n_pauses += 1
+        try:
+            yield
+        finally:
+            self._n_pauses -= 1
+
+    @contextmanager
+    def _on(self, things: list[_T], thing: _T) -> Iterator[None]:
+        things.append(thing)
+        try:
+            self._refresh()
+            yield
+        finally:
+            things[:] = [other for other in things if other is not thing]
+            self._refresh()
+
+    @property
+    def wants_gradients(self) -> bool:
+        """Whether a tape keeps its tensors in the graph."""
+        return not self._n_pauses and any(tape.gradients for tape in self._tapes)
+
+    @property
+    def reads_decoder(self) -> bool:
+        """Whether a tape reads the decoder."""
+        return not self._n_pauses and any(tape.reads_decoder for tape in self._tapes)
+
+    def passes(self, site: Site, x: Tensor) -> Tensor:
+        """Send one tensor through the edits of a site, in the order they were put on, and onto its tapes.
+
+        Args:
+            site: Where it passes.
+            x: The tensor, in the site's axes.
+
+        Returns:
+            What the model goes on with: `x` itself where nothing changes it.
+
+        Raises:
+            InputError: An edit returned something that cannot stand in its place.
+        """
+        for edits in self._edits:
+            for edit in edits.get(site.name, ()):
+                x = _checked(site, x, edit(x))
+        tapes = self._tapes_of(site)
+        in_graph = torch.is_grad_enabled() and any(tape.gradients for tape in tapes)
+        if in_graph and not x.requires_grad:
+            x = x.detach().requires_grad_()
+        for tape in tapes:
+            if tape.gradients and in_graph:
+                x.retain_grad()
+                tape.add(site, x)
+            else:
+                tape.add(site, x.detach().clone() if site.name in LEAVING else x.detach())
+        return x
+
+    def is_read(self, site: Site) -> bool:
+        """Whether a tape reads the site now."""
+        return bool(self._tapes_of(site))
+
+    def opens(self, site: Site) -> bool:
+        """Whether a pattern must be computed in the open: it is edited, or wanted in the graph."""
+        if any(site.name in edits for edits in self._edits):
+            return True
+        return torch.is_grad_enabled() and any(tape.gradients for tape in self._tapes_of(site))
+
+    def window_mask(self, site: Site, device: torch.device) -> Tensor | None:
+        """Give the mask that the windows in force lay on a block's pattern; None outside the encoder."""
+        if site.room != "encoder" or site.block is None or not self._windows:
+            return None
+        place = (site.block, device)
+        if place not in self._masks:
+            own = [window for window in self._windows if site.block in window.blocks]
+            n_heads, n_frames = (int(length or 0) for length in site.shape[1:3])
+            self._masks[place] = window_mask(own, n_frames, n_heads, device)
+        return self._masks[place]
+
+    def _tapes_of(self, site: Site) -> list[Tape]:
+        return [] if self._n_pauses else [tape for tape in self._tapes if site.name in tape.sites]
+
+    def _refresh(self) -> None:
+        """Put in the hooks that are wanted and missing, take out those that are not wanted any more."""
+        named = {name for edits in self._edits for name in edits} | {
+            name for tape in self._tapes for name in tape.sites
+        }
+        sites = {name: self._table.sites[name] for name in named}
+        patterns = {name for name, site in sites.items() if site.kind is Kind.PATTERN} | self._limited()
+        self._refresh_hooks({name: site for name, site in sites.items() if site.kind is not Kind.PATTERN})
+        self._refresh_routes(patterns)
+        self._refresh_stand_ins(any(tape.reads_decoder for tape in self._tapes))
+        self._masks.clear()
+
+    def _limited(self) -> set[str]:
+        """Name the patterns that a window limits."""
+        blocks = {block for window in self._windows if window.k is not None for block in window.blocks}
+        return {f"encoder.blocks.{block}.attn.pattern" for block in blocks}
+
+    def _refresh_hooks(self, wanted: dict[str, Site]) -> None:
+        for name in [name for name in self._handles if name not in wanted and name != _STEPS]:
+            self._handles.pop(name).remove()
+        for name, site in wanted.items():
+            if name not in self._handles:
+                module = self._hf.get_submodule(site.path)
+                self._handles[name] = module.register_forward_hook(partial(self._hook, site))
+
+    def _refresh_routes(self, wanted: set[str]) -> None:
+        for name in [name for name in self._routed if name not in wanted]:
+            unroute(self._routed.pop(name))
+        for name in wanted - self._routed.keys():
+            site = self._table.sites[name]
+            module = cast(WhisperAttention, self._hf.get_submodule(site.path))
+            route(module, site, self)
+            self._routed[name] = module
+
+    def _refresh_stand_ins(self, wanted: bool) -> None:
+        """Follow the decoder's steps while it is read, and stand in for two of the framework's own methods.
+
+        The search for the language would be read as a decoding of its own, and beams as the windows they are not.
+        """
+        if wanted == self._stands_in:
+            return
+        self._stands_in = wanted
+        if wanted:
+            self._handles[_STEPS] = self._hf.model.decoder.register_forward_pre_hook(self._step, with_kwargs=True)
+            vars(self._hf).update(detect_language=self._detect_language_unread, _reorder_cache=self._refuse_beams)
+        else:
+            self._handles.pop(_STEPS).remove()
+            del self._hf.detect_language, self._hf._reorder_cache
+
+    def _hook(self, site: Site, module: nn.Module, args: tuple, output: Any) -> Any:
+        """Send a module's output through its site; None, which is no change, where it stays what it was."""
+        own = output[0] if site.kind is Kind.ATTENTION else output
+        x = own.transpose(1, 2) if site.kind is Kind.TRANSPOSED else own
+        passed = self.passes(site, x)
+        if passed is x and not self.wants_gradients:
+            return None
+        if site.kind is Kind.TRANSPOSED:
+            return passed.transpose(1, 2)
+        return (passed, *output[1:]) if site.kind is Kind.ATTENTION else passed
+
+    def _step(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Note the tokens of one decoder step, and whether a new decoding begins with it."""
+        if self._n_pauses:
+            return
+        past = kwargs.get("past_key_values")
+        ids = kwargs.get("input_ids", args[0] if args else None)
+        for tape in self._tapes:
+            if tape.reads_decoder:
+                if past is None or past.get_seq_length() == 0:
+                    tape.begin_decoding()
+                if ids is not None:
+                    tape.add_tokens(ids)
+
+    def _detect_language_unread(self, *args: Any, **kwargs: Any) -> Tensor:
+        with self.paused():
+            return type(self._hf).detect_language(self._hf, *args, **kwargs)
+
+    def _refuse_beams(self, cache: Any, beams: Tensor) -> Any:
+        if not self._n_pauses:
+            raise InputError(ONE_BEAM)
+        cache.reorder_cache(beams)
+        return cache
+
+
+_STEPS = "the decoder's steps"
+
+
+def _checked(site: Site, before: Tensor, after: Any) -> Tensor:
+    """Return an edit's result, refused where it cannot stand in for what it got."""
+    wanted = f"{list(before.shape)} {before.dtype} on {before.device}"
+    rule = f"An edit takes {wanted}, axes {list(site.axes)}, and returns the same, also where it changes nothing."
+    if not isinstance(after, Tensor):
+        raise InputError(f"the edit of {site.name!r} returned {_short(after)} where a tensor is wanted. {rule}")
+    if after.shape != before.shape or after.dtype != before.dtype or after.device != before.device:
+        came = f"{list(after.shape)} {after.dtype} on {after.device}"
+        raise InputError(f"the edit of {site.name!r} returned {came}. {rule}")
+    return after
+
+
+def _short(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,99 @@
+"""Split text tokens into words, in every language.
+
+Knows a tokenizer and Unicode; knows no model.
+"""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from otoscope.model.transcription import UNSPACED_LANGUAGES
+
+
+def split_words(tokenizer: Any, text: Sequence[int], language: str) -> list[tuple[str, list[int]]]:
+    """Split text tokens into words.
+
+    A word begins at white space. In languages written without it each character, or each token of several characters,
+    is a word, and punctuation stays with the word it belongs to.
+
+    Args:
+        tokenizer: Turns ids into text.
+        text: Ids without timestamps and special tokens.
+        language: Whisper's code.
+
+    Returns:
+        Each word as written, spaces included, with its ids; joined, they are the text and its ids again.
+
+    Source:
+        OpenAI Whisper, `whisper/tokenizer.py`, `split_to_word_tokens`; where white space rules, ours is plainer:
+        "don't" and "well-known" stay whole however they were tokenized.
+    """
+    begins = _begins_unspaced if language in UNSPACED_LANGUAGES else _begins_spaced
+    found: list[tuple[str, list[int]]] = []
+    for piece, ids in _characters(tokenizer, text):
+        if found and not begins(found[-1][0], piece):
+            written, own = found[-1]
+            found[-1] = (written + piece, own + ids)
+        else:
+            found.append((piece, ids))
+    if len(found) > 1 and not found[-1][0].strip():
+        (written, own), (space, ids) = found[-2:]
+        found[-2:] = [(written + space, own + ids)]
+    return found
+
+
+def _begins_spaced(word: str, piece: str) -> bool:
+    return piece[:1].isspace() and bool(word.strip())
+
+
+def _begins_unspaced(word: str, piece: str) -> bool:
+    if not word.strip() or all(_is_opening(character) for character in word.strip()):
+        return False
+    return not all(_is_closing(character) for character in piece.strip())
+
+
+def _is_opening(character: str) -> bool:
+    return unicodedata.category(character) in ("Ps", "Pi")
+
+
+def _is_closing(character: str) -> bool:
+    return unicodedata.category(character)[0] == "P" and not _is_opening(character)
+
+
+def _characters(tokenizer: Any, text: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
+    """Yield the shortest runs of tokens that are whole characters: one character may be spread over several tokens."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    run: list[int] = []
+    written = ""
+    for token, name in zip(text, tokenizer.convert_ids_to_tokens(list(text)), strict=True):
+        spelt = _bytes(name)
+        if run and not 0x80 <= spelt[0] < 0xC0:  # no continuation: what came before stays a broken character
+            yield written + decoder.decode(b"", final=True), run
+            run, written = [], ""
+        run.append(token)
+        written += decoder.decode(spelt)
+        if not decoder.getstate()[0]:
+            yield written, run
+            run, written = [], ""
+    if run:
+        yield written + decoder.decode(b"", final=True), run
+
+
+def _bytes(token: str) -> bytes:
+    """The bytes that a token of a byte-level vocabulary stands for."""
+    table = _byte_of()
+    if all(character in table for character in token):
+        return bytes(table[character] for character in token)
+    return token.encode()
+
+
+@lru_cache
+def _byte_of() -> dict[str, int]:
+    """Which byte each letter of the vocabulary stands for: printable ones for themselves, the others in their order."""
+    return {character: byte for byte, character in bytes_to_unicode().items()}

@@ -1,0 +1,259 @@
+"""Stretches of recordings on their way through the decoder, and the transcription they become.
+
+A talk is one recording; a stretch is a part of it that is gone through in order: all of it where timestamps lead from
+window to window, one window where they do not. Knows tokens, times and text; runs no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch.nn.functional as F
+from jaxtyping import Float, Int8
+from torch import Tensor
+
+from otoscope.audio.clip import Clip
+from otoscope.audio.kinds import Kind, frame_kinds
+from otoscope.base.clocks import HOP_SAMPLES, MEL_FRAMES_PER_FRAME, frame_to_seconds, frames_begun, sample_to_seconds
+from otoscope.model.alignment import AlignedWord
+from otoscope.model.generation import Written
+from otoscope.model.languages import Vocabulary
+from otoscope.model.segments import Cut, Piece
+from otoscope.model.transcription import Segment, Transcription, Word
+
+if TYPE_CHECKING:
+    from otoscope.model.whisper import Whisper
+
+MOST_PASSES = 32
+"""Passes for one window's length of sound before timestamps lead no more: a damaged model may creep by 20 ms a pass."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One window, gone through.
+
+    Attributes:
+        seek: Where it began, in mel frames from the start of the recording.
+        written: What the decoder wrote.
+        cut: The segments of it.
+        aligned: The words of each segment, or None where they were not asked for.
+    """
+
+    seek: int
+    written: Written
+    cut: Cut
+    aligned: Sequence[Sequence[AlignedWord]] | None
+
+
+@dataclass(eq=False)
+class Talk:
+    """One recording being transcribed.
+
+    Attributes:
+        index: Its place among those asked for.
+        clip: The recording.
+        language: Its language, None until it is known.
+        probabilities: Of every language, where it was detected.
+        n_left: Stretches that are not through.
+        stretches: Those that are, in order of time.
+    """
+
+    index: int
+    clip: Clip
+    language: str | None
+    probabilities: dict[str, float] | None = None
+    n_left: int = 0
+    stretches: list[Stretch] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every stretch is through."""
+        return self.n_left == 0
+
+    @property
+    def known_language(self) -> str:
+        """The language, once it is known."""
+        assert self.language is not None
+        return self.language
+
+    @cached_property
+    def kinds(self) -> Int8[np.ndarray, " frame"]:
+        """What each frame of the recording holds."""
+        return frame_kinds(self.clip.samples, frames_begun(len(self.clip.samples)))
+
+    def finish(self, model: Whisper, words: Vocabulary, task: str) -> Transcription:
+        """Put the passes together.
+
+        Args:
+            model: Who listened.
+            words: What its tokens mean.
+            task: What was asked of it.
+
+        Returns:
+            The transcription.
+        """
+        parts = [part for stretch in self.stretches for part in stretch.parts()]
+        return Transcription(
+            clip_id=self.clip.id,
+            model_id=model.id,
+            duration_s=self.clip.duration_s,
+            language=self.known_language,
+            task=task,
+            segments=tuple(self._segment(part, model, words) for part in parts),
+            tokens=tuple(tokens for stretch in self.stretches for tokens in stretch.tokens()),
+            language_probabilities=self.probabilities,
+        )
+
+    def _segment(self, part: _Part, model: Whisper, words: Vocabulary) -> Segment:
+        tokens = [token for token in part.piece.tokens if words.is_text(token)]
+        first_frame = part.seek // MEL_FRAMES_PER_FRAME
+        spoken = None if part.aligned is None else self._words(part.aligned, first_frame)
+        if spoken:
+            start_s, end_s = spoken[0].start_s, spoken[-1].end_s
+        else:
+            start_s, end_s = self._span(first_frame + part.piece.start_frame, first_frame + part.piece.end_frame)
+        return Segment(
+            start_s=start_s,
+            end_s=end_s,
+            text=model.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+            tokens=part.piece.tokens,
+            seek=part.seek,
+            avg_logprob=part.written.avg_logprob,
+            no_speech_prob=part.written.no_speech_prob,
+            words=spoken,
+        )
+
+    def _words(self, aligned: Sequence[AlignedWord], first_frame: int) -> tuple[Word, ...]:
+        """Put words on the recording's clock, without the silence before and after them."""
+        spoken = []
+        for word in aligned:
+            if word.written.strip():
+                start, end = self._speech_within(first_frame + word.start_frame, first_frame + word.end_frame)
+                spoken.append(Word(*self._span(start, end), word.written.strip(), word.probability, word.written))
+        return tuple(spoken)
+
+    def _speech_within(self, start: int, end: int) -> tuple[int, int]:
+        """The part of frames [start, end) from the first speech to the last; all of them where there is none.
+
+        Cross-attention says in which order words come and where they meet, but in a pause one of the two neighbours
+        must take the silence.
+        """
+        speech = np.flatnonzero(self.kinds[start:end] == Kind.SPEECH)
+        return (start + int(speech[0]), start + int(speech[-1]) + 1) if len(speech) else (start, end)
+
+    def _span(self, start: int, end: int) -> tuple[float, float]:
+        """The times of frames [start, end), none of them after the recording's end."""
+        return min(frame_to_seconds(start), self.clip.duration_s), min(frame_to_seconds(end), self.clip.duration_s)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one segment is made from."""
+
+    seek: int
+    piece: Piece
+    written: Written
+    aligned: Sequence[AlignedWord] | None
+
+
+@dataclass(eq=False)
+class Stretch:
+    """A part of a recording that is gone through in order.
+
+    Attributes:
+        talk: The recording.
+        mel: Its log-mel.
+        start: Where it begins in the recording, in mel frames.
+        n_window: Length of the model's window, in mel frames.
+        is_timed: Whether the decoder writes timestamps; without them all passes become one segment.
+        seek: Where the next window begins, in mel frames from the stretch's start.
+        passes: The windows gone through.
+    """
+
+    talk: Talk
+    mel: Float[Tensor, "n_mels mel_frame"] | None
+    start: int
+    n_window: int
+    is_timed: bool
+    seek: int = 0
+    passes: list[Pass] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert self.mel is not None
+        self._length = self.mel.shape[-1]
+        self.talk.stretches.append(self)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it has been gone through."""
+        return self.seek >= self._length
+
+    @property
+    def n_mel_frames(self) -> int:
+        """How much of the next window the stretch fills."""
+        return min(self.n_window, self._length - self.seek)
+
+    def n_sound_frames(self, advance: int) -> int:
+        """How many frames of the next window hold sound that the window after it will not hear again, at least 1."""
+        n_samples = len(self.talk.clip.samples)
+        sounding = frames_begun(n_samples) - (self.start + self.seek) // MEL_FRAMES_PER_FRAME
+        heard = min(advance or self.n_mel_frames, self.n_mel_frames) // MEL_FRAMES_PER_FRAME
+        return max(1, min(sounding, heard))
+
+    def window(self) -> Float[Tensor, "n_mels mel_frame"]:
+        """The next window, filled up with zeros as in the long form of transformers' `generate`."""
+        assert self.mel is not None
+        window = self.mel[:, self.seek : self.seek + self.n_window]
+        return F.pad(window, (0, self.n_window - window.shape[-1]))
+
+    def take(self, done: Pass, progress: Callable[[float], None]) -> None:
+        """Take in a window that has been gone through, and move on.
+
+        Args:
+            done: The window.
+            progress: Told the seconds of recording that it brought to an end.
+        """
+        self.passes.append(done)
+        is_stuck = len(self.passes) >= MOST_PASSES * -(-self._length // self.n_window)
+        step = self.n_mel_frames if is_stuck or done.cut.advance <= 0 else done.cut.advance
+        before_s = self._time_s()
+        self.seek += step
+        progress(self._time_s() - before_s)
+        if self.is_done:
+            self.mel = None
+            self.talk.n_left -= 1
+
+    def _time_s(self) -> float:
+        n_mel_frames = self.start + min(self.seek, self._length)
+        return min(sample_to_seconds(n_mel_frames * HOP_SAMPLES), self.talk.clip.duration_s)
+
+    def parts(self) -> list[_Part]:
+        """What the segments are made from: one for each where there are timestamps, one for all passes otherwise."""
+        parts = [
+            _Part(done.seek, piece, done.written, None if done.aligned is None else done.aligned[i])
+            for done in self.passes
+            for i, piece in enumerate(done.cut.pieces)
+        ]
+        return parts if self.is_timed or not parts else [self._joined(parts)]
+
+    def _joined(self, parts: list[_Part]) -> _Part:
+        """Join all parts to one as long as the stretch; more than one only where a model writes timestamps unasked."""
+        tokens = tuple(token for part in parts for token in part.piece.tokens)
+        piece = Piece(tokens, 0, self._length // MEL_FRAMES_PER_FRAME)
+        aligned = None
+        if parts[0].aligned is not None:
+            aligned = [
+                word.later((part.seek - self.start) // MEL_FRAMES_PER_FRAME)
+                for part in parts
+                for word in part.aligned or ()
+            ]
+        return _Part(self.start, piece, parts[0].written, aligned)
+
+    def tokens(self) -> list[tuple[int, ...]]:
+        """The ids that count, one row for every pass with timestamps and one for all passes without."""
+        rows = [tuple(token for piece in done.cut.pieces for token in piece.tokens) for done in self.passes]
+        return rows if self.is_timed else [tuple(token for row in rows for token in row)]

@@ -1,0 +1,126 @@
+"""What a transcription holds: text, segments and words in time, and the tokens they came from.
+
+Knows nothing of models or tensors: a transcription can be made by hand, written and compared without torch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.audio.clip import Span
+from otoscope.model import formats
+
+UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Languages written without spaces between words. Source: OpenAI Whisper, `whisper/tokenizer.py`."""
+
+
+@dataclass(frozen=True)
+class Word(Span):
+    """One word in time.
+
+    Attributes:
+        start_s: Where it begins, seconds from the start of the clip.
+        end_s: Where it ends, seconds from the start of the clip.
+        text: The word with its punctuation, without spaces around it.
+        probability: Mean over the word's tokens of what the model gave them, 0 to 1.
+        written: The word as it stands in its segment's text, spaces included.
+    """
+
+    probability: float
+    written: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the transcript in time.
+
+    Attributes:
+        start_s: Where it begins, seconds from the start of the clip.
+        end_s: Where it ends, seconds from the start of the clip.
+        text: As the tokenizer writes it, usually with a space in front.
+        tokens: Ids as generated, timestamps included, prompt and end excluded.
+        seek: Where the model's window began, in mel frames (10 ms) from the start of the clip.
+        avg_logprob: Mean log-probability (natural) of all tokens of the window that the segment is from, end included.
+        no_speech_prob: Probability of `<|nospeech|>` in that window; None where the vocabulary lacks it.
+        temperature: Always 0: nothing is drawn by chance.
+        words: The words in time, or None where they were not asked for.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    tokens: tuple[int, ...]
+    seek: int
+    avg_logprob: float
+    no_speech_prob: float | None
+    temperature: float = 0.0
+    words: tuple[Word, ...] | None = None
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes of the text over its bytes when compressed; above 2.4 it repeats itself. Source: OpenAI Whisper."""
+        raw = self.text.encode()
+        return len(raw) / len(zlib.compress(raw))
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """What a model heard in one clip.
+
+    Attributes:
+        clip_id: Which clip.
+        model_id: Which model.
+        duration_s: Length of the clip in seconds.
+        language: Whisper's code (`en`): as given, as detected, or English for a model that knows no other.
+        task: `transcribe` or `translate`.
+        segments: In order of time.
+        tokens: Ids as generated, one list for every pass over a window; timestamps included, prompt and end excluded.
+        language_probabilities: Probability of every language, where the language was detected; otherwise None.
+    """
+
+    clip_id: str
+    model_id: str
+    duration_s: float
+    language: str
+    task: str
+    segments: tuple[Segment, ...]
+    tokens: tuple[tuple[int, ...], ...]
+    language_probabilities: Mapping[str, float] | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole transcript on one line, without spaces at its ends."""
+        parts = [segment.text.strip() for segment in self.segments]
+        between = "" if self.language in UNSPACED_LANGUAGES else " "
+        return between.join(part for part in parts if part)
+
+    @property
+    def words(self) -> tuple[Word, ...] | None:
+        """All words in order of time, or None where they were not asked for."""
+        if any(segment.words is None for segment in self.segments):
+            return None
+        return tuple(word for segment in self.segments for word in segment.words or ())
+
+    @property
+    def language_probability(self) -> float | None:
+        """Probability of the language found, where it was detected; otherwise None."""
+        return None if self.language_probabilities is None else self.language_probabilities[self.language]
+
+    def to_text(self) -> str:
+        """Write one line for every segment."""
+        return formats.to_text(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the layout of openai-whisper's result, ready for `json.dumps`."""
+        return formats.to_json(self)
+
+    def to_srt(self) -> str:
+        """Write SubRip subtitles."""
+        return formats.to_srt(self)
+
+    def to_vtt(self) -> str:
+        """Write WebVTT subtitles."""
+        return formats.to_vtt(self)

@@ -1,0 +1,130 @@
+"""Find a checkpoint's tokenizer, and know Whisper's special token ids where there is none.
+
+Whisper's vocabulary is byte-level entries, then `<|endoftext|>`, `<|startoftranscript|>`, the languages, six control
+tokens and 1,501 timestamps, in that order and without gaps. Only files and the local cache are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from transformers import WhisperTokenizer
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+from otoscope.base.errors import ModelError
+from otoscope.model import hub
+
+N_TIMESTAMPS = 1501
+ENGLISH_ONLY_SIZE = 51_864
+"""The vocabulary of tiny.en to medium.en; each multilingual release has one or two entries more."""
+CONTROLS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
+
+_SPECIAL = re.compile(r"<\|[a-z]+\|>")
+RELEASED = {
+    51_864: ("tiny.en", "base.en", "small.en", "medium.en"),
+    51_865: ("tiny", "base", "small", "medium", "large-v2", "large-v1"),
+    51_866: ("large-v3", "large-v3-turbo"),
+}
+"""Sizes of the vocabularies that OpenAI released, and the models that share each, by short name."""
+
+
+def read_tokenizer(folder: Path, vocab_size: int) -> WhisperTokenizer | None:
+    """Read the tokenizer files of a folder, of any age.
+
+    Args:
+        folder: Where `tokenizer.json`, or `vocab.json` with `merges.txt`, may lie.
+        vocab_size: Of the model; early releases left the timestamps out of their files, and they are put back.
+
+    Returns:
+        The tokenizer, or None where the folder has no tokenizer files.
+
+    Raises:
+        ModelError: the files are there and cannot be read, or lack Whisper's special tokens.
+    """
+    if not ((folder / "tokenizer.json").exists() or (folder / "vocab.json").exists()):
+        return None
+    try:
+        tokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True, clean_up_tokenization_spaces=False)
+    except Exception as error:  # the Rust reader raises bare Exception
+        raise ModelError(
+            f"tokenizer files in {str(folder)!r} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
+            "Copy them again: tokenizer.json with tokenizer_config.json, or vocab.json, merges.txt, added_tokens.json."
+        ) from error
+    _complete(tokenizer, vocab_size)
+    if "<|startoftranscript|>" not in tokenizer.get_vocab():
+        raise ModelError(
+            f"tokenizer in {str(folder)!r} has no token <|startoftranscript|>: it is not a Whisper tokenizer, or its "
+            "added tokens are missing. Copy all tokenizer files of the checkpoint (added_tokens.json, "
+            "tokenizer_config.json)."
+        )
+    return tokenizer
+
+
+def find_tokenizer(folders: Iterable[Path], vocab_size: int) -> WhisperTokenizer | None:
+    """Look for a tokenizer that fits a vocabulary: in folders first, then in the cache among OpenAI's releases.
+
+    Args:
+        folders: Where to look, in order; a tokenizer of another size is passed by.
+        vocab_size: Of the model.
+
+    Returns:
+        The first that fits, or None.
+    """
+    for folder in folders:
+        tokenizer = read_tokenizer(folder, vocab_size)
+        if tokenizer is not None and fits(tokenizer, vocab_size):
+            return tokenizer
+    for name in RELEASED.get(vocab_size, ()):
+        snapshot = hub.cached(hub.SHORT_NAMES[name])
+        if snapshot is not None:
+            return read_tokenizer(snapshot, vocab_size)
+    return None
+
+
+def fits(tokenizer: WhisperTokenizer, vocab_size: int) -> bool:
+    """Say whether the tokenizer's last control token stands just before the model's timestamps."""
+    return tokenizer.get_vocab().get("<|notimestamps|>") == vocab_size - N_TIMESTAMPS - 1
+
+
+def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str, int]:
+    """Return the ids of Whisper's special tokens, timestamps left out.
+
+    Args:
+        vocab_size: Of the model.
+        tokenizer: Asked if there is one; else the ids follow from the size, which names the release.
+
+    Returns:
+        Token text, `<|endoftext|>` and so on, to id.
+
+    Raises:
+        ModelError: there is no tokenizer and the size is that of no release.
+
+    Source:
+        openai-whisper, `whisper/tokenizer.py`, get_encoding.
+    """
+    if tokenizer is not None:
+        return {text: i for text, i in tokenizer.get_vocab().items() if _SPECIAL.fullmatch(text)}
+    if vocab_size not in RELEASED:
+        raise ModelError(
+            f"a vocabulary of {vocab_size} tokens needs its tokenizer: only those of OpenAI's releases "
+            f"({', '.join(map(str, RELEASED))}) are known without. Put the tokenizer files (tokenizer.json, or "
+            "vocab.json with merges.txt) into the checkpoint's folder."
+        )
+    n_languages = 100 if vocab_size == max(RELEASED) else 99
+    names = ["endoftext", "startoftranscript", *list(LANGUAGES)[:n_languages], *CONTROLS]
+    first = vocab_size - N_TIMESTAMPS - len(names)
+    return {f"<|{name}|>": first + i for i, name in enumerate(names)}
+
+
+def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> None:
+    """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps."""
+    special = [t for t, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if _SPECIAL.fullmatch(t)]
+    tokenizer.add_special_tokens({"extra_special_tokens": [t for t in special if t != "<|endoftext|>"]})
+    if len(tokenizer) + N_TIMESTAMPS == vocab_size and fits(tokenizer, vocab_size):
+        from tokenizers import AddedToken
+
+        texts = [f"<|{0.02 * i:.2f}|>" for i in range(N_TIMESTAMPS)]
+        tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in texts])
+    tokenizer.set_prefix_tokens()

@@ -1,0 +1,82 @@
+"""Look on while the framework's `generate` runs, and keep it quiet.
+
+Looking on changes nothing: hooks and filters are put in for one call and taken out after it, errors included.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import LogitsProcessor, WhisperForConditionalGeneration
+
+_NOISY = ("transformers.generation.utils", "transformers.models.whisper.generation_whisper")
+
+
+class ChosenLogprobs(LogitsProcessor):
+    """Looks on while `generate` picks tokens, last in line, and keeps the log-probability of each one picked."""
+
+    def __init__(self) -> None:
+        self._offered: Tensor | None = None
+        self._kept: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Keep what the step before picked, take note of what this step offers, change nothing."""
+        self._keep(input_ids[:, -1])
+        self._offered = scores
+        return scores
+
+    def _keep(self, picked: Tensor) -> None:
+        if self._offered is not None:
+            logprobs = self._offered.float().log_softmax(dim=-1)
+            self._kept.append(logprobs.gather(-1, picked[:, None]))
+
+    def finish(self, sequences: Int[Tensor, "window token"], n_prompt: int) -> Float[Tensor, "window new_token"]:
+        """Return the log-probability of every new token; past a row's end they mean nothing."""
+        n_new = sequences.shape[1] - n_prompt
+        if len(self._kept) < n_new:
+            self._keep(sequences[:, -1])
+        return torch.cat(self._kept[:n_new], dim=-1)
+
+
+@contextmanager
+def first_logits(hf: WhisperForConditionalGeneration) -> Iterator[list[Tensor]]:
+    """Keep what the decoder says after `<|startoftranscript|>`, the first token of the first step."""
+    kept: list[Tensor] = []
+
+    def look(_module: torch.nn.Module, _inputs: tuple[Any, ...], logits: Tensor) -> None:
+        if not kept:
+            kept.append(logits[:, 0].detach())
+
+    handle = hf.proj_out.register_forward_hook(look)
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back the framework's remarks below an error, of this thread alone, while the block runs.
+
+    They concern settings that are chosen here with care (no attention mask, both limits of length given).
+    """
+    thread = threading.get_ident()
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.thread != thread or record.levelno >= logging.ERROR
+
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    for logger in loggers:
+        logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(passes)

@@ -1,0 +1,382 @@
+"""One Whisper, whichever checkpoint it came from: run it, read any site in it, change any site in it.
+
+The framework's model does the computing and stays as it is: nothing is patched while no reading, edit or attention
+window is on. Memory and time are the framework's own, plus the memory of what is read. How a checkpoint becomes a
+Whisper is for `load`, how frames become text for `transcribe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int8
+from torch import Tensor
+from transformers import WhisperForConditionalGeneration, WhisperTokenizer
+
+from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.kinds import window_kinds
+from otoscope.audio.mel import log_mel
+from otoscope.audio.windows import cut
+from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
+from otoscope.base.errors import InputError, ModelError
+from otoscope.model.attention import AttentionWindow
+from otoscope.model.hooks import ONE_BEAM, Edit, Switchboard
+from otoscope.model.reading import Tape
+from otoscope.model.sites import Site, SiteTable
+
+if TYPE_CHECKING:
+    from otoscope.model.transcription import Transcription
+
+Sound = Clip | np.ndarray | str | Path
+"""What is taken wherever a clip is: a clip, float32 samples at 16 kHz, or the path of a recording."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """A clip as the model takes it in.
+
+    Attributes:
+        mel: Log-mel of every window, on the model's device and in its dtype.
+        kinds: What each frame holds: speech, silence or padding (`otoscope.audio.kinds.Kind`).
+        clip: The clip itself.
+    """
+
+    mel: Float[Tensor, "window n_mels mel_frame"]
+    kinds: Int8[np.ndarray, "window frame"]
+    clip: Clip
+
+
+class Whisper:
+    """A Whisper to look into.
+
+    The model is set to evaluation and its weights take no gradients from here on; gradients of activations need none.
+
+    Args:
+        hf: The framework's model, on its device and in its dtype.
+        tokenizer: Its tokenizer; None where no text is needed.
+        id: What the model is called in messages and manifests.
+        weights_hash: Names the weights in manifests.
+    """
+
+    def __init__(
+        self, hf: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer | None, *, id: str, weights_hash: str
+    ) -> None:
+        self.hf = hf.eval().requires_grad_(False)
+        self.id = id
+        self.weights_hash = weights_hash
+        self._tokenizer = tokenizer
+        self._table = SiteTable(hf.config, id)
+        self._board = Switchboard(hf, self._table)
+
+    @property
+    def tokenizer(self) -> WhisperTokenizer:
+        """The tokenizer.
+
+        Raises:
+            ModelError: The model came without one.
+        """
+        if self._tokenizer is None:
+            raise ModelError(
+                f"{self.id} has no tokenizer, and text needs one: load it from a folder with tokenizer.json."
+            )
+        return self._tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.hf.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights."""
+        return self.hf.dtype
+
+    @property
+    def n_mels(self) -> int:
+        """Bands of the log-mel: 80 or 128."""
+        return self.hf.config.num_mel_bins
+
+    @property
+    def n_frames(self) -> int:
+        """Encoder positions in a window, 20 ms each."""
+        return self.hf.config.max_source_positions
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds: 30 for released checkpoints."""
+        return self.n_frames * FRAME_S
+
+    @property
+    def window_samples(self) -> int:
+        """Length of a window in samples at 16 kHz."""
+        return self.n_frames * FRAME_SAMPLES
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return self.hf.config.d_model
+
+    @property
+    def n_heads(self) -> int:
+        """Attention heads in a block of the encoder."""
+        return self.hf.config.encoder_attention_heads
+
+    @property
+    def n_encoder_blocks(self) -> int:
+        """Blocks of the encoder."""
+        return self.hf.config.encoder_layers
+
+    @property
+    def n_decoder_blocks(self) -> int:
+        """Blocks of the decoder."""
+        return self.hf.config.decoder_layers
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens the decoder can say."""
+        return self.hf.config.vocab_size
+
+    def sites(self) -> list[Site]:
+        """List every site, in the order in which the model computes them."""
+        return list(self._table.sites.values())
+
+    def expand(self, patterns: str | Iterable[str]) -> list[str]:
+        """Turn names, aliases and patterns into the names of sites.
+
+        Args:
+            patterns: One or several; `*` stands for any text without a dot, `**` for any text.
+
+        Returns:
+            Names of sites, each once.
+
+        Raises:
+            SiteError: One of them finds nothing; the message names the nearest sites.
+        """
+        return self._table.expand(patterns)
+
+    def windows(self, clip: Sound) -> Windows:
+        """Cut a clip into windows and compute their log-mels.
+
+        Args:
+            clip: The sound, of any length.
+
+        Returns:
+            One window or more, the last filled up with padding.
+
+        Raises:
+            AudioError: The recording cannot be used.
+        """
+        clip = as_clip(clip)
+        pieces = torch.as_tensor(cut(clip.samples, self.window_samples))
+        return Windows(self._mel(pieces), window_kinds(clip.samples, self.window_samples), clip)
+
+    def _mel(self, samples: Float[Tensor, "window sample"]) -> Float[Tensor, "window n_mels mel_frame"]:
+        return log_mel(samples.to(self.device), self.n_mels).to(self.dtype)
+
+    def encode(
+        self, clip: Sound | Windows, attention_window: int | None = None, *, batch_size: int = 8
+    ) -> Float[Tensor, "window frame d_model"]:
+        """Run the encoder over a clip.
+
+        Gradients are computed inside `reading(..., gradients=True)` alone.
+
+        Args:
+            clip: The sound, or its windows.
+            attention_window: Frames on either side that a frame may attend to; None is no limit.
+            batch_size: Windows run at a time.
+
+        Returns:
+            The final encoder output (`encoder.ln_post`), on the model's device.
+
+        Raises:
+            InputError: The attention window or the batch size is not a number that can be used.
+            AudioError: The recording cannot be used.
+        """
+        _check_count("batch_size", batch_size, least=1)
+        with self._limited(attention_window):
+            mel = (clip if isinstance(clip, Windows) else self.windows(clip)).mel
+            return self.encode_mel(mel, batch_size=batch_size)
+
+    def encode_mel(
+        self, mel: Float[Tensor, "window n_mels mel_frame"], *, batch_size: int = 8
+    ) -> Float[Tensor, "window frame d_model"]:
+        """Run the encoder over log-mels, as `encode` does over a clip."""
+        mel = mel.to(self.device, self.dtype)
+        with torch.enable_grad() if self._board.wants_gradients else torch.no_grad():
+            runs = [self.hf.model.encoder(batch).last_hidden_state for batch in mel.split(batch_size)]
+        return runs[0] if len(runs) == 1 else torch.cat(runs)
+
+    def activations(
+        self,
+        clip: Sound,
+        sites: str | Iterable[str],
+        *,
+        text: str | None = None,
+        language: str | None = None,
+        attention_window: int | None = None,
+        batch_size: int = 8,
+    ) -> dict[str, Tensor]:
+        """Return what sites hold for a clip.
+
+        Args:
+            clip: The sound, of any length.
+            sites: Names, aliases or patterns. The decoder runs only where one of its sites is named.
+            text: What the decoder is made to say: the prompt, this text and the end of text are read. None lets it
+                transcribe, and its sites are read while it does.
+            language: The text's language as Whisper's code; None for the clip's, or else the one the model hears.
+            attention_window: Frames on either side that a frame of the encoder may attend to; None is no limit.
+            batch_size: Windows the encoder runs at a time.
+
+        Returns:
+            Site to tensor on the model's device: [window, frame, d] in the encoder, [window, token, d] in the decoder.
+
+        Raises:
+            InputError: A site, a text, a language or a number cannot be used.
+            AudioError: The recording cannot be used.
+        """
+        from otoscope.model.activations import activations
+
+        _check_count("batch_size", batch_size, least=1)
+        with self._limited(attention_window):
+            return activations(self, clip, sites, text=text, language=language, batch_size=batch_size)
+
+    def transcribe(
+        self, clip: Sound, *, beams: int = 1, attention_window: int | None = None, **settings: Any
+    ) -> Transcription:
+        """Write down what is said in a clip; `otoscope.model.transcribe.transcribe`, with its settings.
+
+        Args:
+            clip: The sound, of any length.
+            beams: Hypotheses followed at once; 1 is greedy.
+            attention_window: Frames on either side that a frame of the encoder may attend to; None is no limit.
+            settings: `language`, `task`, `timestamps`, `word_times` and the others of that function.
+
+        Returns:
+            The transcription.
+
+        Raises:
+            InputError: A setting cannot be used, or the decoder is being read with more than one beam.
+            AudioError: The recording cannot be used.
+        """
+        from otoscope.model.transcribe import transcribe
+
+        self._check_beams(beams)
+        with self._limited(attention_window):
+            return transcribe(self, clip, beams=beams, **settings)
+
+    def transcribe_many(
+        self, clips: Iterable[Sound], *, beams: int = 1, attention_window: int | None = None, **settings: Any
+    ) -> list[Transcription]:
+        """Write down what is said in many clips; settings are those of `transcribe`, and `batch_size`.
+
+        Raises:
+            InputError: A setting cannot be used, or the decoder is being read with more than one beam.
+            AudioError: A recording cannot be used.
+        """
+        from otoscope.model.transcribe import transcribe_many
+
+        self._check_beams(beams)
+        with self._limited(attention_window):
+            return transcribe_many(self, clips, beams=beams, **settings)
+
+    def _check_beams(self, beams: int) -> None:
+        _check_count("beams", beams, least=1)
+        if beams > 1 and self._board.reads_decoder:
+            raise InputError(ONE_BEAM)
+
+    def padded_encoding(self) -> Float[Tensor, "1 frame d_model"]:
+        """Run the encoder over padding alone: what the decoder is given where there is no sound at all.
+
+        Returns:
+            The final encoder output of a window of zeros; edits and attention windows that are on apply.
+        """
+        return self.encode_mel(self._mel(torch.zeros(1, self.window_samples)))
+
+    def reading(self, sites: str | Iterable[str], *, gradients: bool = False) -> AbstractContextManager[Tape]:
+        """Read sites of whatever runs inside the block: encoding, transcribing, the framework's own calls.
+
+        Reading changes no bit of what the model computes and copies next to nothing. With gradients the model computes
+        in the graph, patterns without the fast kernels, and the tape's tensors can be differentiated with respect to.
+
+        Args:
+            sites: Names, aliases or patterns; see `expand`.
+            gradients: Keep the tensors in the graph, which starts at the first site read. A model that runs more than
+                once gives `tape.parts(site)` to differentiate with respect to.
+
+        Returns:
+            A context that gives the tape: site to tensor, several encoder runs along the window axis, the steps of a
+            decoder that generates along the token axis.
+
+        Raises:
+            SiteError: A site is not in the model.
+        """
+        chosen = [self._table.sites[name] for name in self.expand(sites)]
+        return self._board.reading(Tape(chosen, gradients=gradients, resolve=self._table.resolve))
+
+    def reading_paused(self) -> AbstractContextManager[None]:
+        """Let the model run unread inside the block, for a run that is no part of what is being looked at."""
+        return self._board.paused()
+
+    def edit(self, edits: Mapping[str, Edit]) -> AbstractContextManager[None]:
+        """Change sites of whatever runs inside the block.
+
+        Edits nest: those of an outer block come first, then those of an inner one. Readings see the edited tensors.
+        While the decoder generates, an edit of its sites gets one step at a time, [window, 1, d].
+
+        Args:
+            edits: Site, alias or pattern to a function that takes the tensor, in the site's axes, and returns one of
+                the same shape and dtype.
+
+        Returns:
+            A context that ends with the model as it was, errors included.
+
+        Raises:
+            SiteError: A site is not in the model.
+            InputError: An edit is not a function, or, once the model runs, returns what cannot stand in its place.
+        """
+        by_site: dict[str, list[Edit]] = {}
+        for pattern, function in edits.items():
+            if not callable(function):
+                raise InputError(f"the edit of {pattern!r} is {function!r}: give a function from tensor to tensor.")
+            for name in self.expand(pattern):
+                by_site.setdefault(name, []).append(function)
+        return self._board.editing(by_site)
+
+    def attention_window(
+        self, k: int | None, *, blocks: Iterable[int] | None = None, heads: Iterable[int] | None = None
+    ) -> AbstractContextManager[None]:
+        """Let each encoder frame attend to frames near it alone, inside the block.
+
+        Windows nest: a frame attends to what all of them allow.
+
+        Args:
+            k: Frames on either side, 20 ms each; None is no limit.
+            blocks: Encoder blocks to limit; None is all.
+            heads: Heads to limit in those blocks; None is all.
+
+        Returns:
+            A context that ends with the model as it was.
+
+        Raises:
+            InputError: k is no whole number, or below 0.
+            SiteError: A block or head is not in the model.
+        """
+        if k is not None:
+            _check_count("attention window", k, least=0, hint=" frames of 20 ms on either side, or None for no limit")
+        window = AttentionWindow(k, self._table.check_blocks(blocks), self._table.check_heads(heads))
+        return self._board.limiting(window)
+
+    def _limited(self, k: int | None) -> AbstractContextManager[None]:
+        return nullcontext() if k is None else self.attention_window(k)
+
+
+def _check_count(name: str, value: object, *, least: int, hint: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name} is {value!r}: give a whole number of {least} or more{hint}.")

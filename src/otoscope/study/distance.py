@@ -1,0 +1,126 @@
+"""How far from the diagonal the mass of a [destination frame, source frame] map lies: the kernels of locality.
+
+Plain tensor work; costs a second copy of the map, twice as wide. It does not know what the maps mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+SHARE_FRAMES = (5, 10, 25, 50, 75, 100)
+"""Distances, in frames, within which a share of the mass is reported."""
+
+
+def offset_mass(maps: Tensor, rows: Tensor) -> Tensor:
+    """Sum a map along its diagonals, over chosen destinations.
+
+    Args:
+        maps: Mass of each source for each destination, [..., frame, frame].
+        rows: Which destinations count, bool [frame].
+
+    Returns:
+        Mass at each offset source - destination, from -(frame - 1) to frame - 1, [..., 2 * frame - 1].
+
+    Source:
+        The skewing trick of Huang et al. 2018, "Music Transformer", section 3.4.1, run backwards.
+    """
+    n_frames = maps.shape[-1]
+    skewed = maps.new_zeros(*maps.shape[:-1], 2 * n_frames)
+    # With the destinations in reverse, dropping one cell per row shifts each row by one more than the row above.
+    skewed[..., :n_frames] = (maps * rows[:, None].to(maps.dtype)).flip(-2)
+    flat = skewed.flatten(-2)[..., : n_frames * (2 * n_frames - 1)]
+    return flat.unflatten(-1, (n_frames, 2 * n_frames - 1)).sum(-2)
+
+
+def uniform_offset_mass(rows: np.ndarray) -> np.ndarray:
+    """Give what `offset_mass` would give if every chosen destination attended to all sources alike.
+
+    Args:
+        rows: Which destinations count, bool [frame].
+
+    Returns:
+        Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count.
+
+    Source:
+        Ours; a correlation of the chosen frames with all frames.
+    """
+    n_frames = len(rows)
+    return np.correlate(np.ones(n_frames), rows.astype(np.float64), mode="full") / n_frames
+
+
+def distance_mass(by_offset: np.ndarray) -> np.ndarray:
+    """Fold mass by offset into mass by distance |source - destination|.
+
+    Args:
+        by_offset: [..., 2 * frame - 1], offset 0 in the middle.
+
+    Returns:
+        Mass at distances 0 to frame - 1, [..., frame].
+
+    Source:
+        Ours.
+    """
+    middle = by_offset.shape[-1] // 2
+    folded = by_offset[..., middle:].copy()
+    folded[..., 1:] += by_offset[..., :middle][..., ::-1]
+    return folded
+
+
+def mass_quantile(by_distance: np.ndarray, share: float) -> np.ndarray:
+    """Find the distance within which a share of the mass lies.
+
+    Args:
+        by_distance: Mass at each distance, [..., frame].
+        share: Between 0 and 1.
+
+    Returns:
+        The smallest distance, in frames, that holds at least this share; int64 [...].
+
+    Source:
+        The inverse of the cumulative distribution, definition 1 of Hyndman and Fan 1996, "Sample quantiles".
+    """
+    cumulative = np.cumsum(by_distance, axis=-1)
+    # Summation order may leave the total a rounding error short of the share asked for.
+    enough = cumulative >= cumulative[..., -1:] * share * (1 - 1e-12)
+    return np.argmax(enough, axis=-1)
+
+
+def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
+    """Give the share of the mass that lies at most so many frames away.
+
+    Args:
+        by_distance: Mass at each distance, [..., frame].
+        frames: The distance, which counts as within.
+
+    Returns:
+        Shares from 0 to 1, [...]; NaN where there is no mass.
+
+    Source:
+        Ours.
+    """
+    total = by_distance.sum(axis=-1)
+    near = by_distance[..., : frames + 1].sum(axis=-1)
+    return np.divide(near, total, out=np.full(np.shape(total), np.nan), where=total > 0)
+
+
+def row_share_within(values: np.ndarray, frames: int) -> np.ndarray:
+    """Give, for each destination, the share of its row that lies at most so many frames away.
+
+    Args:
+        values: Non-negative mass, [destination frame, source frame].
+        frames: The distance, which counts as within.
+
+    Returns:
+        Shares from 0 to 1, float64 [frame]; NaN where a row is empty.
+
+    Source:
+        Ours; differences of cumulative sums.
+    """
+    n_frames = len(values)
+    cumulative = np.zeros((n_frames, n_frames + 1))
+    np.cumsum(values, axis=1, dtype=np.float64, out=cumulative[:, 1:])
+    row = np.arange(n_frames)
+    near = cumulative[row, np.minimum(row + frames + 1, n_frames)] - cumulative[row, np.maximum(row - frames, 0)]
+    total = cumulative[:, -1]
+    return np.divide(near, total, out=np.full(n_frames, np.nan), where=total > 0)

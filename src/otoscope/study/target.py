@@ -1,0 +1,134 @@
+"""What a relevance map is the relevance for: the whole encoder output, some of its frames, or a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.base.clocks import frame_to_seconds
+from otoscope.base.errors import InputError
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A stretch of the final encoder output, [start, stop) in frames from the start of the window.
+
+    Attributes:
+        start: The first frame.
+        stop: The frame after the last.
+    """
+
+    start: int
+    stop: int
+
+    @property
+    def label(self) -> str:
+        """How pictures name it."""
+        if self.stop == self.start + 1:
+            return f"frame {self.start} ({frame_to_seconds(self.start):.2f} s)"
+        seconds = f"{frame_to_seconds(self.start):.2f}-{frame_to_seconds(self.stop):.2f} s"
+        return f"frames {self.start} to {self.stop - 1} ({seconds})"
+
+    def check(self, n_frames: int) -> None:
+        """Refuse frames that are not in the window.
+
+        Args:
+            n_frames: Frames in the window.
+
+        Raises:
+            InputError: The stretch is empty, negative or past the end.
+        """
+        for value in (self.start, self.stop):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InputError(f"frame {value!r} is no whole number: frames count 20 ms each. Give whole numbers.")
+        if not 0 <= self.start < self.stop <= n_frames:
+            raise InputError(
+                f"target frames {self.start} to {self.stop} (not included) are not in the window: it has frames 0 to "
+                f"{n_frames - 1}, and the first comes before the last. Give frames of 20 ms from the window's start."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table entry."""
+        return {
+            "frames": [self.start, self.stop],
+            "seconds": [frame_to_seconds(self.start), frame_to_seconds(self.stop)],
+        }
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the window's transcript, wanted as a target.
+
+    Attributes:
+        which: Its place among the words, from 0; or its text, where that is in the transcript once. Case and
+            punctuation do not matter.
+    """
+
+    which: int | str
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """A word of the transcript that was a target.
+
+    Attributes:
+        index: Its place among the words of the window's transcript.
+        text: The word as transcribed.
+        transcript: The window's transcript.
+        tokens: Its token ids.
+        log_probability: Of its tokens together, given the sound and all tokens before; natural logarithm.
+    """
+
+    index: int
+    text: str
+    transcript: str
+    tokens: tuple[int, ...]
+    log_probability: float
+
+    @property
+    def label(self) -> str:
+        """How pictures name it."""
+        return f"the word “{self.text}” (word {self.index})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table entry."""
+        return {
+            "word": self.text,
+            "index": self.index,
+            "transcript": self.transcript,
+            "tokens": list(self.tokens),
+            "log_probability": round(self.log_probability, 6),
+        }
+
+
+Target = None | int | tuple[int, int] | str | Frames | Word
+"""None for the whole output; a frame; (start, stop) frames; a word's text; or one of the classes."""
+
+
+def as_target(target: Target) -> Frames | Word | None:
+    """Take a target in any of the forms in which one may be given.
+
+    Args:
+        target: None, a frame, a stretch (start, stop), a word's text, `Frames` or `Word`.
+
+    Returns:
+        None, `Frames` or `Word`.
+
+    Raises:
+        InputError: It is none of these.
+
+    Source:
+        Ours.
+    """
+    if target is None or isinstance(target, Frames | Word):
+        return target
+    if isinstance(target, str):
+        return Word(target)
+    if isinstance(target, int) and not isinstance(target, bool):
+        return Frames(target, target + 1)
+    if isinstance(target, tuple | list) and len(target) == 2:
+        return Frames(*target)
+    raise InputError(
+        f"target {target!r} is not understood: None (the whole output), a frame, (start, stop) in frames, a word's "
+        "text, or Word(index) are. Give one of these."
+    )

@@ -1,0 +1,140 @@
+"""A word of a window's transcript as something to differentiate: how sure the decoder is of it.
+
+The decoder is given the window's own transcript (teacher forcing), so that one run of it scores every token. Costs one
+transcription of the window and one run of the decoder in the graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.model.alignment import split_words
+from otoscope.model.generation import prompt_tokens
+from otoscope.model.languages import vocabulary
+from otoscope.model.whisper import Whisper, Windows
+from otoscope.study.error_rate import normalise
+from otoscope.study.target import SpokenWord, Word
+from otoscope.study.writing import text_of, write_windows
+
+
+@dataclass(frozen=True, eq=False)
+class WordScorer:
+    """One word of one window, in its place in the transcript.
+
+    Attributes:
+        model: The model that wrote the transcript.
+        prompt: Token ids that the transcript begins with.
+        tokens: Token ids of the transcript's text.
+        first: Where the word's tokens begin in them.
+        stop: Where they end.
+        index: The word's place among the words.
+        text: The word as written, without spaces around it.
+    """
+
+    model: Whisper
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    first: int
+    stop: int
+    index: int
+    text: str
+
+    @classmethod
+    def prepare(cls, model: Whisper, windows: Windows, window: int, word: Word, language: str | None) -> WordScorer:
+        """Transcribe the window and find the word.
+
+        Args:
+            model: Any Whisper.
+            windows: The clip's windows.
+            window: Which of them.
+            word: Which word of its transcript.
+            language: What is spoken, as Whisper's code; the model finds out by default.
+
+        Returns:
+            The word, ready to be scored.
+
+        Raises:
+            InputError: The word is not there, or its text is there more than once.
+        """
+        encoding = model.encode_mel(windows.mel[window : window + 1])
+        code, written = write_windows(model, encoding, [language])[0]
+        words = vocabulary(model)
+        tokens = [token for token in written.tokens if words.is_text(token)]
+        spelt = split_words(model.tokenizer, tokens, code)
+        index = find_word([text for text, _ in spelt], word, transcript=text_of(model, tokens))
+        first = sum(len(ids) for _, ids in spelt[:index])
+        text, ids = spelt[index]
+        prompt = tuple(prompt_tokens(model, language=code))
+        return cls(model, prompt, tuple(tokens), first, first + len(ids), index, text.strip())
+
+    def score(self, encoding: Float[Tensor, "1 frame d_model"]) -> Float[Tensor, ""]:
+        """Sum the log-probabilities of the word's tokens, each given the sound and the tokens before it.
+
+        Args:
+            encoding: The window's final encoder output, in the graph.
+
+        Returns:
+            Natural log of the probability of the word, over the whole vocabulary; differentiable.
+
+        Source:
+            The target logit of Chefer, Gur and Wolf 2021 (arXiv 2103.15679), made a log-probability because a logit
+            that rises together with all others says nothing.
+        """
+        given = [*self.prompt, *self.tokens[: self.stop - 1]]
+        ids = torch.tensor([given], device=encoding.device)
+        logits = self.model.hf(encoder_outputs=(encoding,), decoder_input_ids=ids, use_cache=False).logits[0].float()
+        rows = torch.arange(len(self.prompt) + self.first, len(self.prompt) + self.stop) - 1
+        chosen = torch.tensor(self.tokens[self.first : self.stop])
+        total: Tensor = logits.log_softmax(dim=-1)[rows.to(logits.device), chosen.to(logits.device)].sum()
+        return total
+
+    def spoken(self, log_probability: float) -> SpokenWord:
+        """Describe the word that was the target.
+
+        Args:
+            log_probability: What `score` gave.
+
+        Returns:
+            The word for a result.
+        """
+        return SpokenWord(
+            index=self.index,
+            text=self.text,
+            transcript=text_of(self.model, self.tokens),
+            tokens=self.tokens[self.first : self.stop],
+            log_probability=log_probability,
+        )
+
+
+def find_word(words: list[str], word: Word, *, transcript: str) -> int:
+    """Find a wanted word among the words of a transcript.
+
+    Args:
+        words: The words as written.
+        word: Which one is wanted.
+        transcript: The transcript, for messages.
+
+    Returns:
+        Its place.
+
+    Raises:
+        InputError: It is not there, or its text is there more than once.
+    """
+    if isinstance(word.which, str):
+        wanted = normalise(word.which)
+        places = [index for index, text in enumerate(words) if wanted and normalise(text) == wanted]
+        if len(places) == 1:
+            return places[0]
+        found = "is not in" if not places else f"is {len(places)} times (words {', '.join(map(str, places))}) in"
+        raise InputError(
+            f"word {word.which!r} {found} the transcript {transcript!r}. Give a word that is there once, or its number."
+        )
+    if isinstance(word.which, bool) or not isinstance(word.which, int) or not 0 <= word.which < len(words):
+        there = f"words 0 to {len(words) - 1}" if words else "no words"
+        raise InputError(f"word {word.which!r} is not in the transcript {transcript!r}: it has {there}.")
+    return word.which

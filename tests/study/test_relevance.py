@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from otoscope.audio.clip import Clip
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.model.whisper import Whisper
+from otoscope.study.relevance import Relevance, propagate, relevance
+from otoscope.study.target import Frames, SpokenWord, Word
+from tests.study.conftest import build, make_clip
+
+
+def naive_relevance(
+    mel: torch.Tensor,
+    start: int | None = None,
+    stop: int | None = None,
+    decoder_ids: list[int] | None = None,
+    n: int = 0,
+) -> np.ndarray:
+    """The formula once more, on the framework's own attentions, with loops over blocks and heads.
+
+    With decoder ids, the target is the log-probability of the last n of them.
+    """
+    hf = build().hf
+    hf.requires_grad_(True)
+    hf.set_attn_implementation("eager")
+    encoder = hf.model.encoder(mel, output_attentions=True)
+    score = encoder.last_hidden_state[:, start:stop].sum()
+    if decoder_ids is not None:
+        ids = torch.tensor([decoder_ids])
+        hidden = hf.model.decoder(input_ids=ids, encoder_hidden_states=encoder.last_hidden_state).last_hidden_state
+        log_odds = torch.log(torch.softmax(hf.proj_out(hidden)[0].double(), dim=-1))
+        score = sum(
+            (log_odds[at - 1, decoder_ids[at]] for at in range(len(ids[0]) - n, len(ids[0]))), torch.tensor(0.0)
+        )
+    for pattern in encoder.attentions:
+        pattern.retain_grad()
+    score.backward()
+    n_frames = mel.shape[-1] // 2
+    total = np.eye(n_frames)
+    for pattern in encoder.attentions:
+        weighted = np.zeros((n_frames, n_frames))
+        n_heads = pattern.shape[1]
+        for head in range(n_heads):
+            product = (pattern.grad[0, head] * pattern[0, head]).detach().double().numpy()
+            weighted += np.where(product > 0, product, 0) / n_heads
+        total = total + weighted @ total
+    return total
+
+
+def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:
+    added = wanted - np.eye(len(wanted))
+    assert added.max() > 1e-6
+    assert np.abs(found - np.eye(len(wanted)) - added).max() <= 1e-4 * added.max()
+
+
+def test_relevance_agrees_with_the_formula_written_again(model: Whisper, clip: Clip) -> None:
+    result = relevance(model, clip)
+    assert result.relevance.dtype == np.float32
+    assert_same(result.relevance.astype(np.float64), naive_relevance(model.windows(clip).mel))
+
+
+@pytest.mark.parametrize(("target", "stretch"), [(17, (17, 18)), ((20, 41), (20, 41)), (Frames(0, 100), (0, 100))])
+def test_relevance_for_some_frames_agrees_with_the_formula(
+    model: Whisper, clip: Clip, target: int | tuple[int, int] | Frames, stretch: tuple[int, int]
+) -> None:
+    result = relevance(model, clip, target=target)
+    assert_same(result.relevance.astype(np.float64), naive_relevance(model.windows(clip).mel, *stretch))
+    assert result.to_json()["target"]["frames"] == list(stretch)
+
+
+def test_relevance_for_a_word_agrees_with_the_formula(model: Whisper, clip: Clip) -> None:
+    result = relevance(model, clip, target=Word(1), language="en")
+    word = result.target
+    assert isinstance(word, SpokenWord)
+    special = {*model.tokenizer.all_special_ids}
+    written = model.transcribe(clip, language="en").tokens[0]
+    n_text = model.tokenizer.convert_tokens_to_ids("<|0.00|>")
+    tokens = [token for token in written if token < n_text and token not in special]
+    at = next(i for i in range(1, len(tokens)) if tuple(tokens[i : i + len(word.tokens)]) == word.tokens)
+    prompt = [f"<|{name}|>" for name in ("startoftranscript", "en", "transcribe", "notimestamps")]
+    ids = [*model.tokenizer.convert_tokens_to_ids(prompt), *tokens[: at + len(word.tokens)]]
+    wanted = naive_relevance(model.windows(clip).mel, decoder_ids=ids, n=len(word.tokens))
+    assert_same(result.relevance.astype(np.float64), wanted)
+    assert word.log_probability < 0
+    assert word.text in word.transcript
+
+
+def test_a_word_can_be_named_by_its_text(model: Whisper, clip: Clip) -> None:
+    spoken = relevance(model, clip, target=Word(0)).target
+    assert isinstance(spoken, SpokenWord)
+    if spoken.transcript.split().count(spoken.text) == 1:
+        again = relevance(model, clip, target=spoken.text).target
+        assert again == spoken
+
+
+def test_a_target_frame_gives_relevance_to_that_row_alone_in_the_last_block(model: Whisper, clip: Clip) -> None:
+    patterns = [torch.rand(2, 5, 5) for _ in range(3)]
+    gradients = [torch.zeros(2, 5, 5), torch.zeros(2, 5, 5), torch.randn(2, 5, 5)]
+    gradients[2][:, [0, 1, 3, 4]] = 0
+    added = propagate(patterns, gradients)
+    assert set(added.sum(1).nonzero().flatten().tolist()) == {2}
+
+
+def test_planted_patterns_propagate_to_a_known_reach() -> None:
+    """Three blocks that each look exactly two frames back reach six frames back, and no further."""
+    back = torch.diag(torch.ones(18), -2)[None]
+    added = propagate([back] * 3, [torch.ones(1, 20, 20) for _ in range(3)])
+    wanted = sum(
+        torch.diag(torch.full((20 - 2 * step,), times), -2 * step) for step, times in ((1, 3.0), (2, 3.0), (3, 1.0))
+    )
+    torch.testing.assert_close(added, wanted)
+
+
+def test_negative_contributions_do_not_count_even_where_heads_would_cancel() -> None:
+    pattern = torch.full((2, 3, 3), 0.5)
+    gradient = torch.stack([torch.full((3, 3), 2.0), torch.full((3, 3), -6.0)])
+    torch.testing.assert_close(propagate([pattern], [gradient]), torch.full((3, 3), 0.5))
+
+
+def make_relevance(added: np.ndarray, n_speech: int) -> Relevance:
+    kinds = np.full(len(added), Kind.PADDING, dtype=np.int8)
+    kinds[:n_speech] = Kind.SPEECH
+    return Relevance("m", "c", "c.wav", 0, 0.0, None, added.astype(np.float32), kinds)
+
+
+def test_shares_say_how_local_a_planted_map_is() -> None:
+    added = np.zeros((200, 200))
+    rows = np.arange(200)
+    added[rows, rows] = 1
+    added[rows[:-30], rows[:-30] + 30] = 3
+    result = make_relevance(added, 100)
+    assert result.share_within(25) == pytest.approx(0.25)
+    assert result.share_within(50) == pytest.approx(1.0)
+    assert result.share_within(25, identity=True) == pytest.approx(0.4)
+    pairs = np.abs(rows[:100, None] - rows[None, :])
+    assert result.even_share_within(25) == pytest.approx((pairs <= 25).mean())
+    assert result.row_share_within(25).shape == (100,)
+
+
+def test_rows_without_relevance_and_clips_without_speech_are_said_not_guessed() -> None:
+    added = np.zeros((20, 20))
+    added[0, 0] = 1
+    table = make_relevance(added, 4).to_json()
+    assert table["n_speech_frames_without_added_relevance"] == 3
+    assert table["share_within"]["5"]["added"] == 1.0
+    silent = make_relevance(added, 0)
+    assert silent.speech_end_frame == 0
+    assert silent.to_json()["share_within"]["5"] == {"relevance": None, "added": None, "even": None}
+
+
+def test_a_later_window_is_that_stretch_of_sound_alone(model: Whisper) -> None:
+    long = make_clip(3.5)
+    second = relevance(model, long, window=1)
+    alone = relevance(model, long.samples[32_000:])
+    np.testing.assert_allclose(second.added, alone.added, atol=1e-5 * alone.added.max())
+    assert second.window_start_s == 2.0
+
+
+def test_edits_reach_the_map(model: Whisper, clip: Clip) -> None:
+    """With every pattern the identity, each frame listens to itself alone."""
+    with model.edit({"encoder.blocks.*.attn.pattern": lambda p: p * 0 + torch.eye(p.shape[-1])}):
+        added = relevance(model, clip).added
+    assert np.abs(added - np.diag(np.diag(added))).max() == 0
+    assert added.max() > 0
+
+
+def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip) -> None:
+    before = model.encode(clip)
+    relevance(model, clip)
+    after = model.encode(clip)
+    assert torch.equal(before, after)
+    assert not after.requires_grad
+    assert all(parameter.grad is None for parameter in model.hf.parameters())
+    with torch.no_grad():
+        relevance(model, clip)
+
+
+def test_files_hold_what_the_result_holds(model: Whisper, clip: Clip, tmp_path: Path) -> None:
+    result = relevance(model, clip)
+    names = [path.name for path in result.save(tmp_path / "out")]
+    assert names == ["relevance.npz", "relevance.json", "relevance.png", "relevance_zoom.png"]
+    with np.load(tmp_path / "out" / "relevance.npz") as arrays:
+        np.testing.assert_array_equal(arrays["relevance"], result.relevance)
+        assert arrays["relevance"].dtype == np.float32
+        assert arrays["relevance"].shape == (100, 100)
+        assert int(arrays["speech_end_frame"]) == result.speech_end_frame > 0
+    table = json.loads((tmp_path / "out" / "relevance.json").read_text())
+    assert table == result.to_json()
+    assert list(table["share_within"]) == ["5", "10", "25", "50", "75", "100"]
+    for name in names[2:]:
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 1}, r"window 1 is not in this clip: it has window 0 alone"),
+        ({"window": -1}, r"window -1 is not in this clip"),
+        ({"target": 100}, r"target frames 100 to 101 .* it has frames 0 to 99"),
+        ({"target": (40, 40)}, r"target frames 40 to 40 .* the first comes before the last"),
+        ({"target": (-1, 5)}, r"target frames -1 to 5"),
+        ({"target": (1.5, 5)}, r"frame 1.5 is no whole number"),
+        ({"target": "xylophone"}, r"word 'xylophone' is not in the transcript '.+'\. Give a word that is there once"),
+        ({"target": Word(99)}, r"word 99 is not in the transcript '.+': it has words 0 to \d+"),
+        ({"target": 2.5}, r"target 2.5 is not understood: None \(the whole output\), a frame"),
+    ],
+)
+def test_what_is_not_there_is_named(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        relevance(model, clip, **settings)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from otoscope.audio.clip import Clip
+from otoscope.base.errors import InputError
+from otoscope.model.whisper import Whisper
+from otoscope.study.splice import Spliceable, splice
+from tests.study.conftest import make_clip
+
+SILENCE = np.zeros(32_000, np.float32)
+
+
+def spliced_by_hand(model: Whisper, clip: Clip, start: int, stop: int) -> str:
+    """The same through an edit of the final encoder output while the model transcribes."""
+    padding = model.padded_encoding()
+
+    def replace(x: torch.Tensor) -> torch.Tensor:
+        x = x.clone()
+        x[:, start:stop] = padding[:, start:stop]
+        return x
+
+    with model.edit({"encoder.ln_post": replace}):
+        return model.transcribe(clip).text
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (20, 60), (0, 100), (99, 100)])
+def test_splicing_is_an_edit_of_the_final_encoder_output(model: Whisper, clip: Clip, start: int, stop: int) -> None:
+    result = splice(model, clip, start, stop)
+    assert result.original == model.transcribe(clip).text
+    assert result.spliced == spliced_by_hand(model, clip, start, stop)
+
+
+def test_splicing_everything_says_what_padding_alone_says(model: Whisper, clip: Clip) -> None:
+    result = splice(model, clip, 0, 100)
+    assert result.spliced == model.transcribe(SILENCE).text
+    assert result.spliced != result.original
+    assert splice(model, SILENCE, 10, 90).spliced == model.transcribe(SILENCE).text
+
+
+def test_seconds_take_every_frame_they_touch(model: Whisper, clip: Clip) -> None:
+    by_seconds = splice(model, clip, 0.58, 1.01, "seconds")
+    assert (by_seconds.start, by_seconds.stop) == (29, 51)
+    assert by_seconds.spliced == splice(model, clip, 29, 51).spliced
+
+
+def test_long_recordings_count_frames_through_all_windows(model: Whisper) -> None:
+    clip = make_clip(4.7)
+    result = splice(model, clip, 150, 220, language="en")
+    assert result.n_frames == 300
+    assert result.original == model.transcribe(clip, timestamps=False, language="en").text
+    pieces = [clip.samples[at : at + 32_000] for at in (0, 32_000, 64_000)]
+    first = model.transcribe(pieces[0], language="en").text
+    second = splice(model, pieces[1], 50, 100, language="en").spliced
+    third = splice(model, pieces[2], 0, 20, language="en").spliced
+    assert result.spliced == " ".join([first, second, third])
+    assert result.spliced != result.original
+
+
+def test_many_stretches_at_once_are_each_on_their_own(model: Whisper, clip: Clip) -> None:
+    stretches = [(start, start + 10) for start in range(0, 100, 5) if start <= 90]
+    together = Spliceable(model, clip, None).without(stretches)
+    assert together == [splice(model, clip, *stretch).spliced for stretch in stretches]
+    assert Spliceable(model, clip, None).without([]) == []
+
+
+def test_the_table_says_what_went(model: Whisper, clip: Clip, tmp_path: Path) -> None:
+    result = splice(model, clip, 20, 60)
+    table = result.to_json()
+    assert (table["original"], table["spliced"], table["frames"]) == (result.original, result.spliced, [20, 60])
+    assert (table["seconds"], table["n_frames"]) == ([0.4, 1.2], 100)
+    assert len(table["words_gone"]) <= table["n_words"]
+    assert [path.name for path in result.save(tmp_path)] == ["splice.json", "splice.png"]
+    assert json.loads((tmp_path / "splice.json").read_text()) == table
+    assert (tmp_path / "splice.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "unit", "message"),
+    [
+        (5, 5, "frames", r"frames 5 to 5 are no stretch: .* stops after it starts"),
+        (9, 5, "frames", r"frames 9 to 5 are no stretch"),
+        (-1, 5, "frames", r"frames -1 to 5 are no stretch: it starts at 0 or later"),
+        (0, 101, "frames", r"frames 0 to 101 go past the end: the windows of this clip hold 100 frames, 2 s"),
+        (0, 2.01, "seconds", r"seconds 0 to 2.01 go past the end"),
+        (1.5, 3, "frames", r"frames 1.5 to 3 are no whole frames"),
+        (0, float("inf"), "frames", r"no whole frames"),
+        (0, float("inf"), "seconds", r"inf s is not in a recording"),
+        (float("nan"), 3, "seconds", r"no stretch"),
+        (0, 5, "samples", r"unit 'samples' is unknown: 'frames'"),
+    ],
+)
+def test_stretches_that_are_not_there_are_refused(
+    model: Whisper, clip: Clip, start: float, stop: float, unit: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        splice(model, clip, start, stop, unit)  # type: ignore[arg-type]

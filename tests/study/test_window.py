@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from otoscope.audio.clip import Clip
+from otoscope.base.errors import InputError, SiteError
+from otoscope.model.whisper import Whisper
+from otoscope.study.error_rate import bootstrap_rate, character_errors, word_errors
+from otoscope.study.window import WindowStudy, WindowTranscript, check_ks, window
+from otoscope.study.window_picture import mask_figure, window_mask
+
+
+@pytest.fixture(scope="module")
+def study(model: Whisper, clips: list[Clip]) -> WindowStudy:
+    return window(model, clips, [5, 0], language="en")
+
+
+def test_each_transcript_is_that_of_its_own_mask(model: Whisper, clips: list[Clip], study: WindowStudy) -> None:
+    assert study.ks == (None, 5, 0)
+    for index, k in enumerate(study.ks):
+        wanted = [model.transcribe(clip, language="en", attention_window=k).text for clip in clips]
+        assert [rows[index].text for rows in study.transcripts] == wanted
+    assert len({row.text for rows in study.transcripts for row in rows}) > 1
+
+
+def test_error_rates_are_against_the_unmasked_transcript_and_the_reference(
+    clips: list[Clip], study: WindowStudy
+) -> None:
+    for clip, rows in zip(clips, study.transcripts, strict=True):
+        for row in rows:
+            assert row.words == word_errors(rows[0].text, row.text)
+            assert row.characters == character_errors(rows[0].text, row.text)
+            assert row.reference_words == word_errors(clip.transcript or "", row.text)
+        assert rows[0].words.errors == 0
+
+
+def test_a_window_as_wide_as_the_model_changes_nothing(model: Whisper, clip: Clip) -> None:
+    rows = window(model, clip, [99], language="en").transcripts[0]
+    assert rows[0].text == rows[1].text
+
+
+def test_only_the_chosen_blocks_and_heads_are_masked(model: Whisper, clip: Clip) -> None:
+    some = window(model, [clip], [1], blocks=[2], heads=[1], language="en")
+    with model.attention_window(1, blocks=[2], heads=[1]):
+        wanted = model.transcribe(clip, language="en").text
+    assert some.transcripts[0][1].text == wanted
+    assert some.to_json()["settings"] == {"blocks": [2], "heads": [1], "frame_s": 0.02}
+
+
+def test_one_clip_has_the_layout_that_is_promised(model: Whisper, clip: Clip) -> None:
+    table = window(model, clip, [3], language="en").to_json()
+    assert (table["model"], table["audio"]) == (model.id, clip.id)
+    assert [row["k"] for row in table["transcripts"]] == [None, 3]
+    assert set(table["transcripts"][0]) == {"k", "text", "wer", "cer", "reference_wer", "reference_cer"}
+    unlabelled = window(model, clip.samples, [3], language="en").to_json()
+    assert set(unlabelled["transcripts"][1]) == {"k", "text", "wer", "cer"}
+
+
+def test_the_curve_pools_clips_and_has_a_band(study: WindowStudy) -> None:
+    point = study.curve()[1]
+    assert point.wer == bootstrap_rate([rows[1].words for rows in study.transcripts], draws=1000, seed=0)
+    assert point.reference_wer is not None
+    assert point.wer.low is not None
+    table = study.to_json()
+    assert [row["k"] for row in table["curve"]] == [None, 5, 0]
+    assert table["curve"][1]["k_s"] == 0.1
+    assert table["curve"][1]["wer"]["value"] == pytest.approx(point.wer.value, abs=1e-6)
+    assert (table["n_clips"], table["n_clips_with_reference"]) == (3, 3)
+
+
+def test_progress_counts_transcriptions(model: Whisper, clips: list[Clip]) -> None:
+    seen: list[tuple[int, int]] = []
+    window(model, clips[:2], [4], language="en", progress=lambda done, n: seen.append((done, n)))
+    assert seen == [(2, 4), (4, 4)]
+
+
+def test_files_hold_what_the_result_holds(study: WindowStudy, tmp_path: Path) -> None:
+    assert [path.name for path in study.save(tmp_path)] == ["window.json", "window.png", "window_mask.png"]
+    assert json.loads((tmp_path / "window.json").read_text()) == study.to_json()
+    for name in ("window.png", "window_mask.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_single_clip_without_a_reference_makes_a_picture(tmp_path: Path) -> None:
+    zero = word_errors("a b", "a b")
+    row = WindowTranscript(None, "a b", zero, zero, None, None)
+    rows = (row, WindowTranscript(2, "a", word_errors("a b", "a"), zero, None, None))
+    study = WindowStudy("m", 100, (None, 2), None, None, ("c",), ("c",), (rows,), 0, 10)
+    assert study.plot(tmp_path / "one.png").stat().st_size > 0
+
+
+def test_the_mask_drawn_is_the_mask_used(model: Whisper, clip: Clip) -> None:
+    with model.attention_window(7), model.reading("encoder.blocks.0.attn.pattern") as tape:
+        model.encode(clip)
+    used = (tape["encoder.blocks.0.attn.pattern"][0] > 0).any(0)
+    assert torch.equal(used, torch.as_tensor(window_mask(100, 7)).bool())
+    figure = mask_figure(100, [7])
+    np.testing.assert_array_equal(np.asarray(figure.axes[1].images[0].get_array()), window_mask(100, 7))
+    ones = [text.get_text() for text in figure.axes[0].texts].count("1")
+    assert ones == 10 + 2 * (9 + 8)
+
+
+@pytest.mark.parametrize(
+    ("ks", "message"),
+    [
+        ([-1], r"k=-1 is not a window: k counts the frames .* 0 or more"),
+        ([10, 2.5], r"k=2.5 is not a window"),
+        ([True], r"k=True is not a window"),
+        ([None], r"k=None is not a window"),
+        ([], r"no k was given"),
+    ],
+)
+def test_a_k_that_is_no_window_is_refused(ks: list, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_ks(ks)
+
+
+def test_each_k_is_done_once_in_the_order_given() -> None:
+    assert check_ks([10, 100, 10]) == (None, 10, 100)
+
+
+def test_bad_settings_are_refused_before_anything_is_transcribed(model: Whisper, clip: Clip) -> None:
+    def never(x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("the model ran")
+
+    with model.edit({"encoder.conv1": never}):
+        with pytest.raises(InputError, match="k=-3"):
+            window(model, clip, [10, -3])
+        with pytest.raises(SiteError, match="block 9"):
+            window(model, clip, [10], blocks=[9])
+        with pytest.raises(SiteError, match="head 2"):
+            window(model, clip, [10], heads=[2])
+        with pytest.raises(InputError, match="no clips were given"):
+            window(model, [], [10])

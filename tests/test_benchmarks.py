@@ -1,0 +1,202 @@
+"""The benchmarks run on a tiny model and give their table; how fast anything is, no test says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import encoder_pass, help_command, on_gpu, peak_memory, read_sites, relevance_map, report, run
+from benchmarks.row import Row
+from benchmarks.subject import Settings, Shape, Subject, make_subject
+from benchmarks.timing import Spread, take_turns
+
+TINY = Settings(shape=Shape(d_model=16, n_blocks=1, n_heads=2, window_s=1), repeat=0.01, threads=1)
+MACHINE = {
+    "date": "2026-01-02",
+    "otoscope": "1.2.3",
+    "torch": "2.0",
+    "transformers": "5.0",
+    "python": "3.11.0",
+    "processor": "A processor",
+    "cores": 2,
+    "threads": 2,
+    "system": "Linux x86_64",
+    "gpu": None,
+    "load": 0.1,
+}
+
+
+@pytest.fixture(autouse=True)
+def same_number_of_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return make_subject(TINY)
+
+
+@pytest.mark.parametrize(
+    ("question", "n_rows"), [(encoder_pass.measure, 3), (read_sites.measure, 1), (relevance_map.measure, 2)]
+)
+def test_questions_of_the_model_give_ratios(
+    subject: Subject, question: Callable[[Subject], list[Row]], n_rows: int
+) -> None:
+    rows = question(subject)
+    assert len(rows) == n_rows
+    for row in rows:
+        assert row.result is not None
+        assert row.result.median > 0
+        assert row.detail.endswith("ms")
+
+
+def test_the_subject_is_the_same_every_time(subject: Subject) -> None:
+    torch.testing.assert_close(encoder_pass.bare_pass(make_subject(TINY)), encoder_pass.bare_pass(subject))
+    assert subject.clip.duration_s == TINY.shape.window_s
+
+
+def test_the_gradient_of_the_measured_pass_is_not_zero(subject: Subject) -> None:
+    gradient = relevance_map.forward_and_backward(subject.model.hf, subject.windows.mel)
+    assert float(gradient.abs().max()) > 1e-4
+
+
+def test_the_default_shape_is_that_of_whisper_tiny() -> None:
+    config = Shape().config()
+    assert (config.d_model, config.encoder_layers, config.decoder_layers) == (384, 4, 4)
+    assert (config.encoder_attention_heads, config.encoder_ffn_dim) == (6, 1536)
+    assert (config.num_mel_bins, config.max_source_positions) == (80, 1500)
+
+
+def test_contestants_take_turns_and_each_comes_first() -> None:
+    order: list[str] = []
+    rounds = take_turns({name: partial(order.append, name) for name in "abc"}, 3)
+    assert order[-9:] == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
+    assert {name: len(seconds) for name, seconds in rounds.seconds.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_a_ratio_compares_runs_of_the_same_round() -> None:
+    rounds = take_turns({"short": lambda: None, "long": lambda: time.sleep(0.01)}, 3)
+    by_hand = sorted(b / a for a, b in zip(rounds.seconds["short"], rounds.seconds["long"], strict=True))
+    assert rounds.ratio("long", "short").median == by_hand[1]
+
+
+def test_quartiles_are_numpys() -> None:
+    import numpy as np
+
+    values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6]
+    spread = Spread.of(values)
+    expected = np.quantile(values, [0.25, 0.5, 0.75])
+    assert (spread.low, spread.median, spread.high) == pytest.approx(tuple(expected))
+
+
+def test_memory_counts_a_shared_storage_once() -> None:
+    whole = torch.zeros(4, 5)
+    assert peak_memory.unique_bytes([whole, whole.T, whole[:2], torch.zeros(3)]) == 4 * (20 + 3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's count of a process's memory")
+def test_memory_counts_every_site_of_the_encoder() -> None:
+    memory = peak_memory.measure_here(TINY)
+    n_frames, d = 50, 16
+    of_a_block = 8 * n_frames * d + 2 * n_frames * 4 * d + 2 * n_frames * n_frames
+    assert memory.read_bytes == 4 * (2 * n_frames * d + 2 * n_frames * d + of_a_block)
+
+
+def test_the_help_question_sees_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(help_command, "HEAVY", ("torch", "json"))
+    timed, imports = help_command.measure(TINY, [sys.executable, "-c", "import json"])
+    assert timed.result is not None
+    assert (imports.verdict, imports.detail) == ("met", "of torch, json it imports json")
+
+
+def test_a_command_that_fails_is_not_measured() -> None:
+    (row,) = help_command.measure(TINY, [sys.executable, "-c", "raise SystemExit('no such thing')"])
+    assert (row.verdict, row.detail) == ("not measured", "it ends with 1: no such thing")
+
+
+def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (row,) = on_gpu.measure(TINY)
+    assert row.detail == "no GPU here"
+    assert not row.is_unanswered
+
+
+def test_half_precision_is_measured_too() -> None:
+    (row,) = read_sites.measure(make_subject(TINY, dtype=torch.bfloat16))
+    assert on_gpu.without_target(row, "CUDA bfloat16").target is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_half_runs() -> None:
+    rows = on_gpu.measure(TINY)
+    assert len(rows) == len(on_gpu.DTYPES) * 7
+    assert all(row.result is not None for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("spread", "verdict"),
+    [
+        (Spread(1.0, 0.9, 1.05, 9), "met"),
+        (Spread(1.0, 0.9, 1.2, 9), "met (close)"),
+        (Spread(1.2, 1.15, 1.3, 9), "missed"),
+        (Spread(1.2, 1.0, 1.3, 9), "missed (close)"),
+        (None, "not measured"),
+    ],
+)
+def test_a_verdict_says_when_the_spread_leaves_it_open(spread: Spread | None, verdict: str) -> None:
+    assert Row("how long", result=spread, target=1.1).verdict == verdict
+
+
+def test_the_page_gets_the_table_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+    rows = [Row("how long", "s", Spread(0.25, 0.2, 0.3, 5), 0.3, "a | b"), Row("nothing", detail="no GPU here")]
+    report.write_into(page, report.markdown(MACHINE, rows))
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert "old" not in lines
+    assert "| how long | 0.250 s | 0.2 to 0.300 s | at most 0.300 s | met | 5 | a \\| b |" in lines
+    assert any(line.startswith("2026-01-02: otoscope 1.2.3, torch 2.0") for line in lines)
+
+
+def test_a_page_without_marks_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "measure", lambda *_: pytest.fail("it measured"))
+    assert run.main(["--write", str(tmp_path / "missing.md")]) == 2
+    assert "has no place for the figures" in capsys.readouterr().err
+
+
+def test_json_goes_to_stdout_and_the_table_to_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = Row("how long", result=Spread(1.0, 0.9, 1.05, 9), target=1.1)
+    monkeypatch.setattr(run, "QUESTIONS", {"encoder": lambda _: [row]})
+    assert run.main(["--json"]) == 0
+    said = capsys.readouterr()
+    written = json.loads(said.out)
+    assert written["rows"] == [{**dataclasses.asdict(row), "verdict": "met"}]
+    assert written["machine"]["torch"] == torch.__version__
+    assert "how long" in said.err
+
+
+def test_an_answer_that_is_missing_shows_in_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "QUESTIONS", {"help": lambda _: [Row("`otoscope --help`", detail="it ends with 1")]})
+    assert run.main(["--only", "help"]) == 1
+
+
+def test_a_missed_target_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Row("how long", result=Spread(9.0, 8.0, 10.0, 9), target=1.1)
+    monkeypatch.setattr(run, "QUESTIONS", {"encoder": lambda _: [slow]})
+    assert run.main([]) == 0
