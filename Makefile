@@ -29,7 +29,7 @@ demo: $(STAMPS)/core
 	$(OFFLINE) $(BIN)/otoscope demo --out $(RESULTS) --overwrite
 
 test: $(STAMPS)/test
-	$(OFFLINE) $(BIN)/python -m pytest -m "not slow and not gpu"
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
 
 lint: $(STAMPS)/lint
 	$(BIN)/ruff format --check .

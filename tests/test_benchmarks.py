@@ -178,6 +178,13 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(
     assert "has no place for the figures" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "nan", "inf", "many"])
+def test_a_number_of_rounds_that_makes_no_sense_is_refused(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["--repeat", number])
+    assert f"'{number}' is not a number above 0" in capsys.readouterr().err
+
+
 def test_json_goes_to_stdout_and_the_table_to_stderr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,8 +210,8 @@ def test_heads_that_are_not_there_are_named(model: Whisper) -> None:
         SiteError, match=r"alignment head \(1, 2\) is not in lively: its decoder has blocks 0-1 with heads 0-1"
     ):
         check_heads(model, [(0, 0), (1, 2)])
-    with pytest.raises(InputError, match=r"alignment head 3 is not a pair \(block, head\)"):
-        check_heads(model, [3])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"alignment head \(3,\) is not a pair \(block, head\)"):
+        check_heads(model, [(3,)])
     with pytest.raises(InputError, match="alignment_heads is empty"):
         check_heads(model, [])
 

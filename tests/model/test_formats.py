@@ -36,8 +36,8 @@ TALK = transcription(
 
 def test_the_text_is_one_line_without_spaces_at_its_ends() -> None:
     assert TALK.text == "Hello there. Is 1 --> 2\n<b> & so on?".replace("\n", "\n")
-    assert transcription(segment(0, 1, "今日"), segment(1, 2, "は。"), language="ja").text == "今日は。"
-    assert transcription(segment(0, 1, "no"), segment(1, 2, "space")).text == "no space"
+    assert transcription(segment(0.0, 1.0, "今日"), segment(1.0, 2.0, "は。"), language="ja").text == "今日は。"
+    assert transcription(segment(0.0, 1.0, "no"), segment(1.0, 2.0, "space")).text == "no space"
     assert transcription().text == ""
 
 
@@ -89,7 +89,7 @@ def test_words_are_in_the_json_only_where_they_were_asked_for() -> None:
     assert "words" not in TALK.to_json()["segments"][0]
     assert TALK.words is None
     word = Word(0.1, 0.3, "Hello", probability=0.9, written=" Hello")
-    both = transcription(segment(0.1, 0.3, " Hello", words=(word,)), segment(1, 2, "", words=()))
+    both = transcription(segment(0.1, 0.3, " Hello", words=(word,)), segment(1.0, 2.0, "", words=()))
     assert both.words == (word,)
     assert isinstance(word, Span)
     assert both.to_json()["segments"][1]["words"] == []
@@ -105,4 +105,8 @@ def test_clocks_read_back(seconds: float) -> None:
 
 
 def test_repetition_shows_in_the_compression_ratio() -> None:
-    assert segment(0, 1, " so so" * 40).compression_ratio > 2.4 > segment(0, 1, " quite different").compression_ratio
+    assert (
+        segment(0.0, 1.0, " so so" * 40).compression_ratio
+        > 2.4
+        > segment(0.0, 1.0, " quite different").compression_ratio
+    )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from otoscope.audio.clip import Clip, Span
 from otoscope.model.whisper import Whisper
@@ -11,9 +13,16 @@ from tests.model.tiny import tiny_hf, tiny_tokenizer
 
 
 def build(*, seconds: int = 2, blocks: int = 3, heads: int = 2, seed: int = 0) -> Whisper:
-    """A tiny random Whisper that is a new one each time."""
+    """A tiny random Whisper that is a new one each time and writes words that follow the sound, none of them twice."""
     tokenizer = tiny_tokenizer()
     hf = tiny_hf(tokenizer, seconds=seconds, d_model=16, blocks=blocks, heads=heads, max_tokens=24, seed=seed)
+    is_word = re.compile(r"Ġ[a-z]{2,}|<\|endoftext\|>").fullmatch
+    others = [index for token, index in tokenizer.get_vocab().items() if not is_word(token)]
+    hf.generation_config.suppress_tokens = sorted(others)
+    hf.generation_config.no_repeat_ngram_size = 1
+    with torch.no_grad():
+        for layer in hf.model.decoder.layers:
+            layer.encoder_attn.out_proj.weight.mul_(4)
     return Whisper(hf, tokenizer, id="tiny-random", weights_hash="0")
 
 

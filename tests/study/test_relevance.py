@@ -124,6 +124,12 @@ def test_negative_contributions_do_not_count_even_where_heads_would_cancel() -> 
     torch.testing.assert_close(propagate([pattern], [gradient]), torch.full((3, 3), 0.5))
 
 
+def test_small_products_survive_half_precision() -> None:
+    pattern, gradient = torch.full((2, 4, 4), 1e-4).half(), torch.full((2, 4, 4), 1e-5).half()
+    added = propagate([pattern], [gradient])
+    torch.testing.assert_close(added, torch.full((4, 4), float(pattern[0, 0, 0]) * float(gradient[0, 0, 0])))
+
+
 def make_relevance(added: np.ndarray, n_speech: int) -> Relevance:
     kinds = np.full(len(added), Kind.PADDING, dtype=np.int8)
     kinds[:n_speech] = Kind.SPEECH

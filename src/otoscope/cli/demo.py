@@ -49,15 +49,15 @@ def demo(
 ) -> None:
     """Run every experiment on the clips of the package, and write pictures, tables and a page about them.
 
-    The demo model heard some of the voices in training and others never; the results tell them apart. Takes minutes
-    on two cores, no network.
+    The demo model heard some of the voices in training and others never; the results tell them apart. Needs no network,
+    and some minutes on two cores.
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     groups = {name: _clips(clips, heard=name == "heard") for name in ("heard", "unheard")}
     everything = [clip for group in groups.values() for clip in group]
     job.console.note(
         f"Looking inside {model}: {count(len(everything), 'clip')}, "
-        f"{duration(sum(clip.duration_s for clip in everything))} of speech, about 2 minutes on two cores"
+        f"{duration(sum(clip.duration_s for clip in everything))} of speech"
     )
     if dry_run:
         return

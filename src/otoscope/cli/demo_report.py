@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.cli.layout import between, count, duration, percent
+from otoscope.cli.layout import between, count, duration, one_line, percent
 from otoscope.cli.splice import words_summary
 from otoscope.study.error_rate import Interval, bootstrap_rate, word_errors
 
@@ -161,7 +161,7 @@ def page(findings: Findings) -> str:
         parts += [f"## {question}", answer.replace("\n", "  \n"), *(f"![{title}]({path})" for path, title in names)]
     parts += [
         "## Every word spliced out in turn",
-        *(f"Voices {group.name} in training:\n\n```\n{words_summary(group.words)}\n```" for group in findings.groups),
+        *(f"{_who(group)}:\n\n```\n{words_summary(group.words)}\n```" for group in findings.groups),
         "![Words spliced out, voices heard](heard/splice_words/splice_words.png)",
         "![Words spliced out, voices never heard](unheard/splice_words/splice_words.png)",
     ]
@@ -231,10 +231,10 @@ def _splices(group: Voices) -> str:
     own, elsewhere = group.words.own, group.words.elsewhere
     one = group.splice
     return (
-        f"{_who(group)}: exactly the spliced word went in {_rate(own.exact)} of {count(own.n, 'word')}; "
-        f"it went, whatever else did, in {_rate(own.gone)}\n"
-        f"  (with as long a stretch elsewhere it went in {_rate(elsewhere.gone)})\n"
-        f"  for instance “{one.original}” without the frames of “{group.word}”: “{one.spliced}”"
+        f"{_who(group)}: exactly the word whose frames were replaced went in {_rate(own.exact)} of {own.n} cases\n"
+        f"  it went, alone or with others, in {_rate(own.gone)}; "
+        f"with as long a stretch elsewhere replaced, in {_rate(elsewhere.gone)}\n"
+        f"  for instance “{one_line(one.original)}” without the frames of “{group.word}”: “{one_line(one.spliced)}”"
     )
 
 

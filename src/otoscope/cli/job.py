@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
 
 MOST_NAMES = 8
-"""So many files are named when results are written; of more, the first few."""
+"""Up to so many files are named when results are written; of more, their number."""
 
 
 class Result(Protocol):
@@ -103,8 +103,8 @@ class Job:
         with result_folder(self.out, overwrite=self.overwrite, manifest=manifest) as folder:
             yield folder
             names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        self.console.note(f"Results in {self.out}: {', '.join(names[:MOST_NAMES])}{more}")
+        shown = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} files"
+        self.console.note(f"Results in {self.out}: {shown}")
 
     def deliver(
         self,

@@ -6,12 +6,14 @@ whole sentences a small decoder learns the language and never to listen; started
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.queues
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from queue import Full
 from typing import Any
 
 import numpy as np
@@ -221,11 +223,22 @@ class Feeder:
 
 
 def _feed(queue: Any, wanted: Any, first_step: int, seed: int, spelling: Spelling) -> None:
-    """Run in the child process: make batches of the wanted stage and put them in the queue."""
+    """Run in the child process: make batches of the wanted stage and put them in the queue, while the trainer lives."""
     while True:
         stage = wanted.value
         for batch in batches(stage, first_step, seed, spelling):
-            queue.put(batch)
+            if not _put(queue, batch):
+                return
             first_step += 1
             if wanted.value != stage:
                 break
+
+
+def _put(queue: Any, batch: Batch) -> bool:
+    """Put a batch in the queue, waiting for room; False once the trainer is gone."""
+    trainer = multiprocessing.parent_process()
+    while trainer is not None and trainer.is_alive():
+        with contextlib.suppress(Full):
+            queue.put(batch, timeout=5)
+            return True
+    return False

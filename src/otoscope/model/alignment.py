@@ -56,7 +56,7 @@ class AlignedWord:
         return replace(self, start_frame=self.start_frame + n_frames, end_frame=self.end_frame + n_frames)
 
 
-def check_heads(model: Whisper, heads: Sequence[tuple[int, int]] | None) -> tuple[Head, ...]:
+def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[Head, ...]:
     """Return the heads that words are aligned by.
 
     Args:

@@ -65,7 +65,7 @@ def transcribe_many(
     timestamps: bool | None = None,
     word_times: bool = False,
     beams: int = 1,
-    alignment_heads: Sequence[tuple[int, int]] | None = None,
+    alignment_heads: Sequence[Sequence[int]] | None = None,
     max_new_tokens: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Transcription]:

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
-from otoscope.model.whisper import Whisper
+from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, locality_picture, pictures
 from otoscope.study.result_files import finite, write_arrays, write_table
 
@@ -166,7 +166,7 @@ class Locality:
             is_local=self.is_local,
             local_within=self.local_within,
             local_share=self.local_share,
-            sample=f"{self.n_speech_frames:,} speech frames of {self.n_clips} clips",
+            sample=f"{self.n_speech_frames:,} speech frames of {pictures.count(self.n_clips, 'clip')}",
         )
         return pictures.save_figure(locality_picture.heads_figure(view), path)
 
@@ -221,7 +221,7 @@ class _Gatherer:
 
 def locality(
     model: Whisper,
-    clips: Iterable[Clip | np.ndarray | str | Path],
+    clips: Iterable[Sound],
     *,
     local_within: int = LOCAL_WITHIN_FRAMES,
     local_share: float = LOCAL_SHARE,

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from numpy.typing import ArrayLike
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import OutputError
@@ -31,6 +32,9 @@ HEAT = "magma_r"
 """Pale is little, dark is much; lightness alone carries the order (van der Walt and Smith, matplotlib)."""
 
 DPI = 150
+EDGE_IN = 0.08
+"""Room between panels and the edge, in inches."""
+
 BRIGHTEST_QUANTILE = 0.999
 """Heat maps saturate above this quantile, or a few frames would leave all others pale."""
 
@@ -48,7 +52,8 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     Source:
         matplotlib user guide, "Embedding in a web application server".
     """
-    figure = Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
+    figure.set_layout_engine("constrained", h_pad=EDGE_IN, w_pad=EDGE_IN)
     FigureCanvasAgg(figure)
     return figure
 
@@ -83,20 +88,23 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return target
 
 
-def title(axes: Axes, text: str, note: str = "") -> None:
+def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
     """Head a panel with what it shows, and below it in grey with how it was measured.
 
     Args:
         axes: The panel.
         text: What it shows.
         note: Sample size, baseline, settings.
+        lift: Points to leave free above the panel, for an upper axis.
 
     Source:
         Ours.
     """
-    axes.set_title(text, loc="left", fontsize=10, color=INK, fontweight="bold", pad=20 if note else 8)
+    axes.set_title(text, loc="left", fontsize=10, color=INK, fontweight="bold", pad=lift + (20 if note else 8))
     if note:
-        axes.annotate(note, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=7.5, color=MUTED, va="bottom")
+        axes.annotate(
+            note, (0, 1), (0, lift + 5), "axes fraction", "offset points", fontsize=7.5, color=MUTED, va="bottom"
+        )
 
 
 def plain(axes: Axes) -> None:
@@ -113,6 +121,10 @@ def plain(axes: Axes) -> None:
     axes.tick_params(colors=MUTED, labelsize=8)
     axes.grid(True, color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+FRAME_AXIS_POINTS = 16
+"""Room that the upper axis of a frame map takes."""
 
 
 def brightest(values: np.ndarray) -> float:
@@ -160,12 +172,12 @@ def frame_map(axes: Axes, values: np.ndarray, *, saturate: float) -> AxesImage:
     return image
 
 
-def _seconds_to_frames(seconds: np.ndarray) -> np.ndarray:
+def _seconds_to_frames(seconds: ArrayLike) -> ArrayLike:
     """Convert positions on an axis; fractions are kept."""
     return np.asarray(seconds) / FRAME_S
 
 
-def _frames_to_seconds(frames: np.ndarray) -> np.ndarray:
+def _frames_to_seconds(frames: ArrayLike) -> ArrayLike:
     """Convert positions on an axis."""
     return np.asarray(frames) * FRAME_S
 
@@ -187,6 +199,22 @@ def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open:
     bar = figure.colorbar(image, ax=list(panels), extend="max" if is_open else "neither", shrink=0.75, pad=0.02)
     bar.set_label(label, fontsize=8, color=INK)
     bar.ax.tick_params(labelsize=7, colors=MUTED)
+
+
+def count(n: int, thing: str) -> str:
+    """Write how many there are of something: "1 clip", "1,200 clips".
+
+    Args:
+        n: How many.
+        thing: The word for one of them.
+
+    Returns:
+        Number and word.
+
+    Source:
+        Ours.
+    """
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind, speech_end_frame
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
-from otoscope.model.whisper import Whisper
+from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures, relevance_picture
 from otoscope.study.result_files import finite, write_arrays, write_table
 from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
@@ -216,7 +216,7 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
 
     Args:
         patterns: One for each block, in order, [head, frame, frame].
-        gradients: Of the target with respect to each pattern, [head, frame, frame]; overwritten.
+        gradients: Of the target with respect to each pattern, [head, frame, frame]; may be overwritten.
 
     Returns:
         R without the identity, float32 [destination frame, source frame]: kept apart, for where relevance is small the
@@ -228,7 +228,8 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
     """
     added: Tensor | None = None
     for pattern, gradient in zip(patterns, gradients, strict=True):
-        weighted = gradient.mul_(pattern.detach()).clamp_(min=0).mean(dim=0, dtype=torch.float32)
+        # in float32 before the product: in half precision gradient times pattern would vanish
+        weighted = gradient.float().mul_(pattern.detach()).clamp_(min=0).mean(dim=0)
         # (I + added) + A (I + added), less the identity
         added = weighted if added is None else torch.addmm(added + weighted, weighted, added)
     assert added is not None, "a Whisper has one encoder block or more"
@@ -237,7 +238,7 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
 
 def relevance(
     model: Whisper,
-    clip: Clip | np.ndarray | str | Path,
+    clip: Sound,
     *,
     target: Target = None,
     window: int = 0,
@@ -280,6 +281,7 @@ def relevance(
         score = _score(encoding, chosen) if scorer is None else scorer.score(encoding)
         patterns = [tape.parts(site)[0] for site in sites]
         gradients = torch.autograd.grad(score, patterns)
+    spoken = None if scorer is None else scorer.spoken(score.item())
     added = propagate([pattern[0] for pattern in patterns], [gradient[0] for gradient in gradients])
     return Relevance(
         model=model.id,
@@ -287,7 +289,7 @@ def relevance(
         audio=read.id if read.path is None else str(read.path),
         window=window,
         window_start_s=window * model.window_s,
-        target=chosen if scorer is None else scorer.spoken(score.item()),
+        target=spoken if isinstance(chosen, Word) else chosen,
         added=added.cpu().numpy(),
         kinds=np.asarray(windows.kinds[window]),
     )
@@ -295,7 +297,8 @@ def relevance(
 
 def _score(encoding: Tensor, target: Frames | Word | None) -> Tensor:
     """Sum the final encoder output [1, frame, d], or its frames that are the target."""
-    return encoding[:, target.start : target.stop].sum() if isinstance(target, Frames) else encoding.sum()
+    chosen = encoding[:, target.start : target.stop] if isinstance(target, Frames) else encoding
+    return chosen.float().sum()
 
 
 def _check_window(window: int, n_windows: int) -> None:

@@ -66,9 +66,19 @@ def whole_figure(view: View) -> Figure:
     whole, zoom = figure.subplots(1, 2)
     saturate = pictures.brightest(view.added[: view.speech_stop])
     image = _draw_map(whole, view.added, saturate, view.speech_end_frame)
-    _head(whole, "Which frames each frame listens to", f"{view.name}; gradient of {view.target}")
+    pictures.title(
+        whole,
+        "Which frames each frame listens to",
+        f"{view.name}; gradient of {view.target}",
+        lift=pictures.FRAME_AXIS_POINTS,
+    )
     _draw_map(zoom, view.zoomed, saturate, 0)
-    _head(zoom, "The speech part", f"{view.n_speech_frames} speech frames; relevance {view.locality}")
+    pictures.title(
+        zoom,
+        "The speech part",
+        f"{view.n_speech_frames} speech frames; relevance {view.locality}",
+        lift=pictures.FRAME_AXIS_POINTS,
+    )
     pictures.colour_bar(image, [whole, zoom], "relevance, identity left out", is_open=True)
     return figure
 
@@ -88,7 +98,12 @@ def zoom_figure(view: View) -> Figure:
     figure = pictures.new_figure(7.5, 9)
     zoom, below = figure.subplots(2, 1, height_ratios=(5, 1))
     image = _draw_map(zoom, view.zoomed, pictures.brightest(view.zoomed), 0)
-    _head(zoom, "Which frames each frame of speech listens to", f"{view.name}; relevance {view.locality}")
+    pictures.title(
+        zoom,
+        "Which frames each frame of speech listens to",
+        f"{view.name}; relevance {view.locality}",
+        lift=pictures.FRAME_AXIS_POINTS,
+    )
     pictures.colour_bar(image, [zoom], "relevance, identity left out", is_open=True)
     below.fill_between(np.arange(view.speech_stop) * FRAME_S, view.profile[: view.speech_stop], color=pictures.BLUE)
     below.set_xlim(0, view.speech_stop * FRAME_S)
@@ -105,10 +120,3 @@ def _draw_map(axes: Axes, values: np.ndarray, saturate: float, speech_end_frame:
     if 0 < speech_end_frame < len(values):
         pictures.mark_speech_end(axes, speech_end_frame)
     return image
-
-
-def _head(axes: Axes, text: str, note: str) -> None:
-    """Head a map; its upper axis of frames needs room below the note."""
-    pictures.title(axes, text, note)
-    axes.title.set_y(1.06)
-    axes.texts[-1].xyann = (0, 22)

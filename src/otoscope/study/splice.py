@@ -20,7 +20,7 @@ from torch import Tensor
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
-from otoscope.model.whisper import Whisper
+from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures, splice_picture
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
 from otoscope.study.result_files import finite, write_table
@@ -180,7 +180,7 @@ class Spliceable:
 
 def splice(
     model: Whisper,
-    clip: Clip | np.ndarray | str | Path,
+    clip: Sound,
     start: float,
     stop: float,
     unit: Literal["frames", "seconds"] = "frames",

@@ -99,7 +99,7 @@ def rates_figure(
                 continue
             low, high = rate.low or 0.0, 1.0 if rate.high is None else rate.high
             axes.hlines(row + shift, low, high, color=colour, linewidth=1.6)
-            axes.plot(rate.value, row + shift, marker, color=colour, markersize=5, label=label)
+            axes.plot(rate.value, row + shift, marker, color=colour, markersize=5, label=label, clip_on=False)
             axes.annotate(
                 f"{rate.value:.0%}",
                 (high, row + shift),

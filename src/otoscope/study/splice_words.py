@@ -16,7 +16,7 @@ import numpy as np
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
-from otoscope.model.whisper import Whisper
+from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures, splice_picture
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
 from otoscope.study.result_files import finite, write_table
@@ -174,20 +174,21 @@ class SpliceWords:
             OutputError: The file cannot be written.
         """
         own, elsewhere = self.own, self.elsewhere
+        sample = f"{pictures.count(own.n, 'word')} of {pictures.count(self.n_clips, 'clip')}"
         labels = ("the word went", "all other words stayed", "exactly that word went", "exactly one word went")
         figure = splice_picture.rates_figure(
             labels,
             (own.gone, own.others_stayed, own.exact, own.lost_one),
             (elsewhere.gone, elsewhere.others_stayed, elsewhere.exact, elsewhere.lost_one),
             "Splicing words out of the final encoder output",
-            f"{self.model}: {own.n} words of {self.n_clips} clips ({self.n_misheard} more misheard); 95% intervals",
+            f"{self.model}: {sample} ({self.n_misheard} more misheard); 95% intervals",
         )
         return pictures.save_figure(figure, path)
 
 
 def splice_words(
     model: Whisper,
-    clips: Iterable[Clip | np.ndarray | str | Path],
+    clips: Iterable[Sound],
     *,
     margin_frames: int = 0,
     language: str | None = None,

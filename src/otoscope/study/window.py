@@ -16,7 +16,7 @@ import numpy as np
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
-from otoscope.model.whisper import Whisper
+from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures, window_picture
 from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite, write_table
@@ -235,7 +235,7 @@ class WindowStudy:
 
 def window(
     model: Whisper,
-    clips: Iterable[Clip | np.ndarray | str | Path] | Clip | np.ndarray | str | Path,
+    clips: Iterable[Sound] | Sound,
     ks: Sequence[int] = KS,
     *,
     blocks: Iterable[int] | None = None,
@@ -321,10 +321,11 @@ def check_ks(ks: Sequence[int]) -> tuple[int | None, ...]:
     return (None, *dict.fromkeys(int(k) for k in ks))
 
 
-def _read(clips: Iterable[Clip | np.ndarray | str | Path] | Clip | np.ndarray | str | Path) -> list[Clip]:
+def _read(clips: Iterable[Sound] | Sound) -> list[Clip]:
     """Read one clip or several, before any of them is transcribed."""
-    one = isinstance(clips, Clip | np.ndarray | str | Path)
-    read = [as_clip(clips)] if one else [as_clip(clip) for clip in clips]
+    if isinstance(clips, Clip | np.ndarray | str | Path):
+        return [as_clip(clips)]
+    read = [as_clip(clip) for clip in clips]
     if not read:
         raise InputError("no clips were given: one or more are needed. Give recordings, or a corpus that holds some.")
     return read

@@ -88,9 +88,8 @@ def _draw_mask(axes: Axes, n_frames: int, k: int) -> None:
     image = pictures.frame_map(axes, mask, saturate=1.0)
     image.set_cmap(MASK_COLOURS)
     image.set_interpolation("nearest")
-    pictures.title(axes, f"k = {k} frames ({k * FRAME_S:g} s)", f"{mask.mean():.1%} of all pairs may attend")
-    axes.title.set_y(1.08)
-    axes.texts[-1].xyann = (0, 14)
+    note = f"{mask.mean():.1%} of all pairs may attend"
+    pictures.title(axes, f"k = {k} frames ({k * FRAME_S:g} s)", note, lift=pictures.FRAME_AXIS_POINTS)
 
 
 def curve_figure(
@@ -116,7 +115,9 @@ def curve_figure(
     _draw_curve(axes, ks, rates, pictures.BLUE, "o", "against the unmasked transcript")
     if reference_rates is not None:
         colour = pictures.ORANGE
-        _draw_curve(axes, ks, reference_rates[1:], colour, "s", f"against what was said ({n_known} clips)")
+        _draw_curve(
+            axes, ks, reference_rates[1:], colour, "s", f"against what was said ({pictures.count(n_known, 'clip')})"
+        )
         label = "no mask, against what was said"
         axes.axhline(reference_rates[0].value, color=colour, linestyle=(0, (4, 3)), linewidth=1, label=label)
     pictures.plain(axes)
@@ -124,7 +125,7 @@ def curve_figure(
     axes.set_xlabel("k: frames on either side that a frame may attend to (20 ms each)", fontsize=8)
     axes.set_ylabel("word error rate", fontsize=8)
     axes.legend(fontsize=7.5, frameon=False)
-    clips = "1 clip: no confidence band" if n_clips == 1 else f"{n_clips} clips; bands: 95%, bootstrap over clips"
+    clips = "1 clip: no confidence band" if n_clips == 1 else f"{n_clips:,} clips; bands: 95%, bootstrap over clips"
     pictures.title(axes, "Transcripts when the encoder listens only nearby", clips)
     return figure
 

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.model.alignment import split_words
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.languages import vocabulary
+from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import normalise
 from otoscope.study.target import SpokenWord, Word

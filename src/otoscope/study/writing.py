@@ -64,7 +64,8 @@ def write_texts(
 def text_of(model: Whisper, tokens: Sequence[int]) -> str:
     """Turn tokens into text, timestamps and special tokens left out."""
     words = vocabulary(model)
-    decoded: str = model.tokenizer.decode([token for token in tokens if words.is_text(token)])
+    text = [token for token in tokens if words.is_text(token)]
+    decoded: str = model.tokenizer.decode(text, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     return decoded.strip()
 
 

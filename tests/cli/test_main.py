@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from otoscope.base.version import __version__
+from otoscope.cli import sites
+from otoscope.cli.app import app
+from otoscope.cli.job import Job
+from otoscope.cli.main import main
+from tests.cli.conftest import Run
+
+COMMANDS = ("transcribe", "sites", "activations", "relevance", "locality", "window", "splice", "demo")
+OPTIONS = {name: command.params for name, command in typer.main.get_command(app).commands.items()}  # type: ignore[attr-defined]
+
+
+def script(*words: str) -> list[str]:
+    return [sys.executable, "-m", "otoscope.cli", *words]
+
+
+def test_every_command_of_the_design_is_there() -> None:
+    assert tuple(OPTIONS) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_no_heavy_library(command: str) -> None:
+    code = f"""
+import sys
+from otoscope.cli.main import main
+assert main(['--help']) == 0 and main([{command!r}, '--help']) == 0
+heavy = {{'torch', 'transformers', 'numpy', 'matplotlib', 'rich', 'soundfile'}} & set(sys.modules)
+sys.exit(f'imported {{heavy}}' if heavy else 0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_every_option(command: str, run: Run) -> None:
+    ran = run(command, "--help", model=False)
+    for param in OPTIONS[command]:
+        assert param.help, f"{param.name} is not explained"
+        assert all(name in ran.out for name in param.opts if name.startswith("-"))
+    assert ran.status == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["--model", "--device", "--dtype", "--json", "--quiet", "--overwrite", "--seed", "--clips"]
+)
+def test_a_shared_option_has_one_default_and_one_meaning(name: str) -> None:
+    given = [
+        (param.default, param.help)
+        for command, params in OPTIONS.items()
+        for param in params
+        if name in param.opts and (command, name) != ("demo", "--clips")  # as many of each kind of voice
+    ]
+    assert given and all(row == given[0] for row in given)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_model_device_dtype_json_and_quiet(command: str) -> None:
+    names = {name for param in OPTIONS[command] for name in param.opts}
+    assert {"--model", "--device", "--dtype", "--json", "--quiet"} <= names
+
+
+def test_version(run: Run) -> None:
+    assert run("--version", model=False) == (0, f"otoscope {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["sites", "--nonsense"], ["relevance"], ["transcribe", "--beams", "x"]]
+)
+def test_wrong_usage_is_status_2(words: list[str], run: Run) -> None:
+    ran = run(*words, model=False)
+    assert ran.status == 2 and ran.out == ""
+    assert "Usage: otoscope" in ran.err and "Error" in ran.err
+
+
+def test_ctrl_c_is_status_130_and_leaves_nothing(
+    run: Run, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("otoscope.study.relevance.Relevance.plot", interrupted)
+    before = sorted(tmp_path.iterdir())
+    ran = run("relevance", recording, "--out", tmp_path / "new" / "out")
+    assert (ran.status, ran.out) == (130, "")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Job) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(sites.Job, "load", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["sites"])
+
+
+def test_memory_that_runs_out_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(_: Job) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(sites.Job, "load", out_of_memory)
+    ran = run("sites")
+    assert ran.status == 1 and ran.err.startswith("otoscope: memory ran out")
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as gone:
+        ran = subprocess.run(script("--help"), stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.stderr == "" and ran.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_stdout_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(script("--version"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.stderr == "otoscope: stdout cannot be written: the disk is full.\n" and ran.returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_real_signal_ends_the_work_without_a_trace(
+    sent: signal.Signals, model_folder: Path, recording: Path, tmp_path: Path
+) -> None:
+    ks = ",".join(map(str, range(2000)))  # more than can be done before the signal comes
+    words = script("window", str(recording), "--k", ks, "--model", str(model_folder), "--out", str(tmp_path / "out"))
+    before = sorted(tmp_path.iterdir())
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    process.stderr.readline()  # the plan: the model is being loaded now
+    time.sleep(8)
+    assert process.poll() is None
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == ""
+    assert err == "otoscope: interrupted.\n"
+    assert sorted(tmp_path.iterdir()) == before

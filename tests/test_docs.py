@@ -1,0 +1,62 @@
+"""The documentation keeps up with the program: commands, options and names are in it, and its Python runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import otoscope
+from otoscope.cli.app import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs" / "usage.md")
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command with its options, as the program itself knows them."""
+    import typer.main
+
+    group = typer.main.get_command(app)
+    return {
+        name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+        for name, command in group.commands.items()
+    }
+
+
+def test_every_command_and_option_is_documented() -> None:
+    known = commands()
+    assert {"transcribe", "sites", "activations", "relevance", "locality", "window", "splice", "demo"} <= set(known)
+    missing = [name for name in known if f"otoscope {name}" not in TEXT]
+    missing += [f"{name} {option}" for name, options in known.items() for option in options if option not in TEXT]
+    assert not missing
+
+
+def test_no_option_is_documented_that_is_not_there() -> None:
+    known = {option for options in commands().values() for option in options} | {"--version", "--help"}
+    foreign = {"--constraint", "--local-dir", "--no-timestamps"}  # pip's, hf's, and the other half of a pair
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= known | foreign
+
+
+def test_every_public_function_is_documented() -> None:
+    functions = [name for name in otoscope.__all__ if name[0].islower()]
+    assert not [name for name in functions if f"oto.{name}(" not in TEXT]
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_in_the_pages_runs(page: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
