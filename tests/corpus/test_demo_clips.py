@@ -29,6 +29,7 @@ def test_there_are_enough_clips_and_voices() -> None:
     assert len(voices) >= 8
     assert len(unheard) >= 3
     assert len({clip.id for clip in index}) == len(index)
+    assert len({clip.labels["transcript"] for clip in index}) == len(index)
 
 
 def test_words_spell_the_transcript_and_phones_lie_in_order(clips: list[Clip]) -> None:

@@ -12,7 +12,7 @@ from otoscope.base.errors import InputError
 from otoscope.demo import augment
 from otoscope.demo.espeak import Espeak, Prosody, fresh
 from otoscope.demo.phones import arpabet
-from otoscope.demo.speech import Passage, Piece, draw_sentence, is_held_out, place
+from otoscope.demo.speech import Passage, Piece, draw_sentence, held_out_sentences, is_held_out, place
 from otoscope.demo.voices import (
     HELD_OUT_ACCENTS,
     HELD_OUT_VARIANTS,
@@ -70,7 +70,9 @@ def test_voices_for_tests_are_never_training_voices() -> None:
 def test_held_out_sentences_are_not_drawn_for_training() -> None:
     rng = random.Random(0)
     assert not any(is_held_out(draw_sentence(rng)) for _ in range(200))
-    assert all(is_held_out(draw_sentence(rng, held_out=True)) for _ in range(50))
+    held_out = held_out_sentences(rng, 50)
+    assert all(is_held_out(text) for text in held_out)
+    assert len(set(held_out)) == 50
 
 
 def tone(seconds: float, text: str) -> Piece:

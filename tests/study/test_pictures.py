@@ -37,7 +37,7 @@ def test_saving_adds_the_ending_makes_folders_and_leaves_matplotlib_as_it_was(tm
 
 def test_a_picture_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OutputError, match=r"picture '.*p\.png' cannot be written: .* Give a path in a folder"):
+    with pytest.raises(OutputError, match=r"p\.png' cannot be written: a part of the path is a file"):
         pictures.save_figure(pictures.new_figure(1, 1), tmp_path / "file" / "p.png")
 
 

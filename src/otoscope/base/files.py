@@ -26,6 +26,7 @@ _WHAT_TO_DO = {
     errno.EACCES: "no permission to write there. Choose another place",
     errno.EPERM: "no permission to write there. Choose another place",
     errno.EROFS: "the disk is read-only. Choose another place",
+    errno.EEXIST: "a part of the path is a file, not a folder. Choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder. Choose another place",
     errno.ENAMETOOLONG: "the name is too long. Choose a shorter one",
     errno.EIO: "the disk reports an error. Choose another place",
@@ -86,31 +87,38 @@ def atomic_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
             temporary.unlink()
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Path, text: str) -> Path:
     """Write a text file whole or not at all, in UTF-8.
 
     Args:
         path: The file; one of that name is replaced.
         text: What it shall hold.
 
+    Returns:
+        The file.
+
     Raises:
         OutputError: The file cannot be written.
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: Any) -> Path:
     """Write a JSON file whole or not at all; see `to_json_text` for what it may hold.
 
     Args:
         path: The file; one of that name is replaced.
         value: What it shall hold.
 
+    Returns:
+        The file.
+
     Raises:
         OutputError: The file cannot be written.
     """
-    write_text(path, to_json_text(value) + "\n")
+    return write_text(path, to_json_text(value) + "\n")
 
 
 def to_json_text(value: Any) -> str:

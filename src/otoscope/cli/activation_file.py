@@ -81,7 +81,7 @@ def _metadata(tensors: Mapping[str, Tensor], model: Whisper, clip: Clip, tokens:
     if tokens is not None:
         values["tokens"] = tokens.tolist()
     texts = {"otoscope": __version__, "model": model.id, "weights_hash": model.weights_hash}
-    return texts | {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    return texts | {name: json.dumps(value) for name, value in values.items()}
 
 
 def _runs(kinds: Any) -> list[list[tuple[str, int, int]]]:

@@ -24,7 +24,7 @@ from otoscope.base.results import result_folder
 from otoscope.corpus.demo_clips import SCHEMA_VERSION, clips_folder
 from otoscope.demo.espeak import Prosody, Spoken, fresh
 from otoscope.demo.phones import arpabet
-from otoscope.demo.speech import draw_sentence
+from otoscope.demo.speech import held_out_sentences
 
 _CLIPS_A_VOICE = 8
 _SENTENCES_A_CLIP = (1, 1, 2)
@@ -66,11 +66,12 @@ class _Plan:
 
 def _plans(seed: int) -> list[_Plan]:
     rng = random.Random(seed)
+    most_sentences = len(_VOICES) * _CLIPS_A_VOICE * max(_SENTENCES_A_CLIP)
+    sentences = iter(held_out_sentences(rng, most_sentences))
     plans = []
     for voice, heard in _VOICES:
         for number in range(_CLIPS_A_VOICE):
-            n_sentences = rng.choice(_SENTENCES_A_CLIP)
-            texts = tuple(draw_sentence(rng, held_out=True) for _ in range(n_sentences))
+            texts = tuple(next(sentences) for _ in range(rng.choice(_SENTENCES_A_CLIP)))
             prosody = Prosody(rng.randint(145, 195), rng.randint(30, 70), rng.randint(35, 65))
             name = voice.removeprefix("gmw/").lower().replace("+", "-")
             plans.append(_Plan(f"{name}-{number + 1}", voice, heard, texts, prosody))

@@ -212,7 +212,9 @@ def _short_path(data_path: Path) -> Path:
 
 def fresh(requests: list[tuple[str, str, Prosody]]) -> list[Spoken]:
     """Say each (text, voice, prosody) in a process of its own, so that a request always gives the same samples."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+    context = multiprocessing.get_context("forkserver")  # its server has never spoken and has no threads
+    context.set_forkserver_preload([__name__])
+    with context.Pool(1, maxtasksperchild=1) as pool:
         return pool.map(_say_alone, requests, chunksize=1)
 
 

@@ -15,7 +15,7 @@ from transformers import WhisperForConditionalGeneration, WhisperTokenizer
 from otoscope.audio.mel import log_mel
 from otoscope.base.clocks import SAMPLE_RATE_HZ
 from otoscope.demo.network import N_MELS
-from otoscope.demo.speech import Studio, draw_sentence
+from otoscope.demo.speech import Studio, held_out_sentences
 from otoscope.demo.voices import foreign_voice, training_voice, unheard_voice
 
 _BATCH = 20
@@ -53,7 +53,7 @@ def held_out_speech(n_sentences: int, window_s: float, seed: int) -> dict[str, S
     spoken = {}
     for kind, draw_voice in kinds.items():
         rng = random.Random(f"{seed} {kind}")
-        texts = [draw_sentence(rng, held_out=True) for _ in range(n_sentences)]
+        texts = held_out_sentences(rng, n_sentences)
         samples = np.zeros((n_sentences, round(window_s * SAMPLE_RATE_HZ)), np.float32)
         for row, text in zip(samples, texts, strict=True):
             said = studio.passage([text], draw_voice(rng), rng).pieces[0].samples

@@ -28,7 +28,7 @@ from otoscope.demo.voices import training_voice
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 
-_HEAD_CLIPS = 60
+_HEAD_CLIPS = 40
 
 
 def _training_clips(n_clips: int, seed: int) -> list[Clip]:

@@ -69,6 +69,14 @@ def draw_sentence(rng: random.Random, *, held_out: bool = False) -> str:
             return text
 
 
+def held_out_sentences(rng: random.Random, n_sentences: int) -> list[str]:
+    """Draw sentences that are not for training, each once: a greeting is drawn often but tells the same every time."""
+    texts: dict[str, None] = {}
+    while len(texts) < n_sentences:
+        texts[draw_sentence(rng, held_out=True)] = None
+    return list(texts)
+
+
 class Studio:
     """Speaks passages with one eSpeak instance."""
 

@@ -21,9 +21,10 @@ from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, locality_picture, pictures
-from otoscope.study.result_files import finite, write_arrays, write_table
+from otoscope.study.result_files import finite, write_arrays
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LOCAL_WITHIN_FRAMES = 50
@@ -141,7 +142,7 @@ class Locality:
         where = Path(folder)
         arrays = {"by_offset": self.by_offset, "uniform_by_offset": self.uniform_by_offset}
         return [
-            write_table(where / "locality.json", self.to_json()),
+            write_json(where / "locality.json", self.to_json()),
             write_arrays(where / "locality.npz", **arrays, padding_share=self.padding_share),
             self.plot(where / "locality.png"),
         ]

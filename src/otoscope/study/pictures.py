@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.errors import OutputError
+from otoscope.base.files import atomic_path
 
 INK = "#222222"
 MUTED = "#6b6b6b"
@@ -77,14 +77,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     target = Path(path)
     if target.suffix.lower() != ".png":
         target = target.with_name(target.name + ".png")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, format="png", metadata={"Software": None})
-    except OSError as error:
-        raise OutputError(
-            f"picture {str(target)!r} cannot be written: {error.strerror or error}. "
-            "Give a path in a folder that you can write to."
-        ) from error
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
     return target
 
 

@@ -21,9 +21,10 @@ from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind, speech_end_frame
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures, relevance_picture
-from otoscope.study.result_files import finite, write_arrays, write_table
+from otoscope.study.result_files import finite, write_arrays
 from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
 from otoscope.study.word_target import WordScorer
 
@@ -160,7 +161,7 @@ class Relevance:
         arrays = {"relevance": self.relevance, "speech_end_frame": self.speech_end_frame, "kinds": self.kinds}
         return [
             write_arrays(where / "relevance.npz", **arrays),
-            write_table(where / "relevance.json", self.to_json()),
+            write_json(where / "relevance.json", self.to_json()),
             self.plot(where / "relevance.png"),
             self.plot_zoom(where / "relevance_zoom.png"),
         ]

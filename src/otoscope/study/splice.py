@@ -20,10 +20,11 @@ from torch import Tensor
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures, splice_picture
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
-from otoscope.study.result_files import finite, write_table
+from otoscope.study.result_files import finite
 from otoscope.study.writing import join_texts, write_texts
 
 
@@ -93,7 +94,7 @@ class Splice:
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_table(where / "splice.json", self.to_json()), self.plot(where / "splice.png")]
+        return [write_json(where / "splice.json", self.to_json()), self.plot(where / "splice.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the recording with the replaced stretch, and both transcripts.

@@ -16,10 +16,11 @@ import numpy as np
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures, splice_picture
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
-from otoscope.study.result_files import finite, write_table
+from otoscope.study.result_files import finite
 from otoscope.study.splice import Spliceable
 from otoscope.study.splice_outcome import Outcome, heard_words, judge
 
@@ -159,7 +160,7 @@ class SpliceWords:
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_table(where / "splice_words.json", self.to_json()), self.plot(where / "splice_words.png")]
+        return [write_json(where / "splice_words.json", self.to_json()), self.plot(where / "splice_words.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the rates beside those of the baseline.

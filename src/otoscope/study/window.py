@@ -16,10 +16,11 @@ import numpy as np
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures, window_picture
 from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_rate, character_errors, word_errors
-from otoscope.study.result_files import finite, write_table
+from otoscope.study.result_files import finite
 
 KS = (100, 75, 50, 20, 10)
 """The half widths of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, in frames."""
@@ -180,7 +181,7 @@ class WindowStudy:
         """
         where = Path(folder)
         return [
-            write_table(where / "window.json", self.to_json()),
+            write_json(where / "window.json", self.to_json()),
             self.plot(where / "window.png"),
             self.plot_mask(where / "window_mask.png"),
         ]
