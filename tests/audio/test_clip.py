@@ -49,7 +49,7 @@ def test_16_bit_integers_are_scaled() -> None:
         (np.zeros((2, 100), dtype=np.float32), r"shape \[2, 100\] is no clip.*Average the channels"),
         (np.zeros(0, dtype=np.float32), "holds no samples"),
         (np.zeros(10, dtype=np.int64), "array of int64 is no clip"),
-        (np.array([0.0, np.nan], dtype=np.float32), "samples that are no sound, the first at sample 1"),
+        (np.array([0.0, np.nan], dtype=np.float32), "values that are no sound \\(1 here\\), the first at sample 1"),
     ],
 )
 def test_arrays_that_are_no_sound_are_refused(array: np.ndarray, words: str) -> None:

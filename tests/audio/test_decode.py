@@ -218,7 +218,9 @@ def test_samples_that_are_no_sound_are_refused_with_their_place(tmp_path: Path, 
     sound = tone(1.0)
     sound[[1_234, 5_000]] = bad
     path = write(tmp_path / "a.wav", sound, rate_hz, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"a\.wav'.* holds 2 samples that are no sound, the first at sample 1234"):
+    with pytest.raises(
+        AudioError, match=r"a\.wav' holds values that are no sound \(2 here\), the first at sample 1234"
+    ):
         read_audio(path)
 
 

@@ -39,7 +39,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncated, "is cut short"),
     "not_audio": (lambda path: path.write_text("a shopping list\n" * 9), "not a recording"),
     "zero_length": (lambda path: soundfile.write(path, np.zeros(0), RATE_HZ), "holds no samples"),
-    "not_finite": (not_finite, "samples that are no sound"),
+    "not_finite": (not_finite, "values that are no sound"),
 }
 
 

@@ -105,6 +105,21 @@ def test_nothing_beyond_a_frames_reach_touches_it(whisper: Whisper, mel: Tensor,
         assert not same[max(first, 0) :].any()
 
 
+@pytest.mark.parametrize("k", [0, 3])
+def test_nothing_before_a_frames_reach_touches_it(whisper: Whisper, mel: Tensor, k: int) -> None:
+    other = mel.clone()
+    other[:, :, :40] += 1.0  # mel frame 39 reaches conv1's 40, which conv2's frame 20 still hears
+    with whisper.attention_window(k), whisper.reading("encoder.blocks.*") as one:
+        whisper.encode_mel(mel)
+    with whisper.attention_window(k), whisper.reading("encoder.blocks.*") as two:
+        whisper.encode_mel(other)
+    for block in range(2):
+        site, last = f"encoder.blocks.{block}", 20 + (block + 1) * k
+        same = (one[site] == two[site]).all(dim=-1).all(dim=0)
+        assert same[last + 1 :].all()
+        assert not same[: last + 1].any()
+
+
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 def test_a_window_equals_an_edit_that_cuts_the_pattern(whisper: Whisper, mel: Tensor, implementation: str) -> None:
     place = torch.arange(100)

@@ -22,12 +22,13 @@ def naive_relevance(
     stop: int | None = None,
     decoder_ids: list[int] | None = None,
     n: int = 0,
+    hf: torch.nn.Module | None = None,
 ) -> np.ndarray:
     """The formula once more, on the framework's own attentions, with loops over blocks and heads.
 
     With decoder ids, the target is the log-probability of the last n of them.
     """
-    hf = build().hf
+    hf = hf or build().hf
     hf.requires_grad_(True)
     hf.set_attn_implementation("eager")
     encoder = hf.model.encoder(mel, output_attentions=True)

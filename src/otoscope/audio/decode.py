@@ -30,6 +30,7 @@ MP3_SLACK_S = 0.1  # the padding that encoders add is counted in some files and 
 AV_SLACK_S = 0.5  # how far FFmpeg's stated durations may be off: edit lists and encoder delay
 UNKNOWN_FORMAT = (1, 4)  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING
 READABLE = "wav, flac, ogg, opus and mp3 are read as they are, m4a, aac and video with `pip install 'otoscope[av]'`"
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 VIDEO_SUFFIXES = (
     ".3gp",
     ".aac",
@@ -97,12 +98,13 @@ def read_audio(path: str | Path) -> Float32[np.ndarray, " sample"]:
     return _read_with_av(path)
 
 
-def check_samples(samples: np.ndarray, what: str) -> None:
+def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
     """Refuse samples that are no sound.
 
     Args:
         samples: Any shape.
         what: What they belong to, for the message.
+        first: Number of the first of them, where they are a part of it.
 
     Raises:
         AudioError: There are none, or one of them is not finite or absurdly large.
@@ -114,7 +116,7 @@ def check_samples(samples: np.ndarray, what: str) -> None:
         bad = ~(np.abs(samples) <= MAX_ABS_SAMPLE)
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise AudioError(
-            f"{what} holds {int(bad.sum())} samples that are no sound, the first at sample {where[0]} "
+            f"{what} holds values that are no sound ({int(bad.sum())} here), the first at sample {first + where[0]} "
             f"({samples[where]}): samples are finite, and full scale is 1. Export the recording again."
         )
 
@@ -173,7 +175,7 @@ def _to_samples(stream: _Stream, path: Path) -> Float32[np.ndarray, " sample"]:
     n_read = 0
     last = np.zeros(1, dtype=np.float32)
     for block in stream.blocks:
-        check_samples(block, f"'{path}' from {n_read / stream.rate_hz:.2f} s on")
+        check_samples(block, f"'{path}'", first=n_read)
         last = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         n_read += len(last)
         out.append(last if resampler is None else resampler.resample_chunk(last))
@@ -226,7 +228,7 @@ def _read_with_av(path: Path) -> Float32[np.ndarray, " sample"]:
             return _to_samples(_av_stream(container), path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise AudioError(
-            f"'{path}' is damaged, cut short, or not a recording ({_reason(error)}): {READABLE}."
+            f"'{path}' is not a recording, or damaged or cut short ({_reason(error)}): {READABLE}."
         ) from error
 
 

@@ -51,10 +51,10 @@ def output_errors(target: Path) -> Iterator[None]:
     except OtoscopeError:
         raise
     except Exception as error:
-        code = _disk_error(error, target)
-        if code is None:
+        reason = _disk_error(error, target)
+        if reason is None:
             raise
-        raise OutputError(f"'{target}' cannot be written: {_WHAT_TO_DO[code]}.") from error
+        raise OutputError(f"'{target}' cannot be written: {reason}.") from error
 
 
 @contextmanager
@@ -101,7 +101,8 @@ def write_text(path: str | Path, text: str) -> Path:
         OutputError: The file cannot be written.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        # a file's name that is no UTF-8 may be in the text; escaped like this it is still JSON
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     return Path(path)
 
 
@@ -164,15 +165,15 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
-def _disk_error(error: BaseException, target: Path) -> int | None:
-    """The number of the disk's error behind an exception, if there is one and it is about the target."""
+def _disk_error(error: BaseException, target: Path) -> str | None:
+    """The disk's error behind an exception, if there is one and it is about the target, and what to do about it."""
     seen: BaseException | None = error
     while seen is not None:
         # A full disk is met while a file is being closed, and some writers then raise an error of their own.
-        if isinstance(seen, OSError) and seen.errno in _WHAT_TO_DO and _is_about(seen, target):
-            return seen.errno
+        if isinstance(seen, OSError) and seen.errno and _is_about(seen, target):
+            return _WHAT_TO_DO.get(seen.errno, f"{os.strerror(seen.errno)}. Choose another place")
         if "No space left on device" in str(seen):
-            return errno.ENOSPC
+            return _WHAT_TO_DO[errno.ENOSPC]
         seen = seen.__cause__ or seen.__context__
     return None
 

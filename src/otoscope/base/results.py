@@ -89,6 +89,9 @@ def check_out(out: str | Path, *, overwrite: bool) -> None:
             raise OutputError(f"'{out}' cannot be made: '{home}' is a file, not a folder. Choose another place.")
         if not os.access(home, os.W_OK | os.X_OK):
             raise OutputError(f"'{out}' cannot be made: no permission to write in '{home}'. Choose another place.")
+        probe = sibling(home / "probe")  # some places say yes and mean no: only trying tells
+        probe.mkdir()
+        probe.rmdir()
 
 
 def _full_manifest(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:

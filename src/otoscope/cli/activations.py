@@ -78,6 +78,8 @@ def activations(
                 write_activations(place / name, tensors, whisper, clip, tokens)
             done_s += clip.duration_s
             advance(done_s)
+        if not rows:
+            raise InputError(corpus.problems[0].message)
     if json:
         head = {"model": whisper.id}
         print(to_json_text(head | rows[0] if is_one else head | {"clips": rows, "failed": corpus.problems}))
@@ -116,11 +118,20 @@ def _available_bytes() -> int | None:
 def _read(
     model: Whisper, corpus: Corpus, sites: list[str], settings: dict[str, Any]
 ) -> Iterator[tuple[Clip, dict[str, Tensor], Tensor | None]]:
-    """Read clip by clip: its activations, and the tokens that the decoder was given where it was read."""
+    """Read clip by clip: its activations, and the tokens that the decoder was given where it was read.
+
+    A clip for which it cannot be done is passed over and goes to the corpus's problems.
+    """
+    from otoscope.corpus import Problem
+
     is_decoder_read = any(site.room == "decoder" and site.is_growing for site in model.sites() if site.name in sites)
     for clip in corpus:
-        with model.reading(["decoder.token_embedding"] if is_decoder_read else []) as tape:
-            tensors = model.activations(clip, sites, **settings)
+        try:
+            with model.reading(["decoder.token_embedding"] if is_decoder_read else []) as tape:
+                tensors = model.activations(clip, sites, **settings)
+        except InputError as error:
+            corpus.problems.append(Problem(clip.id, str(error)))
+            continue
         yield clip, tensors, tape.tokens if is_decoder_read else None
 
 

@@ -53,18 +53,19 @@ AttentionWindow = Annotated[
 ]
 
 
-def numbers(values: Sequence[str] | None, option: str) -> tuple[int, ...] | None:
+def numbers(values: Sequence[str] | None, option: str, *, least: int | None = None) -> tuple[int, ...] | None:
     """Read whole numbers that were given with commas, by repeating an option, or both.
 
     Args:
         values: What the option was given; None where it was not.
         option: Its name, for messages.
+        least: The smallest number that is allowed; None for any.
 
     Returns:
         The numbers in order, or None where there are none.
 
     Raises:
-        InputError: One of them is no whole number.
+        InputError: One of them is no whole number, or too small.
     """
     if not values:
         return None
@@ -77,4 +78,6 @@ def numbers(values: Sequence[str] | None, option: str) -> tuple[int, ...] | None
                 f"{option} {word!r} is no whole number: give numbers with commas between them ({option} 3,1) "
                 "or repeat the option."
             ) from None
+        if least is not None and found[-1] < least:
+            raise InputError(f"{option} {found[-1]} is too small: give whole numbers of {least} or more.")
     return tuple(found)

@@ -68,6 +68,8 @@ def splice(
 def _splice_stretch(
     job: Job, audio: str, start: float, stop: float, unit: Unit, language: str | None, *, is_dry: bool
 ) -> None:
+    if start < 0 or not start < stop:
+        raise InputError(f"{unit} {start:g} to {stop:g} are no stretch: --start is 0 or more, and --stop is after it.")
     clip = one(audio)
     job.console.note(
         f"Splicing {unit} {start:g} to {stop:g} of {clip.id} ({duration(clip.duration_s)}), with {job.model}"

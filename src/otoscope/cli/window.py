@@ -54,7 +54,7 @@ def window(
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     console = job.console
-    ks = options.numbers(k or [SEED_KS], "--k") or ()
+    ks = options.numbers(k or [SEED_KS], "--k", least=0) or ()
     blocks, heads = options.numbers(block, "--block"), options.numbers(head, "--head")
     recordings = gather([corpus], clips)
     found = survey(recordings, console)

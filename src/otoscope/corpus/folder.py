@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otoscope.audio.clip import Clip, read_clip
+from otoscope.audio.decode import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from otoscope.base.errors import InputError
 
-SUFFIXES: tuple[str, ...] = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".mp4", ".mkv", ".mov", ".webm",
-)  # fmt: skip
+SUFFIXES: tuple[str, ...] = (*SOUND_SUFFIXES, *VIDEO_SUFFIXES)
 """What a recording's name ends with; other files in a folder are left alone."""
 
 

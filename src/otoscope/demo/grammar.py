@@ -24,18 +24,18 @@ RULES: dict[str, str] = {
     "sentence": """
         {statement}.:44 | {question}?:11 | {saying}:6 | {thanks}.:3 | {announcement}.:9""",
     "statement": """
-        {agent} <act> {object}:14 | {agent} <act> {object} <when>:5 | {agent} <move> <toward> the <place>:9
-        | {agent} <move> <toward> the <place> with {companion}:3 | {object} is <near> {object}:7
-        | {object} is very <feeling>:0.5 | {agent} was very <feeling>:6 | {agent} <rest> <near> the <place>:6
-        | {agent} <consume> {meal} <when>:6 | {agent} <consume> {meal} and {meal}:4 | {agent} <rest> <near> {object}:3
-        | there are <number> <plural> <near> the <place>:7 | {agent} has <number> <plural>:6
+        {who} <act> {object}:14 | {who} <act> {object} <when>:5 | {who} <move> <toward> the <place>:9
+        | {who} <move> <toward> the <place> with {companion}:3 | {object} is <near> {object}:7
+        | {object} is very <feeling>:0.5 | {who} was very <feeling>:6 | {who} <rest> <near> the <place>:6
+        | {who} <consume> {meal} <when>:6 | {who} <consume> {meal} and {meal}:4 | {who} <rest> <near> {object}:3
+        | there are <number> <plural> <near> the <place>:7 | {who} has <number> <plural>:6
         | the <weather> will come on <day>:3 | it was <weathery> in <month>:4 | it is very <weathery> in <country>:4
-        | {agent} lives in <country>:6 | {agent} went to <country> in <month>:4 | {agent} flew to <country> on <day>:4
-        | {agent} plays <game> on <day>:5 | {agent} teaches <subject> at school:3 | my favourite colour is <colour>:3
+        | {who} lives in <country>:6 | {who} went to <country> in <month>:4 | {who} flew to <country> on <day>:4
+        | {who} plays <game> on <day>:5 | {who} teaches <subject> at school:3 | my favourite colour is <colour>:3
         | the <animal> jumped over the <thing>:3 | the <animal> and the <animal> ran away:3
-        | the shop opens at <hour> o'clock:3 | the train leaves at <hour> o'clock:3 | {agent} will come on <day>:4""",
+        | the shop opens at <hour> o'clock:3 | the train leaves at <hour> o'clock:3 | {who} will come on <day>:4""",
     "question": """
-        where is {object}:5 | did {agent} see {object}:3 | can you see {object} <near> the <place>:4
+        where is {object}:5 | did {who} see {object}:3 | can you see {object} <near> the <place>:4
         | have you been to <country>:3 | do you want {meal}:4 | would you like {meal} and {meal}:3
         | do you like <colour> or <colour>:2 | how many <plural> are there:3 | who lives in the <quality> <place>:2
         | what time is it:2 | are you very <feeling>:3 | is it very <weathery> in <country>:2""",
@@ -53,7 +53,7 @@ RULES: dict[str, str] = {
         | the police found the <thing> <near> the <place>:2 | the bus stop is <near> the <place>:3
         | ice cream is very <quality>:1 | the post office is closed on <day>:3 | <day> and <day> are free:2
         | the United Kingdom is <near> <country>:1 | <country> and <country> are far away:2""",
-    "agent": """
+    "who": """
         <person>:6 | the <relation>:4 | my <relation>:3 | the <quality> <relation>:2 | he:3 | she:3 | his <relation>:1.5
         | our <relation>:1 | the <quality> <animal>:1 | a <relation>:0.5""",
     "companion": "<person>:3 | her <relation>:2 | his <relation>:2 | the <animal>:2",

@@ -28,7 +28,7 @@ def special_tokens(tokenizer: WhisperTokenizer) -> SpecialTokens:
     """The ids of the tokens that a transcript needs besides its text."""
 
     def id_of(name: str) -> int:
-        return int(tokenizer.convert_tokens_to_ids(f"<|{name}|>"))
+        return tokenizer.get_vocab()[f"<|{name}|>"]
 
     return SpecialTokens(
         start=id_of("startoftranscript"),
@@ -117,3 +117,5 @@ def export(
     half.half().save_pretrained(folder)
     extractor = WhisperFeatureExtractor(feature_size=N_MELS, chunk_length=round(window_s))
     WhisperProcessor(extractor, tokenizer).save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes files that only their owner may read

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.clocks import SAMPLE_RATE_HZ
-from otoscope.base.results import write_json
+from otoscope.base.files import write_json, write_text
 from otoscope.demo.alignment_heads import choose_heads
 from otoscope.demo.evaluate import error_rate, held_out_speech
 from otoscope.demo.feeder import WINDOW_S
@@ -29,6 +29,7 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 
 _HEAD_CLIPS = 40
+_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def _training_clips(n_clips: int, seed: int) -> list[Clip]:
@@ -56,6 +57,31 @@ def measure(model: Whisper, n_sentences: int, seed: int) -> dict[str, Any]:
             name = f"{kind}, with timestamps" if timestamps else kind
             rates[name] = asdict(error_rate(spoken.texts, [transcription.text for transcription in heard]))
     return rates
+
+
+def figures(training: dict[str, Any]) -> str:
+    """Lay out what `training.json` says as a Markdown table."""
+    rows = [
+        ("steps", f"{training['steps']:,}"),
+        ("hours of sound heard, padding included", f"{training['audio_hours']:.0f}"),
+        ("hours of computing, two cores, shared with other work", f"{training['train_hours']:.1f}"),
+        (
+            "word times: mean distance of starts and ends from the truth",
+            f"{training['word_timing_error_s'] * 1000:.0f} ms",
+        ),
+    ]
+    for kind, rate in training["word_error_rates"].items():
+        parts = ", ".join(f"{rate[part]:.1%} {part}" for part in ("substitutions", "insertions", "deletions"))
+        sample = f"{rate['sentences']} held-out sentences, {rate['words']:,} words"
+        rows.append((f"word error rate, {kind} ({sample})", f"**{rate['wer']:.1%}** ({parts})"))
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def write_figures(page: Path, training: dict[str, Any]) -> None:
+    """Put the figures between their marks in a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    write_text(page, f"{before}{_BEGIN}\n{figures(training)}\n{_END}{after}")
 
 
 def publish(run: Path, out: Path, *, n_sentences: int, seed: int) -> dict[str, Any]:
@@ -92,10 +118,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m otoscope.demo.publish", description="Put a run into the package.")
     parser.add_argument("--run", type=Path, default=Path("demo-training"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "model")
+    parser.add_argument("--docs", type=Path, help="page to put the figures into, as docs/demo_model.md")
     parser.add_argument("--sentences", type=int, default=300)
     parser.add_argument("--seed", type=int, default=11)
     arguments = parser.parse_args()
     training = publish(arguments.run, arguments.out, n_sentences=arguments.sentences, seed=arguments.seed)
+    if arguments.docs:
+        write_figures(arguments.docs, training)
     Console().print_json(json.dumps(training))
 
 

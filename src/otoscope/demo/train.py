@@ -86,6 +86,7 @@ class Trainer:
                         self._evaluate()
         finally:
             feeder.stop()
+        self._write_down({"finished": "training"})
         checkpoint.save(self._checkpoint, self._network, self._optimizer, progress)
         set_window(self._network, WINDOW_S)
         export(self._network, self._tokenizer, self._folder / "model", WINDOW_S)

@@ -250,7 +250,7 @@ def stretch_frames(start: float, stop: float, unit: str, n_frames: int) -> tuple
     end = f"{n_frames} frames, {frame_to_seconds(n_frames):g} s, padding included"
     if start < 0 or not start < stop:
         raise InputError(
-            f"{unit} {start} to {stop} are no stretch: it starts at 0 or later and stops after it starts, "
+            f"{unit} {start:g} to {stop:g} are no stretch: it starts at 0 or later and stops after it starts, "
             f"within {end}. Give start and stop in that order."
         )
     if unit == "seconds":
@@ -258,10 +258,10 @@ def stretch_frames(start: float, stop: float, unit: str, n_frames: int) -> tuple
     elif float(start).is_integer() and float(stop).is_integer():
         first, last = int(start), int(stop)
     else:
-        raise InputError(f"frames {start} to {stop} are no whole frames of 20 ms: give whole numbers, or seconds.")
+        raise InputError(f"frames {start:g} to {stop:g} are no whole frames of 20 ms: give whole numbers, or seconds.")
     if last > n_frames:
         raise InputError(
-            f"{unit} {start} to {stop} go past the end: the windows of this clip hold {end}. Stop earlier."
+            f"{unit} {start:g} to {stop:g} go past the end: the windows of this clip hold {end}. Stop earlier."
         )
     return first, last
 
