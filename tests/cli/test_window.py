@@ -53,7 +53,7 @@ def test_transcripts_of_one_recording_are_printed_side_by_side(run: Run, recordi
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--k", "-1"], "k=-1 is not a window"),
+        (["--k", "-1"], "--k -1 is too small: give whole numbers of 0 or more"),
         (["--k", "ten"], "--k 'ten' is no whole number"),
         (["--block", "7"], "block 7 is not in"),
         (["--head", "-1"], "head -1 is not in"),

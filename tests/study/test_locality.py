@@ -114,8 +114,11 @@ def test_many_heads_still_make_a_picture(tmp_path: Path) -> None:
     [
         ({"local_within": -1}, r"local_within=-1: a distance of 0 frames or more"),
         ({"local_share": 1.5}, r"local_share=1.5: a share above 0 and at most 1"),
-        ({"clips": []}, r"no speech in 0 clips"),
-        ({"clips": [np.zeros(16_000, np.float32)]}, r"no speech in 1 clips: distances are measured from speech frames"),
+        ({"clips": []}, r"no speech in any clip \(0 given\)"),
+        (
+            {"clips": [np.zeros(16_000, np.float32)]},
+            r"no speech in any clip \(1 given\): distances are measured from speech frames",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
