@@ -274,7 +274,7 @@ def locality(
                 progress(n_clips, n_all)
     if n_speech == 0:
         raise InputError(
-            f"no speech in any clip ({n_clips} given): distances are measured from speech frames. Give clips with speech."
+            f"no speech in any clip ({n_clips} given): distances are measured from speech frames. Give clips with some."
         )
     return Locality(
         model=model.id,
