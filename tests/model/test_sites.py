@@ -113,6 +113,11 @@ def test_aliases(table: SiteTable, alias: str, name: str) -> None:
     assert table.expand(alias) == [name]
 
 
+def test_a_pattern_that_finds_names_leaves_aliases_alone(table: SiteTable) -> None:
+    parts = [f"encoder.blocks.1.{part}" for part in ("attn_ln", "attn", "mlp_ln")]
+    assert table.expand("encoder.blocks.1.*") == parts
+
+
 def test_patterns_find_aliases(table: SiteTable) -> None:
     assert table.expand("model.encoder.layers.*.fc2") == [f"encoder.blocks.{block}.mlp.2" for block in range(3)]
     assert table.expand("encoder.blocks.*.attn.hook_pattern") == table.expand("encoder.blocks.*.attn.pattern")

@@ -229,7 +229,8 @@ class SiteTable:
             return [self.resolve(pattern).name]
         regex = re.compile(_regex(pattern))
         hits = {name for name in self.sites if regex.fullmatch(name)}
-        hits |= {name for alias, name in self.aliases.items() if regex.fullmatch(alias)}
+        # aliases only where no name fits: 'encoder.blocks.3.*' shall not find the block itself by its 'hook_resid_post'
+        hits = hits or {name for alias, name in self.aliases.items() if regex.fullmatch(alias)}
         if not hits:
             raise self._unknown(pattern)
         return [name for name in self.sites if name in hits]
