@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -157,3 +158,16 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
         (folder / "a.txt").write_text("half")
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_only_says_it_may_be_written_to_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As /proc does, where root may write by the books and nothing can be made."""
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OutputError, match="x' cannot be written: No such file or directory. Choose another place"):
+        check_out(tmp_path / "x", overwrite=False)

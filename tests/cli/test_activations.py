@@ -108,3 +108,12 @@ def test_what_would_not_fit_in_memory_is_refused(
 def test_a_site_must_be_named(run: Run, recording: Path) -> None:
     ran = run("activations", recording)
     assert ran.status == 2 and "--site" in ran.err
+
+
+def test_a_text_that_fits_one_recording_and_not_another_does_the_one(run: Run, tmp_path: Path) -> None:
+    for name, seconds in (("long", 3.0), ("short", 1.0)):
+        write(tmp_path / f"{name}.wav", noise(seconds))
+    ran = run("activations", tmp_path, "--site", "logits", "--text", "hello", "--out", tmp_path / "out")
+    assert ran.status == 1
+    assert "long" in ran.err and "takes 2 windows" in ran.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "short.safetensors"]
