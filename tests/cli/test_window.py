@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from otoscope.cli.window import SEED_KS
+from otoscope.cli.window import STUDY_KS
 from otoscope.model.load import load
 from otoscope.study.window import KS, window
 from tests.cli.conftest import Run
@@ -27,7 +27,7 @@ def test_a_corpus_in_json_has_a_curve(run: Run, folder: Path) -> None:
 
 
 def test_the_default_ks_are_those_of_the_study(run: Run, recording: Path) -> None:
-    assert ",".join(map(str, KS)) == SEED_KS
+    assert ",".join(map(str, KS)) == STUDY_KS
     rows = run("window", recording, "--dry-run")
     assert "6 times (k: none, 100, 75, 50, 20, 10)" in rows.err and rows.out == ""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
     from otoscope.study.window import WindowStudy
 
-SEED_KS = "100,75,50,20,10"
+STUDY_KS = "100,75,50,20,10"
 
 
 def window(
@@ -26,7 +26,7 @@ def window(
         typer.Option(
             "--k",
             metavar="K,...",
-            help=f"Frames (20 ms) on either side that a frame may attend to; with commas or repeated. [{SEED_KS}]",
+            help=f"Frames (20 ms) on either side that a frame may attend to; with commas or repeated. [{STUDY_KS}]",
         ),
     ] = None,
     block: Annotated[
@@ -54,7 +54,7 @@ def window(
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     console = job.console
-    ks = options.numbers(k or [SEED_KS], "--k", least=0) or ()
+    ks = options.numbers(k or [STUDY_KS], "--k", least=0) or ()
     blocks, heads = options.numbers(block, "--block"), options.numbers(head, "--head")
     recordings = gather([corpus], clips)
     found = survey(recordings, console)
