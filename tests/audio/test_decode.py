@@ -4,6 +4,7 @@ import importlib.util
 import os
 import struct
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from otoscope.audio import decode
-from otoscope.audio.decode import read_audio
+from otoscope.audio.decode import read_audio, read_audio_bytes
 from otoscope.base.errors import AudioError
 from tests.audio.sounds import RATE_HZ, silence, tone
 
@@ -170,7 +171,7 @@ def test_an_m4a_cut_in_half_is_refused(tmp_path: Path) -> None:
 
 def test_a_recording_whose_decoding_stops_early_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.wav", tone(2.0))
-    stream = decode._Stream(RATE_HZ, 2 * RATE_HZ, iter([tone(0.5)[:, None]]), slack=0)
+    stream = decode.Stream(RATE_HZ, 2 * RATE_HZ, iter([tone(0.5)[:, None]]), slack=0)
     monkeypatch.setattr(decode, "_open_soundfile", lambda file: stream)
     with pytest.raises(AudioError, match=r"2\.00 s are promised and decoding stopped after 0\.50 s"):
         read_audio(path)
@@ -259,3 +260,30 @@ def test_memory_stays_near_what_the_samples_need(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(samples) == pytest.approx(minutes * 60 * RATE_HZ, abs=1)
     assert peak < samples.nbytes + 12e6
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_recording_in_memory_is_the_recording_in_a_file(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"a.{ending}", tone(1.0))
+    np.testing.assert_array_equal(read_audio_bytes(path.read_bytes(), "a row"), read_audio(path))
+
+
+def test_an_m4a_in_memory_is_read_with_av(tmp_path: Path) -> None:
+    path = write_m4a(tmp_path / "a.m4a", tone(1.0, rate_hz=44_100))
+    np.testing.assert_array_equal(read_audio_bytes(path.read_bytes(), "a row"), read_audio(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: b"", r"'row 3' is empty \(0 bytes\)"),
+        (lambda content: content[: len(content) // 2], "'row 3' is cut short"),
+        (lambda content: b"a shopping list" * 9, "'row 3' is not a recording"),
+    ],
+)
+def test_what_is_no_recording_in_memory_is_refused_by_name(
+    tmp_path: Path, change: Callable[[bytes], bytes], message: str
+) -> None:
+    content = write(tmp_path / "a.wav", tone(1.0)).read_bytes()
+    with pytest.raises(AudioError, match=message):
+        read_audio_bytes(change(content), "row 3")

@@ -9,7 +9,7 @@ def test_every_error_is_ours_and_what_the_user_can_fix_is_an_input_error() -> No
     ours = [item for _, item in inspect.getmembers(errors, inspect.isclass)]
     assert all(issubclass(error, errors.OtoscopeError) for error in ours)
     fixable = {error for error in ours if issubclass(error, errors.InputError)}
-    assert fixable == {errors.InputError, errors.AudioError, errors.ModelError, errors.SiteError}
+    assert fixable == {errors.InputError, errors.AudioError, errors.LabelError, errors.ModelError, errors.SiteError}
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:

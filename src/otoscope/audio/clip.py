@@ -52,6 +52,7 @@ class Clip:
         speaker: Who speaks, if known.
         language: The language as Whisper's code (`en`), if known.
         path: The file it came from, if any.
+        label_problem: Why the labels that were found for it cannot be used; it then has neither words nor phones.
     """
 
     samples: Float32[np.ndarray, " sample"]
@@ -62,6 +63,7 @@ class Clip:
     speaker: str | None = None
     language: str | None = None
     path: Path | None = None
+    label_problem: str | None = None
 
     def __post_init__(self) -> None:
         samples = self.samples

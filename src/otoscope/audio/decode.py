@@ -8,8 +8,10 @@ extra. Both are resampled by soxr: FFmpeg's own resampler lets a tone above 8 kH
 from __future__ import annotations
 
 import importlib.util
+import io
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,7 +57,7 @@ VIDEO_SUFFIXES = (
 
 
 @dataclass(frozen=True)
-class _Stream:
+class Stream:
     """Blocks of sound as they are decoded.
 
     Attributes:
@@ -85,17 +87,33 @@ def read_audio(path: str | Path) -> Float32[np.ndarray, " sample"]:
             samples that are not finite.
     """
     path = Path(path)
-    _check_file(path)
-    try:
-        with path.open("rb") as file:
-            stream = _open_soundfile(file)
-            if stream is not None:
-                return _to_samples(stream, path)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"'{path}' is damaged or cut short ({_reason(error)}). Get it again, whole.") from error
-    except TypeError as error:  # soundfile wants to be told the rate of .raw files
-        raise AudioError(f"'{path}' is raw samples, and nothing says how. Convert it to wav: {READABLE}.") from error
-    return _read_with_av(path)
+    check_file(path)
+    with path.open("rb") as file:
+        samples = _read_with_soundfile(file, path)
+    return _read_with_av(path, path) if samples is None else samples
+
+
+def read_audio_bytes(content: bytes, name: str) -> Float32[np.ndarray, " sample"]:
+    """Read a recording that is held in memory, as rows of a table hold it.
+
+    Args:
+        content: The whole file.
+        name: What messages call it.
+
+    Returns:
+        Mono samples at 16 kHz, as `read_audio` gives them.
+
+    Raises:
+        AudioError: It is empty, cut short, no recording, without sound, not readable, or holds samples that are not
+            finite.
+    """
+    if not content:
+        raise AudioError(f"'{name}' is empty (0 bytes). Get the recording again.")
+    short = promised_and_found(io.BytesIO(content))
+    if short is not None:
+        raise AudioError(_cut_short(name, short))
+    samples = _read_with_soundfile(io.BytesIO(content), name)
+    return _read_with_av(io.BytesIO(content), name) if samples is None else samples
 
 
 def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
@@ -121,7 +139,15 @@ def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
         )
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse a path that cannot be a recording, before it is decoded.
+
+    Args:
+        path: The file.
+
+    Raises:
+        AudioError: It is missing, a folder, no regular file, empty, unreadable or cut short.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -137,13 +163,45 @@ def _check_file(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise AudioError(f"'{path}' cannot be read: {_reason(error)}. Check its permissions and the disk.") from error
     if short is not None:
-        raise AudioError(
-            f"'{path}' is cut short: its header promises {short[0]:,} bytes and {short[1]:,} are there. "
-            "Get the whole recording."
-        )
+        raise AudioError(_cut_short(path, short))
 
 
-def _open_soundfile(file: BinaryIO) -> _Stream | None:
+def _cut_short(name: str | Path, short: tuple[int, int]) -> str:
+    return (
+        f"'{name}' is cut short: its header promises {short[0]:,} bytes and {short[1]:,} are there. "
+        "Get the whole recording."
+    )
+
+
+def _read_with_soundfile(file: BinaryIO | io.BytesIO, name: str | Path) -> Float32[np.ndarray, " sample"] | None:
+    """Read all of a recording with libsndfile; None for a format that it does not know."""
+    with soundfile_errors(name):
+        stream = _open_soundfile(file)
+        return None if stream is None else to_samples(stream, name)
+
+
+@contextmanager
+def soundfile_errors(name: str | Path) -> Iterator[None]:
+    """Turn what libsndfile raises into an `AudioError`.
+
+    Args:
+        name: What messages call the recording.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        AudioError: The recording is damaged, or raw samples.
+    """
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"'{name}' is damaged or cut short ({_reason(error)}). Get it again, whole.") from error
+    except TypeError as error:  # soundfile wants to be told the rate of .raw files
+        raise AudioError(f"'{name}' is raw samples, and nothing says how. Convert it to wav: {READABLE}.") from error
+
+
+def _open_soundfile(file: BinaryIO | io.BytesIO) -> Stream | None:
     """Open a recording with libsndfile; None for a format that it does not know.
 
     It is given the content alone: given a path, it takes anything that is called .flac for FLAC.
@@ -155,7 +213,7 @@ def _open_soundfile(file: BinaryIO) -> _Stream | None:
             return None
         raise
     slack_s = MP3_SLACK_S if sound.format == "MP3" else 0.0
-    return _Stream(sound.samplerate, sound.frames, _soundfile_blocks(sound), slack=round(slack_s * sound.samplerate))
+    return Stream(sound.samplerate, sound.frames, _soundfile_blocks(sound), slack=round(slack_s * sound.samplerate))
 
 
 def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
@@ -164,10 +222,21 @@ def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
             yield block
 
 
-def _to_samples(stream: _Stream, path: Path) -> Float32[np.ndarray, " sample"]:
-    """Mix to mono, check, resample and put together, block by block."""
+def to_samples(stream: Stream, name: str | Path) -> Float32[np.ndarray, " sample"]:
+    """Mix to mono, check, resample and put together, block by block.
+
+    Args:
+        stream: The recording as it is decoded.
+        name: What messages call it.
+
+    Returns:
+        Mono samples at 16 kHz, at least one.
+
+    Raises:
+        AudioError: The rate is too low, there are no samples or fewer than promised, or one is not finite.
+    """
     if stream.rate_hz < MIN_RATE_HZ:
-        raise AudioError(f"'{path}' claims {stream.rate_hz} samples a second: at least {MIN_RATE_HZ} are needed.")
+        raise AudioError(f"'{name}' claims {stream.rate_hz} samples a second: at least {MIN_RATE_HZ} are needed.")
     resampler = None
     if stream.rate_hz != SAMPLE_RATE_HZ:
         resampler = soxr.ResampleStream(stream.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
@@ -175,15 +244,15 @@ def _to_samples(stream: _Stream, path: Path) -> Float32[np.ndarray, " sample"]:
     n_read = 0
     last = np.zeros(1, dtype=np.float32)
     for block in stream.blocks:
-        check_samples(block, f"'{path}'", first=n_read)
+        check_samples(block, f"'{name}'", first=n_read)
         last = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         n_read += len(last)
         out.append(last if resampler is None else resampler.resample_chunk(last))
     if n_read == 0:
-        raise AudioError(f"'{path}' holds no samples: it is 0 s long. Give a recording with at least one sample.")
+        raise AudioError(f"'{name}' holds no samples: it is 0 s long. Give a recording with at least one sample.")
     if n_read < stream.n_expected - stream.slack:
         raise AudioError(
-            f"'{path}' is cut short: {stream.n_expected / stream.rate_hz:.2f} s are promised and decoding stopped "
+            f"'{name}' is cut short: {stream.n_expected / stream.rate_hz:.2f} s are promised and decoding stopped "
             f"after {n_read / stream.rate_hz:.2f} s. Get the whole recording."
         )
     if resampler is not None:
@@ -211,24 +280,27 @@ class _Growing:
         return self._array[: self.n]
 
 
-def _read_with_av(path: Path) -> Float32[np.ndarray, " sample"]:
-    with path.open("rb") as file:
-        head = file.read(16)
+def _read_with_av(source: Path | io.BytesIO, name: str | Path) -> Float32[np.ndarray, " sample"]:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            head = file.read(16)
+    else:
+        head = source.getvalue()[:16]
     if importlib.util.find_spec("av") is None:
-        if path.suffix.lower() in VIDEO_SUFFIXES or _is_media(head):
-            raise AudioError(f"'{path}' needs one more library: run `pip install 'otoscope[av]'` ({READABLE}).")
-        raise AudioError(f"'{path}' is not a recording that can be read: {READABLE}.")
+        if Path(name).suffix.lower() in VIDEO_SUFFIXES or _is_media(head):
+            raise AudioError(f"'{name}' needs one more library: run `pip install 'otoscope[av]'` ({READABLE}).")
+        raise AudioError(f"'{name}' is not a recording that can be read: {READABLE}.")
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(source) if isinstance(source, Path) else source) as container:
             # FFmpeg goes by the name too: a text called .txt is pictures to it, and one called .flac has 0 Hz.
             if not container.streams.audio or not container.streams.audio[0].rate:
-                raise AudioError(f"'{path}' has no sound in it, or is not a recording: {READABLE}.")
-            return _to_samples(_av_stream(container), path)
+                raise AudioError(f"'{name}' has no sound in it, or is not a recording: {READABLE}.")
+            return to_samples(_av_stream(container), name)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise AudioError(
-            f"'{path}' is not a recording, or damaged or cut short ({_reason(error)}): {READABLE}."
+            f"'{name}' is not a recording, or damaged or cut short ({_reason(error)}): {READABLE}."
         ) from error
 
 
@@ -238,12 +310,12 @@ def _is_media(head: bytes) -> bool:
     return head[4:8] == b"ftyp" or head.startswith(starts) or head[8:12] == b"AVI "
 
 
-def _av_stream(container: Any) -> _Stream:
+def _av_stream(container: Any) -> Stream:
     stream = container.streams.audio[0]
     rate_hz = stream.rate
     seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
     n_expected = round(seconds * rate_hz)
-    return _Stream(rate_hz, n_expected, _av_blocks(container, stream), slack=round(AV_SLACK_S * rate_hz))
+    return Stream(rate_hz, n_expected, _av_blocks(container, stream), slack=round(AV_SLACK_S * rate_hz))
 
 
 def _av_blocks(container: Any, stream: Any) -> Iterator[np.ndarray]:

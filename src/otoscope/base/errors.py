@@ -3,6 +3,7 @@
 OtoscopeError
 ├── InputError            what the user gave cannot be used, and the user can fix it
 │   ├── AudioError        a recording
+│   ├── LabelError        an alignment: words and phones in time
 │   ├── ModelError        a checkpoint
 │   └── SiteError         a site, block or head
 └── OutputError           a result that cannot be written
@@ -21,6 +22,10 @@ class InputError(OtoscopeError):
 
 class AudioError(InputError):
     """A recording that cannot be used."""
+
+
+class LabelError(InputError):
+    """An alignment that cannot be used; the message says which file, which line, and what was expected."""
 
 
 class ModelError(InputError):

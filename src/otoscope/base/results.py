@@ -57,7 +57,7 @@ def result_folder(out: str | Path, *, overwrite: bool, manifest: dict[str, Any])
             out.parent.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()
             yield temporary
-            write_json(temporary / MANIFEST, _full_manifest(manifest, temporary))
+            write_json(temporary / MANIFEST, full_manifest(manifest, temporary))
             _put_in_place(temporary, out, overwrite=overwrite)
             is_done = True
     finally:
@@ -94,7 +94,8 @@ def check_out(out: str | Path, *, overwrite: bool) -> None:
         probe.rmdir()
 
 
-def _full_manifest(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
+def full_manifest(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Add what is known by itself to a manifest, see `result_folder`; hidden files in the folder are not named."""
     known = {
         "schema_version": SCHEMA_VERSION,
         "otoscope": __version__,

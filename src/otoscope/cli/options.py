@@ -10,12 +10,16 @@ import typer
 
 from otoscope.base.errors import InputError
 
-CORPUS_HELP = "A folder of recordings, one recording, demo (the clips in the package), or demo:ID (one of them)."
+CORPUS_HELP = (
+    "A folder of recordings, a LibriSpeech tree, a manifest (.jsonl, .parquet), hf:NAME[:CONFIG[:SPLIT]], one "
+    "recording, demo (the clips in the package), or demo:ID (one of them)."
+)
 
 Recordings = Annotated[
     list[str],
     typer.Argument(
-        metavar="AUDIO...", help="Recordings, folders of recordings, demo (the clips in the package), or demo:ID."
+        metavar="AUDIO...",
+        help="Recordings, folders of recordings, manifests, hf:NAME, demo (the clips in the package), or demo:ID.",
     ),
 ]
 Recording = Annotated[
@@ -42,6 +46,13 @@ Language = Annotated[
 ]
 Clips = Annotated[
     int | None, typer.Option("--clips", metavar="N", help="Take the first N recordings alone; all by default.")
+]
+PhoneSet = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The phone set that the labels are written in (arpabet-stress, timit61, ipa, ...); found out by default.",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 AttentionWindow = Annotated[

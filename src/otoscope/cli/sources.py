@@ -72,32 +72,36 @@ def one(audio: str) -> Clip:
         InputError: There is no such recording, it cannot be used, or it is more than one.
     """
     found = gather([audio])
-    if len(found) > 1 or Path(audio).is_dir():
+    if not is_one_recording([audio]):
         hint = "Choose one of them, such as demo:en-us-f2-1" if audio == DEMO else "Name one of the recordings in it"
         raise InputError(f"{audio!r} is a corpus of {count(len(found), 'clip')}, and this takes one recording. {hint}.")
     return found.sources[0].read()
 
 
-def gather(audio: Sequence[str], n_clips: int | None = None) -> Corpus:
+def gather(audio: Sequence[str], n_clips: int | None = None, *, phone_set: str | None = None) -> Corpus:
     """Put all recordings that were named into one corpus; nothing is read yet.
 
     What is not there is found out when it is read, like a file that is no recording, so that one wrong name among many
     does not stop the others.
 
     Args:
-        audio: Recordings, folders, `demo` or `demo:ID`.
+        audio: Recordings, folders, manifests, `hf:NAME`, `demo` or `demo:ID`.
         n_clips: Take the first so many alone; None for all.
+        phone_set: The phone set that the labels are written in; found out by default.
 
     Returns:
         The corpus, every clip with a name of its own.
 
     Raises:
-        InputError: The number of clips is below 1, or the only source named is not there.
+        InputError: The number of clips is below 1, there is no such phone set, or the only source named is not there
+            or is wrong.
     """
     from otoscope.corpus import Corpus
 
-    sources = [source for name in audio for source in _sources(name, is_only=len(audio) == 1)]
-    gathered = Corpus(", ".join(audio), _with_own_names(sources))
+    found = [_named_corpus(name, is_only=len(audio) == 1) for name in audio]
+    sources = _with_own_names([source for part in found for source in part.sources])
+    notes = tuple(note for part in found for note in part.notes)
+    gathered = Corpus(", ".join(audio), sources, notes=notes, asked_phone_set=phone_set)
     return gathered if n_clips is None else gathered.first(n_clips)
 
 
@@ -114,6 +118,8 @@ def survey(corpus: Corpus, console: Console) -> Survey:
     Raises:
         InputError: Nothing in it can be used.
     """
+    for note in corpus.notes:
+        console.note(note)
     lengths_s: list[float] = []
     with console.progress("Reading", total=len(corpus)) as advance:
         for clip in corpus:
@@ -125,6 +131,18 @@ def survey(corpus: Corpus, console: Console) -> Survey:
     return Survey(tuple(lengths_s))
 
 
+def note_label_problems(corpus: Corpus, console: Console) -> None:
+    """Say of how many clips the labels are left out, for commands that use labels.
+
+    Args:
+        corpus: The recordings, read once through.
+        console: Says it.
+    """
+    if corpus.label_problems:
+        n_wrong = f"{len(corpus.label_problems)} of {count(len(corpus), 'clip')}"
+        console.note(f"The labels of {n_wrong} cannot be used; otoscope corpus info says why.")
+
+
 def audio_name(clip: Clip) -> str:
     """What results call a clip: its file, or its id where it came from none."""
     return clip.id if clip.path is None else str(clip.path)
@@ -132,42 +150,40 @@ def audio_name(clip: Clip) -> str:
 
 def is_one_recording(audio: Sequence[str]) -> bool:
     """Whether what was named is a single recording, and not a corpus that may hold one."""
-    return len(audio) == 1 and audio[0] != DEMO and not Path(audio[0]).is_dir()
+    if len(audio) != 1:
+        return False
+    from otoscope.corpus import huggingface, manifest
+
+    name = audio[0]
+    is_corpus = name == DEMO or Path(name).is_dir() or huggingface.is_name(name) or manifest.is_manifest(Path(name))
+    return not is_corpus
 
 
-def _sources(name: str, *, is_only: bool) -> Sequence[Source]:
-    from otoscope.corpus import corpus
+def _named_corpus(name: str, *, is_only: bool) -> Corpus:
+    """What one name stands for; one that cannot be used is a clip that cannot be read, where it is not the only one."""
+    from otoscope.corpus import Corpus, corpus, folder
     from otoscope.corpus.corpus import Source
 
     try:
         if name.startswith(DEMO_PREFIX) and not Path(name).exists():
-            return [_demo_clip(name.removeprefix(DEMO_PREFIX))]
+            return Corpus(name, [_demo_clip(name.removeprefix(DEMO_PREFIX))])
         if is_one_recording([name]):
-            return [_file(Path(name))]
-        return corpus(name).sources
+            return Corpus(name, [folder.one_recording(Path(name))])
+        return corpus(name)
     except InputError as error:
         if is_only:
             raise
-        return [Source(name, _raiser(error))]
+        return Corpus(name, [Source(name, _Raising(error))])
 
 
 def _demo_clip(clip_id: str) -> Source:
-    from otoscope.corpus.corpus import Source
     from otoscope.corpus.demo_clips import read_index
 
     labels = {clip.id: clip for clip in read_index()}
     if clip_id not in labels:
         near = difflib.get_close_matches(clip_id, labels, n=3, cutoff=0) or sorted(labels)[:3]
         raise InputError(f"there is no demo clip {clip_id!r}. Nearest of {len(labels)}: {', '.join(near)}.")
-    return Source(clip_id, labels[clip_id].read)
-
-
-def _file(path: Path) -> Source:
-    from otoscope.corpus.corpus import Source
-    from otoscope.corpus.folder import Reader
-
-    clip_id = path.stem or str(path)
-    return Source(clip_id, Reader(path, clip_id))
+    return labels[clip_id].source()
 
 
 def _with_own_names(sources: Sequence[Source]) -> list[Source]:
@@ -178,16 +194,26 @@ def _with_own_names(sources: Sequence[Source]) -> list[Source]:
         while name in named or name == MANIFEST_NAME:
             number += 1
             name = f"{source.id}-{number}"
-        named[name] = source if number == 1 else replace(source, id=name, read=_renamed(source.read, name))
+        named[name] = source if number == 1 else replace(source, id=name, read=_Renamed(source.read, name))
     return list(named.values())
 
 
-def _renamed(read: Callable[[], Clip], name: str) -> Callable[[], Clip]:
-    return lambda: replace(read(), id=name)
+@dataclass(frozen=True)
+class _Renamed:
+    """Reads a clip under another name; other processes may do so, too."""
+
+    read: Callable[[], Clip]
+    name: str
+
+    def __call__(self) -> Clip:
+        return replace(self.read(), id=self.name)
 
 
-def _raiser(error: InputError) -> Callable[[], NoReturn]:
-    def fail() -> NoReturn:
-        raise error
+@dataclass(frozen=True)
+class _Raising:
+    """A clip that cannot be read."""
 
-    return fail
+    error: InputError
+
+    def __call__(self) -> NoReturn:
+        raise self.error

@@ -11,7 +11,7 @@ from otoscope.base.errors import InputError
 from otoscope.cli import options
 from otoscope.cli.job import Job
 from otoscope.cli.layout import between, count, duration, one_line, percent, table
-from otoscope.cli.sources import gather, one, survey
+from otoscope.cli.sources import gather, note_label_problems, one, survey
 
 if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
@@ -91,6 +91,7 @@ def _splice_words(
 ) -> None:
     corpus = gather([source], clips)
     found = survey(corpus, job.console)
+    note_label_problems(corpus, job.console)
     job.console.note(f"Splicing every word in turn out of {found.plan}, with {job.model}")
     if is_dry:
         job.console.finish(corpus.problems, len(corpus))

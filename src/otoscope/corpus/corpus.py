@@ -5,29 +5,25 @@ Holds paths, not samples: memory is that of one clip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.corpus import demo_clips, folder
+from otoscope.corpus import demo_clips, folder, huggingface, librispeech, manifest
+from otoscope.corpus.alignment import check_phones
+from otoscope.corpus.labelling import common_phone_set, unknown_phones
+from otoscope.corpus.phones import inventory
+from otoscope.corpus.source import Problem, Source, check_ids
 
+__all__ = ["DEMO", "Corpus", "Problem", "Source", "corpus"]
 
-@dataclass(frozen=True)
-class Problem:
-    """A clip that could not be used: its name and what is wrong with it."""
-
-    clip: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """One clip that can be read: its id and how to read it."""
-
-    id: str
-    read: Callable[[], Clip]
+DEMO = "demo"
+N_TO_TELL = 50
+"""So many labelled clips tell in which phone set a corpus is written."""
 
 
 @dataclass
@@ -38,11 +34,24 @@ class Corpus:
         name: What the corpus was asked for as.
         sources: The clips, unread.
         problems: What could not be read so far; iterating fills it.
+        label_problems: Labels that were found and could not be used; iterating fills it.
+        unknown_phones: How many clips hold each symbol that the phone set lacks; iterating fills it.
+        notes: What is good to know of how the corpus was found.
+        asked_phone_set: The phone set that its labels are said to be in; None to find out.
     """
 
     name: str
     sources: Sequence[Source]
     problems: list[Problem] = field(default_factory=list)
+    label_problems: list[Problem] = field(default_factory=list)
+    unknown_phones: Counter[str] = field(default_factory=Counter)
+    notes: tuple[str, ...] = ()
+    asked_phone_set: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.asked_phone_set is not None:
+            inventory(self.asked_phone_set)  # refuses a set that is not known
+        check_ids(((source.id, f"clip {number}") for number, source in enumerate(self.sources, 1)), self.name)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -50,38 +59,112 @@ class Corpus:
     def __iter__(self) -> Iterator[Clip]:
         """Read the clips one after another; one that cannot be read goes to `problems` and is passed over."""
         self.problems.clear()
+        self.label_problems.clear()
+        self.unknown_phones.clear()
         for source in self.sources:
             try:
-                clip = source.read()
+                clip = self.read(source)
             except InputError as error:
                 self.problems.append(Problem(source.id, str(error)))
                 continue
+            if clip.label_problem is not None:
+                self.label_problems.append(Problem(clip.id, clip.label_problem))
             yield clip
+
+    @cached_property
+    def phone_set(self) -> str | None:
+        """The phone set that the labels are written in, as told or found from the first labelled clips.
+
+        None where there are no phones, or where no phone set that is known has them.
+        """
+        if self.asked_phone_set is not None:
+            return self.asked_phone_set
+        labelled: list[set[str]] = []
+        for source in self.sources:
+            if len(labelled) == N_TO_TELL:
+                break
+            try:
+                labels = None if source.labels is None else source.labels()
+            except InputError:  # told where the clip is read
+                continue
+            if labels is not None:
+                labelled.append({span.text for span in labels.phones or ()})
+        return common_phone_set(labelled)
+
+    def read(self, source: Source) -> Clip:
+        """Read one clip, and leave its labels out where they hold a phone that the phone set lacks.
+
+        Args:
+            source: One of `sources`.
+
+        Returns:
+            The clip; its `label_problem` says why labels were left out.
+
+        Raises:
+            InputError: The clip cannot be read.
+        """
+        clip = source.read()
+        if not clip.phones:
+            return clip
+        unknown = unknown_phones(clip.phones, self.phone_set)
+        if not unknown:
+            return clip
+        self.unknown_phones.update(unknown)
+        return replace(clip, words=None, phones=None, label_problem=self._told(source, unknown))
 
     def first(self, n_clips: int) -> Corpus:
         """The same corpus cut to its first `n_clips` clips."""
         if n_clips < 1:
             raise InputError(f"the number of clips is {n_clips}: it must be 1 or more.")
-        return Corpus(self.name, self.sources[:n_clips])
+        return Corpus(self.name, self.sources[:n_clips], notes=self.notes, asked_phone_set=self.asked_phone_set)
+
+    def _told(self, source: Source, unknown: Sequence[str]) -> str:
+        """Say which phone is unknown, in which file and line where that is known."""
+        shown = ", ".join(map(repr, unknown))
+        if self.phone_set is None:
+            message = f"phones {shown} are of no phone set that is known. Correct them, or convert them to a known set."
+        else:
+            message = (
+                f"phones {shown} are unknown. Expected the symbols of phone set {self.phone_set!r}. "
+                "Correct the labels, or name the phone set that they are written in."
+            )
+        try:
+            labels = None if source.labels is None else source.labels()
+            if labels is not None and self.phone_set is not None and labels.phone_lines:
+                check_phones(labels, self.phone_set)
+            return message if labels is None else f"alignment '{labels.path}': {message}"
+        except InputError as error:  # with file and line
+            return str(error)
 
 
-def corpus(source: str | Path) -> Corpus:
-    """Find the clips of a corpus; nothing is read yet.
+def corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
+    """Find the clips of a corpus; no sound is read yet.
 
     Args:
-        source: `demo` (the clips in the package), a folder of recordings, or one recording.
+        source: `demo` (the clips in the package), a folder of recordings, a LibriSpeech tree, a manifest (`.jsonl` or
+            `.parquet`), `hf:NAME[:CONFIG[:SPLIT]]` (Hugging Face datasets), or one recording.
+        phone_set: The phone set that its labels are written in, one of `otoscope.corpus.phones.PHONE_SETS`; found out
+            by default.
 
     Returns:
         The corpus; iterate it for its clips.
 
     Raises:
-        InputError: There is no such folder or file, or no recording in it.
+        InputError: There is no such folder, file or dataset, there is no recording in it, its manifest is wrong, two
+            clips have one id, or there is no such phone set.
     """
-    if source == "demo":
-        labels = demo_clips.read_index()
-        return Corpus("demo", [Source(label.id, label.read) for label in labels])
-    paths = folder.find_recordings(Path(source))
-    names = folder.clip_ids(Path(source), paths)
-    return Corpus(
-        str(source), [Source(name, folder.Reader(path, name)) for name, path in zip(names, paths, strict=True)]
-    )
+    sources, notes = _find(source)
+    return Corpus(str(source), sources, notes=notes, asked_phone_set=phone_set)
+
+
+def _find(source: str | Path) -> tuple[Sequence[Source], tuple[str, ...]]:
+    if source == DEMO:
+        return [label.source() for label in demo_clips.read_index()], ()
+    if huggingface.is_name(str(source)):
+        return huggingface.sources(str(source))
+    path = Path(source)
+    if manifest.is_manifest(path):
+        return manifest.sources(path)
+    if librispeech.is_tree(path):
+        return librispeech.sources(path), ()
+    return folder.sources(path), ()

@@ -13,6 +13,8 @@ from typing import Any
 
 from otoscope.audio.clip import Clip, Span, read_clip
 from otoscope.base.errors import InputError
+from otoscope.corpus.alignment import Alignment
+from otoscope.corpus.source import Source
 
 SCHEMA_VERSION = 1
 
@@ -37,6 +39,14 @@ class DemoClip:
             speaker=labels["voice"],
             language="en",
         )
+
+    def source(self) -> Source:
+        """The clip as a corpus holds it."""
+        return Source(self.id, self.read, self.labels["voice"], "en", labels=self.read_labels)
+
+    def read_labels(self) -> Alignment:
+        """The words and phones alone."""
+        return Alignment(_spans(self.labels["words"]), _spans(self.labels["phones"]), self.folder / "clips.json")
 
 
 def clips_folder() -> Path:

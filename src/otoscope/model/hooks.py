@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
-from transformers import WhisperForConditionalGeneration
+from transformers import Cache, WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperAttention
 
 from otoscope.base.errors import InputError
@@ -226,11 +226,12 @@ class Switchboard:
         """Note the tokens of one decoder step, and whether a new decoding begins with it."""
         if self._n_pauses:
             return
-        past = kwargs.get("past_key_values")
+        # Known by its type: transformers called it `past_key_values` up to 5.23, and `cache` from 5.24 on.
+        cache = next((value for value in (*args, *kwargs.values()) if isinstance(value, Cache)), None)
         ids = kwargs.get("input_ids", args[0] if args else None)
         for tape in self._tapes:
             if tape.reads_decoder:
-                if past is None or past.get_seq_length() == 0:
+                if cache is None or cache.get_seq_length() == 0:
                     tape.begin_decoding()
                 if ids is not None:
                     tape.add_tokens(ids)

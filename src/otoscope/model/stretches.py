@@ -111,7 +111,7 @@ class Talk:
     def _segment(self, part: _Part, model: Whisper, words: Vocabulary) -> Segment:
         tokens = [token for token in part.piece.tokens if words.is_text(token)]
         first_frame = part.seek // MEL_FRAMES_PER_FRAME
-        spoken = None if part.aligned is None else self._words(part.aligned, first_frame)
+        spoken = None if part.aligned is None else self.place(part.aligned, first_frame)
         if spoken:
             start_s, end_s = spoken[0].start_s, spoken[-1].end_s
         else:
@@ -127,8 +127,16 @@ class Talk:
             words=spoken,
         )
 
-    def _words(self, aligned: Sequence[AlignedWord], first_frame: int) -> tuple[Word, ...]:
-        """Put words on the recording's clock, without the silence before and after them."""
+    def place(self, aligned: Sequence[AlignedWord], first_frame: int) -> tuple[Word, ...]:
+        """Put words on the recording's clock, without the silence before and after them.
+
+        Args:
+            aligned: The words on the clock of their window.
+            first_frame: Where that window begins in the recording.
+
+        Returns:
+            The words; what is white space alone is left out.
+        """
         spoken = []
         for word in aligned:
             if word.written.strip():

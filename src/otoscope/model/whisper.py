@@ -7,7 +7,7 @@ Whisper is for `load`, how frames become text for `transcribe`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
@@ -176,6 +176,17 @@ class Whisper:
         clip = as_clip(clip)
         pieces = torch.as_tensor(cut(clip.samples, self.window_samples))
         return Windows(self._mel(pieces), window_kinds(clip.samples, self.window_samples), clip)
+
+    def each_window(self, clip: Sound) -> Iterator[Windows]:
+        """Cut a clip into windows and give them one by one, each as `windows` gives it; a long clip costs no more memory.
+
+        Raises:
+            AudioError: The recording cannot be used.
+        """
+        clip = as_clip(clip)
+        pieces = cut(clip.samples, self.window_samples)
+        for piece, kinds in zip(pieces, window_kinds(clip.samples, self.window_samples), strict=True):
+            yield Windows(self._mel(torch.as_tensor(piece[None])), kinds[None], clip)
 
     def _mel(self, samples: Float[Tensor, "window sample"]) -> Float[Tensor, "window n_mels mel_frame"]:
         return log_mel(samples.to(self.device), self.n_mels).to(self.dtype)

@@ -1,0 +1,155 @@
+"""`otoscope corpus ...`: commands on corpora themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from otoscope.base.errors import InputError, OutputError
+from otoscope.cli import corpus_align, options
+from otoscope.cli.console import Console
+from otoscope.cli.layout import count, duration
+from otoscope.cli.sources import gather
+
+if TYPE_CHECKING:
+    from otoscope.corpus.info import Amount, CorpusInfo, PhoneCount
+
+MOST_NAMES = 12
+"""Up to so many speakers or languages are named; of more, their number."""
+MOST_PROBLEMS = 20
+"""Up to so many label problems are printed; all are in the JSON."""
+
+app = typer.Typer(help="Say what a corpus holds.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _corpus() -> None:
+    """Commands on corpora themselves."""
+
+
+app.command(short_help="Find when each word of given transcripts is spoken.")(corpus_align.align)
+
+
+@app.command(short_help="Say how much a corpus holds, and what is wrong with it.")
+def info(
+    corpus: options.Corpus,
+    phone_set: options.PhoneSet = None,
+    clips: options.Clips = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 where labels cannot be used.")] = False,
+    out: options.Out = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say hours, speakers and languages of a corpus, how much of it is aligned, its phones, and what is wrong with it.
+
+    --out gets corpus_info.json.
+    """
+    from otoscope.base.files import to_json_text
+    from otoscope.corpus.info import describe
+
+    console = Console(quiet)
+    _check_out(out, overwrite=overwrite)
+    found = gather([corpus], clips, phone_set=phone_set)
+    with console.progress("Reading", total=len(found)) as advance:
+        held = describe(found, progress=advance)
+    if out is not None:
+        settings = {"corpus": corpus, "phone_set": phone_set, "clips": clips, "strict": strict}
+        _save(held, out, settings, console, overwrite=overwrite)
+    print(to_json_text(held.to_json()) if json else summary(held))
+    is_wrong = strict and bool(held.label_problems)
+    if is_wrong:
+        n_wrong = f"{len(held.label_problems)} of {count(held.n_sources, 'clip')}"
+        print(f"otoscope: the labels of {n_wrong} cannot be used (--strict).", file=sys.stderr)
+    console.finish(held.problems, held.n_sources)
+    if is_wrong:
+        raise typer.Exit(1)
+
+
+def summary(held: CorpusInfo) -> str:
+    """Say in words and a table what a corpus holds."""
+    lengths = f", of {held.shortest_s:.1f} to {held.longest_s:.1f} s" if held.all.n_clips else ""
+    lines = [f"{held.name}: {_amount(held.all)}{lengths}"]
+    rows = [
+        ("speakers", _named(held.speakers, held)),
+        ("languages", _named(held.languages, held)),
+        ("transcripts", _share(held.transcripts, held)),
+        ("words in time", _share(held.words, held, "word")),
+        ("phones in time", _share(held.phones, held, "phone") + (f", in {held.phone_set}" if held.phone_set else "")),
+    ]
+    if held.unknown_phones:
+        shown = ", ".join(f"{phone!r} ({count(n, 'clip')})" for phone, n in held.unknown_phones.items())
+        rows.append(("unknown phones", shown))
+    lines += [f"{name:<14}  {text}" for name, text in rows]
+    if held.phone_counts:
+        lines += ["", "Samples of each phone:", phone_table(held.phone_counts)]
+    if held.label_problems:
+        lines += ["", f"Labels that cannot be used, and are left out ({count(len(held.label_problems), 'clip')}):"]
+        lines += [f"  {problem.clip}: {problem.message}" for problem in held.label_problems[:MOST_PROBLEMS]]
+        if len(held.label_problems) > MOST_PROBLEMS:
+            lines.append(f"  and {len(held.label_problems) - MOST_PROBLEMS} more: see --json or --out")
+    return "\n".join([*lines, *(f"note: {note}" for note in held.notes)])
+
+
+def phone_table(counts: tuple[PhoneCount, ...], width: int = 110) -> str:
+    """Write how often each phone is labelled, the most frequent first, as many a line as there is room for."""
+    lines = []
+    for head, is_pause in (("  ", False), ("  pauses: ", True)):
+        line = head
+        for item in (item for item in counts if item.is_pause is is_pause):
+            cell = f"{item.phone} {item.n_samples:,}"
+            if len(line) + len(cell) > width:
+                lines.append(line.rstrip())
+                line = "  "
+            line += cell + "  "
+        if line.strip() and line != head:
+            lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _amount(amount: Amount) -> str:
+    return f"{count(amount.n_clips, 'clip')}, {duration(amount.duration_s)} ({amount.duration_s / 3600:.3f} h)"
+
+
+def _share(amount: Amount, held: CorpusInfo, what: str | None = None) -> str:
+    if not amount.n_clips:
+        return "none"
+    labels = f", {count(amount.n_labels, what)}" if what else ""
+    every = "all of them, " if amount.n_clips == held.all.n_clips else ""
+    return f"{every}{_amount(amount)}{labels}"
+
+
+def _named(amounts: dict[str, Amount], held: CorpusInfo) -> str:
+    """Name the first few with how much there is of each, and say how many clips belong to none."""
+    if not amounts:
+        return "not known"
+    shown = ", ".join(f"{name} ({duration(amount.duration_s)})" for name, amount in list(amounts.items())[:MOST_NAMES])
+    more = f" and {len(amounts) - MOST_NAMES} more" if len(amounts) > MOST_NAMES else ""
+    n_without = held.all.n_clips - sum(amount.n_clips for amount in amounts.values())
+    without = f"; not known for {count(n_without, 'clip')}" if n_without else ""
+    return f"{len(amounts):,}: {shown}{more}{without}"
+
+
+def _check_out(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse a place for results before anything is read."""
+    if out is None:
+        return
+    from otoscope.base.results import check_out
+
+    try:
+        check_out(out, overwrite=overwrite)
+    except OutputError as error:
+        raise InputError(str(error)) from error
+
+
+def _save(held: CorpusInfo, out: Path, settings: Mapping[str, object], console: Console, *, overwrite: bool) -> None:
+    from otoscope.base.results import result_folder
+
+    manifest = {"settings": settings, "failed": held.problems}
+    with result_folder(out, overwrite=overwrite, manifest=manifest) as folder:
+        held.save(folder)
+    console.note(f"Results in {out}: corpus_info.json, manifest.json")

@@ -1,0 +1,212 @@
+"""`otoscope harvest`: top examples, ranges of strength and statistics of every feature, in one pass over a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import to_json_text
+from otoscope.cli import options
+from otoscope.cli.console import Console
+from otoscope.cli.layout import count, duration, table
+
+if TYPE_CHECKING:
+    from otoscope.harvest.opened import HarvestRun
+    from otoscope.harvest.settings import HarvestSettings
+    from otoscope.model.whisper import Whisper
+
+KILOBYTE, MEGABYTE = 1e3, 1e6
+
+
+def harvest(
+    corpus: options.Corpus,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SITE", help="A site of the encoder, or a pattern; repeat it. All neurons by default."),
+    ] = None,
+    basis: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BASIS", help="neuron, random, pca, untrained or sae:DIR; repeat it. neuron by default."),
+    ] = None,
+    top: Annotated[int, typer.Option(metavar="N", help="Examples kept of every feature and sign.")] = 20,
+    peaks_per_clip: Annotated[int, typer.Option(metavar="N", help="Examples that one clip may give.")] = 1,
+    sign: Annotated[str, typer.Option(metavar="both|positive", help="Whether strengths below zero count too.")] = "both",
+    samples: Annotated[int, typer.Option(metavar="M", help="Peaks drawn from every range of strength.")] = 10,
+    ranges: Annotated[int, typer.Option(metavar="N", help="Ranges of equal width, from the strongest peak to 0.")] = 10,
+    phone_set: Annotated[
+        str | None, typer.Option(metavar="SET", help="Turn phones into this set: arpabet, ipa, timit39, ...")
+    ] = None,
+    lag: Annotated[
+        int | None, typer.Option(metavar="FRAMES", help="How late the encoder answers; estimated by default.")
+    ] = None,
+    save_activations: Annotated[
+        str | None, typer.Option(metavar="float16|float32", help="Write the sites' activations too, for training.")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes side by side, each with a model.")] = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="End with status 1 where labels could not be used.")] = False,
+    clips: options.Clips = None,
+    seed: options.Seed = 0,
+    dry_run: options.DryRun = False,
+    model: options.Model = "demo",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    out: options.Out = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Gather top examples, ranges of strength and statistics of every feature, in one pass over a corpus.
+
+    --out gets tables (Parquet, and features.sqlite with the same rows). A run that was stopped goes on where it was
+    when the same command is given again. See also: otoscope phones, otoscope examples.
+    """
+    if out is None and not dry_run:
+        raise InputError("a harvest needs a folder for its tables: give --out DIR.")
+    console = Console(quiet)
+    from otoscope.cli.sources import gather
+    from otoscope.harvest.settings import HarvestSettings
+
+    settings = HarvestSettings(
+        sites=tuple(site or ("encoder.blocks.*.mlp.1",)),
+        bases=tuple(basis or ("neuron",)),
+        top=top,
+        peaks_per_clip=peaks_per_clip,
+        sign=sign,
+        samples=samples,
+        ranges=ranges,
+        seed=seed,
+        phone_set=phone_set,
+        lag=lag,
+        save_activations=save_activations,
+    )
+    recordings = gather([corpus], clips)
+    with console.progress(f"Loading {model}"):
+        from otoscope.model.load import load
+
+        whisper = load(model, device=device, dtype=dtype)
+    console.note(_plan(whisper, settings, recordings, workers))
+    if dry_run:
+        return
+    assert out is not None, "asked for above"
+    run = _run(whisper, recordings, settings, out, workers, overwrite, console)
+    print(to_json_text(_summary(run)) if json else _tell(run))
+    _end(run, strict)
+
+
+def _run(
+    whisper: Whisper,
+    recordings: object,
+    settings: HarvestSettings,
+    out: Path,
+    workers: int,
+    overwrite: bool,
+    console: Console,
+) -> HarvestRun:
+    from otoscope.corpus import Corpus
+    from otoscope.harvest.run import harvest as gather_features
+
+    assert isinstance(recordings, Corpus)
+    with console.progress("Harvesting", total=len(recordings)) as advance:
+        return gather_features(
+            whisper,
+            recordings,
+            settings,
+            out,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda what, done, of: advance(done) if what != "calibrating" else None,
+        )
+
+
+def _plan(whisper: Whisper, settings: HarvestSettings, recordings: object, workers: int) -> str:
+    """Say how much there is to do, and what it takes."""
+    from otoscope.corpus import Corpus
+    from otoscope.harvest.activity import check_sites
+    from otoscope.harvest.bases import check_bases
+    from otoscope.harvest.labels import label_set
+    from otoscope.harvest.state import bytes_a_feature
+
+    assert isinstance(recordings, Corpus)
+    check_bases(settings.bases)
+    widths = check_sites(whisper, settings.sites)
+    n_features = sum(widths.values()) * len(settings.bases)
+    labels = label_set(recordings, settings.phone_set, settings.seed)
+    memory = n_features * bytes_a_feature(settings, len(labels.phones), len(labels.speakers), len(labels.languages))
+    known = [source.duration_s for source in recordings.sources if source.duration_s is not None]
+    of_audio = f"{duration(sum(known))} of audio" if len(known) == len(recordings) else "length not known before reading"
+    lines = [
+        f"Harvesting {count(len(recordings), 'clip')}, {of_audio}, with {whisper.id}: {count(len(widths), 'site')}, "
+        f"{', '.join(settings.bases)}: about {n_features:,} features.",
+        f"It keeps {memory / MEGABYTE:,.0f} MB in memory{f' in each of {workers} processes' if workers > 1 else ''}, "
+        f"however long the corpus; the tables will take up to {memory / MEGABYTE:,.0f} MB on disk.",
+    ]
+    if labels.source is None:
+        lines.append("The corpus has no phones in time: examples, ranges and statistics will have no phones.")
+    else:
+        lines.append(f"Phones are in {labels.source}, and counted in {labels.target}; halves are of {labels.split_by}.")
+    if settings.save_activations and len(known) == len(recordings):
+        width = 2 if settings.save_activations == "float16" else 4
+        size = sum(known) * 50 * sum(widths.values()) * width
+        lines.append(f"Activations will take up to {size / MEGABYTE:,.0f} MB on disk.")
+    return "\n".join(lines)
+
+
+def _summary(run: HarvestRun) -> dict[str, object]:
+    """What JSON says of a run."""
+    names = ("model", "corpus", "settings", "phone_set", "lag_frames", "split_by", "n_frames", "groups", "state_bytes")
+    told = {name: run.manifest[name] for name in (*names, "failed", "label_problems")}
+    return {"run": str(run.folder), **told}
+
+
+def _tell(run: HarvestRun) -> str:
+    """Say in words and a table what was gathered."""
+    manifest = run.manifest
+    corpus, frames = manifest["corpus"], manifest["n_frames"]
+    lines = [
+        f"{count(corpus['n_used'], 'clip')}, {duration(corpus['duration_s'])} of audio: {frames['speech']:,} frames of "
+        f"speech, {frames['silence']:,} of silence, {frames['padding']:,} of padding."
+    ]
+    if run.lag_frames is not None:
+        lines.append(
+            f"{count(corpus['n_labelled'], 'clip')} have phones, counted in {run.phone_set}. "
+            f"The encoder answers {run.lag_frames} frames ({run.lag_frames * 20} ms) after the sound."
+        )
+    rows = []
+    for group in run.groups:
+        features = run.features(group)
+        rows.append(
+            (
+                group.site,
+                group.basis,
+                str(group.n_features),
+                str(int(features["is_constant"].sum())),
+                f"{float(features['share_above_zero'].mean()):.1%}",
+                f"{float(features['share_above_tenth'].mean()):.1%}",
+            )
+        )
+    lines.append(table(("site", "basis", "features", "constant", "above 0", "above max/10"), rows))
+    lines.append(f"Tables in {run.folder}. Score them with: otoscope phones {run.folder}")
+    return "\n".join(lines)
+
+
+def _end(run: HarvestRun, strict: bool) -> None:
+    """List what could not be used; end with exit status 1 where clips failed, or, if strict, labels."""
+    from otoscope.cli.console import problem_list
+    from otoscope.corpus import Problem
+
+    import sys
+
+    failed = [Problem(**problem) for problem in run.manifest["failed"]]
+    labels = [Problem(**problem) for problem in run.manifest["label_problems"]]
+    n_all = run.manifest["corpus"]["n_clips"]
+    if failed:
+        print(f"otoscope: {problem_list(failed, n_all)}", file=sys.stderr)
+    if labels:
+        print(f"otoscope: the labels of {count(len(labels), 'clip')} could not be used:", file=sys.stderr)
+        for problem in labels:
+            print(f"  {problem.clip}: {problem.message}", file=sys.stderr)
+    if failed or (labels and strict):
+        raise typer.Exit(1)

@@ -1,0 +1,227 @@
+"""What every format's reader gives: rows with their line in the file, and the checks that all of them share."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from otoscope.audio.clip import Span
+from otoscope.base.errors import LabelError
+
+BEYOND_S = 0.05
+"""How far a label may reach beyond its audio; it is then cut to the audio's end."""
+STATED_END_S = 0.1
+"""How far the end that a file states for itself may be from that of the audio."""
+LEAST_COVERED = 0.5
+"""A file that states no end must reach at least this share of the audio."""
+OVERLAP_S = 0.001
+"""How far a label may reach into the next one, for rounding; it is then cut there."""
+
+
+class Row(NamedTuple):
+    """A label as the file has it: times in seconds, text as written, and the line it is on, counted from 1."""
+
+    start_s: float
+    end_s: float
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a format's reader found, unchecked.
+
+    Attributes:
+        words: The words, or None where the file has none.
+        phones: The phones, pauses included, or None where the file has none.
+        end_s: The end that the file states for the whole recording, if it states one.
+        end_line: The line that states it.
+        overlap_s: How far a label may reach into the next one.
+        words_share_phones: Whether two words may overlap where they share a sound ("this_shop").
+        words_path: The file that holds the words, where that may not be the one that was asked for.
+        phones_path: The file that holds the phones, likewise.
+    """
+
+    words: list[Row] | None = None
+    phones: list[Row] | None = None
+    end_s: float | None = None
+    end_line: int = 1
+    overlap_s: float = OVERLAP_S
+    words_share_phones: bool = False
+    words_path: Path | None = None
+    phones_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The words and phones of one recording in time, checked.
+
+    Attributes:
+        words: The words, pauses left out, or None where the file has none.
+        phones: The phones as written, pauses included but intervals without text left out, or None.
+        path: The file; where words and phones are in two, that of the phones.
+        phone_lines: The line of the file that each phone is on.
+    """
+
+    words: tuple[Span, ...] | None
+    phones: tuple[Span, ...] | None
+    path: Path
+    phone_lines: tuple[int, ...] = ()
+
+
+def label_error(path: Path, line: int | None, message: str) -> LabelError:
+    """An error that begins with the file and the line."""
+    where = f"alignment '{path}'" if line is None else f"alignment '{path}', line {line}"
+    return LabelError(f"{where}: {message}")
+
+
+def read_text(path: Path) -> str:
+    """Read a label file: UTF-8, or UTF-16 that says so in its first two bytes.
+
+    Raises:
+        LabelError: It cannot be read, or is of another encoding.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise label_error(path, None, f"it cannot be read: {error.strerror}. Expected a text file.") from error
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = None if is_utf16 else content[: error.start].count(b"\n") + 1
+        encoding = "UTF-16" if is_utf16 else "UTF-8"
+        raise label_error(
+            path,
+            line,
+            f"byte {error.start} is not {encoding}. Expected UTF-8, or UTF-16 with its mark. Save it as UTF-8.",
+        ) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise label_error(
+            path, line, "it holds zero bytes. Expected text in UTF-8, or UTF-16 with its mark. Save it as UTF-8."
+        )
+    return text
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Read the lines of a label file that are not empty, each with its number, counted from 1.
+
+    Raises:
+        LabelError: It cannot be read, or is of another encoding.
+    """
+    lines = re.split(r"\r\n|\n|\r", read_text(path))
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def number(path: Path, line: int, text: str, what: str) -> float:
+    """Read a number.
+
+    Raises:
+        LabelError: It is not a finite number.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise label_error(path, line, f"{text!r} is not a number. Expected {what}.")
+    return value
+
+
+def whole_number(path: Path, line: int, text: str, what: str) -> int:
+    """Read a whole number.
+
+    Raises:
+        LabelError: It is not a whole number.
+    """
+    if not re.fullmatch(r"[+-]?\d{1,15}", text, re.ASCII):
+        raise label_error(path, line, f"{text!r} is not a whole number. Expected {what}.")
+    return int(text)
+
+
+def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
+    """Check that labels are about a recording of this length.
+
+    Raises:
+        LabelError: They are longer, or much shorter.
+    """
+    another = "Is it the alignment of another recording, or of an older version of this one?"
+    if labels.end_s is not None and abs(labels.end_s - duration_s) > STATED_END_S:
+        raise label_error(
+            path,
+            labels.end_line,
+            f"it says that the recording ends at {labels.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
+            f"Expected the same end, give or take {STATED_END_S} s. {another}",
+        )
+    tiers = ((labels.phones, labels.phones_path or path), (labels.words, labels.words_path or path))
+    ends = [(max(rows, key=lambda row: row.end_s), file) for rows, file in tiers if rows]
+    for last, file in ends:
+        if last.end_s > duration_s + BEYOND_S:
+            raise label_error(
+                file,
+                last.line,
+                f"{last.text!r} ends at {last.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
+                f"Expected labels inside the audio. {another}",
+            )
+    last, file = max(ends, key=lambda end: end[0].end_s)
+    if labels.end_s is None and last.end_s < LEAST_COVERED * duration_s:
+        raise label_error(
+            file,
+            last.line,
+            f"the last label ends at {last.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
+            f"Expected labels for at least half of the audio. {another}",
+        )
+
+
+def check_order(rows: Sequence[Row], path: Path, *, overlap_s: float, may_share: bool = False) -> None:
+    """Check that labels follow one another.
+
+    Raises:
+        LabelError: A time is negative, an end is before its start, or labels are unsorted or overlap.
+    """
+    for row in rows:
+        if row.start_s < 0:
+            raise label_error(
+                path, row.line, f"{row.text!r} starts at {row.start_s:g} s. Expected times of 0 s or later."
+            )
+        if row.end_s < row.start_s:
+            raise label_error(
+                path,
+                row.line,
+                f"{row.text!r} starts at {row.start_s:.3f} s and ends at {row.end_s:.3f} s. "
+                "Expected an end that is not before its start.",
+            )
+    for before, row in itertools.pairwise(rows):
+        if row.start_s < before.start_s or (may_share and row.end_s < before.end_s):
+            raise label_error(
+                path,
+                row.line,
+                f"{row.text!r} starts at {row.start_s:.3f} s, after {before.text!r}, which starts at "
+                f"{before.start_s:.3f} s. Expected labels sorted by time.",
+            )
+        if row.start_s < before.end_s - overlap_s and not may_share:
+            raise label_error(
+                path,
+                row.line,
+                f"{row.text!r} starts at {row.start_s:.3f} s, before {before.text!r} ends at {before.end_s:.3f} s. "
+                "Expected labels that do not overlap.",
+            )
+
+
+def to_spans(rows: Sequence[Row], duration_s: float, *, may_share: bool = False) -> tuple[Span, ...]:
+    """Turn checked rows into spans, cutting what reaches beyond the audio or, by rounding, into the next label."""
+    limits = [duration_s] * len(rows)
+    if not may_share:
+        limits = [min(following.start_s, duration_s) for following in rows[1:]] + [duration_s] * bool(rows)
+    spans = []
+    for row, limit in zip(rows, limits, strict=True):
+        start_s = min(row.start_s, duration_s)
+        spans.append(Span(start_s, max(min(row.end_s, limit), start_s), row.text))
+    return tuple(spans)

@@ -1,0 +1,92 @@
+"""Read an alignment of any format: choose the reader by the file's name, then check what it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from otoscope.base.errors import InputError
+from otoscope.corpus.alignment import ctm, emu, hts, textgrid, timit, xwaves
+from otoscope.corpus.alignment.labels import (
+    Alignment,
+    Labels,
+    check_extent,
+    check_order,
+    label_error,
+    to_spans,
+)
+from otoscope.corpus.phones import is_pause, to_phones
+
+KNOWN = "Praat .TextGrid, TIMIT .phn and .wrd, HTS or ESPS .lab, EMU _annot.json, .ctm"
+
+
+def read_alignment(path: Path, *, duration_s: float, clip_id: str) -> Alignment:
+    """Read the words and phones of one recording in time.
+
+    Args:
+        path: A file of one of the formats of `KNOWN`. A `.phn` brings the `.wrd` beside it, and the other way
+            round; so do CTM files whose names differ by `words` and `phones`.
+        duration_s: How long the recording is, seconds.
+        clip_id: The clip's id; a CTM file may hold many recordings, and this one's rows are named by the id or by
+            its last part ("a/b/x" or "x").
+
+    Returns:
+        The alignment; labels that reach at most 50 ms beyond the audio are cut there.
+
+    Raises:
+        LabelError: The file cannot be read, is not what its name says, or does not fit the recording; the message
+            says which file, which line and what was expected.
+    """
+    path = Path(path)
+    labels = _read(path, clip_id)
+    if labels.words is None and labels.phones is None:
+        raise label_error(path, None, "it holds neither words nor phones. Expected at least one of them.")
+    words = None if labels.words is None else [row for row in labels.words if not is_pause(row.text)]
+    phones = None if labels.phones is None else [row for row in labels.phones if row.text]
+    if not words and not phones:
+        raise label_error(path, None, "all of its labels are empty. Expected words or phones in time.")
+    words_path, phones_path = labels.words_path or path, labels.phones_path or path
+    check_order(labels.words or [], words_path, overlap_s=labels.overlap_s, may_share=labels.words_share_phones)
+    check_order(labels.phones or [], phones_path, overlap_s=labels.overlap_s)
+    check_extent(labels, path, duration_s)
+    return Alignment(
+        words=None if not words else to_spans(words, duration_s, may_share=labels.words_share_phones),
+        phones=None if not phones else to_spans(phones, duration_s),
+        path=phones_path,
+        phone_lines=tuple(row.line for row in phones or []),
+    )
+
+
+def check_phones(alignment: Alignment, phone_set: str) -> None:
+    """Check that an alignment's phones are all of a phone set.
+
+    Args:
+        alignment: The alignment.
+        phone_set: One of `otoscope.corpus.phones.PHONE_SETS`.
+
+    Raises:
+        LabelError: A phone is not in the set; the message says which, in which file and line.
+    """
+    phones = alignment.phones or ()
+    for span, line in zip(phones, alignment.phone_lines or [None] * len(phones), strict=True):
+        if to_phones(span.text, phone_set, phone_set) is None:
+            raise label_error(
+                alignment.path,
+                line,
+                f"phone {span.text!r} is unknown. Expected the symbols of phone set {phone_set!r}. "
+                "Correct the label, or name the phone set that the labels are written in.",
+            )
+
+
+def _read(path: Path, clip_id: str) -> Labels:
+    name = path.name.lower()
+    if name.endswith(".textgrid"):
+        return textgrid.read(path)
+    if name.endswith((".phn", ".wrd")):
+        return timit.read(path)
+    if name.endswith(".lab"):
+        return xwaves.read(path) if xwaves.is_xwaves(path) else hts.read(path)
+    if name.endswith("_annot.json"):
+        return emu.read(path)
+    if name.endswith(".ctm"):
+        return ctm.read(path, clip_id)
+    raise InputError(f"'{path}' is no alignment that otoscope reads: {KNOWN}. Convert it to one of these.")

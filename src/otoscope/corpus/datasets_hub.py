@@ -1,0 +1,107 @@
+"""Find a Hugging Face dataset: a folder, the hub, or the cache; and turn what goes wrong there into our errors.
+
+The hub is asked about the dataset first, briefly, so that being offline costs seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from otoscope.base.errors import InputError, OtoscopeError
+
+CONTACT_S = 2.0
+"""To reach the hub at all; HF_HUB_ETAG_TIMEOUT, the hub client's own setting, lengthens it."""
+
+
+def locate(name: str) -> tuple[str, tuple[str, ...]]:
+    """Find where a dataset is read from.
+
+    Args:
+        name: A local folder, or a repository's id.
+
+    Returns:
+        The folder or id, and a note where it is read from the cache.
+
+    Raises:
+        InputError: The hub has no such dataset or refuses it, or cannot be reached and the cache does not hold it.
+    """
+    import httpx2
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    if Path(name).is_dir():
+        return name, ()
+    wait_s = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or CONTACT_S)
+    try:
+        HfApi().dataset_info(name, timeout=wait_s)
+    except HFValidationError as error:
+        raise InputError(
+            f"dataset {name!r} is neither a folder nor a Hugging Face id, such as 'openslr/librispeech_asr'."
+        ) from error
+    except GatedRepoError as error:  # before its parent, RepositoryNotFoundError
+        raise InputError(
+            f"dataset {name!r} is gated at {constants.ENDPOINT}: accept its terms on its page there, log in with "
+            "'hf auth login' (or set HF_TOKEN) and run this again."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise InputError(
+            f"dataset {name!r} is not at {constants.ENDPOINT} (or is private, and needs 'hf auth login'). "
+            "Give a folder, or an id such as 'openslr/librispeech_asr'."
+        ) from error
+    except OfflineModeIsEnabled:
+        return _cached(name, "HF_HUB_OFFLINE forbids asking")
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else "no status"
+        return _cached(name, f"{constants.ENDPOINT} answered with {status}")
+    except (httpx2.HTTPError, OSError) as error:
+        return _cached(name, f"{constants.ENDPOINT} could not be reached ({type(error).__name__})")
+    return name, ()
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what the datasets library raises while it reads into an `InputError`.
+
+    Args:
+        name: What the corpus was asked for as.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: A configuration or split is missing, files are damaged, or the network broke off.
+    """
+    import httpx2
+
+    try:
+        yield
+    except OtoscopeError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, httpx2.HTTPError) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{name!r} cannot be read: {reason} Check the name, configuration and split.") from error
+
+
+def _cached(name: str, reason: str) -> tuple[str, tuple[str, ...]]:
+    """A dataset that was downloaded whole earlier."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(name, repo_type="dataset", local_files_only=True)
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise InputError(
+            f"dataset {name!r} is not in the cache {constants.HF_HUB_CACHE}, and {reason}. HF_ENDPOINT is "
+            f"{os.environ.get('HF_ENDPOINT') or 'not set'}. To bring it over: where there is a network, run "
+            f"'hf download {name} --repo-type dataset --local-dir FOLDER', copy FOLDER here and give hf:FOLDER."
+        ) from error
+    return folder, (f"dataset {name!r} is read from the cache, and holds what was downloaded: {reason}.",)

@@ -1,0 +1,258 @@
+"""Clips of a Hugging Face dataset, `hf:NAME[:CONFIG[:SPLIT]]`, through the `datasets` library, an extra.
+
+Streamed: nothing is kept but the rows' texts. Sound comes as the bytes of a file and is decoded by our own decoder.
+Clips that are read in order come from one stream; one that is read out of order opens it anew there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otoscope.audio.clip import Clip
+from otoscope.audio.decode import read_audio, read_audio_bytes
+from otoscope.base.errors import AudioError, InputError
+from otoscope.corpus import datasets_hub
+from otoscope.corpus import source as clips
+from otoscope.corpus.source import Source
+
+PREFIX = "hf:"
+USUAL = {
+    "transcript": ("text", "sentence", "transcription", "transcript", "normalized_text"),
+    "speaker": ("speaker_id", "speaker", "client_id"),
+    "language": ("language", "locale"),
+    "id": ("id", "file"),
+}
+"""What columns are called, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a dataset's split is opened.
+
+    Attributes:
+        name: What the corpus was asked for as.
+        path: A repository's id or a local folder.
+        config: The configuration; None for the only one.
+        split: The split; None for the only one.
+    """
+
+    name: str
+    path: str
+    config: str | None
+    split: str | None
+
+    def open(self, **settings: Any) -> Any:
+        """Open the split as a stream, with its columns known.
+
+        Raises:
+            InputError: There is no such configuration or split, or it cannot be read.
+        """
+        import datasets
+
+        with datasets_hub.reading(self.name):
+            found = datasets.load_dataset(self.path, self.config, streaming=True, **settings)
+            split = self.split or self._only(list(found))
+            if split not in found:
+                raise InputError(
+                    f"{self.name!r}: there is no split {split!r}. Choose one of {', '.join(map(str, found))}."
+                )
+            return found[split]._resolve_features()
+
+    def _only(self, splits: list[str]) -> str:
+        if len(splits) != 1:
+            raise InputError(
+                f"{self.name!r} has the splits {', '.join(map(str, splits))}. Name one: "
+                f"hf:NAME:CONFIG:{splits[0]}, with nothing for CONFIG where there is one alone."
+            )
+        return splits[0]
+
+
+class Stream:
+    """The sound of a dataset's rows, read in order from one stream; it can be pickled, and is then opened anew.
+
+    Args:
+        opening: How to open it.
+        audio: The column that holds the sound.
+    """
+
+    def __init__(self, opening: Opening, audio: str) -> None:
+        self.opening = opening
+        self._audio = audio
+        self._rows: Iterator[Any] | None = None
+        self._next = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open stream behind."""
+        return {**self.__dict__, "_rows": None}
+
+    def sound(self, number: int) -> Any:
+        """What the audio column holds in a row.
+
+        Raises:
+            InputError: The stream cannot be read, or ends before this row.
+        """
+        with datasets_hub.reading(self.opening.name):
+            if self._rows is None or number != self._next:
+                dataset = undecoded(self.opening.open(), self._audio).select_columns([self._audio])
+                self._rows = iter(dataset.skip(number))
+            rows, self._rows = self._rows, None  # after an error the next reading opens it anew
+            row = next(rows, None)
+            if row is None:
+                raise InputError(
+                    f"{self.opening.name!r} ended before row {number + 1}. Has it changed? Run this again."
+                )
+            self._rows, self._next = rows, number + 1
+            return row[self._audio]
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads one row as a clip."""
+
+    stream: Stream
+    number: int
+    id: str
+    transcript: str | None
+    speaker: str | None
+    language: str | None
+
+    def __call__(self) -> Clip:
+        """Read the clip.
+
+        Raises:
+            AudioError: Its sound cannot be used.
+            InputError: The dataset cannot be read.
+        """
+        sound = self.stream.sound(self.number)
+        name = f"{self.stream.opening.name} row {self.number + 1}"
+        content, path = (sound.get("bytes"), sound.get("path")) if isinstance(sound, dict) else (None, sound)
+        if isinstance(content, bytes):
+            samples = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
+        elif isinstance(path, str) and "://" in path:
+            samples = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
+        elif isinstance(path, str):
+            samples = read_audio(path)
+        else:
+            raise AudioError(f"{name} holds no sound: expected the bytes or the path of a recording. Leave it out.")
+        return Clip(samples, self.id, self.transcript, speaker=self.speaker, language=self.language)
+
+
+def is_name(source: str) -> bool:
+    """Whether a corpus is asked for as `hf:...`; a file of that name goes first."""
+    return source.startswith(PREFIX) and not Path(source).exists()
+
+
+def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
+    """Find the clips of a dataset in one pass over its columns without sound.
+
+    Args:
+        name: `hf:NAME[:CONFIG[:SPLIT]]`; NAME is a repository's id or a local folder.
+
+    Returns:
+        The clips in the dataset's order, and notes.
+
+    Raises:
+        InputError: `datasets` is not installed, or there is no such dataset, configuration, split or sound in it.
+    """
+    if importlib.util.find_spec("datasets") is None:
+        raise InputError(
+            f"{name!r} needs one more library: run `pip install 'otoscope[datasets]'`. "
+            "Folders, LibriSpeech trees and manifests need none."
+        )
+    opening, notes = _parse(name)
+    dataset = opening.open()
+    features = dataset.features
+    audio = _audio_column(name, features)
+    columns = {role: _column(features, names) for role, names in USUAL.items()}
+    rows = _facts(opening, dataset, audio, [column for column in columns.values() if column])
+    if not rows:
+        raise InputError(f"{name!r} holds no rows. Choose another split.")
+    facts = {role: [_text(row, column, features) for row in rows] for role, column in columns.items()}
+    names, note = _names(facts["id"], columns["id"])
+    stream = Stream(opening, audio)
+    readers = [
+        RowReader(stream, number, clip_id, facts["transcript"][number], facts["speaker"][number], _code(language))
+        for number, (clip_id, language) in enumerate(zip(names, facts["language"], strict=True))
+    ]
+    return [Source(reader.id, reader, reader.speaker, reader.language) for reader in readers], (*notes, *note)
+
+
+def undecoded(dataset: Any, audio: str) -> Any:
+    """The same dataset with its sound left as bytes or a path."""
+    from datasets import Audio
+
+    if isinstance(dataset.features.get(audio), Audio):
+        return dataset.cast_column(audio, Audio(decode=False))
+    return dataset
+
+
+def _parse(name: str) -> tuple[Opening, tuple[str, ...]]:
+    rest = name.removeprefix(PREFIX)
+    parts = [rest] if Path(rest).exists() else rest.split(":")
+    if len(parts) > 3 or not parts[0]:
+        raise InputError(f"{name!r} is no dataset: expected hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT.")
+    repo, config, split = [*parts, "", ""][:3]
+    path, note = datasets_hub.locate(repo)
+    return Opening(name, path, config or None, split or None), note
+
+
+def _audio_column(name: str, features: Any) -> str:
+    from datasets import Audio
+
+    found = [column for column, feature in features.items() if isinstance(feature, Audio)]
+    found += [column for column in features if column.lower() == "audio"]
+    if not found:
+        raise InputError(
+            f"{name!r} has no column of sound: it has {', '.join(features)}. Choose a dataset with a column 'audio'."
+        )
+    return "audio" if "audio" in found else found[0]
+
+
+def _column(features: Any, names: Sequence[str]) -> str | None:
+    return next((name for name in names if name in features), None)
+
+
+def _facts(opening: Opening, dataset: Any, audio: str, columns: list[str]) -> list[dict[str, Any]]:
+    """Read the rows without their sound, where the files can be read by column; else past it."""
+    with datasets_hub.reading(opening.name):
+        if columns:
+            try:
+                dataset = opening.open(columns=columns)
+            except InputError:  # these files are not read by column
+                dataset = undecoded(dataset, audio).select_columns(columns)
+            return list(dataset)
+        return [{} for _ in undecoded(dataset, audio)]
+
+
+def _text(row: dict[str, Any], column: str | None, features: Any) -> str | None:
+    value = None if column is None else row.get(column)
+    if isinstance(value, int) and hasattr(features[column], "int2str") and value >= 0:
+        value = features[column].int2str(value)  # a class's number
+    if value is None or not isinstance(value, str | int | float):
+        return None
+    return " ".join(str(value).split()) or None
+
+
+def _names(values: list[str | None], column: str | None) -> tuple[list[str], tuple[str, ...]]:
+    """Ids from their column; the rows' numbers where there is none, or it cannot name each clip."""
+    names = [Path(value).stem if value and column == "file" else value or "" for value in values]
+    if len(set(names)) == len(names) and all(map(clips.is_name, names)):
+        return names, ()
+    note = () if column is None else (f"column {column!r} does not name each row: clips are called by their numbers.",)
+    return [f"{number:06d}" for number in range(1, len(values) + 1)], note
+
+
+def _code(language: str | None) -> str | None:
+    """The language of a locale: `en` of `en-US`."""
+    return None if language is None else language.replace("_", "-").split("-")[0].lower()
+
+
+def _fetch(url: str, name: str) -> bytes:
+    import fsspec
+
+    with datasets_hub.reading(name), fsspec.open(url, "rb") as file:
+        return bytes(file.read())

@@ -1,0 +1,213 @@
+"""What a corpus holds: hours, speakers, languages, how much of it is aligned, which phones, and what is wrong with it.
+
+Reads every recording once; keeps counts, and no sound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from otoscope.audio.clip import Clip
+from otoscope.base.files import write_json
+from otoscope.corpus.corpus import Corpus, Problem
+from otoscope.corpus.phones import is_pause
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much there is of something.
+
+    Attributes:
+        n_clips: Clips that have it.
+        duration_s: Length of these clips.
+        n_labels: Labels in them: words or phones, pauses left out; 0 for what is not labelled in time.
+    """
+
+    n_clips: int = 0
+    duration_s: float = 0.0
+    n_labels: int = 0
+
+    def plus(self, duration_s: float, n_labels: int = 0) -> Amount:
+        """The same and one clip more."""
+        return Amount(self.n_clips + 1, self.duration_s + duration_s, self.n_labels + n_labels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table entries, hours included."""
+        return {**asdict(self), "duration_s": round(self.duration_s, 3), "hours": round(self.duration_s / 3600, 4)}
+
+
+@dataclass(frozen=True)
+class PhoneCount:
+    """How often a phone is labelled.
+
+    Attributes:
+        phone: The symbol as written in the corpus.
+        n_samples: Times that it is labelled.
+        duration_s: Length of all of these.
+        is_pause: Whether it is a pause or noise.
+    """
+
+    phone: str
+    n_samples: int
+    duration_s: float
+    is_pause: bool
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """What a corpus holds.
+
+    Attributes:
+        name: What it was asked for as.
+        n_sources: Clips there are, those that cannot be read included.
+        all: Clips that can be read.
+        shortest_s: Length of the shortest of them; None where there are none.
+        longest_s: Length of the longest.
+        speakers: How much each speaker says, the one who says most first; clips of unknown speakers are left out.
+        languages: How much there is in each language, alike.
+        transcripts: Clips with a transcript.
+        words: Clips with words in time.
+        phones: Clips with phones in time.
+        phone_set: The phone set of the labels; None where there are no phones or no set knows them.
+        unknown_phones: Clips that hold each symbol that the phone set does not know.
+        phone_counts: How often each phone is labelled in clips whose labels can be used, the most frequent first.
+        problems: Clips that cannot be read.
+        label_problems: Labels that cannot be used; their clips count as not aligned.
+        notes: What is good to know of how the corpus was found.
+    """
+
+    name: str
+    n_sources: int
+    all: Amount
+    shortest_s: float | None
+    longest_s: float | None
+    speakers: dict[str, Amount]
+    languages: dict[str, Amount]
+    transcripts: Amount
+    words: Amount
+    phones: Amount
+    phone_set: str | None
+    unknown_phones: dict[str, int]
+    phone_counts: tuple[PhoneCount, ...]
+    problems: tuple[Problem, ...]
+    label_problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table."""
+        return {
+            "corpus": self.name,
+            "n_sources": self.n_sources,
+            "clips": self.all.to_json(),
+            "shortest_s": self.shortest_s,
+            "longest_s": self.longest_s,
+            "n_speakers": len(self.speakers),
+            "speakers": {name: amount.to_json() for name, amount in self.speakers.items()},
+            "languages": {name: amount.to_json() for name, amount in self.languages.items()},
+            "with_transcript": self.transcripts.to_json(),
+            "with_words": self.words.to_json(),
+            "with_phones": self.phones.to_json(),
+            "phone_set": self.phone_set,
+            "unknown_phones": self.unknown_phones,
+            "phones": [asdict(count) | {"duration_s": round(count.duration_s, 3)} for count in self.phone_counts],
+            "problems": [asdict(problem) for problem in self.problems],
+            "label_problems": [asdict(problem) for problem in self.label_problems],
+            "notes": list(self.notes),
+        }
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `corpus_info.json`.
+
+        Args:
+            folder: Where to; made when missing.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        return [write_json(Path(folder) / "corpus_info.json", self.to_json())]
+
+
+def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> CorpusInfo:
+    """Read a corpus once through and say what it holds.
+
+    Args:
+        corpus: Any corpus; its problems and label problems are filled.
+        progress: Called after each clip with the number of clips seen.
+
+    Returns:
+        Counts, lengths, and everything that is wrong with it.
+
+    Source:
+        Ours.
+    """
+    tally = _Tally()
+    for n_read, clip in enumerate(corpus, start=1):
+        tally.add(clip)
+        if progress is not None:
+            progress(n_read + len(corpus.problems))
+    return CorpusInfo(
+        name=corpus.name,
+        n_sources=len(corpus),
+        all=tally.all,
+        shortest_s=min(tally.lengths_s, default=None),
+        longest_s=max(tally.lengths_s, default=None),
+        speakers=_largest_first(tally.speakers),
+        languages=_largest_first(tally.languages),
+        transcripts=tally.transcripts,
+        words=tally.words,
+        phones=tally.phones,
+        phone_set=corpus.phone_set,
+        unknown_phones=dict(corpus.unknown_phones.most_common()),
+        phone_counts=tuple(
+            PhoneCount(phone, count, tally.phone_s[phone], is_pause(phone))
+            for phone, count in sorted(tally.n_phones.items(), key=lambda item: (-item[1], item[0]))
+        ),
+        problems=tuple(corpus.problems),
+        label_problems=tuple(corpus.label_problems),
+        notes=corpus.notes,
+    )
+
+
+@dataclass
+class _Tally:
+    """What has been counted so far."""
+
+    all: Amount = Amount()
+    transcripts: Amount = Amount()
+    words: Amount = Amount()
+    phones: Amount = Amount()
+    lengths_s: set[float] = field(default_factory=set)
+    speakers: dict[str, Amount] = field(default_factory=dict)
+    languages: dict[str, Amount] = field(default_factory=dict)
+    n_phones: Counter[str] = field(default_factory=Counter)
+    phone_s: dict[str, float] = field(default_factory=dict)
+
+    def add(self, clip: Clip) -> None:
+        length_s = clip.duration_s
+        self.all = self.all.plus(length_s)
+        self.lengths_s = {min({length_s} | self.lengths_s), max({length_s} | self.lengths_s)}
+        if clip.transcript:
+            self.transcripts = self.transcripts.plus(length_s)
+        if clip.speaker is not None:
+            self.speakers[clip.speaker] = self.speakers.get(clip.speaker, Amount()).plus(length_s)
+        if clip.language is not None:
+            self.languages[clip.language] = self.languages.get(clip.language, Amount()).plus(length_s)
+        if clip.words:
+            self.words = self.words.plus(length_s, len(clip.words))
+        if clip.phones:
+            spoken = [phone for phone in clip.phones if not is_pause(phone.text)]
+            self.phones = self.phones.plus(length_s, len(spoken))
+        for phone in clip.phones or ():
+            self.n_phones[phone.text] += 1
+            self.phone_s[phone.text] = self.phone_s.get(phone.text, 0.0) + phone.end_s - phone.start_s
+
+
+def _largest_first(amounts: dict[str, Amount]) -> dict[str, Amount]:
+    return dict(sorted(amounts.items(), key=lambda item: (-item[1].duration_s, item[0])))

@@ -1,0 +1,74 @@
+"""A LibriSpeech tree: `SPEAKER/CHAPTER/SPEAKER-CHAPTER-UTTERANCE.flac`, and a `.trans.txt` in each chapter.
+
+Known by its `.trans.txt` files, at any depth: the tree may begin above the parts (`dev-clean`), at a part, a speaker or
+a chapter. Alignments of the same names below the tree are found as in any folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from otoscope.base.errors import InputError
+from otoscope.corpus.alignment import AlignmentIndex
+from otoscope.corpus.folder import find_labels, find_recordings
+from otoscope.corpus.reader import Reader
+from otoscope.corpus.source import Source, check_ids
+
+LANGUAGE = "en"
+TRANSCRIPTS = ".trans.txt"
+
+
+def is_tree(root: Path) -> bool:
+    """Whether a folder holds chapters as LibriSpeech has them."""
+    return root.is_dir() and any(path == _transcripts_of(path.parent) for path in root.rglob(f"*{TRANSCRIPTS}"))
+
+
+def sources(root: Path) -> list[Source]:
+    """Find the utterances of a tree.
+
+    Args:
+        root: The tree, or a part of it.
+
+    Returns:
+        The clips, sorted by path; the transcripts are read, the sound is not.
+
+    Raises:
+        InputError: A `.trans.txt` is wrong, two recordings have one name, or there is no recording.
+    """
+    paths = find_recordings(root)
+    check_ids(((path.stem, f"'{path}'") for path in paths), f"LibriSpeech tree '{root}'")
+    texts = {folder: _read_transcripts(_transcripts_of(folder)) for folder in {path.parent for path in paths}}
+    index = AlignmentIndex(root)
+    readers = []
+    for path in paths:
+        alignment, problem = find_labels(index, path)
+        text, speaker = texts[path.parent].get(path.stem), path.absolute().parent.parent.name
+        readers.append(Reader(path, path.stem, text, alignment, problem, speaker, LANGUAGE))
+    return [reader.source() for reader in readers]
+
+
+def _transcripts_of(chapter: Path) -> Path:
+    whole = chapter.absolute()
+    return chapter / f"{whole.parent.name}-{whole.name}{TRANSCRIPTS}"
+
+
+def _read_transcripts(path: Path) -> dict[str, str]:
+    """Transcript by utterance; none where there is no file."""
+    if not path.is_file():
+        return {}
+    texts: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+    start = path.name.removesuffix(TRANSCRIPTS) + "-"
+    for number, line in enumerate(lines, 1):
+        name, _, text = line.strip().partition(" ")
+        if not name:
+            continue
+        if not name.startswith(start) or not text.strip():
+            raise InputError(
+                f"'{path}', line {number}: {line[:80]!r} is no transcript. Expected '{start}0000 WHAT IS SAID'."
+            )
+        texts[name] = " ".join(text.split())
+    return texts

@@ -1,0 +1,201 @@
+"""A manifest: a table of clips, one a row, as JSON lines (`.jsonl`) or Parquet.
+
+Columns: `audio` (required), `id`, `start`, `end`, `transcript` (or `text`), `speaker`, `language`, `alignment`. Paths
+are relative to the manifest. `start` and `end` cut a clip out of a recording; the times of an alignment are those of
+the whole recording. Holds the rows in memory, no sound.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
+
+from otoscope.base.errors import InputError
+from otoscope.corpus.reader import Reader
+from otoscope.corpus.source import Source, check_ids, check_name
+
+SUFFIXES = (".jsonl", ".parquet")
+COLUMNS = ("audio", "id", "start", "end", "transcript", "text", "speaker", "language", "alignment")
+NEAR = 0.6
+"""How alike a column's name is to a known one to be taken for a slip (difflib's ratio)."""
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a path is a file that is named like a manifest."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+def sources(path: Path) -> tuple[list[Source], tuple[str, ...]]:
+    """Read a manifest.
+
+    Args:
+        path: A `.jsonl` or `.parquet` file.
+
+    Returns:
+        The clips in the manifest's order, and notes on columns that are not known.
+
+    Raises:
+        InputError: It is not there, cannot be read, has no rows, a column is missing or wrong, or two clips have one
+            id; the message says which file and line.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no manifest '{path}'. Check the path; it is taken from {Path.cwd()}.")
+    rows = _json_rows(path) if path.suffix.lower() == ".jsonl" else _parquet_rows(path)
+    readers: list[Reader] = []
+    places: list[str] = []
+    columns: dict[str, None] = {}
+    for place, row in rows:
+        columns.update(dict.fromkeys(row))
+        readers.append(_Row(path, place, row).reader())
+        places.append(place)
+    if not readers:
+        raise InputError(f"manifest '{path}' holds no clips: expected a row for each, with {_known()}. Fill it.")
+    check_ids(((reader.id, place) for reader, place in zip(readers, places, strict=True)), f"manifest '{path}'")
+    return [reader.source() for reader in readers], _notes(path, list(columns))
+
+
+class _Row:
+    """One row, and the checks on what it holds."""
+
+    def __init__(self, path: Path, place: str, row: dict[str, Any]) -> None:
+        self._path, self._place, self._row = path, place, row
+
+    def reader(self) -> Reader:
+        """The clip that the row describes."""
+        audio = self._text("audio")
+        if audio is None:
+            self._refuse_without_audio()
+        start_s, end_s = self._seconds("start"), self._seconds("end")
+        if end_s is not None and end_s <= (start_s or 0.0):
+            self._refuse(
+                f"'start' is {start_s or 0.0:g} and 'end' is {end_s:g}: a clip ends after it starts, in seconds"
+            )
+        name = self._text("id", takes_numbers=True) or _name_of(audio, start_s, end_s)
+        check_name(name, f"manifest '{self._path}': {self._place}")
+        transcript = self._text("transcript")
+        if transcript is None:
+            transcript = self._text("text")
+        alignment = self._text("alignment")
+        return Reader(
+            path=self._path.parent / audio,
+            id=name,
+            transcript=None if transcript is None else " ".join(transcript.split()),
+            alignment=None if alignment is None else self._path.parent / alignment,
+            speaker=self._text("speaker", takes_numbers=True),
+            language=self._text("language"),
+            start_s=start_s,
+            end_s=end_s,
+        )
+
+    def _text(self, column: str, *, takes_numbers: bool = False) -> str | None:
+        value = self._row.get(column)
+        if takes_numbers and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if value is not None and not isinstance(value, str):
+            hint = ", the path of a recording" if column == "audio" else ""
+            self._refuse(f"{column!r} is {_shown(value)}: expected text{hint}")
+        return value or None
+
+    def _seconds(self, column: str) -> float | None:
+        value = self._row.get(column)
+        if value is None:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or value < 0:
+            self._refuse(f"{column!r} is {_shown(value)}: expected seconds from the recording's start, 0 or more")
+        return float(value)
+
+    def _refuse_without_audio(self) -> NoReturn:
+        near = [name for name in self._row if "audio" in name.lower() or name.lower() in ("path", "file", "wav")]
+        hint = f" Is it {near[0]!r}? Rename that to 'audio'." if near and near[0] != "audio" else ""
+        there = ", ".join(map(repr, self._row)) or "nothing"
+        self._refuse(f"'audio' is missing, the path of the recording; there is {there}.{hint} A row has {_known()}")
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise InputError(f"manifest '{self._path}', {self._place}: {message}. Correct the manifest.")
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                if text:
+                    yield f"line {number}", _json_row(path, number, text)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"manifest '{path}', line {number}: byte {error.start} of the line is not UTF-8. Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise InputError(f"manifest '{path}' cannot be read: {error.strerror}. Check its permissions.") from error
+
+
+def _json_row(path: Path, number: int, text: str) -> dict[str, Any]:
+    expected = (
+        'expected one JSON object a line, such as {"audio": "talk.wav", "transcript": "hello"}. Correct the line.'
+    )
+    try:
+        row = json.loads(text)
+    except ValueError as error:
+        reason = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InputError(f"manifest '{path}', line {number}: it is no JSON ({reason}): {expected}") from error
+    if not isinstance(row, dict):
+        raise InputError(f"manifest '{path}', line {number}: it is {_shown(row)}: {expected}")
+    return row
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            known = [name for name in names if name in COLUMNS]
+            number = 0
+            for batch in file.iter_batches(columns=known):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"row {number}", dict.fromkeys(names) | row
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"manifest '{path}' cannot be read as Parquet ({reason}). Write it again.") from error
+
+
+def _name_of(audio: str, start_s: float | None, end_s: float | None) -> str:
+    """Name a clip after its recording, and where it is a stretch, after its times."""
+    path = PurePosixPath(audio)
+    is_below = not path.is_absolute() and ".." not in path.parts
+    stem = path.with_suffix("").as_posix() if is_below else path.stem
+    if start_s is None and end_s is None:
+        return stem
+    return f"{stem}-{start_s or 0.0:.2f}-" + ("end" if end_s is None else f"{end_s:.2f}")
+
+
+def _notes(path: Path, columns: list[str]) -> tuple[str, ...]:
+    """Say which columns are not known, and which known one is meant where a name is near one."""
+    notes, others = [], []
+    for name in columns:
+        if name in COLUMNS:
+            continue
+        near = difflib.get_close_matches(name.lower(), [known for known in COLUMNS if known not in columns], 1, NEAR)
+        if near:
+            notes.append(f"manifest '{path}': column {name!r} is not known and left aside. Is {near[0]!r} meant?")
+        else:
+            others.append(repr(name))
+    if others:
+        notes.append(f"manifest '{path}': columns that are not known are left aside: {', '.join(others)}.")
+    return tuple(notes)
+
+
+def _known() -> str:
+    return f"{COLUMNS[0]!r} and, where known, {', '.join(map(repr, COLUMNS[1:]))}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -1,0 +1,20 @@
+"""Phone sets: which symbols each has, how they map to one another, and how each sound is made.
+
+Tables and look-ups alone: knows no files, no sound and no models.
+"""
+
+from otoscope.corpus.phones.articulation import Articulation, articulation, phone_classes
+from otoscope.corpus.phones.maps import convert_spans, to_phones
+from otoscope.corpus.phones.sets import PHONE_SETS, detect_phone_set, inventory, is_pause
+
+__all__ = [
+    "PHONE_SETS",
+    "Articulation",
+    "articulation",
+    "convert_spans",
+    "detect_phone_set",
+    "inventory",
+    "is_pause",
+    "phone_classes",
+    "to_phones",
+]

@@ -1,0 +1,129 @@
+"""How the phones of each set are made, and the classes of phones that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from otoscope.base.errors import InputError
+from otoscope.corpus.phones.ipa import ROWS, Articulation
+from otoscope.corpus.phones.maps import to_ipa
+from otoscope.corpus.phones.sets import inventory, spell
+
+__all__ = ["Articulation", "articulation", "phone_classes"]
+
+_LABIAL = frozenset({"bilabial", "labiodental", "labial-velar", "labial-palatal"})
+_OBSTRUENT = frozenset({"stop", "affricate", "fricative"})
+_VOCALIC = frozenset({"vowel", "diphthong"})
+_NO_SOUND = "closure"
+
+
+def articulation(symbol: str, phone_set: str) -> Articulation:
+    """Say how a phone is made; a unit of two phones is described by its first.
+
+    Args:
+        symbol: A phone of the set.
+        phone_set: One of `PHONE_SETS`.
+
+    Returns:
+        Voicing, place, manner, height, backness and rounding.
+
+    Raises:
+        InputError: The set does not know it, or it is a pause.
+    """
+    symbols = spell(symbol, phone_set)
+    if not symbols:
+        what = "a pause or part of another phone" if symbols == () else "not in the set"
+        raise InputError(
+            f"{symbol!r} of phone set {phone_set!r} has no articulation: it is {what}. Give a phone of the set."
+        )
+    return ROWS[to_ipa(symbols[0], phone_set)[0]]
+
+
+@cache
+def phone_classes(phone_set: str) -> dict[str, frozenset[str]]:
+    """The classes of phones of a set, by the names that phoneticians use.
+
+    Diphthongs are in `vowel`, `diphthong` and `voiced` alone, since they move; closures in `closure` alone, since
+    place and voice are not heard in them.
+
+    Args:
+        phone_set: One of `PHONE_SETS`.
+
+    Returns:
+        Each class's symbols. A class has at least two phones and not all of them, and no two classes are the same.
+
+    Raises:
+        InputError: There is no such phone set.
+    """
+    phones = {symbol: articulation(symbol, phone_set) for symbol in inventory(phone_set)}
+    classes: dict[str, frozenset[str]] = {}
+    for name, belongs in _CLASSES.items():
+        members = frozenset(symbol for symbol, made in phones.items() if belongs(made))
+        if 2 <= len(members) < len(phones) and members not in classes.values():
+            classes[name] = members
+    return classes
+
+
+def _manner(*manners: str, voiced: bool | None = None) -> Callable[[Articulation], bool]:
+    return lambda made: made.manner in manners and voiced in {None, made.voiced}
+
+
+def _place(*places: str) -> Callable[[Articulation], bool]:
+    return lambda made: made.place in places and made.manner != _NO_SOUND
+
+
+def _height(height: str) -> Callable[[Articulation], bool]:
+    return lambda made: made.manner == "vowel" and made.height == height
+
+
+def _backness(backness: str) -> Callable[[Articulation], bool]:
+    return lambda made: made.manner == "vowel" and made.backness == backness
+
+
+def _sibilant(made: Articulation) -> bool:
+    return made.manner in {"fricative", "affricate"} and made.place in {"alveolar", "postalveolar"}
+
+
+_CLASSES: dict[str, Callable[[Articulation], bool]] = {
+    "vowel": _manner(*_VOCALIC),
+    "front vowel": _backness("front"),
+    "central vowel": _backness("central"),
+    "back vowel": _backness("back"),
+    "high vowel": _height("high"),
+    "mid vowel": _height("mid"),
+    "low vowel": _height("low"),
+    "rounded vowel": lambda made: made.manner == "vowel" and made.rounded,
+    "diphthong": _manner("diphthong"),
+    "consonant": lambda made: made.manner not in {*_VOCALIC, _NO_SOUND},
+    "obstruent": _manner(*_OBSTRUENT),
+    "voiced obstruent": _manner(*_OBSTRUENT, voiced=True),
+    "voiceless obstruent": _manner(*_OBSTRUENT, voiced=False),
+    "sonorant consonant": lambda made: made.manner not in {*_VOCALIC, *_OBSTRUENT, _NO_SOUND},
+    "stop": _manner("stop"),
+    "voiced stop": _manner("stop", voiced=True),
+    "voiceless stop": _manner("stop", voiced=False),
+    "closure": _manner(_NO_SOUND),
+    "fricative": _manner("fricative"),
+    "voiced fricative": _manner("fricative", voiced=True),
+    "voiceless fricative": _manner("fricative", voiced=False),
+    "sibilant": _sibilant,
+    "voiced sibilant": lambda made: _sibilant(made) and made.voiced,
+    "voiceless sibilant": lambda made: _sibilant(made) and not made.voiced,
+    "affricate": _manner("affricate"),
+    "nasal": _manner("nasal"),
+    "flap": _manner("flap"),
+    "liquid": _manner("approximant", "lateral", "trill"),
+    "lateral": _manner("lateral"),
+    "glide": _manner("glide"),
+    "approximant": _manner("approximant", "lateral", "glide"),
+    "labial": _place(*_LABIAL),
+    "dental": _place("dental"),
+    "alveolar": _place("alveolar"),
+    "postalveolar": _place("postalveolar"),
+    "palatal": _place("palatal", "labial-palatal"),
+    "velar": _place("velar", "labial-velar"),
+    "glottal": _place("glottal"),
+    "voiced": lambda made: made.voiced and made.manner != _NO_SOUND,
+    "voiceless": lambda made: not made.voiced and made.manner != _NO_SOUND,
+}

@@ -1,0 +1,154 @@
+"""Read one recording, or a stretch of one, with its transcript and its labels.
+
+A recording that cannot be used raises; labels that cannot be used are left out, and the clip says why.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from otoscope.audio.clip import Clip, Span
+from otoscope.audio.decode import read_audio
+from otoscope.audio.stretch import read_stretch, recording_duration_s
+from otoscope.base.errors import InputError, LabelError
+from otoscope.corpus.alignment import Alignment, read_alignment
+from otoscope.corpus.source import Source
+
+TIMIT_SLACK = 0.05
+"""How far the number of samples in front of a TIMIT transcript may be from that of the recording, as a share."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads one recording and what belongs to it.
+
+    Attributes:
+        path: The recording.
+        id: The clip's id.
+        transcript: What is said, or the text file that holds it.
+        alignment: The file of its words and phones in time; its times are of the whole recording.
+        label_problem: Why no alignment can be used, where that is known already.
+        speaker: Who speaks.
+        language: The language.
+        start_s: Where the clip begins in the recording; None for its start.
+        end_s: Where it ends; None for the recording's end.
+    """
+
+    path: Path
+    id: str
+    transcript: str | Path | None = None
+    alignment: Path | None = None
+    label_problem: str | None = None
+    speaker: str | None = None
+    language: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+
+    def __call__(self) -> Clip:
+        """Read the clip.
+
+        Raises:
+            AudioError: The recording cannot be used.
+            InputError: Its transcript is not UTF-8 text.
+        """
+        if self._is_stretch:
+            samples = read_stretch(self.path, self.start_s or 0.0, self.end_s)
+        else:
+            samples = read_audio(self.path)
+        text = self._transcript(len(samples))
+        known = Clip(samples, self.id, text, None, None, self.speaker, self.language, self.path, self.label_problem)
+        if self.alignment is None or self.label_problem is not None:
+            return known
+        duration_s = recording_duration_s(self.path) if self._is_stretch else known.duration_s
+        try:
+            labels = self._labels(duration_s)
+        except LabelError as error:
+            return replace(known, label_problem=str(error))
+        return replace(known, words=labels.words, phones=labels.phones)
+
+    def labels(self) -> Alignment | None:
+        """Read the words and phones without decoding the sound, where its length is in its header.
+
+        Raises:
+            AudioError: The recording cannot be used.
+            LabelError: The labels cannot be used.
+        """
+        return None if self.alignment is None else self._labels(recording_duration_s(self.path))
+
+    def source(self) -> Source:
+        """The clip as a corpus holds it."""
+        length_s = None if self.end_s is None else self.end_s - (self.start_s or 0.0)
+        labels = None if self.alignment is None else self.labels
+        return Source(self.id, self, self.speaker, self.language, length_s, labels)
+
+    @property
+    def _is_stretch(self) -> bool:
+        return self.start_s is not None or self.end_s is not None
+
+    def _labels(self, duration_s: float) -> Alignment:
+        assert self.alignment is not None, "asked for where there is one"
+        name = self.path.stem
+        try:
+            if not self._is_stretch:
+                return read_alignment(self.alignment, duration_s=duration_s, clip_id=name)
+            changed = self.alignment.stat().st_mtime_ns if self.alignment.exists() else 0
+            whole = _whole_alignment(self.alignment, changed, duration_s, name)
+        except LabelError:
+            raise
+        except InputError as error:  # it is of no format that is known
+            raise LabelError(str(error)) from error
+        return _cut(whole, self.start_s or 0.0, duration_s if self.end_s is None else min(self.end_s, duration_s))
+
+    def _transcript(self, n_samples: int) -> str | None:
+        if not isinstance(self.transcript, Path):
+            return self.transcript
+        try:
+            text = " ".join(self.transcript.read_text(encoding="utf-8-sig").split())
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"transcript {str(self.transcript)!r} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"transcript {str(self.transcript)!r} cannot be read: {error.strerror}. Check its permissions."
+            ) from error
+        return self._without_timit_numbers(text, n_samples)
+
+    def _without_timit_numbers(self, text: str, n_samples: int) -> str:
+        """Take away the two sample numbers that TIMIT writes before a sentence: `0 46797 She had your ...`."""
+        match = re.match(r"(\d+) (\d+) (?=\D)", text)
+        if match is None:
+            return text
+        has_timit_labels = self.alignment is not None and self.alignment.suffix.lower() in (".phn", ".wrd")
+        is_extent = int(match[1]) == 0 and abs(int(match[2]) - n_samples) <= TIMIT_SLACK * n_samples
+        return text[match.end() :] if has_timit_labels or is_extent else text
+
+
+@lru_cache(maxsize=4)
+def _whole_alignment(path: Path, changed: int, duration_s: float, name: str) -> Alignment:
+    """Read the alignment of a long recording once for the stretches in it; `changed` makes a new version a new one."""
+    return read_alignment(path, duration_s=duration_s, clip_id=name)
+
+
+def _cut(whole: Alignment, start_s: float, end_s: float) -> Alignment:
+    """Keep what lies in a stretch, cut at its edges, with times from its start."""
+    phones, lines = _cut_spans(whole.phones, start_s, end_s)
+    words, _ = _cut_spans(whole.words, start_s, end_s)
+    kept = tuple(whole.phone_lines[index] for index in lines) if whole.phone_lines else ()
+    return Alignment(words=words, phones=phones, path=whole.path, phone_lines=kept)
+
+
+def _cut_spans(
+    spans: tuple[Span, ...] | None, start_s: float, end_s: float
+) -> tuple[tuple[Span, ...] | None, list[int]]:
+    if spans is None:
+        return None, []
+    inside = [index for index, span in enumerate(spans) if span.end_s > start_s and span.start_s < end_s]
+    cut = (
+        Span(max(spans[i].start_s, start_s) - start_s, min(spans[i].end_s, end_s) - start_s, spans[i].text)
+        for i in inside
+    )
+    return tuple(cut), inside

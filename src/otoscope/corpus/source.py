@@ -1,0 +1,81 @@
+"""One clip of a corpus, unread: its id, how to read it, and what is known of it without decoding its sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from otoscope.audio.clip import Clip
+from otoscope.base.errors import InputError
+from otoscope.corpus.alignment import Alignment
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A clip, or a clip's labels, that could not be used: its name and what is wrong with it."""
+
+    clip: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One clip that can be read.
+
+    Attributes:
+        id: A name, unique in its corpus.
+        read: Reads the sound and the labels. Can be pickled, so that other processes may read.
+        speaker: Who speaks, if known without decoding.
+        language: The language, if known without decoding.
+        duration_s: Length in seconds; None where only decoding tells.
+        labels: Reads the words and phones in time without decoding the sound; None where there are none.
+    """
+
+    id: str
+    read: Callable[[], Clip]
+    speaker: str | None = None
+    language: str | None = None
+    duration_s: float | None = None
+    labels: Callable[[], Alignment | None] | None = None
+
+
+def check_ids(clips: Iterable[tuple[str, str]], what: str) -> None:
+    """Refuse two clips of one id: results are filed under it.
+
+    Args:
+        clips: Id and place of each clip; the place is a line or a file, for the message.
+        what: What they are clips of, for the message.
+
+    Raises:
+        InputError: Two have one id.
+    """
+    places: dict[str, str] = {}
+    for name, place in clips:
+        if name in places:
+            raise InputError(
+                f"{what}: two clips are called {name!r}, {places[name]} and {place}. "
+                "An id is unique in its corpus. Give one of them another id."
+            )
+        places[name] = place
+
+
+def is_name(name: str) -> bool:
+    """Whether an id can name results inside a folder: not empty, relative, and never upwards."""
+    return bool(name.strip()) and "\0" not in name and name[0] not in "/\\" and ".." not in name.split("/")
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse an id that cannot name results inside a folder.
+
+    Args:
+        name: The id.
+        where: File and line it is from, for the message.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if not is_name(name):
+        raise InputError(
+            f"{where}: a clip is called {name!r}. An id names results: it is not empty, does not begin with a slash "
+            "and has no part '..'. Give it another id."
+        )

@@ -1,0 +1,433 @@
+"""Activations kept as safetensors shards: written as a harvest goes, read back in random order for training.
+
+`ShardWriter` holds the labels of one shard in memory (9 bytes a row) and nothing else: activations go to disk as they
+come. Disk: 2 or 4 bytes a value and 9 a row and site. A harvest is a fold over parts; after each the writer is told to
+`commit`, and a writer that is taken up again drops what came later, so that the finished files are the same bytes
+wherever the work was cut off. It is safe against a process that is killed, not against a machine that loses power.
+It does not know models or clips, only their numbers. `ShardReader` lives in `activation_reader`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from jaxtyping import Float32, Int8
+
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError, OutputError
+from otoscope.base.files import atomic_path, output_errors, write_json, write_text
+from otoscope.harvest.activation_layout import (
+    DTYPES,
+    HEADER_BYTES,
+    JOURNAL,
+    LABELS,
+    MANIFEST,
+    SHARD_BYTES,
+    Counts,
+    Layout,
+    new_layout,
+    read_journal,
+    rows_path,
+    shard_number,
+    shard_path,
+)
+from otoscope.harvest.activation_reader import Rows, ShardReader
+
+__all__ = ["Rows", "ShardReader", "ShardWriter", "n_bytes_expected"]
+
+LARGEST_FLOAT16 = 65504.0
+
+
+class ShardWriter:
+    """Writes the activations of a harvest, part by part.
+
+    float16 ends at 65,504. A value beyond it is kept as that with its sign, and counted: `n_saturated` and the
+    manifest say how many at which site. (Stopping would throw away hours of work for the few directions of a residual
+    stream that grow so large, and leaving the clip out would lose far more.) What is not finite is refused.
+    As a context the writer lets go of its files at the end.
+
+    Attributes:
+        folder: Where the shards are.
+        layout: What they have in common.
+
+    Args:
+        folder: A folder that is not there yet, or holds no shards.
+        sites: Site to width d.
+        dtype: `float16` or `float32`.
+        shard_bytes: About how large a shard of the widest site becomes; all sites have the same rows in a shard.
+        kinds: Which frames are kept.
+        about: What made the activations (the model's id, ...), for the manifest.
+
+    Raises:
+        InputError: No sites, a width below 1, an unknown dtype or kind, or a shard below one row.
+        OutputError: There are shards already, or nothing can be written.
+    """
+
+    _now: Counts
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __init__(
+        self,
+        folder: str | Path,
+        sites: Mapping[str, int],
+        *,
+        dtype: str = "float16",
+        shard_bytes: int = SHARD_BYTES,
+        kinds: Sequence[Kind | str] = (Kind.SPEECH, Kind.SILENCE),
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        layout = new_layout(sites, dtype, shard_bytes, kinds, about or {})
+        folder = Path(folder)
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(name in (MANIFEST, JOURNAL) or shard_number(name) is not None for name in os.listdir(folder)):
+                raise OutputError(
+                    f"'{folder}' holds activation shards already. Choose another folder, "
+                    "or go on with them by ShardWriter.resume."
+                )
+        self._start(folder, layout, [Counts(saturated=dict.fromkeys(layout.sites, 0))])
+        self._write_journal()
+
+    @classmethod
+    def resume(cls, folder: str | Path, after_part: int | None) -> ShardWriter:
+        """Go on with shards that were begun, and drop all that was written after a part.
+
+        Args:
+            folder: Where they are; finished ones can be gone on with, too.
+            after_part: The last part to keep; None to keep none.
+
+        Returns:
+            A writer with the settings that they were begun with.
+
+        Raises:
+            InputError: No shards were begun there, that part was never committed, or a file of it is gone or damaged.
+            OutputError: Nothing can be written there.
+        """
+        folder = Path(folder)
+        layout, parts = read_journal(folder)
+        wanted = -1 if after_part is None else after_part
+        kept = [counts for counts in parts if counts.part <= wanted]
+        if kept[-1].part != wanted:
+            raise InputError(
+                f"part {after_part} of the activations in '{folder}' was never written to the end: the last one is "
+                f"{parts[-1].part if len(parts) > 1 else 'none'}. Go on after that, or begin again."
+            )
+        writer = cls.__new__(cls)
+        writer._start(folder, layout, kept)
+        with output_errors(folder):
+            writer._write_journal()  # before the manifest goes, or a kill in between would leave neither
+            writer._rewind()
+        return writer
+
+    @property
+    def n_rows(self) -> int:
+        """Rows written so far."""
+        return self._now.n_rows
+
+    @property
+    def n_saturated(self) -> dict[str, int]:
+        """How many values of each site were beyond float16 so far, and are kept as its largest."""
+        return dict(self._now.saturated)
+
+    def state(self) -> dict[str, Any]:
+        """Say what is safely written: the last part that was committed, and rows and saturated values up to it."""
+        return asdict(self._parts[-1])
+
+    def add(
+        self,
+        clip: int,
+        first_frame: int,
+        kinds: Int8[np.ndarray, " frame"],
+        values: Mapping[str, Float32[np.ndarray, "frame _"]],
+    ) -> None:
+        """Write consecutive frames of one clip. Nothing is written when anything is wrong.
+
+        Args:
+            clip: The clip's number.
+            first_frame: Number of the first frame, from the clip's start.
+            kinds: A `Kind` for each frame; frames of kinds that are not kept are passed over.
+            values: The activations of every site.
+
+        Raises:
+            InputError: A site is missing or unknown, a shape does not fit, or a value is not finite.
+            OutputError: The disk is full, or fails.
+        """
+        kept = np.isin(kinds, self.layout.kinds)
+        rows = {site: self._checked(site, clip, kept, values) for site in self.layout.sites}
+        if len(values) != len(rows):
+            unknown = ", ".join(sorted(set(values) - set(rows)))
+            raise InputError(f"activations of {unknown} came, and shards are of {', '.join(rows)}. Name sites once.")
+        labels = np.empty(int(kept.sum()), dtype=LABELS)
+        labels["clip"] = clip
+        labels["frame"] = first_frame + np.flatnonzero(kept)
+        labels["kind"] = kinds[kept]
+        by_kind = {kind.name.lower(): int((labels["kind"] == kind).sum()) for kind in Kind}
+        with output_errors(self.folder):
+            self._append(labels, {site: values for site, (values, _) in rows.items()})
+        self._now = replace(
+            self._now,
+            rows_by_kind={name: self._now.rows_by_kind[name] + n for name, n in by_kind.items()},
+            saturated={site: self._now.saturated[site] + n for site, (_, n) in rows.items()},
+        )
+
+    def commit(self, part: int) -> None:
+        """Declare a part complete: what was added so far survives a kill.
+
+        Args:
+            part: Its number, above those committed before.
+
+        Raises:
+            InputError: A part of that number or a later one was committed already.
+            OutputError: The disk is full, or fails.
+        """
+        if part <= self._parts[-1].part:
+            raise InputError(
+                f"part {part} of the activations is committed after part {self._parts[-1].part}: "
+                "parts are counted upwards from 0."
+            )
+        with output_errors(self.folder):
+            for file in self._files.values():
+                file.flush()
+            self._now = replace(self._now, part=part)
+            with (self.folder / JOURNAL).open("a", encoding="utf-8", newline="\n") as journal:
+                journal.write(json.dumps(asdict(self._now)) + "\n")
+        self._parts.append(self._now)
+
+    def rollback(self) -> None:
+        """Drop what was added since the last commit, as when a clip of a part fails and the part is done again.
+
+        Raises:
+            OutputError: The disk fails.
+        """
+        with output_errors(self.folder):
+            self._write_journal()  # a full disk may have cut its last line short
+            self._rewind()
+
+    def finish(self) -> Path:
+        """Complete the last shard and write the manifest. Doing so again changes nothing.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            InputError: Rows were added after the last commit.
+            OutputError: The disk is full, or fails.
+        """
+        last = self._parts[-1]
+        if last.n_rows != self.n_rows:
+            raise InputError(
+                f"{self.n_rows - last.n_rows} rows of activations were added after part {last.part} was committed. "
+                "Commit them, or roll them back, before finishing."
+            )
+        with output_errors(self.folder):
+            if self._files:
+                self._complete_shard()
+            manifest = write_json(self.folder / MANIFEST, self._manifest())
+            (self.folder / JOURNAL).unlink(missing_ok=True)
+            self._sweep()
+        return manifest
+
+    def close(self) -> None:
+        """Let go of the files; what was committed can be gone on with by `resume`."""
+        for file in self._files.values():
+            with suppress(OSError):
+                file.close()
+        self._files.clear()
+
+    def _start(self, folder: Path, layout: Layout, parts: list[Counts]) -> None:
+        self.folder = folder
+        self.layout = layout
+        self._parts = parts
+        self._now = parts[-1]
+        self._files: dict[str, BinaryIO] = {}  # of the shard that is being written; "" has its labels
+        self._labels: list[np.ndarray] = []
+
+    def _checked(
+        self, site: str, clip: int, kept: np.ndarray, values: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, int]:
+        """The rows of a site as they will be stored, and how many values were too large for that."""
+        if site not in values:
+            raise InputError(f"clip {clip} came without the activations of {site}: give those of every site.")
+        own = np.asarray(values[site])
+        if own.shape != (len(kept), self.layout.sites[site]):
+            raise InputError(
+                f"clip {clip} came with activations of {site} as {list(own.shape)}: "
+                f"[frame, d] is {[len(kept), self.layout.sites[site]]} here."
+            )
+        rows = own[kept]
+        low, high = (float(rows.min()), float(rows.max())) if rows.size else (0.0, 0.0)
+        if not (np.isfinite(low) and np.isfinite(high)):  # a NaN is the least and the greatest
+            n_bad = int((~np.isfinite(rows)).sum())
+            raise InputError(
+                f"clip {clip} has {n_bad} activations at {site} that are not finite. "
+                "Leave the clip out, or run the model in float32."
+            )
+        n_saturated = 0
+        if self.layout.dtype == "float16" and max(-low, high) > LARGEST_FLOAT16:
+            n_saturated = int((np.abs(rows) > LARGEST_FLOAT16).sum())
+            rows = np.clip(rows, -LARGEST_FLOAT16, LARGEST_FLOAT16)
+        return np.ascontiguousarray(rows, dtype=DTYPES[self.layout.dtype]), n_saturated
+
+    def _append(self, labels: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+        """Write rows to the shard that is open, and to as many new ones as they need."""
+        done = 0
+        while done < len(labels):
+            shard, place = divmod(self.n_rows, self.layout.rows_per_shard)
+            if not self._files:
+                self._open_shard(shard)
+            stop = min(len(labels), done + self.layout.rows_per_shard - place)
+            for site, file in self._files.items():
+                some = labels[done:stop] if site == "" else rows[site][done:stop]
+                file.write(some.data if some.flags.c_contiguous else some.tobytes())
+            self._labels.append(labels[done:stop])
+            self._now = replace(self._now, n_rows=self.n_rows + stop - done)
+            done = stop
+            if self.n_rows % self.layout.rows_per_shard == 0:
+                self._complete_shard()
+
+    def _open_shard(self, shard: int) -> None:
+        self._labels = []
+        for site in ("", *self.layout.sites):
+            path = shard_path(self.folder, site, shard, is_partial=True) if site else rows_path(self.folder, shard)
+            self._files[site] = path.open("wb")
+            if site:
+                self._files[site].write(bytes(HEADER_BYTES))
+
+    def _complete_shard(self) -> None:
+        """Put labels and header to the activations, and give the files their names; the labels' own file goes last."""
+        shard = (self.n_rows - 1) // self.layout.rows_per_shard
+        labels = np.concatenate(self._labels)
+        for site in self.layout.sites:
+            file = self._files.pop(site)
+            with file:
+                for name in LABELS.names or ():
+                    file.write(np.ascontiguousarray(labels[name]).data)
+                file.seek(0)
+                file.write(self.layout.header(site, shard, len(labels)))
+            os.replace(shard_path(self.folder, site, shard, is_partial=True), shard_path(self.folder, site, shard))
+        self._files.pop("").close()
+        rows_path(self.folder, shard).unlink()
+        self._labels = []
+
+    def _rewind(self) -> None:
+        """Bring the folder to where it was when the last part was committed."""
+        self.close()
+        self._now = self._parts[-1]
+        shard, n_kept = divmod(self.n_rows, self.layout.rows_per_shard)
+        labels = self._labels_of(shard, n_kept)
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        for name in sorted(os.listdir(self.folder)):
+            number = shard_number(name)
+            if number is not None and number >= shard + (n_kept > 0):
+                (self.folder / name).unlink()
+        self._sweep()
+        self._labels = [labels] if n_kept else []
+        if not n_kept:
+            return
+        with atomic_path(rows_path(self.folder, shard)) as temporary:  # before a finished shard is opened again
+            temporary.write_bytes(labels.tobytes())
+        self._files[""] = rows_path(self.folder, shard).open("ab")
+        for site in self.layout.sites:
+            partial = shard_path(self.folder, site, shard, is_partial=True)
+            if shard_path(self.folder, site, shard).exists():
+                os.replace(shard_path(self.folder, site, shard), partial)
+            self._files[site] = partial.open("r+b")
+            self._files[site].truncate(HEADER_BYTES + n_kept * self.layout.row_bytes(site))
+            self._files[site].seek(0, os.SEEK_END)
+
+    def _sweep(self) -> None:
+        """Remove the temporary files that a kill left behind."""
+        for path in self.folder.glob(".*.partial*"):
+            path.unlink()
+
+    def _labels_of(self, shard: int, n_rows: int) -> np.ndarray:
+        """The labels of the first rows of a shard that may be whole or not; its files are checked on the way.
+
+        Raises:
+            InputError: A file is gone or too short.
+        """
+        for before in range(shard):
+            for site in self.layout.sites:
+                path, size = (
+                    shard_path(self.folder, site, before),
+                    self.layout.shard_size(site, self.layout.rows_per_shard),
+                )
+                _check_size(path, size)
+        if n_rows == 0:
+            return np.empty(0, dtype=LABELS)
+        closed = [site for site in self.layout.sites if shard_path(self.folder, site, shard).exists()]
+        for site in self.layout.sites:
+            path = shard_path(self.folder, site, shard, is_partial=site not in closed)
+            _check_size(path, HEADER_BYTES + n_rows * self.layout.row_bytes(site))
+        rows = rows_path(self.folder, shard)
+        if rows.exists():
+            _check_size(rows, n_rows * LABELS.itemsize)
+            return np.fromfile(rows, dtype=LABELS, count=n_rows)
+        return _labels_in(shard_path(self.folder, closed[0], shard), self.layout, closed[0], n_rows)
+
+    def _write_journal(self) -> None:
+        lines = [self.layout.to_json(), *map(asdict, self._parts)]
+        write_text(self.folder / JOURNAL, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def _manifest(self) -> dict[str, Any]:
+        per_shard = self.layout.rows_per_shard
+        starts = range(0, self.n_rows, per_shard)
+        return {
+            **self.layout.to_json(),
+            "n_rows": self.n_rows,
+            "n_rows_by_kind": self._now.rows_by_kind,
+            "n_saturated": self._now.saturated,
+            "shards": [
+                {
+                    "n_rows": min(per_shard, self.n_rows - start),
+                    "files": {
+                        site: shard_path(self.folder, site, start // per_shard).name for site in self.layout.sites
+                    },
+                }
+                for start in starts
+            ],
+            "parts": [asdict(counts) for counts in self._parts],
+        }
+
+
+def n_bytes_expected(sites: Mapping[str, int], n_rows: int, dtype: str) -> int:
+    """Say how much disk activations will take.
+
+    Args:
+        sites: Site to width d.
+        n_rows: Frames that are kept.
+        dtype: `float16` or `float32`.
+
+    Returns:
+        Bytes; headers and the manifest are not counted.
+    """
+    return n_rows * sum(width * DTYPES[dtype].itemsize + LABELS.itemsize for width in sites.values())
+
+
+def _check_size(path: Path, n_bytes: int) -> None:
+    found = path.stat().st_size if path.exists() else None
+    if found is None or found < n_bytes:
+        state = "is gone" if found is None else f"holds {found:,} bytes of at least {n_bytes:,}"
+        raise InputError(f"'{path}' {state}, so the activations cannot be gone on with. Harvest them again.")
+
+
+def _labels_in(path: Path, layout: Layout, site: str, n_rows: int) -> np.ndarray:
+    """Read the labels of the first rows of a finished shard."""
+    n_all = (path.stat().st_size - HEADER_BYTES) // (layout.row_bytes(site) + LABELS.itemsize)
+    labels = np.empty(n_rows, dtype=LABELS)
+    for name, (dtype, _, offset) in layout.columns(site, n_all).items():
+        if name != "acts":
+            labels[name] = np.fromfile(path, dtype=dtype, count=n_rows, offset=offset)
+    return labels

@@ -1,0 +1,428 @@
+"""The compiled loops of a harvest: what one window adds to all that is kept of the features.
+
+Costs about as much as reading the window's activations a dozen times from memory. Knows arrays alone: frames, features
+and numbers of phones, nothing of models, clips or files. Every feature is handled by itself and its frames in order,
+so the results do not depend on how features are shared out between threads.
+
+Arrays of a state are described in `state.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, uint32
+
+from otoscope.harvest.grid import (
+    BIN_SHIFT,
+    BINS_A_SIDE,
+    CELL_BITS,
+    CELL_SHIFT,
+    MANTISSA_BITS,
+    LOWEST_BIN,
+    N_CELLS,
+    N_OCTAVES,
+)
+
+TILE = 16
+"""Features turned at once from rows of frames into rows of features: one cache line of float32."""
+
+_OPTIONS = {"nogil": True, "cache": True, "boundscheck": False, "error_model": "numpy"}
+_LAST = 0xFFFFFFFF
+
+
+@njit(inline="always")
+def _mix(x):
+    """Scramble 32 bits. Source: Chris Wellons, hash-prospector, `lowbias32`."""
+    x = uint32(x)
+    x ^= x >> uint32(16)
+    x *= uint32(0x7FEB352D)
+    x ^= x >> uint32(15)
+    x *= uint32(0x846CA68B)
+    x ^= x >> uint32(16)
+    return x
+
+
+@njit(**_OPTIONS)
+def moment_hashes(seed, clip, first_frame, n_frames):
+    """Hash every frame of a window: the part of a peak's hash that all features share."""
+    hashes = np.empty(n_frames, np.uint32)
+    start = _mix(uint32(seed) ^ _mix(uint32(clip)))
+    for t in range(n_frames):
+        hashes[t] = _mix(start ^ uint32(first_frame + t))
+    return hashes
+
+
+@njit(inline="always")
+def _peak_hash(moment, feature_salt):
+    return uint32((moment ^ feature_salt) * uint32(0x9E3779B1)) ^ (feature_salt >> uint32(7))
+
+
+@njit(inline="always")
+def _hash_of(seed, salt, clip, frame):
+    start = _mix(uint32(seed) ^ _mix(uint32(clip)))
+    return _peak_hash(_mix(start ^ uint32(frame)), salt)
+
+
+@njit(**_OPTIONS)
+def peak_hashes(seed, salts, clips, frames):
+    """The hashes by which peaks are drawn, one for each peak of a feature with a salt."""
+    hashes = np.empty(len(clips), np.uint32)
+    for i in range(len(clips)):
+        hashes[i] = _hash_of(seed, salts[i], clips[i], frames[i])
+    return hashes
+
+
+@njit(inline="always")
+def _comes_before(strength, clip, frame, other_strength, other_clip, other_frame):
+    """Whether an example ranks above another: the stronger, then the earlier clip, then the earlier frame."""
+    if strength != other_strength:
+        return strength > other_strength
+    if clip != other_clip:
+        return clip < other_clip
+    return frame < other_frame
+
+
+@njit(inline="always")
+def _insert(strengths, clips, frames, strength, clip, frame):
+    """Put an example into a ranking, strongest first; free places hold clip -1."""
+    n = len(clips)
+    place = n
+    while place > 0 and (
+        clips[place - 1] < 0
+        or _comes_before(strength, clip, frame, strengths[place - 1], clips[place - 1], frames[place - 1])
+    ):
+        place -= 1
+    if place == n:
+        return
+    for i in range(n - 1, place, -1):
+        strengths[i], clips[i], frames[i] = strengths[i - 1], clips[i - 1], frames[i - 1]
+    strengths[place], clips[place], frames[place] = strength, clip, frame
+
+
+@njit(**_OPTIONS)
+def _sample(seed, salt, bars, cell, kept, hashed, size, clip, frame):
+    """Offer a peak to the sample of its cell, which keeps the smallest hashes in order; equal ones by clip, then frame.
+
+    `bars` holds for every cell the hash that the next one must not exceed.
+    """
+    n = kept.shape[1]
+    place = n
+    while place > 0:
+        other_clip, other_frame = kept[cell, place - 1, 0], kept[cell, place - 1, 1]
+        if other_clip >= 0:
+            other = _hash_of(seed, salt, other_clip, other_frame)
+            if hashed > other or (hashed == other and (clip, frame) > (other_clip, other_frame)):
+                break
+        place -= 1
+    if place == n:
+        return
+    for i in range(n - 1, place, -1):
+        for part in range(3):
+            kept[cell, i, part] = kept[cell, i - 1, part]
+    kept[cell, place, 0], kept[cell, place, 1], kept[cell, place, 2] = clip, frame, size
+    if kept[cell, n - 1, 0] >= 0:
+        bars[cell] = _hash_of(seed, salt, kept[cell, n - 1, 0], kept[cell, n - 1, 1])
+
+
+@njit(**_OPTIONS)
+def _raise_to(octave, top_octave, seed, salt, bars, counts, kept):
+    """Make room for a peak of an octave above the highest so far; returns the new highest.
+
+    The cells move down by octaves, and what falls off joins cell 0.
+    """
+    if top_octave == 0:  # nothing was kept yet
+        return octave
+    n_moved = min(octave - top_octave, N_OCTAVES) << CELL_BITS
+    for cell in range(1, n_moved + 1):
+        counts[0] += counts[cell]
+        for i in range(kept.shape[1]):
+            clip, frame = kept[cell, i, 0], kept[cell, i, 1]
+            if clip >= 0:
+                hashed = _hash_of(seed, salt, clip, frame)
+                if hashed <= bars[0]:
+                    _sample(seed, salt, bars, 0, kept, hashed, kept[cell, i, 2], clip, frame)
+    for cell in range(n_moved + 1, N_CELLS):
+        counts[cell - n_moved] = counts[cell]
+        bars[cell - n_moved] = bars[cell]
+        kept[cell - n_moved] = kept[cell]
+    for cell in range(N_CELLS - n_moved, N_CELLS):
+        counts[cell] = 0
+        bars[cell] = uint32(_LAST)
+        kept[cell, :, 0] = -1
+    return octave
+
+
+@njit(**_OPTIONS)
+def _bin_rows(bits, counts):
+    """Count a row of strengths, given as the bits of their floats, in the histogram."""
+    for k in range(len(bits)):
+        b = bits[k]
+        place = ((b & 0x7FFFFFFF) >> BIN_SHIFT) - (LOWEST_BIN - 1)
+        place = min(max(place, 0), BINS_A_SIDE)
+        counts[BINS_A_SIDE + (place if b >= 0 else -place)] += 1
+
+
+@njit(**_OPTIONS)
+def _place_among(x, edges, places):
+    """Count for every strength how many edges it reaches."""
+    places[: len(x)] = 0
+    for e in range(len(edges)):
+        edge = edges[e]
+        for k in range(len(x)):
+            places[k] += np.uint8(x[k] >= edge)
+
+
+@njit(fastmath={"reassoc", "contract"}, **_OPTIONS)
+def _power_sums(x, sums):
+    """Add the first four powers of a row to `sums`; returns the row's plain sum."""
+    s1 = s2 = s3 = s4 = 0.0
+    for k in range(len(x)):
+        v = np.float64(x[k])
+        square = v * v
+        s1 += v
+        s2 += square
+        s3 += square * v
+        s4 += square * square
+    sums[0] += s1
+    sums[1] += s2
+    sums[2] += s3
+    sums[3] += s4
+    return s1
+
+
+@njit(**_OPTIONS)
+def _sum_by_phone(x, runs, sums):
+    """Add up a row by phone; `runs` holds start, stop and phone of the stretches of one phone."""
+    for r in range(len(runs)):
+        subtotal = 0.0
+        for k in range(runs[r, 0], runs[r, 1]):
+            subtotal += x[k]
+        sums[runs[r, 2]] += subtotal
+
+
+@njit(**_OPTIONS)
+def _extent(bits, extremes):
+    """Widen `extremes` by a row of finite strengths, given as the bits of their floats; returns how many are above 0.
+
+    Bits of floats are in order once those below zero are turned round, and whole numbers are quicker to compare.
+    """
+    lowest, highest, n_positive = np.int32(0x7FFFFFFF), np.int32(-0x80000000), np.int32(0)
+    for k in range(len(bits)):
+        b = bits[k]
+        key = np.int32(b ^ ((b >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+        lowest = min(lowest, key)
+        highest = max(highest, key)
+        n_positive += np.int32(key > 0)
+    extremes[0] = min(extremes[0], _float_of(lowest))
+    extremes[1] = max(extremes[1], _float_of(highest))
+    return n_positive
+
+
+@njit(inline="always")
+def _float_of(key):
+    return np.int32(key ^ ((key >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+
+
+@njit(**_OPTIONS)
+def _add_counts(counts, added):
+    """Add what was counted in a window, and begin to count anew."""
+    for i in range(len(counts)):
+        counts[i] += added[i]
+        added[i] = 0
+
+
+@njit(**_OPTIONS)
+def _find_peaks(x, is_first, is_last, marks, above, below):
+    """Find where a row has peaks above zero and, upside down, below zero; returns how many of each.
+
+    `x` has one more place at either end, whose values do not matter.
+    """
+    n = len(x) - 2
+    before, here, after = x[:n], x[1 : n + 1], x[2 : n + 2]
+    for k in range(n):
+        v = here[k]
+        rises = (np.uint8(v > before[k]) | is_first[k]) & (np.uint8(v >= after[k]) | is_last[k]) & np.uint8(v > 0)
+        falls = (np.uint8(v < before[k]) | is_first[k]) & (np.uint8(v <= after[k]) | is_last[k]) & np.uint8(v < 0)
+        marks[k] = rises | (falls << np.uint8(1))
+    n_above = n_below = 0
+    for k in range(n):
+        mark = marks[k]
+        above[n_above] = k
+        below[n_below] = k
+        n_above += np.int64(mark & np.uint8(1))
+        n_below += np.int64(mark >> np.uint8(1))
+    return n_above, n_below
+
+
+@njit(**_OPTIONS)
+def _add_peaks(x, found, n_found, side, f, clip, frames, hashes, seed, salt, peaks):
+    """Offer the peaks of a row to the ranges and to the clip's own best."""
+    top_strength, top_clip, _, best_strength, best_clip, best_frame, octaves, bars, counts, kept = peaks
+    n_top, n_best = top_clip.shape[2], best_clip.shape[2]
+    weakest = top_strength[f, side, n_top - 1] if top_clip[f, side, n_top - 1] >= 0 else np.float32(0)
+    bars, counts, kept = bars[f, side], counts[f, side], kept[f, side]
+    best_strength, best_clip, best_frame = best_strength[f, side], best_clip[f, side], best_frame[f, side]
+    sizes = x.view(np.int32)
+    top_octave = octaves[f, side]
+    lowest = (top_octave - (N_OCTAVES - 1)) << CELL_BITS
+    for i in range(n_found):
+        k = found[i]
+        v = abs(x[k])
+        size = sizes[k] & np.int32(0x7FFFFFFF)
+        octave = max(size >> MANTISSA_BITS, 1)
+        if octave > top_octave:
+            top_octave = _raise_to(octave, top_octave, seed, salt, bars, counts, kept)
+            lowest = (top_octave - (N_OCTAVES - 1)) << CELL_BITS
+        cell = max((size >> CELL_SHIFT) - lowest + 1, 0)
+        counts[cell] += 1
+        hashed = _peak_hash(hashes[k], salt)
+        if hashed <= bars[cell]:
+            _sample(seed, salt, bars, cell, kept, hashed, size, clip, frames[k])
+        if v >= weakest and (best_clip[n_best - 1] < 0 or v > best_strength[n_best - 1]):
+            _insert(best_strength, best_clip, best_frame, v, clip, frames[k])
+    octaves[f, side] = top_octave
+
+
+@njit(**_OPTIONS)
+def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, stop):
+    """Add one window to the state of the features `first` to `stop`.
+
+    Args:
+        x: Strengths, float32 [frame, feature].
+        window: What its frames are, see `WindowFrames.arrays`.
+        numbers: The seed, the clip's number, and the part of the phone counts it goes to, -1 for none.
+        edges: Of the bins of the phone counts, float32 [feature, edge].
+        salts: What the hashes of each feature are mixed with, uint32 [feature].
+        sums: See `state.SUMS`.
+        counts: See `state.COUNTS`.
+        peaks: See `state.PEAKS`.
+        first: The first feature.
+        stop: The feature after the last.
+
+    Returns:
+        The first feature that is not finite everywhere, or -1. The state is then of no use any more.
+    """
+    order, n_by_kind, is_first, is_last, frames, hashes, labels, shuffled, runs = window
+    seed, clip, part = numbers
+    moments, phone_sums, clip_sums = sums
+    extremes, n_above_zero, histogram, phone_counts = counts
+    n, n_speech = len(order), n_by_kind[0]
+    tile = np.zeros((TILE, n + 2), np.float32)
+    above, below = np.empty(n + 1, np.int32), np.empty(n + 1, np.int32)
+    places, marks = np.empty(n, np.uint8), np.empty(n, np.uint8)
+    # what is counted in this window stays in the fastest cache, and meets the state once
+    binned = np.zeros(histogram.shape[2], np.uint32)
+    by_phone = np.zeros(phone_counts.shape[2] * phone_counts.shape[3], np.uint32)
+    n_bins = phone_counts.shape[3]
+    for left in range(first, stop, TILE):
+        width = min(TILE, stop - left)
+        for k in range(n):
+            t = order[k]
+            for j in range(width):
+                tile[j, k + 1] = x[t, left + j]
+        for j in range(width):
+            f = left + j
+            start = 1
+            for kind in range(3):
+                values = tile[j, start : start + n_by_kind[kind]]
+                if len(values):
+                    total = _power_sums(values, moments[f, kind])
+                    if not np.isfinite(total):
+                        return f
+                    if kind == 0:
+                        clip_sums[f] += total
+                    _bin_rows(values.view(np.int32), binned)
+                    _add_counts(histogram[f, kind], binned)
+                start += n_by_kind[kind]
+            if n_speech == 0:
+                continue
+            speech = tile[j, 1 : n_speech + 1]
+            n_above_zero[f] += _extent(speech.view(np.int32), extremes[f])
+            if part >= 0:
+                _sum_by_phone(speech, runs, phone_sums[f])
+                _place_among(speech, edges[f], places)
+                _count_by_phone(labels, places, n_bins, by_phone)
+                _add_counts(phone_counts[f, part].reshape(-1), by_phone)
+                if len(shuffled):
+                    _count_by_phone(shuffled, places, n_bins, by_phone)
+                    _add_counts(phone_counts[f, 2].reshape(-1), by_phone)
+            n_above, n_below = _find_peaks(tile[j, : n_speech + 2], is_first, is_last, marks, above, below)
+            _add_peaks(speech, above, n_above, 0, f, clip, frames, hashes, seed, salts[f], peaks)
+            if peaks[0].shape[1] == 2:
+                _add_peaks(speech, below, n_below, 1, f, clip, frames, hashes, seed, salts[f], peaks)
+    return -1
+
+
+@njit(**_OPTIONS)
+def _count_by_phone(labels, places, n_bins, counts):
+    for k in range(len(labels)):
+        counts[labels[k] * n_bins + places[k]] += 1
+
+
+@njit(**_OPTIONS)
+def end_clip(peaks):
+    """Let the best peaks of a clip meet those of the clips before it, and forget them."""
+    top_strength, top_clip, top_frame, best_strength, best_clip, best_frame = peaks[:6]
+    for f in range(top_clip.shape[0]):
+        for side in range(top_clip.shape[1]):
+            for i in range(best_clip.shape[2]):
+                clip = best_clip[f, side, i]
+                if clip < 0:
+                    break
+                _insert(
+                    top_strength[f, side],
+                    top_clip[f, side],
+                    top_frame[f, side],
+                    best_strength[f, side, i],
+                    clip,
+                    best_frame[f, side, i],
+                )
+                best_clip[f, side, i] = -1
+
+
+@njit(**_OPTIONS)
+def merge_peaks(seed, salts, mine, theirs):
+    """Add the examples and ranges of another state, of other clips, to mine."""
+    top_strength, top_clip, top_frame, _, _, _, octaves, bars, counts, kept = mine
+    their_strength, their_clip, their_frame, _, _, _, their_octaves, _, their_counts, their_kept = theirs
+    for f in range(top_clip.shape[0]):
+        for side in range(top_clip.shape[1]):
+            for i in range(top_clip.shape[2]):
+                if their_clip[f, side, i] < 0:
+                    break
+                _insert(
+                    top_strength[f, side],
+                    top_clip[f, side],
+                    top_frame[f, side],
+                    their_strength[f, side, i],
+                    their_clip[f, side, i],
+                    their_frame[f, side, i],
+                )
+            if their_octaves[f, side]:
+                octaves[f, side] = _merge_cells(
+                    seed,
+                    salts[f],
+                    octaves[f, side],
+                    (bars[f, side], counts[f, side], kept[f, side]),
+                    their_octaves[f, side],
+                    their_counts[f, side],
+                    their_kept[f, side],
+                )
+
+
+@njit(**_OPTIONS)
+def _merge_cells(seed, salt, octave, mine, their_octave, their_counts, their_kept):
+    bars, counts, kept = mine
+    if their_octave > octave:
+        octave = _raise_to(their_octave, octave, seed, salt, bars, counts, kept)
+    n_lower = (octave - their_octave) << CELL_BITS
+    for their_cell in range(N_CELLS):
+        cell = max(their_cell - n_lower, 0)
+        counts[cell] += their_counts[their_cell]
+        for i in range(their_kept.shape[1]):
+            clip, frame, size = their_kept[their_cell, i, 0], their_kept[their_cell, i, 1], their_kept[their_cell, i, 2]
+            if clip >= 0:
+                hashed = _hash_of(seed, salt, clip, frame)
+                if hashed <= bars[cell]:
+                    _sample(seed, salt, bars, cell, kept, hashed, size, clip, frame)
+    return octave

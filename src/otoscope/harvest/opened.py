@@ -1,0 +1,304 @@
+"""Open a finished harvest run: its manifest and tables as arrays. Knows neither torch nor models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Float32, Int, Int16, UInt32
+
+from otoscope.audio.clip import Span
+from otoscope.base.errors import InputError
+from otoscope.base.results import MANIFEST
+
+SCHEMA_VERSION = 1
+KIND = "harvest"
+TABLES = (
+    "clips",
+    "features",
+    "histograms",
+    "examples",
+    "ranges",
+    "phone_counts",
+    "phone_means",
+    "speaker_means",
+    "language_means",
+)
+
+
+class GroupKey(NamedTuple):
+    """The features of one site in one basis."""
+
+    site: str
+    basis: str
+    n_features: int
+
+
+@dataclass(frozen=True)
+class RunClip:
+    """A clip of a run, as its labels were used.
+
+    Attributes:
+        clip: Its number in the run.
+        id: Its name in the corpus.
+        path: Its recording, if any.
+        duration_s: Its length in seconds.
+        speaker: Who speaks, if known.
+        language: In what language, if known.
+        transcript: What is said, if known.
+        half: `choose` or `held_out`.
+        n_frames: Its frames of 20 ms.
+        n_speech_frames: Those that hold speech.
+        words: Its words in time, if known.
+        phones: Its phones in time in the run's phone set, pauses left out, if known.
+    """
+
+    clip: int
+    id: str
+    path: str | None
+    duration_s: float
+    speaker: str | None
+    language: str | None
+    transcript: str | None
+    half: str
+    n_frames: int
+    n_speech_frames: int
+    words: tuple[Span, ...] | None
+    phones: tuple[Span, ...] | None
+
+
+@dataclass(frozen=True)
+class PeakTable:
+    """The strongest peaks of the features of a group; clip and frame are -1 where there are fewer.
+
+    Attributes:
+        clip: Number of the clip.
+        frame: Frame in the clip.
+        strength: As it is, below zero for the sign -1.
+        phone: Index into the run's phones, -1 for none.
+        shuffled_phone: The same with the clip's phones shuffled.
+    """
+
+    clip: Int[np.ndarray, "feature top"]
+    frame: Int[np.ndarray, "feature top"]
+    strength: Float32[np.ndarray, "feature top"]
+    phone: Int16[np.ndarray, "feature top"]
+    shuffled_phone: Int16[np.ndarray, "feature top"]
+
+
+@dataclass(frozen=True)
+class RangeTable:
+    """Ranges of strength from the top down, and the peaks drawn from each; clip is -1 where there are fewer.
+
+    Attributes:
+        low: Where a range begins, of the size of the strength.
+        high: Where it ends.
+        n_peaks: Peaks in it, of which the samples were drawn.
+        clip: Number of a sample's clip.
+        frame: Frame in the clip.
+        strength: As it is, below zero for the sign -1.
+        phone: Index into the run's phones, -1 for none.
+    """
+
+    low: Float32[np.ndarray, "feature range"]
+    high: Float32[np.ndarray, "feature range"]
+    n_peaks: Int[np.ndarray, "feature range"]
+    clip: Int[np.ndarray, "feature range sample"]
+    frame: Int[np.ndarray, "feature range sample"]
+    strength: Float32[np.ndarray, "feature range sample"]
+    phone: Int16[np.ndarray, "feature range sample"]
+
+
+class HarvestRun:
+    """A finished run.
+
+    Args:
+        folder: Where it is.
+        manifest: What its `manifest.json` says.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.phone_set: str | None = manifest["phone_set"]
+        self.phones: tuple[str, ...] = tuple(manifest["phones"])
+        self.lag_frames: int | None = manifest["lag_frames"]
+        self.groups: tuple[GroupKey, ...] = tuple(
+            GroupKey(group["site"], group["basis"], group["n_features"]) for group in manifest["groups"]
+        )
+        self._numbers = pa.array(self.phones, pa.string())
+
+    @cached_property
+    def clips(self) -> list[RunClip]:
+        """The clips that were used, in order."""
+        rows = self._read("clips").to_pylist()
+        return [RunClip(**{**row, "words": _spans(row["words"]), "phones": _spans(row["phones"])}) for row in rows]
+
+    def features(self, group: GroupKey) -> dict[str, np.ndarray]:
+        """The statistics of a group's features.
+
+        Returns:
+            Column to array [feature]; `edges` is [feature, edge].
+        """
+        table = self._of_group("features", group)
+        names = [name for name in table.column_names if name not in {"site", "basis", "feature", "edges"}]
+        columns = {name: table[name].to_numpy() for name in names}
+        columns["edges"] = _flat(table["edges"], np.float32).reshape(group.n_features, -1)
+        return columns
+
+    def examples(self, group: GroupKey, sign: int = 1) -> PeakTable:
+        """The strongest peaks of a group's features.
+
+        Args:
+            group: One of `groups`.
+            sign: 1 for those above zero, -1 for those below.
+
+        Raises:
+            InputError: The run did not look at that sign.
+        """
+        table = self._of_sign("examples", group, sign)
+        top = int(self.manifest["settings"]["top"])
+        feature, rank = table["feature"].to_numpy(), table["rank"].to_numpy()
+        shape = (group.n_features, top)
+        return PeakTable(
+            **{
+                name: _spread(shape, (feature, rank), table[name].to_numpy(), dtype, empty)
+                for name, dtype, empty in (("clip", np.int32, -1), ("frame", np.int32, -1), ("strength", np.float32, 0))
+            },
+            **{
+                name: _spread(shape, (feature, rank), self._phone_numbers(table[name]), np.int16, -1)
+                for name in ("phone", "shuffled_phone")
+            },
+        )
+
+    def ranges(self, group: GroupKey, kind: str = "width", sign: int = 1) -> RangeTable:
+        """The ranges of a group's features and the peaks drawn from them.
+
+        Args:
+            group: One of `groups`.
+            kind: `width` or `quantile`.
+            sign: 1 for strengths above zero, -1 for those below.
+
+        Raises:
+            InputError: The run did not look at that sign.
+        """
+        table = self._of_sign("ranges", group, sign)
+        table = table.filter(pc.equal(table["kind"], kind))
+        feature, number = table["feature"].to_numpy(), table["range"].to_numpy()
+        n_ranges = int(number.max(initial=-1)) + 1
+        n_samples = int(self.manifest["settings"]["samples"])
+        shape = (group.n_features, n_ranges)
+        samples = table["samples"].combine_chunks()
+        lengths = pc.list_value_length(samples).to_numpy()
+        row = np.repeat(np.arange(len(lengths)), lengths)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        flat = samples.flatten()
+        at = (feature[row], number[row], place)
+        values = {name: flat.field(name).to_numpy() for name in ("clip", "frame", "strength")}
+        values["phone"] = self._phone_numbers(flat.field("phone"))
+        dtypes = {"clip": np.int32, "frame": np.int32, "strength": np.float32, "phone": np.int16}
+        return RangeTable(
+            low=_spread(shape, (feature, number), table["low"].to_numpy(), np.float32, 0),
+            high=_spread(shape, (feature, number), table["high"].to_numpy(), np.float32, 0),
+            n_peaks=_spread(shape, (feature, number), table["n_peaks"].to_numpy(), np.int64, 0),
+            **{
+                name: _spread((*shape, n_samples), at, value, dtypes[name], 0 if name == "strength" else -1)
+                for name, value in values.items()
+            },
+        )
+
+    def phone_counts(self, group: GroupKey) -> dict[str, UInt32[np.ndarray, "feature phone bin"]]:
+        """Frames by phone and strength; the last row of phones is for frames that no phone covers.
+
+        Returns:
+            `choose`, `held_out` and `shuffled` to counts; empty where the corpus has no phones.
+        """
+        if not self.phones:
+            return {}
+        table = self._of_group("phone_counts", group)
+        shape = (group.n_features, len(self.phones) + 1, -1)
+        return {
+            part: _flat(table.filter(pc.equal(table["part"], part))["counts"], np.uint32).reshape(shape)
+            for part in ("choose", "held_out", "shuffled")
+        }
+
+    def table(self, name: str) -> pa.Table:
+        """One of the run's tables, whole."""
+        return self._read(name)
+
+    def _read(self, name: str, filters: Any = None) -> pa.Table:
+        path = self.folder / f"{name}.parquet"
+        try:
+            return pq.read_table(path, filters=filters)
+        except FileNotFoundError:
+            raise InputError(f"the run {str(self.folder)!r} lacks {path.name}: harvest again.") from None
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(f"{str(path)!r} is damaged ({error}): harvest again.") from error
+
+    def _of_group(self, name: str, group: GroupKey) -> pa.Table:
+        return self._read(name, (pc.field("site") == group.site) & (pc.field("basis") == group.basis))
+
+    def _of_sign(self, name: str, group: GroupKey, sign: int) -> pa.Table:
+        if sign not in (1, -1) or (sign == -1 and self.manifest["settings"]["sign"] != "both"):
+            raise InputError(
+                f"sign {sign} is not in the run {str(self.folder)!r}: it looked at "
+                f"{self.manifest['settings']['sign']}. Harvest with --sign both."
+            )
+        table = self._of_group(name, group)
+        return table.filter(pc.equal(table["sign"], sign))
+
+    def _phone_numbers(self, names: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        found = pc.index_in(names, self._numbers)
+        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int16)
+
+
+def open_run(folder: str | Path) -> HarvestRun:
+    """Open a finished run.
+
+    Args:
+        folder: What `otoscope harvest --out` was given.
+
+    Returns:
+        The run; tables are read when they are asked for.
+
+    Raises:
+        InputError: There is no run, it is not finished, or it is of another version.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.is_file():
+        if (folder / ".work").is_dir():
+            raise InputError(f"the run {str(folder)!r} is not finished: give the same harvest command to go on.")
+        raise InputError(f"{str(folder)!r} is no harvest run: make one with otoscope harvest CORPUS --out DIR.")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        kind, version = manifest["kind"], manifest["harvest_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{str(path)!r} is no manifest of a harvest run ({error!r}).") from error
+    if kind != KIND or version != SCHEMA_VERSION:
+        raise InputError(
+            f"{str(folder)!r} holds {kind} of version {version}; this otoscope reads {KIND} of version "
+            f"{SCHEMA_VERSION}. Harvest again."
+        )
+    return HarvestRun(folder, manifest)
+
+
+def _spans(rows: list[dict[str, Any]] | None) -> tuple[Span, ...] | None:
+    return None if rows is None else tuple(Span(**row) for row in rows)
+
+
+def _flat(column: pa.ChunkedArray, dtype: type) -> np.ndarray:
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+
+
+def _spread(shape: tuple[int, ...], at: tuple[np.ndarray, ...], values: np.ndarray, dtype: Any, empty: int) -> np.ndarray:
+    spread = np.full(shape, empty, dtype)
+    spread[at] = values
+    return spread

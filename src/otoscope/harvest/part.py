@@ -1,0 +1,271 @@
+"""One part of a corpus: its clips run through the model, window by window, into the state of every group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from otoscope.audio.clip import Clip
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.corpus import Corpus, Problem
+from otoscope.harvest.activity import TRAINED, Activity, Reads
+from otoscope.harvest.bases import Group
+from otoscope.harvest.labels import LabelSet
+from otoscope.harvest.state import N_KINDS, PARTS, GroupState, Pool, StateSettings, WindowFrames
+
+
+class ClipFailedError(Exception):
+    """A clip failed after some of it was gathered: what was gathered is of no use any more.
+
+    Attributes:
+        clip: Its number.
+        message: What is wrong with it.
+    """
+
+    def __init__(self, clip: int, message: str) -> None:
+        super().__init__(message)
+        self.clip = clip
+        self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.clip, self.message)
+
+
+class Writes(Protocol):
+    """Takes activations to keep."""
+
+    def add(self, clip: int, first_frame: int, kinds: np.ndarray, values: dict[str, np.ndarray]) -> None:
+        """Keep one window."""
+
+
+@dataclass
+class State:
+    """All that is gathered: the state of every group, and how many frames there were of what.
+
+    Attributes:
+        groups: In the order of the calibration's groups.
+        frames: `kind`, `phone`, `speaker` and `language` to counts of frames; those of the last three hold speech.
+    """
+
+    groups: list[GroupState]
+    frames: dict[str, np.ndarray]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory it takes."""
+        return sum(group.n_bytes for group in self.groups)
+
+    def end_part(self) -> None:
+        """End a part of the corpus."""
+        for group in self.groups:
+            group.end_part()
+
+    def merge(self, later: State) -> None:
+        """Add the state of a later part."""
+        for mine, theirs in zip(self.groups, later.groups, strict=True):
+            mine.merge(theirs)
+        for name, counts in later.frames.items():
+            self.frames[name] += counts
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that must be written to go on later, between two parts."""
+        kept = {f"frames.{name}": counts for name, counts in self.frames.items()}
+        for number, group in enumerate(self.groups):
+            kept |= {f"{number}.{name}": array for name, array in group.kept().items()}
+        return kept
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go back to what `arrays` gave."""
+        for name in self.frames:
+            self.frames[name][...] = arrays[f"frames.{name}"]
+        for number, group in enumerate(self.groups):
+            start = f"{number}."
+            group.restore({name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)})
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass over a corpus needs, the same for every part.
+
+    Attributes:
+        reader: Answers to sounds.
+        corpus: The clips.
+        labels: What their labels are.
+        groups: The groups of features.
+        edges: Of every group's bins of strength by phone.
+        lag: Frames by which the encoder answers late.
+        settings: Sizes of the states, for every group; see `StateSettings`.
+        part_clips: Clips in a part.
+        pool: Threads.
+    """
+
+    reader: Reads
+    corpus: Corpus
+    labels: LabelSet
+    groups: list[Group]
+    edges: list[np.ndarray]
+    lag: int
+    settings: list[StateSettings]
+    part_clips: int
+    pool: Pool
+
+    @property
+    def n_parts(self) -> int:
+        """How many parts there are."""
+        return -(-len(self.corpus) // self.part_clips)
+
+    def empty_state(self) -> State:
+        """The state before any clip."""
+        n_phones, labels = len(self.labels.phones), self.labels
+        return State(
+            [GroupState(settings, edges) for settings, edges in zip(self.settings, self.edges, strict=True)],
+            {
+                "kind": np.zeros(N_KINDS, np.int64),
+                "phone": np.zeros(n_phones + 1, np.int64),
+                "speaker": np.zeros(len(labels.speakers), np.int64),
+                "language": np.zeros(len(labels.languages), np.int64),
+            },
+        )
+
+
+@dataclass
+class PartLog:
+    """What happened in a part.
+
+    Attributes:
+        rows: One for every clip used, as in `clips.parquet`.
+        problems: Clips that could not be used.
+        label_problems: Clips whose labels could not be used.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    label_problems: list[Problem] = field(default_factory=list)
+
+
+def gather_part(
+    of: Pass,
+    number: int,
+    state: State,
+    failed: dict[int, str],
+    *,
+    writer: Writes | None = None,
+    done: Callable[[int], None] = lambda clip: None,
+) -> PartLog:
+    """Gather the clips of a part.
+
+    Args:
+        of: The pass.
+        number: Of the part.
+        state: What to add to.
+        failed: Numbers of clips known to fail, with the reason.
+        writer: Takes the activations too.
+        done: Called with the number of every clip that is done.
+
+    Returns:
+        What happened.
+
+    Raises:
+        ClipFailedError: A clip failed midway. Do the part again from the state before it, with this clip in `failed`.
+    """
+    log = PartLog()
+    stop = min((number + 1) * of.part_clips, len(of.corpus))
+    for index in range(number * of.part_clips, stop):
+        source = of.corpus.sources[index]
+        if index in failed:
+            log.problems.append(Problem(source.id, failed[index]))
+            continue
+        try:
+            clip = of.corpus.read(source)
+        except InputError as error:
+            log.problems.append(Problem(source.id, str(error)))
+            continue
+        if clip.label_problem is not None:
+            log.label_problems.append(Problem(source.id, clip.label_problem))
+        log.rows.append(_gather_clip(of, index, clip, state, writer))
+        done(index)
+    state.end_part()
+    return log
+
+
+def _gather_clip(of: Pass, index: int, clip: Clip, state: State, writer: Writes | None) -> dict[str, Any]:
+    labels = of.labels
+    phones = labels.phones_of(clip)
+    shuffled = None if phones is None else labels.shuffled(phones, clip.id)
+    speaker, language = labels.number_of(clip.speaker, clip.language)
+    n_frames = n_speech = 0
+    numbers: list[np.ndarray | None] = [None, None]
+    try:
+        for activity in of.reader.windows(clip):
+            if phones is not None and not n_frames:
+                length = -(-len(clip.samples) // 320) + len(activity.kinds)
+                numbers = [labels.frame_phones(each, length, of.lag) for each in (phones, shuffled or ())]
+            frames = _frames(of, index, activity, numbers, is_held_out=labels.held_out[index])
+            _add(of, state, activity, frames)
+            if writer is not None:
+                values = {site: x.float().cpu().numpy() for (which, site), x in activity.values.items() if which == TRAINED}
+                writer.add(index, activity.first_frame, activity.kinds, values)
+            state.frames["kind"] += frames.n_by_kind
+            state.frames["phone"] += np.bincount(frames.labels, minlength=len(labels.phones) + 1)
+            n_speech += int(frames.n_by_kind[Kind.SPEECH])
+            n_frames += int(len(activity.kinds) - frames.n_by_kind[Kind.PADDING])
+    except (InputError, RuntimeError, ValueError) as error:
+        raise ClipFailedError(index, str(error)) from error
+    for group in state.groups:
+        group.end_clip(speaker, language)
+    for name, place in (("speaker", speaker), ("language", language)):
+        if place >= 0:
+            state.frames[name][place] += n_speech
+    return _row(index, clip, phones, labels, n_frames, n_speech)
+
+
+def _frames(
+    of: Pass, index: int, activity: Activity, numbers: list[np.ndarray | None], *, is_held_out: bool
+) -> WindowFrames:
+    here = slice(activity.first_frame, activity.first_frame + len(activity.kinds))
+    phones, shuffled = (None if each is None else each[here] for each in numbers)
+    part = PARTS.index("held_out" if is_held_out else "choose")
+    seed = of.labels.seed
+    return WindowFrames(
+        index, activity.first_frame, activity.kinds, phones, shuffled if is_held_out else None, part, seed
+    )
+
+
+def _add(of: Pass, state: State, activity: Activity, frames: WindowFrames) -> None:
+    for group, gathered in zip(of.groups, state.groups, strict=True):
+        strengths = group.directions.strengths(activity.values[group.reads])
+        feature = gathered.add(strengths.cpu().numpy(), frames, of.pool)
+        if feature >= 0:
+            raise InputError(
+                f"feature {feature} of site {group.site!r} in basis {group.basis!r} is not a finite number in the window "
+                f"at frame {frames.first_frame}. Look at the recording, or load the model with --dtype float32."
+            )
+
+
+def _row(
+    index: int, clip: Clip, phones: Iterable | None, labels: LabelSet, n_frames: int, n_speech: int
+) -> dict[str, Any]:
+    return {
+        "clip": index,
+        "id": clip.id,
+        "path": None if clip.path is None else str(clip.path),
+        "duration_s": clip.duration_s,
+        "speaker": clip.speaker,
+        "language": clip.language,
+        "transcript": clip.transcript,
+        "half": "held_out" if labels.held_out[index] else "choose",
+        "n_frames": n_frames,
+        "n_speech_frames": n_speech,
+        "words": _spans(clip.words),
+        "phones": _spans(phones),
+    }
+
+
+def _spans(spans: Iterable | None) -> list[dict[str, Any]] | None:
+    if spans is None:
+        return None
+    return [{"start_s": span.start_s, "end_s": span.end_s, "text": span.text} for span in spans]

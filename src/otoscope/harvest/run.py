@@ -1,0 +1,395 @@
+"""A harvest from beginning to end: calibrate, gather part by part, put the parts together, write the tables."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import output_errors, sibling, write_json
+from otoscope.base.results import MANIFEST, full_manifest
+from otoscope.corpus import Corpus, Problem
+from otoscope.harvest.activation_shards import ShardWriter
+from otoscope.harvest.activity import EncoderReader, Reads, check_sites
+from otoscope.harvest.bases import check_bases
+from otoscope.harvest.calibration import Calibration, arrays_of, calibrate, calibration_of
+from otoscope.harvest.executors import Recipe, processes
+from otoscope.harvest.grid import BIN_BITS, CELL_BITS, N_OCTAVES, histogram_edges
+from otoscope.harvest.labels import LabelSet, check_lag, label_set
+from otoscope.harvest.opened import KIND, SCHEMA_VERSION, HarvestRun, open_run
+from otoscope.harvest.part import ClipFailedError, PartLog, Pass, State, gather_part
+from otoscope.harvest.ranges import QUANTILES
+from otoscope.harvest.settings import HarvestSettings
+from otoscope.harvest.state import Pool, StateSettings
+from otoscope.harvest.tables import Gathered, write_tables
+from otoscope.harvest.work import Work
+from otoscope.model.load import load
+from otoscope.model.whisper import Whisper
+
+CHECKPOINT_S = 60.0
+"""Seconds after which the state is written again."""
+
+Progress = Callable[[str, int, int], None]
+"""Takes what is being done (`calibrating`, `harvesting`, `writing`), how many clips are done, and of how many."""
+
+
+def harvest(
+    model: Whisper,
+    corpus: Corpus,
+    settings: HarvestSettings,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress = lambda what, done, of: None,
+) -> HarvestRun:
+    """Gather top examples, ranges of strength and statistics of every feature of the named sites and bases.
+
+    One pass over the corpus. A run that was stopped goes on where it was when it is asked for again.
+
+    Args:
+        model: Any Whisper.
+        corpus: The clips.
+        settings: What to gather.
+        out: The folder of the run.
+        workers: Processes side by side; each loads the model and keeps a state of its own.
+        overwrite: Whether a run that is there may be replaced.
+        progress: Told how far it is.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: A site, basis or setting cannot be used, no clip can be used or none has speech, or the folder
+            holds another run.
+        OutputError: The folder cannot be written.
+    """
+    check_bases(settings.bases)
+    check_lag(settings.lag)
+    check_sites(model, settings.sites)
+    if workers < 1:
+        raise InputError(f"the number of workers is {workers}: give 1 or more.")
+    if settings.save_activations and workers > 1:
+        raise InputError("activations are saved by one process, in the order of the corpus: use --workers 1.")
+    seed = settings.seed if "untrained" in settings.bases else None
+    reader = EncoderReader(model, list(settings.sites), seed)
+    about = {
+        "id": model.id,
+        "weights_hash": model.weights_hash,
+        "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+    return run_over(
+        reader, about, corpus, settings, Path(out), workers=workers, overwrite=overwrite, progress=progress
+    )
+
+
+def run_over(
+    reader: Reads,
+    about_model: dict[str, Any],
+    corpus: Corpus,
+    settings: HarvestSettings,
+    out: Path,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress = lambda what, done, of: None,
+    checkpoint_s: float = CHECKPOINT_S,
+) -> HarvestRun:
+    """Harvest whatever answers to sounds; `harvest` says how, with a Whisper.
+
+    Args:
+        reader: Answers to sounds.
+        about_model: What the manifest says of it.
+        corpus: The clips.
+        settings: What to gather.
+        out: The folder of the run.
+        workers: Processes side by side.
+        overwrite: Whether a run that is there may be replaced.
+        progress: Told how far it is.
+        checkpoint_s: Seconds after which the state is written again.
+    """
+    labels = label_set(corpus, settings.phone_set, settings.seed)
+    work = Work(out)
+    if work.begin(_fingerprint(reader, about_model, corpus, labels, settings), overwrite=overwrite):
+        return open_run(out)
+    found = work.arrays("calibration")
+    if found is None:
+        calibration = calibrate(
+            reader,
+            corpus,
+            labels,
+            settings,
+            excluded=frozenset(work.failed()),
+            progress=lambda done: progress("calibrating", done, len(corpus)),
+        )
+        work.save_arrays("calibration", arrays_of(calibration))
+    else:
+        calibration = calibration_of(found[0], reader, settings)
+    of = make_pass(reader, corpus, labels, settings, calibration, torch.get_num_threads())
+    writer = None
+    if settings.save_activations:
+        writer = _Saved(out / "activations", reader, settings.save_activations)
+    recipe = Recipe(_Maker(about_model, corpus, settings, out), max(1, torch.get_num_threads() // workers))
+    state = _gather(of, work, workers, recipe, writer, progress, checkpoint_s)
+    progress("writing", len(corpus), len(corpus))
+    logs = [work.log(part) for part in range(of.n_parts)]
+    if not any(log.rows for log in logs):
+        first = next((log.problems[0].message for log in logs if log.problems), "")
+        raise InputError(f"no clip of {corpus.name!r} could be used. The first: {first}")
+    if writer is not None:
+        writer.finish()
+    _write(of, work, state, calibration, settings, about_model, logs)
+    work.finish()
+    return open_run(out)
+
+
+def make_pass(
+    reader: Reads,
+    corpus: Corpus,
+    labels: LabelSet,
+    settings: HarvestSettings,
+    calibration: Calibration,
+    n_threads: int,
+) -> Pass:
+    """Put together what a pass needs."""
+    sizes = [
+        StateSettings(
+            n_features=group.n_features,
+            n_phones=len(labels.phones),
+            n_speakers=len(labels.speakers),
+            n_languages=len(labels.languages),
+            top=settings.top,
+            peaks_per_clip=settings.peaks_per_clip,
+            n_signs=settings.n_signs,
+            samples=settings.samples,
+            seed=settings.seed,
+            name=group.name,
+        )
+        for group in calibration.groups
+    ]
+    return Pass(
+        reader,
+        corpus,
+        labels,
+        calibration.groups,
+        calibration.edges,
+        calibration.lag or 0,
+        sizes,
+        settings.part_clips,
+        Pool(n_threads),
+    )
+
+
+def _gather(
+    of: Pass,
+    work: Work,
+    workers: int,
+    recipe: Recipe,
+    writer: _Saved | None,
+    progress: Progress,
+    checkpoint_s: float,
+) -> State:
+    """Gather all parts, from where a stopped run was; returns the state of the whole corpus."""
+    state, failed, n_clips = of.empty_state(), work.failed(), len(of.corpus)
+    start = work.restore(state) or 0
+    if workers > 1:
+        saved = time.monotonic()
+        for part, log in processes(recipe, work, range(start, of.n_parts), failed, workers):
+            found = work.arrays(work.part_name(part))
+            assert found is not None, "the worker wrote it"
+            later = of.empty_state()
+            later.restore(found[0])
+            state.merge(later)
+            work.save_log(part, log)
+            if time.monotonic() - saved >= checkpoint_s or part == of.n_parts - 1:
+                work.save_state(state, part + 1)
+                saved = time.monotonic()
+                for old in range(start, part + 1):
+                    work.drop_part(old)
+            progress("harvesting", min((part + 1) * of.part_clips, n_clips), n_clips)
+        return state
+    while True:
+        try:
+            _gather_here(of, work, state, failed, start, writer, progress, checkpoint_s)
+            return state
+        except ClipFailedError as error:
+            failed[error.clip] = error.message
+            work.save_failed(failed)
+            state = of.empty_state()
+            start = work.restore(state) or 0
+
+
+def _gather_here(
+    of: Pass,
+    work: Work,
+    state: State,
+    failed: dict[int, str],
+    start: int,
+    writer: _Saved | None,
+    progress: Progress,
+    checkpoint_s: float,
+) -> None:
+    """Gather parts in this process, one after another."""
+    n_clips, saved = len(of.corpus), time.monotonic()
+    if writer is not None:
+        writer.go_on_after(start - 1)
+    for part in range(start, of.n_parts):
+        log = gather_part(
+            of, part, state, failed, writer=writer, done=lambda clip: progress("harvesting", clip + 1, n_clips)
+        )
+        work.save_log(part, log)
+        if writer is not None:
+            writer.commit(part)
+        if time.monotonic() - saved >= checkpoint_s or part == of.n_parts - 1:
+            work.save_state(state, part + 1)
+            saved = time.monotonic()
+
+
+class _Saved:
+    """The activations that are written beside the tables, in step with the parts."""
+
+    def __init__(self, folder: Path, reader: Reads, dtype: str) -> None:
+        self._folder, self._dtype = folder, dtype
+        self._widths = dict(reader.widths)
+        self._writer: ShardWriter | None = None
+
+    def go_on_after(self, part: int) -> None:
+        """Drop whatever was written after a part; -1 for all."""
+        if part < 0:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._writer = ShardWriter(self._folder, self._widths, self._dtype)
+        else:
+            self._writer = ShardWriter.resume(self._folder, part)
+
+    def add(self, *window: Any) -> None:
+        """Write one window."""
+        assert self._writer is not None, "begun by go_on_after"
+        self._writer.add(*window)
+
+    def commit(self, part: int) -> None:
+        """All windows of a part are written."""
+        assert self._writer is not None, "begun by go_on_after"
+        self._writer.commit(part)
+
+    def finish(self) -> None:
+        """All parts are written."""
+        if self._writer is not None:
+            self._writer.finish()
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Builds the pass anew in another process."""
+
+    about_model: dict[str, Any]
+    corpus: Corpus
+    settings: HarvestSettings
+    out: Path
+
+    def __call__(self, threads: int) -> tuple[Pass, Work]:
+        torch.set_num_threads(threads)
+        about = self.about_model
+        model = load(about["id"], device=about["device"], dtype=about["dtype"])
+        if model.weights_hash != about["weights_hash"]:
+            raise InputError(f"model {about['id']!r} has changed since the harvest began. Begin it anew.")
+        seed = self.settings.seed if "untrained" in self.settings.bases else None
+        reader = EncoderReader(model, list(self.settings.sites), seed)
+        work = Work(self.out)
+        found = work.arrays("calibration")
+        assert found is not None, "written before the processes begin"
+        labels = label_set(self.corpus, self.settings.phone_set, self.settings.seed)
+        calibration = calibration_of(found[0], reader, self.settings)
+        return make_pass(reader, self.corpus, labels, self.settings, calibration, threads), work
+
+
+def _fingerprint(
+    reader: Reads, about_model: dict[str, Any], corpus: Corpus, labels: LabelSet, settings: HarvestSettings
+) -> dict[str, Any]:
+    """All that the results depend on, for a run that is taken up again."""
+    ids = "\n".join(f"{source.id}\t{source.speaker}\t{source.language}" for source in corpus.sources)
+    return {
+        "version": SCHEMA_VERSION,
+        "model": about_model,
+        "corpus": {
+            "name": corpus.name,
+            "n_clips": len(corpus),
+            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
+            "phone_set": labels.source,
+        },
+        "settings": {**asdict(settings), "sites": list(reader.widths), "phone_set": labels.target},
+    }
+
+
+def _write(
+    of: Pass,
+    work: Work,
+    state: State,
+    calibration: Calibration,
+    settings: HarvestSettings,
+    about_model: dict[str, Any],
+    logs: list[PartLog],
+) -> None:
+    """Write the tables, and the manifest last: a run without one is not finished."""
+    out, labels = work.run, of.labels
+    temporary = sibling(out / "tables")
+    temporary.mkdir()
+    try:
+        with output_errors(out):
+
+            def rows() -> Iterator[list[dict[str, Any]]]:
+                return (work.log(part).rows for part in range(of.n_parts))
+
+            write_tables(temporary, Gathered(state, of.groups, labels, of.lag, settings.ranges, rows))
+            for path in sorted(temporary.iterdir()):
+                path.replace(out / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    problems: list[Problem] = [problem for log in logs for problem in log.problems]
+    used = [row for log in logs for row in log.rows]
+    kinds = state.frames["kind"].tolist()
+    fingerprint = _fingerprint(of.reader, about_model, of.corpus, labels, settings)
+    manifest = {
+        "kind": KIND,
+        "harvest_version": SCHEMA_VERSION,
+        "harvest": fingerprint,
+        "model": about_model,
+        "settings": fingerprint["settings"],
+        "corpus": {
+            **fingerprint["corpus"],
+            "n_used": len(used),
+            "duration_s": sum(row["duration_s"] for row in used),
+            "n_labelled": sum(row["phones"] is not None for row in used),
+        },
+        "phone_set": labels.target,
+        "phones": labels.phones,
+        "lag_frames": calibration.lag,
+        "lag_scores": calibration.lag_scores,
+        "speakers": labels.speakers,
+        "languages": labels.languages,
+        "split_by": labels.split_by,
+        "grid": {
+            "histogram_edges": histogram_edges(),
+            "bins_an_octave": 1 << BIN_BITS,
+            "cells_an_octave": 1 << CELL_BITS,
+            "octaves_of_cells": N_OCTAVES,
+            "quantiles": QUANTILES,
+        },
+        "groups": [
+            {"site": group.site, "basis": group.basis, "n_features": group.n_features} for group in of.groups
+        ],
+        "n_frames": dict(zip(("speech", "silence", "padding"), kinds, strict=True)),
+        "n_speech_frames": kinds[0],
+        "n_labelled_speech_frames": int(state.frames["phone"].sum()),
+        "state_bytes": state.n_bytes,
+        "failed": problems,
+        "label_problems": [problem for log in logs for problem in log.label_problems],
+    }
+    write_json(out / MANIFEST, full_manifest(manifest, out))

@@ -1,0 +1,297 @@
+"""All that is kept of the features of one site in one basis while a corpus streams by.
+
+About 34 kB a feature with the default settings and 40 phones, whatever the length of the corpus. Counts, examples and
+samples do not depend on the order in which clips come. Sums of floats do, in their last bits: they are gathered part
+by part of the corpus, so a state that is added up from the states of parts, in their order, equals one that saw all
+parts itself. Knows arrays; what a phone or a clip is, only by number.
+"""
+
+from __future__ import annotations
+
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int8, Int16
+
+from otoscope.audio.kinds import Kind
+from otoscope.harvest import kernel
+from otoscope.harvest.grid import N_BINS, N_CELLS
+
+N_KINDS = 3
+PARTS = ("choose", "held_out", "shuffled")
+"""What frames of labelled clips are counted as: those a feature's phone is chosen on, those it is scored on, and the
+latter once more with their phones shuffled."""
+N_COUNT_BINS = 24
+"""Bins of strength by phone."""
+
+SUMS = ("moments", "phone_sums", "clip_sums")
+COUNTS = ("extremes", "n_above_zero", "histogram", "phone_counts")
+PEAKS = (
+    "top_strength",
+    "top_clip",
+    "top_frame",
+    "best_strength",
+    "best_clip",
+    "best_frame",
+    "octaves",
+    "cell_bars",
+    "cell_counts",
+    "cell_kept",
+)
+_OF_A_CLIP = ("best_strength", "best_clip", "best_frame", "clip_sums")
+
+
+@dataclass(frozen=True)
+class StateSettings:
+    """What sets the size of a state.
+
+    Attributes:
+        n_features: Directions of the basis.
+        n_phones: Labels, the one for no phone left out; 0 without labels.
+        n_speakers: Speakers whose means are kept.
+        n_languages: Languages whose means are kept.
+        top: Examples kept.
+        peaks_per_clip: Of one clip.
+        n_signs: 1 or 2.
+        samples: Peaks kept in a cell.
+        seed: Of the samples.
+        name: What the features' own seeds are made from.
+    """
+
+    n_features: int
+    n_phones: int
+    n_speakers: int
+    n_languages: int
+    top: int
+    peaks_per_clip: int
+    n_signs: int
+    samples: int
+    seed: int
+    name: str
+
+
+@dataclass(frozen=True)
+class WindowFrames:
+    """What the frames of one window are.
+
+    Attributes:
+        clip: Number of the clip.
+        first_frame: Where the window begins in the clip.
+        kinds: A `Kind` for each frame.
+        phones: Number of the phone of each frame, that after the last for none; None for a clip without labels.
+        shuffled: The same with the clip's phones shuffled; None where that is not counted.
+        part: Index into `PARTS` that a labelled clip is counted as.
+        seed: Of the samples.
+    """
+
+    clip: int
+    first_frame: int
+    kinds: Int8[np.ndarray, " frame"]
+    phones: Int16[np.ndarray, " frame"] | None
+    shuffled: Int16[np.ndarray, " frame"] | None
+    part: int
+    seed: int
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """The frames by kind, in order of time within a kind."""
+        return np.argsort(self.kinds, kind="stable").astype(np.int32)
+
+    @cached_property
+    def n_by_kind(self) -> np.ndarray:
+        """Frames of each kind."""
+        return np.bincount(self.kinds, minlength=N_KINDS).astype(np.int64)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The phones of the speech frames; empty without labels."""
+        return self._of_speech(self.phones)
+
+    @property
+    def counted_part(self) -> int:
+        """The part it is counted as, -1 for none."""
+        return self.part if self.phones is not None else -1
+
+    def _of_speech(self, numbers: np.ndarray | None) -> np.ndarray:
+        if numbers is None:
+            return np.empty(0, np.int16)
+        return np.ascontiguousarray(numbers[self.order[: self.n_by_kind[Kind.SPEECH]]], dtype=np.int16)
+
+    @cached_property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What the compiled loops take."""
+        speech = self.order[: self.n_by_kind[Kind.SPEECH]]
+        is_speech = np.zeros(len(self.kinds) + 2, bool)
+        is_speech[speech + 1] = True
+        hashes = kernel.moment_hashes(
+            np.uint32(self.seed), np.int32(self.clip), np.int32(self.first_frame), len(self.kinds)
+        )
+        return (
+            self.order,
+            self.n_by_kind,
+            (~is_speech[speech]).astype(np.uint8),
+            (~is_speech[speech + 2]).astype(np.uint8),
+            (speech + self.first_frame).astype(np.int32),
+            hashes[speech],
+            self.labels,
+            self._of_speech(self.shuffled),
+            _runs(self.labels),
+        )
+
+
+def _runs(labels: np.ndarray) -> np.ndarray:
+    """Start, stop and label of the stretches of one label."""
+    if not len(labels):
+        return np.empty((0, 3), np.int32)
+    starts = np.flatnonzero(np.diff(labels, prepend=-1))
+    return np.stack([starts, np.append(starts[1:], len(labels)), labels[starts]], axis=1).astype(np.int32)
+
+
+class GroupState:
+    """What was gathered of a group of features.
+
+    Args:
+        settings: Sizes and seed.
+        edges: Of the bins of strength by phone, float32 [feature, edge], ascending.
+    """
+
+    def __init__(self, settings: StateSettings, edges: Float32[np.ndarray, "feature edge"]) -> None:
+        self.settings = settings
+        self.edges = np.ascontiguousarray(edges, dtype=np.float32)
+        n, signs, top, best = settings.n_features, settings.n_signs, settings.top, settings.peaks_per_clip
+        start = zlib.crc32(settings.name.encode())
+        self.salts = np.random.default_rng([settings.seed, start]).integers(0, 2**32, n, dtype=np.uint32)
+        self.arrays: dict[str, np.ndarray] = {
+            "extremes": np.tile(np.array([np.inf, -np.inf], np.float32), (n, 1)),
+            "n_above_zero": np.zeros(n, np.int64),
+            "histogram": np.zeros((n, N_KINDS, N_BINS), np.uint32),
+            "phone_counts": np.zeros((n, len(PARTS), settings.n_phones + 1, N_COUNT_BINS), np.uint32),
+            "top_strength": np.zeros((n, signs, top), np.float32),
+            "top_clip": np.full((n, signs, top), -1, np.int32),
+            "top_frame": np.full((n, signs, top), -1, np.int32),
+            "best_strength": np.zeros((n, signs, best), np.float32),
+            "best_clip": np.full((n, signs, best), -1, np.int32),
+            "best_frame": np.full((n, signs, best), -1, np.int32),
+            "octaves": np.zeros((n, signs), np.int32),
+            "cell_bars": np.full((n, signs, N_CELLS), 2**32 - 1, np.uint32),
+            "cell_counts": np.zeros((n, signs, N_CELLS), np.uint32),
+            "cell_kept": np.full((n, signs, N_CELLS, settings.samples, 3), -1, np.int32),
+            "clip_sums": np.zeros(n),
+            **self._no_sums(),
+        }
+        self._of_part = self._no_sums()
+
+    def _no_sums(self) -> dict[str, np.ndarray]:
+        n = self.settings.n_features
+        return {
+            "moments": np.zeros((n, N_KINDS, 4)),
+            "phone_sums": np.zeros((n, self.settings.n_phones + 1)),
+            "speaker_sums": np.zeros((self.settings.n_speakers, n)),
+            "language_sums": np.zeros((self.settings.n_languages, n)),
+        }
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory it takes."""
+        return sum(array.nbytes for array in (*self.arrays.values(), *self._of_part.values()))
+
+    def add(self, strength: Float32[np.ndarray, "frame feature"], frames: WindowFrames, pool: Pool) -> int:
+        """Add one window; the windows of a clip come one after another, then `end_clip`.
+
+        Args:
+            strength: How strongly every feature answers in every frame.
+            frames: What the frames are.
+            pool: Threads to share the features among.
+
+        Returns:
+            The first feature with a strength that is not finite, or -1. After such a feature the state is of no use.
+        """
+        arrays = self.arrays
+        sums = (self._of_part["moments"], self._of_part["phone_sums"], arrays["clip_sums"])
+        counts, peaks = tuple(arrays[name] for name in COUNTS), tuple(arrays[name] for name in PEAKS)
+        numbers = (np.uint32(frames.seed), np.int32(frames.clip), np.int32(frames.counted_part))
+        strength = np.ascontiguousarray(strength, dtype=np.float32)
+
+        def some(first: int, stop: int) -> int:
+            return kernel.add_window(
+                strength, frames.arrays, numbers, self.edges, self.salts, sums, counts, peaks, first, stop
+            )
+
+        found = [feature for feature in pool.over(self.settings.n_features, some) if feature >= 0]
+        return min(found, default=-1)
+
+    def end_clip(self, speaker: int, language: int) -> None:
+        """End a clip: its peaks meet those of the clips before.
+
+        Args:
+            speaker: Number of its speaker, -1 where that is not known.
+            language: Number of its language, -1 where that is not known.
+        """
+        kernel.end_clip(tuple(self.arrays[name] for name in PEAKS))
+        of_clip = self.arrays["clip_sums"]
+        for name, number in (("speaker_sums", speaker), ("language_sums", language)):
+            if number >= 0:
+                self._of_part[name][number] += of_clip
+        of_clip[:] = 0
+
+    def end_part(self) -> None:
+        """End a part of the corpus: its sums meet those of the parts before."""
+        for name, sums in self._of_part.items():
+            self.arrays[name] += sums
+            sums[:] = 0
+
+    def merge(self, later: GroupState) -> None:
+        """Add the state of a later part of the corpus, which has ended."""
+        mine, theirs = self.arrays, later.arrays
+        for name in (*self._of_part, "n_above_zero", "histogram", "phone_counts"):
+            mine[name] += theirs[name]
+        mine["extremes"][:, 0] = np.minimum(mine["extremes"][:, 0], theirs["extremes"][:, 0])
+        mine["extremes"][:, 1] = np.maximum(mine["extremes"][:, 1], theirs["extremes"][:, 1])
+        kernel.merge_peaks(
+            np.uint32(self.settings.seed),
+            self.salts,
+            tuple(mine[name] for name in PEAKS),
+            tuple(theirs[name] for name in PEAKS),
+        )
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """All that must be written to go on later, between two parts."""
+        return {name: array for name, array in self.arrays.items() if name not in _OF_A_CLIP}
+
+    def restore(self, kept: dict[str, np.ndarray]) -> None:
+        """Go back to what `kept` gave."""
+        for name, array in kept.items():
+            self.arrays[name][...] = array
+        self.arrays["best_clip"][:] = -1
+        self.arrays["clip_sums"][:] = 0
+        for sums in self._of_part.values():
+            sums[:] = 0
+
+    def moments(self) -> Float64[np.ndarray, "feature kind 4"]:
+        """Sums of the first four powers of the strengths, by kind of frame."""
+        return self.arrays["moments"]
+
+
+class Pool:
+    """Threads that share out features; the compiled loops let go of Python's lock.
+
+    Args:
+        n_threads: How many.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self._n_threads = max(1, n_threads)
+        self._threads = ThreadPoolExecutor(self._n_threads) if self._n_threads > 1 else None
+
+    def over(self, n_features: int, work: object) -> list[int]:
+        """Call `work(first, stop)` for stretches of features that cover them all."""
+        assert callable(work)
+        n_tiles = -(-n_features // kernel.TILE)
+        bounds = [min(n_features, n_tiles * i // self._n_threads * kernel.TILE) for i in range(self._n_threads + 1)]
+        stretches = [(first, stop) for first, stop in zip(bounds, bounds[1:], strict=False) if first < stop]
+        if self._threads is None or len(stretches) == 1:
+            return [work(first, stop) for first, stop in stretches]
+        return list(self._threads.map(lambda stretch: work(*stretch), stretches))

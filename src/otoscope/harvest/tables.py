@@ -1,0 +1,342 @@
+"""Write what was gathered as tables: Parquet, and the same rows in one SQLite file.
+
+One group of features at a time. The bytes of the tables depend on nothing but what was gathered and the versions of
+the libraries that write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from otoscope.audio.clip import Span
+from otoscope.audio.kinds import Kind
+from otoscope.harvest.bases import Group
+from otoscope.harvest.grid import BINS_A_SIDE, histogram_edges
+from otoscope.harvest.labels import LabelSet
+from otoscope.harvest.part import State
+from otoscope.harvest.ranges import KINDS, ranges_of
+from otoscope.harvest.sqlite import write_sqlite
+from otoscope.harvest.state import PARTS, GroupState
+
+_SPAN = pa.list_(pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("text", pa.string())]))
+_SAMPLE = pa.struct([("clip", pa.int32()), ("frame", pa.int32()), ("strength", pa.float32()), ("phone", pa.string())])
+CLIP_SCHEMA = pa.schema(
+    [
+        ("clip", pa.int32()),
+        ("id", pa.string()),
+        ("path", pa.string()),
+        ("duration_s", pa.float64()),
+        ("speaker", pa.string()),
+        ("language", pa.string()),
+        ("transcript", pa.string()),
+        ("half", pa.string()),
+        ("n_frames", pa.int32()),
+        ("n_speech_frames", pa.int32()),
+        ("words", _SPAN),
+        ("phones", _SPAN),
+    ]
+)
+NO_LABEL, NOT_KNOWN = -1, -2
+"""Instead of a phone's number: no phone covers the frame, or the clip has no labels. Both are null in tables."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that a run gathered.
+
+    Attributes:
+        state: Of all groups.
+        groups: The groups.
+        labels: What the corpus's labels are.
+        lag: Frames by which the encoder answers late.
+        n_ranges: Ranges of equal width.
+        logs: Gives the rows of clips, part by part, as often as it is asked.
+    """
+
+    state: State
+    groups: list[Group]
+    labels: LabelSet
+    lag: int
+    n_ranges: int
+    logs: Callable[[], Iterator[list[dict[str, Any]]]]
+
+
+def write_tables(folder: Path, gathered: Gathered) -> None:
+    """Write all tables into a folder.
+
+    Args:
+        folder: Where to; files of the same names are replaced.
+        gathered: What to write.
+    """
+    writers: dict[str, pq.ParquetWriter] = {}
+    try:
+        for name, table in _tables(gathered):
+            if name not in writers:
+                writers[name] = pq.ParquetWriter(folder / f"{name}.parquet", table.schema, compression="zstd")
+            writers[name].write_table(table)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    write_sqlite(folder)
+
+
+def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
+    for rows in gathered.logs():
+        yield "clips", pa.Table.from_pylist(rows, CLIP_SCHEMA)
+    frames = gathered.state.frames
+    for group, state in zip(gathered.groups, gathered.state.groups, strict=True):
+        key = (group.site, group.basis)
+        yield "features", _of_features(key, _features(state, frames["kind"]), state.edges)
+        yield "histograms", _histograms(key, state)
+        phone_of, shuffled_phone_of = _phones_of_peaks(state, gathered)
+        names = (*gathered.labels.phones, None, None)
+        yield "examples", _examples(key, state, phone_of, shuffled_phone_of, names)
+        yield "ranges", _ranges(key, state, gathered.n_ranges, phone_of, names)
+        if gathered.labels.phones:
+            yield "phone_counts", _phone_counts(key, state)
+        means = (
+            ("phone", gathered.labels.phones, state.arrays["phone_sums"][:, :-1].T),
+            ("speaker", gathered.labels.speakers, state.arrays["speaker_sums"]),
+            ("language", gathered.labels.languages, state.arrays["language_sums"]),
+        )
+        for what, labels, sums in means:
+            yield f"{what}_means", _means(key, what, labels, sums, frames[what][: len(labels)])
+
+
+# the features
+
+
+def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]:
+    arrays, n = state.arrays, int(n_by_kind[Kind.SPEECH])
+    size = state.settings.n_features
+    mean, variance, kurtosis = _central(arrays["moments"][:, Kind.SPEECH], n)
+    least, greatest = arrays["extremes"].T
+    histogram = arrays["histogram"][:, Kind.SPEECH]
+    edges = histogram_edges()
+    at = np.searchsorted(edges, greatest / np.float32(10), side="right") - 1
+    at = np.maximum(at, BINS_A_SIDE)  # no lower than the lowest edge above zero
+    above = np.cumsum(histogram[:, ::-1], axis=1, dtype=np.int64)[:, ::-1]
+    columns = {
+        "n_frames": np.full(size, n, np.int64),
+        "mean": mean,
+        "variance": variance,
+        "kurtosis": kurtosis,
+        "minimum": least,
+        "maximum": greatest,
+        "share_above_zero": arrays["n_above_zero"] / max(n, 1),
+        "share_above_tenth": above[np.arange(size), at + 1] / max(n, 1),
+        "tenth_threshold": edges[at],
+        "is_constant": least == greatest,
+    }
+    for kind in (Kind.SILENCE, Kind.PADDING):
+        n_frames, name = int(n_by_kind[kind]), kind.name.lower()
+        mean, variance, _ = _central(arrays["moments"][:, kind], n_frames)
+        columns |= {
+            f"{name}_n_frames": np.full(size, n_frames, np.int64),
+            f"{name}_mean": mean,
+            f"{name}_variance": variance,
+        }
+    return columns
+
+
+def _central(sums: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, variance and excess kurtosis from sums of powers; not a number without frames, or of a constant."""
+    if n == 0:
+        return (np.full(len(sums), np.nan),) * 3
+    m1, m2, m3, m4 = (sums / n).T
+    variance = np.maximum(m2 - m1**2, 0)
+    fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+    is_constant = variance <= 1e-12 * np.maximum(m2, 1e-30)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kurtosis = np.where(is_constant, np.nan, fourth / variance**2 - 3)
+    return m1, np.where(is_constant, 0, variance), kurtosis
+
+
+def _of_features(key: tuple[str, str], columns: dict[str, np.ndarray], edges: np.ndarray) -> pa.Table:
+    n = len(edges)
+    return pa.table(
+        {**_key_columns(key, np.arange(n)), **columns, "edges": _lists(edges, pa.float32())},
+    )
+
+
+def _histograms(key: tuple[str, str], state: GroupState) -> pa.Table:
+    histogram = state.arrays["histogram"]
+    n, n_kinds, n_bins = histogram.shape
+    return pa.table(
+        {
+            **_key_columns(key, np.repeat(np.arange(n), n_kinds)),
+            "kind": _words([kind.name.lower() for kind in Kind], np.tile(np.arange(n_kinds), n)),
+            "counts": _lists(histogram.reshape(-1, n_bins), pa.uint32()),
+        }
+    )
+
+
+def _phone_counts(key: tuple[str, str], state: GroupState) -> pa.Table:
+    counts = state.arrays["phone_counts"]
+    n, n_parts = counts.shape[:2]
+    return pa.table(
+        {
+            **_key_columns(key, np.repeat(np.arange(n), n_parts)),
+            "part": _words(PARTS, np.tile(np.arange(n_parts), n)),
+            "counts": _lists(counts.reshape(n * n_parts, -1), pa.uint32()),
+        }
+    )
+
+
+def _means(key: tuple[str, str], what: str, labels: tuple[str, ...], sums: np.ndarray, n_frames: np.ndarray) -> pa.Table:
+    """Means by label of every feature; `sums` is [label, feature]."""
+    n_labels, n = len(labels), sums.shape[1] if len(labels) else 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = sums / n_frames[:, None] if n_labels else sums.reshape(0, 0)
+    return pa.table(
+        {
+            **_key_columns(key, np.repeat(np.arange(n), n_labels)),
+            what: _words(labels, np.tile(np.arange(n_labels), n)),
+            "n_frames": pa.array(np.tile(n_frames, n), pa.int64()),
+            "mean": pa.array(means.T.ravel(), pa.float64()),
+        }
+    )
+
+
+# examples and ranges
+
+
+def _phones_of_peaks(state: GroupState, gathered: Gathered) -> tuple[np.ndarray, np.ndarray]:
+    """The phone at every example, and at every sampled peak, as numbers: rows [2, all peaks of top, then of cells].
+
+    Returns:
+        Phones as labelled, and with the clip's phones shuffled; see `_split` for the order.
+    """
+    clips = np.concatenate([state.arrays["top_clip"].ravel(), state.arrays["cell_kept"][..., 0].ravel()])
+    frames = np.concatenate([state.arrays["top_frame"].ravel(), state.arrays["cell_kept"][..., 1].ravel()])
+    phones, shuffled = np.full(len(clips), NOT_KNOWN, np.int16), np.full(len(clips), NOT_KNOWN, np.int16)
+    places = np.argsort(clips, kind="stable")
+    in_order = clips[places]
+    for rows in gathered.logs():
+        for row in rows:
+            here = places[np.searchsorted(in_order, row["clip"]) : np.searchsorted(in_order, row["clip"], side="right")]
+            if row["phones"] is None or not len(here):
+                continue
+            spans = [Span(**span) for span in row["phones"]]
+            labels, n = gathered.labels, int(frames[here].max()) + 1
+            phones[here] = labels.frame_phones(spans, n, gathered.lag)[frames[here]]
+            dealt = labels.shuffled(spans, row["id"])
+            shuffled[here] = labels.frame_phones(dealt, n, gathered.lag)[frames[here]]
+    n_phones = len(gathered.labels.phones)
+    return np.where(phones == n_phones, NO_LABEL, phones), np.where(shuffled == n_phones, NO_LABEL, shuffled)
+
+
+def _examples(
+    key: tuple[str, str], state: GroupState, phones: np.ndarray, shuffled: np.ndarray, names: tuple[str | None, ...]
+) -> pa.Table:
+    clips = state.arrays["top_clip"]
+    n_top = clips.size
+    feature, side, rank = np.nonzero(clips >= 0)
+    at = (feature, side, rank)
+    sign = 1 - 2 * side
+    return pa.table(
+        {
+            **_key_columns(key, feature),
+            "sign": pa.array(sign, pa.int8()),
+            "rank": pa.array(rank, pa.int32()),
+            "clip": pa.array(clips[at], pa.int32()),
+            "frame": pa.array(state.arrays["top_frame"][at], pa.int32()),
+            "strength": pa.array(sign * state.arrays["top_strength"][at], pa.float32()),
+            "phone": _words(names, phones[:n_top].reshape(clips.shape)[at]),
+            "shuffled_phone": _words(names, shuffled[:n_top].reshape(clips.shape)[at]),
+        }
+    )
+
+
+def _ranges(
+    key: tuple[str, str], state: GroupState, n_ranges: int, phones: np.ndarray, names: tuple[str | None, ...]
+) -> pa.Table:
+    arrays = state.arrays
+    kept = arrays["cell_kept"]
+    in_cells = phones[arrays["top_clip"].size :].reshape(kept.shape[:-1])
+    tables = []
+    for side in range(state.settings.n_signs):
+        highest = arrays["top_strength"][:, side, 0]
+        for kind in KINDS:
+            found = ranges_of(kind, n_ranges, arrays["cell_counts"][:, side], arrays["octaves"][:, side], highest)
+            n, n_of_kind = found.low.shape
+            drawn = _draw(state, side, found.first_cell, found.stop_cell)
+            feature, number, cell, place = drawn.T
+            peak = kept[feature, side, cell, place]
+            sign = 1 - 2 * side
+            samples = pa.StructArray.from_arrays(
+                [
+                    pa.array(peak[:, 0], pa.int32()),
+                    pa.array(peak[:, 1], pa.int32()),
+                    pa.array(sign * np.ascontiguousarray(peak[:, 2]).view(np.float32), pa.float32()),
+                    _words(names, in_cells[feature, side, cell, place]),
+                ],
+                fields=list(_SAMPLE),
+            )
+            lengths = np.bincount(feature * n_of_kind + number, minlength=n * n_of_kind)
+            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+            tables.append(
+                pa.table(
+                    {
+                        **_key_columns(key, np.repeat(np.arange(n), n_of_kind)),
+                        "sign": pa.array(np.full(n * n_of_kind, sign), pa.int8()),
+                        "kind": pa.array([kind] * (n * n_of_kind), pa.string()),
+                        "range": pa.array(np.tile(np.arange(n_of_kind), n), pa.int32()),
+                        "low": pa.array(found.low.ravel(), pa.float32()),
+                        "high": pa.array(found.high.ravel(), pa.float32()),
+                        "n_peaks": pa.array(found.n_peaks.ravel(), pa.int64()),
+                        "samples": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), samples),
+                    }
+                )
+            )
+    return pa.concat_tables(tables)
+
+
+def _draw(state: GroupState, side: int, first_cell: np.ndarray, stop_cell: np.ndarray) -> np.ndarray:
+    """The peaks that ranges keep: rows of feature, range, cell and place in the cell, in order of their hashes."""
+    from otoscope.harvest.kernel import peak_hashes
+
+    kept = state.arrays["cell_kept"][:, side]
+    feature, cell, place = np.nonzero(kept[..., 0] >= 0)
+    clip, frame = kept[feature, cell, place, 0], kept[feature, cell, place, 1]
+    hashes = peak_hashes(np.uint32(state.settings.seed), state.salts[feature], clip, frame)
+    is_in = (cell[:, None] >= first_cell[feature]) & (cell[:, None] < stop_cell[feature])
+    number = is_in.argmax(axis=1)
+    order = np.lexsort((frame, clip, hashes, number, feature))
+    feature, number, cell, place = feature[order], number[order], cell[order], place[order]
+    group = feature.astype(np.int64) * first_cell.shape[1] + number
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    rank = np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))
+    is_kept = rank < state.settings.samples
+    return np.stack([feature, number, cell, place], axis=1)[is_kept]
+
+
+# columns
+
+
+def _key_columns(key: tuple[str, str], feature: np.ndarray) -> dict[str, pa.Array]:
+    n = len(feature)
+    return {
+        "site": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n), pa.int32()), [key[0]]).cast(pa.string()),
+        "basis": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n), pa.int32()), [key[1]]).cast(pa.string()),
+        "feature": pa.array(feature, pa.int32()),
+    }
+
+
+def _words(names: Iterable[str | None], numbers: np.ndarray) -> pa.Array:
+    """Names by number; the last two numbers may be below zero."""
+    names = list(names)
+    return pa.array(names, pa.string()).take(pa.array(np.where(numbers < 0, len(names) + numbers, numbers), pa.int64()))
+
+
+def _lists(rows: np.ndarray, dtype: pa.DataType) -> pa.Array:
+    """One list for each row."""
+    offsets = pa.array(np.arange(len(rows) + 1) * rows.shape[1], pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).ravel(), dtype))

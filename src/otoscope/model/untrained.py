@@ -1,0 +1,27 @@
+"""A Whisper of the same shape that has learnt nothing: what every claim about the trained one must beat."""
+
+from __future__ import annotations
+
+import torch
+from transformers import WhisperForConditionalGeneration
+
+from otoscope.model.whisper import Whisper
+
+
+def untrained(model: Whisper, seed: int = 0) -> Whisper:
+    """Make a model of the same shape, on the same device and in the same dtype, with random weights.
+
+    Args:
+        model: Gives the shape.
+        seed: Of the weights; the state of torch's own generator stays as it is.
+
+    Returns:
+        The model, weights drawn as the framework draws them before training. It has no tokenizer.
+
+    Source:
+        transformers, `WhisperPreTrainedModel._init_weights`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        hf = WhisperForConditionalGeneration(model.hf.config).to(model.device, model.dtype)
+    return Whisper(hf, None, id=f"{model.id} untrained, seed {seed}", weights_hash=f"untrained-{seed}")
