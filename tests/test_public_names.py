@@ -52,3 +52,19 @@ except otoscope.InputError:
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "called"
+
+
+@pytest.mark.parametrize("first", ["import otoscope.harvest", "import otoscope.harvest.run", "pass"])
+def test_harvest_is_a_room_and_a_function_whatever_was_imported_first(first: str) -> None:
+    program = f"""
+import otoscope
+{first}
+import otoscope.harvest.settings as settings
+assert otoscope.harvest.settings is settings
+try:
+    otoscope.harvest(None, None, otoscope.HarvestSettings(sites=("x",), bases=("no such basis",)), "out")
+except otoscope.InputError as error:
+    print("called" if "no such basis" in str(error) else error)
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "called"

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from otoscope.audio.clip import Clip, Span, as_clip, read_clip
     from otoscope.base.errors import AudioError, InputError, ModelError, OtoscopeError, OutputError, SiteError
     from otoscope.corpus import Corpus, corpus
+    from otoscope.harvest.opened import HarvestRun, open_run
+    from otoscope.harvest.run import harvest
+    from otoscope.harvest.settings import HarvestSettings
     from otoscope.model.load import load
     from otoscope.model.transcription import Transcription
     from otoscope.model.whisper import Whisper
@@ -29,6 +32,8 @@ __all__ = [
     "AudioError",
     "Clip",
     "Corpus",
+    "HarvestRun",
+    "HarvestSettings",
     "InputError",
     "Locality",
     "ModelError",
@@ -45,8 +50,10 @@ __all__ = [
     "__version__",
     "as_clip",
     "corpus",
+    "harvest",
     "load",
     "locality",
+    "open_run",
     "read_clip",
     "relevance",
     "splice",
@@ -58,6 +65,8 @@ _HOME_OF = {
     "AudioError": "otoscope.base.errors",
     "Clip": "otoscope.audio.clip",
     "Corpus": "otoscope.corpus",
+    "HarvestRun": "otoscope.harvest.opened",
+    "HarvestSettings": "otoscope.harvest.settings",
     "InputError": "otoscope.base.errors",
     "Locality": "otoscope.study.locality",
     "ModelError": "otoscope.base.errors",
@@ -73,8 +82,10 @@ _HOME_OF = {
     "WindowStudy": "otoscope.study.window",
     "as_clip": "otoscope.audio.clip",
     "corpus": "otoscope",
+    "harvest": "otoscope",
     "load": "otoscope.model.load",
     "locality": "otoscope.study.locality",
+    "open_run": "otoscope.harvest.opened",
     "read_clip": "otoscope.audio.clip",
     "relevance": "otoscope.study.relevance",
     "splice": "otoscope.study.splice",
@@ -83,19 +94,24 @@ _HOME_OF = {
 }
 
 
-class _CorpusRoom(ModuleType):
-    """The room `otoscope.corpus`, which can also be called: a room and a function share this name."""
+_CALLABLE_ROOMS = {"corpus": "otoscope.corpus.corpus", "harvest": "otoscope.harvest.run"}
+"""Rooms that share their name with a public function, and where that function is."""
+
+
+class _CallableRoom(ModuleType):
+    """A room that can also be called: a room and a function share its name."""
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        return self.corpus(*args, **settings)
+        name = self.__name__.rpartition(".")[2]
+        return getattr(importlib.import_module(_CALLABLE_ROOMS[name]), name)(*args, **settings)
 
 
 class _Package(ModuleType):
-    """This package: when Python hangs the imported room `corpus` into it, the room becomes callable."""
+    """This package: when Python hangs such a room into it, the room becomes callable."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "corpus" and type(value) is ModuleType:
-            value.__class__ = _CorpusRoom
+        if name in _CALLABLE_ROOMS and type(value) is ModuleType:
+            value.__class__ = _CallableRoom
         super().__setattr__(name, value)
 
 
@@ -106,8 +122,8 @@ def __getattr__(name: str) -> Any:
     """Fetch a public name from its room when it is first asked for."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'otoscope' has no attribute {name!r}; see otoscope.__all__")
-    if name == "corpus":
-        return importlib.import_module("otoscope.corpus")
+    if name in _CALLABLE_ROOMS:
+        return importlib.import_module(f"otoscope.{name}")
     return getattr(importlib.import_module(_HOME_OF[name]), name)
 
 

@@ -69,6 +69,16 @@ def test_a_recording_that_cannot_be_read_is_status_1(run: Run, aligned: Path) ->
     assert ran.out.startswith(f"{aligned}: 2 clips")
 
 
+def test_a_corpus_of_which_nothing_can_be_read_is_status_2(run: Run, tmp_path: Path) -> None:
+    ran = run("corpus", "info", tmp_path / "nowhere", model=False)
+    assert ran.status == 2 and ran.out == "" and "there is no recording" in ran.err
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").touch()
+    ran = run("corpus", "info", tmp_path, "--out", tmp_path / "out", model=False)
+    assert ran.status == 2 and ran.err.startswith("otoscope: 2 of 2 recordings could not be used:")
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_phones_and_a_told_phone_set(run: Run, aligned: Path) -> None:
     sound(aligned / "c.wav")
     textgrid(aligned / "c.TextGrid", ("HH", "QQ"))

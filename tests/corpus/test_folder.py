@@ -142,3 +142,16 @@ def test_ids_stay_apart_whatever_the_endings(tmp_path: Path) -> None:
         sound(tmp_path / name, 0.1)
     ids = [source.id for source in corpus(tmp_path).sources]
     assert len(set(ids)) == 3
+
+
+def test_the_folders_of_the_montreal_forced_aligner_find_each_other(tmp_path: Path) -> None:
+    for name in ("anna/1", "anna/2", "ben/1"):
+        sound(tmp_path / "audio" / f"{name}.wav")
+    textgrid(tmp_path / "TextGrid" / "anna" / "1.TextGrid", ("AA1",))
+    textgrid(tmp_path / "TextGrid" / "ben" / "1.TextGrid", ("IY1",))
+    clips = list(corpus(tmp_path))
+    assert [(clip.speaker, clip.phones and clip.phones[0].text) for clip in clips] == [
+        ("anna", "AA1"),
+        ("anna", None),
+        ("ben", "IY1"),
+    ]

@@ -11,7 +11,7 @@ import typer
 
 from otoscope.base.errors import InputError, OutputError
 from otoscope.cli import corpus_align, options
-from otoscope.cli.console import Console
+from otoscope.cli.console import Console, problem_list
 from otoscope.cli.layout import count, duration
 from otoscope.cli.sources import gather
 
@@ -57,6 +57,8 @@ def info(
     found = gather([corpus], clips, phone_set=phone_set)
     with console.progress("Reading", total=len(found)) as advance:
         held = describe(found, progress=advance)
+    if not held.all.n_clips:
+        raise InputError(held.problems[0].message if len(found) == 1 else problem_list(held.problems, len(found)))
     if out is not None:
         settings = {"corpus": corpus, "phone_set": phone_set, "clips": clips, "strict": strict}
         _save(held, out, settings, console, overwrite=overwrite)

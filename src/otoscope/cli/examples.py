@@ -215,13 +215,18 @@ def _check_space(out: Path | None, planned: SoundPlan) -> None:
 
 def _recordings(found: Examples, corpus: str | None, console: Console) -> Corpus | None:
     """Open the corpus that clips are read from; the one of the harvest may be gone, and files may still be there."""
-    if corpus is not None:
-        return gather([corpus])
+    wanted = {one.clip_id for one in found.examples}
+    name = found.corpus if corpus is None else corpus
     try:
-        return gather([found.corpus])
+        recordings = gather([name])
+        if wanted and wanted.isdisjoint(source.id for source in recordings.sources):
+            raise InputError(f"{name!r} has none of the clips of the examples, such as {min(wanted)!r}.")
     except InputError as error:
-        console.note(f"The corpus of the harvest is not there ({error}); reading the files that the run names.")
+        if corpus is not None:
+            raise
+        console.note(f"The corpus of the harvest is not there: {error} Its files are read instead; or name --corpus.")
         return None
+    return recordings
 
 
 def _write(

@@ -39,8 +39,9 @@ class Activity:
 class Reads(Protocol):
     """Whatever answers to sounds: a Whisper's encoder, or something planted in a test."""
 
-    widths: Mapping[str, int]
-    n_frames: int
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Sites and how many values each holds for a frame."""
 
     def windows(self, clip: Clip) -> Iterator[Activity]:
         """Run over a clip."""
@@ -56,22 +57,27 @@ class EncoderReader:
     """
 
     def __init__(self, model: Whisper, sites: Sequence[str], untrained_seed: int | None = None) -> None:
-        self.widths = check_sites(model, sites)
-        self.n_frames = model.n_frames
+        self._widths = check_sites(model, sites)
+        self._n_frames = model.n_frames
         self._models = {TRAINED: model}
         if untrained_seed is not None:
             self._models[UNTRAINED] = untrained(model, untrained_seed)
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Sites and how many values each holds for a frame."""
+        return self._widths
 
     def windows(self, clip: Clip) -> Iterator[Activity]:
         """Run over a clip, the last window filled up with padding."""
         model = self._models[TRAINED]
         for number, window in enumerate(model.each_window(clip)):
-            values = {}
+            values: dict[tuple[str, str], Tensor] = {}
             for which, each in self._models.items():
                 with each.reading(list(self.widths)) as tape:
                     each.encode_mel(window.mel)
                 values |= {(which, site): tape[site][0] for site in self.widths}
-            yield Activity(number * self.n_frames, window.kinds[0], values)
+            yield Activity(number * self._n_frames, window.kinds[0], values)
 
 
 def check_sites(model: Whisper, patterns: Sequence[str]) -> dict[str, int]:

@@ -141,13 +141,13 @@ def _orthogonal(width: int, site: str, seed: int) -> Tensor:
 def _site_of(basis: str, dictionary: Dictionary, widths: Mapping[str, int]) -> str:
     """The site that a dictionary reads: the one it names, or the only one of its width."""
     metadata: Mapping[str, Any] = dictionary.metadata
-    named = metadata.get("site") or metadata.get("hook_name")
+    named = str(metadata.get("site") or metadata.get("hook_name") or "")
     if named in widths:
         if widths[named] != dictionary.d_in:
             raise InputError(f"{basis!r} takes {dictionary.d_in} values, and its site {named!r} holds {widths[named]}.")
-        return str(named)
+        return named
     fitting = [site for site, width in widths.items() if width == dictionary.d_in]
-    if named and any(name.startswith("encoder.") for name in (str(named),)):
+    if named.startswith("encoder."):
         raise InputError(
             f"{basis!r} was trained on site {named!r}, which is not among those named. Add --site {named}."
         )

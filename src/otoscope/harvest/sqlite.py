@@ -1,7 +1,7 @@
 """Put a run's tables into one SQLite file, for those who would rather ask than read: `features.sqlite`.
 
-The rows are those of the Parquet files. Lists of numbers become blobs of little-endian 32-bit numbers (unsigned, or
-floats in `edges`), lists of spans (start, end, text) and samples (clip, frame, strength,
+The rows are those of the Parquet files. Lists of numbers become blobs: little-endian 32-bit numbers (unsigned, or
+floats in `edges`) compressed with zlib. Lists of spans (start, end, text) and samples (clip, frame, strength,
 phone) become JSON arrays of arrays.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def _values(column: pa.Array) -> list[Any]:
         length = len(numbers) // max(len(column), 1)
         raw = numbers.astype(f"<{numbers.dtype.str[1:]}").tobytes()
         step = length * numbers.dtype.itemsize
-        return [raw[start : start + step] for start in range(0, len(raw), step)] if step else [b""] * len(column)
+        return [zlib.compress(raw[start : start + step], 1) for start in range(0, step * len(column), step or 1)]
     if pa.types.is_boolean(kind):
         return [None if value is None else int(value) for value in column.to_pylist()]
     return column.to_pylist()

@@ -23,5 +23,6 @@ def untrained(model: Whisper, seed: int = 0) -> Whisper:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        hf = WhisperForConditionalGeneration(model.hf.config).to(model.device, model.dtype)
+        hf = WhisperForConditionalGeneration(model.hf.config)
+    hf.to(device=model.device, dtype=model.dtype)  # type: ignore[call-arg]  # its stubs take a model for self
     return Whisper(hf, None, id=f"{model.id} untrained, seed {seed}", weights_hash=f"untrained-{seed}")

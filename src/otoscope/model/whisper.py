@@ -178,7 +178,7 @@ class Whisper:
         return Windows(self._mel(pieces), window_kinds(clip.samples, self.window_samples), clip)
 
     def each_window(self, clip: Sound) -> Iterator[Windows]:
-        """Cut a clip into windows and give them one by one, each as `windows` gives it; a long clip costs no more memory.
+        """Cut a clip into windows and give them one by one, as `windows` would, in the memory of one.
 
         Raises:
             AudioError: The recording cannot be used.

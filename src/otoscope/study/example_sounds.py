@@ -26,8 +26,7 @@ from otoscope.study.examples import Example, Examples
 
 FLAC_SHARE = 0.55
 """What is left of 16-bit samples of read speech as FLAC, about."""
-HEADER_BYTES = {"flac": 8_300, "wav": 44}
-"""libFLAC leaves 8 KB of room for tags before the sound."""
+HEADER_BYTES = {"flac": 100, "wav": 44}
 MOST_LETTERS = 60
 
 
@@ -151,7 +150,7 @@ def write_sounds(
     for example, (sound, loud) in zip(found.examples, names, strict=True):
         if example.clip not in failed:
             start, _ = excerpt_bounds(lengths[example.clip], example.seconds, length_s=length_s)
-            at = round(example.seconds - sample_to_seconds(start), 4)
+            at = round(min(example.seconds, sample_to_seconds(lengths[example.clip])) - sample_to_seconds(start), 4)
             example = replace(example, sound=sound, amplified=loud, sound_seconds=at)
         written.append(example)
     ids = {clip.clip: clip.id for clip in run.clips}

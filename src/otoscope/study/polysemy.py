@@ -6,7 +6,6 @@ Knows counts alone: samples by range and phone, frames by phone and strength. `d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -94,8 +93,7 @@ def polysemy(
     raised = _raised(frames, top_phone, sign)
     may_be_other = is_frequent & (np.nan_to_num(raised) >= settings.member_auroc) & is_pure[:, None]
     may_be_other &= np.arange(len(is_frequent)) != top_phone[:, None]
-    found = _other_phones(samples, frames, last_top, may_be_other, settings)
-    share, place, other = found
+    share, place, other = _other_phones(samples, frames, last_top, may_be_other, settings)
     is_flagged = place >= 0
     rows = np.arange(n_features)
     return Polysemy(
@@ -139,13 +137,13 @@ def _other_phones(
     base = frames[rows[0]].sum(axis=1) / max(int(frames[rows[0]].sum()), 1)  # the same frames for every feature
     limit = settings.alpha / (max(may_be.shape[1], 1) * n_ranges * WIDEST)
     most = WIDEST * int(samples[rows].sum(axis=2).max(initial=0))
-    tails = np.stack([binomial_tails(most, float(p)) for p in base[:-1]])
+    too_many = np.stack([least_unlikely(most, float(p), limit) for p in base[:-1]], axis=1)
     so_far = np.concatenate([np.zeros((len(rows), 1, n_labels), np.int64), np.cumsum(samples[rows], axis=1)], axis=1)
     for first in range(n_ranges - 1, 0, -1):  # from the bottom up: the highest stretch is written last
         for width in range(min(WIDEST, n_ranges - first), 0, -1):
             drawn = so_far[:, first + width] - so_far[:, first]
             n, k = drawn.sum(axis=1), drawn[:, :-1]
-            unlikely = tails[np.arange(n_labels - 1), n[:, None], k] <= limit
+            unlikely = k >= too_many[n]
             shares = k / np.maximum(n, 1)[:, None]
             is_mixed = unlikely & may_be[rows] & (shares >= settings.mixture_share)
             is_mixed &= ((n >= settings.min_samples) & (first > last_top[rows]))[:, None]
@@ -156,15 +154,28 @@ def _other_phones(
     return share, place, other
 
 
-def binomial_tails(most: int, p: float) -> Float[np.ndarray, "n k"]:
-    """The chance of k or more successes in n trials, for n and k from 0 to `most`.
+def least_unlikely(most: int, p: float, limit: float) -> Int[np.ndarray, " n"]:
+    """Find from how many successes on a number is too high for chance.
 
     Args:
         most: The most trials.
         p: The chance of each.
+        limit: How unlikely so many or more must be.
 
     Returns:
-        1 where k is 0, 0 where k is above n.
+        For every number of trials from 0 to `most` the least number of successes; one more than the trials where even
+        that many are not unlikely.
+
+    Source:
+        The upper tail of the binomial distribution.
     """
-    chances = np.array([[comb(n, k) * p**k * (1 - p) ** max(n - k, 0) for k in range(most + 1)] for n in range(most + 1)])
-    return np.minimum(chances[:, ::-1].cumsum(axis=1)[:, ::-1], 1.0)
+    if not 0 < p < 1:
+        return np.arange(1, most + 2) if p >= 1 else np.ones(most + 1, np.int64)
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
+    least = np.empty(most + 1, np.int64)
+    for n in range(most + 1):
+        k = np.arange(n + 1)
+        chances = np.exp(logs[n] - logs[k] - logs[n - k] + k * np.log(p) + (n - k) * np.log1p(-p))
+        tails = chances[::-1].cumsum()[::-1]
+        least[n] = int((tails > limit).sum())  # tails fall as k rises
+    return least

@@ -1,20 +1,29 @@
 """Where a long recording and its transcript can both be cut, so that each piece fits a model's window.
 
 What a model heard, with its times, is laid beside the transcript. Between two words that follow each other in both,
-both can be cut. Knows text and times; runs no model.
+both can be cut; best where a sentence ends and the recording is silent. Knows text and times; runs no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
 
+import numpy as np
+from jaxtyping import Int8
+
 from otoscope.audio.clip import Span
+from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, frames_begun, seconds_to_frame
 from otoscope.base.errors import InputError
 from otoscope.study.error_rate import normalise
+
+REACH_FRAMES = 25
+"""How far, 0.5 s, a silence may be from where the words around it were heard: attention errs by as much."""
+SENTENCE_ENDS = (".", "?", "!", "…")
+CLOSING = "\"'”’»)]"
 
 
 @dataclass(frozen=True)
@@ -34,21 +43,33 @@ class Piece:
 
 @dataclass(frozen=True)
 class _Cut:
-    """A place between two words: the words of the transcript before it, the frame, and how long the gap is."""
+    """A place between two words.
+
+    Attributes:
+        n_words: Words of the transcript before it.
+        frame: Where it is.
+        is_sentence_end: Whether the transcript says that a sentence ends there.
+        n_silent: Frames of silence around it.
+    """
 
     n_words: int
     frame: int
-    gap_s: float
+    is_sentence_end: bool = False
+    n_silent: int = 0
 
 
-def split_transcript(words: Sequence[str], heard: Sequence[Span], n_samples: int, longest: int) -> list[Piece]:
+def split_transcript(
+    words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, " frame"], n_samples: int, longest: int
+) -> list[Piece]:
     """Cut a recording and its transcript together.
 
-    In the second half of what may follow each cut, the widest gap between two words is taken.
+    Cuts in silence go first, those in the second half of what a piece may hold before the others; among them those at
+    the end of a sentence, and then those in the longest silence.
 
     Args:
         words: The transcript, word by word.
         heard: What a model heard in the recording, word by word, in order of time.
+        kinds: What each frame of the recording holds.
         n_samples: Length of the recording.
         longest: Samples that a piece may have; whole frames.
 
@@ -61,8 +82,8 @@ def split_transcript(words: Sequence[str], heard: Sequence[Span], n_samples: int
     Source:
         Ours; the words are compared by Python's difflib (Ratcliff and Obershelp 1988).
     """
-    cuts = _cuts(words, heard)
-    chosen = [_Cut(0, 0, 0.0)]
+    cuts = _cuts(words, heard, kinds)
+    chosen = [_Cut(0, 0)]
     while n_samples - chosen[-1].frame * FRAME_SAMPLES > longest:
         first, last = chosen[-1].frame, chosen[-1].frame + longest // FRAME_SAMPLES
         within = [cut for cut in cuts if first < cut.frame <= last and cut.n_words > chosen[-1].n_words]
@@ -72,9 +93,10 @@ def split_transcript(words: Sequence[str], heard: Sequence[Span], n_samples: int
                 f"{frame_to_seconds(last):.1f} s to cut the recording there, and it is longer than its window. "
                 "Check that the transcript is what is said, or cut recording and transcript by hand."
             )
-        late = [cut for cut in within if cut.frame > (first + last) // 2] or within[-1:]
-        chosen.append(max(late, key=lambda cut: cut.gap_s))
-    ends = [*chosen, _Cut(len(words), frames_begun(n_samples), 0.0)]
+        silent = [cut for cut in within if cut.n_silent]
+        late = [cut for cut in silent if cut.frame > (first + last) // 2]
+        chosen.append(max(late or silent or within, key=lambda cut: (cut.is_sentence_end, cut.n_silent, cut.frame)))
+    ends = [*chosen, _Cut(len(words), frames_begun(n_samples))]
     return [
         Piece(
             before.frame * FRAME_SAMPLES,
@@ -85,15 +107,33 @@ def split_transcript(words: Sequence[str], heard: Sequence[Span], n_samples: int
     ]
 
 
-def _cuts(words: Sequence[str], heard: Sequence[Span]) -> list[_Cut]:
-    """All places between two words that follow each other in the transcript and in what was heard."""
+def _cuts(words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, " frame"]) -> list[_Cut]:
+    """All places between words: where the words were heard, and in each silence at the likeliest words near it."""
+    plain = list(_between(words, heard))
+    cuts = list(plain)
+    for start, stop in _silences(kinds):
+        near = [(max(start - cut.frame, cut.frame - stop, 0), cut) for cut in plain]
+        near = [(distance, cut) for distance, cut in near if distance <= REACH_FRAMES]
+        if near:
+            _, best = min(near, key=lambda pair: (not pair[1].is_sentence_end, pair[0], pair[1].n_words))
+            cuts.append(_Cut(best.n_words, (start + stop) // 2, best.is_sentence_end, stop - start))
+    return cuts
+
+
+def _between(words: Sequence[str], heard: Sequence[Span]) -> Iterator[_Cut]:
+    """The places between two words that follow each other in the transcript and in what was heard."""
     # A word of punctuation alone equals nothing, not even another one.
     ours = [normalise(word) or index for index, word in enumerate(words)]
     theirs = [normalise(word.text) or -1 for word in heard]
-    cuts = []
     for block in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
         for step in range(1, block.size):
             before, after = heard[block.b + step - 1], heard[block.b + step]
-            middle_s = (before.end_s + after.start_s) / 2
-            cuts.append(_Cut(block.a + step, seconds_to_frame(middle_s), after.start_s - before.end_s))
-    return cuts
+            middle = seconds_to_frame((before.end_s + after.start_s) / 2)
+            is_end = words[block.a + step - 1].rstrip(CLOSING).endswith(SENTENCE_ENDS)
+            yield _Cut(block.a + step, middle, is_end)
+
+
+def _silences(kinds: Int8[np.ndarray, " frame"]) -> list[tuple[int, int]]:
+    """Stretches of silence, as frames [start, stop)."""
+    edges = np.flatnonzero(np.diff(np.r_[False, kinds == Kind.SILENCE, False]))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.kinds import frame_kinds
 from otoscope.base.clocks import FRAME_SAMPLES, frames_begun, sample_to_seconds
 from otoscope.base.errors import InputError
 from otoscope.model.alignment import AlignedWord, Head, align, check_heads
@@ -95,7 +96,8 @@ def _pieces(model: Whisper, clip: Clip, written: list[str], language: str) -> li
             f"a transcript in {language!r}, written without spaces, cannot be cut to fit. Cut recording and transcript."
         )
     heard = model.transcribe(clip, language=language, word_times=True).words or ()
-    return split_transcript(written, heard, n_samples, model.window_samples)
+    kinds = frame_kinds(clip.samples, frames_begun(n_samples))
+    return split_transcript(written, heard, kinds, n_samples, model.window_samples)
 
 
 def _align(

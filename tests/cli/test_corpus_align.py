@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from otoscope.corpus import corpus
+from tests.cli.conftest import Run, noise, write
+
+
+@pytest.fixture
+def talks(folder: Path) -> Path:
+    """Two recordings that fit the window, both with a transcript."""
+    (folder / "deep" / "two.flac").unlink()
+    write(folder / "deep" / "two.flac", noise(1.4, 2))
+    (folder / "deep" / "two.txt").write_text("the little dog")
+    return folder
+
+
+def test_out_is_a_corpus_with_word_times(run: Run, talks: Path, tmp_path: Path) -> None:
+    ran = run("corpus", "align", talks, "--out", tmp_path / "out", "--language", "en")
+    assert ran.status == 0
+    assert ran.out.startswith("5 words of 2 clips aligned\n") and "manifest.jsonl" in ran.out
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    assert names == {"one.TextGrid", "deep/two.TextGrid", "manifest.jsonl", "manifest.json"}
+    clips = {clip.id: clip for clip in corpus(tmp_path / "out" / "manifest.jsonl")}
+    assert [word.text for word in clips["deep/two"].words or ()] == ["the", "little", "dog"]
+    again = run("corpus", "info", tmp_path / "out" / "manifest.jsonl", model=False)
+    assert again.status == 0 and "5 words" in again.out
+
+
+def test_json_alone_goes_to_stdout(run: Run, talks: Path, tmp_path: Path) -> None:
+    ran = run("corpus", "align", talks, "--out", tmp_path / "out", "--json", "--language", "en")
+    table = json.loads(ran.out)
+    assert (table["n_aligned"], table["n_kept"], table["failed"]) == (2, 0, [])
+    assert {clip["id"]: clip["n_words"] for clip in table["clips"]} == {"one": 2, "deep/two": 3}
+    assert all(0 <= clip["probability"] <= 1 for clip in table["clips"])
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["settings"] == {"corpus": str(talks), "language": "en", "clips": None}
+
+
+def test_doubtful_transcripts_are_named(run: Run, talks: Path, tmp_path: Path) -> None:
+    ran = run("corpus", "align", talks, "--out", tmp_path / "out", "--language", "en")
+    assert "2 clips with a transcript that is probably not what is said:" in ran.out  # the model knows no words
+
+
+def test_a_clip_without_a_transcript_is_listed_and_the_others_are_written(
+    run: Run, mixed_folder: Path, tmp_path: Path
+) -> None:
+    ran = run("corpus", "align", mixed_folder, "--out", tmp_path / "out", "--language", "en")
+    assert ran.status == 1 and "3 of 4 recordings could not be used" in ran.err
+    assert "deep/two: clip 'deep/two' has no transcript" in ran.err
+    failed = json.loads((tmp_path / "out" / "manifest.json").read_text())["failed"]
+    assert {problem["clip"] for problem in failed} == {"deep/two", "empty", "text"}
+    assert [clip.id for clip in corpus(tmp_path / "out" / "manifest.jsonl")] == ["one"]
+
+
+def test_word_times_of_the_demo_clips_are_kept(run: Run, tmp_path: Path) -> None:
+    ran = run("corpus", "align", "demo", "--clips", 2, "--out", tmp_path / "out")
+    assert ran.out.startswith("0 words of 0 clips aligned; 2 clips kept the word times that were there")
+    for ours, theirs in zip(corpus(tmp_path / "out" / "manifest.jsonl"), corpus("demo").first(2), strict=True):
+        assert [word.text for word in ours.words or ()] == [word.text for word in theirs.words or ()]
+        assert ours.path == theirs.path and ours.phones is not None
+
+
+def test_a_dry_run_writes_nothing(run: Run, talks: Path, tmp_path: Path) -> None:
+    ran = run("corpus", "align", talks, "--out", tmp_path / "out", "--dry-run")
+    assert ran.status == 0 and ran.out == "" and "Aligning 2 clips, 2.4 s of audio" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_any_transcript_nothing_is_left(run: Run, recording: Path, tmp_path: Path) -> None:
+    ran = run("corpus", "align", recording, "--out", tmp_path / "out")
+    assert ran.status == 2 and "can be aligned (1 failed)" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_is_needed_and_may_not_be_there(run: Run, talks: Path, tmp_path: Path) -> None:
+    assert run("corpus", "align", talks).status == 2
+    (tmp_path / "out").mkdir()
+    ran = run("corpus", "align", talks, "--out", tmp_path / "out")
+    assert ran.status == 2 and "exists already" in ran.err
+    assert run("corpus", "align", talks, "--out", tmp_path / "out", "--overwrite").status == 0
