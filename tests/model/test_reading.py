@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import WhisperForConditionalGeneration
+from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
 
 from otoscope.base.errors import InputError, SiteError
 from otoscope.model.whisper import Whisper
@@ -192,6 +192,17 @@ def test_the_search_for_the_language_is_not_read(whisper: Whisper, mel: Tensor) 
     assert tape["decoder.ln"].shape[:2] == (3, 9)
     assert torch.equal(tape.tokens[:, 4:], written.sequences[:, -6:-1])
     assert tape["encoder.ln_post"].shape[0] == 3
+
+
+@pytest.mark.parametrize("name", ["past_key_values", "cache"])
+def test_a_step_is_told_by_its_cache_whatever_the_framework_calls_it(whisper: Whisper, name: str) -> None:
+    caches = [EncoderDecoderCache(DynamicCache(), DynamicCache()) for _ in range(2)]
+    with whisper.reading("decoder.ln") as tape:
+        for first, cache in zip((5, 7), caches, strict=True):
+            whisper._board._step(whisper.hf.model.decoder, (), {"input_ids": torch.tensor([[first]]), name: cache})
+            cache.self_attention_cache.update(torch.zeros(1, 2, 1, 16), torch.zeros(1, 2, 1, 16), 0)
+            whisper._board._step(whisper.hf.model.decoder, (torch.tensor([[first + 1]]),), {name: cache})
+    assert tape.tokens.tolist() == [[5, 6], [7, 8]]
 
 
 def test_a_paused_reading_sees_nothing_and_edits_stay_on(whisper: Whisper, mel: Tensor) -> None:

@@ -136,7 +136,7 @@ def run_over(
     of = make_pass(reader, corpus, labels, settings, calibration, torch.get_num_threads())
     writer = None
     if settings.save_activations:
-        writer = _Saved(out / "activations", reader, settings.save_activations)
+        writer = _Saved(out / "activations", reader, settings.save_activations, about_model)
     recipe = Recipe(_Maker(about_model, corpus, settings, out), max(1, torch.get_num_threads() // workers))
     state = _gather(of, work, workers, recipe, writer, progress, checkpoint_s)
     progress("writing", len(corpus), len(corpus))
@@ -256,16 +256,18 @@ def _gather_here(
 class _Saved:
     """The activations that are written beside the tables, in step with the parts."""
 
-    def __init__(self, folder: Path, reader: Reads, dtype: str) -> None:
-        self._folder, self._dtype = folder, dtype
+    def __init__(self, folder: Path, reader: Reads, dtype: str, about_model: dict[str, Any]) -> None:
+        self._folder, self._dtype, self._about = folder, dtype, {"model": about_model}
         self._widths = dict(reader.widths)
         self._writer: ShardWriter | None = None
 
     def go_on_after(self, part: int) -> None:
         """Drop whatever was written after a part; -1 for all."""
+        if self._writer is not None:
+            self._writer.close()
         if part < 0:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._writer = ShardWriter(self._folder, self._widths, self._dtype)
+            self._writer = ShardWriter(self._folder, self._widths, self._dtype, about=self._about)
         else:
             self._writer = ShardWriter.resume(self._folder, part)
 

@@ -40,7 +40,7 @@ def detects(detector: Detector, auroc: float, purity: float) -> Bool[np.ndarray,
 
 
 def name_features(phone: Detector, pair: Detector, class_: Detector, settings: PhoneSettings) -> Names:
-    """Name every feature by the narrowest thing that it detects.
+    """Name every feature by the phone, pair or class that it detects.
 
     Args:
         phone: Its best phone.
@@ -49,9 +49,10 @@ def name_features(phone: Detector, pair: Detector, class_: Detector, settings: P
         settings: The thresholds.
 
     Returns:
-        A phone where AUROC and purity are enough; else a pair where both are, both phones are detected by themselves
-        and both are among the top examples; else a class where both are, and at least half of its phones are detected
-        by themselves; else unclear.
+        A phone where AUROC and purity are enough. Else a pair where both are, both phones are detected by themselves
+        and both are among the top examples; or a class where both are, and at least half of its phones are detected by
+        themselves; of a pair and a class that have it so, the one with the higher AUROC where they were chosen. Else
+        unclear.
 
     Source:
         Ours.
@@ -60,6 +61,9 @@ def name_features(phone: Detector, pair: Detector, class_: Detector, settings: P
     is_pair = detects(pair, settings.auroc, settings.purity) & (pair.n_raised == pair.n_members)
     is_pair &= np.nan_to_num(pair.least_share) >= settings.part_share
     is_class = detects(class_, settings.auroc, settings.purity) & (2 * class_.n_raised >= class_.n_members)
+    with np.errstate(invalid="ignore"):
+        is_wider = is_class & (class_.chosen_auroc > pair.chosen_auroc)
+    is_pair &= ~is_wider
     choices = [is_phone, is_pair, is_class]
 
     def pick(field: str, otherwise: float) -> np.ndarray:

@@ -196,7 +196,7 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
         shuffled_tops[sign] = _top_phones(peaks, peaks.shuffled_phone, ground, settings)
         drawn = run.ranges(group, "width", sign)
         samples = count_labels(drawn.phone, labelled(drawn.clip, ground), len(run.phones))
-        ranges[sign] = polysemy(samples, counts["held_out"].counts, sign, ground.is_frequent, settings)
+        ranges[sign] = polysemy(samples, counts["held_out"].counts, tops[sign], sign, ground.is_frequent, settings)
     parts = []
     for first in range(0, group.n_features, CHUNK):
         some = slice(first, first + CHUNK)

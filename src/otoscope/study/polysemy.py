@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from otoscope.study import detection
 from otoscope.study.phone_settings import PhoneSettings
+from otoscope.study.purity import TopPhones
 
 WIDEST = 3
 """Neighbouring ranges that are looked at together, since one range has few samples."""
@@ -61,6 +62,7 @@ def effective_number(counts: Int[np.ndarray, "*rows phone"]) -> Float[np.ndarray
 def polysemy(
     samples: Int[np.ndarray, "feature range label"],
     frames: detection.Counts,
+    top_examples: TopPhones,
     sign: int,
     is_frequent: Bool[np.ndarray, " phone"],
     settings: PhoneSettings,
@@ -70,6 +72,7 @@ def polysemy(
     Args:
         samples: Labelled peaks drawn from each range, from the top down, by phone; "no phone" last.
         frames: Held-out frames by label and strength.
+        top_examples: The phones of the top examples of that sign.
         sign: 1 or -1.
         is_frequent: Phones that can be judged.
         settings: The thresholds.
@@ -90,6 +93,10 @@ def polysemy(
     top_phone = np.where(is_known, top[:, :-1].argmax(axis=1), -1)
     top_share = np.where(is_known, top[:, :-1].max(axis=1, initial=0) / np.maximum(n_top, 1), np.nan)
     is_pure = np.nan_to_num(top_share) >= settings.top_purity
+    of_examples = top_examples.share_of(np.arange(samples.shape[2]) == top_phone[:, None])
+    is_pure &= np.where(
+        top_examples.is_judged, np.nan_to_num(of_examples) >= settings.top_purity, n_top >= settings.min_examples
+    )
     raised = _raised(frames, top_phone, sign)
     may_be_other = is_frequent & (np.nan_to_num(raised) >= settings.member_auroc) & is_pure[:, None]
     may_be_other &= np.arange(len(is_frequent)) != top_phone[:, None]

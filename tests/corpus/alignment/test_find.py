@@ -74,3 +74,16 @@ def test_an_index_lists_its_folder_once_however_many_recordings_ask(
     for n in range(20):
         assert index.find(tmp_path / "wavs" / f"{n}.wav") == tmp_path / f"labels/{n}.TextGrid"
     assert listed == [tmp_path]
+
+
+@pytest.mark.parametrize("layout", ["{}", "{}/wav"])
+def test_another_speakers_sentence_of_the_same_number_is_not_taken(tmp_path: Path, layout: str) -> None:
+    for speaker in ("anna", "ben"):
+        folder = tmp_path / layout.format(speaker)
+        folder.mkdir(parents=True)
+        (folder / "1.wav").touch()
+    labels = tmp_path / "anna" / "1.TextGrid"
+    labels.touch()
+    index = AlignmentIndex(tmp_path)
+    assert index.find(tmp_path / layout.format("anna") / "1.wav") == labels
+    assert index.find(tmp_path / layout.format("ben") / "1.wav") is None

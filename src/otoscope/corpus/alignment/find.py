@@ -10,6 +10,7 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
+from otoscope.audio.decode import SOUND_SUFFIXES
 from otoscope.base.errors import LabelError
 from otoscope.corpus.alignment import ctm
 
@@ -29,6 +30,7 @@ class AlignmentIndex:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self._by_stem: dict[str, list[Path]] | None = None
+        self._recordings: dict[str, list[Path]] = defaultdict(list)
         self._beside: tuple[Path, dict[str, list[Path]]] | None = None  # of the folder looked at last
 
     def find(self, audio: Path) -> Path | None:
@@ -39,7 +41,8 @@ class AlignmentIndex:
 
         Returns:
             The file beside the recording, of the richest format; or the nearest one below the folder: in folders
-            named alike first, then fewest folders away, then of the richest format. None if there is none. A `.lab`
+            named alike first, then fewest folders away, then of the richest format. None if there is none, or if it lies
+            nearer to another recording of the same name. A `.lab`
             that holds a transcript, as the Montreal Forced Aligner takes it, is no alignment.
 
         Raises:
@@ -58,8 +61,22 @@ class AlignmentIndex:
                 [path for path in sorted(self.root.rglob("*")) if self._is_shown(path)] if self.root.is_dir() else []
             )
             self._by_stem = _by_stem(shown)
+            self._recordings = defaultdict(list)
+            for path in shown:
+                if path.suffix.lower() in SOUND_SUFFIXES:
+                    self._recordings[path.stem.lower()].append(path)
         anywhere = [path for path in self._by_stem.get(stem, []) if _is_alignment(path)]
-        return _nearest(audio, anywhere) if anywhere else None
+        if not anywhere:
+            return None
+        found = _nearest(audio, anywhere)
+        return None if self._is_nearer_to_another(found, audio) else found
+
+    def _is_nearer_to_another(self, alignment: Path, audio: Path) -> bool:
+        """Whether a recording of the same name lies nearer to an alignment: another speaker's sentence of that number."""
+        return any(
+            _distance(other, alignment) < _distance(audio, alignment)
+            for other in self._recordings[audio.stem.lower()]
+        )
 
     def _is_shown(self, path: Path) -> bool:
         return not any(part.startswith(".") for part in path.relative_to(self.root).parts)
@@ -117,8 +134,7 @@ def _nearest(audio: Path, paths: list[Path]) -> Path:
     def rank(path: Path) -> tuple[int, int, int]:
         ending = _ending(path)
         assert ending is not None  # only alignments are in the index
-        here, there = audio.parent.absolute(), path.parent.absolute()
-        return (-_alike(here, there), _steps(here, there), ENDINGS.index(ending))
+        return (*_distance(audio, path), ENDINGS.index(ending))
 
     partners = {ctm.partner(path) for path in paths if path.suffix.lower() == ".ctm" and ctm.holds_phones(path)}
     ranked = sorted((path for path in paths if path not in partners), key=rank)
@@ -128,6 +144,12 @@ def _nearest(audio: Path, paths: list[Path]) -> Path:
             "Expected one alignment. Put the right one beside the recording."
         )
     return ranked[0]
+
+
+def _distance(audio: Path, alignment: Path) -> tuple[int, int]:
+    """How far apart two files are, least first: folders named alike, then steps from one to the other."""
+    here, there = audio.parent.absolute(), alignment.parent.absolute()
+    return -_alike(here, there), _steps(here, there)
 
 
 def _alike(a: Path, b: Path) -> int:
