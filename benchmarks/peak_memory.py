@@ -32,6 +32,7 @@ TARGET = 1.20
 ROUNDS = 3
 SITES = "encoder.**"
 QUESTION = f"memory to read all of `{SITES}`, against the tensors' own size"
+NOT_TOLD = "needs Linux, which tells how large a process has been"
 ROOT = Path(__file__).resolve().parents[1]
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -53,6 +54,11 @@ class Memory:
     plain_bytes: int
 
 
+def is_told() -> bool:
+    """Whether this system tells how large a process is and has been."""
+    return _STATUS.exists() and _CLEAR.exists()
+
+
 def measure(settings: Settings) -> list[Row]:
     """Read everything, in new processes, and see what they grew by.
 
@@ -62,15 +68,8 @@ def measure(settings: Settings) -> list[Row]:
     Returns:
         One row.
     """
-    if not (_STATUS.exists() and _CLEAR.exists()):
-        return [
-            Row(
-                QUESTION,
-                target=TARGET,
-                detail="needs Linux, which tells how large a process has been",
-                is_optional=True,
-            )
-        ]
+    if not is_told():
+        return [Row(QUESTION, target=TARGET, detail=NOT_TOLD, is_optional=True)]
     found = [_in_a_new_process(settings) for _ in range(settings.rounds(ROUNDS))]
     return [row([memory.peak_bytes / memory.read_bytes for memory in found], found[-1])]
 
@@ -123,13 +122,18 @@ def measure_here(settings: Settings) -> Memory:
 
 def _growth(work: Callable[[], Any]) -> int:
     """Run something and give the most that this process grew by meanwhile, in bytes."""
+    before_bytes = resident_bytes()
+    _CLEAR.write_text(_RESET_THE_MARK)
+    work()
+    return _status_bytes("VmHWM") - before_bytes
+
+
+def resident_bytes() -> int:
+    """Give back to the system what is free, and look how large this process is."""
     gc.collect()
     with suppress(OSError, AttributeError):  # another C library keeps what was freed, or gives it back by itself
         ctypes.CDLL(None).malloc_trim(0)
-    _CLEAR.write_text(_RESET_THE_MARK)
-    before_bytes = _status_bytes("VmRSS")
-    work()
-    return _status_bytes("VmHWM") - before_bytes
+    return _status_bytes("VmRSS")
 
 
 def _gpu_growth(work: Callable[[], Any]) -> int:
@@ -150,12 +154,22 @@ def _status_bytes(name: str) -> int:
 
 def _in_a_new_process(settings: Settings) -> Memory:
     """Run `measure_here` in a new process."""
-    command = [sys.executable, "-m", "benchmarks.peak_memory", json.dumps(dataclasses.asdict(settings))]
+    return Memory(**in_a_new_process("benchmarks.peak_memory", settings))
+
+
+def in_a_new_process(module: str, settings: Settings) -> dict[str, int]:
+    """Run a module that prints numbers of bytes as JSON, and takes settings so."""
+    command = [sys.executable, "-m", module, json.dumps(dataclasses.asdict(settings))]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return Memory(**json.loads(done.stdout))
+    return dict(json.loads(done.stdout))
+
+
+def given_settings() -> Settings:
+    """Read this process's settings from its command line."""
+    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    shape = Shape(**given.pop("shape", {}))
+    return Settings(**{**given, "shape": shape})
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    shape = Shape(**given.pop("shape", {}))
-    print(json.dumps(dataclasses.asdict(measure_here(Settings(**{**given, "shape": shape})))))
+    print(json.dumps(dataclasses.asdict(measure_here(given_settings()))))

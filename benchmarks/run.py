@@ -27,6 +27,8 @@ import torch
 
 from benchmarks import (
     encoder_pass,
+    harvest_memory,
+    harvest_pass,
     help_command,
     log_mel,
     machine,
@@ -35,6 +37,7 @@ from benchmarks import (
     read_sites,
     relevance_map,
     report,
+    seed_loop,
 )
 from benchmarks.row import Row
 from benchmarks.subject import Settings, Subject, make_subject
@@ -53,6 +56,9 @@ QUESTIONS: dict[str, Question] = {
     "reading": on_cpu(read_sites.measure),
     "relevance": on_cpu(relevance_map.measure),
     "memory": peak_memory.measure,
+    "harvest": on_cpu(harvest_pass.measure),
+    "harvest-memory": harvest_memory.measure,
+    "harvest-loop": on_cpu(seed_loop.measure),
     "help": help_command.measure,
     "log-mel": log_mel.measure,
     "gpu": on_gpu.measure,

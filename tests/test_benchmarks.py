@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 import time
@@ -13,10 +14,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import encoder_pass, help_command, on_gpu, peak_memory, read_sites, relevance_map, report, run
+from benchmarks import (
+    encoder_pass,
+    harvest_memory,
+    harvest_pass,
+    help_command,
+    on_gpu,
+    peak_memory,
+    read_sites,
+    relevance_map,
+    report,
+    run,
+    seed_loop,
+    spoken,
+)
 from benchmarks.row import Row
 from benchmarks.subject import Settings, Shape, Subject, make_subject
 from benchmarks.timing import Spread, take_turns
+from otoscope.audio.kinds import Kind, frame_kinds
+from otoscope.corpus.phones import is_pause
 
 TINY = Settings(shape=Shape(d_model=16, n_blocks=1, n_heads=2, window_s=1), repeat=0.01, threads=1)
 MACHINE = {
@@ -32,6 +48,8 @@ MACHINE = {
     "gpu": None,
     "load": 0.1,
 }
+
+needs_linux = pytest.mark.skipif(not peak_memory.is_told(), reason="needs Linux's count of a process's memory")
 
 
 @pytest.fixture(autouse=True)
@@ -104,12 +122,95 @@ def test_memory_counts_a_shared_storage_once() -> None:
     assert peak_memory.unique_bytes([whole, whole.T, whole[:2], torch.zeros(3)]) == 4 * (20 + 3)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's count of a process's memory")
+@needs_linux
 def test_memory_counts_every_site_of_the_encoder() -> None:
     memory = peak_memory.measure_here(TINY)
     n_frames, d = 50, 16
     of_a_block = 8 * n_frames * d + 2 * n_frames * 4 * d + 2 * n_frames * n_frames
     assert memory.read_bytes == 4 * (2 * n_frames * d + 2 * n_frames * d + of_a_block)
+
+
+def test_the_harvest_gives_ratios_and_the_seconds_of_what_is_done_once(subject: Subject) -> None:
+    rows = harvest_pass.measure(subject)
+    assert [row.unit for row in rows] == ["x", "x", "x", "x", "s", "s", "s"]
+    assert [row.target for row in rows] == [harvest_pass.TARGET, *[None] * 6]
+    assert all(row.result is not None and row.result.median > 0 for row in rows)
+    assert rows[0].question.startswith("harvest of 80 features")  # 64 neurons of the MLP and 16 of the block
+
+
+def test_the_first_round_that_counts_begins_at_the_first_part() -> None:
+    parts, order = harvest_pass.next_parts(), []
+    take_turns({"a": lambda: order.append(next(parts)), "b": lambda: None}, 3)
+    assert order == [(0, True), (1, True), (0, False), (1, False), (2, False)]
+
+
+def test_all_recordings_that_count_are_in_the_harvest_once(subject: Subject) -> None:
+    with harvest_pass.prepared(subject.model, 12, 1) as ready:
+        harvest = harvest_pass.Harvest(ready.of)
+        take_turns({"harvest": harvest, "bare": harvest_pass.bare_pass(subject.model, ready.recordings)}, 3)
+    assert [row["clip"] for log in harvest.logs for row in log.rows] == list(range(12))
+    assert not any(log.problems or log.label_problems for log in harvest.logs)
+    assert harvest.state.frames["kind"].sum() == 12 * 50
+
+
+@needs_linux
+def test_the_memory_of_a_harvest_is_measured() -> None:
+    memory = harvest_memory.measure_here(TINY)
+    assert (memory.n_features, memory.n_phones, memory.n_speakers) == (80, 49, 18)
+    size, growth = harvest_memory.rows(memory)
+    assert (size.result, size.verdict) == (Spread.of([round(memory.state_bytes / 1e6, 1)]), "met")
+    assert growth.result is not None
+    assert growth.detail.endswith("model and libraries included")
+
+
+def test_where_the_system_does_not_tell_a_process_s_size_the_state_is_measured_alone() -> None:
+    size, growth = harvest_memory.rows(harvest_memory.Memory(80, 49, 18, 3_000_000, 0, 0))
+    assert size.result is not None
+    assert (growth.verdict, growth.is_unanswered) == ("not measured", False)
+
+
+def test_the_study_s_loop_is_compared_with_the_harvest(subject: Subject) -> None:
+    (row,) = seed_loop.measure(subject)
+    assert row.result is not None
+    assert row.question.startswith("harvest of 80 features against a loop")
+
+
+def test_the_study_s_loop_keeps_the_strongest_recordings() -> None:
+    generator = torch.Generator().manual_seed(0)
+    strengths = torch.randn(25, 30, 3, generator=generator)  # clip, frame, feature
+    best: dict[str, list[seed_loop.Best]] = {}
+    for clip, values in enumerate(strengths):
+        seed_loop.look_at({"site": values[None]}, clip, best)
+    highest = strengths.amax(dim=1)
+    for feature, found in enumerate(best["site"]):
+        clips = highest[:, feature].argsort(descending=True)[: harvest_pass.SETTINGS.top].tolist()
+        frames = strengths[clips, :, feature].argmax(dim=1).tolist()
+        assert [example[1:] for example in sorted(found.examples, reverse=True)] == list(
+            zip(clips, frames, strict=True)
+        )
+        assert found.mean == pytest.approx(float(strengths[..., feature].mean()), abs=1e-6)
+
+
+def test_the_recordings_are_speech_and_labelled_to_their_end(tmp_path: Path) -> None:
+    (recording,) = spoken.record(tmp_path, 1, 10)
+    clip = recording.read()
+    assert clip.duration_s == 10
+    assert (frame_kinds(clip.samples, 500) == Kind.SPEECH).mean() > 0.9
+    labelled_s = sum(span.end_s - span.start_s for span in recording.phones if not is_pause(span.text))
+    assert labelled_s > 8.5
+    assert all(a.end_s <= b.start_s + 1e-6 for a, b in itertools.pairwise(recording.phones))
+    assert 9.5 < recording.phones[-1].end_s <= 10
+
+
+def test_a_recording_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
+    for name in ("few", "many"):
+        (tmp_path / name).mkdir()
+    few = spoken.record(tmp_path / "few", 2, 1)
+    many = spoken.record(tmp_path / "many", 20, 1)
+    assert [each.phones for each in few] == [each.phones for each in many[:2]]
+    assert few[1].path.read_bytes() == many[1].path.read_bytes()
+    assert many[18].speaker == many[0].speaker
+    assert many[18].phones != many[0].phones
 
 
 def test_the_help_question_sees_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def delayed(phones: np.ndarray, lag: int) -> np.ndarray:
 def spans(phones: np.ndarray) -> list[tuple[int, int, int]]:
     """Start, stop and phone of the stretches of one phone; no phone is none."""
     edges = [0, *(np.flatnonzero(np.diff(phones)) + 1).tolist(), len(phones)]
-    return [(a, b, int(phones[a])) for a, b in zip(edges, edges[1:], strict=False) if phones[a] >= 0]
+    return [(a, b, int(phones[a])) for a, b in pairwise(edges) if phones[a] >= 0]
 
 
 def shuffle(phones: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -158,7 +159,7 @@ def ranges(own, side, found, labels, phones, n_ranges, n_samples, rng) -> list[d
     highest = max((peak[0] for peak in found), default=0.0)
     edges = np.linspace(highest, 0, n_ranges + 1)
     rows = []
-    for number, (high, low) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (high, low) in enumerate(pairwise(edges)):
         inside = [peak for peak in found if low <= peak[0] < high or (number == 0 and peak[0] == high)]
         drawn = [inside[i] for i in rng.permutation(len(inside))[:n_samples]]
         samples = [

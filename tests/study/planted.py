@@ -8,10 +8,11 @@ from otoscope.corpus.phones import inventory, phone_classes
 from tests.study.naive_harvest import LabelledClip
 
 PHONES = inventory("arpabet")
-COMMON = tuple(
-    "AA AE AH AO EH IH IY OW UW EY B CH D DH F G HH JH K L M N NG P R S SH T V W Z".split()
-)
-"""The phones that are spoken, all but the last few often."""
+COMMON = (
+    "AA", "AE", "AH", "AO", "EH", "IH", "IY", "OW", "UW", "EY", "B", "CH", "D", "DH", "F", "G",
+    "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH", "T", "V", "W", "Z",
+)  # fmt: skip
+"""The phones that are spoken."""
 
 
 def number(phone: str) -> int:
@@ -98,3 +99,25 @@ def clips_of(
 def members(name: str) -> list[str]:
     """The phones of a class that are spoken."""
     return [phone for phone in COMMON if phone in phone_classes("arpabet")[name]]
+
+
+SITES = ("encoder.blocks.0.mlp.1", "encoder.blocks.1.mlp.1")
+SMALL = [
+    ("S", {"S": 1.0}),
+    ("F", {"F": -1.0}),
+    ("SH", {"SH": 1.0, "CH": 0.6}),
+    ("nasal", dict.fromkeys(("M", "N", "NG"), 1.0)),
+]
+"""A detector, one by weakness, a mixture and a class: features 0 to 3 of a small run; 4 is noise, 5 is constant."""
+
+
+def small_clips(seed: int = 0, n_clips: int = 32, bases: tuple[str, ...] = ("neuron", "random")) -> list[LabelledClip]:
+    plantings = {
+        (site, basis): Planting(SMALL if basis == "neuron" else [], 2 if basis == "neuron" else 6, seed=seed + place)
+        for place, (site, basis) in enumerate((site, basis) for site in SITES for basis in bases)
+    }
+    clips = clips_of(plantings, n_clips, 200, seed=seed, lag=1)
+    for clip in clips:
+        for strengths in clip.strengths.values():
+            strengths[:, 5] = 0.25
+    return clips

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from otoscope.study.choosing import Frames, best_detector
+from otoscope.study.detection import mutual_information
 from otoscope.study.naming import KINDS, UNCLEAR
 from otoscope.study.phones import PhoneStudy, phones
+from otoscope.study.targets import pair_targets, phone_targets
 from tests.study.naive_harvest import harvest
 from tests.study.planted import COMMON, PHONES, Planting, clips_of, members
 
@@ -118,22 +121,21 @@ def test_detectors_mixed_at_random_lose_to_the_detectors(tmp_path: Path) -> None
         clip.strengths[SITE, "random"] = ((strengths - planting.offsets) / planting.scales @ mixing).astype(np.float32)
     study = phones(harvest(tmp_path / "run", clips, PHONES))
     of_neurons, of_random = study.claims
-    assert f"neuron: {n} of {n} features (100.0%" in of_neurons and "It beats its baselines: random" in of_neurons
-    assert "random" not in of_random.split("purity")[1] and "shuffled labels" in of_random
+    assert study.to_json()["sites"][0]["share_both"] > 0.9 and "It beats its baselines: random" in of_neurons
+    assert "random" not in of_random.split("one phone")[1] and "shuffled labels" in of_random
     beside = [row for row in study.to_json()["comparisons"] if (row["measure"], row["baseline"]) == ("both", "random")]
     assert len(beside) == 1 and beside[0]["beats"] and beside[0]["low"] > 0.3
 
 
 def test_thousands_of_features_take_seconds() -> None:
-    """7,680 features, 40 phones, 32 bins: the scoring itself, tables in memory."""
-    from otoscope.study.choosing import Frames, best_detector
-    from otoscope.study.targets import pair_targets, phone_targets
-
+    """7,680 features, 40 phones, 32 bins: choosing and scoring phones and pairs, a fifth of the features at a time."""
     rng = np.random.default_rng(0)
-    counts = [rng.integers(0, 40, (1536, 41, 32)).astype(np.uint32) for _ in range(2)]
-    labels = tuple(str(phone) for phone in range(40))
-    is_frequent = np.ones(40, bool)
+    choose, held_out = (rng.integers(0, 40, (1536, 41, 32)).astype(np.uint32) for _ in range(2))
+    labels, is_frequent = tuple(str(phone) for phone in range(40)), np.ones(40, bool)
     started = time.perf_counter()
-    for targets in (phone_targets(labels, is_frequent), pair_targets(labels, is_frequent)):
-        best_detector(Frames(counts[0]), Frames(counts[1]), targets, {}, np.zeros(1536, bool), 0.8)
-    assert time.perf_counter() - started < 5
+    for _ in range(5):
+        frames = Frames(choose), Frames(held_out)
+        for targets in (phone_targets(labels, is_frequent), pair_targets(labels, is_frequent)):
+            best_detector(*frames, targets, {}, np.zeros(1536, bool), 0.8)
+        mutual_information(held_out)
+    assert time.perf_counter() - started < 20  # 2 s on one core; a loop over features takes minutes

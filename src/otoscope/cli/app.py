@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from otoscope.base.version import __version__
-from otoscope.cli import activations, corpus, demo, examples, harvest, locality, relevance, sites, splice, transcribe, window
+from otoscope.cli import (
+    activations,
+    corpus,
+    demo,
+    examples,
+    harvest,
+    locality,
+    phones,
+    relevance,
+    sites,
+    splice,
+    transcribe,
+    window,
+)
 
 app = typer.Typer(
     name="otoscope",
@@ -27,9 +40,10 @@ app.command(short_help="Map which frames each encoder frame listens to.")(releva
 app.command(short_help="Measure how far every encoder head listens.")(locality.locality)
 app.command(short_help="Transcribe while frames attend to neighbours alone.")(window.window)
 app.command(short_help="Transcribe with a stretch or words cut out inside.")(splice.splice)
-app.add_typer(corpus.app, name="corpus", short_help="Say what a corpus holds.")
+app.add_typer(corpus.app, name="corpus", short_help="Say what a corpus holds; find its word times.")
 app.command(short_help="Gather what drives every feature, over a corpus.")(harvest.harvest)
 app.command(short_help="Show or play what drives the features of a harvest most.")(examples.examples)
+app.command(short_help="Score which phone each feature of a harvest detects.")(phones.phones)
 app.command(short_help="Run every experiment on the clips of the package.")(demo.demo)
 
 

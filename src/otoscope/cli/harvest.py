@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.cli import options
@@ -14,11 +18,14 @@ from otoscope.cli.console import Console
 from otoscope.cli.layout import count, duration, table
 
 if TYPE_CHECKING:
+    from otoscope.corpus import Corpus
     from otoscope.harvest.opened import HarvestRun
     from otoscope.harvest.settings import HarvestSettings
     from otoscope.model.whisper import Whisper
 
-KILOBYTE, MEGABYTE = 1e3, 1e6
+MEGABYTE = 1e6
+SOME_CLIPS = 20
+"""So many clips are read to guess how long a corpus is."""
 
 
 def harvest(
@@ -33,7 +40,9 @@ def harvest(
     ] = None,
     top: Annotated[int, typer.Option(metavar="N", help="Examples kept of every feature and sign.")] = 20,
     peaks_per_clip: Annotated[int, typer.Option(metavar="N", help="Examples that one clip may give.")] = 1,
-    sign: Annotated[str, typer.Option(metavar="both|positive", help="Whether strengths below zero count too.")] = "both",
+    sign: Annotated[
+        str, typer.Option(metavar="both|positive", help="Whether strengths below zero count too.")
+    ] = "both",
     samples: Annotated[int, typer.Option(metavar="M", help="Peaks drawn from every range of strength.")] = 10,
     ranges: Annotated[int, typer.Option(metavar="N", help="Ranges of equal width, from the strongest peak to 0.")] = 10,
     phone_set: Annotated[
@@ -98,17 +107,15 @@ def harvest(
 
 def _run(
     whisper: Whisper,
-    recordings: object,
+    recordings: Corpus,
     settings: HarvestSettings,
     out: Path,
     workers: int,
     overwrite: bool,
     console: Console,
 ) -> HarvestRun:
-    from otoscope.corpus import Corpus
     from otoscope.harvest.run import harvest as gather_features
 
-    assert isinstance(recordings, Corpus)
     with console.progress("Harvesting", total=len(recordings)) as advance:
         return gather_features(
             whisper,
@@ -121,25 +128,24 @@ def _run(
         )
 
 
-def _plan(whisper: Whisper, settings: HarvestSettings, recordings: object, workers: int) -> str:
+def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, workers: int) -> str:
     """Say how much there is to do, and what it takes."""
-    from otoscope.corpus import Corpus
     from otoscope.harvest.activity import check_sites
     from otoscope.harvest.bases import check_bases
     from otoscope.harvest.labels import label_set
     from otoscope.harvest.state import bytes_a_feature
 
-    assert isinstance(recordings, Corpus)
     check_bases(settings.bases)
     widths = check_sites(whisper, settings.sites)
     n_features = sum(widths.values()) * len(settings.bases)
     labels = label_set(recordings, settings.phone_set, settings.seed)
     memory = n_features * bytes_a_feature(settings, len(labels.phones), len(labels.speakers), len(labels.languages))
-    known = [source.duration_s for source in recordings.sources if source.duration_s is not None]
-    of_audio = f"{duration(sum(known))} of audio" if len(known) == len(recordings) else "length not known before reading"
+    audio_s, n_windows = _how_long(recordings, whisper.window_s)
+    minutes = n_windows * _seconds_a_window(whisper) * (2 if "untrained" in settings.bases else 1) / workers / 60
     lines = [
-        f"Harvesting {count(len(recordings), 'clip')}, {of_audio}, with {whisper.id}: {count(len(widths), 'site')}, "
-        f"{', '.join(settings.bases)}: about {n_features:,} features.",
+        f"Harvesting {count(len(recordings), 'clip')}, about {duration(audio_s)} of audio in {n_windows:,} windows, with "
+        f"{whisper.id}: {count(len(widths), 'site')}, {', '.join(settings.bases)}: about {n_features:,} features. "
+        f"The model takes about {max(minutes, 0.1):,.1f} min for it.",
         f"It keeps {memory / MEGABYTE:,.0f} MB in memory{f' in each of {workers} processes' if workers > 1 else ''}, "
         f"however long the corpus; the tables will take up to {memory / MEGABYTE:,.0f} MB on disk.",
     ]
@@ -147,11 +153,34 @@ def _plan(whisper: Whisper, settings: HarvestSettings, recordings: object, worke
         lines.append("The corpus has no phones in time: examples, ranges and statistics will have no phones.")
     else:
         lines.append(f"Phones are in {labels.source}, and counted in {labels.target}; halves are of {labels.split_by}.")
-    if settings.save_activations and len(known) == len(recordings):
+    if settings.save_activations:
         width = 2 if settings.save_activations == "float16" else 4
-        size = sum(known) * 50 * sum(widths.values()) * width
+        size = audio_s / FRAME_S * sum(widths.values()) * width
         lines.append(f"Activations will take up to {size / MEGABYTE:,.0f} MB on disk.")
     return "\n".join(lines)
+
+
+def _how_long(recordings: Corpus, window_s: float) -> tuple[float, int]:
+    """About how much audio there is, and how many windows it takes: where lengths are not known, some clips tell."""
+    known = [source.duration_s for source in recordings.sources if source.duration_s is not None]
+    if len(known) < len(recordings):
+        every = -(-len(recordings) // SOME_CLIPS)
+        known = []
+        for source in recordings.sources[::every]:
+            try:
+                known.append(source.read().duration_s)
+            except InputError:  # told where the pass comes to it
+                continue
+    share = len(recordings) / max(len(known), 1)
+    return sum(known) * share, round(sum(math.ceil(length_s / window_s) for length_s in known) * share)
+
+
+def _seconds_a_window(whisper: Whisper) -> float:
+    """How long the encoder takes for one window."""
+    whisper.padded_encoding()
+    start = time.perf_counter()
+    whisper.padded_encoding()
+    return time.perf_counter() - start
 
 
 def _summary(run: HarvestRun) -> dict[str, object]:
@@ -196,8 +225,6 @@ def _end(run: HarvestRun, strict: bool) -> None:
     """List what could not be used; end with exit status 1 where clips failed, or, if strict, labels."""
     from otoscope.cli.console import problem_list
     from otoscope.corpus import Problem
-
-    import sys
 
     failed = [Problem(**problem) for problem in run.manifest["failed"]]
     labels = [Problem(**problem) for problem in run.manifest["label_problems"]]

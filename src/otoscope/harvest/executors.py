@@ -59,7 +59,9 @@ def processes(
     try:
         pickle.dumps(recipe)
     except Exception as error:
-        raise InputError(f"this corpus or model cannot be handed to other processes ({error}): use --workers 1.") from error
+        raise InputError(
+            f"this corpus or model cannot be handed to other processes ({error}): use --workers 1."
+        ) from error
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start, initargs=(recipe,)) as pool:
         waiting: dict[int, Future[PartLog]] = {}

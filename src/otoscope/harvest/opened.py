@@ -298,7 +298,9 @@ def _flat(column: pa.ChunkedArray, dtype: type) -> np.ndarray:
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(dtype, copy=False)
 
 
-def _spread(shape: tuple[int, ...], at: tuple[np.ndarray, ...], values: np.ndarray, dtype: Any, empty: int) -> np.ndarray:
+def _spread(
+    shape: tuple[int, ...], at: tuple[np.ndarray, ...], values: np.ndarray, dtype: Any, empty: int
+) -> np.ndarray:
     spread = np.full(shape, empty, dtype)
     spread[at] = values
     return spread

@@ -207,7 +207,9 @@ def _gather_clip(of: Pass, index: int, clip: Clip, state: State, writer: Writes 
             frames = _frames(of, index, activity, numbers, is_held_out=labels.held_out[index])
             _add(of, state, activity, frames)
             if writer is not None:
-                values = {site: x.float().cpu().numpy() for (which, site), x in activity.values.items() if which == TRAINED}
+                values = {
+                    site: x.float().cpu().numpy() for (which, site), x in activity.values.items() if which == TRAINED
+                }
                 writer.add(index, activity.first_frame, activity.kinds, values)
             state.frames["kind"] += frames.n_by_kind
             state.frames["phone"] += np.bincount(frames.labels, minlength=len(labels.phones) + 1)

@@ -27,7 +27,7 @@ from otoscope.harvest.opened import KIND, SCHEMA_VERSION, HarvestRun, open_run
 from otoscope.harvest.part import ClipFailedError, PartLog, Pass, State, gather_part
 from otoscope.harvest.ranges import QUANTILES
 from otoscope.harvest.settings import HarvestSettings
-from otoscope.harvest.state import Pool, StateSettings
+from otoscope.harvest.state import Pool, state_settings
 from otoscope.harvest.tables import Gathered, write_tables
 from otoscope.harvest.work import Work
 from otoscope.model.load import load
@@ -86,9 +86,7 @@ def harvest(
         "device": model.device.type,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
-    return run_over(
-        reader, about, corpus, settings, Path(out), workers=workers, overwrite=overwrite, progress=progress
-    )
+    return run_over(reader, about, corpus, settings, Path(out), workers=workers, overwrite=overwrite, progress=progress)
 
 
 def run_over(
@@ -161,17 +159,8 @@ def make_pass(
 ) -> Pass:
     """Put together what a pass needs."""
     sizes = [
-        StateSettings(
-            n_features=group.n_features,
-            n_phones=len(labels.phones),
-            n_speakers=len(labels.speakers),
-            n_languages=len(labels.languages),
-            top=settings.top,
-            peaks_per_clip=settings.peaks_per_clip,
-            n_signs=settings.n_signs,
-            samples=settings.samples,
-            seed=settings.seed,
-            name=group.name,
+        state_settings(
+            settings, group.name, group.n_features, len(labels.phones), len(labels.speakers), len(labels.languages)
         )
         for group in calibration.groups
     ]
@@ -384,9 +373,7 @@ def _write(
             "octaves_of_cells": N_OCTAVES,
             "quantiles": QUANTILES,
         },
-        "groups": [
-            {"site": group.site, "basis": group.basis, "n_features": group.n_features} for group in of.groups
-        ],
+        "groups": [{"site": group.site, "basis": group.basis, "n_features": group.n_features} for group in of.groups],
         "n_frames": dict(zip(("speech", "silence", "padding"), kinds, strict=True)),
         "n_speech_frames": kinds[0],
         "n_labelled_speech_frames": int(state.frames["phone"].sum()),

@@ -19,6 +19,7 @@ from jaxtyping import Float32, Float64, Int8, Int16
 from otoscope.audio.kinds import Kind
 from otoscope.harvest import kernel
 from otoscope.harvest.grid import N_BINS, N_CELLS
+from otoscope.harvest.settings import HarvestSettings
 
 N_KINDS = 3
 PARTS = ("choose", "held_out", "shuffled")
@@ -126,6 +127,7 @@ class WindowFrames:
         speech = self.order[: self.n_by_kind[Kind.SPEECH]]
         is_speech = np.zeros(len(self.kinds) + 2, bool)
         is_speech[speech + 1] = True
+        shuffled = self._of_speech(self.shuffled)
         hashes = kernel.moment_hashes(
             np.uint32(self.seed), np.int32(self.clip), np.int32(self.first_frame), len(self.kinds)
         )
@@ -137,7 +139,8 @@ class WindowFrames:
             (speech + self.first_frame).astype(np.int32),
             hashes[speech],
             self.labels,
-            self._of_speech(self.shuffled),
+            shuffled,
+            np.unique(np.concatenate([self.labels, shuffled])).astype(np.int64),
             _runs(self.labels),
         )
 
@@ -295,3 +298,44 @@ class Pool:
         if self._threads is None or len(stretches) == 1:
             return [work(first, stop) for first, stop in stretches]
         return list(self._threads.map(lambda stretch: work(*stretch), stretches))
+
+
+def bytes_a_feature(settings: HarvestSettings, n_phones: int, n_speakers: int, n_languages: int) -> float:
+    """Memory that a state takes for each feature.
+
+    Args:
+        settings: What to gather.
+        n_phones: Labels, the one for no phone left out.
+        n_speakers: Speakers whose means are kept.
+        n_languages: Languages whose means are kept.
+    """
+    n = kernel.TILE
+    sizes = state_settings(settings, "", n, n_phones, n_speakers, n_languages)
+    return GroupState(sizes, np.zeros((n, N_COUNT_BINS - 1), np.float32)).n_bytes / n
+
+
+def state_settings(
+    settings: HarvestSettings, name: str, n_features: int, n_phones: int, n_speakers: int, n_languages: int
+) -> StateSettings:
+    """Say of what size the state of a group is.
+
+    Args:
+        settings: What to gather.
+        name: Of the group.
+        n_features: Of the group.
+        n_phones: Labels, the one for no phone left out.
+        n_speakers: Speakers whose means are kept.
+        n_languages: Languages whose means are kept.
+    """
+    return StateSettings(
+        n_features=n_features,
+        n_phones=n_phones,
+        n_speakers=n_speakers,
+        n_languages=n_languages,
+        top=settings.top,
+        peaks_per_clip=settings.peaks_per_clip,
+        n_signs=settings.n_signs,
+        samples=settings.samples,
+        seed=settings.seed,
+        name=name,
+    )

@@ -190,7 +190,9 @@ def _phone_counts(key: tuple[str, str], state: GroupState) -> pa.Table:
     )
 
 
-def _means(key: tuple[str, str], what: str, labels: tuple[str, ...], sums: np.ndarray, n_frames: np.ndarray) -> pa.Table:
+def _means(
+    key: tuple[str, str], what: str, labels: tuple[str, ...], sums: np.ndarray, n_frames: np.ndarray
+) -> pa.Table:
     """Means by label of every feature; `sums` is [label, feature]."""
     n_labels, n = len(labels), sums.shape[1] if len(labels) else 0
     with np.errstate(divide="ignore", invalid="ignore"):

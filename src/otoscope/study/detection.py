@@ -16,7 +16,7 @@ Counts = UInt[np.ndarray, "feature label bin"]
 def rank_sums(counts: Counts) -> Float[np.ndarray, "feature label"]:
     """Sum, over the frames of each label, the frames that are weaker and half of those that tie, itself among them.
 
-    These sums add up: that of any set of labels is the sum of theirs, which makes the AUROC of every set a few products.
+    These sums add up: that of any set of labels is the sum of theirs, so the AUROC of every set is a few products.
 
     Args:
         counts: Frames by label and bin.

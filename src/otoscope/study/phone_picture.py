@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval
@@ -82,13 +83,16 @@ def layer_figure(view: LayerView) -> Figure:
     counts, aurocs = figure.subplots(1, 2)
     saturate = max(1, int(view.n_detecting.max(initial=0)))
     image = counts.imshow(view.n_detecting, cmap=pictures.HEAT, vmin=0, vmax=saturate, aspect="auto")
-    _write_cells(counts, view.n_detecting, saturate / 2, "{:.0f}", blank=0)
+    _write_cells(counts, view.n_detecting, 0.45 * saturate, "{:.0f}", blank=0)
     pictures.colour_bar(image, [counts], "features")
+    assert image.colorbar is not None, "it was just made"
+    image.colorbar.locator = MaxNLocator(integer=True)
+    image.colorbar.update_ticks()
     rule = f"AUROC at least {view.auroc:g}, purity at least {view.purity:g}"
     pictures.title(counts, "Features that detect one phone", f"{view.basis}; {rule}")
     norm = BoundaryNorm(AUROC_STEPS, 256)
     image = aurocs.imshow(np.ma.masked_invalid(view.best_auroc), cmap=pictures.HEAT, norm=norm, aspect="auto")
-    _write_cells(aurocs, view.best_auroc, 0.9, "{:.2f}")
+    _write_cells(aurocs, view.best_auroc, 0.8, "{:.2f}")
     pictures.colour_bar(image, [aurocs], "AUROC")
     pictures.title(aurocs, "AUROC of the best feature", "chosen on one half of the clips, scored on the other")
     for axes in (counts, aurocs):
@@ -107,12 +111,12 @@ def _write_cells(axes: Axes, values: np.ndarray, half: float, form: str, *, blan
 
 def _label_axes(axes: Axes, view: LayerView) -> None:
     shared = "encoder.blocks."
-    sites = [
-        f"{site.removeprefix(shared)}\nof {n:,}" for site, n in zip(view.sites, view.n_features, strict=True)
-    ]
+    sites = [f"{site.removeprefix(shared)}\nof {n:,}" for site, n in zip(view.sites, view.n_features, strict=True)]
     axes.set_xticks(range(len(sites)), sites, rotation=0 if len(sites) <= 6 else 90)
     axes.set_yticks(range(len(view.phones)), view.phones)
-    axes.set_xlabel(f"site ({shared}...)" if all(site.startswith(shared) for site in view.sites) else "site", fontsize=8)
+    axes.set_xlabel(
+        f"site ({shared}I...)" if all(site.startswith(shared) for site in view.sites) else "site", fontsize=8
+    )
     axes.tick_params(labelsize=7, colors=pictures.MUTED, length=0)
     edges = [row for row in range(1, len(view.manners)) if view.manners[row] != view.manners[row - 1]]
     for row in edges:

@@ -14,7 +14,7 @@ import numpy as np
 
 from otoscope.study.difference import newcombe_interval
 from otoscope.study.error_rate import Interval, wilson_interval
-from otoscope.study.naming import KINDS, UNCLEAR, detects
+from otoscope.study.naming import KINDS, detects
 from otoscope.study.phone_picture import ShareBar
 from otoscope.study.phone_scores import FeatureScores, GroupScores
 from otoscope.study.result_files import finite
@@ -125,7 +125,7 @@ def _count_row(run: ScoredRun, group: GroupScores, auroc: float, purity: float) 
 
 
 def site_rows(study: PhoneStudy) -> list[dict[str, Any]]:
-    """Give for each run, site and basis what its features are named, flagged and informed by, at the main thresholds."""
+    """Give for each run, site and basis how many features are named and flagged, and how well they do."""
     rows = []
     for run in study.runs:
         for group in run.groups:
@@ -135,8 +135,15 @@ def site_rows(study: PhoneStudy) -> list[dict[str, Any]]:
                     **_count_row(run, group, study.settings.auroc, study.settings.purity),
                     "n_named": {kind: int((scores.names.kind == i).sum()) for i, kind in enumerate(KINDS)},
                     "n_polysemantic": int(scores.is_polysemantic.sum()),
-                    "n_pure_top": int(np.any([np.nan_to_num(each.top_share) >= study.settings.top_purity
-                                              for each in scores.ranges.values()], axis=0).sum()),
+                    "n_pure_top": int(
+                        np.any(
+                            [
+                                np.nan_to_num(each.top_share) >= study.settings.top_purity
+                                for each in scores.ranges.values()
+                            ],
+                            axis=0,
+                        ).sum()
+                    ),
                     "median_auroc": _median(scores.phone.auroc),
                     "median_auroc_shuffled": _median(scores.shuffled.auroc),
                     "median_purity": _median(scores.purity()),
@@ -185,7 +192,7 @@ def _plainness(basis: str) -> int:
 
 
 def claims(study: PhoneStudy) -> list[str]:
-    """Say for each site and basis of the run how many features detect one phone, and whether that beats its baselines."""
+    """Say for each site and basis of the run how many features detect one phone, and if that beats its baselines."""
     compared = [row for row in comparisons(study) if row.measure == "both"]
     sentences = []
     for group in study.run.groups:
@@ -194,19 +201,26 @@ def claims(study: PhoneStudy) -> list[str]:
     return sentences
 
 
+def rule(study: PhoneStudy) -> str:
+    """Say when a feature detects one phone."""
+    settings = study.settings
+    return (
+        f"A feature detects one phone when its AUROC for that phone is at least {settings.auroc:g} on the held-out "
+        f"half, and at least {settings.purity:.0%} of its top examples fall in it."
+    )
+
+
 def _claim(study: PhoneStudy, group: GroupScores, own: list[Comparison]) -> str:
     where, n, of = f"{group.key.site}, {group.key.basis}", own[0].n, own[0].n_features
     if n is None:
         most = max(int(top.n_examples.max(initial=0)) for top in group.scores.tops.values())
         return (
-            f"{where}: cannot be judged. No feature has {study.settings.min_examples} labelled top examples (the most is "
-            f"{most}). Harvest more labelled clips, or more peaks of each with --peaks-per-clip, or lower --min-examples."
+            f"{where}: cannot be judged. No feature has {study.settings.min_examples} labelled top examples (the most "
+            f"is {most}). Harvest more labelled clips, or more peaks of each with --peaks-per-clip, or lower "
+            "--min-examples."
         )
     share = wilson_interval(n, of)
-    claim = (
-        f"{where}: {n:,} of {of:,} features ({_percent(share)}) detect one phone, with AUROC at least "
-        f"{study.settings.auroc:g} and purity at least {study.settings.purity:g}."
-    )
+    claim = f"{where}: {n:,} of {of:,} features ({_percent(share)}) detect one phone."
     won, lost = [row for row in own if row.beats], [row for row in own if not row.beats]
     if not lost:
         return f"{claim} It beats its baselines: {_list(won)}."
@@ -309,6 +323,7 @@ def summary(study: PhoneStudy) -> dict[str, Any]:
         "baselines": [_about(run) for run in study.baselines],
         "settings": asdict(study.settings),
         "intervals": "95%: Wilson for shares, Newcombe for differences; features taken as independent",
+        "rule": rule(study),
         "notes": notes(study),
         "claims": claims(study),
         "sites": site_rows(study),
@@ -360,8 +375,3 @@ def _compared(row: Comparison) -> dict[str, Any]:
 def _median(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return finite(float(np.median(known))) if known.size else None
-
-
-def is_named(scores: FeatureScores) -> np.ndarray:
-    """Which features have a name."""
-    return scores.names.kind != KINDS.index(UNCLEAR)

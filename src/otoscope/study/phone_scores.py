@@ -192,8 +192,8 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
     tops, shuffled_tops, ranges = {}, {}, {}
     for sign in ground.signs:
         peaks = run.examples(group, sign)
-        tops[sign] = _top_phones(peaks, peaks.phone, ground, settings)
-        shuffled_tops[sign] = _top_phones(peaks, peaks.shuffled_phone, ground, settings)
+        tops[sign] = _top_phones(peaks, peaks.phone, is_constant, ground, settings)
+        shuffled_tops[sign] = _top_phones(peaks, peaks.shuffled_phone, is_constant, ground, settings)
         drawn = run.ranges(group, "width", sign)
         samples = count_labels(drawn.phone, labelled(drawn.clip, ground), len(run.phones))
         ranges[sign] = polysemy(samples, counts["held_out"].counts, tops[sign], sign, ground.is_frequent, settings)
@@ -218,9 +218,12 @@ def labelled(clip: np.ndarray, ground: Ground) -> np.ndarray:
     return (clip >= 0) & ground.is_labelled[np.maximum(clip, 0)]
 
 
-def _top_phones(peaks: PeakTable, phone: np.ndarray, ground: Ground, settings: PhoneSettings) -> TopPhones:
+def _top_phones(
+    peaks: PeakTable, phone: np.ndarray, is_constant: np.ndarray, ground: Ground, settings: PhoneSettings
+) -> TopPhones:
     top = slice(settings.top)
     is_labelled = labelled(peaks.clip[:, top], ground)
+    is_labelled &= ~is_constant[:, None]  # a flat stretch begins with a peak, which says nothing
     return top_phones(phone[:, top], is_labelled, len(ground.is_frequent), settings.min_examples)
 
 
@@ -242,9 +245,7 @@ def _detectors(
         "phone": best(ground.phones),
         "pair": best(ground.pairs),
         "class_": best(ground.classes),
-        "shuffled": best_detector(
-            shuffled, shuffled, ground.phones, shuffled_tops, is_constant, settings.member_auroc
-        ),
+        "shuffled": best_detector(shuffled, shuffled, ground.phones, shuffled_tops, is_constant, settings.member_auroc),
         "information": detection.mutual_information(held_out.counts),
         "shuffled_information": detection.mutual_information(shuffled.counts),
         "choose_aurocs": detection.set_aurocs(choose.sums, choose.sizes, singles),
@@ -260,9 +261,7 @@ def _best_features(
     is_none = distance[feature, phone] < 0
     sign = np.where(choose[feature, phone] < 0.5, -1, 1)
     auroc = np.where(sign > 0, held_out[feature, phone], 1 - held_out[feature, phone])
-    return BestFeatures(
-        np.where(is_none, -1, feature), np.where(is_none, np.nan, auroc), np.where(is_none, 0, sign)
-    )
+    return BestFeatures(np.where(is_none, -1, feature), np.where(is_none, np.nan, auroc), np.where(is_none, 0, sign))
 
 
 def _part(value: Any, features: slice) -> Any:
@@ -279,5 +278,6 @@ def _join(parts: list[Any]) -> Any:
     """Put the same of some features together for all."""
     if dataclasses.is_dataclass(parts[0]):
         names = [field.name for field in dataclasses.fields(parts[0])]
-        return type(parts[0])(**{name: _join([getattr(part, name) for part in parts]) for name in names})
+        kind: Any = type(parts[0])
+        return kind(**{name: _join([getattr(part, name) for part in parts]) for name in names})
     return np.concatenate(parts)

@@ -39,7 +39,7 @@ def write_feature_scores(path: Path, study: PhoneStudy) -> Path:
 
 
 def write_detect_counts(path: Path, study: PhoneStudy) -> Path:
-    """Write for each run, site, basis and pair of thresholds how many features reach them; see `write_feature_scores`."""
+    """Write for each run, site, basis and pair of thresholds how many reach them; see `write_feature_scores`."""
     rows = list(phone_report.count_rows(study))
     types = {"run": pa.string(), "site": pa.string(), "basis": pa.string()}
     schema = pa.schema(
@@ -98,7 +98,12 @@ def _sign_columns(run: ScoredRun, group: GroupScores, sign: int, side: str) -> d
     """The columns of one sign; null where the run did not look at it."""
     scores, n = group.scores, group.key.n_features
     if sign not in scores.tops:
-        none = {"phone": pa.string(), "flag": pa.bool_(), "list": pa.list_(pa.float64()), "counts": pa.list_(pa.int64())}
+        none = {
+            "phone": pa.string(),
+            "flag": pa.bool_(),
+            "list": pa.list_(pa.float64()),
+            "counts": pa.list_(pa.int64()),
+        }
         kinds = {name: none.get(kind, pa.float64()) for name, kind in _SIGN_COLUMNS.items()}
         kinds |= {name: pa.int64() for name, kind in _SIGN_COLUMNS.items() if kind == "number"}
         return {f"{name}_{side}": pa.nulls(n, kind) for name, kind in kinds.items()}

@@ -83,7 +83,7 @@ def polysemy(
     Source:
         Ours, after the charts of polysemantic neurons in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
-    n_features, n_ranges, _ = samples.shape
+    n_features = len(samples)
     n_labelled = samples.sum(axis=2)
     judged = n_labelled >= settings.min_samples
     effective = np.where(judged, effective_number(samples[:, :, :-1]), np.nan)

@@ -95,9 +95,7 @@ class FeatureRanges:
             OutputError: The file cannot be written.
         """
         panels = [
-            ranges_picture.Panel(
-                sign=each.sign, low=each.low, high=each.high, n_peaks=each.n_peaks, counts=each.counts
-            )
+            ranges_picture.Panel(sign=each.sign, low=each.low, high=each.high, n_peaks=each.n_peaks, counts=each.counts)
             for each in self.signs
         ]
         heading = f"{self.site} - {self.basis} {self.feature}"
@@ -114,7 +112,9 @@ class FeatureRanges:
                 "n_peaks": int(ranges.n_peaks[index]),
                 "n_labelled_samples": int(counts.sum()),
                 "effective_phones": finite(effective[index]) if counts.sum() >= self.min_samples else None,
-                "phones": {self.phones[p]: int(counts[p]) for p in np.argsort(-counts[:-1], kind="stable") if counts[p]},
+                "phones": {
+                    self.phones[p]: int(counts[p]) for p in np.argsort(-counts[:-1], kind="stable") if counts[p]
+                },
                 "no_phone": int(counts[-1]),
             }
             for index, counts in enumerate(ranges.counts)

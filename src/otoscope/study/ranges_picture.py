@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from otoscope.study import pictures
@@ -58,49 +59,71 @@ def ranges_figure(heading: str, name: str, phones: Sequence[str], panels: Sequen
     Source:
         Layout after the charts of polysemantic neurons in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
-    figure = pictures.new_figure(9.5, 1.2 + 3.4 * max(len(panels), 1))
+    figure = pictures.new_figure(9.5, 1.2 + 3.2 * max(len(panels), 1))
     rows = figure.subplots(max(len(panels), 1), 1, squeeze=False)[:, 0]
+    colours = _colours(panels)
+    pictures.title(rows[0], heading, name if panels else f"{name}. It has no peaks")
     for axes, panel in zip(rows, panels, strict=False):
-        side = "above zero" if panel.sign > 0 else "below zero"
-        pictures.title(axes, f"{heading}, strengths {side}", f"{name}. Peaks drawn at random from each range, by phone")
-        _draw(axes, phones, panel)
-    if not panels:
-        pictures.title(rows[0], heading, f"{name}. It has no peaks")
+        _draw(axes, phones, panel, colours)
+    if panels:
+        _explain(rows[0], phones, panels, colours)
+    else:
         rows[0].set_axis_off()
     return figure
 
 
-def _draw(axes: Axes, phones: Sequence[str], panel: Panel) -> None:
-    series = _series(phones, panel.counts)
-    ranges = np.arange(len(panel.counts))
-    width = 0.84 / max(len(series), 1)
-    for place, (label, colour, counts) in enumerate(series):
-        left = ranges - 0.42 + place * width
-        axes.bar(left, counts, width * 0.92, align="edge", color=colour, label=label)
+def _colours(panels: Sequence[Panel]) -> dict[int, str]:
+    """Colours for the phones that are most common in some range, in the order of the phone set."""
+    if not panels:
+        return {}
+    counts = np.concatenate([panel.counts[:, :-1] for panel in panels])
+    order = np.lexsort((-counts.sum(axis=0), -counts.max(axis=0)))
+    shown = sorted(int(phone) for phone in order[:MOST_PHONES] if counts[:, phone].any())
+    return dict(zip(shown, COLOURS, strict=False))
+
+
+def _draw(axes: Axes, phones: Sequence[str], panel: Panel, colours: dict[int, str]) -> None:
+    bars = [_bars(phones, counts, colours) for counts in panel.counts]
+    width = min(0.2, 0.9 / max(1, *map(len, bars)))
+    for place, own in enumerate(bars):
+        left = place - width * len(own) / 2
+        for label, colour, n in own:
+            axes.bar(left, n, width * 0.92, align="edge", color=colour, edgecolor=pictures.INK, linewidth=0.3)
+            axes.text(left + width / 2, n, label, ha="center", va="bottom", fontsize=6, color=pictures.INK)
+            left += width
     labels = [
         f"{low:.2f}-{high:.2f}\nof {n:,}" for low, high, n in zip(panel.low, panel.high, panel.n_peaks, strict=True)
     ]
-    axes.set_xticks(ranges, labels)
-    axes.set_xlim(-0.6, len(ranges) - 0.4)
-    axes.set_xlabel("range of strength, and the peaks in it", fontsize=8)
-    axes.set_ylabel("samples", fontsize=8)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    side = "above" if panel.sign > 0 else "below"
+    axes.set_xlabel(f"range of strength {side} zero, and the peaks in it", fontsize=8)
+    axes.set_ylabel("peaks drawn at random", fontsize=8)
+    axes.set_ylim(0, max(1.0, 1.08 * max((n for own in bars for _, _, n in own), default=0)))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     pictures.plain(axes)
     axes.grid(False, axis="x")
     axes.tick_params(axis="x", labelsize=7)
-    if series:
-        axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _series(phones: Sequence[str], counts: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """The bars: the commonest phones in the order of the phone set, then the others, then no phone."""
-    totals = counts[:, :-1].sum(axis=0)
-    common = sorted(np.argsort(-totals, kind="stable")[:MOST_PHONES].tolist())
-    shown = [phone for phone in common if totals[phone]]
-    series = [(phones[p], colour, counts[:, p]) for p, colour in zip(shown, COLOURS, strict=False)]
-    others = np.delete(counts[:, :-1], shown, axis=1).sum(axis=1)
-    if others.any():
-        series.append(("others", OTHERS, others))
+def _bars(phones: Sequence[str], counts: np.ndarray, colours: dict[int, str]) -> list[tuple[str, str, int]]:
+    """The bars of one range: label, colour and number; phones in order, then the others together, then no phone."""
+    bars = [(phones[phone], colour, int(counts[phone])) for phone, colour in colours.items() if counts[phone]]
+    n_others = int(counts[:-1].sum() - sum(n for _, _, n in bars))
+    return [
+        *bars,
+        *([("", OTHERS, n_others)] if n_others else []),
+        *([("", NO_PHONE, int(counts[-1]))] if counts[-1] else []),
+    ]
+
+
+def _explain(axes: Axes, phones: Sequence[str], panels: Sequence[Panel], colours: dict[int, str]) -> None:
+    """Say which colour is which phone, beside the first panel."""
+    named = [(phones[phone], colour) for phone, colour in colours.items()]
+    counts = np.concatenate([panel.counts for panel in panels])
+    if counts[:, :-1].sum() > counts[:, list(colours)].sum():
+        named.append(("others", OTHERS))
     if counts[:, -1].any():
-        series.append(("no phone", NO_PHONE, counts[:, -1]))
-    return series
+        named.append(("no phone", NO_PHONE))
+    handles = [Patch(facecolor=colour, edgecolor=pictures.INK, linewidth=0.3, label=label) for label, colour in named]
+    axes.legend(handles=handles, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

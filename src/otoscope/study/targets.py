@@ -31,7 +31,7 @@ class Targets:
 
 def phone_targets(phones: Sequence[str], is_frequent: Bool[np.ndarray, " phone"]) -> Targets:
     """Take every phone that is frequent enough by itself."""
-    return _targets(phones, [(phones[p], [p]) for p in np.flatnonzero(is_frequent)], is_frequent)
+    return _targets(phones, [(phones[p], [p]) for p in np.flatnonzero(is_frequent).tolist()], is_frequent)
 
 
 def pair_targets(phones: Sequence[str], is_frequent: Bool[np.ndarray, " phone"]) -> Targets:

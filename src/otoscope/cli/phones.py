@@ -1,0 +1,194 @@
+"""`otoscope phones`: which phone each feature of a harvest detects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otoscope.base.clocks import FRAME_S
+from otoscope.base.errors import InputError, OutputError
+from otoscope.base.files import to_json_text
+from otoscope.cli import options
+from otoscope.cli.console import Console
+from otoscope.cli.layout import count, percent, table
+
+if TYPE_CHECKING:
+    from otoscope.study.phones import PhoneStudy
+    from otoscope.study.ranges import FeatureRanges
+
+MOST_FILES = 8
+"""Up to so many files are named when results are written; of more, their number."""
+
+
+def phones(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="What 'otoscope harvest' wrote.")],
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN", help="A run to compare with, such as one of an untrained model; repeat for several."
+        ),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="N", help="The N strongest examples alone; all that the run kept by default.")
+    ] = None,
+    auroc: Annotated[float, typer.Option(metavar="A", help="A phone is detected from this held-out AUROC on.")] = 0.9,
+    purity: Annotated[
+        float, typer.Option(metavar="P", help="And where this share of the top examples falls in it.")
+    ] = 0.8,
+    min_frames: Annotated[
+        int, typer.Option(metavar="N", help="A phone with fewer speech frames in either half is not judged.")
+    ] = 20,
+    min_examples: Annotated[
+        int, typer.Option(metavar="N", help="A feature with fewer labelled top examples has no purity.")
+    ] = 10,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SITE:BASIS:INDEX", help="Show this feature range by range; repeat for several."),
+    ] = None,
+    out: options.Out = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Score every feature of a harvest against the phones: what it detects, how purely, and what else.
+
+    --out gets phones.json, feature_scores.parquet, detect_counts.parquet, and pictures.
+    """
+    console = Console(quiet)
+    _check_out(out, overwrite=overwrite)
+
+    from otoscope.study.phones import PhoneSettings
+    from otoscope.study.phones import phones as score
+
+    settings = PhoneSettings(top=top, auroc=auroc, purity=purity, min_frames=min_frames, min_examples=min_examples)
+    with console.progress("Scoring"):
+        study = score(run, baselines=baseline or (), features=feature or (), settings=settings)
+    if out is not None:
+        _write(study, out, console, overwrite=overwrite)
+    print(to_json_text(study.to_json()) if json else summary(study))
+
+
+def summary(study: PhoneStudy) -> str:
+    """Say in words and tables what the features detect."""
+    run = study.run
+    lag = "no lag is known" if run.lag_frames is None else _lag(run.lag_frames)
+    found = study.to_json()
+    n_frames = {part: f"{n:,}" for part, n in found["run"]["n_frames"].items()}
+    lines = [
+        f"{run.model} on {run.corpus}: {count(run.n_labelled, 'clip')} with phones ({run.phone_set}); {lag}.",
+        f"Phones are chosen on {n_frames['choose']} frames of speech and scored on {n_frames['held_out']}, "
+        f"split by {run.split_by}.",
+        *study.notes,
+        "",
+        _site_table(found["sites"], study),
+        "",
+        found["rule"],
+        *study.claims,
+        "",
+        _phone_table(found["phones"]),
+    ]
+    for shown in study.features:
+        lines += ["", _feature_table(shown)]
+    return "\n".join(lines)
+
+
+def _lag(frames: int) -> str:
+    return f"the encoder answers {count(frames, 'frame')} ({frames * FRAME_S * 1000:.0f} ms) after the sound"
+
+
+def _site_table(rows: list[dict[str, Any]], study: PhoneStudy) -> str:
+    names = (
+        "site", "basis", "features", f"AUROC {study.settings.auroc:g}", f"purity {study.settings.purity:g}", "both",
+        "share", "shuffled", "pairs", "classes", "polysemantic", "median AUROC", "bits",
+    )  # fmt: skip
+    several = bool(study.baselines)
+    cells = [
+        (
+            row["site"],
+            f"{row['basis']} of {row['run']}" if several and row["run"] != study.run.name else row["basis"],
+            str(row["n_features"]),
+            _number(row["n_auroc"]),
+            _number(row["n_purity"]),
+            _number(row["n_both"]),
+            percent(row["share_both"]),
+            _number(row["n_both_shuffled"]),
+            str(row["n_named"]["pair"]),
+            str(row["n_named"]["class"]),
+            str(row["n_polysemantic"]),
+            _decimal(row["median_auroc"]),
+            _decimal(row["median_information_bits"]),
+        )
+        for row in rows
+    ]
+    return table(names, cells)
+
+
+def _phone_table(rows: list[dict[str, Any]]) -> str:
+    """For every phone the features named after it, and where the best is."""
+    order = list(dict.fromkeys(row["phone"] for row in rows))
+    lines = []
+    for phone in order:
+        own = [row for row in rows if row["phone"] == phone]
+        best = max(own, key=lambda row: row["best_auroc"] or 0)
+        where = f"{best['site']}:{best['basis']}:{best['best_feature']}"
+        by_weakness = " (when weak)" if best["best_sign"] < 0 else ""
+        lines.append(
+            (phone, str(sum(row["n_features"] for row in own)), _decimal(best["best_auroc"]), where + by_weakness)
+        )
+    return table(("phone", "detectors", "best AUROC", "feature"), lines)
+
+
+def _feature_table(shown: FeatureRanges) -> str:
+    head = f"{shown.site}:{shown.basis}:{shown.feature} {shown.name}"
+    rows = [
+        (
+            "above 0" if row["sign"] > 0 else "below 0",
+            f"{row['low']:.2f}-{row['high']:.2f}",
+            str(row["n_peaks"]),
+            "-" if row["effective_phones"] is None else f"{row['effective_phones']:.1f}",
+            " ".join(
+                [
+                    *(f"{phone} {n}" for phone, n in row["phones"].items()),
+                    *([f"none {row['no_phone']}"] if row["no_phone"] else []),
+                ]
+            ),
+        )
+        for row in shown.to_json()["ranges"]
+    ]
+    return f"{head}\n{table(('strengths', 'range', 'peaks', 'effective phones', 'samples by phone'), rows)}"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _decimal(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _check_out(out: Path | None, *, overwrite: bool) -> None:
+    if out is None:
+        return
+    from otoscope.base.results import check_out
+
+    try:
+        check_out(out, overwrite=overwrite)
+    except OutputError as error:
+        raise InputError(str(error)) from error
+
+
+def _write(study: PhoneStudy, out: Path, console: Console, *, overwrite: bool) -> None:
+    from otoscope.base.results import result_folder
+
+    manifest = {
+        "model": {"id": study.run.model},
+        "run": study.run.folder,
+        "baselines": [run.folder for run in study.baselines],
+        "settings": vars(study.settings),
+    }
+    with result_folder(out, overwrite=overwrite, manifest=manifest) as folder:
+        names = sorted(path.name for path in study.save(folder))
+    shown = ", ".join(names) if len(names) <= MOST_FILES else f"{len(names)} files"
+    console.note(f"Results in {out}: {shown}")
