@@ -105,8 +105,7 @@ def measure(subject: Subject) -> list[Row]:
     """
     model, n_rounds = subject.model, max(3, subject.settings.rounds(ROUNDS))
     with prepared(model, n_rounds * WINDOWS_A_ROUND, subject.settings.threads) as ready:
-        contestants = {"loop": Loop(model, ready.recordings), "harvest": Harvest(ready.of)}
-        rounds = take_turns(contestants, n_rounds)
+        rounds = take_turns({"loop": Loop(model, ready.recordings), "harvest": Harvest(ready.of)}, n_rounds)
     return [
         Row(
             f"harvest of {ready.n_features:,} features against a loop over them for top examples and means alone",

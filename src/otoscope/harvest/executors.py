@@ -84,7 +84,8 @@ def processes(
                 yield part, log
         except BrokenProcessPool as error:
             raise OtoscopeError(
-                "a worker process died, perhaps for want of memory. Give the same command to go on, with fewer --workers."
+                "a worker process died, perhaps for want of memory. Give the same command to go on, with fewer "
+                "--workers."
             ) from error
         finally:
             for future in waiting.values():

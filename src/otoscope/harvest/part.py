@@ -243,8 +243,8 @@ def _add(of: Pass, state: State, activity: Activity, frames: WindowFrames) -> No
         feature = gathered.add(strengths.cpu().numpy(), frames, of.pool)
         if feature >= 0:
             raise InputError(
-                f"feature {feature} of site {group.site!r} in basis {group.basis!r} is not a finite number in the window "
-                f"at frame {frames.first_frame}. Look at the recording, or load the model with --dtype float32."
+                f"feature {feature} of site {group.site!r} in basis {group.basis!r} is not a finite number in the "
+                f"window at frame {frames.first_frame}. Look at the recording, or load the model with --dtype float32."
             )
 
 

@@ -12,6 +12,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int16
@@ -294,7 +295,7 @@ class Pool:
         assert callable(work)
         n_tiles = -(-n_features // kernel.TILE)
         bounds = [min(n_features, n_tiles * i // self._n_threads * kernel.TILE) for i in range(self._n_threads + 1)]
-        stretches = [(first, stop) for first, stop in zip(bounds, bounds[1:], strict=False) if first < stop]
+        stretches = [(first, stop) for first, stop in pairwise(bounds) if first < stop]
         if self._threads is None or len(stretches) == 1:
             return [work(first, stop) for first, stop in stretches]
         return list(self._threads.map(lambda stretch: work(*stretch), stretches))

@@ -1,6 +1,6 @@
 """Score the features of one group of a run against phones: detection, purity, names, ranges, and shuffled labels.
 
-Works through a thousand features at a time; what is kept of a feature is about 1 kB.
+Detection works through a thousand features at a time; what is kept of a feature is about 2 kB.
 """
 
 from __future__ import annotations
