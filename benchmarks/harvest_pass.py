@@ -163,7 +163,11 @@ def measure(subject: Subject) -> list[Row]:
     name = f"harvest of {ready.n_features:,} features against a bare pass over the same recordings"
     kinds = harvest.state.frames["kind"]
     labelled = int(harvest.state.frames["phone"][:-1].sum())
-    sound = f"{kinds[0] / kinds.sum():.0%} of the frames speech, {labelled / kinds.sum():.0%} with a phone"
+    n_peaks = sum(float(group.arrays["cell_counts"].sum()) for group in harvest.state.groups)
+    sound = (
+        f"{kinds[0] / kinds.sum():.0%} of the frames speech, {labelled / kinds.sum():.0%} with a phone, "
+        f"{n_peaks / ready.n_features / kinds[0]:.2f} peaks a feature and frame of speech"
+    )
     first, later = _rounds(rounds, 0, FIRST_ROUNDS), _rounds(rounds, FIRST_ROUNDS, n_rounds)
     each = f"for {WINDOWS_A_ROUND} windows of {model.window_s:.3g} s"
     rows = [

@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from otoscope.model.load import load
     from otoscope.model.transcription import Transcription
     from otoscope.model.whisper import Whisper
+    from otoscope.study.examples import Examples, examples
     from otoscope.study.locality import Locality, locality
+    from otoscope.study.phones import PhoneSettings, PhoneStudy, phones
     from otoscope.study.relevance import Relevance, relevance
     from otoscope.study.splice import Splice, splice
     from otoscope.study.splice_words import SpliceWords, splice_words
     from otoscope.study.window import WindowStudy, window
+    from otoscope.study.word_times import align_words
 
 __all__ = [
     "AudioError",
     "Clip",
     "Corpus",
+    "Examples",
     "HarvestRun",
     "HarvestSettings",
     "InputError",
@@ -39,6 +43,8 @@ __all__ = [
     "ModelError",
     "OtoscopeError",
     "OutputError",
+    "PhoneSettings",
+    "PhoneStudy",
     "Relevance",
     "SiteError",
     "Span",
@@ -48,12 +54,15 @@ __all__ = [
     "Whisper",
     "WindowStudy",
     "__version__",
+    "align_words",
     "as_clip",
     "corpus",
+    "examples",
     "harvest",
     "load",
     "locality",
     "open_run",
+    "phones",
     "read_clip",
     "relevance",
     "splice",
@@ -65,6 +74,7 @@ _HOME_OF = {
     "AudioError": "otoscope.base.errors",
     "Clip": "otoscope.audio.clip",
     "Corpus": "otoscope.corpus",
+    "Examples": "otoscope.study.examples",
     "HarvestRun": "otoscope.harvest.opened",
     "HarvestSettings": "otoscope.harvest.settings",
     "InputError": "otoscope.base.errors",
@@ -72,6 +82,8 @@ _HOME_OF = {
     "ModelError": "otoscope.base.errors",
     "OtoscopeError": "otoscope.base.errors",
     "OutputError": "otoscope.base.errors",
+    "PhoneSettings": "otoscope.study.phones",
+    "PhoneStudy": "otoscope.study.phones",
     "Relevance": "otoscope.study.relevance",
     "SiteError": "otoscope.base.errors",
     "Span": "otoscope.audio.clip",
@@ -80,12 +92,15 @@ _HOME_OF = {
     "Transcription": "otoscope.model.transcription",
     "Whisper": "otoscope.model.whisper",
     "WindowStudy": "otoscope.study.window",
+    "align_words": "otoscope.study.word_times",
     "as_clip": "otoscope.audio.clip",
     "corpus": "otoscope",
+    "examples": "otoscope.study.examples",
     "harvest": "otoscope",
     "load": "otoscope.model.load",
     "locality": "otoscope.study.locality",
     "open_run": "otoscope.harvest.opened",
+    "phones": "otoscope.study.phones",
     "read_clip": "otoscope.audio.clip",
     "relevance": "otoscope.study.relevance",
     "splice": "otoscope.study.splice",

@@ -18,7 +18,12 @@ from otoscope.cli.job import Job
 from otoscope.cli.main import main
 from tests.cli.conftest import Run
 
-COMMANDS = ("transcribe", "sites", "activations", "relevance", "locality", "window", "splice", "demo")
+COMMANDS = (
+    *("transcribe", "sites", "activations", "relevance", "locality", "window", "splice"),
+    *("harvest", "examples", "phones", "demo", "corpus"),
+)
+WITHOUT_MODEL = {"corpus", "examples", "phones"}
+"""They read what is there; `corpus` is a group of commands, of which one takes a model."""
 OPTIONS = {name: command.params for name, command in typer.main.get_command(app).commands.items()}  # type: ignore[attr-defined]
 
 
@@ -64,7 +69,7 @@ def test_a_shared_option_has_one_default_and_one_meaning(name: str) -> None:
     assert given and all(row == given[0] for row in given)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in WITHOUT_MODEL])
 def test_every_command_takes_model_device_dtype_json_and_quiet(command: str) -> None:
     names = {name for param in OPTIONS[command] for name in param.opts}
     assert {"--model", "--device", "--dtype", "--json", "--quiet"} <= names

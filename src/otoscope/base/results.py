@@ -104,7 +104,7 @@ def full_manifest(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_library_versions()},
     }
-    return {**known, **manifest, "files": sorted([*_files_in(folder), MANIFEST])}
+    return {**known, **manifest, "files": sorted([*_shown_files_in(folder), MANIFEST])}
 
 
 def _library_versions() -> dict[str, str]:
@@ -115,6 +115,10 @@ def _library_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _shown_files_in(folder: Path) -> list[str]:
+    return [name for name in _files_in(folder) if not any(part.startswith(".") for part in name.split("/"))]
 
 
 def _files_in(folder: Path) -> list[str]:

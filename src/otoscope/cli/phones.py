@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from otoscope.study.phones import PhoneStudy
     from otoscope.study.ranges import FeatureRanges
 
+BASELINES = ("random", "pca", "untrained")
 MOST_FILES = 8
 """Up to so many files are named when results are written; of more, their number."""
 
@@ -85,13 +86,19 @@ def summary(study: PhoneStudy) -> str:
         _site_table(found["sites"], study),
         "",
         found["rule"],
-        *study.claims,
+        *_own_claims(study),
         "",
         _phone_table(found["phones"]),
     ]
     for shown in study.features:
         lines += ["", _feature_table(shown)]
     return "\n".join(lines)
+
+
+def _own_claims(study: PhoneStudy) -> list[str]:
+    """The claims of the bases that are no baseline themselves, where there are any; all of them are in the JSON."""
+    own = [claim for claim in study.claims if not any(f", {basis}" in claim.split(":")[0] for basis in BASELINES)]
+    return own or list(study.claims)
 
 
 def _lag(frames: int) -> str:

@@ -123,9 +123,12 @@ def _look(
         try:
             clip = corpus.read(corpus.sources[index])
             activity = next(iter(reader.windows(clip)))
-            phones = labels.phones_of(clip)
-        except (InputError, RuntimeError):
+        except (InputError, RuntimeError, ValueError):
             continue  # told when the pass comes to it
+        try:
+            phones = labels.phones_of(clip)
+        except InputError:
+            phones = None  # told when the pass comes to it
         numbers = None
         if phones is not None:
             n = len(activity.kinds)
@@ -202,8 +205,9 @@ def _lag_scores(look: _Look, n_phones: int) -> dict[int, float]:
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float64)
     spread = x.std(axis=0)
-    return (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return ((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def arrays_of(calibration: Calibration) -> dict[str, np.ndarray]:

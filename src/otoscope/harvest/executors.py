@@ -7,7 +7,9 @@ their order, so the result is the same bit by bit however many there are.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -92,17 +94,32 @@ def processes(
                 future.cancel()
 
 
-_here: tuple[Pass, Work] | None = None
+_here: tuple[Pass, Work] | OtoscopeError | None = None
 
 
 def _start(recipe: Recipe) -> None:
+    """Make this process's own pass; what is wrong with it is told where it is first asked for a part."""
     global _here
-    _here = recipe.make(recipe.threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _here = recipe.make(recipe.threads)
+    except OtoscopeError as error:
+        _here = error
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(part: int, failed: dict[int, str]) -> PartLog:
     """Do one part in a worker process, unless its state lies there already."""
     assert _here is not None, "set when the process started"
+    if isinstance(_here, OtoscopeError):
+        raise _here
     of, work = _here
     found = work.arrays(work.part_name(part))
     if found is not None:

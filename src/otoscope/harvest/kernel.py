@@ -34,12 +34,9 @@ _LAST = 0xFFFFFFFF
 def _mix(x):
     """Scramble 32 bits. Source: Chris Wellons, hash-prospector, `lowbias32`."""
     x = uint32(x)
-    x ^= x >> uint32(16)
-    x *= uint32(0x7FEB352D)
-    x ^= x >> uint32(15)
-    x *= uint32(0x846CA68B)
-    x ^= x >> uint32(16)
-    return x
+    x = uint32((x ^ (x >> uint32(16))) * uint32(0x7FEB352D))  # numba would go on with 64 bits
+    x = uint32((x ^ (x >> uint32(15))) * uint32(0x846CA68B))
+    return uint32(x ^ (x >> uint32(16)))
 
 
 @njit(**_OPTIONS)
@@ -179,11 +176,11 @@ def _place_among(x, edges, places):
 
 
 @njit(fastmath={"reassoc", "contract"}, **_OPTIONS)
-def _power_sums(x, sums):
-    """Add the first four powers of a row to `sums`; returns the row's plain sum."""
+def _power_sums(x, pivot, sums):
+    """Add the first four powers of a row's distances from a pivot to `sums`; returns the sum of the first."""
     s1 = s2 = s3 = s4 = 0.0
     for k in range(len(x)):
-        v = np.float64(x[k])
+        v = np.float64(x[k]) - pivot
         square = v * v
         s1 += v
         s2 += square
@@ -300,7 +297,8 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
         x: Strengths, float32 [frame, feature].
         window: What its frames are, see `WindowFrames.arrays`.
         numbers: The seed, the clip's number, and the part of the phone counts it goes to, -1 for none.
-        edges: Of the bins of the phone counts, float32 [feature, edge].
+        edges: Of the bins of the phone counts, float32 [feature, edge]; power sums are taken about the middle one, so
+            that digits do not cancel out where strengths are far from zero.
         salts: What the hashes of each feature are mixed with, uint32 [feature].
         sums: See `state.SUMS`.
         counts: See `state.COUNTS`.
@@ -330,15 +328,15 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
                 tile[j, k + 1] = x[t, left + j]
         for j in range(width):
             f = left + j
-            start = 1
+            start, pivot = 1, np.float64(edges[f, edges.shape[1] // 2])
             for kind in range(3):
                 values = tile[j, start : start + n_by_kind[kind]]
                 if len(values):
-                    total = _power_sums(values, moments[f, kind])
+                    total = _power_sums(values, pivot, moments[f, kind])
                     if not np.isfinite(total):
                         return f
                     if kind == 0:
-                        clip_sums[f] += total
+                        clip_sums[f] += total + len(values) * pivot
                     _bin_rows(values.view(np.int32), binned)
                     _add_counts(histogram[f, kind], binned)
                 start += n_by_kind[kind]

@@ -280,14 +280,17 @@ def open_run(folder: str | Path) -> HarvestRun:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         kind, version = manifest["kind"], manifest["harvest_version"]
+        run = HarvestRun(folder, manifest) if (kind, version) == (KIND, SCHEMA_VERSION) else None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{str(path)!r} is no manifest of a harvest run ({error!r}).") from error
-    if kind != KIND or version != SCHEMA_VERSION:
+        raise InputError(
+            f"{str(path)!r} is no manifest of a harvest run, or it is damaged ({error!r}): harvest again."
+        ) from error
+    if run is None:
         raise InputError(
             f"{str(folder)!r} holds {kind} of version {version}; this otoscope reads {KIND} of version "
             f"{SCHEMA_VERSION}. Harvest again."
         )
-    return HarvestRun(folder, manifest)
+    return run
 
 
 def _spans(rows: list[dict[str, Any]] | None) -> tuple[Span, ...] | None:

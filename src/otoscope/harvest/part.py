@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from otoscope.audio.clip import Clip
+from otoscope.audio.clip import Clip, Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus, Problem
@@ -184,17 +184,22 @@ def gather_part(
         except InputError as error:
             log.problems.append(Problem(source.id, str(error)))
             continue
+        try:
+            phones = of.labels.phones_of(clip)
+        except InputError as error:
+            clip, phones = replace(clip, words=None, phones=None, label_problem=str(error)), None
         if clip.label_problem is not None:
             log.label_problems.append(Problem(source.id, clip.label_problem))
-        log.rows.append(_gather_clip(of, index, clip, state, writer))
+        log.rows.append(_gather_clip(of, index, clip, phones, state, writer))
         done(index)
     state.end_part()
     return log
 
 
-def _gather_clip(of: Pass, index: int, clip: Clip, state: State, writer: Writes | None) -> dict[str, Any]:
+def _gather_clip(
+    of: Pass, index: int, clip: Clip, phones: tuple[Span, ...] | None, state: State, writer: Writes | None
+) -> dict[str, Any]:
     labels = of.labels
-    phones = labels.phones_of(clip)
     shuffled = None if phones is None else labels.shuffled(phones, clip.id)
     speaker, language = labels.number_of(clip.speaker, clip.language)
     n_frames = n_speech = 0

@@ -58,7 +58,9 @@ def ranges_of(
     n = counts.shape[0]
     if kind == "width":
         wanted = highest[:, None] * (np.arange(n_ranges - 1, 0, -1, dtype=np.float32) / np.float32(n_ranges))
-        splits = np.stack([_nearest(edges, wanted[:, i]) for i in range(n_ranges - 1)], axis=1)
+        splits = np.empty(wanted.shape, int)
+        for i in range(n_ranges - 1):
+            splits[:, i] = _nearest(edges, wanted[:, i])
     else:
         splits = _at_shares(counts)
     above = np.full((n, 1), N_CELLS)
@@ -66,6 +68,7 @@ def ranges_of(
     stop, first = bounds[:, :-1], bounds[:, 1:]
     below = np.concatenate([np.zeros((n, 1), np.int64), np.cumsum(counts, axis=1, dtype=np.int64)], axis=1)
     rows = np.arange(n)[:, None]
+    edges = np.where(highest[:, None] > 0, edges, 0)
     low = edges[rows, np.minimum(first, N_CELLS - 1)]
     high = np.where(stop == N_CELLS, highest[:, None], edges[rows, np.minimum(stop, N_CELLS - 1)])
     return Ranges(low, high.astype(np.float32), below[rows, stop] - below[rows, first], first, stop)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from otoscope.base.errors import InputError
-from otoscope.base.files import output_errors, sibling, write_json
+from otoscope.base.files import output_errors, write_json
 from otoscope.base.results import MANIFEST, full_manifest
 from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activation_shards import ShardWriter
@@ -141,6 +141,7 @@ def run_over(
     logs = [work.log(part) for part in range(of.n_parts)]
     if not any(log.rows for log in logs):
         first = next((log.problems[0].message for log in logs if log.problems), "")
+        work.finish()  # the next time they may be mended
         raise InputError(f"no clip of {corpus.name!r} could be used. The first: {first}")
     if writer is not None:
         writer.finish()
@@ -330,19 +331,17 @@ def _write(
 ) -> None:
     """Write the tables, and the manifest last: a run without one is not finished."""
     out, labels = work.run, of.labels
-    temporary = sibling(out / "tables")
-    temporary.mkdir()
-    try:
-        with output_errors(out):
+    temporary = work.folder / "tables"
+    shutil.rmtree(temporary, ignore_errors=True)  # what a run that was killed left of them
+    with output_errors(out):
 
-            def rows() -> Iterator[list[dict[str, Any]]]:
-                return (work.log(part).rows for part in range(of.n_parts))
+        def rows() -> Iterator[list[dict[str, Any]]]:
+            return (work.log(part).rows for part in range(of.n_parts))
 
-            write_tables(temporary, Gathered(state, of.groups, labels, of.lag, settings.ranges, rows))
-            for path in sorted(temporary.iterdir()):
-                path.replace(out / path.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        write_tables(temporary, Gathered(state, of.groups, labels, of.lag, settings.ranges, rows))
+        for path in sorted(temporary.iterdir()):
+            path.replace(out / path.name)
     problems: list[Problem] = [problem for log in logs for problem in log.problems]
     used = [row for log in logs for row in log.rows]
     kinds = state.frames["kind"].tolist()

@@ -107,7 +107,8 @@ def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
             ("language", gathered.labels.languages, state.arrays["language_sums"]),
         )
         for what, labels, sums in means:
-            yield f"{what}_means", _means(key, what, labels, sums, frames[what][: len(labels)])
+            if labels:
+                yield f"{what}_means", _means(key, what, labels, sums, frames[what][: len(labels)])
 
 
 # the features
@@ -117,7 +118,7 @@ def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]
     arrays, n = state.arrays, int(n_by_kind[Kind.SPEECH])
     size = state.settings.n_features
     mean, variance, kurtosis = _central(arrays["moments"][:, Kind.SPEECH], n)
-    least, greatest = arrays["extremes"].T
+    least, greatest = arrays["extremes"].T + np.float32(0)  # which of two zeros was met first is not told
     histogram = arrays["histogram"][:, Kind.SPEECH]
     edges = histogram_edges()
     at = np.searchsorted(edges, greatest / np.float32(10), side="right") - 1
@@ -153,7 +154,7 @@ def _central(sums: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     m1, m2, m3, m4 = (sums / n).T
     variance = np.maximum(m2 - m1**2, 0)
     fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
-    is_constant = variance <= 1e-12 * np.maximum(m2, 1e-30)
+    is_constant = variance <= 1e-12 * m2
     with np.errstate(divide="ignore", invalid="ignore"):
         kurtosis = np.where(is_constant, np.nan, fourth / variance**2 - 3)
     return m1, np.where(is_constant, 0, variance), kurtosis
@@ -194,9 +195,9 @@ def _means(
     key: tuple[str, str], what: str, labels: tuple[str, ...], sums: np.ndarray, n_frames: np.ndarray
 ) -> pa.Table:
     """Means by label of every feature; `sums` is [label, feature]."""
-    n_labels, n = len(labels), sums.shape[1] if len(labels) else 0
+    n_labels, n = sums.shape
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = sums / n_frames[:, None] if n_labels else sums.reshape(0, 0)
+        means = sums / n_frames[:, None]
     return pa.table(
         {
             **_key_columns(key, np.repeat(np.arange(n), n_labels)),

@@ -20,6 +20,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, output_errors, write_json
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem
+from otoscope.harvest.opened import TABLES
 from otoscope.harvest.part import PartLog, State
 
 
@@ -50,7 +51,7 @@ class Work:
         settings = json.loads(json.dumps(settings))
         found = self._settings()
         if found is None:
-            if self.run.is_dir() and any(self.run.iterdir()) and not overwrite:
+            if self.run.is_dir() and {*self.run.iterdir()} - {self.folder} and not overwrite:
                 raise InputError(
                     f"the folder '{self.run}' exists and is no harvest run. Choose another name, or pass --overwrite."
                 )
@@ -62,11 +63,12 @@ class Work:
                 )
         elif (self.run / MANIFEST).is_file():
             if not overwrite:
+                self.finish()
                 return True
         else:
             return False
-        self._clear()
         with output_errors(self.run):
+            self._clear(has_run=found is not None)
             self.folder.mkdir(parents=True)
         write_json(self.folder / "settings.json", settings)
         return False
@@ -80,12 +82,13 @@ class Work:
                 continue
         return None
 
-    def _clear(self) -> None:
-        """Take away an old run, its manifest first: without it the rest counts for nothing."""
-        (self.run / MANIFEST).unlink(missing_ok=True)
-        for old in (*self.run.glob("*.parquet"), *self.run.glob("features.sqlite")):
-            old.unlink()
-        shutil.rmtree(self.run / "activations", ignore_errors=True)
+    def _clear(self, *, has_run: bool) -> None:
+        """Take away an old run, its manifest first: without it the rest counts for nothing. Other files stay."""
+        if self.run.exists():
+            for name in (MANIFEST, *(f"{table}.parquet" for table in TABLES), "features.sqlite"):
+                (self.run / name).unlink(missing_ok=True)
+        if has_run:
+            shutil.rmtree(self.run / "activations", ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self) -> None:
