@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,3 +190,14 @@ def odd_clips(seed: int = 0, n: int = 13) -> list[FakeClip]:
             )
         )
     return clips
+
+
+# what a run left
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too; of a manifest all but when and by what command it was made."""
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    manifest = json.loads(found.pop("manifest.json", b"{}"))
+    told = {name: value for name, value in manifest.items() if name not in {"created", "command"}}
+    return {**found, "manifest.json": json.dumps(told).encode()}

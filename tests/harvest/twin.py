@@ -72,7 +72,7 @@ def peaks(clips: list[Heard], feature: int, sign: int) -> list[Peak]:
         x = clip.strengths[:, feature] * np.float32(sign)
         for t in clip.speech:
             has_before = t % clip.window > 0 and clip.kinds[t - 1] == SPEECH
-            has_after = (t + 1) % clip.window > 0 and clip.kinds[t + 1] == SPEECH
+            has_after = t + 1 < len(x) and (t + 1) % clip.window > 0 and clip.kinds[t + 1] == SPEECH
             if x[t] <= 0 or (has_before and x[t] <= x[t - 1]) or (has_after and x[t] < x[t + 1]):
                 continue
             found.append(Peak(x[t], clip.number, t))

@@ -143,8 +143,8 @@ def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, worke
     audio_s, n_windows = _how_long(recordings, whisper.window_s)
     minutes = n_windows * _seconds_a_window(whisper) * (2 if "untrained" in settings.bases else 1) / workers / 60
     lines = [
-        f"Harvesting {count(len(recordings), 'clip')}, about {duration(audio_s)} of audio in {n_windows:,} windows, with "
-        f"{whisper.id}: {count(len(widths), 'site')}, {', '.join(settings.bases)}: about {n_features:,} features. "
+        f"Harvesting {count(len(recordings), 'clip')}, about {duration(audio_s)} of audio in {n_windows:,} windows, "
+        f"with {whisper.id}: {count(len(widths), 'site')}, {', '.join(settings.bases)}: about {n_features:,} features. "
         f"The model takes about {max(minutes, 0.1):,.1f} min for it.",
         f"It keeps {memory / MEGABYTE:,.0f} MB in memory{f' in each of {workers} processes' if workers > 1 else ''}, "
         f"however long the corpus; the tables will take up to {memory / MEGABYTE:,.0f} MB on disk.",

@@ -297,8 +297,7 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
         x: Strengths, float32 [frame, feature].
         window: What its frames are, see `WindowFrames.arrays`.
         numbers: The seed, the clip's number, and the part of the phone counts it goes to, -1 for none.
-        edges: Of the bins of the phone counts, float32 [feature, edge]; power sums are taken about the middle one, so
-            that digits do not cancel out where strengths are far from zero.
+        edges: Of the bins of the phone counts, float32 [feature, edge]; sums of powers are taken about the middle one.
         salts: What the hashes of each feature are mixed with, uint32 [feature].
         sums: See `state.SUMS`.
         counts: See `state.COUNTS`.

@@ -136,15 +136,19 @@ def run_over(
     if settings.save_activations:
         writer = _Saved(out / "activations", reader, settings.save_activations, about_model)
     recipe = Recipe(_Maker(about_model, corpus, settings, out), max(1, torch.get_num_threads() // workers))
-    state = _gather(of, work, workers, recipe, writer, progress, checkpoint_s)
-    progress("writing", len(corpus), len(corpus))
-    logs = [work.log(part) for part in range(of.n_parts)]
-    if not any(log.rows for log in logs):
-        first = next((log.problems[0].message for log in logs if log.problems), "")
-        work.finish()  # the next time they may be mended
-        raise InputError(f"no clip of {corpus.name!r} could be used. The first: {first}")
-    if writer is not None:
-        writer.finish()
+    try:
+        state = _gather(of, work, workers, recipe, writer, progress, checkpoint_s)
+        progress("writing", len(corpus), len(corpus))
+        logs = [work.log(part) for part in range(of.n_parts)]
+        if not any(log.rows for log in logs):
+            first = next((log.problems[0].message for log in logs if log.problems), "")
+            work.finish()  # the next time they may be mended
+            raise InputError(f"no clip of {corpus.name!r} could be used. The first: {first}")
+        if writer is not None:
+            writer.finish()
+    finally:
+        if writer is not None:
+            writer.close()
     _write(of, work, state, calibration, settings, about_model, logs)
     work.finish()
     return open_run(out)
@@ -276,6 +280,11 @@ class _Saved:
         if self._writer is not None:
             self._writer.finish()
 
+    def close(self) -> None:
+        """Let go of the files, however it ended."""
+        if self._writer is not None:
+            self._writer.close()
+
 
 @dataclass(frozen=True)
 class _Maker:
@@ -380,4 +389,6 @@ def _write(
         "failed": problems,
         "label_problems": [problem for log in logs for problem in log.label_problems],
     }
-    write_json(out / MANIFEST, full_manifest(manifest, out))
+    write_json(work.folder / MANIFEST, full_manifest(manifest, out))  # a run that is killed here leaves no piece in `out`
+    with output_errors(out):
+        (work.folder / MANIFEST).replace(out / MANIFEST)

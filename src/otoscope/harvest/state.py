@@ -159,7 +159,8 @@ class GroupState:
 
     Args:
         settings: Sizes and seed.
-        edges: Of the bins of strength by phone, float32 [feature, edge], ascending.
+        edges: Of the bins of strength by phone, float32 [feature, edge], ascending; sums of powers are taken about the
+            middle one, so that digits do not cancel out where strengths are far from zero.
     """
 
     def __init__(self, settings: StateSettings, edges: Float32[np.ndarray, "feature edge"]) -> None:
@@ -274,9 +275,10 @@ class GroupState:
         for sums in self._of_part.values():
             sums[:] = 0
 
-    def moments(self) -> Float64[np.ndarray, "feature kind 4"]:
-        """Sums of the first four powers of the strengths, by kind of frame."""
-        return self.arrays["moments"]
+    @property
+    def pivots(self) -> Float64[np.ndarray, " feature"]:
+        """What `moments`, sums of the first four powers, are taken about."""
+        return self.edges[:, self.edges.shape[1] // 2].astype(np.float64)
 
 
 class Pool:

@@ -117,7 +117,7 @@ def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
 def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]:
     arrays, n = state.arrays, int(n_by_kind[Kind.SPEECH])
     size = state.settings.n_features
-    mean, variance, kurtosis = _central(arrays["moments"][:, Kind.SPEECH], n)
+    mean, variance, kurtosis = _central(arrays["moments"][:, Kind.SPEECH], n, state.pivots)
     least, greatest = arrays["extremes"].T + np.float32(0)  # which of two zeros was met first is not told
     histogram = arrays["histogram"][:, Kind.SPEECH]
     edges = histogram_edges()
@@ -138,7 +138,7 @@ def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]
     }
     for kind in (Kind.SILENCE, Kind.PADDING):
         n_frames, name = int(n_by_kind[kind]), kind.name.lower()
-        mean, variance, _ = _central(arrays["moments"][:, kind], n_frames)
+        mean, variance, _ = _central(arrays["moments"][:, kind], n_frames, state.pivots)
         columns |= {
             f"{name}_n_frames": np.full(size, n_frames, np.int64),
             f"{name}_mean": mean,
@@ -147,7 +147,7 @@ def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]
     return columns
 
 
-def _central(sums: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _central(sums: np.ndarray, n: int, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, variance and excess kurtosis from sums of powers; not a number without frames, or of a constant."""
     if n == 0:
         return (np.full(len(sums), np.nan),) * 3
@@ -157,7 +157,7 @@ def _central(sums: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     is_constant = variance <= 1e-12 * m2
     with np.errstate(divide="ignore", invalid="ignore"):
         kurtosis = np.where(is_constant, np.nan, fourth / variance**2 - 3)
-    return m1, np.where(is_constant, 0, variance), kurtosis
+    return pivots + m1, np.where(is_constant, 0, variance), kurtosis
 
 
 def _of_features(key: tuple[str, str], columns: dict[str, np.ndarray], edges: np.ndarray) -> pa.Table:
