@@ -26,7 +26,9 @@ def heard(clips: list[FakeClip], run: HarvestRun, site: str) -> list[Heard]:
             clip.kinds,
             clip.values[site],
             WINDOW,
-            None if clip.phones is None else [(p.start_s, p.end_s, p.text) for p in clip.phones if p.text not in PAUSES],
+            None
+            if clip.phones is None
+            else [(p.start_s, p.end_s, p.text) for p in clip.phones if p.text not in PAUSES],
             clip.speaker,
             clip.language,
             halves[clip.name],

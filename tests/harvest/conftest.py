@@ -28,7 +28,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for number, seconds in enumerate((0.7, 2.6, 1.1, 4.2, 0.9, 2.0, 1.4)):
         time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-        samples = rng.normal(0, 0.1, len(time)) * (np.sin(2 * np.pi * 1.3 * time) > -0.3) + rng.normal(0, 1e-5, len(time))
+        samples = rng.normal(0, 0.1, len(time)) * (np.sin(2 * np.pi * 1.3 * time) > -0.3) + rng.normal(
+            0, 1e-5, len(time)
+        )
         path = folder / f"talk{number}.wav"
         soundfile.write(path, samples.astype(np.float32), RATE_HZ, subtype="FLOAT")
         if number != 2:

@@ -99,7 +99,9 @@ class FakeReader:
 
 def harvest(clips: list[FakeClip], out: Path, reader: FakeReader | None = None, **settings: Any) -> HarvestRun:
     """Harvest made-up clips; words of `run_over` and of the settings alike."""
-    own = {name: settings.pop(name) for name in ("workers", "overwrite", "progress", "checkpoint_s") if name in settings}
+    own = {
+        name: settings.pop(name) for name in ("workers", "overwrite", "progress", "checkpoint_s") if name in settings
+    }
     reader = FakeReader(clips) if reader is None else reader
     wanted = HarvestSettings(**{"sites": tuple(reader.widths), "part_clips": 4, **settings})
     return run_over(reader, ABOUT, corpus_of(clips), wanted, out, **own)

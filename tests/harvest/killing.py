@@ -91,4 +91,4 @@ def main(folder: Path, every: int, settings: dict[str, Any]) -> Iterator[str]:
 
 if __name__ == "__main__":
     for line in main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])):
-        print(line)
+        sys.stdout.write(f"{line}\n")

@@ -56,7 +56,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("settings", "every"),
-    [(ALWAYS, 9), ({"save_activations": "float16", "bases": ["neuron", "pca"], "part_clips": 5, "checkpoint_s": 0}, 17)],
+    [
+        (ALWAYS, 9),
+        ({"save_activations": "float16", "bases": ["neuron", "pca"], "part_clips": 5, "checkpoint_s": 0}, 17),
+    ],
 )
 def test_a_run_that_was_killed_anywhere_ends_as_if_it_was_not(
     settings: dict[str, Any], every: int, tmp_path: Path
@@ -75,7 +78,12 @@ def test_a_run_that_was_killed_anywhere_ends_as_if_it_was_not(
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", [1, 2, 5])
 def test_a_run_that_was_stopped_at_a_part_goes_on(
-    call: int, after: bool, checkpoint_s: float, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: int,
+    after: bool,
+    checkpoint_s: float,
+    whole: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
         stop_at(patch, otoscope.harvest.run, "gather_part", call, after=after)
@@ -116,7 +124,9 @@ def test_no_clip_is_read_twice_where_the_state_was_written(tmp_path: Path, monke
     assert list(dict.fromkeys(read)) == [clip.name for clip in clips[6:]]
 
 
-def test_a_damaged_state_is_not_taken_up(whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_state_is_not_taken_up(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
         stop_at(patch, otoscope.harvest.run, "gather_part", 3)
         harvest(odd_clips(), tmp_path / "run", **ALWAYS)
@@ -185,7 +195,9 @@ def test_a_run_with_other_settings_is_refused_with_what_differs(
         harvest(odd_clips(), tmp_path / "run", **settings)
     assert contents(tmp_path / "run") == before
     run = harvest(odd_clips(), tmp_path / "run", overwrite=True, **settings)
-    assert all(run.manifest["settings"][name] == (list(x) if isinstance(x, tuple) else x) for name, x in settings.items())
+    assert all(
+        run.manifest["settings"][name] == (list(x) if isinstance(x, tuple) else x) for name, x in settings.items()
+    )
 
 
 def test_a_run_of_another_model_or_corpus_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import otoscope.harvest.run
 from otoscope.base.errors import InputError, OtoscopeError
 from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.corpus import Source
+from otoscope.harvest import executors
 from otoscope.harvest.run import harvest as harvest_model
 from otoscope.harvest.run import run_over
 from otoscope.harvest.settings import HarvestSettings
@@ -26,7 +27,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_two_processes_give_the_same_bytes_as_one(model_folder: Path, recordings: Path, tmp_path: Path) -> None:
     settings = HarvestSettings(
-        sites=("encoder.blocks.*.mlp.1", "encoder.blocks.1"), bases=("neuron", "random", "pca", "untrained"), part_clips=2
+        sites=("encoder.blocks.*.mlp.1", "encoder.blocks.1"),
+        bases=("neuron", "random", "pca", "untrained"),
+        part_clips=2,
     )
     for workers in (1, 2):
         run = harvest_model(load(model_folder), corpus(recordings), settings, tmp_path / str(workers), workers=workers)
@@ -53,15 +56,18 @@ def stop(*words: object) -> None:
     raise OtoscopeError("stopped here")
 
 
-def test_a_process_that_dies_is_told_and_one_that_cannot_begin_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otoscope.harvest.run, "_Maker", DyingMaker)
     with pytest.raises(OtoscopeError, match="a worker process died, perhaps for want of memory. Give the same command"):
         harvest(odd_clips(), tmp_path / "run", workers=2)
-    monkeypatch.setattr(otoscope.harvest.run, "_Maker", FailingMaker)
+
+
+def test_a_process_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "_here", None)
+    maker = FailingMaker(ABOUT, Corpus("c", []), HarvestSettings(("odd",)), tmp_path)
+    executors._start(executors.Recipe(maker, 1))  # as a worker process does
     with pytest.raises(InputError, match="model 'fake' has changed since the harvest began. Begin it anew."):
-        harvest(odd_clips(), tmp_path / "run", workers=2)
+        executors._do(0, {})
 
 
 def test_a_corpus_that_cannot_be_handed_on_is_refused(tmp_path: Path) -> None:
@@ -75,7 +81,9 @@ def test_a_number_of_workers_that_cannot_be_is_refused(model_folder: Path, recor
     model, clips, sites = load(model_folder), corpus(recordings), ("encoder.blocks.0",)
     with pytest.raises(InputError, match="the number of workers is 0: give 1 or more"):
         harvest_model(model, clips, HarvestSettings(sites), tmp_path / "a", workers=0)
-    with pytest.raises(InputError, match="activations are saved by one process, in the order of the corpus: use --work"):
+    with pytest.raises(
+        InputError, match="activations are saved by one process, in the order of the corpus: use --work"
+    ):
         harvest_model(model, clips, HarvestSettings(sites, save_activations="float16"), tmp_path / "a", workers=2)
     assert not (tmp_path / "a").exists()
 

@@ -131,11 +131,11 @@ def _run(
 def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, workers: int) -> str:
     """Say how much there is to do, and what it takes."""
     from otoscope.harvest.activity import check_sites
-    from otoscope.harvest.bases import check_bases
     from otoscope.harvest.labels import label_set
+    from otoscope.harvest.run import check_request
     from otoscope.harvest.state import bytes_a_feature
 
-    check_bases(settings.bases)
+    check_request(whisper, settings, workers)
     widths = check_sites(whisper, settings.sites)
     n_features = sum(widths.values()) * len(settings.bases)
     labels = label_set(recordings, settings.phone_set, settings.seed)

@@ -296,7 +296,8 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
     Args:
         x: Strengths, float32 [frame, feature].
         window: What its frames are, see `WindowFrames.arrays`.
-        numbers: The seed, the clip's number, and the part of the phone counts it goes to, -1 for none.
+        numbers: The seed, the clip, the part of the phone counts it goes to (-1 for none), the speaker and the language
+            (-1 for none), and 1 where the clip ends with it.
         edges: Of the bins of the phone counts, float32 [feature, edge]; sums of powers are taken about the middle one.
         salts: What the hashes of each feature are mixed with, uint32 [feature].
         sums: See `state.SUMS`.
@@ -309,8 +310,8 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
         The first feature that is not finite everywhere, or -1. The state is then of no use any more.
     """
     order, n_by_kind, is_first, is_last, frames, hashes, labels, shuffled, present, runs = window
-    seed, clip, part = numbers
-    moments, phone_sums, clip_sums = sums
+    seed, clip, part = numbers[0], numbers[1], numbers[2]
+    moments, phone_sums, clip_sums = sums[0], sums[1], sums[2]
     extremes, n_above_zero, histogram, phone_counts = counts
     n, n_speech = len(order), n_by_kind[0]
     tile = np.zeros((TILE, n + 2), np.float32)
@@ -339,23 +340,51 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
                     _bin_rows(values.view(np.int32), binned)
                     _add_counts(histogram[f, kind], binned)
                 start += n_by_kind[kind]
-            if n_speech == 0:
-                continue
-            speech = tile[j, 1 : n_speech + 1]
-            n_above_zero[f] += _extent(speech.view(np.int32), extremes[f])
-            if part >= 0:
-                _sum_by_phone(speech, runs, phone_sums[f])
-                _place_among(speech, edges[f], places)
-                _count_by_phone(labels, places, by_phone)
-                _add_rows(phone_counts[f, part], by_phone, present)
-                if len(shuffled):
-                    _count_by_phone(shuffled, places, by_phone)
-                    _add_rows(phone_counts[f, 2], by_phone, present)
-            n_above, n_below = _find_peaks(tile[j, : n_speech + 2], is_first, is_last, marks, found, above, below)
-            _add_peaks(speech, above, n_above, 0, f, clip, frames, hashes, seed, salts[f], peaks)
-            if peaks[0].shape[1] == 2:
-                _add_peaks(speech, below, n_below, 1, f, clip, frames, hashes, seed, salts[f], peaks)
+            if n_speech:
+                speech = tile[j, 1 : n_speech + 1]
+                n_above_zero[f] += _extent(speech.view(np.int32), extremes[f])
+                if part >= 0:
+                    _sum_by_phone(speech, runs, phone_sums[f])
+                    _place_among(speech, edges[f], places)
+                    _count_by_phone(labels, places, by_phone)
+                    _add_rows(phone_counts[f, part], by_phone, present)
+                    if len(shuffled):
+                        _count_by_phone(shuffled, places, by_phone)
+                        _add_rows(phone_counts[f, 2], by_phone, present)
+                n_above, n_below = _find_peaks(tile[j, : n_speech + 2], is_first, is_last, marks, found, above, below)
+                _add_peaks(speech, above, n_above, 0, f, clip, frames, hashes, seed, salts[f], peaks)
+                if peaks[0].shape[1] == 2:
+                    _add_peaks(speech, below, n_below, 1, f, clip, frames, hashes, seed, salts[f], peaks)
+            if numbers[5]:
+                _end_clip(numbers, sums, peaks, f)
     return -1
+
+
+@njit(**_OPTIONS)
+def _end_clip(numbers, sums, peaks, f):
+    """Let a feature's best peaks of a clip meet those of the clips before it, and its sum those of its speaker."""
+    speaker, language = numbers[3], numbers[4]
+    clip_sums, speaker_sums, language_sums = sums[2], sums[3], sums[4]
+    top_strength, top_clip, top_frame, best_strength, best_clip, best_frame = peaks[:6]
+    if speaker >= 0:
+        speaker_sums[speaker, f] += clip_sums[f]
+    if language >= 0:
+        language_sums[language, f] += clip_sums[f]
+    clip_sums[f] = 0
+    for side in range(top_clip.shape[1]):
+        for i in range(best_clip.shape[2]):
+            clip = best_clip[f, side, i]
+            if clip < 0:
+                break
+            _insert(
+                top_strength[f, side],
+                top_clip[f, side],
+                top_frame[f, side],
+                best_strength[f, side, i],
+                clip,
+                best_frame[f, side, i],
+            )
+            best_clip[f, side, i] = -1
 
 
 @njit(**_OPTIONS)
@@ -371,27 +400,6 @@ def _add_rows(counts, added, present):
         for i in range(counts.shape[1]):
             counts[row, i] += added[row, i]
             added[row, i] = 0
-
-
-@njit(**_OPTIONS)
-def end_clip(peaks):
-    """Let the best peaks of a clip meet those of the clips before it, and forget them."""
-    top_strength, top_clip, top_frame, best_strength, best_clip, best_frame = peaks[:6]
-    for f in range(top_clip.shape[0]):
-        for side in range(top_clip.shape[1]):
-            for i in range(best_clip.shape[2]):
-                clip = best_clip[f, side, i]
-                if clip < 0:
-                    break
-                _insert(
-                    top_strength[f, side],
-                    top_clip[f, side],
-                    top_frame[f, side],
-                    best_strength[f, side, i],
-                    clip,
-                    best_frame[f, side, i],
-                )
-                best_clip[f, side, i] = -1
 
 
 @njit(**_OPTIONS)

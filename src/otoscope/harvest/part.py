@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -15,7 +15,14 @@ from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activity import TRAINED, Activity, Reads
 from otoscope.harvest.bases import Group
 from otoscope.harvest.labels import LabelSet
-from otoscope.harvest.state import N_KINDS, PARTS, GroupState, Pool, StateSettings, WindowFrames
+from otoscope.harvest.state import (
+    N_KINDS,
+    PARTS,
+    GroupState,
+    Pool,
+    StateSettings,
+    WindowFrames,
+)
 
 
 class ClipFailedError(Exception):
@@ -199,47 +206,58 @@ def gather_part(
 def _gather_clip(
     of: Pass, index: int, clip: Clip, phones: tuple[Span, ...] | None, state: State, writer: Writes | None
 ) -> dict[str, Any]:
-    labels = of.labels
-    shuffled = None if phones is None else labels.shuffled(phones, clip.id)
+    labels, counts = of.labels, state.frames
     speaker, language = labels.number_of(clip.speaker, clip.language)
+    dealt_out = labels.shuffled(phones, clip.id) if phones is not None and labels.held_out[index] else None
     n_frames = n_speech = 0
-    numbers: list[np.ndarray | None] = [None, None]
     try:
-        for activity in of.reader.windows(clip):
-            if phones is not None and not n_frames:
-                length = -(-len(clip.samples) // 320) + len(activity.kinds)
-                numbers = [labels.frame_phones(each, length, of.lag) for each in (phones, shuffled or ())]
-            frames = _frames(of, index, activity, numbers, is_held_out=labels.held_out[index])
+        for activity, is_last in _with_last(of.reader.windows(clip)):
+            frames = WindowFrames(
+                index,
+                activity.first_frame,
+                activity.kinds,
+                phones=_frame_phones(of, phones, activity),
+                shuffled=_frame_phones(of, dealt_out, activity),
+                part=PARTS.index("held_out" if labels.held_out[index] else "choose"),
+                seed=labels.seed,
+                speaker=speaker,
+                language=language,
+                ends_clip=is_last,
+            )
             _add(of, state, activity, frames)
             if writer is not None:
                 values = {
                     site: x.float().cpu().numpy() for (which, site), x in activity.values.items() if which == TRAINED
                 }
                 writer.add(index, activity.first_frame, activity.kinds, values)
-            state.frames["kind"] += frames.n_by_kind
-            state.frames["phone"] += np.bincount(frames.labels, minlength=len(labels.phones) + 1)
+            counts["kind"] += frames.n_by_kind
+            counts["phone"] += np.bincount(frames.labels, minlength=len(labels.phones) + 1)
             n_speech += int(frames.n_by_kind[Kind.SPEECH])
             n_frames += int(len(activity.kinds) - frames.n_by_kind[Kind.PADDING])
     except (InputError, RuntimeError, ValueError) as error:
         raise ClipFailedError(index, str(error)) from error
-    for group in state.groups:
-        group.end_clip(speaker, language)
     for name, place in (("speaker", speaker), ("language", language)):
         if place >= 0:
-            state.frames[name][place] += n_speech
+            counts[name][place] += n_speech
     return _row(index, clip, phones, labels, n_frames, n_speech)
 
 
-def _frames(
-    of: Pass, index: int, activity: Activity, numbers: list[np.ndarray | None], *, is_held_out: bool
-) -> WindowFrames:
-    here = slice(activity.first_frame, activity.first_frame + len(activity.kinds))
-    phones, shuffled = (None if each is None else each[here] for each in numbers)
-    part = PARTS.index("held_out" if is_held_out else "choose")
-    seed = of.labels.seed
-    return WindowFrames(
-        index, activity.first_frame, activity.kinds, phones, shuffled if is_held_out else None, part, seed
-    )
+def _with_last(activities: Iterator[Activity]) -> Iterator[tuple[Activity, bool]]:
+    """Say of each window whether it is the last."""
+    before = next(activities, None)
+    for activity in activities:
+        assert before is not None, "there was one before"
+        yield before, False
+        before = activity
+    if before is not None:
+        yield before, True
+
+
+def _frame_phones(of: Pass, phones: tuple[Span, ...] | None, activity: Activity) -> np.ndarray | None:
+    """The phones of a window's frames; None without labels."""
+    if phones is None:
+        return None
+    return of.labels.frame_phones(phones, len(activity.kinds), of.lag - activity.first_frame)
 
 
 def _add(of: Pass, state: State, activity: Activity, frames: WindowFrames) -> None:

@@ -71,13 +71,7 @@ def harvest(
             holds another run.
         OutputError: The folder cannot be written.
     """
-    check_bases(settings.bases)
-    check_lag(settings.lag)
-    check_sites(model, settings.sites)
-    if workers < 1:
-        raise InputError(f"the number of workers is {workers}: give 1 or more.")
-    if settings.save_activations and workers > 1:
-        raise InputError("activations are saved by one process, in the order of the corpus: use --workers 1.")
+    check_request(model, settings, workers)
     seed = settings.seed if "untrained" in settings.bases else None
     reader = EncoderReader(model, list(settings.sites), seed)
     about = {
@@ -87,6 +81,26 @@ def harvest(
         "dtype": str(model.dtype).removeprefix("torch."),
     }
     return run_over(reader, about, corpus, settings, Path(out), workers=workers, overwrite=overwrite, progress=progress)
+
+
+def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -> None:
+    """Refuse what cannot be harvested, before any work.
+
+    Args:
+        model: Any Whisper.
+        settings: What to gather.
+        workers: Processes side by side.
+
+    Raises:
+        InputError: A site, basis or setting cannot be used.
+    """
+    check_bases(settings.bases)
+    check_lag(settings.lag)
+    check_sites(model, settings.sites)
+    if workers < 1:
+        raise InputError(f"the number of workers is {workers}: give 1 or more.")
+    if settings.save_activations and workers > 1:
+        raise InputError("activations are saved by one process, in the order of the corpus: use --workers 1.")
 
 
 def run_over(
@@ -142,7 +156,7 @@ def run_over(
         logs = [work.log(part) for part in range(of.n_parts)]
         if not any(log.rows for log in logs):
             first = next((log.problems[0].message for log in logs if log.problems), "")
-            work.finish()  # the next time they may be mended
+            work.give_up()  # the next time they may be mended
             raise InputError(f"no clip of {corpus.name!r} could be used. The first: {first}")
         if writer is not None:
             writer.finish()
@@ -389,6 +403,8 @@ def _write(
         "failed": problems,
         "label_problems": [problem for log in logs for problem in log.label_problems],
     }
-    write_json(work.folder / MANIFEST, full_manifest(manifest, out))  # a run that is killed here leaves no piece in `out`
+    write_json(
+        work.folder / MANIFEST, full_manifest(manifest, out)
+    )  # a run that is killed here leaves no piece in `out`
     with output_errors(out):
         (work.folder / MANIFEST).replace(out / MANIFEST)

@@ -9,10 +9,12 @@ parts itself. Knows arrays; what a phone or a clip is, only by number.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int16
@@ -29,7 +31,7 @@ latter once more with their phones shuffled."""
 N_COUNT_BINS = 24
 """Bins of strength by phone."""
 
-SUMS = ("moments", "phone_sums", "clip_sums")
+SUMS = ("moments", "phone_sums", "clip_sums", "speaker_sums", "language_sums")
 COUNTS = ("extremes", "n_above_zero", "histogram", "phone_counts")
 PEAKS = (
     "top_strength",
@@ -87,6 +89,9 @@ class WindowFrames:
         shuffled: The same with the clip's phones shuffled; None where that is not counted.
         part: Index into `PARTS` that a labelled clip is counted as.
         seed: Of the samples.
+        speaker: Number of the clip's speaker, -1 where that is not known.
+        language: Number of its language, -1 where that is not known.
+        ends_clip: Whether it is the clip's last window.
     """
 
     clip: int
@@ -96,6 +101,16 @@ class WindowFrames:
     shuffled: Int16[np.ndarray, " frame"] | None
     part: int
     seed: int
+    speaker: int = -1
+    language: int = -1
+    ends_clip: bool = True
+
+    @property
+    def numbers(self) -> tuple[np.generic, ...]:
+        """What the compiled loops are told of the clip."""
+        part = self.part if self.phones is not None else -1
+        rest = (self.clip, part, self.speaker, self.language, self.ends_clip)
+        return (np.uint32(self.seed), *(np.int32(number) for number in rest))
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -111,11 +126,6 @@ class WindowFrames:
     def labels(self) -> np.ndarray:
         """The phones of the speech frames; empty without labels."""
         return self._of_speech(self.phones)
-
-    @property
-    def counted_part(self) -> int:
-        """The part it is counted as, -1 for none."""
-        return self.part if self.phones is not None else -1
 
     def _of_speech(self, numbers: np.ndarray | None) -> np.ndarray:
         if numbers is None:
@@ -204,43 +214,28 @@ class GroupState:
         return sum(array.nbytes for array in (*self.arrays.values(), *self._of_part.values()))
 
     def add(self, strength: Float32[np.ndarray, "frame feature"], frames: WindowFrames, pool: Pool) -> int:
-        """Add one window; the windows of a clip come one after another, then `end_clip`.
+        """Add one window; the windows of a clip come one after another.
 
         Args:
             strength: How strongly every feature answers in every frame.
-            frames: What the frames are.
+            frames: What the frames are, and whether the clip ends with them.
             pool: Threads to share the features among.
 
         Returns:
             The first feature with a strength that is not finite, or -1. After such a feature the state is of no use.
         """
         arrays = self.arrays
-        sums = (self._of_part["moments"], self._of_part["phone_sums"], arrays["clip_sums"])
+        sums = tuple(self._of_part.get(name, arrays.get(name)) for name in SUMS)
         counts, peaks = tuple(arrays[name] for name in COUNTS), tuple(arrays[name] for name in PEAKS)
-        numbers = (np.uint32(frames.seed), np.int32(frames.clip), np.int32(frames.counted_part))
         strength = np.ascontiguousarray(strength, dtype=np.float32)
 
         def some(first: int, stop: int) -> int:
             return kernel.add_window(
-                strength, frames.arrays, numbers, self.edges, self.salts, sums, counts, peaks, first, stop
+                strength, frames.arrays, frames.numbers, self.edges, self.salts, sums, counts, peaks, first, stop
             )
 
         found = [feature for feature in pool.over(self.settings.n_features, some) if feature >= 0]
         return min(found, default=-1)
-
-    def end_clip(self, speaker: int, language: int) -> None:
-        """End a clip: its peaks meet those of the clips before.
-
-        Args:
-            speaker: Number of its speaker, -1 where that is not known.
-            language: Number of its language, -1 where that is not known.
-        """
-        kernel.end_clip(tuple(self.arrays[name] for name in PEAKS))
-        of_clip = self.arrays["clip_sums"]
-        for name, number in (("speaker_sums", speaker), ("language_sums", language)):
-            if number >= 0:
-                self._of_part[name][number] += of_clip
-        of_clip[:] = 0
 
     def end_part(self) -> None:
         """End a part of the corpus: its sums meet those of the parts before."""
@@ -281,6 +276,9 @@ class GroupState:
         return self.edges[:, self.edges.shape[1] // 2].astype(np.float64)
 
 
+_T = TypeVar("_T")
+
+
 class Pool:
     """Threads that share out features; the compiled loops let go of Python's lock.
 
@@ -292,9 +290,8 @@ class Pool:
         self._n_threads = max(1, n_threads)
         self._threads = ThreadPoolExecutor(self._n_threads) if self._n_threads > 1 else None
 
-    def over(self, n_features: int, work: object) -> list[int]:
+    def over(self, n_features: int, work: Callable[[int, int], _T]) -> list[_T]:
         """Call `work(first, stop)` for stretches of features that cover them all."""
-        assert callable(work)
         n_tiles = -(-n_features // kernel.TILE)
         bounds = [min(n_features, n_tiles * i // self._n_threads * kernel.TILE) for i in range(self._n_threads + 1)]
         stretches = [(first, stop) for first, stop in pairwise(bounds) if first < stop]

@@ -95,6 +95,11 @@ class Work:
         """Take away what is not needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def give_up(self) -> None:
+        """Take away all that a run has left, so that it begins anew when it is asked for again."""
+        with output_errors(self.run):
+            self._clear(has_run=True)
+
     # calibration and state
 
     def save_arrays(self, name: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any] | None = None) -> None:

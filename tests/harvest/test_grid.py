@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from otoscope.harvest.grid import CELLS_AN_OCTAVE, N_BINS, N_CELLS, cell_edges, histogram_edges, octave_of
+from tests.harvest import twin
+
+
+def test_a_histogram_has_eight_bins_to_the_octave_on_either_side_of_zero() -> None:
+    edges = histogram_edges()
+    assert edges.tolist() == twin.histogram_edges()
+    assert len(edges) == N_BINS - 1 and edges.dtype == np.float32
+    assert (edges == -edges[::-1]).all() and (np.diff(edges) > 0).all()
+    above = edges[edges > 0]
+    assert above[0] == 2.0**-10 and above[-1] < 2.0**12 and (above[1:] / above[:-1] <= 1.125).all()
+
+
+@pytest.mark.parametrize("strength", [1.0, 1.999, 2.0, 3e-5, 7e20, 3.4e38, 1.2e-38, 5e-38, 1e-40, 1e-45])
+def test_cells_begin_at_floats_of_five_bits_in_the_octave_of_the_strongest_and_three_below(strength: float) -> None:
+    octave = octave_of(np.array([strength], np.float32))
+    octave = np.maximum(octave, 1)  # what has no octave of its own goes to the lowest
+    [edges] = cell_edges(octave)
+    assert len(edges) == N_CELLS and edges[0] == 0 and (np.diff(edges) >= 0).all()
+    assert sorted({*edges.tolist()}) == twin.grid(float(np.float32(strength)))
+
+
+def test_the_edges_of_many_features_are_found_at_once() -> None:
+    octaves = np.array([[100, 127], [140, 3]])
+    edges = cell_edges(octaves)
+    assert edges.shape == (2, 2, N_CELLS)
+    for place in np.ndindex(2, 2):
+        np.testing.assert_array_equal(edges[place], cell_edges(octaves[place]))
+
+
+def test_edges_are_no_further_apart_than_a_sixteenth() -> None:
+    [edges] = cell_edges(np.array([127]))
+    assert (np.diff(edges[1:]) <= edges[1:-1] / CELLS_AN_OCTAVE).all()
+    assert edges[1] == 0.125 and edges[-1] == 2 - 1 / 16
+
+
+def test_octaves_are_those_of_powers_of_two() -> None:
+    strengths = np.array([[1.0, 1.5], [2.0, 0.49999]], np.float32)
+    assert (octave_of(strengths) - 127).tolist() == [[0, 0], [1, -2]]

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sqlite3
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from otoscope.base.errors import InputError
+from otoscope.corpus.phones import inventory
+from otoscope.harvest.opened import TABLES, open_run
+from tests.harvest.fake import harvest, odd_clips
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run. Read only."""
+    folder = tmp_path_factory.mktemp("opened") / "run"
+    harvest(odd_clips(), folder, bases=("neuron", "random"), samples=3, top=4)
+    return folder
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    """The same run, to be damaged."""
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+# what a run says
+
+
+def test_a_run_says_what_made_it(folder: Path) -> None:
+    run = open_run(str(folder))
+    assert [tuple(group) for group in run.groups] == [
+        ("odd", "neuron", 20), ("odd", "random", 20), ("plain", "neuron", 3), ("plain", "random", 3),
+    ]  # fmt: skip
+    manifest = run.manifest
+    assert (run.phone_set, run.phones, manifest["split_by"]) == ("arpabet", inventory("arpabet"), "speakers")
+    assert run.lag_frames in range(-10, 11) and len(manifest["lag_scores"]) == 21
+    assert manifest["model"]["id"] == "fake" and manifest["settings"]["sites"] == ["odd", "plain"]
+    assert manifest["speakers"] == [f"speaker{i}" for i in range(5)] and manifest["languages"] == ["de", "en"]
+    assert manifest["failed"] == [] == manifest["label_problems"]
+    assert manifest["grid"]["quantiles"] == [0.01, 0.05, 0.2, 0.5, 1.0]
+    assert len(manifest["grid"]["histogram_edges"]) == len(run.table("histograms")["counts"][0]) - 1
+    assert set(manifest["files"]) == {path.name for path in folder.iterdir()}
+
+
+def test_arrays_have_the_shapes_and_types_that_are_promised(folder: Path) -> None:
+    run = open_run(folder)
+    group = run.groups[0]
+    examples, ranges, counts = run.examples(group, -1), run.ranges(group, "quantile", -1), run.phone_counts(group)
+    assert {(x.shape, x.dtype.name) for x in (examples.clip, examples.frame)} == {((20, 4), "int32")}
+    assert examples.strength.dtype == np.float32 and examples.strength.max() <= 0
+    assert (ranges.low.shape, ranges.clip.shape, ranges.n_peaks.dtype) == ((20, 5), (20, 5, 3), np.int64)
+    assert (ranges.phone.shape, ranges.phone.dtype, ranges.low.dtype) == ((20, 5, 3), np.int16, np.float32)
+    assert {part: (x.shape, x.dtype.name) for part, x in counts.items()} == dict.fromkeys(
+        ("choose", "held_out", "shuffled"), ((20, len(run.phones) + 1, 24), "uint32")
+    )
+    assert run.features(group)["edges"].shape == (20, 23)
+
+
+def test_a_sign_that_was_not_looked_at_is_refused(tmp_path: Path) -> None:
+    run = harvest(odd_clips(), tmp_path / "run", sign="positive")
+    with pytest.raises(
+        InputError, match="sign -1 is not in the run .* it looked at positive. Harvest with --sign both"
+    ):
+        run.examples(run.groups[0], -1)
+    with pytest.raises(InputError, match="sign 2 is not in the run"):
+        run.ranges(run.groups[0], sign=2)
+    assert set(run.table("examples")["sign"].to_pylist()) == {1}
+
+
+# what cannot be opened
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="is no harvest run: make one with otoscope harvest CORPUS --out DIR"):
+            open_run(folder)
+
+
+def test_a_run_that_is_not_finished_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".work").mkdir()
+    with pytest.raises(InputError, match="is not finished: give the same harvest command to go on"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"kind": "harvest"}', '{"kind": "harvest", "harvest_version": 1}', "\x00\x01"]
+)
+def test_a_damaged_manifest_is_told(text: str, copy: Path) -> None:
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(
+        InputError, match="manifest.json' is no manifest of a harvest run, or it is damaged .*: harvest"
+    ):
+        open_run(copy)
+
+
+def test_a_manifest_that_is_no_text_is_told(copy: Path) -> None:
+    (copy / "manifest.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="or it is damaged"):
+        open_run(copy)
+
+
+@pytest.mark.parametrize(("name", "value"), [("harvest_version", 99), ("kind", "relevance")])
+def test_another_version_or_kind_is_refused(name: str, value: Any, copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, name: value}))
+    with pytest.raises(InputError, match=f"holds .*{value}.*; this otoscope reads harvest of version 1. Harvest again"):
+        open_run(copy)
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "other"])
+def test_a_missing_or_damaged_table_is_told(how: str, copy: Path) -> None:
+    for name in ("features", "examples", "ranges", "phone_counts", "clips"):
+        path = copy / f"{name}.parquet"
+        whole = path.read_bytes()
+        path.unlink()
+        if how != "gone":
+            path.write_bytes(whole[: len(whole) // 2] if how == "cut" else b"nothing")
+    run = open_run(copy)
+    told = "lacks {}.parquet: harvest again" if how == "gone" else "{}.parquet' is damaged .*: harvest again"
+    for name in ("features", "examples", "ranges", "phone_counts"):
+        with pytest.raises(InputError, match=told.format(name)):
+            getattr(run, name)(run.groups[0])
+    with pytest.raises(InputError, match=told.format("clips")):
+        _ = run.clips
+
+
+# SQLite
+
+
+def from_sql(value: Any, kind: pa.DataType) -> Any:
+    """A value of SQLite in the form in which Parquet's rows have it."""
+    if value is None:
+        return math.nan if pa.types.is_floating(kind) else None
+    if pa.types.is_list(kind):
+        if pa.types.is_struct(kind.value_type):
+            names = [field.name for field in kind.value_type]
+            return [dict(zip(names, row, strict=True)) for row in json.loads(value)]
+        return np.frombuffer(zlib.decompress(value), "<f4" if pa.types.is_floating(kind.value_type) else "<u4").tolist()
+    return bool(value) if pa.types.is_boolean(kind) else value
+
+
+def test_sqlite_holds_the_same_rows(folder: Path) -> None:
+    database = sqlite3.connect(folder / "features.sqlite")
+    try:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        assert tables == list(TABLES) and {f"{name}.parquet" for name in TABLES} == {
+            path.name for path in folder.glob("*.parquet")
+        }
+        for name in tables:
+            table = pq.read_table(folder / f"{name}.parquet")
+            cursor = database.execute(f'SELECT * FROM "{name}" ORDER BY rowid')
+            assert [column[0] for column in cursor.description] == table.column_names
+            rows = cursor.fetchall()
+            assert len(rows) == table.num_rows > 0
+            for place, field in enumerate(table.schema):
+                found = [from_sql(row[place], field.type) for row in rows]
+                assert repr(found) == repr(table[field.name].to_pylist())
+    finally:
+        database.close()
+
+
+def test_sqlite_finds_a_feature_by_its_index(folder: Path) -> None:
+    database = sqlite3.connect(folder / "features.sqlite")
+    try:
+        query = "SELECT clip, frame FROM examples WHERE site='odd' AND basis='neuron' AND feature=0 AND sign=1"
+        run = open_run(folder)
+        examples = run.examples(run.groups[0])
+        assert database.execute(query).fetchall() == list(
+            zip(examples.clip[0].tolist(), examples.frame[0].tolist(), strict=True)
+        )
+        assert "USING INDEX examples_by_feature" in str(database.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
+    finally:
+        database.close()
+
+
+def test_a_run_is_read_where_there_is_no_torch(folder: Path) -> None:
+    script = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['transformers'] = sys.modules['numba'] = None\n"
+        "from otoscope.harvest.opened import open_run\n"
+        f"run = open_run({str(folder)!r})\n"
+        "group = run.groups[0]\n"
+        "run.features(group), run.examples(group), run.ranges(group), run.phone_counts(group)\n"
+        "print(len(run.clips), run.table('speaker_means').num_rows)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout.split(), ran.stderr) == (["13", str(5 * 46)], "")
