@@ -57,8 +57,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("settings", "every"),
     [
-        (ALWAYS, 9),
-        ({"save_activations": "float16", "bases": ["neuron", "pca"], "part_clips": 5, "checkpoint_s": 0}, 17),
+        (ALWAYS, 14),
+        ({"save_activations": "float16", "bases": ["neuron", "pca"], "part_clips": 5, "checkpoint_s": 0}, 27),
     ],
 )
 def test_a_run_that_was_killed_anywhere_ends_as_if_it_was_not(

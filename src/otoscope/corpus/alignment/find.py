@@ -74,8 +74,7 @@ class AlignmentIndex:
     def _is_nearer_to_another(self, alignment: Path, audio: Path) -> bool:
         """Whether a recording of the same name lies nearer to an alignment: another speaker's sentence of that number."""
         return any(
-            _distance(other, alignment) < _distance(audio, alignment)
-            for other in self._recordings[audio.stem.lower()]
+            _distance(other, alignment) < _distance(audio, alignment) for other in self._recordings[audio.stem.lower()]
         )
 
     def _is_shown(self, path: Path) -> bool:
