@@ -57,7 +57,8 @@ def test_a_feature_that_is_never_positive_has_no_example_above_zero(tmp_path: Pa
             assert not table.low[feature].any() and not table.high[feature].any()
     columns = run.features(group)
     assert columns["share_above_zero"][list(ODD).index("never positive")] == 0
-    assert not np.signbit(columns["maximum"][list(ODD).index("zero of either sign")])
+    for name, least_or_most in (("zero of either sign", "minimum"), ("zero or below", "maximum")):
+        assert not np.signbit(columns[least_or_most][list(ODD).index(name)]), "whichever zero came first"
 
 
 def test_a_constant_feature_is_told_and_has_no_kurtosis(tmp_path: Path) -> None:

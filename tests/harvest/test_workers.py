@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +17,14 @@ from otoscope.base.errors import InputError, OtoscopeError
 from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.corpus import Source
 from otoscope.harvest import executors
+from otoscope.harvest.part import PartLog
 from otoscope.harvest.run import harvest as harvest_model
 from otoscope.harvest.run import run_over
 from otoscope.harvest.settings import HarvestSettings
+from otoscope.harvest.work import Work
 from otoscope.model.load import load
 from tests.harvest.fake import ABOUT, FakeReader, contents, harvest, odd_clips
-from tests.harvest.workers import DyingMaker, FailingMaker, FakeMaker, clips_with_a_bad_one
+from tests.harvest.workers import DyingMaker, FailingMaker, FakeMaker, FineMaker, clips_with_a_bad_one
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +39,26 @@ def test_two_processes_give_the_same_bytes_as_one(model_folder: Path, recordings
         run = harvest_model(load(model_folder), corpus(recordings), settings, tmp_path / str(workers), workers=workers)
         assert [problem["clip"] for problem in run.manifest["failed"]] == ["talk7"]
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"part_clips": 1}, {"part_clips": 3, "peaks_per_clip": 4, "top": 5, "samples": 2}]
+)
+def test_states_of_parts_put_together_equal_one_that_saw_them_all(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_this_process(
+        recipe: executors.Recipe, work: Work, parts: range, failed: dict[int, str], n_workers: int
+    ) -> Iterator[tuple[int, PartLog]]:
+        executors._start(recipe)
+        return ((part, executors._do(part, failed)) for part in parts)
+
+    harvest(odd_clips(), tmp_path / "one", **settings)
+    monkeypatch.setattr(executors, "_here", None)
+    monkeypatch.setattr(otoscope.harvest.run, "_Maker", FineMaker)
+    monkeypatch.setattr(otoscope.harvest.run, "processes", in_this_process)
+    harvest(odd_clips(), tmp_path / "many", workers=2, **settings)
+    assert contents(tmp_path / "one") == contents(tmp_path / "many")
 
 
 def test_processes_leave_out_a_clip_that_fails_midway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

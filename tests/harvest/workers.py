@@ -35,12 +35,22 @@ class FakeMaker:
     out: Path
 
     def __call__(self, threads: int) -> tuple[Pass, Work]:
-        reader, work = FakeReader(clips_with_a_bad_one()), Work(self.out)
+        reader, work = FakeReader(self.clips()), Work(self.out)
         found = work.arrays("calibration")
         assert found is not None
         calibration = calibration_of(found[0], reader, self.settings)
         labels = label_set(self.corpus, self.settings.phone_set, self.settings.seed)
         return make_pass(reader, self.corpus, labels, self.settings, calibration, threads), work
+
+    def clips(self) -> list[FakeClip]:
+        return clips_with_a_bad_one()
+
+
+class FineMaker(FakeMaker):
+    """No clip fails."""
+
+    def clips(self) -> list[FakeClip]:
+        return odd_clips()
 
 
 class DyingMaker(FakeMaker):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otoscope.base.errors import InputError, OutputError
+from otoscope.base.errors import InputError
 from otoscope.cli import corpus_align, options
 from otoscope.cli.console import Console, problem_list
+from otoscope.cli.job import check_out
 from otoscope.cli.layout import count, duration
 from otoscope.cli.sources import gather
 
@@ -53,7 +54,7 @@ def info(
     from otoscope.corpus.info import describe
 
     console = Console(quiet)
-    _check_out(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     found = gather([corpus], clips, phone_set=phone_set)
     with console.progress("Reading", total=len(found)) as advance:
         held = describe(found, progress=advance)
@@ -134,18 +135,6 @@ def _named(amounts: dict[str, Amount], held: CorpusInfo) -> str:
     n_without = held.all.n_clips - sum(amount.n_clips for amount in amounts.values())
     without = f"; not known for {count(n_without, 'clip')}" if n_without else ""
     return f"{len(amounts):,}: {shown}{more}{without}"
-
-
-def _check_out(out: Path | None, *, overwrite: bool) -> None:
-    """Refuse a place for results before anything is read."""
-    if out is None:
-        return
-    from otoscope.base.results import check_out
-
-    try:
-        check_out(out, overwrite=overwrite)
-    except OutputError as error:
-        raise InputError(str(error)) from error
 
 
 def _save(held: CorpusInfo, out: Path, settings: Mapping[str, object], console: Console, *, overwrite: bool) -> None:

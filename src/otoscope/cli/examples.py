@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from otoscope.base.errors import InputError, OutputError
+from otoscope.base.errors import InputError
 from otoscope.cli import options
 from otoscope.cli.console import Console, problem_list
+from otoscope.cli.job import check_out
 from otoscope.cli.layout import count, size, table
 from otoscope.cli.sources import gather
 
@@ -84,7 +85,7 @@ def examples(
     it a table is printed.
     """
     console = Console(quiet)
-    _check_out(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     numbers = feature_numbers(feature)
 
     from otoscope.harvest.opened import open_run
@@ -186,18 +187,6 @@ def _print(found: Examples, failed: Sequence[Problem], *, as_json: bool, out: Pa
             f"{count(2 * n_examples, 'sound')}, two of each of {count(n_examples, 'example')} of "
             f"{count(found.n_features, 'feature')}; {out / 'sounds.parquet'} says what they are"
         )
-
-
-def _check_out(out: Path | None, *, overwrite: bool) -> None:
-    """Refuse a place for results before anything is read."""
-    if out is None:
-        return
-    from otoscope.base.results import check_out
-
-    try:
-        check_out(out, overwrite=overwrite)
-    except OutputError as error:
-        raise InputError(str(error)) from error
 
 
 def _check_space(out: Path | None, planned: SoundPlan) -> None:

@@ -56,14 +56,7 @@ class Job:
     quiet: bool
 
     def __post_init__(self) -> None:
-        if self.out is None:
-            return
-        from otoscope.base.results import check_out
-
-        try:
-            check_out(self.out, overwrite=self.overwrite)
-        except OutputError as error:
-            raise InputError(str(error)) from error
+        check_out(self.out, overwrite=self.overwrite)
 
     @property
     def console(self) -> Console:
@@ -123,6 +116,26 @@ class Job:
             with self.folder(model, settings, failed) as folder:
                 result.save(folder)
         print(to_json_text(result.to_json()) if self.as_json else summary)
+
+
+def check_out(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse a place for results before anything is read.
+
+    Args:
+        out: The folder to be; None for none.
+        overwrite: Whether it may exist.
+
+    Raises:
+        InputError: Results may not be written there.
+    """
+    if out is None:
+        return
+    from otoscope.base.results import check_out as check
+
+    try:
+        check(out, overwrite=overwrite)
+    except OutputError as error:
+        raise InputError(str(error)) from error
 
 
 def describe(model: Whisper) -> dict[str, str]:

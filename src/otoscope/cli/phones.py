@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.errors import InputError, OutputError
 from otoscope.base.files import to_json_text
 from otoscope.cli import options
 from otoscope.cli.console import Console
+from otoscope.cli.job import check_out
 from otoscope.cli.layout import count, percent, table
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def phones(
     --out gets phones.json, feature_scores.parquet, detect_counts.parquet, and pictures.
     """
     console = Console(quiet)
-    _check_out(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
 
     from otoscope.study.phones import PhoneSettings
     from otoscope.study.phones import phones as score
@@ -173,17 +173,6 @@ def _number(value: int | None) -> str:
 
 def _decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _check_out(out: Path | None, *, overwrite: bool) -> None:
-    if out is None:
-        return
-    from otoscope.base.results import check_out
-
-    try:
-        check_out(out, overwrite=overwrite)
-    except OutputError as error:
-        raise InputError(str(error)) from error
 
 
 def _write(study: PhoneStudy, out: Path, console: Console, *, overwrite: bool) -> None:

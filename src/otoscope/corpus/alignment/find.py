@@ -41,9 +41,9 @@ class AlignmentIndex:
 
         Returns:
             The file beside the recording, of the richest format; or the nearest one below the folder: in folders
-            named alike first, then fewest folders away, then of the richest format. None if there is none, or if it lies
-            nearer to another recording of the same name. A `.lab`
-            that holds a transcript, as the Montreal Forced Aligner takes it, is no alignment.
+            named alike first, then fewest folders away, then of the richest format. None if there is none, or if it
+            lies nearer to another recording of the same name. A `.lab` that holds a transcript, as the Montreal Forced
+            Aligner takes it, is no alignment.
 
         Raises:
             LabelError: Two are equally near.
@@ -72,7 +72,7 @@ class AlignmentIndex:
         return None if self._is_nearer_to_another(found, audio) else found
 
     def _is_nearer_to_another(self, alignment: Path, audio: Path) -> bool:
-        """Whether a recording of the same name lies nearer to an alignment: another speaker's sentence of that number."""
+        """Whether a recording of the same name lies nearer: another speaker's sentence of that number."""
         return any(
             _distance(other, alignment) < _distance(audio, alignment) for other in self._recordings[audio.stem.lower()]
         )
