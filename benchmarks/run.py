@@ -1,6 +1,6 @@
 """Measure otoscope's speed and memory against the bare transformers model: `make bench`.
 
-    python benchmarks/run.py                              all questions, a table; under three minutes on a quiet machine
+    python benchmarks/run.py                              all questions, a table; about six minutes on a quiet machine
     python benchmarks/run.py --repeat 3                   three times the rounds, for a busy machine
     python benchmarks/run.py --only encoder reading       some questions
     python benchmarks/run.py --json                       JSON on stdout

@@ -102,7 +102,7 @@ def scrambled(x: int) -> int:
 
 
 def peak_hash(seed: int, salt: int, clip: int, frame: int) -> int:
-    moment = scrambled(scrambled(seed ^ scrambled(clip)) ^ frame)
+    moment = scrambled((clip * 0x9E3779B1 + frame * 0x85EBCA77 + seed) % 2**32)
     return (moment ^ salt) * 0x9E3779B1 % 2**32 ^ salt >> 7
 
 

@@ -39,13 +39,19 @@ def _mix(x):
     return uint32(x ^ (x >> uint32(16)))
 
 
+@njit(inline="always")
+def _moment_hash(seed, clip, frame):
+    """Hash a frame of a clip; it is computed again where samples are put in order, so it is short."""
+    spread = uint32(clip) * uint32(0x9E3779B1) + uint32(frame) * uint32(0x85EBCA77) + uint32(seed)
+    return _mix(uint32(spread))
+
+
 @njit(**_OPTIONS)
 def moment_hashes(seed, clip, first_frame, n_frames):
     """Hash every frame of a window: the part of a peak's hash that all features share."""
     hashes = np.empty(n_frames, np.uint32)
-    start = _mix(uint32(seed) ^ _mix(uint32(clip)))
     for t in range(n_frames):
-        hashes[t] = _mix(start ^ uint32(first_frame + t))
+        hashes[t] = _moment_hash(seed, clip, first_frame + t)
     return hashes
 
 
@@ -56,8 +62,7 @@ def _peak_hash(moment, feature_salt):
 
 @njit(inline="always")
 def _hash_of(seed, salt, clip, frame):
-    start = _mix(uint32(seed) ^ _mix(uint32(clip)))
-    return _peak_hash(_mix(start ^ uint32(frame)), salt)
+    return _peak_hash(_moment_hash(seed, clip, frame), salt)
 
 
 @njit(**_OPTIONS)
