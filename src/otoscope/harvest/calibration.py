@@ -111,11 +111,11 @@ def _look(
     excluded: frozenset[int],
     progress: Callable[[int], None],
 ) -> _Look:
-    look = _Look()
-    wanted = N_CLIPS
+    look, problem = _Look(), ""
+    n_failed = len(excluded)
     for number, index in enumerate(_spread(len(corpus))):
         is_enough = look.n_frames >= N_FRAMES and not has_components
-        if is_enough or (number >= wanted and look.n_frames):
+        if is_enough or (number >= N_CLIPS and look.n_frames):
             break
         if index in excluded:
             continue
@@ -123,8 +123,9 @@ def _look(
         try:
             clip = corpus.read(corpus.sources[index])
             activity = next(iter(reader.windows(clip)))
-        except (InputError, RuntimeError, ValueError):
-            continue  # told when the pass comes to it
+        except (InputError, RuntimeError, ValueError) as error:  # told when the pass comes to it, if others can be used
+            problem, n_failed = problem or str(error), n_failed + 1
+            continue
         try:
             phones = labels.phones_of(clip)
         except InputError:
@@ -134,10 +135,14 @@ def _look(
             n = len(activity.kinds)
             numbers = np.stack([labels.frame_phones(phones, n, lag) for lag in LAGS], axis=1)
         _take(look, activity, numbers, has_components)
+    if not look.n_frames and n_failed == len(corpus) and problem:
+        raise InputError(
+            problem if n_failed == 1 else f"no clip of {corpus.name!r} could be used. The first: {problem}"
+        )
     if not look.n_frames:
         raise InputError(
-            f"no frame of speech was found in any of the {len(corpus)} clips of {corpus.name!r}, or none could be "
-            "read. Features are looked at over speech alone: see otoscope corpus info, or take louder recordings."
+            f"no frame of speech was found in {corpus.name!r}; {len(corpus) - n_failed} of its {len(corpus)} clips "
+            "could be read. Features are looked at over speech alone: see otoscope corpus info, or take louder recordings."
         )
     return look
 
