@@ -142,7 +142,8 @@ def _look(
     if not look.n_frames:
         raise InputError(
             f"no frame of speech was found in {corpus.name!r}; {len(corpus) - n_failed} of its {len(corpus)} clips "
-            "could be read. Features are looked at over speech alone: see otoscope corpus info, or take louder recordings."
+            "could be read. Features are looked at over speech alone: see otoscope corpus info, or take louder "
+            "recordings."
         )
     return look
 
