@@ -27,6 +27,7 @@ import torch
 
 from benchmarks import (
     encoder_pass,
+    feature_loop,
     harvest_memory,
     harvest_pass,
     help_command,
@@ -37,7 +38,6 @@ from benchmarks import (
     read_sites,
     relevance_map,
     report,
-    seed_loop,
 )
 from benchmarks.row import Row
 from benchmarks.subject import Settings, Subject, make_subject
@@ -58,7 +58,7 @@ QUESTIONS: dict[str, Question] = {
     "memory": peak_memory.measure,
     "harvest": on_cpu(harvest_pass.measure),
     "harvest-memory": harvest_memory.measure,
-    "harvest-loop": on_cpu(seed_loop.measure),
+    "harvest-loop": on_cpu(feature_loop.measure),
     "help": help_command.measure,
     "log-mel": log_mel.measure,
     "gpu": on_gpu.measure,

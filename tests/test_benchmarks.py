@@ -16,6 +16,7 @@ import torch
 
 from benchmarks import (
     encoder_pass,
+    feature_loop,
     harvest_memory,
     harvest_pass,
     help_command,
@@ -25,7 +26,6 @@ from benchmarks import (
     relevance_map,
     report,
     run,
-    seed_loop,
     spoken,
 )
 from benchmarks.row import Row
@@ -170,7 +170,7 @@ def test_where_the_system_does_not_tell_a_process_s_size_the_state_is_measured_a
 
 
 def test_the_study_s_loop_is_compared_with_the_harvest(subject: Subject) -> None:
-    (row,) = seed_loop.measure(subject)
+    (row,) = feature_loop.measure(subject)
     assert row.result is not None
     assert row.question.startswith("harvest of 80 features against a loop")
 
@@ -178,9 +178,9 @@ def test_the_study_s_loop_is_compared_with_the_harvest(subject: Subject) -> None
 def test_the_study_s_loop_keeps_the_strongest_recordings() -> None:
     generator = torch.Generator().manual_seed(0)
     strengths = torch.randn(25, 30, 3, generator=generator)  # clip, frame, feature
-    best: dict[str, list[seed_loop.Best]] = {}
+    best: dict[str, list[feature_loop.Best]] = {}
     for clip, values in enumerate(strengths):
-        seed_loop.look_at({"site": values[None]}, clip, best)
+        feature_loop.look_at({"site": values[None]}, clip, best)
     highest = strengths.amax(dim=1)
     for feature, found in enumerate(best["site"]):
         clips = highest[:, feature].argsort(descending=True)[: harvest_pass.SETTINGS.top].tolist()
