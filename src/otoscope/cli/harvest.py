@@ -200,8 +200,10 @@ def _tell(run: HarvestRun) -> str:
     ]
     if run.lag_frames is not None:
         lines.append(
-            f"{count(corpus['n_labelled'], 'clip')} have phones, counted in {run.phone_set}. "
-            f"The encoder answers {run.lag_frames} frames ({run.lag_frames * 20} ms) after the sound."
+            f"{count(corpus['n_labelled'], 'clip')} {'has' if corpus['n_labelled'] == 1 else 'have'} phones, "
+            f"counted in {run.phone_set}. "
+            f"The encoder answers {count(abs(run.lag_frames), 'frame')} ({abs(run.lag_frames) * 20} ms) "
+            f"{'before' if run.lag_frames < 0 else 'after'} the sound."
         )
     rows = []
     for group in run.groups:
