@@ -1,0 +1,1 @@
+"""The coders: one file each, behind the interface of `coder.py`."""
