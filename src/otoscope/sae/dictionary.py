@@ -1,33 +1,26 @@
-"""A sparse dictionary: many directions of one space, few of which are active at a time; read from SAELens's folder.
+"""A sparse dictionary: many directions of one space, few of which are active at a time.
 
-A folder holds `cfg.json` and `sae_weights.safetensors`. Everything in it is checked when it is read: a dictionary that
-loads can encode. Costs the weights' memory in float32, and what it encodes: [frame, n_features]. It does not know what
-the vectors are that it is given, nor where in a model they come from; `metadata` is what its maker said about that.
+It encodes vectors as strengths of its features, puts vectors together from strengths, and changes single features in a
+vector. Costs the weights' memory in float32, and what it encodes: [frame, n_features]. It does not know what the
+vectors are that it is given, where in a model they come from, nor how files hold it; `metadata` is what its maker said.
 
 Source:
-    SAELens 6.54 (decoderesearch), `sae_lens/saes/`: the folder's layout, the defaults and every formula.
+    SAELens 6.54 (decoderesearch), `sae_lens/saes/`: the architectures, their tensors and every formula.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-
-CONFIG = "cfg.json"
-WEIGHTS = "sae_weights.safetensors"
-SCALER = "activation_scaler.json"
-"""In a checkpoint from the middle of a training: a factor on the input that is not in the weights yet."""
 
 _PLAIN = {"W_enc": ("d_in", "d_sae"), "W_dec": ("d_sae", "d_in"), "b_enc": ("d_sae",), "b_dec": ("d_in",)}
 _GATED = {"b_gate": ("d_sae",), "b_mag": ("d_sae",), "r_mag": ("d_sae",)}
@@ -41,9 +34,6 @@ TENSORS: dict[str, dict[str, tuple[str, ...]]] = {
 
 NORMALIZATIONS = ("none", "layer_norm", "expected_average_only_in")
 """What may be done to the input. The last is in the weights of a finished dictionary, so nothing is left to do."""
-
-RESHAPINGS = ("none", "hook_z")
-"""How the input was laid out in training; `hook_z` joins heads, which one row of numbers for a frame has behind it."""
 
 LAYER_NORM_EPSILON = 1e-5
 
@@ -101,12 +91,13 @@ class Dictionary:
             SAELens, `encode` of each architecture; Gao et al. 2024 (arXiv 2406.04093) for topk, Rajamanoharan et al.
             2024 for jumprelu (arXiv 2407.14435) and gated (arXiv 2404.16014).
         """
-        if x.ndim != 2 or x.shape[1] != self.d_in:
-            raise InputError(
-                f"a tensor {list(x.shape)} cannot be encoded: this dictionary takes [frame, {self.d_in}]. "
-                "Give it the site that it was trained on."
-            )
-        x = self._prepared(x.float())
+        self._check("encoded", x, self.d_in, "Give it the site that it was trained on")
+        x = x.float()
+        if self.normalize_activations == "layer_norm":
+            mean, spread = _statistics(x)
+            x = (x - mean) / (spread + LAYER_NORM_EPSILON)
+        if self.apply_b_dec_to_input:
+            x = x - self.weights["b_dec"]
         if self.architecture == "gated":
             return self._gated(x)
         pre = x @ self.weights["W_enc"] + self.weights["b_enc"]
@@ -115,12 +106,107 @@ class Dictionary:
         strength = pre.relu()
         return strength * (pre > self.weights["threshold"]) if self.architecture == "jumprelu" else strength
 
-    def _prepared(self, x: Tensor) -> Tensor:
-        """Normalise the input, and take the decoder's bias off it, as far as the dictionary was trained that way."""
+    def decode(self, strength: Float[Tensor, "frame n_features"]) -> Float[Tensor, "frame d_in"]:
+        """Put vectors together from strengths.
+
+        Args:
+            strength: Of every feature, as `encode` gives them, on the device of the weights.
+
+        Returns:
+            Vectors in float32. A dictionary that normalises its input by `layer_norm` gives them as it sees them,
+            normalised: only the input knows its mean and spread, so `reconstruct` undoes that.
+
+        Raises:
+            InputError: There are more or fewer strengths than features.
+
+        Source:
+            SAELens, `decode` of each architecture.
+        """
+        self._check("decoded", strength, self.n_features, "Give it strengths of this dictionary")
+        return strength.float() @ self.directions() + self.weights["b_dec"]
+
+    def reconstruct(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame d_in"]:
+        """Encode vectors and put them together again.
+
+        Args:
+            x: One vector for every frame, of any floating type, on the device of the weights.
+
+        Returns:
+            Vectors in float32, with the mean and spread of the input where the dictionary normalises it.
+
+        Raises:
+            InputError: The vectors are of another length than the dictionary's.
+        """
+        found = self.decode(self.encode(x))
         if self.normalize_activations == "layer_norm":
-            x = x - x.mean(dim=-1, keepdim=True)
-            x = x / (x.std(dim=-1, keepdim=True) + LAYER_NORM_EPSILON)
-        return x - self.weights["b_dec"] if self.apply_b_dec_to_input else x
+            mean, spread = _statistics(x.float())
+            found = found * spread + mean
+        return found
+
+    def directions(self) -> Float[Tensor, "n_features d_in"]:
+        """Give what one unit of each feature's strength adds to a vector, before any normalisation is undone."""
+        rows = self.weights["W_dec"]
+        if not self.rescale_acts_by_decoder_norm:
+            return rows
+        smallest = torch.finfo(rows.dtype).tiny  # a row of zeros has no direction, and no strength either
+        return rows / rows.norm(dim=-1, keepdim=True).clamp_min(smallest)
+
+    def changed(self, x: Float[Tensor, "frame d_in"], factors: Mapping[int, float]) -> Float[Tensor, "frame d_in"]:
+        """Change how strongly features are active in vectors, and leave all else in them as it is.
+
+        What the dictionary does not explain of a vector stays, and so do the frames in which none of the features is
+        active, to the bit.
+
+        Args:
+            x: One vector for every frame, of any floating type, on the device of the weights.
+            factors: Feature to what its strength is multiplied with: 0 switches it off, 1 leaves it.
+
+        Returns:
+            x + the sum of (factor - 1) x strength x decoder row, of the type of `x`; `x` itself where no factor
+            differs from 1.
+
+        Raises:
+            InputError: A feature is not in the dictionary, a factor is no finite number, or the vectors are of
+                another length.
+        """
+        scale = {int(feature): factor for feature, factor in self.checked(factors).items() if factor != 1}
+        if not scale:
+            return x
+        features = torch.tensor(list(scale), device=x.device)
+        more = torch.tensor([factor - 1 for factor in scale.values()], dtype=torch.float32, device=x.device)
+        strength = self.encode(x)[:, features] * more
+        frames = (strength != 0).any(dim=1).nonzero()[:, 0]
+        difference = strength[frames] @ self.directions()[features]
+        if self.normalize_activations == "layer_norm":
+            difference = difference * _statistics(x.float())[1][frames]
+        result = x.clone()
+        result[frames] = (x[frames].float() + difference).to(x.dtype)
+        return result
+
+    def checked(self, factors: Mapping[int, float]) -> Mapping[int, float]:
+        """Refuse factors that `changed` cannot use.
+
+        Raises:
+            InputError: A feature is not in the dictionary, or a factor is no finite number.
+        """
+        for feature, factor in factors.items():
+            is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
+            if not is_number or not 0 <= feature < self.n_features:
+                raise InputError(
+                    f"feature {feature!r} is not in the dictionary, which has {self.n_features}: give whole numbers "
+                    f"from 0 to {self.n_features - 1}."
+                )
+            if not isinstance(factor, Real) or not math.isfinite(factor):
+                raise InputError(
+                    f"the factor of feature {feature} is {factor!r}: give a finite number, 0 to switch it off."
+                )
+        return factors
+
+    def _check(self, verb: str, x: Tensor, width: int, remedy: str) -> None:
+        if x.ndim != 2 or x.shape[1] != width:
+            raise InputError(
+                f"a tensor {list(x.shape)} cannot be {verb}: this dictionary takes [frame, {width}]. {remedy}."
+            )
 
     def _strongest(self, pre: Tensor) -> Tensor:
         """Keep the k largest of each frame."""
@@ -138,150 +224,6 @@ class Dictionary:
         return magnitude * (pre + own["b_gate"] > 0)
 
 
-def load_dictionary(folder: str | Path) -> Dictionary:
-    """Read a dictionary from SAELens's folder.
-
-    Args:
-        folder: Holds `cfg.json` and `sae_weights.safetensors`; other files in it are left alone.
-
-    Returns:
-        The dictionary on the CPU, its weights in float32 whatever the file holds.
-
-    Raises:
-        InputError: A file is missing or damaged, a setting or a tensor is missing or of another kind or shape than it
-            must be, or the architecture is not one that is read.
-    """
-    folder = Path(folder)
-    config = _read_config(folder)
-    architecture = _choice(folder, config, "architecture", tuple(TENSORS))
-    _refuse_other_activation(folder, config)
-    normalization = _choice(folder, config, "normalize_activations", NORMALIZATIONS, default="none")
-    _choice(folder, config, "reshape_activations", RESHAPINGS, default="none")
-    if normalization == "expected_average_only_in":
-        _refuse_scaler(folder)
-    sizes = {name: _number(folder, config, name) for name in ("d_in", "d_sae")}
-    k = _number(folder, config, "k", most=sizes["d_sae"]) if architecture == "topk" else None
-    return Dictionary(
-        architecture=architecture,
-        weights=_read_weights(folder, architecture, sizes),
-        apply_b_dec_to_input=_flag(folder, config, "apply_b_dec_to_input", default=True),
-        normalize_activations=normalization,
-        rescale_acts_by_decoder_norm=_flag(folder, config, "rescale_acts_by_decoder_norm", default=False),
-        k=k,
-        metadata=_metadata(folder, config),
-    )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise InputError(
-            f"dictionary {str(folder)!r} is not there: give a folder in SAELens's layout, with {CONFIG} and {WEIGHTS}."
-        )
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"dictionary {str(folder)!r} has no {name}: SAELens's layout is {CONFIG} and {WEIGHTS} in one folder. "
-                "Give the folder that both are in, or copy the missing one."
-            )
-    return _read_object(folder / CONFIG)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"dictionary settings {str(path)!r} cannot be read ({error}). They are one JSON object: copy it again."
-        ) from error
-    if not isinstance(found, dict):
-        raise InputError(
-            f"dictionary settings {str(path)!r} hold a {type(found).__name__}: they are one JSON object. "
-            "Copy the file again."
-        )
-    return found
-
-
-def _choice(folder: Path, config: dict[str, Any], name: str, allowed: tuple[str, ...], default: str = "") -> str:
-    value = config.get(name, default)
-    if value not in allowed:
-        came = f"has no {name}" if name not in config else f"has {name} {value!r}"
-        raise InputError(
-            f"dictionary {str(folder)!r} {came}: {', '.join(map(repr, allowed))} are read. "
-            "Convert the dictionary to one of them, or take another."
-        )
-    return str(value)
-
-
-def _number(folder: Path, config: dict[str, Any], name: str, most: int | None = None) -> int:
-    value = config.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (most is not None and value > most):
-        rule = "1 or more" if most is None else f"1 to {most}"
-        came = f"has no {name}" if name not in config else f"has {name} {value!r}"
-        raise InputError(f"dictionary {str(folder)!r} {came}: it is a whole number, {rule}. Correct {CONFIG}.")
-    return value
-
-
-def _flag(folder: Path, config: dict[str, Any], name: str, *, default: bool) -> bool:
-    value = config.get(name, default)
-    if not isinstance(value, bool):
-        raise InputError(f"dictionary {str(folder)!r} has {name} {value!r}: it is true or false. Correct {CONFIG}.")
-    return value
-
-
-def _refuse_other_activation(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse what older versions called `standard` with an activation function of another kind."""
-    name = "activation_fn" if "activation_fn" in config else "activation_fn_str"
-    if config["architecture"] == "standard" and config.get(name, "relu") != "relu":
-        raise InputError(
-            f"dictionary {str(folder)!r} has {name} {config[name]!r}: a standard dictionary is read with 'relu' alone. "
-            "Load it with a current SAELens and save it again, which writes the architecture that it is."
-        )
-
-
-def _refuse_scaler(folder: Path) -> None:
-    """Refuse weights that a factor on the input is still missing from."""
-    if not (folder / SCALER).is_file():
-        return
-    factor = _read_object(folder / SCALER).get("scaling_factor")
-    if factor is not None:
-        raise InputError(
-            f"dictionary {str(folder)!r} is a checkpoint from the middle of a training: {SCALER} has scaling_factor "
-            f"{factor!r}, which is not in its weights. Take the dictionary that the training wrote at its end."
-        )
-
-
-def _metadata(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """What the maker said; older versions wrote it among the settings."""
-    found = config.get("metadata", {})
-    if not isinstance(found, dict):
-        raise InputError(f"dictionary {str(folder)!r} has metadata {found!r}: it is a JSON object. Correct {CONFIG}.")
-    older = {name: config[name] for name in ("site", "model", "hook_name", "model_name") if name in config}
-    return {**older, **found}
-
-
-def _read_weights(folder: Path, architecture: str, sizes: dict[str, int]) -> dict[str, Tensor]:
-    """Read the tensors of an architecture, each of the shape that the settings say, and finite."""
-    path = folder / WEIGHTS
-    try:
-        found = load_file(path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(
-            f"dictionary weights {str(path)!r} cannot be read ({error}). They are a safetensors file: copy it again."
-        ) from error
-    expected = {name: [sizes[axis] for axis in axes] for name, axes in TENSORS[architecture].items()}
-    wrong = [f"{name} is missing" for name in expected if name not in found]
-    wrong += [f"{name} is not of this architecture" for name in found if name not in expected]
-    for name in expected.keys() & found.keys():
-        tensor = found[name]
-        if list(tensor.shape) != expected[name]:
-            wrong.append(f"{name} is {list(tensor.shape)}, not {expected[name]}")
-        elif not tensor.is_floating_point():
-            wrong.append(f"{name} is {tensor.dtype}, not floating point")
-        elif not bool(tensor.isfinite().all()):
-            wrong.append(f"{name} holds NaN or infinite values")
-    if wrong:
-        raise InputError(
-            f"dictionary weights {str(path)!r} are not those of a {architecture} dictionary from {sizes['d_in']} to "
-            f"{sizes['d_sae']}: {'; '.join(sorted(wrong))}. Check that {CONFIG} and {WEIGHTS} belong together."
-        )
-    return {name: found[name].float() for name in expected}
+def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each vector, as `layer_norm` takes them: [frame, 1] each."""
+    return x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)

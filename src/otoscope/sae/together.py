@@ -1,14 +1,29 @@
-"""Processes that train one dictionary together, each on its share of every batch; and the one that trains alone."""
+"""Processes that train one dictionary together, each on its share of every batch; and the one that trains alone.
+
+`torchrun` starts the processes; `join` finds them by the environment that it sets. On a CPU they speak through gloo, on
+CUDA devices through NCCL. It knows tensors alone. A process costs one more copy of the gradients: what goes out.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
+
+from otoscope.base.errors import InputError
 
 
 class Together:
     """What one process among several can ask of the others. This one is alone: every answer is its own.
+
+    All processes must ask for the same things in the same order. As a context it leaves the others at the end.
 
     Attributes:
         rank: Which of them this is.
@@ -31,5 +46,153 @@ class Together:
     def broadcast_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by that of the first process, in place."""
 
+    def told(self, value: Any) -> Any:
+        """Give what the first process gave here, which is JSON."""
+        return value
+
+    def share(self, x: Tensor) -> Tensor:
+        """Give this process's part of the rows, without copying: as many as every other's, in order of rank."""
+        n_rows = len(x) // self.size
+        return x[self.rank * n_rows : (self.rank + 1) * n_rows]
+
+    def apart(self) -> Together:
+        """Give the same processes once more, on a line of their own that another thread may use, for CPU tensors."""
+        return self
+
+    def close(self) -> None:
+        """Leave the others."""
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
 
 ALONE = Together()
+
+
+class Processes(Together):
+    """One of several processes of `torch.distributed`.
+
+    Args:
+        device: Where tensors must be to be sent, None to take them from where they are.
+        group: The line between the processes; None for the one that all have.
+    """
+
+    def __init__(self, device: torch.device | None = None, group: Any = None) -> None:
+        self.rank = dist.get_rank()
+        self.size = dist.get_world_size()
+        self._device = device
+        self._group = group
+        self._buffer = torch.empty(0)
+
+    def mean_(self, tensors: Sequence[Tensor]) -> None:
+        """Add all tensors up in one go, as float32 in one flat buffer that is kept."""
+        n_values = sum(tensor.numel() for tensor in tensors)
+        device = self._device or torch.device("cpu")
+        if len(self._buffer) < n_values or self._buffer.device != device:
+            self._buffer = torch.empty(n_values, device=device)
+        flat = self._buffer[:n_values]
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        with torch.no_grad():
+            for tensor, part in zip(tensors, parts, strict=True):
+                part.copy_(tensor.reshape(-1))
+            dist.all_reduce(flat, group=self._group)
+            flat /= self.size
+            for tensor, part in zip(tensors, parts, strict=True):
+                tensor.copy_(part.view(tensor.shape))
+
+    def any_(self, flags: Tensor) -> None:
+        """Take the largest of each flag as a number."""
+        sent = self._to_send(flags.to(torch.uint8))
+        dist.all_reduce(sent, op=dist.ReduceOp.MAX, group=self._group)
+        flags.copy_(sent.to(flags.device) != 0)
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Tell the others how many there are, then send them filled up to the most that any has."""
+        is_flag = values.dtype == torch.bool
+        sent = self._to_send(values.to(torch.uint8) if is_flag else values).contiguous()
+        counts = self._to_send(torch.zeros(self.size, dtype=torch.int64))
+        counts[self.rank] = len(sent)
+        dist.all_reduce(counts, group=self._group)
+        numbers = counts.tolist()
+        filled = sent.new_zeros(max(numbers), *sent.shape[1:])
+        filled[: len(sent)] = sent
+        found = [torch.empty_like(filled) for _ in numbers]
+        dist.all_gather(found, filled, group=self._group)
+        joined = torch.cat([part[:number] for part, number in zip(found, numbers, strict=True)])
+        return joined.to(values.device, values.dtype)
+
+    def broadcast_(self, tensors: Sequence[Tensor]) -> None:
+        """Send one after the other."""
+        with torch.no_grad():
+            for tensor in tensors:
+                sent = self._to_send(tensor.detach()).contiguous()
+                sent = sent.to(torch.uint8) if tensor.dtype == torch.bool else sent
+                dist.broadcast(sent, src=0, group=self._group)
+                tensor.copy_(sent)
+
+    def told(self, value: Any) -> Any:
+        """Send it as text, its length first."""
+        text = json.dumps(value).encode() if self.rank == 0 else b""
+        length = torch.tensor([len(text)])
+        self.broadcast_([length])
+        letters = torch.zeros(int(length), dtype=torch.uint8)
+        if self.rank == 0:
+            letters.copy_(torch.frombuffer(bytearray(text), dtype=torch.uint8))
+        self.broadcast_([letters])
+        return json.loads(bytes(letters.tolist()))
+
+    def apart(self) -> Together:
+        """Open a second line, over gloo."""
+        return Processes(group=dist.new_group(backend="gloo"))
+
+    def close(self) -> None:
+        """End all lines; the one that all have is closed by the one that `join` gave."""
+        if self._group is None and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def _to_send(self, tensor: Tensor) -> Tensor:
+        return tensor if self._device is None else tensor.to(self._device)
+
+
+def join(device: str | torch.device = "cpu") -> Together:
+    """Find the processes that `torchrun` started with this one.
+
+    Args:
+        device: Where training happens: `cuda` makes them speak through NCCL, each on the CUDA device of its number.
+
+    Returns:
+        Them, or `ALONE` where this process was not started by torchrun or is the only one. Use it as a context.
+
+    Raises:
+        InputError: They are said to be there and do not answer, or there are more of them than CUDA devices.
+    """
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or os.environ["WORLD_SIZE"] == "1":
+        return ALONE
+    own_device = None
+    if torch.device(device).type == "cuda":
+        own_device = _cuda_device()
+        torch.cuda.set_device(own_device)
+    elif os.environ.get("GROUP_WORLD_SIZE") == "1" and any(name == "lo" for _, name in socket.if_nameindex()):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all are on this machine: whatever its name resolves to
+    try:
+        dist.init_process_group("gloo" if own_device is None else "nccl")
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"this is process {os.environ['RANK']} of {os.environ['WORLD_SIZE']}, and the others do not answer "
+            f"({error}). Start all of them with torchrun, or run without it."
+        ) from error
+    return Processes(own_device)
+
+
+def _cuda_device() -> torch.device:
+    """The device of this process's number."""
+    number, n_devices = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= n_devices:
+        raise InputError(
+            f"process {number} of this machine has no CUDA device of its own: there are {n_devices}. "
+            "Start as many processes as there are devices, or train with device cpu."
+        )
+    return torch.device("cuda", number)

@@ -1,0 +1,95 @@
+"""How many features of a dictionary detect one phone, beside the neurons, random directions and principal components.
+
+A harvest over the corpus, scored as `otoscope phones` scores it; `docs/phones.md` defines every number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otoscope.corpus import Corpus
+from otoscope.harvest.bases import DICTIONARY as DICTIONARY_BASIS
+from otoscope.harvest.run import harvest
+from otoscope.harvest.settings import HarvestSettings
+from otoscope.model.whisper import Whisper
+from otoscope.study.dictionary_results import NEURONS, PCA
+from otoscope.study.phones import PhoneStudy, phones
+
+RANDOM_DIRECTIONS = "random directions"
+PLAIN = {"neuron": NEURONS, "pca": PCA, "random": RANDOM_DIRECTIONS}
+
+
+@dataclass(frozen=True)
+class PhoneRows:
+    """What the features of one site detect.
+
+    Attributes:
+        rows: For each basis `name`, `n_features`, `n` that detect one phone, `share` with `low` and `high`, `n_shuffled`
+            that do with shuffled labels, and `median_auroc`; None for what cannot be judged.
+        claims: Whether the dictionary beats its baselines, in words.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    claims: tuple[str, ...]
+
+
+def phone_scores(
+    model: Whisper,
+    corpus: Corpus,
+    folders: Mapping[str, Mapping[str, Path]],
+    out: Path,
+    *,
+    seed: int = 0,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> dict[str, PhoneRows]:
+    """Harvest a corpus in the directions of dictionaries and plain bases, and score their features.
+
+    Args:
+        model: Any Whisper.
+        corpus: Clips with phones in time.
+        folders: Site to the names of its dictionaries and their folders.
+        out: The folder of the harvest, which is made.
+        seed: Of the random directions.
+        force: Take a dictionary that was trained on another site or model.
+        progress: Told how far it is.
+
+    Returns:
+        For each site what was found.
+
+    Raises:
+        InputError: The corpus has no phones that can be scored, or a dictionary cannot be read.
+    """
+    names = {f"{DICTIONARY_BASIS}{folder}": name for own in folders.values() for name, folder in own.items()}
+    settings = HarvestSettings(sites=tuple(folders), bases=(*PLAIN, *names), seed=seed, force=force)
+    run = harvest(model, corpus, settings, out, progress=progress)
+    study = phones(run)
+    return {site: _of_site(study, site, {**PLAIN, **names}) for site in folders}
+
+
+def _of_site(study: PhoneStudy, site: str, names: Mapping[str, str]) -> PhoneRows:
+    rows = [_row(row, names[row["basis"]]) for row in study.to_json()["sites"] if row["site"] == site]
+    claims = [
+        claim.replace(basis, names[basis])
+        for claim in study.claims
+        for basis in names
+        if basis.startswith(DICTIONARY_BASIS) and claim.startswith(f"{site}, {basis}:")
+    ]
+    order = list(dict.fromkeys([*(name for basis, name in names.items() if basis not in PLAIN), *PLAIN.values()]))
+    return PhoneRows(tuple(sorted(rows, key=lambda row: order.index(row["name"]))), tuple(claims))
+
+
+def _row(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "n_features": row["n_features"],
+        "n": row["n_both"],
+        "share": row["share_both"],
+        "low": row["low_both"],
+        "high": row["high_both"],
+        "n_shuffled": row["n_both_shuffled"],
+        "median_auroc": row["median_auroc"],
+    }
