@@ -29,7 +29,7 @@ def test_it_is_read_as_a_corpus_with_all_its_labels(tmp_path: Path) -> None:
         assert [word.text.lower() for word in clip.words] == [
             word.strip(".,?!").lower() for word in (clip.transcript or "").split()
         ]
-        assert 0 < clip.phones[0].start_s and clip.phones[-1].end_s < clip.duration_s
+        assert clip.phones[0].start_s > 0 and clip.phones[-1].end_s < clip.duration_s
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_gives_others(tmp_path: Path) -> None:
