@@ -12,6 +12,8 @@ from otoscope.corpus.alignment import write_textgrid
 from otoscope.harvest.activation_reader import ShardReader
 from otoscope.harvest.opened import open_run
 from tests.cli.conftest import Run, noise, write
+from tests.sae.saelens import random
+from tests.sae.saelens import write as write_dictionary
 
 SITE = ("--site", "encoder.blocks.1")
 
@@ -161,3 +163,17 @@ def test_recordings_without_speech_are_told(run: Run, tmp_path: Path) -> None:
     write(tmp_path / "quiet" / "a.wav", noise(1.0) * 0)
     ran = run("harvest", tmp_path / "quiet", *SITE, "--out", tmp_path / "run")
     assert ran.status == 2 and "1 of its 1 clips could be read" in ran.err
+
+
+def test_a_dictionary_of_another_model_is_tried_when_forced(run: Run, folder: Path, tmp_path: Path) -> None:
+    shapes = {"W_enc": (32, 50), "W_dec": (50, 32), "b_enc": (50,), "b_dec": (32,)}
+    weights = {name: random(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items())}
+    metadata = {"site": "encoder.blocks.1", "weights_hash": "ffff"}
+    sae = write_dictionary(tmp_path / "sae", "standard", weights, d_in=32, d_sae=50, metadata=metadata)
+    words = ("harvest", folder, *SITE, "--basis", f"sae:{sae}", "--out", tmp_path / "run")
+    refused = run(*words)
+    assert refused.status == 2 and "was trained on a model with weights ffff" in refused.err
+    assert "--force to try" in refused.err and not (tmp_path / "run").exists()
+    forced = run(*words, "--force")
+    assert forced.status == 0 and "about 50 features" in forced.err
+    assert [group.n_features for group in open_run(tmp_path / "run").groups] == [50]

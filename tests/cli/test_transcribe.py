@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from otoscope.cli.transcribe import GROUP_CLIPS, _groups
 from otoscope.model.load import load
+from otoscope.sae.files import load_dictionary, save_dictionary
+from otoscope.study.feature_edit import scaled_features
 from tests.cli.conftest import Run, noise, write
+from tests.sae.saelens import random
+from tests.sae.saelens import write as write_dictionary
 
 
 def test_the_text_and_nothing_else_is_on_stdout(run: Run, recording: Path, model_folder: Path) -> None:
@@ -99,6 +104,75 @@ def test_settings_that_cannot_be_used_are_status_2(run: Run, folder: Path, words
     ran = run("transcribe", folder, *words)
     assert ran.status == 2 and ran.out == ""
     assert re.search(message, ran.err)
+
+
+# features of a dictionary
+
+
+@pytest.fixture
+def dictionary(model_folder: Path, tmp_path: Path) -> Path:
+    """A dictionary of the tiny model's second block."""
+    shapes = {"W_enc": (32, 50), "W_dec": (50, 32), "b_enc": (50,), "b_dec": (32,)}
+    weights = {name: random(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items())}
+    metadata = {"site": "encoder.blocks.1", "weights_hash": load(model_folder).weights_hash}
+    return write_dictionary(tmp_path / "sae", "standard", weights, d_in=32, d_sae=50, metadata=metadata)
+
+
+def test_features_are_scaled_while_transcribing(
+    run: Run, recording: Path, model_folder: Path, dictionary: Path
+) -> None:
+    ran = run("transcribe", recording, "--json", "--sae", dictionary, "--scale", "12=0", "--scale", "40=2.5")
+    model = load(model_folder)
+    with model.edit(scaled_features(model, load_dictionary(dictionary), {12: 0, 40: 2.5})):
+        expected = model.transcribe(recording).to_json()
+    assert ran.status == 0 and json.loads(ran.out) == json.loads(json.dumps(expected))
+    assert expected != model.transcribe(recording).to_json()
+    assert "; at encoder.blocks.1: feature 12 x 0, feature 40 x 2.5" in ran.err
+
+
+def test_features_that_are_left_as_they_are_change_nothing(run: Run, recording: Path, dictionary: Path) -> None:
+    plain = run("transcribe", recording, "--json")
+    assert run("transcribe", recording, "--json", "--sae", dictionary, "--scale", "3=1").out == plain.out
+
+
+def test_the_manifest_says_which_features_were_scaled(run: Run, folder: Path, dictionary: Path, tmp_path: Path) -> None:
+    ran = run("transcribe", folder, "--sae", dictionary, "--scale", "3=-1", "--out", tmp_path / "out")
+    settings = json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]
+    assert ran.status == 0 and (settings["sae"], settings["scale"]) == (str(dictionary), {"3": -1.0})
+
+
+def test_a_dictionary_of_another_model_is_refused_unless_forced(
+    run: Run, recording: Path, dictionary: Path, tmp_path: Path
+) -> None:
+    read = load_dictionary(dictionary)
+    other = save_dictionary(replace(read, metadata={**read.metadata, "weights_hash": "ffff"}), tmp_path / "other")
+    words = ("transcribe", recording, "--scale", "3=0", "--sae")
+    refused, forced, plain = run(*words, other), run(*words, other, "--force"), run(*words, dictionary)
+    assert refused.status == 2 and "was trained on a model with weights ffff" in refused.err and refused.out == ""
+    assert (forced.status, forced.out) == (0, plain.out)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scale", "3=0"], "--sae DIR and --scale FEATURE=FACTOR go together"),
+        (["--sae", "{sae}"], "--sae DIR and --scale FEATURE=FACTOR go together"),
+        (["--sae", "{sae}", "--scale", "3"], "--scale '3' is no feature with a factor: give a whole number, = and a"),
+        (["--sae", "{sae}", "--scale", "x=1"], "--scale 'x=1' is no feature with a factor"),
+        (["--sae", "{sae}", "--scale", "1.5=1"], "--scale '1.5=1' is no feature with a factor"),
+        (["--sae", "{sae}", "--scale", "3=off"], "--scale '3=off' is no feature with a factor"),
+        (["--sae", "{sae}", "--scale", "3=nan"], "the factor of feature 3 is nan: give a finite number"),
+        (["--sae", "{sae}", "--scale", "50=0"], "feature 50 is not in the dictionary, which has 50"),
+        (["--sae", "{sae}", "--scale", "-1=0"], "feature -1 is not in the dictionary"),
+        (["--sae", "{sae}", "--scale", "3=0", "--scale", "3=1"], "--scale names feature 3 twice"),
+        (["--sae", "{sae}/none", "--scale", "3=0"], "none' is not there: give a folder in SAELens's layout"),
+    ],
+)
+def test_features_that_cannot_be_scaled_are_status_2(
+    run: Run, recording: Path, dictionary: Path, words: list[str], message: str
+) -> None:
+    ran = run("transcribe", recording, *(word.format(sae=dictionary) for word in words))
+    assert ran.status == 2 and ran.out == "" and message in ran.err
 
 
 def test_groups_hold_so_many_clips_or_so_much_audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

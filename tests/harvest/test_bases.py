@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,70 @@ def test_a_dictionary_goes_to_the_site_it_names_or_to_the_only_one_it_fits(tmp_p
         groups_of({"encoder.blocks.0": D}, [named], {}, 0)
     with pytest.raises(InputError, match="takes 12 values, and its site 'encoder.blocks.1' holds 5"):
         groups_of({"encoder.blocks.1": 5}, [named], {}, 0)
+
+
+def test_dictionaries_of_a_run_go_each_to_its_own_site(tmp_path: Path) -> None:
+    for block, n_features in enumerate((30, 20, 10)):
+        write_dictionary(tmp_path / "run" / str(block), n_features=n_features, site=f"encoder.blocks.{block}")
+    basis = f"sae:{tmp_path / 'run'}"
+    widths = {"encoder.blocks.2": D, "encoder.blocks.0": D, "encoder.blocks.0.mlp.1": 4 * D}
+    groups = groups_of(widths, [basis, "neuron"], {}, 0)
+    assert [(group.site, group.basis, group.n_features) for group in groups] == [
+        ("encoder.blocks.2", basis, 10), ("encoder.blocks.2", "neuron", D), ("encoder.blocks.0", basis, 30),
+        ("encoder.blocks.0", "neuron", D), ("encoder.blocks.0.mlp.1", "neuron", 4 * D),
+    ]  # fmt: skip
+    assert check_bases([basis, "neuron"], widths) == sum(group.n_features for group in groups)
+    with pytest.raises(InputError, match="holds dictionaries of 'encoder.blocks.0', .* Add --site encoder.blocks.0"):
+        groups_of({"encoder.blocks.5": D}, [basis], {}, 0)
+
+
+def test_two_dictionaries_of_one_site_are_refused(tmp_path: Path) -> None:
+    for name in "ab":
+        write_dictionary(tmp_path / "run" / name, site="encoder.blocks.1")
+    with pytest.raises(
+        InputError, match="holds more than one dictionary of site 'encoder.blocks.1'. Name .* --basis sae:"
+    ):
+        groups_of({"encoder.blocks.1": D}, [f"sae:{tmp_path / 'run'}"], {}, 0)
+
+
+def test_a_run_with_one_dictionary_is_that_dictionary(tmp_path: Path) -> None:
+    write_dictionary(tmp_path / "run" / "only")
+    (group,) = groups_of({"x": D}, [f"sae:{tmp_path / 'run'}"], {}, 0)
+    assert (group.site, group.basis, group.n_features) == ("x", f"sae:{tmp_path / 'run'}", 30)
+
+
+def test_force_puts_a_dictionary_on_another_site_of_its_width(tmp_path: Path) -> None:
+    basis = f"sae:{write_dictionary(tmp_path / 'named', site='encoder.blocks.1')}"
+    with pytest.raises(InputError, match="--force to try it on another"):
+        groups_of({"encoder.blocks.0": D}, [basis], {}, 0)
+    assert [group.site for group in groups_of({"encoder.blocks.0": D}, [basis], {}, 0, force=True)] == [
+        "encoder.blocks.0"
+    ]
+    with pytest.raises(InputError, match="0 of the named sites have that width"):
+        groups_of({"encoder.blocks.0": 5}, [basis], {}, 0, force=True)
+
+
+def test_a_dictionary_of_other_weights_is_refused_before_any_work(
+    model_folder: Path, recordings: Path, tmp_path: Path
+) -> None:
+    model, clips = load(model_folder), corpus(recordings)
+    site = "encoder.blocks.1"
+    own, other = (
+        f"sae:{write_dictionary(tmp_path / name, d_in=32, site=site, weights_hash=weights_hash)}"
+        for name, weights_hash in (("own", model.weights_hash), ("other", "0123"))
+    )
+    settings = HarvestSettings((site,), bases=(other,), lag=0)
+    with pytest.raises(
+        InputError, match="'sae:.*other' was trained on a model with weights 0123, and is to be used on"
+    ):
+        harvest_model(model, clips, settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    forced = harvest_model(model, clips, replace(settings, force=True), tmp_path / "run")
+    assert [group.basis for group in forced.groups] == [other]
+    assert "force" not in forced.manifest["settings"], "it changes no result"
+    plain = harvest_model(model, clips, replace(settings, bases=(own,)), tmp_path / "plain")
+    again = harvest_model(model, clips, replace(settings, bases=(own,), force=True), tmp_path / "plain")
+    assert again.manifest == plain.manifest
 
 
 # a real encoder

@@ -1,46 +1,17 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.sae.dictionary import Dictionary, load_dictionary
-
-D_IN, N_FEATURES, N_FRAMES = 6, 20, 40
-SHAPES = {"W_enc": (D_IN, N_FEATURES), "W_dec": (N_FEATURES, D_IN), "b_dec": (D_IN,)}
-
-
-def random(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def weights_of(architecture: str) -> dict[str, Tensor]:
-    own = {"gated": ("b_gate", "b_mag", "r_mag"), "jumprelu": ("b_enc", "threshold")}.get(architecture, ("b_enc",))
-    shapes = {**SHAPES, **dict.fromkeys(own, (N_FEATURES,))}
-    weights = {name: random(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items())}
-    if "threshold" in weights:
-        weights["threshold"] = weights["threshold"].abs()
-    return weights
-
-
-def write(folder: Path, architecture: Any, weights: dict[str, Tensor] | None = None, **settings: Any) -> Path:
-    """Write a folder in SAELens's layout, as its documentation describes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {"d_in": D_IN, "d_sae": N_FEATURES, "dtype": "float32", "device": "cpu", "architecture": architecture}
-    config |= {"k": 3} if architecture == "topk" and "k" not in settings else {}
-    config |= {"metadata": {"sae_lens_version": "6.54.12", "hook_name": "anywhere"}}
-    config = {name: value for name, value in {**config, **settings}.items() if value is not ...}
-    (folder / "cfg.json").write_text(json.dumps(config), encoding="utf-8")
-    save_file(weights_of(str(architecture)) if weights is None else weights, folder / "sae_weights.safetensors")
-    return folder
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.files import load_dictionary
+from tests.sae.saelens import D_IN, N_FEATURES, N_FRAMES, random, weights_of, write
 
 
 @pytest.fixture
@@ -126,26 +97,6 @@ def test_an_average_that_is_in_the_weights_changes_nothing_more(tmp_path: Path, 
     torch.testing.assert_close(scaled.encode(x), plain.encode(x), rtol=0, atol=0)
 
 
-def test_a_scaler_without_a_factor_is_no_obstacle(tmp_path: Path) -> None:
-    write(tmp_path, "standard", normalize_activations="expected_average_only_in")
-    (tmp_path / "activation_scaler.json").write_text('{"scaling_factor": null, "has_whitening": false}')
-    assert load_dictionary(tmp_path).n_features == N_FEATURES
-
-
-def test_defaults_are_those_of_the_layout(tmp_path: Path) -> None:
-    dictionary = load_dictionary(write(tmp_path, "topk", metadata=...))
-    assert (dictionary.d_in, dictionary.n_features, dictionary.architecture) == (D_IN, N_FEATURES, "topk")
-    assert (dictionary.apply_b_dec_to_input, dictionary.normalize_activations) == (True, "none")
-    assert (dictionary.rescale_acts_by_decoder_norm, dictionary.k, dictionary.metadata) == (False, 3, {})
-
-
-def test_metadata_is_kept_and_found_where_older_versions_wrote_it(tmp_path: Path) -> None:
-    told = {"site": "encoder.blocks.3.mlp.1", "model": "someone/whisper", "anything": [1, {"else": None}]}
-    assert load_dictionary(write(tmp_path / "new", "standard", metadata=told)).metadata == told
-    older = load_dictionary(write(tmp_path / "old", "standard", metadata=..., hook_name="here", model_name="this"))
-    assert older.metadata == {"hook_name": "here", "model_name": "this"}
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_and_input_of_any_floating_type_are_computed_in_float32(
     tmp_path: Path, x: Tensor, dtype: torch.dtype
@@ -157,12 +108,6 @@ def test_weights_and_input_of_any_floating_type_are_computed_in_float32(
         {name: weight.double().numpy() for name, weight in weights.items()},
     )
     np.testing.assert_allclose(dictionary.encode(x.to(dtype)).numpy(), wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_settings_that_are_not_known_and_other_files_are_left_alone(tmp_path: Path) -> None:
-    write(tmp_path, "standard", some_new_setting=3)
-    (tmp_path / "sparsity.safetensors").write_bytes(b"")
-    assert isinstance(load_dictionary(str(tmp_path)), Dictionary)
 
 
 def test_strengths_can_be_differentiated(tmp_path: Path, x: Tensor) -> None:
@@ -186,86 +131,134 @@ def test_vectors_of_another_shape_are_refused(tmp_path: Path, shape: tuple[int, 
         load_dictionary(write(tmp_path, "standard")).encode(torch.zeros(shape))
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'.*nowhere' is not there: give a folder in SAELens's layout"):
-        load_dictionary(tmp_path / "nowhere")
-    for name in ("cfg.json", "sae_weights.safetensors"):
-        folder = write(tmp_path / name, "standard")
-        (folder / name).unlink()
-        with pytest.raises(InputError, match=rf"has no {name}: SAELens's layout is cfg\.json and"):
-            load_dictionary(folder)
+# putting vectors together
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "cannot be read .*They are one JSON object: copy it again"),
-        ("\xff", "cannot be read .*They are one JSON object"),
-        ("[1]", "hold a list: they are one JSON object"),
-    ],
-)
-def test_damaged_settings_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    write(tmp_path, "standard")
-    (tmp_path / "cfg.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=message):
-        load_dictionary(tmp_path)
+def loaded(folder: Path, architecture: str, **settings: object) -> Dictionary:
+    return load_dictionary(write(folder, architecture, **settings))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"architecture": "transcoder"}, "has architecture 'transcoder': 'standard', 'topk', 'jumprelu', 'gated' are"),
-        ({"architecture": ["topk"]}, r"has architecture \['topk'\]"),
-        ({"architecture": ...}, "has no architecture: 'standard'"),
-        ({"d_in": ...}, "has no d_in: it is a whole number, 1 or more. Correct cfg.json"),
-        ({"d_sae": 0}, "has d_sae 0: it is a whole number, 1 or more"),
-        ({"d_sae": True}, "has d_sae True"),
-        ({"architecture": "topk", "k": ...}, "has no k: it is a whole number, 1 to 20"),
-        ({"architecture": "topk", "k": 21}, "has k 21: it is a whole number, 1 to 20"),
-        ({"apply_b_dec_to_input": "yes"}, "has apply_b_dec_to_input 'yes': it is true or false"),
-        ({"normalize_activations": "constant_norm_rescale"}, "has normalize_activations 'constant_norm_rescale': "),
-        ({"normalize_activations": "covariance_whitening"}, "has normalize_activations 'covariance_whitening': 'none'"),
-        ({"reshape_activations": "other"}, "has reshape_activations 'other': 'none', 'hook_z' are read"),
-        ({"activation_fn_str": "topk"}, "has activation_fn_str 'topk': a standard dictionary is read with 'relu'"),
-        ({"metadata": 3}, "has metadata 3: it is a JSON object"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
-    write(tmp_path, **{"architecture": "standard", **settings})
-    with pytest.raises(InputError, match=message):
-        load_dictionary(tmp_path)
+@pytest.mark.parametrize("architecture", FORMULAS)
+def test_vectors_are_sums_of_rows_and_the_bias(tmp_path: Path, x: Tensor, architecture: str) -> None:
+    dictionary, w = loaded(tmp_path, architecture), as_arrays(architecture)
+    strength = FORMULAS[architecture](x.double().numpy() - w["b_dec"], w)
+    wanted = strength @ w["W_dec"] + w["b_dec"]
+    np.testing.assert_allclose(dictionary.decode(torch.from_numpy(strength)).numpy(), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dictionary.reconstruct(x).numpy(), wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_a_checkpoint_whose_scale_is_not_in_its_weights_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, "standard", normalize_activations="expected_average_only_in")
-    (tmp_path / "activation_scaler.json").write_text('{"scaling_factor": 0.25}')
-    with pytest.raises(InputError, match=r"scaling_factor 0\.25, which is not in its weights\. Take the dictionary"):
-        load_dictionary(tmp_path)
+def test_strengths_that_were_rescaled_go_with_rows_of_length_one(tmp_path: Path, x: Tensor) -> None:
+    dictionary, w = loaded(tmp_path, "topk", rescale_acts_by_decoder_norm=True), as_arrays("topk")
+    lengths = np.sqrt((w["W_dec"] ** 2).sum(axis=1))
+    strength = topk(x.double().numpy() - w["b_dec"], w, lengths)
+    wanted = (strength / lengths) @ w["W_dec"] + w["b_dec"]
+    np.testing.assert_allclose(dictionary.reconstruct(x).numpy(), wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, "standard")
-    whole = (tmp_path / "sae_weights.safetensors").read_bytes()
-    for damaged in (b"", whole[:50], whole[:-4]):
-        (tmp_path / "sae_weights.safetensors").write_bytes(damaged)
-        with pytest.raises(InputError, match="cannot be read .*They are a safetensors file: copy it again"):
-            load_dictionary(tmp_path)
+def test_a_row_of_zeros_spoils_nothing(tmp_path: Path, x: Tensor) -> None:
+    weights = weights_of("topk")
+    weights["W_dec"][4] = 0
+    dictionary = load_dictionary(write(tmp_path, "topk", weights, rescale_acts_by_decoder_norm=True))
+    assert dictionary.reconstruct(x).isfinite().all() and dictionary.changed(x, {4: 3.0}).isfinite().all()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"b_enc": None}, "b_enc is missing"),
-        ({"threshold": torch.zeros(N_FEATURES)}, "threshold is not of this architecture"),
-        ({"W_enc": torch.zeros(N_FEATURES, D_IN)}, r"W_enc is \[20, 6\], not \[6, 20\]"),
-        ({"b_dec": torch.zeros(D_IN, dtype=torch.int64)}, r"b_dec is torch\.int64, not floating point"),
-        ({"W_dec": torch.full((N_FEATURES, D_IN), torch.nan)}, "W_dec holds NaN or infinite values"),
-    ],
-)
-def test_weights_that_do_not_fit_the_settings_are_named(
-    tmp_path: Path, change: dict[str, Tensor | None], message: str
+@pytest.mark.parametrize("architecture", FORMULAS)
+def test_reconstruction_undoes_layer_norm(tmp_path: Path, x: Tensor, architecture: str) -> None:
+    dictionary, w = loaded(tmp_path, architecture, normalize_activations="layer_norm"), as_arrays(architecture)
+    given = x.double().numpy()
+    mean, spread = given.mean(axis=1, keepdims=True), given.std(axis=1, ddof=1, keepdims=True)
+    strength = FORMULAS[architecture]((given - mean) / (spread + 1e-5) - w["b_dec"], w)
+    wanted = (strength @ w["W_dec"] + w["b_dec"]) * spread + mean
+    np.testing.assert_allclose(dictionary.reconstruct(x).numpy(), wanted, rtol=1e-4, atol=1e-4)
+
+
+# changing features
+
+
+SETTINGS = [
+    ("standard", {}),
+    ("topk", {}),
+    ("topk", {"rescale_acts_by_decoder_norm": True}),
+    ("jumprelu", {}),
+    ("gated", {}),
+    ("standard", {"normalize_activations": "layer_norm"}),
+    ("topk", {"normalize_activations": "layer_norm", "rescale_acts_by_decoder_norm": True}),
+]
+
+
+@pytest.mark.parametrize(("architecture", "settings"), SETTINGS)
+def test_changing_features_moves_a_vector_as_it_moves_its_reconstruction(
+    tmp_path: Path, x: Tensor, architecture: str, settings: dict[str, object]
 ) -> None:
-    weights = {name: weight for name, weight in {**weights_of("standard"), **change}.items() if weight is not None}
-    write(tmp_path, "standard", weights)
-    with pytest.raises(InputError, match=rf"a standard dictionary from 6 to 20: {message}\. Check that"):
-        load_dictionary(tmp_path)
+    dictionary = loaded(tmp_path, architecture, **settings)
+    strength = dictionary.encode(x)
+    often = strength.gt(0).sum(dim=0).argsort(descending=True)[:3].tolist()
+    factors = dict(zip(often, (0.0, 2.5, -1.0), strict=True))
+    scaled = strength.clone()
+    for feature, factor in factors.items():
+        scaled[:, feature] *= factor
+    spread = x.std(dim=1, keepdim=True) if "normalize_activations" in settings else 1.0
+    wanted = x + (dictionary.decode(scaled) - dictionary.decode(strength)) * spread
+    changed = dictionary.changed(x, factors)
+    assert (changed - x).abs().max() > 0.1
+    torch.testing.assert_close(changed, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_factor_of_one_changes_no_bit(tmp_path: Path, x: Tensor, dtype: torch.dtype) -> None:
+    x = x.to(dtype)
+    assert torch.equal(loaded(tmp_path, "standard").changed(x, {0: 1.0, 7: 1}), x)
+    assert torch.equal(loaded(tmp_path, "standard").changed(x, {}), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_frames_in_which_a_feature_is_silent_keep_every_bit(tmp_path: Path, x: Tensor, dtype: torch.dtype) -> None:
+    dictionary, x = loaded(tmp_path, "jumprelu"), x.to(dtype)
+    x[:, 0] = torch.where(x[:, 0] > 0, x[:, 0], torch.tensor(-0.0, dtype=dtype))
+    is_active = dictionary.encode(x)[:, 3] > 0
+    assert 0 < is_active.sum() < N_FRAMES
+    before = x.clone()
+    changed = dictionary.changed(x, {3: 0.0, 4: 1.0})
+    assert changed.dtype == dtype and torch.equal(x, before)
+    width = torch.int32 if dtype == torch.float32 else torch.int16
+    is_same = (changed.view(width) == x.view(width)).all(dim=1)
+    assert torch.equal(is_same, ~is_active)
+
+
+def test_a_feature_that_is_switched_off_and_found_again_is_weaker(tmp_path: Path, x: Tensor) -> None:
+    """Rows at right angles: nothing else moves when one of them is taken out."""
+    weights = {
+        "W_enc": torch.eye(D_IN),
+        "W_dec": torch.eye(D_IN),
+        "b_enc": torch.zeros(D_IN),
+        "b_dec": torch.zeros(D_IN),
+    }
+    dictionary = load_dictionary(write(tmp_path, "standard", weights, d_sae=D_IN))
+    before, after = dictionary.encode(x), dictionary.encode(dictionary.changed(x, {2: 0.0}))
+    assert before[:, 2].max() > 0 and after[:, 2].abs().max() < 1e-6
+    others = [0, 1, 3, 4, 5]
+    assert torch.equal(after[:, others], before[:, others])
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({N_FEATURES: 0.0}, "feature 20 is not in the dictionary, which has 20: give whole numbers from 0 to 19"),
+        ({-1: 0.0}, "feature -1 is not in the dictionary"),
+        ({1.5: 0.0}, "feature 1.5 is not in the dictionary"),
+        ({True: 0.0}, "feature True is not in the dictionary"),
+        ({3: float("nan")}, "the factor of feature 3 is nan: give a finite number, 0 to switch it off"),
+        ({3: float("inf")}, "the factor of feature 3 is inf"),
+        ({3: "x"}, "the factor of feature 3 is 'x'"),
+    ],
+)
+def test_factors_that_cannot_be_used_are_refused(
+    tmp_path: Path, x: Tensor, factors: dict[int, float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        loaded(tmp_path, "standard").changed(x, factors)
+
+
+def test_strengths_of_another_number_of_features_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be decoded: this dictionary takes \[frame, 20\]"):
+        loaded(tmp_path, "standard").decode(torch.zeros(3, 4))

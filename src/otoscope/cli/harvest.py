@@ -54,6 +54,9 @@ def harvest(
     save_activations: Annotated[
         str | None, typer.Option(metavar="float16|float32", help="Write the sites' activations too, for training.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Try a dictionary that was trained on another site or model.")
+    ] = False,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes side by side, each with a model.")] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 where labels could not be used.")] = False,
     clips: options.Clips = None,
@@ -90,6 +93,7 @@ def harvest(
         phone_set=phone_set,
         lag=lag,
         save_activations=save_activations,
+        force=force,
     )
     recordings = gather([corpus], clips)
     with console.progress(f"Loading {model}"):
@@ -135,9 +139,8 @@ def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, worke
     from otoscope.harvest.run import check_request
     from otoscope.harvest.state import bytes_a_feature
 
-    check_request(whisper, settings, workers)
     widths = check_sites(whisper, settings.sites)
-    n_features = sum(widths.values()) * len(settings.bases)
+    n_features = check_request(whisper, settings, workers)
     labels = label_set(recordings, settings.phone_set, settings.seed)
     memory = n_features * bytes_a_feature(settings, len(labels.phones), len(labels.speakers), len(labels.languages))
     audio_s, n_windows = _how_long(recordings, whisper.window_s)

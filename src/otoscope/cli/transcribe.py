@@ -18,10 +18,14 @@ from otoscope.cli.layout import one_line, table
 from otoscope.cli.sources import Survey, audio_name, gather, is_one_recording, survey
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from otoscope.audio.clip import Clip
     from otoscope.corpus import Corpus, Problem
     from otoscope.model.transcription import Transcription
     from otoscope.model.whisper import Whisper
+
+Edits = dict[str, "Callable[[Tensor], Tensor]"]
 
 GROUP_CLIPS = 16
 GROUP_S = 600.0
@@ -71,6 +75,16 @@ def transcribe(
     ] = None,
     beams: Annotated[int, typer.Option(metavar="N", help="Hypotheses followed at once; 1 is greedy.")] = 1,
     attention_window: options.AttentionWindow = None,
+    sae: Annotated[
+        str | None, typer.Option(metavar="DIR", help="A dictionary, whose features --scale changes at its site.")
+    ] = None,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FEATURE=FACTOR", help="Multiply a feature's strength: 12=0 switches it off; repeat it."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Try a dictionary that was trained on another site or model.")
+    ] = False,
     clips: options.Clips = None,
     model: options.Model = "demo",
     device: options.Device = "auto",
@@ -95,18 +109,21 @@ def transcribe(
         "beams": beams,
         "attention_window": attention_window,
     }
+    factors = _factors(sae, scale)
     printed = _printed_format(format_, has_out=out is not None, as_json=json)
     corpus = gather(audio, clips)
     if printed in (Format.SRT, Format.VTT) and len(corpus) > 1:
         raise InputError(f"{len(corpus)} recordings as {printed} are as many files. Name a folder for them with --out.")
     found = survey(corpus, console)
     whisper = job.load()
-    console.note(f"Transcribing {found.plan}, with {whisper.id}")
-    heard = _transcribe(whisper, corpus, settings, found, console)
+    edits = {} if sae is None else _edits(whisper, sae, factors, force)
+    console.note(f"Transcribing {found.plan}, with {whisper.id}{_told(edits, factors)}")
+    heard = _transcribe(whisper, corpus, settings, edits, found, console)
+    noted = settings if sae is None else {**settings, "sae": sae, "scale": factors}
     if out is None:
         done = _print_each(heard, printed, is_alone=len(corpus) == 1, is_timed=bool(timestamps), has_words=word_times)
     else:
-        with job.folder(whisper, settings, corpus.problems) as folder:
+        with job.folder(whisper, noted, corpus.problems) as folder:
             done = _write_each(heard, folder, format_ or Format.TEXT)
     if printed is Format.JSON:
         print(to_json_text(_as_json(done, whisper.id, corpus.problems, is_one=is_one_recording(audio))))
@@ -135,14 +152,50 @@ def _heads(values: list[str] | None) -> list[tuple[int, int]] | None:
     return heads or None
 
 
+def _factors(sae: str | None, values: list[str] | None) -> dict[int, float]:
+    """Read features and their factors given as FEATURE=FACTOR."""
+    if (sae is None) != (not values):
+        raise InputError("--sae DIR and --scale FEATURE=FACTOR go together: give both, or neither.")
+    factors: dict[int, float] = {}
+    for value in values or ():
+        feature, _, factor = value.partition("=")
+        try:
+            number, times = int(feature), float(factor)
+        except ValueError:
+            raise InputError(
+                f"--scale {value!r} is no feature with a factor: give a whole number, = and a number, such as 12=0 "
+                "or 40=2.5."
+            ) from None
+        if number in factors:
+            raise InputError(f"--scale names feature {number} twice: give each feature one factor.")
+        factors[number] = times
+    return factors
+
+
+def _edits(model: Whisper, sae: str, factors: dict[int, float], force: bool) -> Edits:
+    """Make the edits that scale features of a dictionary."""
+    from otoscope.sae.files import load_dictionary
+    from otoscope.study.feature_edit import scaled_features
+
+    return scaled_features(model, load_dictionary(sae), factors, force=force)
+
+
+def _told(edits: Edits, factors: dict[int, float]) -> str:
+    """Say what is changed in the model."""
+    changes = ", ".join(f"feature {feature} x {factor:g}" for feature, factor in factors.items())
+    return "".join(f"; at {site}: {changes}" for site in edits)
+
+
 def _transcribe(
-    model: Whisper, corpus: Corpus, settings: dict[str, Any], found: Survey, console: Console
+    model: Whisper, corpus: Corpus, settings: dict[str, Any], edits: Edits, found: Survey, console: Console
 ) -> Iterator[tuple[Clip, Transcription]]:
     """Transcribe a corpus group by group, and give what is done as soon as it is."""
     with console.progress("Transcribing", total=found.duration_s) as advance:
         done_s = 0.0
         for group in _groups(corpus):
-            yield from zip(group, model.transcribe_many(group, **settings), strict=True)
+            with model.edit(edits):
+                done = model.transcribe_many(group, **settings)
+            yield from zip(group, done, strict=True)
             done_s += sum(clip.duration_s for clip in group)
             advance(done_s)
 

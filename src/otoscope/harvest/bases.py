@@ -1,7 +1,8 @@
 """The bases: which directions a site is read in.
 
 `neuron` is the site's own axes; `random` an orthogonal matrix; `pca` the principal components of the calibration's
-speech frames; `sae:DIR` the entries of a dictionary; `untrained` the axes of the same model with random weights.
+speech frames; `sae:DIR` the entries of a dictionary, or of one for each site; `untrained` the axes of the same model
+with random weights.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.harvest.activity import TRAINED, UNTRAINED
-from otoscope.sae.dictionary import Dictionary, load_dictionary
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.files import dictionaries_in, load_dictionary
+from otoscope.sae.fit import check_model, named_site
 
 PLAIN = ("neuron", "random", "pca", "untrained")
 DICTIONARY = "sae:"
@@ -75,21 +77,51 @@ class Group:
         return f"{self.site} {self.basis}"
 
 
-def check_bases(bases: Sequence[str]) -> None:
-    """Refuse a basis that is not known, before any work.
+def check_bases(
+    bases: Sequence[str],
+    widths: Mapping[str, int] | None = None,
+    *,
+    model_id: str = "",
+    weights_hash: str | None = None,
+    force: bool = False,
+) -> int:
+    """Refuse a basis that is not known or a dictionary that does not fit, before any work.
+
+    Args:
+        bases: Names of bases.
+        widths: Sites and their widths; None to look at the bases alone.
+        model_id: What the model is called in messages.
+        weights_hash: Of the model; None where it is not known.
+        force: Let dictionaries of another site or model through.
+
+    Returns:
+        How many features they have at those sites.
 
     Raises:
-        InputError: It is none, or its dictionary cannot be read.
+        InputError: A basis is none, or a dictionary cannot be read, fits no site, or was trained on another model.
     """
+    n_features = 0
     for basis in bases:
         if basis.startswith(DICTIONARY):
-            load_dictionary(basis.removeprefix(DICTIONARY))
-        elif basis not in PLAIN:
+            found = _read(basis)
+            for name, dictionary in found.items():
+                check_model(dictionary, model_id=model_id, weights_hash=weights_hash, force=force, name=repr(name))
+            placed = found if widths is None else _placed(basis, found, widths, force=force)
+            n_features += sum(dictionary.n_features for dictionary in placed.values())
+        elif basis in PLAIN:
+            n_features += sum((widths or {}).values())
+        else:
             raise InputError(f"basis {basis!r} is none: give {', '.join(PLAIN)}, or sae:DIR for a dictionary's folder.")
+    return n_features
 
 
 def groups_of(
-    widths: Mapping[str, int], bases: Sequence[str], components: Mapping[str, Directions], seed: int
+    widths: Mapping[str, int],
+    bases: Sequence[str],
+    components: Mapping[str, Directions],
+    seed: int,
+    *,
+    force: bool = False,
 ) -> list[Group]:
     """Build the groups of features, sites in order and the bases of each in order.
 
@@ -98,18 +130,20 @@ def groups_of(
         bases: Names of bases.
         components: The principal components of every site, where `pca` is among the bases.
         seed: Of the random directions.
+        force: Put a dictionary whose site is not among these on the only one of its width.
 
     Raises:
         InputError: A dictionary does not fit any site, or its site cannot be told.
     """
-    dictionaries = {basis: load_dictionary(basis.removeprefix(DICTIONARY)) for basis in bases if ":" in basis}
-    places = {basis: _site_of(basis, dictionary, widths) for basis, dictionary in dictionaries.items()}
+    dictionaries = {
+        basis: _placed(basis, _read(basis), widths, force=force) for basis in bases if basis.startswith(DICTIONARY)
+    }
     groups = []
     for site, width in widths.items():
         for basis in bases:
             if basis in dictionaries:
-                if places[basis] == site:
-                    dictionary = dictionaries[basis]
+                dictionary = dictionaries[basis].get(site)
+                if dictionary is not None:
                     groups.append(Group(site, basis, dictionary.n_features, Directions(dictionary=dictionary)))
             elif basis == "random":
                 groups.append(Group(site, basis, width, Directions(_orthogonal(width, site, seed))))
@@ -138,19 +172,51 @@ def _orthogonal(width: int, site: str, seed: int) -> Tensor:
     return torch.from_numpy((q * np.sign(np.diag(r))).astype(np.float32))
 
 
-def _site_of(basis: str, dictionary: Dictionary, widths: Mapping[str, int]) -> str:
-    """The site that a dictionary reads: the one it names, or the only one of its width."""
-    metadata: Mapping[str, Any] = dictionary.metadata
-    named = str(metadata.get("site") or metadata.get("hook_name") or "")
-    if named in widths:
-        if widths[named] != dictionary.d_in:
-            raise InputError(f"{basis!r} takes {dictionary.d_in} values, and its site {named!r} holds {widths[named]}.")
-        return named
-    fitting = [site for site, width in widths.items() if width == dictionary.d_in]
-    if named.startswith("encoder."):
+def _read(basis: str) -> dict[str, Dictionary]:
+    """Read the dictionaries of a basis, each by its name in messages: one, or all that a training run left."""
+    places = list(dictionaries_in(basis.removeprefix(DICTIONARY)).values())
+    names = [basis] if len(places) == 1 else [f"{DICTIONARY}{place}" for place in places]
+    return {name: load_dictionary(place) for name, place in zip(names, places, strict=True)}
+
+
+def _placed(
+    basis: str, found: Mapping[str, Dictionary], widths: Mapping[str, int], *, force: bool
+) -> dict[str, Dictionary]:
+    """Put each dictionary of a basis on its site; of several, those of sites that are not wanted stay out."""
+    placed: dict[str, Dictionary] = {}
+    elsewhere = []
+    for name, dictionary in found.items():
+        named = named_site(dictionary.metadata, widths)
+        if len(found) > 1 and named is not None and named not in widths:
+            elsewhere.append(named)
+            continue
+        site = _site_of(name, dictionary, named, widths, force=force)
+        if site in placed:
+            raise InputError(
+                f"{basis!r} holds more than one dictionary of site {site!r}. Name the folder of one of them: "
+                f"--basis {name}."
+            )
+        placed[site] = dictionary
+    if not placed:
         raise InputError(
-            f"{basis!r} was trained on site {named!r}, which is not among those named. Add --site {named}."
+            f"{basis!r} holds dictionaries of {', '.join(map(repr, elsewhere))}, none of which is among the sites "
+            f"named. Add --site {elsewhere[0]}."
         )
+    return placed
+
+
+def _site_of(basis: str, dictionary: Dictionary, named: str | None, widths: Mapping[str, int], *, force: bool) -> str:
+    """The site that a dictionary reads: the one it names, or the only one of its width."""
+    if named is not None and named in widths:
+        if widths[named] == dictionary.d_in:
+            return named
+        raise InputError(f"{basis!r} takes {dictionary.d_in} values, and its site {named!r} holds {widths[named]}.")
+    if named is not None and not force:
+        raise InputError(
+            f"{basis!r} was trained on site {named!r}, which is not among those named. Add --site {named}, or --force "
+            "to try it on another."
+        )
+    fitting = [site for site, width in widths.items() if width == dictionary.d_in]
     if len(fitting) != 1:
         raise InputError(
             f"{basis!r} takes {dictionary.d_in} values and does not say of which site: {len(fitting)} of the named "

@@ -83,7 +83,7 @@ def harvest(
     return run_over(reader, about, corpus, settings, Path(out), workers=workers, overwrite=overwrite, progress=progress)
 
 
-def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -> None:
+def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -> int:
     """Refuse what cannot be harvested, before any work.
 
     Args:
@@ -91,16 +91,22 @@ def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -
         settings: What to gather.
         workers: Processes side by side.
 
+    Returns:
+        How many features it would look at.
+
     Raises:
         InputError: A site, basis or setting cannot be used.
     """
-    check_bases(settings.bases)
+    widths = check_sites(model, settings.sites)
+    n_features = check_bases(
+        settings.bases, widths, model_id=model.id, weights_hash=model.weights_hash, force=settings.force
+    )
     check_lag(settings.lag)
-    check_sites(model, settings.sites)
     if workers < 1:
         raise InputError(f"the number of workers is {workers}: give 1 or more.")
     if settings.save_activations and workers > 1:
         raise InputError("activations are saved by one process, in the order of the corpus: use --workers 1.")
+    return n_features
 
 
 def run_over(
@@ -329,6 +335,7 @@ def _fingerprint(
     reader: Reads, about_model: dict[str, Any], corpus: Corpus, labels: LabelSet, settings: HarvestSettings
 ) -> dict[str, Any]:
     """All that the results depend on, for a run that is taken up again."""
+    asked = {name: value for name, value in asdict(settings).items() if name != "force"}
     ids = "\n".join(f"{source.id}\t{source.speaker}\t{source.language}" for source in corpus.sources)
     return {
         "version": SCHEMA_VERSION,
@@ -339,7 +346,7 @@ def _fingerprint(
             "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
             "phone_set": labels.source,
         },
-        "settings": {**asdict(settings), "sites": list(reader.widths), "phone_set": labels.target},
+        "settings": {**asked, "sites": list(reader.widths), "phone_set": labels.target},
     }
 
 

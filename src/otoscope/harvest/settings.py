@@ -27,6 +27,7 @@ class HarvestSettings:
         lag: Frames by which the encoder answers later than the sound; None to estimate it.
         save_activations: `float16` or `float32` to write the sites' activations too; None to write none.
         part_clips: Clips after which what was gathered is put together with what was before.
+        force: Try dictionaries that were trained on another site or model.
     """
 
     sites: tuple[str, ...]
@@ -41,6 +42,7 @@ class HarvestSettings:
     lag: int | None = None
     save_activations: str | None = None
     part_clips: int = 32
+    force: bool = False
 
     def __post_init__(self) -> None:
         for name, most in (("top", 10_000), ("peaks_per_clip", 1_000), ("samples", 1_000), ("ranges", 32)):

@@ -1,1 +1,4 @@
-"""Sparse dictionaries: read them and encode with them. Knows tensors, and neither Whisper nor corpora nor sites."""
+"""Sparse dictionaries: train them, read and write them, encode and decode with them, score them.
+
+Knows tensors and files, and neither Whisper nor corpora, nor what sites are.
+"""

@@ -21,6 +21,10 @@ from otoscope.base.errors import InputError
 from otoscope.harvest.activity import TRAINED, EncoderReader
 from otoscope.harvest.bases import principal_components
 from otoscope.model.whisper import Whisper
+from otoscope.sae.scores import Reconstructs
+
+CHUNK_FRAMES = 1024
+"""Frames whose strengths are held at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +137,12 @@ class Fit:
         """Zeros."""
         return Constant(torch.zeros(len(self.mean)))
 
+    @torch.no_grad()
+    def active(self, thing: Reconstructs) -> int:
+        """How many features are active in a fitted frame, on average and rounded: what a baseline may have; 1 or more."""
+        n_active = sum(int((thing.encode(part) != 0).sum()) for part in self.frames.split(CHUNK_FRAMES))
+        return max(1, round(n_active / len(self.frames)))
+
 
 def fit(
     model: Whisper,
@@ -175,6 +185,14 @@ def fit(
         words = " or ".join(kind.name.lower() for kind in sorted(kinds))
         raise InputError(f"no clip holds a frame of {words}, which baselines are fitted to. Give clips that do.")
     return {site: own.finish() for site, own in sums.items()}
+
+
+def fit_frames(frames: Float[Tensor, "frame d"]) -> Fit:
+    """Fit baselines to frames, as `fit` does to clips; all of them are replaced."""
+    sums = _Sums(frames.shape[1], len(frames))
+    every = np.ones(len(frames), bool)
+    sums.add(frames.float(), every, every)
+    return sums.finish()
 
 
 class _Sums:

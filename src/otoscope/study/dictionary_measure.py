@@ -99,8 +99,7 @@ def measure(
     """
     reader = EncoderReader(model, list(dict.fromkeys(site for site, _ in things.values())))
     sums = {
-        name: [ScoreSums(reader.widths[site], thing.n_features) for _ in Kind]
-        for name, (site, thing) in things.items()
+        name: [ScoreSums(reader.widths[site], thing.n_features) for _ in Kind] for name, (site, thing) in things.items()
     }
     done = 0
     for done, clip in enumerate(clips, 1):

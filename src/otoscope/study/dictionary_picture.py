@@ -149,7 +149,9 @@ def frontier_figure(sweep: DictionarySweep) -> Figure:
         panels[1].axhline(clean, color=pictures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="clean transcript")
         panels[1].set_ylabel(f"word error rate against {_against(name)}", fontsize=8)
         panels[1].set_ylim(bottom=0)
-        pictures.title(panels[1], "and the more is misheard", f"{pictures.count(sweep.n_clips, 'clip')}; 95% over clips")
+        pictures.title(
+            panels[1], "and the more is misheard", f"{pictures.count(sweep.n_clips, 'clip')}; 95% over clips"
+        )
     for panel in panels:
         panel.set_xscale("log", base=2)
         panel.set_xlabel("L0: features active in a speech frame", fontsize=8)

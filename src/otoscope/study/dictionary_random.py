@@ -5,15 +5,11 @@ What it explains, a space of that size explains whatever its directions are. It 
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.sae.coders import make_coder
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
-from otoscope.sae.training import Trainer
-from otoscope.sae.training_settings import TrainSettings
 
 CODERS = ("topk", "batchtopk")
 """With any other coder the sparsity would come out as it may; a random decoder has the dictionary's own."""
@@ -37,8 +33,7 @@ def random_decoder(
         The dictionary; its metadata say that its decoder is random.
 
     Source:
-        The frozen decoder of Heap et al. 2025 (arXiv 2501.17727) and of Korznikov et al. 2026, "Sanity checks for
-        sparse autoencoders".
+        Ours.
     """
     batch = min(BATCH_FRAMES, len(frames))
     asked = like.metadata.get("coder")

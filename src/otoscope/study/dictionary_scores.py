@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus, Source
+from otoscope.harvest.activity import check_sites
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.files import save_dictionary
+from otoscope.sae.fit import check_fit, named_site
 from otoscope.sae.matching import best_cosines
 from otoscope.sae.scores import Reconstructs
 from otoscope.study.dictionary_baselines import Fit, fit
@@ -185,7 +186,7 @@ def score_dictionaries(
     with _folder(out) as home:
         fits = _fit(model, halves, entries, settings, progress)
         entries = [_with_random_decoder(entry, fits[entry.site], settings, home) for entry in entries]
-        ks = {entry.site: _active(entry.dictionary, fits[entry.site].frames) for entry in entries}
+        ks = {entry.site: fits[entry.site].active(entry.dictionary) for entry in entries}
         things = {
             (entry.site, name): (entry.site, thing)
             for entry in entries
@@ -215,13 +216,13 @@ def site_of(model: Whisper, dictionary: Dictionary) -> str:
     Raises:
         InputError: It does not say, or the model has no such site.
     """
-    named = dictionary.metadata.get("site") or dictionary.metadata.get("hook_name")
-    if not named:
+    named = named_site(dictionary.metadata, [site.name for site in model.sites()])
+    if named is None:
         raise InputError(
-            "the dictionary does not say of which site it is: its metadata have neither site nor hook_name. Name the "
+            "a dictionary does not say of which site it is: its metadata have neither site nor hook_name. Name the "
             "site with --site."
         )
-    found = model.expand(str(named))
+    found = model.expand(named)
     if len(found) != 1:
         raise InputError(f"the dictionary is of the site {named!r}, which is {len(found)} sites of {model.id}.")
     return found[0]
@@ -233,9 +234,6 @@ def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:
     Raises:
         InputError: It does not fit.
     """
-    from otoscope.harvest.activity import check_sites
-    from otoscope.sae.fit import check_fit
-
     width = check_sites(model, [entry.site])[entry.site]
     for dictionary in (entry.dictionary, entry.second, entry.random_decoder):
         if dictionary is not None:
@@ -246,6 +244,7 @@ def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:
                 weights_hash=model.weights_hash,
                 d=width,
                 force=force,
+                name="a dictionary" if entry.folder is None else f"dictionary {str(entry.folder)!r}",
             )
 
 
@@ -292,23 +291,14 @@ def _fit(
     return fits
 
 
-@torch.no_grad()
-def _active(dictionary: Dictionary, frames: Tensor) -> int:
-    """How many features are active in a frame, on average and rounded: the L0 that baselines may have, 1 or more."""
-    n_active = sum(int((dictionary.encode(part) != 0).sum()) for part in frames.split(1024))
-    return max(1, round(n_active / len(frames)))
-
-
 def _with_random_decoder(entry: Entry, fitted: Fit, settings: ScoreSettings, home: Path) -> Entry:
     """Train the baseline of a random decoder, where there is none yet."""
     if entry.random_decoder is not None or not settings.baseline_frames:
         return entry
-    k = _active(entry.dictionary, fitted.frames)
+    k = fitted.active(entry.dictionary)
     trained = random_decoder(
         fitted.frames, entry.dictionary, k=k, n_frames=settings.baseline_frames, seed=settings.seed
     )
-    from otoscope.sae.dictionary import save_dictionary
-
     folder = home / "random_decoder" / entry.site
     save_dictionary(trained, folder)
     return replace(entry, random_decoder=trained, random_folder=folder)
@@ -342,9 +332,7 @@ def _hear(
     progress: Progress,
 ) -> Hearing:
     kinds = settings.replaced_kinds
-    edits = {
-        key: (site, Replacing(thing, kinds)) for key, (site, thing) in things.items() if key[1] != SECOND
-    }
+    edits = {key: (site, Replacing(thing, kinds)) for key, (site, thing) in things.items() if key[1] != SECOND}
     told = halves.n_scored
     return hear(
         model,
@@ -437,16 +425,14 @@ def _words(entry: Entry, k: int, fitted: Fit) -> dict[str, str]:
     }
 
 
-def _stability(
-    entry: Entry, scores: Mapping[tuple[str, str], ByKind], settings: ScoreSettings
-) -> Stability | None:
+def _stability(entry: Entry, scores: Mapping[tuple[str, str], ByKind], settings: ScoreSettings) -> Stability | None:
     """Compare the directions of active features with those of a second dictionary; None where none is active."""
     assert entry.second is not None
     rows = []
     for name, dictionary in ((DICTIONARY, entry.dictionary), (SECOND, entry.second)):
         found = scores[entry.site, name][ALL]
         assert found is not None
-        rows.append(dictionary.weights["W_dec"][found.feature_density > 0])
+        rows.append(dictionary.directions()[found.feature_density > 0])
     own, other = rows
     if not len(own) or not len(other):
         return None

@@ -1,0 +1,87 @@
+"""A sparse code: which features are active in each frame of a batch, and how strongly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+LARGEST_CHUNK = 1 << 21
+"""Strengths of all features that are held at a time on a CPU: [frame, feature] is never held for a whole batch."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Active features of frames, one frame after the other, those of a frame in ascending order.
+
+    Attributes:
+        offsets: Where each frame's entries lie, int64 [frame + 1].
+        features: Of the entries, int32.
+        values: Their strengths, float32.
+        n_features: How many features there are.
+    """
+
+    offsets: Int[Tensor, " frame_and_one"]
+    features: Int[Tensor, " entry"]
+    values: Float[Tensor, " entry"]
+    n_features: int
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames."""
+        return len(self.offsets) - 1
+
+    @property
+    def l0(self) -> Float[Tensor, ""]:
+        """Features active in a frame, on average."""
+        return self.offsets[-1].float() / self.n_frames
+
+    @property
+    def fired(self) -> Bool[Tensor, " feature"]:
+        """Which features are active in some frame."""
+        fired = torch.zeros(self.n_features, dtype=torch.bool, device=self.features.device)
+        return fired.index_fill_(0, self.features.long(), True)
+
+    def dense(self) -> Float[Tensor, "frame feature"]:
+        """Give it as the tensor that it stands for."""
+        frames = torch.repeat_interleave(self.offsets.diff())
+        strength = torch.zeros(self.n_frames, self.n_features, device=self.values.device)
+        strength[frames, self.features.long()] = self.values
+        return strength
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A coder's weights without their gradients.
+
+    Attributes:
+        W_enc: float32 [feature, d_in].
+        b_enc: float32 [feature].
+        W_dec: float32 [feature, d_in].
+        b_dec: float32 [d_in]; also taken off the input.
+        precision: `float32`, or `bfloat16` for the product that features are chosen by.
+    """
+
+    W_enc: Float[Tensor, "feature d_in"]
+    b_enc: Float[Tensor, " feature"]
+    W_dec: Float[Tensor, "feature d_in"]
+    b_dec: Float[Tensor, " d_in"]
+    precision: str = "float32"
+
+    @property
+    def n_features(self) -> int:
+        """How many features."""
+        return len(self.W_enc)
+
+    @property
+    def chunk_frames(self) -> int:
+        """Frames whose strengths of all features are held at a time."""
+        return chunk_frames(self.n_features, self.W_enc.device)
+
+
+def chunk_frames(n_features: int, device: torch.device) -> int:
+    """Give how many frames to encode at a time: few enough for a cache on a CPU, many to keep a GPU busy."""
+    room = LARGEST_CHUNK if device.type == "cpu" else LARGEST_CHUNK << 5
+    return max(32, min(256 if device.type == "cpu" else 1 << 16, room // n_features))

@@ -1,0 +1,152 @@
+"""TopK: the k strongest features of every frame are active. And what all coders with sparse codes share.
+
+Source:
+    Gao et al. 2024, Scaling and evaluating sparse autoencoders (arXiv 2406.04093).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.sae import sparse
+from otoscope.sae.code import Code, Weights
+from otoscope.sae.coders.coder import Coder, CoderSettings, Loss, Moment
+
+PRECISIONS = ("float32", "bfloat16")
+LEARNING_RATE = 2e-4
+LEARNING_RATE_FEATURES = 2**14
+"""The learning rate for so many features; for others it goes with one over the root of their number."""
+
+
+class TopK(Coder):
+    """Keeps the k strongest features of every frame, as far as they are above 0.
+
+    Rows of the decoder have length 1 throughout. Features that are dead learn from what the others leave over.
+
+    Args:
+        settings: What to make it from.
+
+    Raises:
+        InputError: `k` is not 1 to the number of features, `aux_k` or `aux_coefficient` is out of range, or the
+            precision is another than those there are.
+    """
+
+    name: ClassVar[str] = "topk"
+
+    def __init__(self, settings: CoderSettings) -> None:
+        check(settings)
+        super().__init__(settings)
+        self._aux_k = settings.aux_k or max(1, settings.d_in // 2)
+
+    # what it does
+
+    def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame feature"]:
+        """Find strengths: the k largest of each frame, 0 elsewhere."""
+        strength = torch.addmm(self.b_enc, x - self.b_dec, self.W_enc.T)
+        top = strength.topk(self.settings.k, dim=-1, sorted=False)
+        return torch.zeros_like(strength).scatter(-1, top.indices, top.values.relu())
+
+    def loss(self, x: Float[Tensor, "frame d_in"], moment: Moment) -> Loss:
+        """Squared error with the active features, and what dead ones could still explain of it.
+
+        The gradients are found at the same time, and handed to the weights by `backward`, once.
+        """
+        is_training, x = torch.is_grad_enabled(), x.contiguous()
+        weights = self._weights()
+        with torch.no_grad():
+            code = self._choose(x, weights, moment)
+            learnt = sparse.learn(
+                x,
+                code,
+                weights,
+                widths=self._widths(),
+                dead=self._dead(moment),
+                wants_gradients=is_training,
+                is_decoder_frozen=self.settings.is_decoder_frozen,
+            )
+            total = learnt.nested.sum() + learnt.aux
+            total = torch.where(self._is_finite(), total, torch.nan)
+        if is_training:
+            trained = [getattr(self, name) for name in learnt.gradients]
+            total = sparse.with_gradients(total, trained, list(learnt.gradients.values()))
+        return Loss(total, self._parts(learnt), code.l0, code.fired)
+
+    def _choose(self, x: Tensor, weights: Weights, moment: Moment) -> Code:
+        """Choose the active features of a batch in training."""
+        return sparse.choose_rows(x, weights, self.settings.k)
+
+    def _widths(self) -> tuple[int, ...]:
+        """Give how many features each nested dictionary has; the whole alone here."""
+        return (self.settings.n_features,)
+
+    def _parts(self, learnt: sparse.Learnt) -> dict[str, Tensor]:
+        return {"mse": learnt.nested[-1], "aux": learnt.aux}
+
+    def _weights(self) -> Weights:
+        own = (self.W_enc, self.b_enc, self.W_dec, self.b_dec)
+        return Weights(*(weight.detach() for weight in own), precision=self.settings.precision)
+
+    def _dead(self, moment: Moment) -> sparse.Dead | None:
+        if not self.settings.aux_coefficient:
+            return None
+        return sparse.Dead(moment.is_dead, self._aux_k, self.settings.aux_coefficient)
+
+    def _is_finite(self) -> Tensor:
+        """Say whether every feature could be chosen: one that is not a number never is, and would go unnoticed."""
+        return self.b_enc.isfinite().all() & torch.linalg.vecdot(self.W_enc, self.W_enc).isfinite().all()
+
+    # how it is trained
+
+    @property
+    def learning_rate(self) -> float:
+        """2e-4 for 2**14 features, and with one over the root of their number. Source: Gao et al., appendix A.3."""
+        return LEARNING_RATE / math.sqrt(self.settings.n_features / LEARNING_RATE_FEATURES)
+
+    def project_gradients(self) -> None:
+        """Take out what would only change the length of decoder rows. Source: Gao et al., appendix A."""
+        if self.W_dec.grad is not None:
+            sparse.loops(self.W_dec.device).take_off_lengthwise(self.W_dec.detach(), self.W_dec.grad)
+
+    def after_step(self) -> None:
+        """Set decoder rows to length 1 again."""
+        if self.W_dec.requires_grad:
+            sparse.loops(self.W_dec.device).set_to_length_one(self.W_dec.detach())
+
+    # how it ends
+
+    def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
+        """Give SAELens's `topk`."""
+        return "topk", {}, self.settings.k
+
+
+def check(settings: CoderSettings) -> None:
+    """Check what coders with sparse codes are made from.
+
+    Raises:
+        InputError: See `TopK`.
+    """
+    if not 1 <= settings.k <= settings.n_features:
+        raise InputError(
+            f"k is {settings.k}, with {settings.n_features} features in the dictionary: so many are active at a time "
+            f"in a frame. Give 1 to {settings.n_features}, or more features."
+        )
+    if settings.aux_k is not None and settings.aux_k < 1:
+        raise InputError(
+            f"aux_k is {settings.aux_k}: so many dead features are active at a time while they learn. Give 1 or more; "
+            "aux_coefficient 0 leaves them out."
+        )
+    if not 0 <= settings.aux_coefficient < math.inf:
+        raise InputError(
+            f"aux_coefficient is {settings.aux_coefficient}: it weights the loss of dead features. "
+            "Give a number from 0 on."
+        )
+    if settings.precision not in PRECISIONS:
+        raise InputError(
+            f"precision is {settings.precision!r}: products are made in {' or '.join(PRECISIONS)}. Give one of them."
+        )

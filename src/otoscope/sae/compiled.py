@@ -1,0 +1,383 @@
+"""Sparse codes on the CPU: the loops of `kernel.py`, shared out between as many threads as torch has.
+
+Encoding needs the product of all frames with all features, the one costly part. Here it only decides which features can
+be among the chosen: it is made in bfloat16 where the processor multiplies that (several times as fast), each product
+is off by at most a bound that follows from what rounding took off the factors, and every feature that can still be
+chosen within that bound is computed anew in float32. So the choice and the strengths are those of float32, always.
+
+`plain.py` does the same in torch alone.
+
+Source:
+    |x.w - x'.w'| <= |x - x'| |w| + |x'| |w - w'| (Cauchy-Schwarz), and at most `d_in` roundings of a sum.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.sae import kernel
+from otoscope.sae.code import Code, Weights
+
+Array = np.ndarray[Any, Any]
+
+_SAFETY = 1.001
+_BFLOAT16_SHARE = np.float32(2**-8)
+"""Twice what rounding to bfloat16 takes off a number at most, as a share of it."""
+
+
+# threads
+
+
+@cache
+def _threads(n_threads: int, process: int) -> ThreadPoolExecutor:
+    """Give the threads beside the caller's own; another process, forked from this one, gets its own."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="sparse-code")
+
+
+def share_out(bounds: Sequence[int], work: Callable[[int, int], Any]) -> list[Any]:
+    """Call `work(first, stop)` for the stretches between bounds, at once."""
+    stretches = [(first, stop) for first, stop in pairwise(bounds) if first < stop]
+    if len(stretches) < 2:
+        return [work(*stretch) for stretch in stretches]
+    threads = _threads(len(stretches) - 1, os.getpid())
+    others = [threads.submit(work, *stretch) for stretch in stretches[1:]]
+    mine = work(*stretches[0])
+    return [mine, *(other.result() for other in others)]
+
+
+def _evenly(n: int) -> list[int]:
+    n_threads = torch.get_num_threads()
+    return [n * i // n_threads for i in range(n_threads + 1)]
+
+
+def _by_load(loads: Array) -> list[int]:
+    """Cut where the sums of loads, given from 0 on, are even."""
+    n_threads = torch.get_num_threads()
+    inner = np.searchsorted(loads, [loads[-1] * i / n_threads for i in range(1, n_threads)])
+    return [0, *(int(place) for place in inner), len(loads) - 1]
+
+
+# encoding
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Rough products of some frames, and how rough they are: what the loops that choose take."""
+
+    first: int
+    rough: Array
+    x: Array
+    margins: Array
+    share: np.float32
+
+
+class _Screen:
+    """Makes rough products of frames with features, some frames at a time.
+
+    Args:
+        weights: The coder's.
+        columns: The features; None for all.
+    """
+
+    def __init__(self, weights: Weights, columns: Tensor | None = None) -> None:
+        self._weights, self._is_trusted = weights, weights.precision == "bfloat16"
+        rows = weights.W_enc if columns is None else weights.W_enc[columns]
+        bias = weights.b_enc if columns is None else weights.b_enc[columns]
+        lengths = rows.norm(dim=1)
+        is_short = self._is_trusted or multiplies_bfloat16()
+        self._dtype = torch.bfloat16 if is_short else torch.float32
+        self._rows = rows.to(self._dtype)
+        self._off = _largest_share_off(rows, self._rows, lengths) if is_short and not self._is_trusted else 0.0
+        self.bias, self.slack = bias.numpy(), (lengths * _SAFETY).numpy()
+        n = weights.n_features
+        every = torch.arange(n) if columns is None else columns
+        self.columns = every.to(torch.int32).numpy()
+        self.W_enc = weights.W_enc.numpy()
+
+    def chunks(self, x: Tensor, size: int) -> Iterator[_Chunk]:
+        """Give rough products of all frames, so many frames at a time; each chunk is overwritten by the next."""
+        rough = torch.empty(min(size, len(x)), len(self._rows), dtype=self._dtype)
+        for first in range(0, len(x), size):
+            centred = x[first : first + size] - self._weights.b_dec
+            short = centred.to(self._dtype)
+            out = rough[: len(centred)]
+            torch.mm(short, self._rows.T, out=out)
+            bits = out.view(torch.uint16).numpy() if self._dtype == torch.bfloat16 else out.numpy()
+            share = _BFLOAT16_SHARE if self._dtype == torch.bfloat16 else kernel.ROUNDING
+            margins = self._margins(centred, short)
+            yield _Chunk(first, bits, centred.numpy(), margins, np.float32(0) if self._is_trusted else share)
+
+    def _margins(self, x: Tensor, short: Tensor) -> Array:
+        """Give how far a product with a row of length 1 may be off, for every frame."""
+        if self._is_trusted:
+            return np.zeros(len(x), np.float32)
+        lengths = x.norm(dim=1)
+        margins = lengths * (4 * x.shape[1] * 2.0**-24)
+        if self._dtype == torch.bfloat16:
+            margins = margins + (x - short.float()).norm(dim=1) + lengths * (self._off * _SAFETY)
+        return (margins * _SAFETY + torch.finfo(torch.float32).tiny).numpy()
+
+
+def _largest_share_off(rows: Tensor, short: Tensor, lengths: Tensor) -> float:
+    """Give what rounding took off a row at most, as a share of its length; some rows at a time."""
+    most = 0.0
+    for first in range(0, len(rows), 512):
+        part = slice(first, first + 512)
+        off = (rows[part] - short[part].float()).norm(dim=1)
+        most = max(most, float((off / lengths[part].clamp_min(torch.finfo(torch.float32).tiny)).max()))
+    return most
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products in bfloat16; without them they are slow."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in names)
+
+
+def choose_rows(
+    x: Tensor, weights: Weights, k: int, *, least: float = 0.0, columns: Tensor | None = None, chunk: int = 0
+) -> Code:
+    """Choose the k largest strengths of every frame.
+
+    Args:
+        x: float32 [frame, d_in].
+        weights: The coder's.
+        k: How many.
+        least: Only strengths above it.
+        columns: Features to choose among, ascending; None for all.
+        chunk: Frames at a time; changes nothing but time and memory.
+
+    Returns:
+        The code; among equal strengths the earlier features.
+    """
+    screen = _Screen(weights, columns)
+    n = len(x)
+    counts, features = np.zeros(n, np.int64), np.empty((n, k), np.int32)
+    values = np.empty((n, k), np.float32)
+    for part in screen.chunks(x, chunk or weights.chunk_frames):
+        here = slice(part.first, part.first + len(part.x))
+        chosen = (counts[here], features[here], values[here])
+
+        def work(first: int, stop: int, part: _Chunk = part, chosen: tuple[Array, ...] = chosen) -> None:
+            kernel.choose_in_rows(
+                part.rough, part.x, screen.W_enc, screen.bias, screen.columns, screen.slack, part.margins, part.share,
+                k, np.float32(least), first, stop, chosen,
+            )  # fmt: skip
+
+        share_out(_evenly(len(part.x)), work)
+    offsets = _offsets(counts)
+    if offsets[-1] == n * k:
+        return _code(offsets, features.reshape(-1), values.reshape(-1), weights.n_features)
+    packed = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+    kernel.pack_rows(counts, features, values, offsets, *packed)
+    return _code(offsets, *packed, weights.n_features)
+
+
+def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: int = 0) -> Code:
+    """Choose all strengths above a bar, or where these are many, at least the `most` largest.
+
+    Args:
+        x: float32 [frame, d_in].
+        weights: The coder's.
+        bar: The bar.
+        most: As soon as there are clearly more, those that are not among the `most` largest are dropped.
+        chunk: Frames at a time.
+
+    Returns:
+        The code.
+    """
+    screen = _Screen(weights)
+    pieces = _Pieces(np.float32(bar), most)
+    for part in screen.chunks(x, chunk or weights.chunk_frames):
+        counts = np.zeros(len(part.x), np.int64)
+
+        def work(first: int, stop: int, part: _Chunk = part, counts: Array = counts) -> tuple[Array, Array]:
+            size = (stop - first) * weights.n_features  # the system gives memory only to what is written to
+            features, values = np.empty(size, np.int32), np.empty(size, np.float32)
+            n = kernel.choose_above(
+                part.rough, part.x, screen.W_enc, screen.bias, screen.slack, part.margins, part.share,
+                pieces.bar, first, stop, counts, features, values,
+            )  # fmt: skip
+            return features[:n].copy(), values[:n].copy()
+
+        for features, values in share_out(_evenly(len(part.x)), work):
+            pieces.add(features, values)
+        pieces.end_chunk(counts)
+    counts, features, values = pieces.whole()
+    return _code(_offsets(counts), features, values, weights.n_features)
+
+
+class _Pieces:
+    """Gathers chosen strengths, and lets go of the least when there are too many."""
+
+    def __init__(self, bar: np.float32, most: int) -> None:
+        self.bar, self._most = bar, most
+        self._counts: list[Array] = []
+        self._features: list[Array] = []
+        self._values: list[Array] = []
+
+    def add(self, features: Array, values: Array) -> None:
+        """Add some frames' entries."""
+        self._features.append(features)
+        self._values.append(values)
+
+    def end_chunk(self, counts: Array) -> None:
+        """Say of how many frames' entries these were; raise the bar where there are more than half too many."""
+        self._counts.append(counts)
+        if sum(map(len, self._values)) > self._most + self._most // 2:
+            counts, features, values = self.whole()
+            least = _nth_largest(values, self._most)
+            n = kernel.keep_above(counts, features, values, least, len(values))
+            self._counts, self._features, self._values = [counts], [features[:n].copy()], [values[:n].copy()]
+            self.bar = np.nextafter(least, np.float32(0))  # those that equal the least may yet be chosen
+
+    def whole(self) -> tuple[Array, Array, Array]:
+        """Give counts, features and strengths of all frames so far."""
+        return np.concatenate(self._counts), np.concatenate(self._features), np.concatenate(self._values)
+
+
+def _nth_largest(values: Array, n: int) -> np.float32:
+    place = len(values) - n
+    return np.float32(np.partition(values, place)[place])
+
+
+def choose_largest(code: Code, least: float, n_equal: int) -> Code:
+    """Keep the strengths above `least`, and the first so many of those that equal it."""
+    counts = code.offsets.diff().numpy()
+    features, values = code.features.numpy().copy(), code.values.numpy().copy()
+    n = kernel.keep_above(counts, features, values, np.float32(least), n_equal)
+    return _code(_offsets(counts), features[:n].copy(), values[:n].copy(), code.n_features)
+
+
+def _offsets(counts: Array) -> Array:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+
+def _code(offsets: Array, features: Array, values: Array, n_features: int) -> Code:
+    return Code(torch.from_numpy(offsets), torch.from_numpy(features), torch.from_numpy(values), n_features)
+
+
+# products with a code
+
+
+def levels(code: Code, widths: Sequence[int]) -> Tensor:
+    """Find where in every frame the features of each nested dictionary end: int64 [width + 1, frame]."""
+    starts = np.empty((len(widths) + 1, code.n_frames), np.int64)
+    kernel.split_rows(code.offsets.numpy(), code.features.numpy(), np.asarray(widths), starts)
+    return torch.from_numpy(starts)
+
+
+def add_rows(code: Code, starts: Tensor, stops: Tensor, rows: Tensor, sign: float, out: Tensor) -> None:
+    """Add to every frame of `out` the rows of its active features, each times its strength.
+
+    Args:
+        code: Strengths.
+        starts: First entry of each frame that counts.
+        stops: And the one after the last.
+        rows: float32 [feature, d_in].
+        sign: A factor.
+        out: float32 [frame, d_in], added to.
+    """
+    arrays = starts.numpy(), stops.numpy(), code.features.numpy(), code.values.numpy(), rows.numpy()
+    into = out.numpy()
+    share_out(_evenly(len(into)), lambda first, stop: kernel.add_rows(*arrays, np.float32(sign), into, first, stop))
+
+
+def sum_of_squares(x: Tensor) -> float:
+    """Add up the squares of everything, frame by frame."""
+    squares, array = np.empty(len(x)), x.numpy()
+    share_out(_evenly(len(x)), lambda first, stop: kernel.sum_squares(array, first, stop, squares))
+    return float(squares.sum())
+
+
+def strength_gradients(
+    code: Code, starts: Tensor, stops: Tensor, rows: Tensor, gradient: Tensor, factor: float, out: Tensor
+) -> None:
+    """Write how the loss changes with each strength: its feature's row times its frame's gradient.
+
+    Args:
+        code: The entries.
+        starts: See `add_rows`.
+        stops: The same.
+        rows: The same.
+        gradient: Of the reconstruction, up to a factor: float32 [frame, d_in].
+        factor: The factor.
+        out: float32 [entry], written to.
+    """
+    arrays = starts.numpy(), stops.numpy(), code.features.numpy(), rows.numpy(), gradient.numpy()
+    scale, into = np.float32(factor), out.numpy()
+    share_out(
+        _evenly(len(gradient)),
+        lambda first, stop: kernel.strength_gradients(*arrays, scale, into, first, stop),
+    )
+
+
+class ByFeature:
+    """The entries of a code, sorted by feature.
+
+    Args:
+        code: The code.
+    """
+
+    def __init__(self, code: Code) -> None:
+        n = len(code.features)
+        self._code = code
+        self._sorted = np.zeros(code.n_features + 1, np.int64), np.empty(n, np.int32), np.empty(n, np.int32)
+        kernel.transpose(code.offsets.numpy(), code.features.numpy(), *self._sorted)
+
+    def add_gradients(
+        self,
+        between: tuple[int, int],
+        strengths: Tensor,
+        gradient: Tensor,
+        factor: float,
+        x: Tensor,
+        b_dec: Tensor,
+        into: tuple[Tensor, Tensor, Tensor | None],
+    ) -> None:
+        """Add what the entries of some features say about their weights.
+
+        Args:
+            between: The first feature, and the one after the last.
+            strengths: How the loss changes with each strength, [entry].
+            gradient: Of the reconstruction, up to a factor: [frame, d_in].
+            factor: The factor.
+            x: What was encoded, [frame, d_in].
+            b_dec: What was taken off it first.
+            into: Gradients of `W_enc`, `b_enc` and `W_dec`, which are added to; the last may be None.
+        """
+        W_enc, b_enc, W_dec = into  # noqa: N806
+        decoder = np.empty((0, x.shape[1]), np.float32) if W_dec is None else W_dec.numpy()
+        arrays = (
+            self._sorted, self._code.values.numpy(), strengths.numpy(), gradient.numpy(), np.float32(factor),
+            x.numpy(), b_dec.numpy(), W_enc.numpy(), b_enc.numpy(), decoder,
+        )  # fmt: skip
+        first, stop = between
+        bounds = [first + place for place in _by_load(self._sorted[0][first : stop + 1] - self._sorted[0][first])]
+        share_out(bounds, lambda first, stop: kernel.add_weight_gradients(*arrays, first, stop))
+
+
+# decoder rows
+
+
+def take_off_lengthwise(rows: Tensor, gradient: Tensor) -> None:
+    """Take the part along each row, which has length 1, out of its gradient, in place."""
+    arrays = rows.numpy(), gradient.numpy()
+    share_out(_evenly(len(rows)), lambda first, stop: kernel.take_off_lengthwise(*arrays, first, stop))
+
+
+def set_to_length_one(rows: Tensor) -> None:
+    """Set every row to length 1, in place; a row of zeros stays."""
+    array = rows.numpy()
+    share_out(_evenly(len(rows)), lambda first, stop: kernel.set_to_length_one(array, first, stop))

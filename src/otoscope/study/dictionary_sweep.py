@@ -1,0 +1,421 @@
+"""How much is explained, and how much misheard, at each sparsity? Dictionaries of one site, trained in one pass.
+
+The dictionaries are trained side by side on the same batches, so that they differ in their coder and sparsity alone;
+then they are scored together, beside principal components and neurons at the same L0. Training goes on where it was
+stopped; scoring starts anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
+from otoscope.corpus import Corpus
+from otoscope.harvest.activation_reader import ShardReader
+from otoscope.model.whisper import Whisper
+from otoscope.sae.coders import CODERS
+from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.scores import Reconstructs, ScoreSums
+from otoscope.study import dictionary_picture, pictures
+from otoscope.study.dictionary_baselines import Fit, fit, fit_frames
+from otoscope.study.dictionary_measure import ByKind, Halves, finished, measure
+from otoscope.study.dictionary_results import (
+    MEAN,
+    NEURONS,
+    PCA,
+    ZERO,
+    Row,
+    clean_row,
+    flat_rows,
+    heard_row,
+    transcripts,
+    write_table,
+)
+from otoscope.study.dictionary_transcripts import Hearing, Replacing, hear
+
+SPARSITY_CODERS = ("tied", "standard", "jumprelu")
+"""Coders whose sparsity is set by a weight; that of the others by k."""
+SHARD_FRAMES = 50_000
+"""Frames of saved activations that are scored, and as many that baselines are fitted to."""
+FIT_FRAMES = 20_000
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """Which dictionaries to train.
+
+    Attributes:
+        coders: Names of coders.
+        ks: Features active at a time, for the coders that are told it.
+        sparsities: Weights of the sparsity term, for the coders that have one.
+        n_features: Features of each; None for `expansion` times the width of the site.
+        expansion: How many times the width.
+        precision: `float32` or `bfloat16`.
+        seed: Of the weights at the start.
+        replaced: Frames that a reconstruction takes the place of in transcription: `all` or `speech`.
+        has_transcripts: Whether to transcribe.
+        language: What is spoken; each clip's own by default.
+    """
+
+    coders: tuple[str, ...] = ("batchtopk",)
+    ks: tuple[int, ...] = (8, 16, 32, 64)
+    sparsities: tuple[float, ...] = ()
+    n_features: int | None = None
+    expansion: int = 8
+    precision: str = "float32"
+    seed: int = 0
+    replaced: str = "all"
+    has_transcripts: bool = True
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.coders or len(set(self.coders)) != len(self.coders):
+            raise InputError(f"coders are {list(self.coders)}: name one or more, each once.")
+        unknown = [coder for coder in self.coders if coder not in CODERS]
+        if unknown:
+            raise InputError(f"coder {unknown[0]!r} is none: give {', '.join(CODERS)}.")
+        if any(coder not in SPARSITY_CODERS for coder in self.coders) and not self.ks:
+            raise InputError("no k is given: give one or more, such as 8, 16, 32, 64.")
+        by_weight = [coder for coder in self.coders if coder in SPARSITY_CODERS]
+        if by_weight and not self.sparsities:
+            raise InputError(
+                f"the sparsity of {', '.join(by_weight)} is set by the weight of a term, and none is given: give some "
+                "with --sparsity."
+            )
+        if self.replaced not in ("all", "speech"):
+            raise InputError(f"frames to replace are {self.replaced!r}: give all or speech.")
+
+    def points(self, d_in: int) -> dict[str, CoderSettings]:
+        """Name the dictionaries: `batchtopk-k32`, `standard-l0.5`.
+
+        Raises:
+            InputError: A k is larger than the dictionary.
+        """
+        n_features = self.n_features or self.expansion * d_in
+        found = {}
+        for coder in self.coders:
+            for value in self.sparsities if coder in SPARSITY_CODERS else self.ks:
+                if coder in SPARSITY_CODERS:
+                    name, own = f"{coder}-l{value:g}", {"sparsity": value}
+                elif not 1 <= value <= n_features:
+                    raise InputError(f"k is {value} for {n_features} features: give 1 to {n_features}.")
+                else:
+                    name, own = f"{coder}-k{value}", {"k": value}
+                found[name] = CoderSettings(
+                    coder=coder, d_in=d_in, n_features=n_features, precision=self.precision, seed=self.seed, **own
+                )
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPoint:
+    """One dictionary of the sweep.
+
+    Attributes:
+        name: Its folder.
+        coder: Its coder.
+        setting: `k` or `sparsity`, and its value.
+        row: Its scores.
+    """
+
+    name: str
+    coder: str
+    setting: tuple[str, float]
+    row: Row
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the row with what it was asked for."""
+        return {"coder": self.coder, self.setting[0]: self.setting[1], **self.row.to_json()}
+
+
+@dataclass(frozen=True, eq=False)
+class DictionarySweep:
+    """Dictionaries of one site at many sparsities, beside baselines at the same.
+
+    Attributes:
+        site: The site.
+        model: The model's id.
+        trained_on: Where the activations for training came from.
+        scored_on: What was scored.
+        frames_scored: In words, which frames explained variance is of.
+        points: The dictionaries.
+        baselines: (baseline, k) to its scores.
+        ablations: With the mean, and with zeros.
+        hearing: What was transcribed; None where nothing was.
+        settings: What was asked for.
+        notes: What a reader of the numbers must know.
+    """
+
+    site: str
+    model: str
+    trained_on: str
+    scored_on: str
+    frames_scored: str
+    points: tuple[SweepPoint, ...]
+    baselines: Mapping[tuple[str, int], Row]
+    ablations: tuple[Row, ...]
+    hearing: Hearing | None
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def n_clips(self) -> int:
+        """Clips that were transcribed."""
+        return 0 if self.hearing is None else len(self.hearing.clip_ids)
+
+    @property
+    def clean(self) -> dict[str, Any] | None:
+        """What was heard with nothing in place."""
+        return clean_row(self.hearing)
+
+    @property
+    def lines(self) -> dict[str, list[tuple[float, Row]]]:
+        """The frontier: coder or baseline to (L0, scores), from sparse to dense."""
+        found: dict[str, list[tuple[float, Row]]] = {}
+        for point in self.points:
+            found.setdefault(point.coder, []).append((l0_of(point.row), point.row))
+        for (name, k), row in self.baselines.items():
+            found.setdefault(name, []).append((float(k), row))
+        return {name: sorted(line, key=lambda each: each[0]) for name, line in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the tables, without the transcripts."""
+        return {
+            "site": self.site,
+            "model": self.model,
+            "trained_on": self.trained_on,
+            "scored_on": self.scored_on,
+            "settings": dict(self.settings),
+            "n_clips": self.n_clips,
+            "notes": list(self.notes),
+            "clean": self.clean,
+            "points": [point.to_json() for point in self.points],
+            "baselines": [{"k": k, **row.to_json()} for (_, k), row in self.baselines.items()],
+            "ablations": [row.to_json() for row in self.ablations],
+        }
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `sweep.json`, `sweep.parquet` (a row for each thing and kind of frame), `sweep.png` and transcripts.
+
+        Args:
+            folder: Where to; made when missing.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        where = Path(folder)
+        rows = [{**flat, "coder": point.coder, point.setting[0]: point.setting[1]}
+                for point in self.points for flat in flat_rows(point.row)]  # fmt: skip
+        rows += [{**flat, "k": k} for (_, k), row in self.baselines.items() for flat in flat_rows(row)]
+        rows += [flat for row in self.ablations for flat in flat_rows(row)]
+        written = [
+            write_json(where / "sweep.json", self.to_json()),
+            write_table(where / "sweep.parquet", rows),
+            self.plot(where / "sweep.png"),
+        ]
+        if self.hearing is not None:
+            written.append(write_json(where / "transcripts.json", transcripts(self.hearing)))
+        return written
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw the frontier of sparsity against explained variance and WER.
+
+        Args:
+            path: Where to; PNG.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        return pictures.save_figure(dictionary_picture.frontier_figure(self), path)
+
+
+def l0_of(row: Row) -> float:
+    """L0 in speech, or in all frames where there is no speech."""
+    found = row.by_kind["speech"] or row.by_kind["all"]
+    assert found is not None
+    return found.l0
+
+
+def score_sweep(
+    model: Whisper,
+    clips: Corpus,
+    site: str,
+    dictionaries: Mapping[str, tuple[CoderSettings, Dictionary]],
+    settings: SweepSettings,
+    *,
+    kinds: frozenset[Kind] = frozenset({Kind.SPEECH}),
+    trained_on: str = "",
+    progress: Progress = lambda what, done, of: None,
+) -> DictionarySweep:
+    """Score the dictionaries of a sweep on clips.
+
+    Args:
+        model: Any Whisper.
+        clips: Baselines are fitted to one half, and everything is scored on the other.
+        site: The site that they are all of.
+        dictionaries: Name to what was asked for and what came of it.
+        settings: What was asked for in all.
+        kinds: The frames that they were trained on.
+        trained_on: Where those came from.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: No clip can be used, or none has frames of those kinds.
+    """
+    halves = Halves(clips)
+    replaced = frozenset({Kind.SPEECH}) if settings.replaced == "speech" else None
+    fitted = fit(
+        model,
+        halves.fitted(settings.seed),
+        [site],
+        kinds=kinds,
+        replaced=replaced or frozenset(Kind),
+        pool_frames=FIT_FRAMES,
+        progress=lambda done: progress("fitting baselines", done, halves.n_fitted),
+    )[site]
+    things = _things(dictionaries, fitted)
+    placed = {
+        (site, name): (site, thing.to(model.device) if isinstance(thing, Dictionary) else thing)
+        for name, thing in things.items()
+    }
+    scores = measure(model, halves.scored(), placed, progress=lambda done: progress("scoring", done, halves.n_scored))
+    hearing = None
+    if settings.has_transcripts:
+        hearing = hear(
+            model,
+            halves.scored(),
+            {key: (site, Replacing(thing, replaced)) for key, (_, thing) in placed.items()},
+            language=settings.language,
+            progress=lambda done: progress("transcribing", done, halves.n_scored),
+        )
+    notes = [
+        f"Baselines are fitted to {halves.n_fitted} clips of {clips.name}, and everything is scored on the other "
+        f"{halves.n_scored}."
+        if halves.split_by != "nothing"
+        else "Baselines are fitted to the clip that all is scored on.",
+        f"For CE, WER and CER {'speech frames alone' if replaced else 'all frames of each window'} are replaced.",
+    ]
+    by_name = {name: scores[site, name] for name in things}
+    return _sweep(site, model.id, trained_on, clips.name, dictionaries, by_name, hearing, settings, notes)
+
+
+def score_sweep_on_shards(
+    reader: ShardReader,
+    site: str,
+    dictionaries: Mapping[str, tuple[CoderSettings, Dictionary]],
+    settings: SweepSettings,
+    *,
+    model_id: str = "",
+) -> DictionarySweep:
+    """Score the dictionaries of a sweep on saved activations: no transcripts, and frames that were trained on.
+
+    Args:
+        reader: The activations.
+        site: The site that they are all of.
+        dictionaries: Name to what was asked for and what came of it.
+        settings: What was asked for in all.
+        model_id: The model that the activations are of.
+
+    Raises:
+        InputError: There are no frames, or some are not finite.
+    """
+    rows = _some_rows(reader, site, settings.seed)
+    values, _ = next(rows)
+    fitted = fit_frames(values)
+    things = _things(dictionaries, fitted)
+    sums = {name: [ScoreSums(values.shape[1], thing.n_features) for _ in Kind] for name, thing in things.items()}
+    x, kinds = next(rows)
+    with torch.no_grad():
+        for first in range(0, len(x), 1024):
+            part, own = x[first : first + 1024], kinds[first : first + 1024]
+            for name, thing in things.items():
+                strength, x_hat = thing.encode(part), thing.reconstruct(part)
+                for kind, each in zip(Kind, sums[name], strict=True):
+                    chosen = torch.from_numpy(np.flatnonzero(own == int(kind)))
+                    each.add(part[chosen], x_hat[chosen], strength[chosen])
+    notes = [
+        f"Scored on {len(x):,} frames that were trained on, too, and without transcripts: give --test CORPUS for both. "
+        f"Baselines are fitted to {len(values):,} others."
+    ]
+    by_name = {name: finished(own) for name, own in sums.items()}
+    return _sweep(site, model_id, str(reader.folder), str(reader.folder), dictionaries, by_name, None, settings, notes)
+
+
+def _some_rows(reader: ShardReader, site: str, seed: int) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """Give frames in random order twice: half of what there is, or as many as are scored."""
+    half = min(SHARD_FRAMES, len(reader) // 2)
+    if half < 1:
+        raise InputError(f"'{reader.folder}' holds fewer than two frames to score. Harvest more.")
+    for rows in reader.batches(half, seed=seed):
+        x = torch.as_tensor(np.asarray(rows.values[site], np.float32))
+        if not bool(x.isfinite().all()):
+            raise InputError(f"'{reader.folder}' holds NaN or infinite values at {site}. Harvest it again.")
+        yield x, rows.kind
+
+
+def _things(dictionaries: Mapping[str, tuple[CoderSettings, Dictionary]], fitted: Fit) -> dict[str, Reconstructs]:
+    """Name all that is scored: dictionaries, baselines at each dictionary's L0, ablations."""
+    things: dict[str, Reconstructs] = {name: dictionary for name, (_, dictionary) in dictionaries.items()}
+    for k in sorted({fitted.active(dictionary) for _, dictionary in dictionaries.values()}):
+        if k <= len(fitted.mean):
+            things[f"{NEURONS} {k}"] = fitted.neurons(k)
+            things[f"{PCA} {k}"] = fitted.components(k)
+    return {**things, MEAN: fitted.mean_ablation(), ZERO: fitted.zero_ablation()}
+
+
+def _sweep(
+    site: str,
+    model_id: str,
+    trained_on: str,
+    scored_on: str,
+    dictionaries: Mapping[str, tuple[CoderSettings, Dictionary]],
+    scores: Mapping[str, ByKind],
+    hearing: Hearing | None,
+    settings: SweepSettings,
+    notes: Sequence[str],
+) -> DictionarySweep:
+    def row(name: str, shown: str, what: str) -> Row:
+        found = scores[name]["all"]
+        assert found is not None, "some frame was scored"
+        heard = {} if hearing is None else heard_row(hearing, site, name)
+        return Row(site, shown, what, found.n_features, scores[name], heard)
+
+    points = []
+    for name, (asked, dictionary) in dictionaries.items():
+        setting = ("sparsity", float(asked.sparsity or 0)) if asked.coder in SPARSITY_CODERS else ("k", float(asked.k))
+        points.append(SweepPoint(name, asked.coder, setting, row(name, name, dictionary.architecture)))
+    baselines = {}
+    for name in scores:
+        kind, _, k = name.rpartition(" ")
+        if kind in (NEURONS, PCA) and name not in dictionaries:
+            baselines[kind, int(k)] = row(name, kind, f"{k} of {scores[name]['all'].n_features}")  # type: ignore[union-attr]
+    return DictionarySweep(
+        site=site,
+        model=model_id,
+        trained_on=trained_on,
+        scored_on=scored_on,
+        frames_scored="speech frames",
+        points=tuple(points),
+        baselines=baselines,
+        ablations=(row(MEAN, MEAN, "the mean of the replaced frames"), row(ZERO, ZERO, "zeros")),
+        hearing=hearing,
+        settings=asdict(settings),
+        notes=tuple(notes),
+    )
