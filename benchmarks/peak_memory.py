@@ -114,13 +114,13 @@ def measure_here(settings: Settings) -> Memory:
     torch.set_num_threads(settings.threads)
     subject = make_subject(settings)
     bare_pass(subject)
-    plain_bytes = _growth(lambda: bare_pass(subject))
+    plain_bytes = growth_bytes(lambda: bare_pass(subject))
     tensors: dict[str, Tensor] = {}
-    peak_bytes = _growth(lambda: tensors.update(read_all(subject)))
+    peak_bytes = growth_bytes(lambda: tensors.update(read_all(subject)))
     return Memory(unique_bytes(tensors.values()), peak_bytes, plain_bytes)
 
 
-def _growth(work: Callable[[], Any]) -> int:
+def growth_bytes(work: Callable[[], Any]) -> int:
     """Run something and give the most that this process grew by meanwhile, in bytes."""
     before_bytes = resident_bytes()
     _CLEAR.write_text(_RESET_THE_MARK)

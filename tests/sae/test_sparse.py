@@ -28,8 +28,7 @@ def frames_of(n, d_in=12, seed=1):
 
 def strengths_of(x, weights):
     """All strengths before any are chosen, in float64."""
-    x, W_enc, b_enc, b_dec = (t.double() for t in (x, weights.W_enc, weights.b_enc, weights.b_dec))
-    return ((x - b_dec) @ W_enc.T + b_enc).numpy()
+    return ((x.double() - weights.b_dec.double()) @ weights.W_enc.double().T + weights.b_enc.double()).numpy()
 
 
 def chosen_naively(strengths, k, least=0.0):

@@ -36,7 +36,8 @@ def moment_of(n_dead, **more):
 
 def twin(coder, x, is_dead):
     """The losses with all features at once: reconstruction from the papers, dead features as SAELens has them."""
-    W_enc, b_enc, W_dec, b_dec = weights = [getattr(coder, name).detach().double().requires_grad_() for name in WEIGHTS]
+    weights = [getattr(coder, name).detach().double().requires_grad_() for name in WEIGHTS]
+    W_enc, b_enc, W_dec, b_dec = weights  # noqa: N806
     x, k, settings = x.double(), coder.settings.k, coder.settings
     strengths = (x - b_dec) @ W_enc.T + b_enc
     if isinstance(coder, BatchTopK):
@@ -157,7 +158,7 @@ def test_without_gradients_there_is_a_loss_all_the_same(kind):
     with torch.no_grad():
         loss = coder.loss(x, moment_of(10))
     assert not loss.total.requires_grad
-    assert float(loss.total) == pytest.approx(float(twin(coder, x, moment_of(10).is_dead)[0]), rel=1e-5)
+    assert float(loss.total) == pytest.approx(float(twin(coder, x, moment_of(10).is_dead)[0].detach()), rel=1e-5)
 
 
 @every_coder

@@ -125,7 +125,7 @@ class ShardReader:
             if value < least:
                 raise InputError(f"{name} is {value}: it must be {least} or more.")
         waiting: list[Rows] = []
-        for some in self._buffers(seed, epoch, start, block_rows, buffer_blocks):
+        for some in self.buffers(seed, epoch, start, block_rows, buffer_blocks):
             n_waiting = sum(len(rows.clip) for rows in waiting)
             place = 0
             while n_waiting + len(some.clip) - place >= batch_rows:
@@ -134,6 +134,7 @@ class ShardReader:
                 waiting, n_waiting, place = [], 0, stop
             if place < len(some.clip):
                 waiting.append(_cut(some, place, len(some.clip)))
+            del some
         if waiting:
             yield _joined(waiting, as_torch)
 
@@ -157,8 +158,26 @@ class ShardReader:
                     position=position,
                 )
 
-    def _buffers(self, seed: int, epoch: int, start: int, block_rows: int, buffer_blocks: int) -> Iterator[Rows]:
-        """Give the rows of many blocks at a time, shuffled; what comes before `start` is not read."""
+    def buffers(
+        self,
+        seed: int = 0,
+        epoch: int = 0,
+        start: int = 0,
+        block_rows: int = BLOCK_ROWS,
+        buffer_blocks: int = BUFFER_BLOCKS,
+    ) -> Iterator[Rows]:
+        """Give every row once in the order of `batches`, the rows of many blocks at a time.
+
+        Args:
+            seed: Seeds the order.
+            epoch: Counts the passes.
+            start: Rows of this order to pass over; a buffer that ends before is not read.
+            block_rows: Consecutive rows that are read in one go.
+            buffer_blocks: Blocks whose rows are shuffled together.
+
+        Yields:
+            Buffers.
+        """
         blocks = list(self._blocks(block_rows))
         order = np.random.default_rng([seed, epoch]).permutation(len(blocks))
         done = 0
@@ -170,8 +189,21 @@ class ShardReader:
             if done <= start or n_rows == 0:
                 continue
             places = np.random.default_rng([seed, epoch, group // buffer_blocks]).permutation(n_rows)
-            rows = self._shuffled([shard for shard, _, _ in chosen], kept, places, done)
-            yield _cut(rows, max(0, start - (done - n_rows)), n_rows)
+            shards = [shard for shard, _, _ in chosen]
+            yield _cut(self._shuffled(shards, kept, places, done), max(0, start - (done - n_rows)), n_rows)
+
+    def shard_with(self, site: str, clip: int, frame: int) -> Path | None:
+        """Find the shard of a site that holds a frame; reads the labels of shards until it is found.
+
+        Args:
+            site: One of `sites`.
+            clip: Number of the clip.
+            frame: Number of the frame in it.
+        """
+        for shard, files in enumerate(self._files):
+            if np.any((self._label(shard, "clip") == clip) & (self._label(shard, "frame") == frame)):
+                return self.folder / files[site]
+        return None
 
     def _shuffled(
         self, shards: list[int], kept: list[np.ndarray], places: Int64[np.ndarray, " row"], done: int

@@ -77,6 +77,17 @@ class Group:
         return f"{self.site} {self.basis}"
 
 
+def check_names(bases: Sequence[str]) -> None:
+    """Refuse a basis that is not known; dictionaries are not looked at.
+
+    Raises:
+        InputError: It is none.
+    """
+    for basis in bases:
+        if basis not in PLAIN and not basis.startswith(DICTIONARY):
+            raise InputError(f"basis {basis!r} is none: give {', '.join(PLAIN)}, or sae:DIR for a dictionary's folder.")
+
+
 def check_bases(
     bases: Sequence[str],
     widths: Mapping[str, int] | None = None,
@@ -100,18 +111,17 @@ def check_bases(
     Raises:
         InputError: A basis is none, or a dictionary cannot be read, fits no site, or was trained on another model.
     """
+    check_names(bases)
     n_features = 0
     for basis in bases:
-        if basis.startswith(DICTIONARY):
-            found = _read(basis)
-            for name, dictionary in found.items():
-                check_model(dictionary, model_id=model_id, weights_hash=weights_hash, force=force, name=repr(name))
-            placed = found if widths is None else _placed(basis, found, widths, force=force)
-            n_features += sum(dictionary.n_features for dictionary in placed.values())
-        elif basis in PLAIN:
+        if basis in PLAIN:
             n_features += sum((widths or {}).values())
-        else:
-            raise InputError(f"basis {basis!r} is none: give {', '.join(PLAIN)}, or sae:DIR for a dictionary's folder.")
+            continue
+        found = _read(basis)
+        for name, dictionary in found.items():
+            check_model(dictionary, model_id=model_id, weights_hash=weights_hash, force=force, name=repr(name))
+        placed = found if widths is None else _placed(basis, found, widths, force=force)
+        n_features += sum(dictionary.n_features for dictionary in placed.values())
     return n_features
 
 

@@ -18,7 +18,7 @@ from otoscope.base.results import MANIFEST, full_manifest
 from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activation_shards import ShardWriter
 from otoscope.harvest.activity import EncoderReader, Reads, check_sites
-from otoscope.harvest.bases import check_bases
+from otoscope.harvest.bases import check_bases, check_names
 from otoscope.harvest.calibration import Calibration, arrays_of, calibrate, calibration_of
 from otoscope.harvest.executors import Recipe, processes
 from otoscope.harvest.grid import BIN_BITS, CELL_BITS, N_OCTAVES, histogram_edges
@@ -97,6 +97,7 @@ def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -
     Raises:
         InputError: A site, basis or setting cannot be used.
     """
+    check_names(settings.bases)
     widths = check_sites(model, settings.sites)
     n_features = check_bases(
         settings.bases, widths, model_id=model.id, weights_hash=model.weights_hash, force=settings.force

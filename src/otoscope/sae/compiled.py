@@ -361,7 +361,7 @@ class ByFeature:
         decoder = np.empty((0, x.shape[1]), np.float32) if W_dec is None else W_dec.numpy()
         arrays = (
             self._sorted, self._code.values.numpy(), strengths.numpy(), gradient.numpy(), np.float32(factor),
-            x.numpy(), b_dec.numpy(), W_enc.numpy(), b_enc.numpy(), decoder,
+            x.numpy(), b_dec.numpy(), (W_enc.numpy(), b_enc.numpy(), decoder),
         )  # fmt: skip
         first, stop = between
         bounds = [first + place for place in _by_load(self._sorted[0][first : stop + 1] - self._sorted[0][first])]

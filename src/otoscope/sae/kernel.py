@@ -1,9 +1,9 @@
 """The compiled loops of a sparse code: choosing the active features of every frame, and all products with them.
 
-A sparse code is held in rows: `offsets` [frame + 1] says where each frame's entries lie, `features` and `values` are its
-active features, in ascending order, and their strengths. Knows arrays alone. Every loop takes a stretch of frames or of
-features, so that threads share the work; each result is computed within one stretch and in one order, so it has the
-same bits however the work is shared out.
+A sparse code is held in rows: `offsets` [frame + 1] says where each frame's entries lie, `features` and `values` are
+its active features, in ascending order, and their strengths. Every loop takes a stretch of frames or of features, so
+that threads share the work; each result is computed within one stretch and in one order, so it has the same bits
+however the work is shared out. Knows arrays alone.
 
 Choosing: a product of all frames with all features comes from elsewhere and need only be rough. From how far it can be
 off, a loop finds which features can be among the chosen, computes those alone anew in float32, and chooses among them.
@@ -355,20 +355,7 @@ def add_scaled_rows(places, amounts, x, taken_off, total):
 
 
 @njit(**_OPTIONS)
-def add_weight_gradients(
-    sorted_code,
-    values,
-    strengths,
-    gradient,
-    factor,
-    x,
-    b_dec,
-    W_enc,
-    b_enc,
-    W_dec,
-    first,
-    stop,  # noqa: N803
-):
+def add_weight_gradients(sorted_code, values, strengths, gradient, factor, x, b_dec, into, first, stop):
     """Add what the entries of some features say about their weights.
 
     Args:
@@ -379,12 +366,12 @@ def add_weight_gradients(
         factor: The factor.
         x: The vectors, float32 [frame, d_in].
         b_dec: What is taken off them before they are encoded.
-        W_enc: Gradient, added to: float32 [feature, d_in].
-        b_enc: The same, [feature].
-        W_dec: The same as `W_enc`, or of no rows where it is not wanted.
+        into: Gradients that are added to, float32: of the encoder's rows [feature, d_in], of its bias [feature], and
+            of the decoder's rows [feature, d_in], or of no rows where that is not wanted.
         first: The first feature.
         stop: The feature after the last.
     """
+    encoder, bias, decoder = into
     first_entry, frames, entries = sorted_code
     most = 0
     for f in range(first, stop):
@@ -396,16 +383,16 @@ def add_weight_gradients(
         if n == 0:
             continue
         places = frames[start : start + n]
-        if len(W_dec):
+        if len(decoder):
             for i in range(n):
                 amounts[i] = values[entries[start + i]] * factor
-            add_scaled_rows(places, amounts[:n], gradient, nothing, W_dec[f])
+            add_scaled_rows(places, amounts[:n], gradient, nothing, decoder[f])
         total = np.float32(0)
         for i in range(n):
             amounts[i] = strengths[entries[start + i]]
             total += amounts[i]
-        b_enc[f] += total
-        add_scaled_rows(places, amounts[:n], x, b_dec, W_enc[f])
+        bias[f] += total
+        add_scaled_rows(places, amounts[:n], x, b_dec, encoder[f])
 
 
 @njit(**_OPTIONS)

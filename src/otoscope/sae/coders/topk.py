@@ -89,8 +89,8 @@ class TopK(Coder):
         return {"mse": learnt.nested[-1], "aux": learnt.aux}
 
     def _weights(self) -> Weights:
-        own = (self.W_enc, self.b_enc, self.W_dec, self.b_dec)
-        return Weights(*(weight.detach() for weight in own), precision=self.settings.precision)
+        W_enc, b_enc = self.W_enc.detach(), self.b_enc.detach()  # noqa: N806
+        return Weights(W_enc, b_enc, self.W_dec.detach(), self.b_dec.detach(), self.settings.precision)
 
     def _dead(self, moment: Moment) -> sparse.Dead | None:
         if not self.settings.aux_coefficient:

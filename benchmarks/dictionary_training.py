@@ -1,0 +1,345 @@
+"""How fast does a sparse dictionary train, how well, and in how much memory?
+
+Compared with SAELens's own trainer (the `interop` extra; without it these rows say so) and with a plain PyTorch loop
+over all features, on the same float32 vectors with the same learning rate, loss for dead features and clipping. The
+vectors are sums of a few of many known directions, and noise. Contestants take turns. How well a dictionary explains
+them is measured on a smaller problem, so that hundreds of steps take seconds, on frames that none was trained on and
+with features chosen as in training; SAELens starts from its own weights, with decoder rows of its default length.
+
+Memory is measured in a process of its own, which can be run by itself: `python -m benchmarks.dictionary_training`.
+After a few steps the parameters, both moments of Adam and every compiled loop are there; what the resident size then
+rises by in a step, together with these, is compared with four times the parameters and three batches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.peak_memory import NOT_TOLD, given_settings, growth_bytes, in_a_new_process, is_told
+from benchmarks.row import Row
+from benchmarks.subject import Settings
+from benchmarks.timing import Spread, take_turns
+from otoscope.sae import sparse
+from otoscope.sae.code import Weights
+from otoscope.sae.coders.batchtopk import BatchTopK
+from otoscope.sae.coders.coder import Coder, CoderSettings, Moment
+from otoscope.sae.coders.topk import TopK
+
+FASTER = 1 / 5
+AGAINST_THE_PRODUCT = 2.5
+ROUNDS = 7
+ENCODER_ROUNDS = 15
+CODERS: dict[str, type[TopK]] = {"topk": TopK, "batchtopk": BatchTopK}
+CLIP = 1.0
+AUX_COEFFICIENT = 1 / 32
+NO_SAE_LENS = "sae-lens is not installed: the `interop` extra"
+_FLOAT32_BYTES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What is trained on.
+
+    Attributes:
+        d_in: Length of the vectors.
+        n_features: Features of the dictionary, and directions that there are.
+        k: Directions in a vector, and features that are active.
+        batch_frames: Vectors in a step.
+    """
+
+    d_in: int = 384
+    n_features: int = 6144
+    k: int = 32
+    batch_frames: int = 4096
+
+    def vectors(self, n_frames: int, seed: int = 0) -> Tensor:
+        """Draw sums of `k` of the directions with strengths from 0.5 to 1.5, and noise of a tenth of their length."""
+        of_directions = torch.Generator().manual_seed(1234)
+        directions = nn.functional.normalize(torch.randn(self.n_features, self.d_in, generator=of_directions), dim=1)
+        generator = torch.Generator().manual_seed(seed)
+        active = torch.randint(self.n_features, (n_frames, self.k), generator=generator)
+        strengths = torch.rand(n_frames, self.k, generator=generator) + 0.5
+        vectors = nn.functional.embedding_bag(active, directions, mode="sum", per_sample_weights=strengths)
+        noise = torch.randn(n_frames, self.d_in, generator=generator)
+        return vectors + noise * (0.1 * (self.k / self.d_in) ** 0.5)
+
+    def coder(self, name: str, seed: int = 0, precision: str = "float32") -> Coder:
+        """Make a coder."""
+        return CODERS[name](CoderSettings(name, self.d_in, self.n_features, self.k, seed=seed, precision=precision))
+
+    @property
+    def limit_bytes(self) -> int:
+        """Four times the parameters, and three batches."""
+        n_weights = 2 * self.d_in * self.n_features + self.n_features + self.d_in
+        return _FLOAT32_BYTES * (4 * n_weights + 3 * self.batch_frames * self.d_in)
+
+
+LARGE, SMALL = Problem(), Problem(d_in=96, n_features=768, k=8, batch_frames=1024)
+SEEDS, STEPS = (0, 1, 2), 400
+
+
+class Ours:
+    """This repository's coder, trained a step at a time.
+
+    Args:
+        problem: What it is trained on.
+        name: The coder.
+        seed: Of its weights.
+        precision: Of its products.
+    """
+
+    def __init__(self, problem: Problem, name: str, seed: int = 0, precision: str = "float32") -> None:
+        self.coder = problem.coder(name, seed, precision)
+        self._optimizer = self.coder.make_optimizer(self.coder.learning_rate)
+        self._moment = Moment(torch.zeros(problem.n_features, dtype=torch.bool))
+
+    def step(self, x: Tensor) -> None:
+        """Train on a batch."""
+        loss = self.coder.loss(x, self._moment)
+        loss.total.backward()
+        nn.utils.clip_grad_norm_(self.coder.parameters(), CLIP)
+        self.coder.project_gradients()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.coder.after_step()
+
+    def squared_error(self, x: Tensor) -> float:
+        """Give the squared error of a frame, on average."""
+        with torch.no_grad():
+            return float(self.coder.loss(x, self._moment).parts["mse"])
+
+
+class Plain:
+    """The same in PyTorch as one would write it down, with all features at once.
+
+    Args:
+        problem: What it is trained on.
+        name: The coder.
+    """
+
+    def __init__(self, problem: Problem, name: str) -> None:
+        self._coder, self._k, self._is_topk = problem.coder(name), problem.k, name == "topk"
+        self._optimizer = torch.optim.Adam(self._coder.parameters(), lr=self._coder.learning_rate)
+
+    def step(self, x: Tensor) -> None:
+        """Train on a batch."""
+        own = self._coder
+        strength = ((x - own.b_dec) @ own.W_enc.T + own.b_enc).relu()
+        if self._is_topk:
+            top = strength.topk(self._k, dim=1)
+            active = torch.zeros_like(strength).scatter(1, top.indices, top.values)
+        else:
+            flat = strength.flatten()
+            best = flat.topk(self._k * len(x))
+            active = torch.zeros_like(flat).scatter(0, best.indices, best.values).reshape(strength.shape)
+        loss = (active @ own.W_dec + own.b_dec - x).square().sum(dim=1).mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(own.parameters(), CLIP)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        with torch.no_grad():
+            own.W_dec /= own.W_dec.norm(dim=1, keepdim=True)
+
+
+class SaeLens:
+    """SAELens's own trainer.
+
+    Args:
+        problem: What it is trained on.
+        name: The coder.
+        seed: Of its weights.
+    """
+
+    def __init__(self, problem: Problem, name: str, seed: int = 0) -> None:
+        from sae_lens.config import LoggingConfig, SAETrainerConfig
+        from sae_lens.saes.batchtopk_sae import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig
+        from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
+        from sae_lens.training.sae_trainer import SAETrainer
+
+        torch.manual_seed(seed)
+        kinds = {
+            "topk": (TopKTrainingSAE, TopKTrainingSAEConfig),
+            "batchtopk": (BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig),
+        }
+        kind, config = kinds[name]
+        self._sae = kind(
+            config(d_in=problem.d_in, d_sae=problem.n_features, k=problem.k, aux_loss_coefficient=AUX_COEFFICIENT)
+        )
+        self._trainer: Any = SAETrainer(
+            SAETrainerConfig(
+                total_training_samples=10**9,
+                train_batch_size_samples=problem.batch_frames,
+                lr=problem.coder(name).learning_rate,
+                logger=LoggingConfig(log_to_wandb=False),
+            ),
+            self._sae,
+            data_provider=iter(()),
+        )
+
+    def step(self, x: Tensor) -> None:
+        """Train on a batch."""
+        self._trainer.step(x)
+
+    def squared_error(self, x: Tensor) -> float:
+        """Give the squared error of a frame, on average."""
+        with torch.no_grad():
+            return float((self._sae(x) - x).square().sum(dim=1).mean())
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Ask all of it.
+
+    Args:
+        settings: How often, and with how many threads.
+
+    Returns:
+        Speed, quality, memory.
+    """
+    torch.set_num_threads(settings.threads)
+    has_sae_lens = importlib.util.find_spec("sae_lens") is not None
+    rows = []
+    for name in CODERS:
+        rows += speed(name, settings, has_sae_lens)
+    rows += [bfloat16(settings)]
+    rows += [quality(name, has_sae_lens) for name in CODERS]
+    return [*rows, memory(settings)]
+
+
+def speed(name: str, settings: Settings, has_sae_lens: bool) -> list[Row]:
+    """Compare a step with those of others, and with the product of all frames with all features.
+
+    Args:
+        name: The coder.
+        settings: How often.
+        has_sae_lens: Whether SAELens is there.
+
+    Returns:
+        Three rows.
+    """
+    x = LARGE.vectors(LARGE.batch_frames)
+    contestants: dict[str, Callable[[], Any]] = {"ours": _bound(Ours(LARGE, name), x), "product": _product(x)}
+    contestants["plain"] = _bound(Plain(LARGE, name), x)
+    if has_sae_lens:
+        contestants["sae-lens"] = _bound(SaeLens(LARGE, name), x)
+    rounds = take_turns(contestants, settings.rounds(ROUNDS))
+    size = f"{LARGE.n_features:,} features, d {LARGE.d_in}, k {LARGE.k}, batch {LARGE.batch_frames:,}"
+    against = f"a {name} training step against sae-lens's own trainer ({size})"
+    theirs = Row(against, target=FASTER, detail=NO_SAE_LENS, is_optional=True)
+    if has_sae_lens:
+        ratio = rounds.ratio("ours", "sae-lens")
+        faster = f"; {1 / ratio.median:.1f} times its steps per second"
+        theirs = Row(against, result=ratio, target=FASTER, detail=rounds.compared("ours", "sae-lens") + faster)
+    return [
+        theirs,
+        Row(
+            f"a {name} training step against a plain PyTorch loop over all features",
+            result=rounds.ratio("ours", "plain"),
+            detail=rounds.compared("ours", "plain"),
+        ),
+        Row(
+            f"a {name} training step against the encoder's product in float32 alone",
+            result=rounds.ratio("ours", "product"),
+            target=AGAINST_THE_PRODUCT,
+            detail=rounds.compared("ours", "product"),
+        ),
+    ]
+
+
+def _bound(trained: Any, x: Tensor) -> Callable[[], Any]:
+    return lambda: trained.step(x)
+
+
+def _product(x: Tensor) -> Callable[[], Any]:
+    """Multiply all frames with all features, and add the bias, as a dense encoder does."""
+    weights = LARGE.coder("topk")
+    return lambda: torch.addmm(weights.b_enc.detach(), x, weights.W_enc.detach().T)
+
+
+def bfloat16(settings: Settings) -> Row:
+    """Compare choosing features by products in bfloat16 alone with choosing them as in float32."""
+    x = LARGE.vectors(LARGE.batch_frames)
+    contestants: dict[str, Callable[[], Any]] = {}
+    for precision in ("float32", "bfloat16"):
+        coder = LARGE.coder("topk")
+        own = [weight.detach() for weight in (coder.W_enc, coder.b_enc, coder.W_dec, coder.b_dec)]
+        weights = Weights(own[0], own[1], own[2], own[3], precision)
+        contestants[precision] = _encoding(x, weights)
+    rounds = take_turns(contestants, settings.rounds(ENCODER_ROUNDS))
+    return Row(
+        "encoding in bfloat16 against in float32",
+        result=rounds.ratio("bfloat16", "float32"),
+        detail=f"{rounds.compared('bfloat16', 'float32')}, active features of {len(x):,} frames",
+    )
+
+
+def _encoding(x: Tensor, weights: Weights) -> Callable[[], Any]:
+    return lambda: sparse.choose_rows(x, weights, LARGE.k)
+
+
+def quality(name: str, has_sae_lens: bool) -> Row:
+    """Compare how much of the variance is explained after as many steps.
+
+    Args:
+        name: The coder.
+        has_sae_lens: Whether SAELens is there.
+
+    Returns:
+        What is explained less than by SAELens, averaged over seeds.
+    """
+    size = f"{SMALL.n_features} features, d {SMALL.d_in}, {STEPS} steps"
+    question = f"variance that {name} explains less than sae-lens ({size}, mean of {len(SEEDS)} seeds)"
+    if not has_sae_lens:
+        return Row(question, "", target=0.0, detail=NO_SAE_LENS, is_optional=True)
+    ours = [explained(SMALL, Ours(SMALL, name, seed), STEPS, seed) for seed in SEEDS]
+    theirs = [explained(SMALL, SaeLens(SMALL, name, seed), STEPS, seed) for seed in SEEDS]
+    mean, other = sum(ours) / len(ours), sum(theirs) / len(theirs)
+    return Row(question, "", Spread.of([other - mean]), 0.0, f"{mean:.4f} against {other:.4f}")
+
+
+def explained(problem: Problem, trained: Any, n_steps: int, seed: int) -> float:
+    """Train, and give the share of the variance of other frames that is explained."""
+    for number in range(n_steps):
+        trained.step(problem.vectors(problem.batch_frames, seed=1000 * (seed + 1) + number))
+    x = problem.vectors(4 * problem.batch_frames, seed=999)
+    return 1 - trained.squared_error(x) / float((x - x.mean(dim=0)).square().sum(dim=1).mean())
+
+
+def memory(settings: Settings) -> Row:
+    """Compare what training takes with what it may, in new processes."""
+    question = "memory of a training step, weights and moments included, against 4 times the parameters and 3 batches"
+    if not is_told():
+        return Row(question, target=1.0, detail=NOT_TOLD, is_optional=True)
+    found = [in_a_new_process("benchmarks.dictionary_training", settings) for _ in range(settings.rounds(2))]
+    took, may = found[-1]["peak_bytes"] / 1e6, LARGE.limit_bytes / 1e6
+    ratios = [one["peak_bytes"] / LARGE.limit_bytes for one in found]
+    return Row(question, result=Spread.of(ratios), target=1.0, detail=f"{took:.0f} MB of {may:.0f} MB")
+
+
+def measure_here(settings: Settings) -> dict[str, int]:
+    """Train in this process, which should have done nothing before.
+
+    Returns:
+        The most that weights, gradients, moments, the batch and all that a step needs take at once.
+    """
+    torch.set_num_threads(settings.threads)
+    x = LARGE.vectors(LARGE.batch_frames)
+    trained = {name: Ours(LARGE, name) for name in CODERS}
+    peaks = []
+    for one in trained.values():
+        for _ in range(3):
+            one.step(x)
+        kept = 3 * sum(weight.numel() for weight in one.coder.parameters()) * _FLOAT32_BYTES
+        kept += x.numel() * _FLOAT32_BYTES
+        peaks.append(kept + max(growth_bytes(lambda one=one: one.step(x)) for _ in range(3)))
+    return {"peak_bytes": max(peaks)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_here(given_settings())))

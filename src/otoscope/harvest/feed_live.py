@@ -1,0 +1,205 @@
+"""Feeds a training from sound: clips run through the model as their activations are needed, nothing is saved.
+
+Memory: one buffer, and the sites of a window. A pass goes over the clips in an order of its own; a buffer holds the
+frames of many clips that follow each other in that order, shuffled. What is given out depends on the corpus, the
+reader's answers and the seed alone, so a training that is taken up again runs the clips of its present buffer once
+more and goes on as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.corpus import Corpus, Problem
+from otoscope.harvest.activation_layout import kind_named
+from otoscope.harvest.activity import TRAINED, Reads
+from otoscope.harvest.feeding import Buffer, check_batch, full_batches, too_few
+from otoscope.sae.feed import Batch, Position
+
+BUFFER_BYTES = 256_000_000
+MOST_BUFFER_FRAMES = 1 << 18
+
+
+def buffer_frames_for(widths: Mapping[str, int]) -> int:
+    """How many frames a buffer holds that takes 256 MB, and no more than 262,144 of them.
+
+    Args:
+        widths: Sites and the length of their vectors.
+    """
+    return max(1, min(MOST_BUFFER_FRAMES, BUFFER_BYTES // (4 * sum(widths.values()))))
+
+
+class LiveFeed:
+    """Gives activations of a corpus in random order, pass after pass.
+
+    A clip that cannot be read or run is left out of all passes and told in `problems`.
+
+    Args:
+        reader: Answers to sounds.
+        corpus: The clips.
+        kinds: Kinds of frame.
+        seed: Seeds the order of the clips and of the frames.
+        buffer_frames: A buffer is full when it has so many frames; by default as many as fit into 256 MB.
+
+    Raises:
+        InputError: There is no such kind of frame, or no kind is named, or the buffer holds nothing.
+    """
+
+    def __init__(
+        self,
+        reader: Reads,
+        corpus: Corpus,
+        kinds: Sequence[Kind | str] = (Kind.SPEECH,),
+        seed: int = 0,
+        buffer_frames: int | None = None,
+    ) -> None:
+        self.kinds = tuple(sorted({kind_named(kind) for kind in kinds}))
+        if not self.kinds:
+            raise InputError("no kind of frame is named: choose of speech, silence, padding.")
+        self._buffer_frames = buffer_frames_for(reader.widths) if buffer_frames is None else buffer_frames
+        if self._buffer_frames < 1:
+            raise InputError(f"a buffer of {buffer_frames} frames holds nothing: give 1 or more.")
+        self._reader = reader
+        self._corpus = corpus
+        self._seed = seed
+        self._failed: dict[int, str] = {}
+        self._n_frames: int | None = None
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Sites and the length of their vectors."""
+        return dict(self._reader.widths)
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames in one pass; None before one was gone through."""
+        return self._n_frames
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Clips that could not be used so far, in the order of the corpus."""
+        return [Problem(self._corpus.sources[clip].id, message) for clip, message in sorted(self._failed.items())]
+
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
+        """Give batches without end.
+
+        Args:
+            batch_frames: Frames in a batch.
+            position: Of the last batch that was used; None to begin.
+
+        Returns:
+            An iterator of batches, all of them full.
+
+        Raises:
+            InputError: A value is not finite (says of which clip); a whole pass has fewer frames than a batch, or no
+                clip can be used.
+        """
+        check_batch(batch_frames)
+        start: Position = {"epoch": 0, "clip": 0, "frames": 0, "failed": []}
+        place = start if position is None else position
+        self._failed = {int(clip): str(message) for clip, message in place["failed"]}
+        buffers = self._buffers(int(place["epoch"]), int(place["clip"]), int(place["frames"]), batch_frames)
+        return full_batches(buffers, batch_frames)
+
+    def _buffers(self, epoch: int, first: int, start: int, batch_frames: int) -> Iterator[Buffer]:
+        """Give buffers from the one that begins with a clip of a pass; a buffer ends with the pass at the latest."""
+        n_clips = len(self._corpus)
+        while True:
+            order = np.random.default_rng([self._seed, epoch]).permutation(n_clips)
+            is_whole, n_frames = first == 0, 0
+            while first < n_clips:
+                filling, after = self._fill(order, first)
+                n_frames += filling.n_rows
+                if filling.n_rows:
+                    following = (epoch + 1, 0) if after == n_clips else (epoch, after)
+                    yield self._buffer(filling, (epoch, first), following, start)
+                first, start = after, 0
+            if is_whole:
+                self._n_frames = n_frames
+                self._check_pass(n_frames, batch_frames)
+            epoch, first = epoch + 1, 0
+
+    def _fill(self, order: np.ndarray, first: int) -> tuple[_Filling, int]:
+        """Run clips until there are enough frames; gives them, and the place in the order that comes next."""
+        filling, place = _Filling({site: [] for site in self.widths}), first
+        while place < len(order) and filling.n_rows < self._buffer_frames:
+            self._add(filling, int(order[place]))
+            place += 1
+        return filling, place
+
+    def _add(self, filling: _Filling, clip: int) -> None:
+        """Run one clip, and take its frames if all of it ran."""
+        if clip in self._failed:
+            return
+        parts: list[tuple[np.ndarray, dict[str, Tensor]]] = []
+        try:
+            for activity in self._reader.windows(self._corpus.read(self._corpus.sources[clip])):
+                kept = np.flatnonzero(np.isin(activity.kinds, self.kinds))
+                chosen = torch.from_numpy(kept)
+                rows = {
+                    site: activity.values[TRAINED, site].detach().float().cpu().index_select(0, chosen)
+                    for site in filling.parts
+                }
+                parts.append((kept + activity.first_frame, rows))
+        except (InputError, RuntimeError, ValueError) as error:
+            self._failed[clip] = str(error)
+            return
+        for frames, rows in parts:
+            filling.add(clip, frames, rows)
+
+    def _buffer(self, filling: _Filling, begin: tuple[int, int], after: tuple[int, int], start: int) -> Buffer:
+        failed = [[clip, message] for clip, message in sorted(self._failed.items())]
+        n_rows, clips, frames = filling.n_rows, np.concatenate(filling.clips), np.concatenate(filling.frames)
+
+        def position(n_given: int) -> Position:
+            epoch, first = after if n_given == n_rows else begin
+            return {"epoch": epoch, "clip": first, "frames": n_given % n_rows, "failed": failed}
+
+        def where(site: str, row: int) -> str:
+            name = self._corpus.sources[int(clips[row])].id
+            return (
+                f"clip {name!r} makes NaN or infinite values at site {site!r} in frame {int(frames[row])}. Look at the "
+                "recording, or load the model with --dtype float32."
+            )
+
+        order = np.random.default_rng([self._seed, *begin]).permutation(n_rows)
+        return Buffer(filling.joined(), n_rows, order, start, position, where)
+
+    def _check_pass(self, n_frames: int, batch_frames: int) -> None:
+        if len(self._failed) == len(self._corpus):
+            first = next(iter(self._failed.values()), "there are none.")
+            raise InputError(f"no clip of {self._corpus.name!r} could be used. The first: {first}")
+        if n_frames < batch_frames:
+            raise too_few(n_frames, batch_frames, f"{self._corpus.name!r}")
+
+
+@dataclass
+class _Filling:
+    """Frames that are put together for a buffer: of every site, and where each comes from."""
+
+    parts: dict[str, list[Tensor]]
+    clips: list[np.ndarray] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+    n_rows: int = 0
+
+    def add(self, clip: int, frames: np.ndarray, rows: Mapping[str, Tensor]) -> None:
+        """Take the frames of one window."""
+        for site, x in rows.items():
+            self.parts[site].append(x)
+        self.clips.append(np.full(len(frames), clip, np.int32))
+        self.frames.append(frames.astype(np.int32))
+        self.n_rows += len(frames)
+
+    def joined(self) -> dict[str, Tensor]:
+        """Put the parts of each site together, and let go of them site by site."""
+        found = {}
+        for site in list(self.parts):
+            found[site] = torch.cat(self.parts.pop(site))
+        return found

@@ -1,0 +1,167 @@
+"""Feeds a training from activations that a harvest saved.
+
+Reads the disk in long stretches and keeps one buffer of 64 blocks of 1,024 rows in memory (with 4 sites of width 160
+in float16, 84 MB). Knows shards, and not what made them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.harvest.activation_layout import MANIFEST
+from otoscope.harvest.activation_reader import BUFFER_BLOCKS, Rows, ShardReader
+from otoscope.harvest.feeding import Buffer, check_batch, full_batches, too_few
+from otoscope.sae.feed import Batch, Position
+
+ACTIVATIONS = "activations"
+"""The folder in a harvest's run that holds its shards."""
+
+
+class ShardFeed:
+    """Gives saved activations in random order, pass after pass, each in an order of its own.
+
+    A pass has the order of `ShardReader.batches`. Rows that are left at the end of one, less than a batch, go into the
+    first batch of the next.
+
+    Attributes:
+        reader: What is read.
+
+    Args:
+        folder: The shards, or the run of a harvest that saved them.
+        sites: Names or patterns of sites among the saved ones; all by default.
+        kinds: Kinds of frame.
+        seed: Seeds the order.
+        buffer_blocks: Blocks whose rows are shuffled together.
+
+    Raises:
+        InputError: There are no shards, they are not finished or damaged, or a site or kind is not in them.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        sites: Sequence[str] | None = None,
+        kinds: Sequence[Kind | str] = (Kind.SPEECH,),
+        seed: int = 0,
+        buffer_blocks: int = BUFFER_BLOCKS,
+    ) -> None:
+        place = shards_in(folder) or Path(folder)
+        self.reader = ShardReader(place, kinds=kinds)
+        if sites is not None:
+            self.reader = ShardReader(place, sites=expand(self.reader, sites), kinds=kinds)
+        self._seed = seed
+        self._buffer_blocks = buffer_blocks
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Sites and the length of their vectors."""
+        return {site: self.reader.layout.sites[site] for site in self.reader.sites}
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames in one pass."""
+        return len(self.reader)
+
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
+        """Give batches without end.
+
+        Args:
+            batch_frames: Frames in a batch.
+            position: Of the last batch that was used; None to begin.
+
+        Returns:
+            An iterator of batches, all of them full.
+
+        Raises:
+            InputError: There are fewer frames than a batch takes, or a value is not finite; says which.
+        """
+        check_batch(batch_frames)
+        if len(self.reader) < batch_frames:
+            raise too_few(len(self.reader), batch_frames, f"'{self.reader.folder}'")
+        place = {"epoch": 0, "rows": 0} if position is None else position
+        return full_batches(self._buffers(int(place["epoch"]), int(place["rows"])), batch_frames)
+
+    def _buffers(self, epoch: int, start: int) -> Iterator[Buffer]:
+        while True:
+            for rows in self.reader.buffers(self._seed, epoch, start, buffer_blocks=self._buffer_blocks):
+                yield self._buffer(rows, epoch)
+                del rows  # it would stay in memory while the next one is read
+            epoch, start = epoch + 1, 0
+
+    def _buffer(self, rows: Rows, epoch: int) -> Buffer:
+        n_rows = len(rows.clip)
+        before, clip, frame = rows.position - n_rows, rows.clip, rows.frame
+
+        def position(n_given: int) -> dict[str, int]:
+            return {"epoch": epoch, "rows": before + n_given}
+
+        def where(site: str, row: int) -> str:
+            return self._bad(site, int(clip[row]), int(frame[row]))
+
+        return Buffer(rows.values, n_rows, None, 0, position, where)
+
+    def _bad(self, site: str, clip: int, frame: int) -> str:
+        return (
+            f"frame {frame} of {self._clip_name(clip)} holds NaN or infinite values at site {site!r}, in shard "
+            f"'{self.reader.shard_with(site, clip, frame)}'. Harvest the activations again, without that clip if they "
+            "come out the same."
+        )
+
+    def _clip_name(self, clip: int) -> str:
+        """Its id, where the run says it, and its number."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(self.reader.folder.parent / "clips.parquet", columns=["clip", "id"])
+            names = dict(zip(table["clip"].to_pylist(), table["id"].to_pylist(), strict=True))
+            return f"clip {names[clip]!r} (number {clip})"
+        except (OSError, KeyError, pa.ArrowException):
+            return f"clip number {clip}"
+
+
+def shards_in(folder: str | Path) -> Path | None:
+    """Find the shards of a folder: in itself, or in the run of a harvest that it is.
+
+    Args:
+        folder: What was named.
+
+    Returns:
+        The folder of the shards; None where there are none, or none that are finished.
+    """
+    for place in (Path(folder) / ACTIVATIONS, Path(folder)):
+        if (place / MANIFEST).is_file() and any(place.glob("*.safetensors")):
+            return place
+    return None
+
+
+def expand(reader: ShardReader, patterns: Sequence[str]) -> list[str]:
+    """Turn names and patterns into sites that were saved.
+
+    Args:
+        reader: The shards.
+        patterns: `*` stands for any text without a dot, `**` for any text, `?` for one character that is not a dot.
+
+    Returns:
+        Names, each once.
+
+    Raises:
+        InputError: One of them finds nothing.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        marks: dict[str, Any] = {"**": ".*", "*": r"[^.]*", "?": r"[^.]"}
+        regex = "".join(marks.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", pattern))
+        hits = [site for site in reader.layout.sites if re.fullmatch(regex, site)]
+        if not hits:
+            raise InputError(
+                f"site {pattern!r} is not in the activations in '{reader.folder}': "
+                f"they are of {', '.join(reader.layout.sites)}. Name one of these, or harvest it."
+            )
+        found.update(dict.fromkeys(hits))
+    return list(found)

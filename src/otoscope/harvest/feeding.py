@@ -1,0 +1,114 @@
+"""What feeds a training has in common: full batches from shuffled buffers, and where each of them ends.
+
+`ShardFeed` (`feed_shards`) reads activations that were saved, `LiveFeed` (`feed_live`) computes them from sound as they
+are needed. Rows that are left at the end of a buffer or of a pass go into the first batch of the next, so that no frame
+is left out and a place in the order is always a place in one buffer. It does not know what is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.sae.feed import Batch, Position
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """Rows of a part of a pass, to be given out in one order.
+
+    Attributes:
+        values: Site to [row, d], arrays or tensors on the CPU.
+        n_rows: How many there are.
+        order: Which row comes when; None where they lie in that order.
+        start: Rows that were given before, and are passed over.
+        position: Says where the feed goes on after so many rows of the buffer.
+        where: Says which row it is that is not finite.
+    """
+
+    values: Mapping[str, Any]
+    n_rows: int
+    order: Int64[np.ndarray, " row"] | None
+    start: int
+    position: Callable[[int], Position]
+    where: Callable[[str, int], str]
+
+    def rows(self, start: int, stop: int) -> dict[str, Float[Tensor, "row d"]]:
+        """Give rows as float32, converted in one go; rows that are float32 and lie in order are not copied.
+
+        Raises:
+            InputError: A value is not finite.
+        """
+        chosen = None if self.order is None else torch.from_numpy(self.order[start:stop])
+        found = {}
+        for site, values in self.values.items():
+            x = torch.as_tensor(values)
+            x = x[start:stop] if chosen is None else x.index_select(0, chosen)
+            found[site] = x.to(torch.float32)
+            self._check(site, found[site], start)
+        return found
+
+    def _check(self, site: str, x: Float[Tensor, "row d"], start: int) -> None:
+        # one value that is not finite makes the sum so, and a sum costs less than a look at each
+        if bool(x.sum().isfinite()):
+            return
+        is_bad = ~x.isfinite().all(dim=1)
+        if bool(is_bad.any()):
+            first = start + int(is_bad.int().argmax())
+            raise InputError(self.where(site, first if self.order is None else int(self.order[first])))
+
+
+def full_batches(buffers: Iterator[Buffer], batch_frames: int) -> Iterator[Batch]:
+    """Cut buffers into batches of one size.
+
+    Args:
+        buffers: One after the other, pass after pass; asked for when the one before is used up.
+        batch_frames: Rows in a batch.
+
+    Yields:
+        Batches.
+
+    Raises:
+        InputError: A value is not finite.
+    """
+    waiting: list[dict[str, Tensor]] = []
+    n_waiting = 0
+    for buffer in buffers:
+        place = buffer.start
+        while n_waiting + buffer.n_rows - place >= batch_frames:
+            stop = place + batch_frames - n_waiting
+            rows = buffer.rows(place, stop)
+            if waiting:
+                rows = {site: torch.cat([*(part[site] for part in waiting), x]) for site, x in rows.items()}
+            yield Batch(rows, buffer.position(stop))
+            waiting, n_waiting, place = [], 0, stop
+        if place < buffer.n_rows:
+            rows = buffer.rows(place, buffer.n_rows)
+            waiting.append({site: x.clone() for site, x in rows.items()})  # a view would keep the buffer in memory
+            n_waiting += buffer.n_rows - place
+        del buffer
+
+
+def check_batch(batch_frames: int) -> None:
+    """Refuse a batch without frames.
+
+    Raises:
+        InputError: It is too small.
+    """
+    if batch_frames < 1:
+        raise InputError(f"a batch of {batch_frames} frames cannot be given: ask for 1 or more.")
+
+
+def too_few(n_frames: int, batch_frames: int, what: str) -> InputError:
+    """Say that all the data do not fill a batch."""
+    return InputError(
+        f"{what} has {n_frames:,} frames of the kinds that are trained on, and a batch takes {batch_frames:,}. "
+        "Give more sound, other kinds of frame, or a smaller batch."
+    )

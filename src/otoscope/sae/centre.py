@@ -1,0 +1,97 @@
+"""What is known of vectors before a training starts: their middle, and how long they are on average.
+
+Knows tensors alone. Both are found from the first batches; more frames make them steadier, not better.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+
+MOST_ROUNDS = 100
+"""Rounds of Weiszfeld's algorithm at most; a dozen are usual."""
+
+TOLERANCE = 1e-6
+"""It ends when the median moves by less than this share of the mean distance to it."""
+
+
+def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
+    """Find the point with the smallest sum of distances to all vectors.
+
+    A few vectors of enormous length, which Whisper has, draw the mean far away from where most are; the geometric
+    median stays.
+
+    Args:
+        x: The vectors, finite, of any floating type; held once more, in float64.
+
+    Returns:
+        The median in float32, on the vectors' device.
+
+    Raises:
+        InputError: There are no vectors, or one is not finite.
+
+    Source:
+        Weiszfeld 1937; Vardi and Zhang 2000 (doi 10.1073/pnas.97.4.1423) for a median that is one of the vectors.
+        Bricken et al. 2023, Towards monosemanticity, for what it is used for.
+    """
+    _check(x)
+    points = x.detach().double()
+    median = points.mean(dim=0)
+    for _ in range(MOST_ROUNDS):
+        distance = torch.linalg.vector_norm(points - median, dim=1)
+        typical = float(distance.mean())
+        is_away = distance > TOLERANCE * typical
+        if not bool(is_away.any()):
+            break
+        weight = torch.where(is_away, 1 / torch.where(is_away, distance, 1.0), 0.0)
+        following = weight @ points / weight.sum()
+        n_here = int((~is_away).sum())
+        if n_here:  # vectors at the median itself hold it back, one unit of pull each
+            pull = float(torch.linalg.vector_norm(weight.sum() * (following - median)))
+            held = min(1.0, n_here / pull) if pull else 1.0
+            following = (1 - held) * following + held * median
+        moved = float(torch.linalg.vector_norm(following - median))
+        median = following
+        if moved <= TOLERANCE * typical:
+            break
+    return median.float()
+
+
+def input_scale(x: Float[Tensor, "frame d_in"]) -> float:
+    """Find what to multiply vectors with so that they are as long as the root of `d_in` on average.
+
+    Args:
+        x: The vectors, finite.
+
+    Returns:
+        A factor above 0.
+
+    Raises:
+        InputError: There are no vectors, one is not finite, or all are zeros.
+
+    Source:
+        SAELens 6.54, `expected_average_only_in`; Anthropic, Circuits updates, April 2024.
+    """
+    _check(x)
+    length = float(torch.linalg.vector_norm(x.detach().double(), dim=1).mean())
+    if not length:
+        raise InputError(
+            f"all {len(x)} vectors are zeros: there is nothing in them to learn. Look at the site they come from."
+        )
+    return math.sqrt(x.shape[1]) / length
+
+
+def _check(x: Tensor) -> None:
+    if x.ndim != 2 or not len(x):
+        raise InputError(f"vectors are {list(x.shape)}: [frame, d_in] with at least one frame is needed. Give some.")
+    n_wrong = int((~x.isfinite()).any(dim=1).sum())
+    if n_wrong:
+        raise InputError(
+            f"{n_wrong} of {len(x)} vectors hold NaN or infinite values: a dictionary learns from finite ones. "
+            "Look at the recordings and the site they come from."
+        )
