@@ -177,6 +177,7 @@ class SaeLens:
                 total_training_samples=10**9,
                 train_batch_size_samples=problem.batch_frames,
                 lr=problem.coder(name).learning_rate,
+                lr_end=problem.coder(name).learning_rate,
                 logger=LoggingConfig(log_to_wandb=False),
             ),
             self._sae,

@@ -20,10 +20,10 @@ from tests.cli.conftest import Run
 
 COMMANDS = (
     *("transcribe", "sites", "activations", "relevance", "locality", "window", "splice"),
-    *("harvest", "examples", "phones", "demo", "corpus"),
+    *("harvest", "examples", "phones", "demo", "corpus", "sae"),
 )
-WITHOUT_MODEL = {"corpus", "examples", "phones"}
-"""They read what is there; `corpus` is a group of commands, of which one takes a model."""
+WITHOUT_MODEL = {"corpus", "examples", "phones", "sae"}
+"""They read what is there; `corpus` and `sae` are groups of commands, of which some take a model."""
 OPTIONS = {name: command.params for name, command in typer.main.get_command(app).commands.items()}  # type: ignore[attr-defined]
 
 

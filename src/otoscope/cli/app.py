@@ -17,6 +17,7 @@ from otoscope.cli import (
     locality,
     phones,
     relevance,
+    sae,
     sites,
     splice,
     transcribe,
@@ -44,6 +45,7 @@ app.add_typer(corpus.app, name="corpus", short_help="Say what a corpus holds; fi
 app.command(short_help="Gather what drives every feature, over a corpus.")(harvest.harvest)
 app.command(short_help="Show or play what drives the features of a harvest most.")(examples.examples)
 app.command(short_help="Score which phone each feature of a harvest detects.")(phones.phones)
+app.add_typer(sae.app, name="sae", short_help="Train, score and convert dictionaries of features.")
 app.command(short_help="Run every experiment on the clips of the package.")(demo.demo)
 
 

@@ -41,6 +41,10 @@ class LiveFeed:
 
     A clip that cannot be read or run is left out of all passes and told in `problems`.
 
+    Attributes:
+        kinds: The kinds of frame.
+        buffer_frames: A buffer is full when it has so many.
+
     Args:
         reader: Answers to sounds.
         corpus: The clips.
@@ -63,8 +67,8 @@ class LiveFeed:
         self.kinds = tuple(sorted({kind_named(kind) for kind in kinds}))
         if not self.kinds:
             raise InputError("no kind of frame is named: choose of speech, silence, padding.")
-        self._buffer_frames = buffer_frames_for(reader.widths) if buffer_frames is None else buffer_frames
-        if self._buffer_frames < 1:
+        self.buffer_frames = buffer_frames_for(reader.widths) if buffer_frames is None else buffer_frames
+        if self.buffer_frames < 1:
             raise InputError(f"a buffer of {buffer_frames} frames holds nothing: give 1 or more.")
         self._reader = reader
         self._corpus = corpus
@@ -129,7 +133,7 @@ class LiveFeed:
     def _fill(self, order: np.ndarray, first: int) -> tuple[_Filling, int]:
         """Run clips until there are enough frames; gives them, and the place in the order that comes next."""
         filling, place = _Filling({site: [] for site in self.widths}), first
-        while place < len(order) and filling.n_rows < self._buffer_frames:
+        while place < len(order) and filling.n_rows < self.buffer_frames:
             self._add(filling, int(order[place]))
             place += 1
         return filling, place

@@ -13,7 +13,7 @@ from typing import Any
 
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.harvest.activation_layout import MANIFEST
+from otoscope.harvest.activation_layout import BLOCK_ROWS, LABELS, MANIFEST
 from otoscope.harvest.activation_reader import BUFFER_BLOCKS, Rows, ShardReader
 from otoscope.harvest.feeding import Buffer, check_batch, full_batches, too_few
 from otoscope.sae.feed import Batch, Position
@@ -66,6 +66,13 @@ class ShardFeed:
     def n_frames(self) -> int | None:
         """Frames in one pass."""
         return len(self.reader)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Memory that a buffer takes."""
+        layout = self.reader.layout
+        n_rows = min(len(self.reader), self._buffer_blocks * BLOCK_ROWS)
+        return n_rows * (LABELS.itemsize + sum(layout.row_bytes(site) for site in self.reader.sites))
 
     def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
         """Give batches without end.

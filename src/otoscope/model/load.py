@@ -47,7 +47,7 @@ def load(source: str | Path = "demo", *, device: str = "auto", dtype: str = "flo
     from otoscope.model.whisper import Whisper
 
     chosen_dtype = _dtype(dtype)
-    chosen_device = _device(device)
+    chosen_device = device_named(device)
     checkpoint, name = _read(source)
     hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
     return Whisper(hf, checkpoint.tokenizer, id=name, weights_hash=weights_hash)
@@ -97,7 +97,15 @@ def _dtype(dtype: str) -> torch.dtype:
     return _DTYPES[name]
 
 
-def _device(device: str) -> torch.device:
+def device_named(device: str) -> torch.device:
+    """Find a device.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
+
+    Raises:
+        InputError: It is unknown or not there.
+    """
     kind, _, index = str(device).partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
         raise InputError(f"device {device!r} is not one of auto, cpu, cuda, cuda:N. Choose one; auto is the default.")

@@ -1,7 +1,7 @@
 """How alike two sets of directions are: each direction and the one of the other set that lies closest to it.
 
-Knows rows of tensors alone: not which dictionary they are from, nor what they stand for. The product of two sets is made
-in pieces, so two dictionaries of 50,000 features need no more memory than their own rows.
+Knows rows of tensors alone: not which dictionary they are from, nor what they stand for. The product of two sets is
+made in pieces, so that two dictionaries of 50,000 features need little more memory than their own rows.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ LEAST_STRENGTH, MOST_STRENGTH = 0.5, 1.5
 class Synthetic:
     """A feed of frames, each of which is a sum of a few of the known directions.
 
-    A frame is sum over directions of strength * direction, plus noise. Directions are Gaussian, set to length 1. Each is
-    active by itself with a probability of `n_active / n_directions`, with a strength drawn evenly from 0.5 to 1.5.
+    A frame is the sum over directions of strength * direction, plus noise. Directions are Gaussian, set to length 1.
+    Each is active by itself with a probability of `n_active / n_directions`, its strength drawn evenly from 0.5 to 1.5.
 
     Attributes:
         d_in: Length of the vectors.
@@ -78,9 +78,7 @@ class Synthetic:
         """None: no frame comes twice."""
         return
 
-    def draw(
-        self, n_frames: int, number: int
-    ) -> tuple[Float[Tensor, "frame d_in"], Float[Tensor, "frame direction"]]:
+    def draw(self, n_frames: int, number: int) -> tuple[Float[Tensor, "frame d_in"], Float[Tensor, "frame direction"]]:
         """Draw frames.
 
         Args:

@@ -35,7 +35,9 @@ class CoderSettings:
         aux_k: Dead features that are active at a time in it; None for half of `d_in`.
         widths: How many features each of the nested dictionaries has, the last all of them (matryoshka); empty for
             the coder's own.
-        bandwidth: Width of the kernel through which thresholds learn (jumprelu).
+        bandwidth: Width of the kernel through which thresholds learn, for vectors of length 1 (jumprelu).
+        pre_act_coefficient: Weight of the loss that lifts dead features towards their thresholds (jumprelu); 0 for
+            none.
         is_decoder_frozen: Leave the decoder as it was drawn: the baseline of a random dictionary.
         precision: `float32`, or `bfloat16` for the products with all features; weights stay float32.
         seed: Of the weights at the start.
@@ -51,6 +53,7 @@ class CoderSettings:
     aux_k: int | None = None
     widths: tuple[int, ...] = ()
     bandwidth: float = 0.001
+    pre_act_coefficient: float = 0.0
     is_decoder_frozen: bool = False
     precision: str = "float32"
     seed: int = 0
@@ -149,10 +152,10 @@ class Coder(nn.Module, ABC):
         with torch.no_grad():
             self.b_dec.copy_(centre)
 
-    def project_gradients(self) -> None:  # noqa: B027 - most coders have nothing to do
+    def project_gradients(self) -> None:
         """After the gradients are known: take out what would only change the length of decoder rows."""
 
-    def after_step(self) -> None:  # noqa: B027 - the same
+    def after_step(self) -> None:
         """After the weights have changed: set decoder rows to length 1 again, follow thresholds."""
 
     # how it ends

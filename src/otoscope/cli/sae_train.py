@@ -1,0 +1,257 @@
+"""`otoscope sae train`: a sparse dictionary for every site, all from one pass over the same frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import to_json_text
+from otoscope.cli import options
+from otoscope.cli.console import Console
+from otoscope.cli.layout import count, duration, percent, size, table
+
+if TYPE_CHECKING:
+    import torch
+
+    from otoscope.sae.together import Together
+    from otoscope.sae.training import Observer, Task
+    from otoscope.sae.training_settings import TrainSettings
+    from otoscope.study.dictionary_sources import Source
+    from otoscope.study.train_dictionaries import DictionaryTraining
+    from otoscope.study.training_plan import TrainingPlan
+
+PRECISIONS = ("float32", "bfloat16")
+WITH_K = ("topk", "batchtopk", "matryoshka")
+SITES = ("encoder.blocks.*",)
+SOURCE_HELP = f"{options.CORPUS_HELP} Or a harvest with saved activations."
+
+
+def train(
+    source: Annotated[str, typer.Argument(metavar="CORPUS|SHARDS", help=SOURCE_HELP)],
+    site: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SITE", help="A site of the encoder, or a pattern; repeat it. All blocks by default."),
+    ] = None,
+    coder: Annotated[
+        str, typer.Option(metavar="CODER", help="batchtopk, topk, matryoshka, jumprelu, standard or tied.")
+    ] = "batchtopk",
+    expansion: Annotated[float, typer.Option(metavar="X", help="Features for each value of a site.")] = 8,
+    features: Annotated[
+        int | None, typer.Option(metavar="N", help="Features of each dictionary, in place of --expansion.")
+    ] = None,
+    k: Annotated[int, typer.Option(metavar="K", help="Features active at a time (batchtopk, topk, matryoshka).")] = 32,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(metavar="L", help="Weight of the sparsity term (jumprelu, standard, tied); the coder's own."),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Frames to train on in all; 2 million by default, but at most 10 passes."),
+    ] = None,
+    batch: Annotated[int, typer.Option(metavar="N", help="Frames in a step.")] = 4096,
+    lr: Annotated[
+        float | None, typer.Option(metavar="R", help="Learning rate; by the rule of the coder's paper by default.")
+    ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(metavar="speech|silence|padding", help="Frames to train on; repeat it. speech by default."),
+    ] = None,
+    normalise: Annotated[
+        str,
+        typer.Option(
+            metavar="expected_average_only_in|none", help="Scale vectors to a length of sqrt(width) on average, or not."
+        ),
+    ] = "expected_average_only_in",
+    train_dtype: Annotated[
+        str, typer.Option(metavar="float32|bfloat16", help="Precision of the products with all features.")
+    ] = "float32",
+    random_decoder: Annotated[
+        bool, typer.Option("--random-decoder", help="Leave the decoder as it is drawn: a baseline.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the curves as TensorBoard events, too.")
+    ] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(metavar="M", help="Minutes between two checkpoints.")] = 5,
+    clips: options.Clips = None,
+    seed: options.Seed = 0,
+    dry_run: options.DryRun = False,
+    model: options.Model = "demo",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    out: options.Out = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a sparse dictionary for every site, from sound as it is heard or from saved activations.
+
+    --out gets a folder for each site in SAELens's layout, curves.parquet, curves.png and training.json. A training
+    that was stopped goes on where it was when the same command is given again, to the same bits. Several processes:
+    torchrun --no-python otoscope sae train ...
+    """
+    if out is None and not dry_run:
+        raise InputError("a training needs a folder for its dictionaries: give --out DIR.")
+    if train_dtype not in PRECISIONS:
+        raise InputError(f"--train-dtype {train_dtype!r} is none: give {' or '.join(PRECISIONS)}.")
+    if not 0 <= checkpoint_minutes < float("inf"):
+        raise InputError(f"--checkpoint-minutes {checkpoint_minutes:g} is no time: give a number, 0 or more.")
+    from otoscope.model.load import device_named
+    from otoscope.sae.together import join
+    from otoscope.sae.training_settings import TrainSettings
+    from otoscope.study.train_dictionaries import CoderChoice, default_frames, tasks_of
+
+    choice = CoderChoice(coder, expansion, features, k, sparsity, train_dtype, random_decoder, seed)
+    where = device_named(device)
+    with join(where) as together:
+        console = Console(quiet or together.rank > 0)
+        data = _source(source, site, kinds, clips, seed, model, device, dtype, console)
+        settings = TrainSettings(
+            n_frames=default_frames(data.amount.n_frames) if frames is None else frames,
+            batch_frames=batch,
+            learning_rate=lr,
+            normalise=normalise,
+            seed=seed,
+            checkpoint_s=60 * checkpoint_minutes,
+        )
+        tasks = tasks_of(data, choice)
+        _say_plan(data, tasks, settings, where, console)
+        if dry_run:
+            return
+        assert out is not None, "asked for above"
+        observers = _observers(out, tensorboard=tensorboard, is_first=together.rank == 0)
+        run = _run(data, tasks, settings, out, where, together, observers, console, overwrite=overwrite)
+        if together.rank == 0:
+            print(to_json_text(run.to_json()) if json else summary(run))
+            console.finish(run.problems, len(data.corpus) if data.corpus is not None else 0)
+
+
+def _source(
+    name: str,
+    site: list[str] | None,
+    kinds: list[str] | None,
+    clips: int | None,
+    seed: int,
+    model: str,
+    device: str,
+    dtype: str,
+    console: Console,
+) -> Source:
+    """Open saved activations, or load the model that is to hear a corpus."""
+    from otoscope.study.dictionary_sources import corpus_source, shards_source, source_of
+
+    sites, wanted = tuple(site or SITES), _words(kinds) or ("speech",)
+    shards = source_of(name)
+    if shards is not None:
+        if clips is not None:
+            raise InputError(f"--clips takes the first clips of a corpus, and {name!r} holds saved activations.")
+        return shards_source(name, sites, kinds=wanted, seed=seed)
+    from otoscope.cli.sources import gather
+    from otoscope.harvest.activity import check_sites
+    from otoscope.model.load import load
+
+    recordings = gather([name], clips)
+    for note in recordings.notes:
+        console.note(note)
+    with console.progress(f"Loading {model}"):
+        whisper = load(model, device=device, dtype=dtype)
+    check_sites(whisper, sites)
+    with console.progress("Looking at some clips"):
+        return corpus_source(whisper, recordings, sites, kinds=wanted, seed=seed)
+
+
+def _say_plan(data: Source, tasks: list[Task], settings: TrainSettings, where: torch.device, console: Console) -> None:
+    from otoscope.study.training_plan import plan_training
+
+    with console.progress("Timing"):
+        plan = plan_training(data, tasks, settings, device=where)
+    console.note(plan_text(data, tasks, plan))
+
+
+def plan_text(data: Source, tasks: list[Task], plan: TrainingPlan) -> str:
+    """Say how much there is to do, and what it takes."""
+    amount = data.amount
+    about = "" if amount.is_exact else "about "
+    sound = "" if amount.duration_s is None else f", {about}{duration(amount.duration_s)} of audio"
+    made = " and ".join(dict.fromkeys(f"{task.coder.n_features:,} features from {task.coder.d_in}" for task in tasks))
+    first = tasks[0].coder
+    how = f"k = {first.k}" if first.coder in WITH_K else "sparsity by a weight"
+    encoder = f", {duration(plan.encoder_seconds)} of it in the encoder" if plan.encoder_seconds else ""
+    return (
+        f"Training {_dictionaries(len(tasks))} ({first.coder}, {how}, {made}) on {data.name}: "
+        f"{about}{amount.n_frames:,} frames of {' and '.join(data.about['kinds'])}{sound}.\n"
+        f"{plan.n_frames:,} frames in {count(plan.n_steps, 'step')} are {about}{plan.n_passes:.1f} passes, "
+        f"and take about {duration(plan.seconds)}{encoder}. They need {size(plan.memory_bytes)} of memory beside the "
+        f"model, and up to {size(plan.disk_bytes)} of disk."
+    )
+
+
+def _observers(out: Path, *, tensorboard: bool, is_first: bool) -> list[Observer]:
+    """Write TensorBoard events, where they are asked for; one process does."""
+    if not tensorboard:
+        return []
+    from otoscope.sae.tensorboard import TensorBoard
+
+    return [TensorBoard(out / "tensorboard")] if is_first else []
+
+
+def _run(
+    data: Source,
+    tasks: list[Task],
+    settings: TrainSettings,
+    out: Path,
+    where: torch.device,
+    together: Together,
+    observers: list[Observer],
+    console: Console,
+    *,
+    overwrite: bool,
+) -> DictionaryTraining:
+    from otoscope.study.train_dictionaries import train_dictionaries
+
+    with console.progress("Training", total=settings.n_steps) as advance:
+        return train_dictionaries(
+            data,
+            tasks,
+            settings,
+            out,
+            device=where,
+            together=together,
+            overwrite=overwrite,
+            progress=advance,
+            observers=observers,
+        )
+
+
+def summary(run: DictionaryTraining) -> str:
+    """Say in words and a table how every dictionary ended."""
+    rows = [
+        (
+            each.name,
+            f"{each.coder.n_features:,}",
+            f"{each.l0:.1f}",
+            percent(each.explained_variance),
+            percent(each.dead_share),
+            str(each.folder),
+        )
+        for each in run.sites
+    ]
+    n_frames = run.settings.n_steps * run.settings.batch_frames
+    lines = [
+        f"{_dictionaries(len(run.sites))} trained on {n_frames:,} frames in {run.minutes:,.1f} min, "
+        f"{percent(run.waited_share)} of them waiting for frames. Means of the last rows of the curves:",
+        table(("dictionary", "features", "L0", "explained", "dead", "folder"), rows),
+        f"Score them with: otoscope sae score {run.folder} CORPUS",
+    ]
+    return "\n".join(lines)
+
+
+def _words(given: list[str] | None) -> tuple[str, ...]:
+    """Words that were given with commas, by repeating an option, or both."""
+    return tuple(word.strip() for value in given or () for word in value.split(",") if word.strip())
+
+
+def _dictionaries(n: int) -> str:
+    return "1 dictionary" if n == 1 else f"{n:,} dictionaries"

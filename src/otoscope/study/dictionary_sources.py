@@ -1,0 +1,253 @@
+"""Where a training's vectors come from: a corpus that a model hears meanwhile, or activations that were saved.
+
+A source gives batches, and says what they are of: sites, model, hash of its weights, kinds of frame. That goes into
+the metadata of every dictionary. It does not know coders.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otoscope.audio.kinds import Kind, window_kinds
+from otoscope.base.errors import InputError
+from otoscope.base.results import MANIFEST
+from otoscope.corpus import Corpus, Problem
+from otoscope.harvest.activation_layout import kind_named
+from otoscope.harvest.activity import EncoderReader
+from otoscope.harvest.feed_live import LiveFeed, buffer_frames_for
+from otoscope.harvest.feed_shards import ShardFeed, shards_in
+from otoscope.model.whisper import Whisper
+
+SOME_CLIPS = 20
+"""So many clips are read to guess how many frames a corpus has."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much there is to train on.
+
+    Attributes:
+        n_frames: Frames of the kinds that are trained on, in one pass.
+        n_windows: Windows that the encoder hears in a pass; 0 for saved activations.
+        duration_s: Length of the sound of a pass; None where that is not known.
+        is_exact: Whether it was counted, and not guessed from some clips.
+    """
+
+    n_frames: int
+    n_windows: int
+    duration_s: float | None
+    is_exact: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Vectors to train on.
+
+    Attributes:
+        feed: Gives them.
+        about: What they are of, for manifests; the result of a training depends on all of it.
+        amount: How much there is.
+        buffer_bytes: Memory that the feed takes.
+        model: The model that hears the corpus; None for saved activations.
+        corpus: The corpus; None for saved activations.
+    """
+
+    feed: LiveFeed | ShardFeed
+    about: Mapping[str, Any]
+    amount: Amount
+    buffer_bytes: int
+    model: Whisper | None = None
+    corpus: Corpus | None = None
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Sites and the length of their vectors."""
+        return self.feed.widths
+
+    @property
+    def name(self) -> str:
+        """What it is called: the corpus's name or the folder of the shards."""
+        return str(self.about["source"])
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Clips that could not be used so far."""
+        return self.feed.problems if isinstance(self.feed, LiveFeed) else []
+
+    def metadata(self, site: str) -> dict[str, Any]:
+        """What a dictionary of a site says of where its vectors came from.
+
+        Args:
+            site: One of the source's.
+        """
+        model = self.about["model"]
+        known = {"model": model.get("id"), "weights_hash": model.get("weights_hash")}
+        return {
+            "site": site,
+            **{name: value for name, value in known.items() if value},
+            "kinds": list(self.about["kinds"]),
+            "trained_on": self.name,
+        }
+
+
+def corpus_source(
+    model: Whisper,
+    corpus: Corpus,
+    sites: Sequence[str],
+    *,
+    kinds: Sequence[Kind | str] = (Kind.SPEECH,),
+    seed: int = 0,
+    buffer_frames: int | None = None,
+) -> Source:
+    """Hear a corpus while training.
+
+    Args:
+        model: Any Whisper.
+        corpus: The clips.
+        sites: Names or patterns of encoder sites.
+        kinds: Kinds of frame to train on.
+        seed: Seeds the order.
+        buffer_frames: Frames that are shuffled together; by default as many as fit into 256 MB.
+
+    Raises:
+        InputError: A site or kind cannot be used, or none of the clips that are looked at can be read.
+    """
+    reader = EncoderReader(model, list(sites))
+    feed = LiveFeed(reader, corpus, kinds, seed, buffer_frames)
+    ids = "\n".join(source.id for source in corpus.sources)
+    about = {
+        "source": corpus.name,
+        "model": {
+            "id": model.id,
+            "weights_hash": model.weights_hash,
+            "device": model.device.type,
+            "dtype": str(model.dtype).removeprefix("torch."),
+        },
+        "corpus": {
+            "name": corpus.name,
+            "n_clips": len(corpus),
+            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
+        },
+        "sites": dict(reader.widths),
+        "kinds": [kind.name.lower() for kind in feed.kinds],
+        "order_seed": seed,
+        "buffer_frames": feed.buffer_frames,
+    }
+    amount = guess_amount(corpus, feed.kinds, model.window_samples)
+    # a buffer is filled while the one before it is still being used up, and a pass that is smaller makes it smaller
+    held = min(feed.buffer_frames, amount.n_frames)
+    return Source(feed, about, amount, 4 * held * sum(reader.widths.values()), model, corpus)
+
+
+def shards_source(
+    folder: str | Path, sites: Sequence[str], *, kinds: Sequence[Kind | str] = (Kind.SPEECH,), seed: int = 0
+) -> Source:
+    """Read activations that `otoscope harvest --save-activations` wrote.
+
+    Args:
+        folder: The run, or the folder of shards in it.
+        sites: Names or patterns of sites that were saved.
+        kinds: Kinds of frame to train on.
+        seed: Seeds the order.
+
+    Raises:
+        InputError: There are no shards, they are damaged, or a site or kind is not in them.
+    """
+    feed = ShardFeed(folder, sites, kinds, seed)
+    reader = feed.reader
+    model = reader.layout.about.get("model")
+    about = {
+        "source": str(folder),
+        "model": dict(model) if isinstance(model, dict) else {},
+        "corpus": _harvested_corpus(reader.folder.parent),
+        "shards": {
+            "dtype": reader.layout.dtype,
+            "n_rows": sum(int(shard["n_rows"]) for shard in reader.manifest["shards"]),
+            "n_shards": len(reader.manifest["shards"]),
+        },
+        "sites": dict(feed.widths),
+        "kinds": [kind.name.lower() for kind in reader.kinds],
+        "order_seed": seed,
+    }
+    return Source(feed, about, Amount(len(reader), 0, None, is_exact=True), feed.buffer_bytes)
+
+
+def source_of(name: str) -> Path | None:
+    """Tell saved activations from a corpus.
+
+    Args:
+        name: What was named.
+
+    Returns:
+        The folder of the shards; None where it is a corpus.
+
+    Raises:
+        InputError: It is the run of a harvest that saved none, or has not finished.
+    """
+    folder = Path(name)
+    found = shards_in(folder)
+    if found is not None or not folder.is_dir():
+        return found
+    is_run = _read_json(folder / MANIFEST).get("harvest") is not None or (folder / ".work" / "settings.json").is_file()
+    if is_run or any(folder.glob("*.safetensors.partial")):
+        raise InputError(
+            f"'{folder}' is a harvest without finished activations: there is nothing to train on. Run it again with "
+            "--save-activations float16, or give a corpus."
+        )
+    return None
+
+
+def guess_amount(corpus: Corpus, kinds: Sequence[Kind], window_samples: int) -> Amount:
+    """Count the frames of a corpus, or guess from some of its clips.
+
+    Args:
+        corpus: The clips; up to 20 of them, evenly spread, are read.
+        kinds: The kinds that are counted.
+        window_samples: Length of the model's window.
+
+    Returns:
+        How much there is; the same each time.
+
+    Raises:
+        InputError: None of those clips can be read.
+    """
+    every = max(1, -(-len(corpus) // SOME_CLIPS))
+    n_read, n_frames, n_windows, read_s, problem = 0, 0, 0, 0.0, ""
+    for source in corpus.sources[::every]:
+        try:
+            clip = source.read()
+        except InputError as error:
+            problem = problem or str(error)
+            continue
+        found = window_kinds(clip.samples, window_samples)
+        n_read += 1
+        n_frames += sum(int((found == kind).sum()) for kind in kinds)
+        n_windows += len(found)
+        read_s += clip.duration_s
+    if not n_read:
+        raise InputError(f"no clip of {corpus.name!r} could be used. The first: {problem or 'there are none.'}")
+    lengths = [source.duration_s for source in corpus.sources]
+    known = [length for length in lengths if length is not None]
+    is_all_read = every == 1
+    total_s = sum(known) if len(known) == len(lengths) and not is_all_read else read_s * len(corpus) / n_read
+    share = 1.0 if is_all_read else total_s / max(read_s, 1e-9)
+    return Amount(round(n_frames * share), round(n_windows * share), read_s if is_all_read else total_s, is_all_read)
+
+
+def _harvested_corpus(run: Path) -> dict[str, Any]:
+    """What a run's manifest says of its corpus; nothing where the shards lie alone."""
+    found = _read_json(run / MANIFEST).get("corpus")
+    return {name: found[name] for name in ("name", "n_clips", "clips_hash") if name in found} if found else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
