@@ -24,7 +24,14 @@ COMMANDS = (
 )
 WITHOUT_MODEL = {"corpus", "examples", "phones", "sae"}
 """They read what is there; `corpus` and `sae` are groups of commands, of which some take a model."""
-OPTIONS = {name: command.params for name, command in typer.main.get_command(app).commands.items()}  # type: ignore[attr-defined]
+TREE = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+OPTIONS = {name: command.params for name, command in TREE.items()}
+GROUPED = {
+    f"{group} {name}": command.params
+    for group in TREE
+    for name, command in getattr(TREE[group], "commands", {}).items()
+}
+"""Commands of groups, such as `corpus info`."""
 
 
 def script(*words: str) -> list[str]:
@@ -35,22 +42,22 @@ def test_every_command_of_the_design_is_there() -> None:
     assert tuple(OPTIONS) == COMMANDS
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
 def test_help_imports_no_heavy_library(command: str) -> None:
     code = f"""
 import sys
 from otoscope.cli.main import main
-assert main(['--help']) == 0 and main([{command!r}, '--help']) == 0
+assert main(['--help']) == 0 and main([*{command!r}.split(), '--help']) == 0
 heavy = {{'torch', 'transformers', 'numpy', 'matplotlib', 'rich', 'soundfile'}} & set(sys.modules)
 sys.exit(f'imported {{heavy}}' if heavy else 0)
 """
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
 def test_help_explains_every_option(command: str, run: Run) -> None:
-    ran = run(command, "--help", model=False)
-    for param in OPTIONS[command]:
+    ran = run(*command.split(), "--help", model=False)
+    for param in {**OPTIONS, **GROUPED}[command]:
         assert param.help, f"{param.name} is not explained"
         assert all(name in ran.out for name in param.opts if name.startswith("-"))
     assert ran.status == 0
@@ -62,7 +69,7 @@ def test_help_explains_every_option(command: str, run: Run) -> None:
 def test_a_shared_option_has_one_default_and_one_meaning(name: str) -> None:
     given = [
         (param.default, param.help)
-        for command, params in OPTIONS.items()
+        for command, params in {**OPTIONS, **GROUPED}.items()
         for param in params
         if name in param.opts and (command, name) != ("demo", "--clips")  # as many of each kind of voice
     ]
@@ -73,6 +80,11 @@ def test_a_shared_option_has_one_default_and_one_meaning(name: str) -> None:
 def test_every_command_takes_model_device_dtype_json_and_quiet(command: str) -> None:
     names = {name for param in OPTIONS[command] for name in param.opts}
     assert {"--model", "--device", "--dtype", "--json", "--quiet"} <= names
+
+
+def test_the_package_itself_can_be_run() -> None:
+    ran = subprocess.run([sys.executable, "-m", "otoscope", "--version"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, f"otoscope {__version__}\n")
 
 
 def test_version(run: Run) -> None:

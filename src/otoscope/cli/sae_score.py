@@ -193,12 +193,16 @@ def summary(scores: DictionaryScores) -> str:
     if clean is not None:
         targets = " and ".join(f"the {what} of {count(n, 'clip')}" for what, n in clean["ce_loss_of"].items())
         lines.append(
-            f"Nothing in place: WER {_rate(clean['wer'])}, CER {_rate(clean['cer'])}, CE {clean['ce_loss_without_sae']:.3f} "
-            f"over {clean['n_tokens']} tokens ({targets})."
+            f"Nothing in place: WER {_rate(clean['wer'])}, CER {_rate(clean['cer'])}, "
+            f"CE {clean['ce_loss_without_sae']:.3f} over {clean['n_tokens']} tokens ({targets})."
         )
     for site in scores.sites:
-        lines += ["", f"{site.site}: {site.about['architecture']} from {site.about['d_in']} to "
-                  f"{site.about['n_features']} features, baselines with {site.k} at a time", _site_table(site)]  # fmt: skip
+        about = site.about
+        lines.append(
+            f"\n{site.site}: {about['architecture']} from {about['d_in']} to {about['n_features']} features; "
+            f"{site.k} at a time in neurons and PCA"
+        )
+        lines.append(_site_table(site))
         lines += _stability_lines(site)
         lines += list(site.claims)
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from otoscope.base.errors import InputError
 
 NORMALISATIONS = ("expected_average_only_in", "none")
-"""What is done to vectors before a coder sees them: scaled so that their length is sqrt(d_in) on average, or nothing."""
+"""What is done to vectors before a coder sees them: scaled to a mean length of sqrt(d_in), or nothing."""
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class Fit:
 
     @torch.no_grad()
     def active(self, thing: Reconstructs) -> int:
-        """How many features are active in a fitted frame, on average and rounded: what a baseline may have; 1 or more."""
+        """How many features are active in a fitted frame, on average and rounded, 1 or more."""
         n_active = sum(int((thing.encode(part) != 0).sum()) for part in self.frames.split(CHUNK_FRAMES))
         return max(1, round(n_active / len(self.frames)))
 

@@ -27,8 +27,8 @@ class PhoneRows:
     """What the features of one site detect.
 
     Attributes:
-        rows: For each basis `name`, `n_features`, `n` that detect one phone, `share` with `low` and `high`, `n_shuffled`
-            that do with shuffled labels, and `median_auroc`; None for what cannot be judged.
+        rows: For each basis `name`, `n_features`, `n` that detect one phone, `share` with `low` and `high`,
+            `n_shuffled` that do with shuffled labels, and `median_auroc`; None for what cannot be judged.
         claims: Whether the dictionary beats its baselines, in words.
     """
 

@@ -5,15 +5,25 @@ What it explains, a space of that size explains whatever its directions are. It 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from otoscope.sae.centre import geometric_median, input_scale
+from otoscope.sae.coders import make_coder
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.training import Trainer
+from otoscope.sae.training_settings import TrainSettings
 
 CODERS = ("topk", "batchtopk")
 """With any other coder the sparsity would come out as it may; a random decoder has the dictionary's own."""
 BATCH_FRAMES = 4096
+MEDIAN_FRAMES = 16_384
 
 
 def random_decoder(
@@ -37,13 +47,38 @@ def random_decoder(
     """
     batch = min(BATCH_FRAMES, len(frames))
     asked = like.metadata.get("coder")
-    coder = asked.get("coder") if isinstance(asked, dict) else asked
+    named = asked.get("coder") if isinstance(asked, dict) else asked
     settings = CoderSettings(
-        coder=str(coder) if coder in CODERS else "batchtopk",
+        coder=str(named) if named in CODERS else "batchtopk",
         d_in=like.d_in,
         n_features=like.n_features,
         k=min(k, like.n_features),
         is_decoder_frozen=True,
         seed=seed,
     )
-    raise NotImplementedError
+    trained = TrainSettings(n_frames=max(n_frames, batch), batch_frames=batch, seed=seed)
+    scale = input_scale(frames)
+    coder = make_coder(settings)
+    coder.start(geometric_median(frames[:MEDIAN_FRAMES]) * scale)
+    trainer = Trainer(coder, trained)
+    for x in _batches(frames, batch, trained.n_steps, seed):
+        trainer.step(x * scale)
+    return coder.finished(scale, {**_kept(like.metadata), "coder": asdict(settings), "is_decoder_random": True})
+
+
+def _batches(frames: Tensor, size: int, n: int, seed: int) -> Iterator[Tensor]:
+    """Give batches, pass after pass in random order; what does not fill one is left out of that pass."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(len(frames), generator=generator)
+        for rows in order.split(size)[: len(frames) // size]:
+            if n == 0:
+                return
+            n -= 1
+            yield frames[rows]
+
+
+def _kept(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What the metadata say of where a dictionary belongs."""
+    names = ("site", "hook_name", "model", "model_name", "weights_hash", "kinds")
+    return {name: metadata[name] for name in names if name in metadata}

@@ -1,7 +1,7 @@
-"""How good are dictionaries? Scores of each beside its baselines, all fitted to one half of a corpus, scored on the other.
+"""How good are dictionaries? Scores of each beside its baselines, fitted to one half of a corpus, scored on the other.
 
-Costs one pass of the encoder over each half; for transcripts another pass and two of the decoder for each dictionary and
-each baseline; for phones a harvest. Every number is beside that of a random decoder of the same size with a trained
+Costs one pass of the encoder over each half; for transcripts another pass and two of the decoder for each dictionary
+and each baseline; for phones a harvest. Every number is beside that of a random decoder of the same size with a trained
 encoder, of the raw neurons, and of as many principal components as the dictionary has features active at a time.
 """
 
@@ -18,7 +18,8 @@ import torch
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, Source
+from otoscope.corpus import Corpus
+from otoscope.corpus.corpus import Source
 from otoscope.harvest.activity import check_sites
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
@@ -467,8 +468,8 @@ def _notes(
     else:
         held = "other speakers" if halves.split_by == "speakers" else "other clips, maybe of the same speakers"
         notes.append(
-            f"Baselines are fitted to {halves.n_fitted} clips, and everything is scored on the other {halves.n_scored}, "
-            f"which have {held}."
+            f"Baselines are fitted to {halves.n_fitted} clips, and everything is scored on the other "
+            f"{halves.n_scored}, which have {held}."
         )
     replaced = "all frames of each window" if settings.replaced == "all" else "speech frames alone"
     if settings.has_transcripts:
@@ -477,7 +478,7 @@ def _notes(
         width = len(fits[entry.site].mean)
         if ks[entry.site] >= width:
             notes.append(f"{entry.site}: L0 is {ks[entry.site]} of {width} dimensions: PCA and neurons are complete.")
-        if corpus.name == entry.dictionary.metadata.get("corpus"):
+        if corpus.name == entry.dictionary.metadata.get("trained_on"):
             notes.append(f"{entry.site}: the dictionary was trained on clips of this corpus, and maybe on the scored.")
     if any(entry.random_decoder is None for entry in entries):
         notes.append("There is no random decoder to compare with: --baseline-frames is 0.")

@@ -19,7 +19,7 @@ import torch
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.corpus import Problem
-from otoscope.sae.coders import CODERS
+from otoscope.sae.coders import check_name
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.together import ALONE, Together
 from otoscope.sae.training import Observer, Task, train
@@ -69,8 +69,7 @@ class CoderChoice:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.coder not in CODERS:
-            raise InputError(f"coder {self.coder!r} is none: give one of {', '.join(CODERS)}.")
+        check_name(self.coder)
         if self.n_features is not None and self.n_features < 1:
             raise InputError(f"the number of features is {self.n_features}: give 1 or more.")
         if not 0 < self.expansion <= 10_000:
@@ -82,19 +81,11 @@ class CoderChoice:
         Args:
             d_in: Length of its vectors.
 
-        Raises:
-            InputError: k is larger than the dictionary.
         """
-        n_features = self.n_features or max(1, round(self.expansion * d_in))
-        if not 1 <= self.k <= n_features:
-            raise InputError(
-                f"k is {self.k}, and a dictionary of {n_features:,} features can have 1 to {n_features:,} of them "
-                "active. Give a smaller k, or more features."
-            )
         return CoderSettings(
             coder=self.coder,
             d_in=d_in,
-            n_features=n_features,
+            n_features=self.n_features or max(1, round(self.expansion * d_in)),
             k=self.k,
             sparsity=self.sparsity,
             precision=self.precision,
@@ -216,9 +207,6 @@ def tasks_of(source: Source, choice: CoderChoice) -> list[Task]:
     Args:
         source: Where vectors come from.
         choice: What kind of dictionary.
-
-    Raises:
-        InputError: k is larger than a dictionary.
     """
     return [task_of(source, site, site, choice.settings(d_in)) for site, d_in in source.widths.items()]
 

@@ -15,7 +15,8 @@ import torch
 from otoscope.base.errors import InputError
 from otoscope.harvest.activity import EncoderReader
 from otoscope.sae.coders import make_coder
-from otoscope.sae.training import Task, Trainer
+from otoscope.sae.trainer import Trainer
+from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionary_sources import Source
 

@@ -1,0 +1,139 @@
+"""What an unfinished training leaves in `.work` of its folder, so that it can go on from there to the same bits.
+
+One safetensors file holds everything, tensors and JSON, so that it is there as a whole or is the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import atomic_path, output_errors, write_json
+from otoscope.base.results import MANIFEST
+from otoscope.sae.curves import FILE as CURVES
+
+KEY = "training"
+"""Where the manifest of a finished training has its settings."""
+
+
+class TrainingFolder:
+    """A training's folder.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._work = path / ".work"
+        self._checkpoint = self._work / "checkpoint.safetensors"
+
+    def begin(self, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
+        """Begin a training, or take one up again.
+
+        Args:
+            settings: All that the result depends on.
+            overwrite: Whether a finished training, or one with other settings, may be replaced.
+
+        Returns:
+            Whether it is finished already.
+
+        Raises:
+            InputError: The folder holds a training with other settings, and says which, or something else.
+            OutputError: It cannot be written.
+        """
+        settings = json.loads(json.dumps(settings))
+        found = self._settings()
+        if found is None:
+            is_taken = self.path.is_dir() and bool({*self.path.iterdir()} - {self._work})
+            if is_taken and not overwrite:
+                raise InputError(
+                    f"the folder '{self.path}' exists and is no training. Choose another name, or pass --overwrite."
+                )
+        elif found != settings:
+            if not overwrite:
+                raise InputError(
+                    f"'{self.path}' holds a training made otherwise: {_difference(found, settings)}. Choose another "
+                    "folder, or pass --overwrite to replace it."
+                )
+        elif (self.path / MANIFEST).is_file():
+            if not overwrite:
+                shutil.rmtree(self._work, ignore_errors=True)
+                return True
+        else:
+            return False
+        with output_errors(self.path):
+            self._clear(found)
+            self._work.mkdir(parents=True)
+        write_json(self._work / "settings.json", settings)
+        return False
+
+    def _settings(self) -> dict[str, Any] | None:
+        for path, key in ((self._work / "settings.json", None), (self.path / MANIFEST, KEY)):
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                return found if key is None else found[key]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return None
+
+    def _clear(self, found: Mapping[str, Any] | None) -> None:
+        """Take away an old training, its manifest first: without it the rest counts for nothing. Other files stay."""
+        for name in (MANIFEST, CURVES):
+            (self.path / name).unlink(missing_ok=True)
+        for task in (found or {}).get("tasks", []):
+            shutil.rmtree(self.path / str(task["name"]), ignore_errors=True)
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Write a checkpoint; until it is whole the one before stays.
+
+        Raises:
+            OutputError: It cannot be written, and the one before is as it was.
+        """
+        own = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        with atomic_path(self._checkpoint) as temporary:
+            save_file(own, temporary, metadata={"json": json.dumps(numbers)})
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Read the checkpoint; None where there is none.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        if not self._checkpoint.exists():
+            return None
+        try:
+            with safe_open(self._checkpoint, "pt") as file:
+                numbers = json.loads(file.metadata()["json"])
+            return load_file(self._checkpoint), numbers
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"checkpoint '{self._checkpoint}' is damaged ({error}), so the training cannot go on. "
+                "Begin again with --overwrite."
+            ) from error
+
+    def finish(self) -> None:
+        """Take away what is not needed any more."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+
+def _difference(found: Any, wanted: Any, name: str = "") -> str:
+    """Say in what two settings differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        keys = [key for key in dict.fromkeys([*wanted, *found]) if found.get(key) != wanted.get(key)]
+        return "; ".join(
+            _difference(found.get(key), wanted.get(key), f"{name}.{key}" if name else str(key)) for key in keys
+        )
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        pairs = enumerate(zip(found, wanted, strict=True))
+        return "; ".join(_difference(one, other, f"{name}[{n}]") for n, (one, other) in pairs if one != other)
+    return f"{name} was {json.dumps(found)} and is {json.dumps(wanted)}"

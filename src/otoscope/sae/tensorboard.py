@@ -1,0 +1,43 @@
+"""Curves as TensorBoard events, for whoever watches a training there; the `tensorboard` extra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otoscope.base.errors import InputError
+from otoscope.sae.curves import COLUMNS
+
+
+class TensorBoard:
+    """Writes every row of a training's curves as events: `NUMBER/DICTIONARY` over steps.
+
+    Args:
+        folder: Where events go.
+
+    Raises:
+        InputError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise InputError(
+                f"TensorBoard events cannot be written ({error}). Install it with: pip install 'otoscope[tensorboard]'"
+            ) from error
+        self._writer = SummaryWriter(str(folder))
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Write a row."""
+        for column in COLUMNS:
+            value = row.get(column)
+            if column not in ("step", "frames") and value is not None and np.isfinite(value):
+                self._writer.add_scalar(f"{column}/{row['task']}", value, int(row["step"]))
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        self._writer.close()

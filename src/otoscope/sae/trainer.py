@@ -1,0 +1,198 @@
+"""Trains one dictionary, a batch at a time: the coder's loss, its optimizer, the schedule, and which features are dead.
+
+Knows tensors alone, and nothing of where they come from or go to. Memory beside the batch: weights, gradients and what
+the optimizer keeps of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.base.errors import OtoscopeError
+from otoscope.sae.centre import geometric_median, input_scale
+from otoscope.sae.coders.coder import Coder, Moment
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.together import ALONE, Together
+from otoscope.sae.training_settings import TrainSettings
+
+GROWN = 1e4
+"""A loss that is so many times that of the first step has diverged."""
+
+
+class TrainingDivergedError(OtoscopeError):
+    """The loss of a dictionary grew without end, or is no number any more."""
+
+
+class Trainer:
+    """One dictionary in training.
+
+    Attributes:
+        coder: Its weights.
+        settings: How it is trained.
+        n_steps_done: Batches that it has learnt from.
+        scale: What vectors are multiplied with before the coder sees them.
+        last_rate: The learning rate of the last step.
+
+    Args:
+        coder: On the device on which it trains.
+        settings: How to train.
+        together: The processes that train it together.
+        name: What to call it in messages.
+    """
+
+    def __init__(
+        self, coder: Coder, settings: TrainSettings, together: Together = ALONE, name: str = "the dictionary"
+    ) -> None:
+        self.coder = coder
+        self.settings = settings
+        self.n_steps_done = 0
+        self.scale = 1.0
+        self.last_rate = 0.0
+        self._together = together
+        self._name = name
+        self._rate = settings.learning_rate or coder.learning_rate
+        self._optimizer = coder.make_optimizer(self._rate)
+        self._first_loss: float | None = None
+        self._silent_frames = torch.zeros(coder.settings.n_features, dtype=torch.int64, device=coder.W_dec.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.coder.W_dec.device
+
+    @property
+    def dead_share(self) -> float:
+        """Share of the features that have not been active for long."""
+        return float(self._is_dead().float().mean())
+
+    def start(self, x: Float[Tensor, "frame d_in"]) -> None:
+        """Begin from the data: how long vectors are, and where their middle is.
+
+        Args:
+            x: Some thousand vectors, the same in all processes.
+
+        Raises:
+            InputError: One is not finite, or all are zeros.
+        """
+        x = x.to(self.device, torch.float32)
+        self.scale = input_scale(x) if self.settings.normalise == "expected_average_only_in" else 1.0
+        self.coder.start(geometric_median(x * self.scale))
+        self._together.broadcast_([parameter.data for parameter in self.coder.parameters()])
+
+    def step(self, x: Float[Tensor, "frame d_in"]) -> dict[str, float]:
+        """Learn from a batch.
+
+        Args:
+            x: This process's share of it, not scaled yet.
+
+        Returns:
+            `total`, the terms of the loss, and `l0`, all over the whole batch; `gradient`, how long the gradient was.
+
+        Raises:
+            TrainingDivergedError: The loss is not finite or has grown beyond all measure; the weights are as they were.
+        """
+        x = x.to(self.device, torch.float32, non_blocking=True) * self.scale
+        share = self.settings.sparsity_scale(self.n_steps_done, self.coder.settings.sparsity_warmup)
+        loss = self.coder.loss(x, Moment(self._is_dead(), share, self._together))
+        found = self._agreed({"total": loss.total.detach(), **loss.parts, "l0": loss.l0})
+        self._check(found["total"])
+        loss.total.backward()
+        found["gradient"] = self._apply_gradients()
+        self._together.any_(loss.fired)
+        self._silent_frames += len(x) * self._together.size
+        self._silent_frames[loss.fired] = 0
+        self.n_steps_done += 1
+        return found
+
+    def _agreed(self, numbers: Mapping[str, Tensor]) -> dict[str, float]:
+        """Average numbers over all processes."""
+        values = torch.stack([number.detach().float().reshape(()) for number in numbers.values()])
+        self._together.mean_([values])
+        return dict(zip(numbers, values.tolist(), strict=True))
+
+    def _apply_gradients(self) -> float:
+        """Change the weights; returns how long the gradient was."""
+        weights = [weight for weight in self.coder.parameters() if weight.grad is not None]
+        self._together.mean_([weight.grad for weight in weights if weight.grad is not None])
+        self.coder.project_gradients()
+        limit = self.settings.clip_gradient
+        length = float(torch.nn.utils.clip_grad_norm_(weights, math.inf if limit is None else limit))
+        if not math.isfinite(length):
+            self._optimizer.zero_grad(set_to_none=True)
+            self._diverged("its gradient is not finite")
+        self.last_rate = self._rate * self.settings.rate_factor(self.n_steps_done)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.last_rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.coder.after_step()
+        return length
+
+    def _check(self, total: float) -> None:
+        if not math.isfinite(total):
+            self._diverged("its loss is not finite")
+        if self._first_loss is None:
+            self._first_loss = total
+        if total > GROWN * max(self._first_loss, 1e-12):
+            self._diverged(f"its loss is {total:.3g}, from {self._first_loss:.3g} at the start")
+
+    def _diverged(self, why: str) -> None:
+        raise TrainingDivergedError(
+            f"{self._name} diverged at step {self.n_steps_done + 1}: {why}. The last checkpoint is kept. "
+            f"Train again with a smaller learning rate (it was {self._rate:.3g}), a longer warm-up, or in float32."
+        )
+
+    def _is_dead(self) -> Tensor:
+        return self._silent_frames >= self.settings.frames_until_dead
+
+    # what it is, to go on later
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Give all that the next step depends on: tensors, and what JSON holds.
+
+        The tensors are those that it trains: write them before the next step.
+        """
+        tensors = {f"coder.{name}": tensor for name, tensor in self.coder.state_dict().items()}
+        for number, kept in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in kept.items()}
+        tensors["silent_frames"] = self._silent_frames
+        return tensors, {"n_steps": self.n_steps_done, "scale": self.scale, "first_loss": self._first_loss}
+
+    def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go back to a state.
+
+        Args:
+            tensors: As `state` gave them.
+            numbers: Likewise.
+        """
+        own = {name.removeprefix("coder."): value for name, value in tensors.items() if name.startswith("coder.")}
+        self.coder.load_state_dict(own)
+        kept: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".", 2)
+                kept.setdefault(int(number), {})[key] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": kept, "param_groups": groups})
+        self._silent_frames.copy_(tensors["silent_frames"])
+        self.n_steps_done = int(numbers["n_steps"])
+        self.scale = float(numbers["scale"])
+        self._first_loss = numbers["first_loss"]
+
+    def finish(self, metadata: Mapping[str, Any]) -> Dictionary:
+        """Give the dictionary as it is now, for vectors that are not scaled.
+
+        Args:
+            metadata: What to write down about it, to which come the scale and the frames that it learnt from.
+        """
+        learnt = {
+            "normalisation": {"kind": self.settings.normalise, "factor": self.scale},
+            "n_frames": self.n_steps_done * self.settings.batch_frames,
+        }
+        return self.coder.finished(self.scale, {**metadata, **learnt})

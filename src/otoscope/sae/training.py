@@ -1,0 +1,375 @@
+"""Train several dictionaries from one feed: plan, checkpoints, curves, files. `trainer.py` trains each.
+
+A training that is stopped, whenever that is, goes on from its last checkpoint to the same bits. Every process reads the
+same batches and learns from its share of each; the first one writes. Knows tensors and names, not what they stand for.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.base.errors import InputError, OtoscopeError
+from otoscope.base.files import write_json
+from otoscope.base.results import MANIFEST, full_manifest
+from otoscope.sae.checkpoint import KEY, TrainingFolder
+from otoscope.sae.coders import make_coder
+from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.curves import Columns, Curves, read_curves
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.feed import Batch, Feed, Position
+from otoscope.sae.files import load_dictionary, save_dictionary
+from otoscope.sae.prefetch import Prefetch
+from otoscope.sae.together import ALONE, Together
+from otoscope.sae.trainer import Trainer, TrainingDivergedError
+from otoscope.sae.training_settings import TrainSettings
+
+__all__ = ["Observer", "Task", "Trained", "Trainer", "TrainingDivergedError", "train"]
+
+START_FRAMES = 16_384
+"""So many frames at least say how long vectors are and where their middle is."""
+
+Observer = Callable[[Mapping[str, Any]], None]
+"""Takes a row of the curves: `task`, and the columns of `curves.COLUMNS`."""
+
+Progress = Callable[[int, int, Mapping[str, Mapping[str, float]]], None]
+"""Takes how many steps are done, of how many, and the last row of each dictionary's curve."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A dictionary to be trained.
+
+    Attributes:
+        name: Its folder's name, no other's.
+        site: Which of the feed's vectors it is of.
+        coder: What it is made from.
+        metadata: What to write down about it.
+    """
+
+    name: str
+    site: str
+    coder: CoderSettings
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        folder: Where it lies.
+        dictionaries: Task to dictionary.
+        curves: Task to column to values.
+        seconds: How long it trained.
+        waited_s: How long of that it waited for frames.
+    """
+
+    folder: Path
+    dictionaries: Mapping[str, Dictionary]
+    curves: Mapping[str, Columns]
+    seconds: float
+    waited_s: float
+
+
+def train(
+    feed: Feed,
+    tasks: Sequence[Task],
+    folder: str | Path,
+    settings: TrainSettings,
+    *,
+    about: Mapping[str, Any] | None = None,
+    device: str | torch.device = "cpu",
+    together: Together = ALONE,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
+) -> Trained:
+    """Train dictionaries, all of them on the same frames.
+
+    Args:
+        feed: Gives vectors for every site that a task is of.
+        tasks: The dictionaries.
+        folder: Gets a folder for each, `curves.parquet` and a manifest. The same call takes up again what was stopped,
+            and a finished training is read and returned.
+        settings: How to train.
+        about: What made the vectors, JSON: for the manifest, and to tell one training from another.
+        device: Where to train.
+        together: The processes that train together; each must be called alike.
+        overwrite: Whether a training that is there may be replaced.
+        progress: Told how far it is, every few steps.
+        observers: Told every row of the curves; their `close`, if they have one, is called at the end.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        InputError: A task or setting cannot be used, or the folder holds something else: nothing was done. The feed
+            has fewer frames than a batch, or frames that are not finite.
+        TrainingDivergedError: A loss grew without end; the last checkpoint is kept.
+        OutputError: The folder cannot be written; the last checkpoint is kept.
+        KeyboardInterrupt: It was stopped, and a checkpoint written.
+    """
+    _check(feed, tasks, settings, together)
+    where = TrainingFolder(Path(folder))
+    asked = asdict(settings)
+    del asked["checkpoint_s"]
+    wanted = {"about": dict(about or {}), "settings": asked, "tasks": [asdict(task) for task in tasks]}
+    try:
+        if _by_first(together, lambda: where.begin(wanted, overwrite=overwrite)):
+            return _read(where.path, tasks)
+        job = _Job(feed, tasks, where, settings, device, together, observers)
+        job.take_up()
+        with _stops_between_steps() as is_stopped:
+            job.run(progress or (lambda *_: None), is_stopped)
+        return job.finish(wanted)
+    finally:
+        for observer in observers:
+            getattr(observer, "close", lambda: None)()
+
+
+def _check(feed: Feed, tasks: Sequence[Task], settings: TrainSettings, together: Together) -> None:
+    """Refuse what cannot be trained, before any work."""
+    if not tasks:
+        raise InputError("no dictionary is asked for: give one task or more.")
+    twice = [name for name, n in Counter(task.name for task in tasks).items() if n > 1]
+    if twice:
+        raise InputError(f"two dictionaries are called {twice[0]!r}: each has a folder of its own. Rename one.")
+    for task in tasks:
+        if task.name in ("", ".", "..") or "/" in task.name or task.name.startswith("."):
+            raise InputError(f"a dictionary cannot be called {task.name!r}: its name is that of its folder.")
+        if task.site not in feed.widths:
+            raise InputError(f"dictionary {task.name!r} is of site {task.site!r}: there are {', '.join(feed.widths)}.")
+        if task.coder.d_in != feed.widths[task.site]:
+            raise InputError(
+                f"dictionary {task.name!r} takes vectors of {task.coder.d_in} values, and those of site {task.site!r} "
+                f"have {feed.widths[task.site]}. Give it those of another site, or make it for these."
+            )
+        if not 1 <= task.coder.k <= task.coder.n_features:
+            raise InputError(
+                f"dictionary {task.name!r} has {task.coder.n_features} features, and k is {task.coder.k}: so many are "
+                "active at a time. Give a smaller k, or more features."
+            )
+    if settings.batch_frames % together.size:
+        raise InputError(
+            f"a batch of {settings.batch_frames} frames cannot be shared by {together.size} processes evenly: "
+            "give a multiple."
+        )
+    if feed.n_frames is not None and feed.n_frames < settings.batch_frames:
+        raise InputError(
+            f"there are {feed.n_frames} frames, and a batch takes {settings.batch_frames}: "
+            "give more frames, or a smaller batch."
+        )
+
+
+def _by_first(together: Together, work: Callable[[], Any]) -> Any:
+    """Have the first process do something; all get what it gave, or its error, so that none waits for the others."""
+    value, error = None, None
+    if together.rank == 0:
+        try:
+            value = work()
+        except OtoscopeError as raised:
+            error = raised
+    told = together.told({"value": value, "error": None if error is None else str(error)})
+    if error is not None:
+        raise error
+    if told["error"] is not None:
+        raise InputError(f"the first process could not go on: {told['error']}")
+    return told["value"]
+
+
+@contextmanager
+def _stops_between_steps() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C and SIGTERM wait until a step is over; gives whether one of them came."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda sent, _: came.append(sent))
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Job:
+    """A training under way."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        tasks: Sequence[Task],
+        where: TrainingFolder,
+        settings: TrainSettings,
+        device: str | torch.device,
+        together: Together,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._feed = feed
+        self._tasks = tasks
+        self._where = where
+        self._settings = settings
+        self._together = together
+        self._observers = observers
+        self._trainers = [
+            Trainer(make_coder(task.coder).to(device), settings, together, f"dictionary {task.name!r}")
+            for task in tasks
+        ]
+        self._curves = Curves([task.name for task in tasks])
+        self._rows: dict[str, dict[str, float]] = {}
+        self._position: Position | None = None
+        self._step = 0
+        self._seconds = 0.0
+        self._waited_s = 0.0
+
+    def take_up(self) -> None:
+        """Go on from the checkpoint, or begin from the data."""
+        found = self._where.load()
+        if found is None:
+            self._begin()
+            return
+        tensors, numbers = found
+        for index, trainer in enumerate(self._trainers):
+            prefix = f"{index}."
+            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            trainer.restore(own, numbers["trainers"][index])
+        self._curves.restore({task.name: tensors[f"curves.{task.name}"] for task in self._tasks})
+        self._position = numbers["position"]
+        self._step = int(numbers["step"])
+        self._seconds, self._waited_s = float(numbers["seconds"]), float(numbers["waited_s"])
+
+    def _begin(self) -> None:
+        """Look at the first batches; training then begins with them."""
+        n_batches = -(-START_FRAMES // self._settings.batch_frames)
+        first: list[Batch] = []
+        with Prefetch(self._feed.batches(self._settings.batch_frames)) as batches:
+            for batch in batches:
+                first.append(batch)
+                if len(first) == min(n_batches, self._settings.n_steps):
+                    break
+        for task, trainer in zip(self._tasks, self._trainers, strict=True):
+            trainer.start(torch.cat([batch.values[task.site] for batch in first]))
+
+    def run(self, progress: Progress, is_stopped: Callable[[], bool]) -> None:
+        """Train to the end."""
+        settings, began, saved = self._settings, time.monotonic(), time.monotonic()
+        before_s, before_waited_s = self._seconds, self._waited_s
+        feed = self._feed.batches(settings.batch_frames, self._position)
+        with Prefetch(feed) as batches:
+            while self._step < settings.n_steps:
+                try:
+                    batch = next(batches)
+                    losses = self._learn(batch)
+                except OtoscopeError:
+                    if self._step == 0:
+                        self._where.finish()  # there is nothing to go on from
+                    raise
+                self._step += 1
+                self._position = batch.position
+                self._seconds = before_s + time.monotonic() - began
+                self._waited_s = before_waited_s + batches.waited_s
+                is_last = self._step == settings.n_steps
+                if self._step % settings.log_every == 0 or is_last or self._step == 1:
+                    self._log(batch, losses)
+                    progress(self._step, settings.n_steps, self._rows)
+                wants_stop = self._flag(is_stopped())
+                if wants_stop or is_last or self._flag(time.monotonic() - saved >= settings.checkpoint_s):
+                    self._save()
+                    saved = time.monotonic()
+                if wants_stop:
+                    raise KeyboardInterrupt
+
+    def _flag(self, is_set: bool) -> bool:
+        """Whether it is set in any process."""
+        if self._together.size == 1:
+            return is_set
+        flag = torch.tensor([is_set])
+        self._together.any_(flag)
+        return bool(flag)
+
+    def _learn(self, batch: Batch) -> list[dict[str, float]]:
+        """One step of every dictionary."""
+        losses = []
+        for task, trainer in zip(self._tasks, self._trainers, strict=True):
+            losses.append(trainer.step(self._together.share(batch.values[task.site])))
+        return losses
+
+    def _log(self, batch: Batch, losses: Sequence[Mapping[str, float]]) -> None:
+        """Add a row to every curve."""
+        spread: dict[str, float] = {}
+        for task, trainer, loss in zip(self._tasks, self._trainers, losses, strict=True):
+            if task.site not in spread:
+                spread[task.site] = float(batch.values[task.site].var(dim=0, correction=0).sum(dtype=torch.float64))
+            variance = spread[task.site] * trainer.scale**2
+            row = {
+                "step": self._step,
+                "frames": self._step * self._settings.batch_frames,
+                "explained_variance": 1 - loss["mse"] / variance if variance else np.nan,
+                "dead_share": trainer.dead_share,
+                "learning_rate": trainer.last_rate,
+                "seconds": self._seconds,
+                "waited_share": self._waited_s / max(self._seconds, 1e-9),
+                **loss,
+            }
+            self._rows[task.name] = row
+            self._curves.add(task.name, row)
+            for observer in self._observers:
+                observer({"task": task.name, **row})
+
+    def _save(self) -> None:
+        """Write a checkpoint; the first process does."""
+        tensors: dict[str, Tensor] = {f"curves.{name}": rows for name, rows in self._curves.tensors().items()}
+        states = [trainer.state() for trainer in self._trainers]
+        for index, (own, _) in enumerate(states):
+            tensors |= {f"{index}.{name}": tensor for name, tensor in own.items()}
+        numbers = {
+            "step": self._step,
+            "position": self._position,
+            "seconds": self._seconds,
+            "waited_s": self._waited_s,
+            "trainers": [own for _, own in states],
+        }
+        _by_first(self._together, lambda: self._where.save(tensors, numbers))
+
+    def finish(self, wanted: Mapping[str, Any]) -> Trained:
+        """Write the dictionaries, the curves and the manifest, and take the checkpoint away."""
+        dictionaries = {
+            task.name: trainer.finish(task.metadata) for task, trainer in zip(self._tasks, self._trainers, strict=True)
+        }
+        curves = self._curves.columns()
+        path = self._where.path
+
+        def write() -> None:
+            for name, dictionary in dictionaries.items():
+                save_dictionary(dictionary, path / name, overwrite=True)
+            self._curves.write(path)
+            times = {"seconds": self._seconds, "waited_s": self._waited_s, "processes": self._together.size}
+            manifest = {KEY: dict(wanted), **times}
+            write_json(path / MANIFEST, full_manifest(manifest, path))
+            self._where.finish()
+
+        _by_first(self._together, write)
+        return Trained(path, dictionaries, curves, self._seconds, self._waited_s)
+
+
+def _read(folder: Path, tasks: Sequence[Task]) -> Trained:
+    """Read a finished training."""
+    curves = read_curves(folder)
+    dictionaries = {task.name: load_dictionary(folder / task.name) for task in tasks}
+    seconds = max(float(own["seconds"][-1]) for own in curves.values())
+    waited = max(float(own["waited_share"][-1]) for own in curves.values())
+    return Trained(folder, dictionaries, curves, seconds, waited * seconds)
