@@ -15,7 +15,8 @@ from otoscope.harvest.bases import DICTIONARY as DICTIONARY_BASIS
 from otoscope.harvest.run import harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
-from otoscope.study.dictionary_results import NEURONS, PCA
+from otoscope.study.dictionary_results import DICTIONARY, NEURONS, PCA, RANDOM_DECODER
+from otoscope.study.difference import newcombe_interval
 from otoscope.study.phones import PhoneStudy, phones
 
 RANDOM_DIRECTIONS = "random directions"
@@ -71,15 +72,34 @@ def phone_scores(
 
 
 def _of_site(study: PhoneStudy, site: str, names: Mapping[str, str]) -> PhoneRows:
-    rows = [_row(row, names[row["basis"]]) for row in study.to_json()["sites"] if row["site"] == site]
+    rows = {
+        names[row["basis"]]: _row(row, names[row["basis"]]) for row in study.to_json()["sites"] if row["site"] == site
+    }
     claims = [
         claim.replace(basis, names[basis])
         for claim in study.claims
         for basis in names
-        if basis.startswith(DICTIONARY_BASIS) and claim.startswith(f"{site}, {basis}:")
+        if names[basis] == DICTIONARY and claim.startswith(f"{site}, {basis}:")
     ]
-    order = list(dict.fromkeys([*(name for basis, name in names.items() if basis not in PLAIN), *PLAIN.values()]))
-    return PhoneRows(tuple(sorted(rows, key=lambda row: order.index(row["name"]))), tuple(claims))
+    if DICTIONARY in rows and RANDOM_DECODER in rows:
+        claims += _beside_random_decoder(rows[DICTIONARY], rows[RANDOM_DECODER])
+    order = (DICTIONARY, RANDOM_DECODER, *PLAIN.values())
+    return PhoneRows(tuple(sorted(rows.values(), key=lambda row: order.index(row["name"]))), tuple(claims))
+
+
+def _beside_random_decoder(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Say how far a dictionary is from its nearest baseline; nothing where one of them cannot be judged."""
+    if own["n"] is None or other["n"] is None:
+        return []
+    found = newcombe_interval(own["n"], own["n_features"], other["n"], other["n_features"])
+    if found is None or found.low is None or found.high is None:
+        return []
+    points, low, high = (100 * bound for bound in (found.value, found.low, found.high))
+    verb = "beats" if low > 0 else "does NOT beat"
+    return [
+        f"It {verb} the random decoder with a trained encoder: {other['share']:.1%}, {points:+.1f} points "
+        f"({low:+.1f} to {high:+.1f})."
+    ]
 
 
 def _row(row: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -32,6 +32,10 @@ LOOKS = {
 LINES = (pictures.BLUE, pictures.ORANGE, pictures.SKY, "#E69F00", "#F0E442", pictures.INK)
 """Colours of the coders of a sweep."""
 
+ABLATIONS = ("mean ablation", "zero ablation")
+MOST_ERRORS = 1.25
+"""Error rates beyond are off the picture: what says nothing sensible may say it at any length."""
+
 ROW_IN = 0.5
 
 
@@ -61,7 +65,7 @@ def score_figure(scores: DictionaryScores) -> Figure:
         pictures.plain(panel)
     handles = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}  # noqa: B905
     figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=8, fontsize=7.5, frameon=False
+        list(handles.values()), list(handles), loc="outside lower center", ncols=9, fontsize=7.5, frameon=False
     )
     return figure
 
@@ -83,12 +87,12 @@ def _explained(axes: Axes, scores: DictionaryScores) -> None:
     for place, site in enumerate(scores.sites):
         for row, away in zip(site.rows, _spread(len(site.rows)), strict=True):
             found = row.by_kind["speech"]
-            if found is not None and found.explained_variance is not None and row.name != "zero ablation":
+            if found is not None and found.explained_variance is not None and row.name not in ABLATIONS:
                 _mark(axes, row.name, place + away, found.explained_variance, None, None)
                 low = min(low, max(found.explained_variance, -1.0))
     axes.set_xlim(low - 0.05, 1.05)
     axes.set_xlabel("explained variance", fontsize=8)
-    pictures.title(axes, "What is put together again", "speech frames; zeros are left out")
+    pictures.title(axes, "What is put together again", "speech frames; ablations are left out")
 
 
 def _errors(axes: Axes, scores: DictionaryScores) -> None:
@@ -101,7 +105,7 @@ def _errors(axes: Axes, scores: DictionaryScores) -> None:
                 _mark(axes, row.name, place + away, rate["value"], rate["low"], rate["high"])
     clean = found[name]["value"]
     axes.axvline(clean, color=pictures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="clean transcript")
-    axes.set_xlim(left=-0.02)
+    axes.set_xlim(-0.02, min(axes.get_xlim()[1], MOST_ERRORS))
     axes.set_xlabel(f"word error rate against {_against(name)}", fontsize=8)
     pictures.title(axes, "What is then transcribed", f"{pictures.count(scores.n_scored, 'clip')}; 95% over clips")
 

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.sae.centre import geometric_median, input_scale
 from otoscope.sae.coders import make_coder
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
@@ -23,7 +22,7 @@ from otoscope.sae.training_settings import TrainSettings
 CODERS = ("topk", "batchtopk")
 """With any other coder the sparsity would come out as it may; a random decoder has the dictionary's own."""
 BATCH_FRAMES = 4096
-MEDIAN_FRAMES = 16_384
+START_FRAMES = 16_384
 
 
 def random_decoder(
@@ -40,7 +39,7 @@ def random_decoder(
         seed: Of the directions and of the order.
 
     Returns:
-        The dictionary; its metadata say that its decoder is random.
+        The dictionary; `coder` in its metadata says that its decoder was frozen.
 
     Source:
         Ours.
@@ -57,13 +56,11 @@ def random_decoder(
         seed=seed,
     )
     trained = TrainSettings(n_frames=max(n_frames, batch), batch_frames=batch, seed=seed)
-    scale = input_scale(frames)
-    coder = make_coder(settings)
-    coder.start(geometric_median(frames[:MEDIAN_FRAMES]) * scale)
-    trainer = Trainer(coder, trained)
+    trainer = Trainer(make_coder(settings), trained, name="the random decoder")
+    trainer.start(frames[:START_FRAMES])
     for x in _batches(frames, batch, trained.n_steps, seed):
-        trainer.step(x * scale)
-    return coder.finished(scale, {**_kept(like.metadata), "coder": asdict(settings), "is_decoder_random": True})
+        trainer.step(x)
+    return trainer.finish({**_kept(like.metadata), "coder": asdict(settings)})
 
 
 def _batches(frames: Tensor, size: int, n: int, seed: int) -> Iterator[Tensor]:

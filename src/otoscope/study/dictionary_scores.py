@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from otoscope.audio.clip import Clip
+from otoscope.audio.clip import Clip, as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
@@ -251,8 +252,11 @@ def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:
 
 def as_corpus(clips: Iterable[Clip]) -> Corpus:
     """Take clips as a corpus; they stay in memory."""
-    sources = [Source(clip.id, lambda clip=clip: clip, clip.speaker, clip.language, clip.duration_s) for clip in clips]
-    return Corpus("clips", sources)
+    read = list(clips)
+    return Corpus(
+        "clips",
+        [Source(clip.id, partial(as_clip, clip), clip.speaker, clip.language, clip.duration_s) for clip in read],
+    )
 
 
 def kinds_of(dictionary: Dictionary) -> frozenset[Kind]:
@@ -485,6 +489,6 @@ def _notes(
     if any(entry.second is not None for entry in entries):
         notes.append("Stability counts features that are active in some scored frame; dead ones are left out.")
     if settings.has_phones and phones is None:
-        why = "no phones in time" if corpus.phone_set is None else "no folder to read a dictionary from"
-        notes.append(f"Phones are not looked for: there are {why}.")
+        why = "no phone in time" if corpus.phone_set is None else "no folder to read a dictionary from"
+        notes.append(f"Phones are not looked for: there is {why}.")
     return notes

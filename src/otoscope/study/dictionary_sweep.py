@@ -8,7 +8,7 @@ stopped; scoring starts anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.corpus import Corpus
 from otoscope.harvest.activation_reader import ShardReader
+from otoscope.harvest.feed_shards import ShardFeed
 from otoscope.model.whisper import Whisper
-from otoscope.sae.coders import CODERS
+from otoscope.sae.coders import check_name
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.scores import Reconstructs, ScoreSums
+from otoscope.sae.training import Task, train
+from otoscope.sae.training_settings import TrainSettings
 from otoscope.study import dictionary_picture, pictures
 from otoscope.study.dictionary_baselines import Fit, fit, fit_frames
 from otoscope.study.dictionary_measure import ByKind, Halves, finished, measure
@@ -40,7 +43,9 @@ from otoscope.study.dictionary_results import (
     transcripts,
     write_table,
 )
+from otoscope.study.dictionary_sources import Source
 from otoscope.study.dictionary_transcripts import Hearing, Replacing, hear
+from otoscope.study.train_dictionaries import CoderChoice, task_of
 
 SPARSITY_CODERS = ("tied", "standard", "jumprelu")
 """Coders whose sparsity is set by a weight; that of the others by k."""
@@ -72,7 +77,7 @@ class SweepSettings:
     ks: tuple[int, ...] = (8, 16, 32, 64)
     sparsities: tuple[float, ...] = ()
     n_features: int | None = None
-    expansion: int = 8
+    expansion: float = 8
     precision: str = "float32"
     seed: int = 0
     replaced: str = "all"
@@ -82,9 +87,8 @@ class SweepSettings:
     def __post_init__(self) -> None:
         if not self.coders or len(set(self.coders)) != len(self.coders):
             raise InputError(f"coders are {list(self.coders)}: name one or more, each once.")
-        unknown = [coder for coder in self.coders if coder not in CODERS]
-        if unknown:
-            raise InputError(f"coder {unknown[0]!r} is none: give {', '.join(CODERS)}.")
+        for coder in self.coders:
+            check_name(coder)
         if any(coder not in SPARSITY_CODERS for coder in self.coders) and not self.ks:
             raise InputError("no k is given: give one or more, such as 8, 16, 32, 64.")
         by_weight = [coder for coder in self.coders if coder in SPARSITY_CODERS]
@@ -100,21 +104,16 @@ class SweepSettings:
         """Name the dictionaries: `batchtopk-k32`, `standard-l0.5`.
 
         Raises:
-            InputError: A k is larger than the dictionary.
+            InputError: There is no such coder, or a k is larger than the dictionary.
         """
-        n_features = self.n_features or self.expansion * d_in
-        found = {}
+        found: dict[str, CoderSettings] = {}
         for coder in self.coders:
-            for value in self.sparsities if coder in SPARSITY_CODERS else self.ks:
-                if coder in SPARSITY_CODERS:
-                    name, own = f"{coder}-l{value:g}", {"sparsity": value}
-                elif not 1 <= value <= n_features:
-                    raise InputError(f"k is {value} for {n_features} features: give 1 to {n_features}.")
-                else:
-                    name, own = f"{coder}-k{value}", {"k": value}
-                found[name] = CoderSettings(
-                    coder=coder, d_in=d_in, n_features=n_features, precision=self.precision, seed=self.seed, **own
-                )
+            own = CoderChoice(coder, self.expansion, self.n_features, k=1, precision=self.precision, seed=self.seed)
+            if coder in SPARSITY_CODERS:
+                choices = {f"{coder}-l{value:g}": replace(own, sparsity=value) for value in self.sparsities}
+            else:
+                choices = {f"{coder}-k{k}": replace(own, k=k) for k in self.ks}
+            found |= {name: choice.settings(d_in) for name, choice in choices.items()}
         return found
 
 
@@ -251,6 +250,92 @@ def l0_of(row: Row) -> float:
     found = row.by_kind["speech"] or row.by_kind["all"]
     assert found is not None
     return found.l0
+
+
+def sweep_tasks(source: Source, settings: SweepSettings) -> list[Task]:
+    """Settle the dictionaries of a sweep.
+
+    Args:
+        source: Where vectors come from, at one site.
+        settings: Which dictionaries.
+
+    Raises:
+        InputError: The source has several sites, or a coder cannot be made like that.
+    """
+    (site, d_in), *others = source.widths.items()
+    if others:
+        raise InputError(f"a sweep is of one site, and {1 + len(others)} are named. Name one, such as {site!r}.")
+    return [task_of(source, name, site, coder) for name, coder in settings.points(d_in).items()]
+
+
+def sweep(
+    source: Source,
+    settings: SweepSettings,
+    training: TrainSettings,
+    out: str | Path,
+    *,
+    test: Corpus | None = None,
+    model: Whisper | None = None,
+    device: str | torch.device = "cpu",
+    overwrite: bool = False,
+    progress: Progress = lambda what, done, of: None,
+) -> DictionarySweep:
+    """Train dictionaries of one site at many sparsities, and score them.
+
+    Args:
+        source: Where vectors come from, at one site.
+        settings: Which dictionaries.
+        training: How to train.
+        out: The folder of the training; what was stopped goes on, and a finished training is scored alone.
+        test: What to score on; None for the corpus that was trained on, or for saved activations as they are.
+        model: Hears the test; None for the source's own.
+        device: Where to train.
+        overwrite: Whether a training that is there may be replaced.
+        progress: Told how far it is.
+
+    Returns:
+        The frontier; its `save` writes beside the dictionaries.
+
+    Raises:
+        InputError: A setting cannot be used, the source has several sites, there is a test and no model, or another
+            model than the activations are of.
+        TrainingDivergedError: A loss grew without end.
+        OutputError: The folder cannot be written.
+    """
+    site = next(iter(source.widths))
+    model, corpus = model or source.model, test or source.corpus
+    told: Mapping[str, Any] = source.about["model"]
+    if corpus is not None and model is None:
+        raise InputError("transcripts need a model, and none was given. Give one, or no test corpus.")
+    if model is not None and told.get("weights_hash") not in (None, model.weights_hash):
+        raise InputError(
+            f"the activations in {source.name!r} are of {told.get('id')!r} with weights {told['weights_hash']}, and "
+            f"the test is for {model.id!r} with weights {model.weights_hash}. Give the same model with --model."
+        )
+    tasks = sweep_tasks(source, settings)
+    trained = train(
+        source.feed,
+        tasks,
+        Path(out),
+        training,
+        about=source.about,
+        device=device,
+        overwrite=overwrite,
+        progress=lambda done, of, _: progress("training", done, of),
+    )
+    dictionaries = {task.name: (task.coder, trained.dictionaries[task.name]) for task in tasks}
+    kinds = frozenset(Kind[name.upper()] for name in source.about["kinds"])
+    if model is not None and corpus is not None:
+        found = score_sweep(
+            model, corpus, site, dictionaries, settings, kinds=kinds, trained_on=source.name, progress=progress
+        )
+        if test is None:
+            found = replace(found, notes=(*found.notes, f"The dictionaries were trained on {corpus.name}, all of it."))
+        return found
+    assert isinstance(source.feed, ShardFeed), "a source without a model reads saved activations"
+    return score_sweep_on_shards(
+        source.feed.reader, site, dictionaries, settings, model_id=str(told.get("id", "unknown"))
+    )
 
 
 def score_sweep(
