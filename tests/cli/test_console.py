@@ -21,6 +21,14 @@ def test_what_is_printed_during_progress_stays_on_stdout(
     assert "Working" in captured.err
 
 
+def test_what_is_being_done_may_change(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Console().progress("Working", total=2) as advance:
+        advance(1, "Working, loss 3")
+        advance(2)
+    assert "Working, loss 3" in capsys.readouterr().err
+
+
 def test_a_pipe_gets_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     with Console().progress("Working", total=2) as advance:
         advance(1)

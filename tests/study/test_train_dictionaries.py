@@ -165,9 +165,9 @@ def test_features_follow_the_width_unless_they_are_given(run_folder: Path) -> No
     assert [task.coder.n_features for task in tasks_of(source, replace(CHOICE, n_features=7))] == [7, 7]
 
 
-@pytest.mark.parametrize(("n_pass", "n_frames"), [(100, 1000), (199_999, 1_999_990), (10_000_000, 2_000_000)])
+@pytest.mark.parametrize(("n_pass", "n_frames"), [(7, 100), (100, 1000), (199_999, 1_999_990), (10_000_000, 2_000_000)])
 def test_a_training_takes_two_million_frames_but_no_more_than_ten_passes(n_pass: int, n_frames: int) -> None:
-    assert default_frames(n_pass) == n_frames
+    assert default_frames(n_pass, 100) == n_frames
 
 
 def test_a_plan_says_what_it_takes(model: Whisper, clips: Corpus, run_folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_plan_says_what_it_takes(model: Whisper, clips: Corpus, run_folder: Pa
     weights = 2 * 6 * 12 + 12 + 2 * 10 * 20 + 20
     assert plan.memory_bytes > 16 * weights + 4 * 32 * 16 and plan.disk_bytes > 4 * weights
     heard = corpus_source(model, clips, SITES)
-    assert 0 < plan_training(heard, tasks_of(heard, CHOICE), SETTINGS).encoder_seconds
+    assert plan_training(heard, tasks_of(heard, CHOICE), SETTINGS).encoder_seconds > 0
     with pytest.raises(InputError, match="240 frames of speech, and a batch takes 300"):
         plan_training(saved, tasks_of(saved, CHOICE), replace(SETTINGS, batch_frames=300))
 
@@ -205,11 +205,10 @@ def test_every_site_gets_a_dictionary_that_says_where_it_belongs(model: Whisper,
     assert {"training.json", "curves.png", "curves.parquet"} <= set(manifest["files"])
 
 
-def test_a_dictionary_from_shards_is_that_of_the_same_frames_alone(run_folder: Path, tmp_path: Path) -> None:
+def test_a_dictionary_is_the_same_whatever_is_trained_beside_it(run_folder: Path, tmp_path: Path) -> None:
     both = trained(shards_source(run_folder, ["a.*"]), tmp_path / "both")
     one = trained(shards_source(run_folder, ["a.1"]), tmp_path / "one")
-    assert same({"a.1": weights(both.folder)["a.1"]}, {"a.1": weights(tmp_path / "both")["a.1"]})
-    assert same({"a.1": weights(tmp_path / "both")["a.1"]}, {"a.1": dict(load_dictionary(one.sites[0].folder).weights)})
+    assert same({"a.1": weights(both.folder)["a.1"]}, weights(one.folder))
 
 
 @pytest.mark.parametrize("kind", ["corpus", "shards"])
@@ -224,7 +223,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     whole = trained(source(), tmp_path / "whole")
 
     def stop(done: int, *_: Any) -> None:
-        if done == 7:
+        if done == 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -15,8 +15,12 @@ from otoscope.cli.layout import count
 if TYPE_CHECKING:
     from otoscope.corpus import Problem
 
-Advance = Callable[[float], None]
-"""Takes how much is done, in whatever the total was given in."""
+
+class Advance(Protocol):
+    """Takes how much is done, in whatever the total was given in, and what is being done where that changes."""
+
+    def __call__(self, done: float, what: str | None = None, /) -> None:
+        """Show it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Console:
             A function to call with how much is done.
         """
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done: None
+            yield lambda done, what=None: None
             return
         from rich.console import Console as Terminal
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -70,7 +74,7 @@ class Console:
         shared = sys.stdout.isatty()
         with Progress(*columns, console=Terminal(stderr=True), transient=True, redirect_stdout=shared) as bar:
             task = bar.add_task(what, total=total)
-            yield lambda done: bar.update(task, completed=done)
+            yield lambda done, what=None: bar.update(task, completed=done, description=what)
 
 
 def problem_list(problems: Sequence[Problem], n_all: int) -> str:

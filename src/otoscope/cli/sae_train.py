@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,8 +18,9 @@ from otoscope.cli.layout import count, duration, percent, size, table
 if TYPE_CHECKING:
     import torch
 
+    from otoscope.sae.tensorboard import TensorBoard
     from otoscope.sae.together import Together
-    from otoscope.sae.training import Observer, Task
+    from otoscope.sae.training import Task
     from otoscope.sae.training_settings import TrainSettings
     from otoscope.study.dictionary_sources import Source
     from otoscope.study.train_dictionaries import DictionaryTraining
@@ -105,11 +108,12 @@ def train(
 
     choice = CoderChoice(coder, expansion, features, k, sparsity, train_dtype, random_decoder, seed)
     where = device_named(device)
+    events = [_Events(out / "tensorboard")] if tensorboard and out is not None else []
     with join(where) as together:
         console = Console(quiet or together.rank > 0)
         data = _source(source, site, kinds, clips, seed, model, device, dtype, console)
         settings = TrainSettings(
-            n_frames=default_frames(data.amount.n_frames) if frames is None else frames,
+            n_frames=default_frames(data.amount.n_frames, batch) if frames is None else frames,
             batch_frames=batch,
             learning_rate=lr,
             normalise=normalise,
@@ -121,8 +125,7 @@ def train(
         if dry_run:
             return
         assert out is not None, "asked for above"
-        observers = _observers(out, tensorboard=tensorboard, is_first=together.rank == 0)
-        run = _run(data, tasks, settings, out, where, together, observers, console, overwrite=overwrite)
+        run = _run(data, tasks, settings, out, where, together, events, console, overwrite=overwrite)
         if together.rank == 0:
             print(to_json_text(run.to_json()) if json else summary(run))
             console.finish(run.problems, len(data.corpus) if data.corpus is not None else 0)
@@ -188,13 +191,28 @@ def plan_text(data: Source, tasks: list[Task], plan: TrainingPlan) -> str:
     )
 
 
-def _observers(out: Path, *, tensorboard: bool, is_first: bool) -> list[Observer]:
-    """Write TensorBoard events, where they are asked for; one process does."""
-    if not tensorboard:
-        return []
-    from otoscope.sae.tensorboard import TensorBoard
+class _Events:
+    """TensorBoard events, begun with the first row: until then the folder may turn out to be another's."""
 
-    return [TensorBoard(out / "tensorboard")] if is_first else []
+    def __init__(self, folder: Path) -> None:
+        if find_spec("tensorboard") is None:
+            raise InputError(
+                "--tensorboard needs TensorBoard, which is not installed. Install it with: "
+                "pip install 'otoscope[tensorboard]'"
+            )
+        self._folder = folder
+        self._writer: TensorBoard | None = None
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        if self._writer is None:
+            from otoscope.sae.tensorboard import TensorBoard
+
+            self._writer = TensorBoard(self._folder)
+        self._writer(row)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _run(
@@ -204,7 +222,7 @@ def _run(
     out: Path,
     where: torch.device,
     together: Together,
-    observers: list[Observer],
+    events: Sequence[_Events],
     console: Console,
     *,
     overwrite: bool,
@@ -220,9 +238,15 @@ def _run(
             device=where,
             together=together,
             overwrite=overwrite,
-            progress=advance,
-            observers=observers,
+            progress=lambda done, of, rows: advance(done, loss_text(rows)),
+            observers=events if together.rank == 0 else (),
         )
+
+
+def loss_text(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Say how far the dictionaries are, as means over them."""
+    mean = {name: sum(row[name] for row in rows.values()) / len(rows) for name in ("mse", "explained_variance", "l0")}
+    return f"Training: error {mean['mse']:.3g}, explained {percent(mean['explained_variance'])}, L0 {mean['l0']:.1f}"
 
 
 def summary(run: DictionaryTraining) -> str:

@@ -13,6 +13,7 @@ Source:
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +97,7 @@ class _Screen:
         lengths = rows.norm(dim=1)
         is_short = self._is_trusted or multiplies_bfloat16()
         self._dtype = torch.bfloat16 if is_short else torch.float32
-        self._rows = rows.to(self._dtype)
+        self._rows = _passing(len(rows), rows.shape[1], self._dtype).copy_(rows) if is_short else rows
         self._off = _largest_share_off(rows, self._rows, lengths) if is_short and not self._is_trusted else 0.0
         self.bias, self.slack = bias.numpy(), (lengths * _SAFETY).numpy()
         n = weights.n_features
@@ -106,7 +107,7 @@ class _Screen:
 
     def chunks(self, x: Tensor, size: int) -> Iterator[_Chunk]:
         """Give rough products of all frames, so many frames at a time; each chunk is overwritten by the next."""
-        rough = torch.empty(min(size, len(x)), len(self._rows), dtype=self._dtype)
+        rough = _passing(min(size, len(x)), len(self._rows), self._dtype)
         for first in range(0, len(x), size):
             centred = x[first : first + size] - self._weights.b_dec
             short = centred.to(self._dtype)
@@ -128,11 +129,19 @@ class _Screen:
         return (margins * _SAFETY + torch.finfo(torch.float32).tiny).numpy()
 
 
+def _passing(n_rows: int, n_columns: int, dtype: torch.dtype) -> Tensor:
+    """Give memory that goes back to the system as soon as it is let go of.
+
+    The allocator would keep it, in holes that the gradients, which are larger, do not fit into.
+    """
+    return torch.frombuffer(mmap.mmap(-1, n_rows * n_columns * dtype.itemsize), dtype=dtype).view(n_rows, n_columns)
+
+
 def _largest_share_off(rows: Tensor, short: Tensor, lengths: Tensor) -> float:
     """Give what rounding took off a row at most, as a share of its length; some rows at a time."""
     most = 0.0
-    for first in range(0, len(rows), 512):
-        part = slice(first, first + 512)
+    for first in range(0, len(rows), 128):
+        part = slice(first, first + 128)
         off = (rows[part] - short[part].float()).norm(dim=1)
         most = max(most, float((off / lengths[part].clamp_min(torch.finfo(torch.float32).tiny)).max()))
     return most

@@ -145,19 +145,20 @@ def frontier_figure(sweep: DictionarySweep) -> Figure:
     panels[0].set_ylabel("explained variance", fontsize=8)
     panels[0].set_ylim(top=1.02)
     note = f"{sweep.site}, {sweep.frames_scored}"
-    pictures.title(panels[0], "The sparser, the less is put together again", note)
+    pictures.title(panels[0], "What is put together again", note)
     if sweep.clean is not None:
         name = error_name(sweep.clean)
         _frontier(panels[1], sweep.lines, name)
         clean = sweep.clean[name]["value"]
         panels[1].axhline(clean, color=pictures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="clean transcript")
         panels[1].set_ylabel(f"word error rate against {_against(name)}", fontsize=8)
-        panels[1].set_ylim(bottom=0)
+        panels[1].set_ylim(0, min(panels[1].get_ylim()[1], MOST_ERRORS))
         pictures.title(
-            panels[1], "and the more is misheard", f"{pictures.count(sweep.n_clips, 'clip')}; 95% over clips"
+            panels[1], "What is then transcribed", f"{pictures.count(sweep.n_clips, 'clip')}; 95% over clips"
         )
     for panel in panels:
         panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlabel("L0: features active in a speech frame", fontsize=8)
         pictures.plain(panel)
         panel.legend(fontsize=7.5, frameon=False)

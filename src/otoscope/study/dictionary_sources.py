@@ -17,9 +17,8 @@ from otoscope.audio.kinds import Kind, window_kinds
 from otoscope.base.errors import InputError
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Corpus, Problem
-from otoscope.harvest.activation_layout import kind_named
 from otoscope.harvest.activity import EncoderReader
-from otoscope.harvest.feed_live import LiveFeed, buffer_frames_for
+from otoscope.harvest.feed_live import LiveFeed
 from otoscope.harvest.feed_shards import ShardFeed, shards_in
 from otoscope.model.whisper import Whisper
 

@@ -7,26 +7,29 @@ picture, and a folder for each dictionary. Training itself, resuming included, i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
+from otoscope.base.files import to_json_text, write_json
+from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem
 from otoscope.sae.coders import check_name
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.together import ALONE, Together
-from otoscope.sae.training import Observer, Task, train
+from otoscope.sae.training import Observer, Progress, Task, Trained, train
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study import pictures, training_picture
 from otoscope.study.dictionary_sources import Source
 from otoscope.study.result_files import finite
+
+WITH_K = ("topk", "batchtopk", "matryoshka")
+"""Coders that are told how many features to keep active."""
 
 DEFAULT_FRAMES = 2_000_000
 MOST_PASSES = 10
@@ -34,14 +37,10 @@ MOST_PASSES = 10
 
 TABLE = "training.json"
 PICTURE = "curves.png"
-CURVES = "curves.parquet"
 LAST_ROWS = 10
 """So many rows at the end of a curve are averaged for the table: one batch says little."""
 
 NUMBERS = ("explained_variance", "mse", "l0", "dead_share")
-
-Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Takes how many steps are done, of how many, and the numbers of the last row of each dictionary's curve."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,12 @@ class CoderChoice:
             d_in: Length of its vectors.
 
         """
+        n_features = self.n_features or max(1, round(self.expansion * d_in))
         return CoderSettings(
             coder=self.coder,
             d_in=d_in,
-            n_features=self.n_features or max(1, round(self.expansion * d_in)),
-            k=self.k,
+            n_features=n_features,
+            k=self.k if self.coder in WITH_K else min(self.k, n_features),
             sparsity=self.sparsity,
             precision=self.precision,
             is_decoder_frozen=self.is_decoder_frozen,
@@ -192,13 +192,14 @@ class DictionaryTraining:
         return pictures.save_figure(training_picture.curves_figure(self.curves), path)
 
 
-def default_frames(n_frames: int) -> int:
-    """How many frames a training takes unless it is told.
+def default_frames(n_frames: int, batch_frames: int) -> int:
+    """How many frames a training takes unless it is told: a batch at least.
 
     Args:
         n_frames: Frames in a pass.
+        batch_frames: Frames in a batch.
     """
-    return min(DEFAULT_FRAMES, MOST_PASSES * n_frames)
+    return max(batch_frames, min(DEFAULT_FRAMES, MOST_PASSES * n_frames))
 
 
 def tasks_of(source: Source, choice: CoderChoice) -> list[Task]:
@@ -261,7 +262,8 @@ def train_dictionaries(
         OutputError: The folder cannot be written.
     """
     out = Path(out)
-    train(
+    was_finished = (out / MANIFEST).is_file() and not overwrite
+    trained = train(
         source.feed,
         tasks,
         out,
@@ -273,4 +275,49 @@ def train_dictionaries(
         progress=progress,
         observers=observers,
     )
-    raise NotImplementedError
+    run = _told(trained, source, tasks, settings)
+    if was_finished:
+        before = _read_table(out, run)
+        if before is not None:
+            return replace(run, problems=before)
+    if together.rank == 0:
+        run.save(out)
+        _name_in_manifest(out, (TABLE, PICTURE))
+    return run
+
+
+def _told(trained: Trained, source: Source, tasks: Sequence[Task], settings: TrainSettings) -> DictionaryTraining:
+    ends = []
+    for task in tasks:
+        columns = trained.curves[task.name]
+        last = {name: float(np.mean(columns[name][-LAST_ROWS:])) for name in NUMBERS}
+        ends.append(TrainedSite(task.name, task.site, task.coder, trained.folder / task.name, **last))
+    return DictionaryTraining(
+        folder=trained.folder,
+        about=source.about,
+        settings=settings,
+        sites=tuple(ends),
+        curves=trained.curves,
+        minutes=trained.seconds / 60,
+        waited_share=trained.waited_s / max(trained.seconds, 1e-9),
+        problems=source.problems,
+    )
+
+
+def _read_table(folder: Path, run: DictionaryTraining) -> list[Problem] | None:
+    """What a finished training said of clips that could not be used; None without its table, or with another's."""
+    try:
+        found = json.loads((folder / TABLE).read_text(encoding="utf-8"))
+        own = json.loads(to_json_text(run.to_json()))
+        if not (folder / PICTURE).is_file() or any(found[name] != own[name] for name in ("about", "settings", "sites")):
+            return None
+        return [Problem(**problem) for problem in found["failed"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _name_in_manifest(folder: Path, names: Sequence[str]) -> None:
+    """Add files that were written after the manifest to those that it names."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["files"] = sorted({*manifest["files"], *names})
+    write_json(folder / MANIFEST, manifest)

@@ -23,6 +23,12 @@ LEARNING_RATE = 2e-4
 LEARNING_RATE_FEATURES = 2**14
 """The learning rate for so many features; for others it goes with one over the root of their number."""
 
+ENCODER_LENGTH = 0.3
+"""Length of the encoder's rows at the start, where the decoder's have 1: Adam turns short rows faster.
+
+Of 1, 0.3, 0.1 and 0.03, this explained most of two planted problems at nearly every number of steps.
+"""
+
 
 class TopK(Coder):
     """Keeps the k strongest features of every frame, as far as they are above 0.
@@ -42,6 +48,8 @@ class TopK(Coder):
     def __init__(self, settings: CoderSettings) -> None:
         check(settings)
         super().__init__(settings)
+        with torch.no_grad():
+            self.W_enc *= ENCODER_LENGTH
         self._aux_k = settings.aux_k or max(1, settings.d_in // 2)
 
     # what it does
@@ -99,7 +107,7 @@ class TopK(Coder):
 
     def _is_finite(self) -> Tensor:
         """Say whether every feature could be chosen: one that is not a number never is, and would go unnoticed."""
-        return self.b_enc.isfinite().all() & torch.linalg.vecdot(self.W_enc, self.W_enc).isfinite().all()
+        return (self.W_enc.sum() + self.b_enc.sum()).isfinite()
 
     # how it is trained
 
