@@ -130,6 +130,18 @@ def test_a_resumed_feed_runs_only_the_clips_of_its_buffer() -> None:
     assert 0 < len(set(ran)) < 10
 
 
+def test_a_corpus_that_fits_into_a_buffer_is_run_once_with_the_same_bits() -> None:
+    clips = numbered()
+    clips[3].problem = "cannot be read. Copy it again."
+    ran: list[str] = []
+    feed = live(clips, FakeReader(clips, tell=lambda name, window: ran.append(name)), buffer_frames=10_000)
+    whole = list(itertools.islice(feed.batches(32), 40))
+    assert whole[-1].position["epoch"] > 2 and len(ran) == sum(clip.n_windows for clip in clips if not clip.problem)
+    for done in (4, 17, 30):  # a feed that goes on in a later pass runs the clips in that pass's order
+        later = list(itertools.islice(live(clips, buffer_frames=10_000).batches(32, whole[done].position), 9))
+        assert all(same(one, other) for one, other in zip(later, whole[done + 1 : done + 10], strict=True))
+
+
 @pytest.mark.parametrize("batch_frames", [0, 100_000])
 def test_a_batch_that_cannot_be_filled_is_refused(feed: Feed, batch_frames: int) -> None:
     with pytest.raises(InputError, match="a batch"):

@@ -24,7 +24,7 @@ from tests.sae.training import D_IN, SETTINGS, SmallFeed, files, tasks, weights
 
 @pytest.mark.parametrize("coder", CODERS)
 def test_every_coder_learns_and_leaves_a_dictionary_that_loads(tmp_path: Path, coder: str) -> None:
-    trained = train(SmallFeed(), tasks(coder), tmp_path / "run", replace(SETTINGS, learning_rate=0.003))
+    trained = train(SmallFeed(), tasks(coder), tmp_path / "run", replace(SETTINGS, learning_rate=0.01))
     for name in ("one", "other"):
         loaded = load_dictionary(tmp_path / "run" / name)
         x = torch.randn(5, D_IN)

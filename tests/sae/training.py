@@ -46,11 +46,18 @@ class SmallFeed:
                 raise self.error
             self.given.append(number)
             generator = torch.Generator().manual_seed(number)
-            values = {site: torch.randn(batch_frames, D_IN, generator=generator) + 1 for site in self.widths}
+            values = {site: _frames(batch_frames, generator) for site in self.widths}
             if self.huge_from is not None and number >= self.huge_from:
                 values["high"] = values["high"] * 1e6
             number += 1
             yield Batch(values, {"next": number})
+
+
+def _frames(n_frames: int, generator: torch.Generator) -> torch.Tensor:
+    """Sums of a few directions, which can be learnt, about a middle that is not 0."""
+    directions = torch.randn(16, D_IN, generator=torch.Generator().manual_seed(1))
+    strengths = torch.rand(n_frames, 16, generator=generator) * (torch.rand(n_frames, 16, generator=generator) < 0.15)
+    return strengths @ directions + 1
 
 
 def tasks(coder: str = "batchtopk", **changes: object) -> list[Task]:

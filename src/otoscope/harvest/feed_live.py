@@ -3,13 +3,13 @@
 Memory: one buffer, and the sites of a window. A pass goes over the clips in an order of its own; a buffer holds the
 frames of many clips that follow each other in that order, shuffled. What is given out depends on the corpus, the
 reader's answers and the seed alone, so a training that is taken up again runs the clips of its present buffer once
-more and goes on as if it had not stopped.
+more and goes on as if it had not stopped. A corpus that fits into one buffer is run once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -115,28 +115,31 @@ class LiveFeed:
     def _buffers(self, epoch: int, first: int, start: int, batch_frames: int) -> Iterator[Buffer]:
         """Give buffers from the one that begins with a clip of a pass; a buffer ends with the pass at the latest."""
         n_clips = len(self._corpus)
+        whole: _Filled | None = None
         while True:
             order = np.random.default_rng([self._seed, epoch]).permutation(n_clips)
             is_whole, n_frames = first == 0, 0
             while first < n_clips:
-                filling, after = self._fill(order, first)
-                n_frames += filling.n_rows
-                if filling.n_rows:
+                filled, after = (whole.reordered(order), n_clips) if whole else self._fill(order, first)
+                n_frames += filled.n_rows
+                if filled.n_rows:
                     following = (epoch + 1, 0) if after == n_clips else (epoch, after)
-                    yield self._buffer(filling, (epoch, first), following, start)
+                    yield self._buffer(filled, (epoch, first), following, start)
+                whole = filled if first == 0 and after == n_clips else None  # it holds all, and need not run again
+                del filled
                 first, start = after, 0
             if is_whole:
                 self._n_frames = n_frames
                 self._check_pass(n_frames, batch_frames)
             epoch, first = epoch + 1, 0
 
-    def _fill(self, order: np.ndarray, first: int) -> tuple[_Filling, int]:
+    def _fill(self, order: np.ndarray, first: int) -> tuple[_Filled, int]:
         """Run clips until there are enough frames; gives them, and the place in the order that comes next."""
         filling, place = _Filling({site: [] for site in self.widths}), first
         while place < len(order) and filling.n_rows < self.buffer_frames:
             self._add(filling, int(order[place]))
             place += 1
-        return filling, place
+        return filling.joined(), place
 
     def _add(self, filling: _Filling, clip: int) -> None:
         """Run one clip, and take its frames if all of it ran."""
@@ -158,9 +161,9 @@ class LiveFeed:
         for frames, rows in parts:
             filling.add(clip, frames, rows)
 
-    def _buffer(self, filling: _Filling, begin: tuple[int, int], after: tuple[int, int], start: int) -> Buffer:
+    def _buffer(self, filled: _Filled, begin: tuple[int, int], after: tuple[int, int], start: int) -> Buffer:
         failed = [[clip, message] for clip, message in sorted(self._failed.items())]
-        n_rows, clips, frames = filling.n_rows, np.concatenate(filling.clips), np.concatenate(filling.frames)
+        n_rows, clips, frames = filled.n_rows, filled.clips, filled.frames
 
         def position(n_given: int) -> Position:
             epoch, first = after if n_given == n_rows else begin
@@ -174,7 +177,8 @@ class LiveFeed:
             )
 
         order = np.random.default_rng([self._seed, *begin]).permutation(n_rows)
-        return Buffer(filling.joined(), n_rows, order, start, position, where)
+        order = order if filled.order is None else filled.order[order]
+        return Buffer(filled.values, n_rows, order, start, position, where)
 
     def _check_pass(self, n_frames: int, batch_frames: int) -> None:
         if len(self._failed) == len(self._corpus):
@@ -201,9 +205,37 @@ class _Filling:
         self.frames.append(frames.astype(np.int32))
         self.n_rows += len(frames)
 
-    def joined(self) -> dict[str, Tensor]:
+    def joined(self) -> _Filled:
         """Put the parts of each site together, and let go of them site by site."""
-        found = {}
-        for site in list(self.parts):
-            found[site] = torch.cat(self.parts.pop(site))
-        return found
+        none = np.empty(0, np.int32)
+        clips, frames = np.concatenate([none, *self.clips]), np.concatenate([none, *self.frames])
+        values = {site: torch.cat(self.parts.pop(site)) for site in list(self.parts)} if self.n_rows else {}
+        return _Filled(values, clips, frames)
+
+
+@dataclass(frozen=True, eq=False)
+class _Filled:
+    """Frames of a buffer, clip after clip.
+
+    Attributes:
+        values: Site to [row, d].
+        clips: Number of each row's clip.
+        frames: Number of each row's frame in it.
+        order: The order in which the rows are meant to lie; None where they do.
+    """
+
+    values: dict[str, Tensor]
+    clips: np.ndarray
+    frames: np.ndarray
+    order: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.clips)
+
+    def reordered(self, order: np.ndarray) -> _Filled:
+        """Give the same frames as if the clips had been run in another order."""
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        return replace(self, order=np.argsort(rank[self.clips], kind="stable"))

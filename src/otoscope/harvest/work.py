@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from otoscope.base.errors import InputError
+from otoscope.base.difference import difference
 from otoscope.base.files import atomic_path, output_errors, write_json
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem
@@ -58,7 +59,7 @@ class Work:
         elif found != settings:
             if not overwrite:
                 raise InputError(
-                    f"'{self.run}' holds a harvest made otherwise: {_difference(found, settings)}. Choose another "
+                    f"'{self.run}' holds a harvest made otherwise: {difference(found, settings)}. Choose another "
                     "folder, or pass --overwrite to replace it."
                 )
         elif (self.run / MANIFEST).is_file():
@@ -173,15 +174,3 @@ def log_of(found: dict[str, Any]) -> PartLog:
         [Problem(**problem) for problem in found["problems"]],
         [Problem(**problem) for problem in found["label_problems"]],
     )
-
-
-def _difference(found: Any, wanted: Any, name: str = "") -> str:
-    """Say in what two settings differ."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        parts = [
-            _difference(found.get(key), wanted.get(key), f"{name}.{key}" if name else str(key))
-            for key in dict.fromkeys([*wanted, *found])
-            if found.get(key) != wanted.get(key)
-        ]
-        return "; ".join(parts)
-    return f"{name} was {json.dumps(found)} and is {json.dumps(wanted)}"

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from otoscope.base.difference import difference
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, output_errors, write_json
 from otoscope.base.results import MANIFEST
@@ -61,7 +62,7 @@ class TrainingFolder:
         elif found != settings:
             if not overwrite:
                 raise InputError(
-                    f"'{self.path}' holds a training made otherwise: {_difference(found, settings)}. Choose another "
+                    f"'{self.path}' holds a training made otherwise: {difference(found, settings)}. Choose another "
                     "folder, or pass --overwrite to replace it."
                 )
         elif (self.path / MANIFEST).is_file():
@@ -124,16 +125,3 @@ class TrainingFolder:
     def finish(self) -> None:
         """Take away what is not needed any more."""
         shutil.rmtree(self._work, ignore_errors=True)
-
-
-def _difference(found: Any, wanted: Any, name: str = "") -> str:
-    """Say in what two settings differ."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        keys = [key for key in dict.fromkeys([*wanted, *found]) if found.get(key) != wanted.get(key)]
-        return "; ".join(
-            _difference(found.get(key), wanted.get(key), f"{name}.{key}" if name else str(key)) for key in keys
-        )
-    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        pairs = enumerate(zip(found, wanted, strict=True))
-        return "; ".join(_difference(one, other, f"{name}[{n}]") for n, (one, other) in pairs if one != other)
-    return f"{name} was {json.dumps(found)} and is {json.dumps(wanted)}"

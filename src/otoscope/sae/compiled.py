@@ -253,7 +253,16 @@ class _Pieces:
 
     def whole(self) -> tuple[Array, Array, Array]:
         """Give counts, features and strengths of all frames so far."""
-        return np.concatenate(self._counts), np.concatenate(self._features), np.concatenate(self._values)
+        whole = (_joined(self._counts), _joined(self._features), _joined(self._values))
+        self._counts, self._features, self._values = ([array] for array in whole)
+        return whole
+
+
+def _joined(pieces: list[Array]) -> Array:
+    """Put pieces together, and let go of them."""
+    whole = np.concatenate(pieces)
+    pieces.clear()
+    return whole
 
 
 def _nth_largest(values: Array, n: int) -> np.float32:
@@ -262,11 +271,10 @@ def _nth_largest(values: Array, n: int) -> np.float32:
 
 
 def choose_largest(code: Code, least: float, n_equal: int) -> Code:
-    """Keep the strengths above `least`, and the first so many of those that equal it."""
-    counts = code.offsets.diff().numpy()
-    features, values = code.features.numpy().copy(), code.values.numpy().copy()
+    """Keep the strengths above `least`, and the first so many of those that equal it; the code given is used up."""
+    counts, features, values = code.offsets.diff().numpy(), code.features.numpy(), code.values.numpy()
     n = kernel.keep_above(counts, features, values, np.float32(least), n_equal)
-    return _code(_offsets(counts), features[:n].copy(), values[:n].copy(), code.n_features)
+    return _code(_offsets(counts), features[:n], values[:n], code.n_features)
 
 
 def _offsets(counts: Array) -> Array:

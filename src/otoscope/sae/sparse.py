@@ -82,6 +82,7 @@ def choose_batch(
     n_equal = int((values == least).sum()) - (int((values >= least).sum()) - most)
     mine = int((code.values == least).sum())
     before = together.gather(torch.tensor([mine], device=x.device))[: together.rank]
+    del values
     return with_loops.choose_largest(code, float(least), max(0, n_equal - int(before.sum()))), float(least)
 
 

@@ -6,7 +6,7 @@ One pass of the encoder for all of them. It does not know which is the dictionar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class Halves:
     """A corpus in two halves, as a harvest halves it: what is chosen or fitted on one is scored on the other.
 
     Attributes:
-        corpus: The clips; those that cannot be read are passed over.
+        corpus: The clips; those that are known not to be readable, as it was gone through before, are in neither half,
+            and others that cannot be read are passed over.
         split_by: `speakers`, `clips`, or `nothing` where both halves are the same clip.
     """
 
@@ -41,6 +42,8 @@ class Halves:
     split_by: str = field(init=False)
 
     def __post_init__(self) -> None:
+        bad = {problem.clip for problem in self.corpus.problems}
+        self.corpus = replace(self.corpus, sources=[each for each in self.corpus.sources if each.id not in bad])
         labels = label_set(self.corpus, None, 0)
         self._held_out = labels.held_out
         self.split_by = labels.split_by

@@ -12,7 +12,6 @@ from otoscope.sae.matching import best_cosines
 from otoscope.study.dictionary_baselines import Fit
 from otoscope.study.dictionary_entries import Entry, ScoreSettings, kinds_of
 from otoscope.study.dictionary_measure import ALL, ByKind, Halves
-from otoscope.study.dictionary_phones import PhoneRows
 from otoscope.study.dictionary_results import DICTIONARY, MEAN, NEURONS, PCA, RANDOM_DECODER, SECOND, ZERO, Stability
 
 
@@ -74,7 +73,7 @@ def notes(
     fits: Mapping[str, Fit],
     ks: Mapping[str, int],
     settings: ScoreSettings,
-    phones: Mapping[str, PhoneRows] | None,
+    unjudged: str | None,
 ) -> list[str]:
     """Say what a reader of the numbers must know."""
     found = []
@@ -102,7 +101,6 @@ def notes(
         found.append("There is no random decoder to compare with: --baseline-frames is 0.")
     if any(entry.second is not None for entry in entries):
         found.append("Stability counts features that are active in some scored frame; dead ones are left out.")
-    if settings.has_phones and phones is None:
-        why = "no phone in time" if corpus.phone_set is None else "no folder to read a dictionary from"
-        found.append(f"Phones are not looked for: there is {why}.")
+    if unjudged is not None:
+        found.append(f"Phones are not scored: {unjudged}.")
     return found

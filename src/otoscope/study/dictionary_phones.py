@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
 from otoscope.harvest.bases import DICTIONARY as DICTIONARY_BASIS
 from otoscope.harvest.run import harvest
@@ -21,6 +22,10 @@ from otoscope.study.phones import PhoneStudy, phones
 
 RANDOM_DIRECTIONS = "random directions"
 PLAIN = {"neuron": NEURONS, "pca": PCA, "random": RANDOM_DIRECTIONS}
+
+
+class UnjudgedError(InputError):
+    """The corpus has too few labels to say what any feature detects."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,16 @@ def phone_scores(
         For each site what was found.
 
     Raises:
-        InputError: The corpus has no phones that can be scored, or a dictionary cannot be read.
+        UnjudgedError: No phone is frequent enough to be judged.
+        InputError: A dictionary cannot be read, or no clip can be used.
     """
     names = {f"{DICTIONARY_BASIS}{folder}": name for own in folders.values() for name, folder in own.items()}
     settings = HarvestSettings(sites=tuple(folders), bases=(*PLAIN, *names), seed=seed, force=force)
     run = harvest(model, corpus, settings, out, progress=progress)
-    study = phones(run)
+    try:
+        study = phones(run)
+    except InputError as error:
+        raise UnjudgedError(str(error)) from error
     return {site: _of_site(study, site, {**PLAIN, **names}) for site in folders}
 
 

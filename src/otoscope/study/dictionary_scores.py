@@ -27,7 +27,7 @@ from otoscope.study.dictionary_baselines import Fit, fit
 from otoscope.study.dictionary_entries import Entry, ScoreSettings, as_corpus, check_entry, kinds_of, site_of
 from otoscope.study.dictionary_measure import ALL, ByKind, Halves, measure
 from otoscope.study.dictionary_notes import notes, row_words, stability_of
-from otoscope.study.dictionary_phones import PhoneRows, phone_scores
+from otoscope.study.dictionary_phones import PhoneRows, UnjudgedError, phone_scores
 from otoscope.study.dictionary_random import random_decoder
 from otoscope.study.dictionary_results import (
     DICTIONARY,
@@ -133,7 +133,7 @@ def score_dictionaries(
         told = halves.n_scored
         scores = measure(model, halves.scored(), things, progress=lambda done: progress("scoring", done, told))
         hearing = _hear(model, halves, things, settings, progress) if settings.has_transcripts else None
-        phones = _phones(model, corpus, entries, settings, home, progress)
+        phones, unjudged = _phones(model, corpus, entries, settings, home, progress)
     tables = [_site(entry, fits, ks, scores, hearing, phones, settings) for entry in entries]
     return DictionaryScores(
         model=model.id,
@@ -144,7 +144,7 @@ def score_dictionaries(
         split_by=halves.split_by,
         sites=tuple(tables),
         hearing=hearing,
-        notes=tuple(notes(corpus, halves, entries, fits, ks, settings, phones)),
+        notes=tuple(notes(corpus, halves, entries, fits, ks, settings, unjudged)),
     )
 
 
@@ -232,10 +232,14 @@ def _hear(
 
 def _phones(
     model: Whisper, corpus: Corpus, entries: Sequence[Entry], settings: ScoreSettings, home: Path, progress: Progress
-) -> dict[str, PhoneRows] | None:
-    """Look for features that detect one phone, where there are phones and folders to read dictionaries from."""
-    if not settings.has_phones or corpus.phone_set is None or any(entry.folder is None for entry in entries):
-        return None
+) -> tuple[dict[str, PhoneRows] | None, str | None]:
+    """Look for features that detect one phone, or say why that cannot be."""
+    if not settings.has_phones:
+        return None, None
+    if corpus.phone_set is None:
+        return None, "the corpus has no phones in time"
+    if any(entry.folder is None for entry in entries):
+        return None, "a harvest reads a dictionary from its folder, and none is known"
     folders = {
         entry.site: {
             name: folder
@@ -244,9 +248,12 @@ def _phones(
         }
         for entry in entries
     }
-    return phone_scores(
-        model, corpus, folders, home / "harvest", seed=settings.seed, force=settings.force, progress=progress
-    )
+    try:
+        return phone_scores(
+            model, corpus, folders, home / "harvest", seed=settings.seed, force=settings.force, progress=progress
+        ), None
+    except UnjudgedError as error:
+        return None, str(error).rstrip(".")
 
 
 def _site(

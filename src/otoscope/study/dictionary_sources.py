@@ -69,6 +69,11 @@ class Source:
         return self.feed.widths
 
     @property
+    def is_heard_once(self) -> bool:
+        """Whether all frames fit into one buffer, so that the model hears a corpus once for all passes."""
+        return isinstance(self.feed, LiveFeed) and self.amount.n_frames < self.feed.buffer_frames
+
+    @property
     def name(self) -> str:
         """What it is called: the corpus's name or the folder of the shards."""
         return str(self.about["source"])

@@ -73,7 +73,8 @@ def plan_training(
     n_passes = n_frames / max(n_pass, 1)
     weights = sum(2 * task.coder.n_features * task.coder.d_in + task.coder.n_features for task in tasks)
     batch = settings.batch_frames * sum(source.widths.values())
-    encoder_s = n_passes * source.amount.n_windows * _window_seconds(source)
+    n_heard = min(n_passes, 1.0) if source.is_heard_once else n_passes
+    encoder_s = n_heard * source.amount.n_windows * _window_seconds(source)
     return TrainingPlan(
         n_frames=n_frames,
         n_steps=settings.n_steps,
