@@ -142,6 +142,21 @@ def test_a_corpus_that_fits_into_a_buffer_is_run_once_with_the_same_bits() -> No
         assert all(same(one, other) for one, other in zip(later, whole[done + 1 : done + 10], strict=True))
 
 
+@pytest.mark.parametrize("buffer_frames", [90, 10_000])
+def test_a_feed_that_begins_again_does_not_run_its_first_clips_again(buffer_frames: int) -> None:
+    clips = numbered()
+    clips[3].problem = "cannot be read. Copy it again."
+    ran: list[str] = []
+    tell = FakeReader(clips, tell=lambda name, window: ran.append(name))
+    feed = live(clips, tell, buffer_frames=buffer_frames)
+    next(feed.batches(16))
+    n_ran = len(ran)
+    again = list(itertools.islice(feed.batches(16), 3))
+    assert len(ran) == n_ran
+    fresh = list(itertools.islice(live(clips, buffer_frames=buffer_frames).batches(16), 3))
+    assert all(same(one, other) for one, other in zip(again, fresh, strict=True))
+
+
 @pytest.mark.parametrize("batch_frames", [0, 100_000])
 def test_a_batch_that_cannot_be_filled_is_refused(feed: Feed, batch_frames: int) -> None:
     with pytest.raises(InputError, match="a batch"):

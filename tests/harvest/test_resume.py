@@ -176,7 +176,7 @@ def test_overwrite_harvests_anew(tmp_path: Path) -> None:
     ("settings", "told"),
     [
         ({"seed": 3}, "settings.seed was 0 and is 3"),
-        ({"bases": ("random",)}, r'settings.bases was \["neuron"\] and is \["random"\]'),
+        ({"bases": ("random",)}, r'settings.bases\[0\] was "neuron" and is "random"'),
         ({"top": 3, "samples": 2}, "settings.top was 20 and is 3; settings.samples was 10 and is 2"),
     ],
 )

@@ -1,4 +1,4 @@
-"""In what two settings differ, in words: for messages when work is taken up again with others than it was begun with."""
+"""In what two settings differ, in words: for messages when work is taken up again with others than it began with."""
 
 from __future__ import annotations
 

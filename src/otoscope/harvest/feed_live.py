@@ -75,6 +75,7 @@ class LiveFeed:
         self._seed = seed
         self._failed: dict[int, str] = {}
         self._n_frames: int | None = None
+        self._kept: _Kept | None = None
 
     @property
     def widths(self) -> Mapping[str, int]:
@@ -115,23 +116,36 @@ class LiveFeed:
     def _buffers(self, epoch: int, first: int, start: int, batch_frames: int) -> Iterator[Buffer]:
         """Give buffers from the one that begins with a clip of a pass; a buffer ends with the pass at the latest."""
         n_clips = len(self._corpus)
-        whole: _Filled | None = None
         while True:
             order = np.random.default_rng([self._seed, epoch]).permutation(n_clips)
             is_whole, n_frames = first == 0, 0
             while first < n_clips:
-                filled, after = (whole.reordered(order), n_clips) if whole else self._fill(order, first)
+                filled, after = self._filled(order, epoch, first)
                 n_frames += filled.n_rows
                 if filled.n_rows:
                     following = (epoch + 1, 0) if after == n_clips else (epoch, after)
                     yield self._buffer(filled, (epoch, first), following, start)
-                whole = filled if first == 0 and after == n_clips else None  # it holds all, and need not run again
                 del filled
                 first, start = after, 0
             if is_whole:
                 self._n_frames = n_frames
                 self._check_pass(n_frames, batch_frames)
             epoch, first = epoch + 1, 0
+
+    def _filled(self, order: np.ndarray, epoch: int, first: int) -> tuple[_Filled, int]:
+        """Give the frames of a buffer, and the place in the order that comes next; runs no clip twice in a row."""
+        kept = self._kept
+        if kept is not None and first == 0 and kept.holds_all(len(order)):
+            self._failed |= kept.failed
+            return kept.filled.reordered(order), kept.after
+        if kept is not None and kept.begin == (epoch, first):
+            self._failed |= kept.failed
+            return kept.filled, kept.after
+        del kept
+        self._kept = None  # before another one is filled
+        filled, after = self._fill(order, first)
+        self._kept = _Kept(filled, (epoch, first), after, dict(self._failed))
+        return filled, after
 
     def _fill(self, order: np.ndarray, first: int) -> tuple[_Filled, int]:
         """Run clips until there are enough frames; gives them, and the place in the order that comes next."""
@@ -239,3 +253,24 @@ class _Filled:
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         return replace(self, order=np.argsort(rank[self.clips], kind="stable"))
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The buffer that is being given out, in case it is asked for once more.
+
+    Attributes:
+        filled: Its frames.
+        begin: The pass, and the place in its order, at which it begins.
+        after: The place that comes next.
+        failed: The clips that could not be used until then.
+    """
+
+    filled: _Filled
+    begin: tuple[int, int]
+    after: int
+    failed: dict[int, str]
+
+    def holds_all(self, n_clips: int) -> bool:
+        """Whether it is a whole pass."""
+        return self.begin[1] == 0 and self.after == n_clips

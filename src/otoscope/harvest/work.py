@@ -16,8 +16,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from otoscope.base.errors import InputError
 from otoscope.base.difference import difference
+from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, output_errors, write_json
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem

@@ -37,8 +37,8 @@ MOST_PASSES = 10
 
 TABLE = "training.json"
 PICTURE = "curves.png"
-LAST_ROWS = 10
-"""So many rows at the end of a curve are averaged for the table: one batch says little."""
+MOST_ROWS = 10
+"""Of a curve the last tenth of the rows, but no more than these, is averaged for the table: one batch says little."""
 
 NUMBERS = ("explained_variance", "mse", "l0", "dead_share")
 
@@ -192,7 +192,7 @@ class DictionaryTraining:
         return pictures.save_figure(training_picture.curves_figure(self.curves), path)
 
 
-def default_frames(n_frames: int, batch_frames: int) -> int:
+def default_frames(n_frames: int, batch_frames: int = 1) -> int:
     """How many frames a training takes unless it is told: a batch at least.
 
     Args:
@@ -290,7 +290,8 @@ def _told(trained: Trained, source: Source, tasks: Sequence[Task], settings: Tra
     ends = []
     for task in tasks:
         columns = trained.curves[task.name]
-        last = {name: float(np.mean(columns[name][-LAST_ROWS:])) for name in NUMBERS}
+        n_rows = max(1, min(MOST_ROWS, len(columns["step"]) // 10))
+        last = {name: float(np.mean(columns[name][-n_rows:])) for name in NUMBERS}
         ends.append(TrainedSite(task.name, task.site, task.coder, trained.folder / task.name, **last))
     return DictionaryTraining(
         folder=trained.folder,

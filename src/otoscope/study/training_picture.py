@@ -64,9 +64,11 @@ def _settle(axes: Axes, key: str, curves: Mapping[str, Mapping[str, np.ndarray]]
     known = values[np.isfinite(values)]
     if key in ("mse", "l0") and known.size and known.min() > 0 and known.max() > 20 * np.median(known):
         axes.set_yscale("log")
+    elif key in ("mse", "l0"):
+        axes.set_ylim(0.0, 1.08 * float(known.max(initial=0.0)) or 1.0)
     elif key == "explained_variance":
         axes.set_ylim(max(-0.2, min(0.0, float(known.min(initial=0.0)))), 1.0)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     elif key == "dead_share":
         axes.set_ylim(0.0, max(0.05, 1.08 * float(known.max(initial=0.0))))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
