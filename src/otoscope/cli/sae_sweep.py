@@ -109,7 +109,7 @@ def sweep(
         source, test, site, _words(kinds) or ("speech",), clips, seed, (model, device, dtype), console
     )
     training = TrainSettings(
-        n_frames=default_frames(data.amount.n_frames) if frames is None else frames,
+        n_frames=default_frames(data.amount.n_frames, batch) if frames is None else frames,
         batch_frames=batch,
         learning_rate=lr,
         seed=seed,

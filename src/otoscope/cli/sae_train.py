@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,9 +17,8 @@ from otoscope.cli.layout import count, duration, percent, size, table
 if TYPE_CHECKING:
     import torch
 
-    from otoscope.sae.tensorboard import TensorBoard
     from otoscope.sae.together import Together
-    from otoscope.sae.training import Task
+    from otoscope.sae.training import Observer, Task
     from otoscope.sae.training_settings import TrainSettings
     from otoscope.study.dictionary_sources import Source
     from otoscope.study.train_dictionaries import DictionaryTraining
@@ -108,7 +106,11 @@ def train(
 
     choice = CoderChoice(coder, expansion, features, k, sparsity, train_dtype, random_decoder, seed)
     where = device_named(device)
-    events = [_Events(out / "tensorboard")] if tensorboard and out is not None else []
+    events: list[Observer] = []
+    if tensorboard and out is not None:
+        from otoscope.sae.tensorboard import TensorBoard
+
+        events.append(TensorBoard(out / "tensorboard"))
     with join(where) as together:
         console = Console(quiet or together.rank > 0)
         data = _source(source, site, kinds, clips, seed, model, device, dtype, console)
@@ -191,30 +193,6 @@ def plan_text(data: Source, tasks: list[Task], plan: TrainingPlan) -> str:
     )
 
 
-class _Events:
-    """TensorBoard events, begun with the first row: until then the folder may turn out to be another's."""
-
-    def __init__(self, folder: Path) -> None:
-        if find_spec("tensorboard") is None:
-            raise InputError(
-                "--tensorboard needs TensorBoard, which is not installed. Install it with: "
-                "pip install 'otoscope[tensorboard]'"
-            )
-        self._folder = folder
-        self._writer: TensorBoard | None = None
-
-    def __call__(self, row: Mapping[str, Any]) -> None:
-        if self._writer is None:
-            from otoscope.sae.tensorboard import TensorBoard
-
-            self._writer = TensorBoard(self._folder)
-        self._writer(row)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-
 def _run(
     data: Source,
     tasks: list[Task],
@@ -222,7 +200,7 @@ def _run(
     out: Path,
     where: torch.device,
     together: Together,
-    events: Sequence[_Events],
+    events: Sequence[Observer],
     console: Console,
     *,
     overwrite: bool,

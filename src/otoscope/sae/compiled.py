@@ -208,12 +208,14 @@ def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: i
     """
     screen = _Screen(weights)
     pieces = _Pieces(np.float32(bar), most)
-    for part in screen.chunks(x, chunk or weights.chunk_frames):
+    n_features, chunk = weights.n_features, min(chunk or weights.chunk_frames, len(x))
+    # room for everything, but the system gives only what is written to
+    room = [_passing(chunk, n_features, dtype).numpy().reshape(-1) for dtype in (torch.int32, torch.float32)]
+    for part in screen.chunks(x, chunk):
         counts = np.zeros(len(part.x), np.int64)
 
         def work(first: int, stop: int, part: _Chunk = part, counts: Array = counts) -> tuple[Array, Array]:
-            size = (stop - first) * weights.n_features  # the system gives memory only to what is written to
-            features, values = np.empty(size, np.int32), np.empty(size, np.float32)
+            features, values = (array[first * n_features : stop * n_features] for array in room)
             n = kernel.choose_above(
                 part.rough, part.x, screen.W_enc, screen.bias, screen.slack, part.margins, part.share,
                 pieces.bar, first, stop, counts, features, values,
@@ -224,7 +226,7 @@ def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: i
             pieces.add(features, values)
         pieces.end_chunk(counts)
     counts, features, values = pieces.whole()
-    return _code(_offsets(counts), features, values, weights.n_features)
+    return _code(_offsets(counts), features, values, n_features)
 
 
 class _Pieces:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from otoscope.base.errors import InputError
 from otoscope.sae.curves import COLUMNS
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class TensorBoard:
@@ -29,10 +32,14 @@ class TensorBoard:
             raise InputError(
                 f"TensorBoard events cannot be written ({error}). Install it with: pip install 'otoscope[tensorboard]'"
             ) from error
-        self._writer = SummaryWriter(str(folder))
+        self._folder = folder
+        self._make = SummaryWriter
+        self._writer: SummaryWriter | None = None
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        """Write a row."""
+        """Write a row; with the first the folder is made."""
+        if self._writer is None:
+            self._writer = self._make(str(self._folder))
         for column in COLUMNS:
             value = row.get(column)
             if column not in ("step", "frames") and value is not None and np.isfinite(value):
@@ -40,4 +47,5 @@ class TensorBoard:
 
     def close(self) -> None:
         """Write what is still held back."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()

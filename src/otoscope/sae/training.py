@@ -122,6 +122,7 @@ def train(
         KeyboardInterrupt: It was stopped, and a checkpoint written.
     """
     _check(feed, tasks, settings, together)
+    coders = [make_coder(task.coder) for task in tasks]
     where = TrainingFolder(Path(folder))
     asked = asdict(settings)
     del asked["checkpoint_s"]
@@ -129,7 +130,11 @@ def train(
     try:
         if _by_first(together, lambda: where.begin(wanted, overwrite=overwrite)):
             return _read(where.path, tasks)
-        job = _Job(feed, tasks, where, settings, device, together, observers)
+        trainers = [
+            Trainer(coder.to(device), settings, together, f"dictionary {task.name!r}")
+            for task, coder in zip(tasks, coders, strict=True)
+        ]
+        job = _Job(feed, tasks, trainers, where, settings, together, observers)
         job.take_up()
         with _stops_between_steps() as is_stopped:
             job.run(progress or (lambda *_: None), is_stopped)
@@ -155,11 +160,6 @@ def _check(feed: Feed, tasks: Sequence[Task], settings: TrainSettings, together:
             raise InputError(
                 f"dictionary {task.name!r} takes vectors of {task.coder.d_in} values, and those of site {task.site!r} "
                 f"have {feed.widths[task.site]}. Give it those of another site, or make it for these."
-            )
-        if not 1 <= task.coder.k <= task.coder.n_features:
-            raise InputError(
-                f"dictionary {task.name!r} has {task.coder.n_features} features, and k is {task.coder.k}: so many are "
-                "active at a time. Give a smaller k, or more features."
             )
     if settings.batch_frames % together.size:
         raise InputError(
@@ -213,9 +213,9 @@ class _Job:
         self,
         feed: Feed,
         tasks: Sequence[Task],
+        trainers: Sequence[Trainer],
         where: TrainingFolder,
         settings: TrainSettings,
-        device: str | torch.device,
         together: Together,
         observers: Sequence[Observer],
     ) -> None:
@@ -224,11 +224,8 @@ class _Job:
         self._where = where
         self._settings = settings
         self._together = together
-        self._observers = observers
-        self._trainers = [
-            Trainer(make_coder(task.coder).to(device), settings, together, f"dictionary {task.name!r}")
-            for task in tasks
-        ]
+        self._observers = observers if together.rank == 0 else ()
+        self._trainers = trainers
         self._curves = Curves([task.name for task in tasks])
         self._rows: dict[str, dict[str, float]] = {}
         self._position: Position | None = None
@@ -271,13 +268,8 @@ class _Job:
         feed = self._feed.batches(settings.batch_frames, self._position)
         with Prefetch(feed) as batches:
             while self._step < settings.n_steps:
-                try:
-                    batch = next(batches)
-                    losses = self._learn(batch)
-                except OtoscopeError:
-                    if self._step == 0:
-                        self._where.finish()  # there is nothing to go on from
-                    raise
+                batch = self._next(batches)
+                losses = self._learn(batch)
                 self._step += 1
                 self._position = batch.position
                 self._seconds = before_s + time.monotonic() - began
@@ -292,6 +284,17 @@ class _Job:
                     saved = time.monotonic()
                 if wants_stop:
                     raise KeyboardInterrupt
+
+    def _next(self, batches: Iterator[Batch]) -> Batch:
+        """Ask the feed for a batch; where it fails, what was learnt so far is kept."""
+        try:
+            return next(batches)
+        except OtoscopeError:
+            if self._step:
+                self._save()
+            else:
+                self._where.finish()  # there is nothing to go on from
+            raise
 
     def _flag(self, is_set: bool) -> bool:
         """Whether it is set in any process."""

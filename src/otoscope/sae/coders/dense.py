@@ -70,7 +70,10 @@ class Dense(Coder):
 
     def _before(self, x: Tensor, precision: str) -> Tensor:
         """Give what strengths are made of: what each row of the encoder sees in the frames."""
-        return product(x - self.b_dec, self.W_enc.T, precision) + self.b_enc
+        fixed = self.b_dec.detach()
+        # nothing is added here but the gradient of b_dec, which would otherwise cost a product with all frames
+        bias = self.b_enc - self.W_enc @ (self.b_dec - fixed)
+        return product(x - fixed, self.W_enc.T, precision) + bias
 
     def loss(self, x: Float[Tensor, "frame d_in"], moment: Moment) -> Loss:
         """Squared error and the sparsity term.
