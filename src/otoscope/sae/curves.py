@@ -24,6 +24,7 @@ COLUMNS = (
     "mse",
     "l1",
     "l0_loss",
+    "nested",
     "aux",
     "explained_variance",
     "l0",

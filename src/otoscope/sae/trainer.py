@@ -92,7 +92,7 @@ class Trainer:
             x: This process's share of it, not scaled yet.
 
         Returns:
-            `total`, the terms of the loss, and `l0`, all over the whole batch; `gradient`, how long the gradient was.
+            `total`, the terms of the loss (an L0 term as `l0_loss`), and `l0`, all over the whole batch; `gradient`, how long the gradient was.
 
         Raises:
             TrainingDivergedError: The loss is not finite or has grown beyond all measure; the weights are as they were.
@@ -100,7 +100,8 @@ class Trainer:
         x = x.to(self.device, torch.float32, non_blocking=True) * self.scale
         share = self.settings.sparsity_scale(self.n_steps_done, self.coder.settings.sparsity_warmup)
         loss = self.coder.loss(x, Moment(self._is_dead(), share, self._together))
-        found = self._agreed({"total": loss.total.detach(), **loss.parts, "l0": loss.l0})
+        terms = {"l0_loss" if name == "l0" else name: term for name, term in loss.parts.items()}
+        found = self._agreed({"total": loss.total.detach(), **terms, "l0": loss.l0})
         self._check(found["total"])
         loss.total.backward()
         found["gradient"] = self._apply_gradients()
