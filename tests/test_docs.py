@@ -13,7 +13,10 @@ import otoscope
 from otoscope.cli.app import app
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("usage", "corpora", "harvest", "phones", "dictionaries")))
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("usage", "corpora", "harvest", "phones", "dictionaries")),
+)
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 

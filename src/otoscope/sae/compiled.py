@@ -267,6 +267,11 @@ def _joined(pieces: list[Array]) -> Array:
     return whole
 
 
+def nth_largest(values: Tensor, n: int) -> float:
+    """Give the nth largest of some values."""
+    return float(_nth_largest(values.numpy(), n))
+
+
 def _nth_largest(values: Array, n: int) -> np.float32:
     place = len(values) - n
     return np.float32(np.partition(values, place)[place])

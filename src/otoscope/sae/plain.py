@@ -72,6 +72,11 @@ def choose_largest(code: Code, least: float, n_equal: int) -> Code:
     return Code(kept[code.offsets], code.features[is_kept], code.values[is_kept], code.n_features)
 
 
+def nth_largest(values: Tensor, n: int) -> float:
+    """Give the nth largest of some values."""
+    return float(values.kthvalue(len(values) - n + 1).values)
+
+
 def _code(counts: Sequence[Tensor], features: Sequence[Tensor], values: Sequence[Tensor], n_features: int) -> Code:
     every = torch.cat(list(counts))
     offsets = torch.cat([every.new_zeros(1), every.cumsum(0)])

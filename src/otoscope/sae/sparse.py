@@ -78,12 +78,12 @@ def choose_batch(
             break
     if len(values) <= most:
         return code, float(values.min()) if len(values) else 0.0
-    least = values.kthvalue(len(values) - most + 1).values
+    least = with_loops.nth_largest(values, most)
     n_equal = int((values == least).sum()) - (int((values >= least).sum()) - most)
     mine = int((code.values == least).sum())
     before = together.gather(torch.tensor([mine], device=x.device))[: together.rank]
     del values
-    return with_loops.choose_largest(code, float(least), max(0, n_equal - int(before.sum()))), float(least)
+    return with_loops.choose_largest(code, least, max(0, n_equal - int(before.sum()))), least
 
 
 def _sampled_bar(x: Tensor, weights: Weights, k: int) -> Tensor:
