@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LARGEST_CHUNK = 1 << 20
+LARGEST_CHUNK = 1 << 19
 """Strengths of all features that are held at a time on a CPU: [frame, feature] is never held for a whole batch."""
 
 

@@ -206,65 +206,43 @@ def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: i
     Returns:
         The code.
     """
-    screen = _Screen(weights)
-    pieces = _Pieces(np.float32(bar), most)
-    n_features, chunk = weights.n_features, min(chunk or weights.chunk_frames, len(x))
-    # room for everything, but the system gives only what is written to
-    room = [_passing(chunk, n_features, dtype).numpy().reshape(-1) for dtype in (torch.int32, torch.float32)]
+    screen, n_features = _Screen(weights), weights.n_features
+    chunk = min(chunk or weights.chunk_frames, len(x))
+    room, found = _Entries(chunk * n_features), _Entries(2 * most + chunk * n_features)
+    counts, n, least = np.zeros(len(x), np.int64), 0, np.float32(bar)
     for part in screen.chunks(x, chunk):
-        counts = np.zeros(len(part.x), np.int64)
+        end = part.first + len(part.x)
+        here = counts[part.first : end]
 
-        def work(first: int, stop: int, part: _Chunk = part, counts: Array = counts) -> tuple[Array, Array]:
-            features, values = (array[first * n_features : stop * n_features] for array in room)
-            n = kernel.choose_above(
-                part.rough, part.x, screen.W_enc, screen.bias, screen.slack, part.margins, part.share,
-                pieces.bar, first, stop, counts, features, values,
+        def work(first: int, stop: int, part: _Chunk = part, here: Array = here, bar: np.float32 = least) -> slice:
+            begin = first * n_features
+            n_chosen = kernel.choose_above(
+                part.rough, part.x, screen.W_enc, screen.bias, screen.slack, part.margins, part.share, bar,
+                first, stop, here, room.features[begin:], room.values[begin:],
             )  # fmt: skip
-            return features[:n].copy(), values[:n].copy()
+            return slice(begin, begin + n_chosen)
 
-        for features, values in share_out(_evenly(len(part.x)), work):
-            pieces.add(features, values)
-        pieces.end_chunk(counts)
-    counts, features, values = pieces.whole()
-    return _code(_offsets(counts), features, values, n_features)
-
-
-class _Pieces:
-    """Gathers chosen strengths, and lets go of the least when there are too many."""
-
-    def __init__(self, bar: np.float32, most: int) -> None:
-        self.bar, self._most = bar, most
-        self._counts: list[Array] = []
-        self._features: list[Array] = []
-        self._values: list[Array] = []
-
-    def add(self, features: Array, values: Array) -> None:
-        """Add some frames' entries."""
-        self._features.append(features)
-        self._values.append(values)
-
-    def end_chunk(self, counts: Array) -> None:
-        """Say of how many frames' entries these were; raise the bar where there are more than half too many."""
-        self._counts.append(counts)
-        if sum(map(len, self._values)) > self._most + self._most // 2:
-            counts, features, values = self.whole()
-            least = _nth_largest(values, self._most)
-            n = kernel.keep_above(counts, features, values, least, len(values))
-            self._counts, self._features, self._values = [counts], [features[:n].copy()], [values[:n].copy()]
-            self.bar = np.nextafter(least, np.float32(0))  # those that equal the least may yet be chosen
-
-    def whole(self) -> tuple[Array, Array, Array]:
-        """Give counts, features and strengths of all frames so far."""
-        whole = (_joined(self._counts), _joined(self._features), _joined(self._values))
-        self._counts, self._features, self._values = ([array] for array in whole)
-        return whole
+        for entries in share_out(_evenly(len(part.x)), work):
+            n = found.add(n, room, entries)
+        if n > most + most // 2:
+            floor = _nth_largest(found.values[:n], most)
+            n = kernel.keep_above(counts[:end], found.features, found.values, floor, n)
+            least = np.nextafter(floor, np.float32(0))  # those that equal the least may yet be chosen
+    return _code(_offsets(counts), found.features[:n], found.values[:n], n_features)
 
 
-def _joined(pieces: list[Array]) -> Array:
-    """Put pieces together, and let go of them."""
-    whole = np.concatenate(pieces)
-    pieces.clear()
-    return whole
+class _Entries:
+    """Room for entries of a code; the system gives memory only to what is written to."""
+
+    def __init__(self, size: int) -> None:
+        self.features: Array = _passing(size, 1, torch.int32).numpy().reshape(-1)
+        self.values: Array = _passing(size, 1, torch.float32).numpy().reshape(-1)
+
+    def add(self, n: int, other: _Entries, entries: slice) -> int:
+        """Put entries from another room behind the first n; returns how many there are then."""
+        end = n + entries.stop - entries.start
+        self.features[n:end], self.values[n:end] = other.features[entries], other.values[entries]
+        return end
 
 
 def nth_largest(values: Tensor, n: int) -> float:
@@ -281,7 +259,7 @@ def choose_largest(code: Code, least: float, n_equal: int) -> Code:
     """Keep the strengths above `least`, and the first so many of those that equal it; the code given is used up."""
     counts, features, values = code.offsets.diff().numpy(), code.features.numpy(), code.values.numpy()
     n = kernel.keep_above(counts, features, values, np.float32(least), n_equal)
-    return _code(_offsets(counts), features[:n], values[:n], code.n_features)
+    return _code(_offsets(counts), features[:n].copy(), values[:n].copy(), code.n_features)
 
 
 def _offsets(counts: Array) -> Array:

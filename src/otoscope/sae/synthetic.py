@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.feed import Batch, Position
+from otoscope.sae.matching import recovered_share
+from otoscope.sae.scores import ScoreSums
 
 SITE = "synthetic"
 """What the one site is called."""
@@ -116,6 +120,34 @@ class Synthetic:
             x, _ = self.draw(batch_frames, number)
             number += 1
             yield Batch({SITE: x}, {"batches": number})
+
+
+def score_against(
+    truth: Synthetic, dictionary: Dictionary, *, n_frames: int = 4096, number: int = 1_000_000, least: float = 0.9
+) -> dict[str, Any]:
+    """Score a dictionary on frames that it was not trained on, and against the directions that they are made of.
+
+    Args:
+        truth: What it was trained on.
+        dictionary: It, or anything that reads like it.
+        n_frames: Frames to score.
+        number: Which batch of so many; a training takes the first ones.
+        least: The cosine from which on a direction counts as found.
+
+    Returns:
+        The table of `Scores`, with `recovered_share`: of the known directions; and `active_directions`: how many of them
+        are in a frame, which L0 is to be compared with.
+    """
+    x, strengths = truth.draw(n_frames, number)
+    sums = ScoreSums(truth.d_in, dictionary.n_features)
+    sums.add(x, dictionary.reconstruct(x), dictionary.encode(x))
+    found = sums.finish()
+    assert found is not None, "there are frames"
+    return {
+        **found.to_json(),
+        "recovered_share": recovered_share(dictionary, truth.directions, least),
+        "active_directions": float((strengths > 0).sum(dim=1).double().mean()),
+    }
 
 
 def _check(is_right: bool, name: str, value: object, rule: str) -> None:
