@@ -135,8 +135,8 @@ def score_against(
         least: The cosine from which on a direction counts as found.
 
     Returns:
-        The table of `Scores`, with `recovered_share`: of the known directions; and `active_directions`: how many of them
-        are in a frame, which L0 is to be compared with.
+        The table of `Scores`, with `recovered_share`, of the known directions, and `active_directions`: how many of
+        them are in a frame, which L0 is to be compared with.
     """
     x, strengths = truth.draw(n_frames, number)
     sums = ScoreSums(truth.d_in, dictionary.n_features)
