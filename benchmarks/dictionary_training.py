@@ -31,6 +31,8 @@ from otoscope.sae.code import Weights
 from otoscope.sae.coders.batchtopk import BatchTopK
 from otoscope.sae.coders.coder import Coder, CoderSettings, Moment
 from otoscope.sae.coders.topk import TopK
+from otoscope.sae.trainer import Trainer
+from otoscope.sae.training_settings import TrainSettings
 
 FASTER = 1 / 5
 AGAINST_THE_PRODUCT = 2.5
@@ -75,6 +77,19 @@ class Problem:
         return CODERS[name](CoderSettings(name, self.d_in, self.n_features, self.k, seed=seed, precision=precision))
 
     @property
+    def settings(self) -> TrainSettings:
+        """Train as SAELens does by default: one learning rate throughout, features dead after 1,000 steps."""
+        return TrainSettings(
+            n_frames=10**12,
+            batch_frames=self.batch_frames,
+            warmup_steps=0,
+            decay_share=0.0,
+            normalise="none",
+            dead_after_frames=1000 * self.batch_frames,
+            clip_gradient=CLIP,
+        )
+
+    @property
     def limit_bytes(self) -> int:
         """Four times the parameters, and three batches."""
         n_weights = 2 * self.d_in * self.n_features + self.n_features + self.d_in
@@ -86,7 +101,7 @@ SEEDS, STEPS = (0, 1, 2), 400
 
 
 class Ours:
-    """This repository's coder, trained a step at a time.
+    """This repository's coder and trainer.
 
     Args:
         problem: What it is trained on.
@@ -97,23 +112,17 @@ class Ours:
 
     def __init__(self, problem: Problem, name: str, seed: int = 0, precision: str = "float32") -> None:
         self.coder = problem.coder(name, seed, precision)
-        self._optimizer = self.coder.make_optimizer(self.coder.learning_rate)
-        self._moment = Moment(torch.zeros(problem.n_features, dtype=torch.bool))
+        self._trainer = Trainer(self.coder, problem.settings)
 
     def step(self, x: Tensor) -> None:
         """Train on a batch."""
-        loss = self.coder.loss(x, self._moment)
-        loss.total.backward()
-        nn.utils.clip_grad_norm_(self.coder.parameters(), CLIP)
-        self.coder.project_gradients()
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        self.coder.after_step()
+        self._trainer.step(x)
 
     def squared_error(self, x: Tensor) -> float:
         """Give the squared error of a frame, on average."""
+        is_dead = torch.zeros(self.coder.settings.n_features, dtype=torch.bool)
         with torch.no_grad():
-            return float(self.coder.loss(x, self._moment).parts["mse"])
+            return float(self.coder.loss(x, Moment(is_dead)).parts["mse"])
 
 
 class Plain:
@@ -334,11 +343,11 @@ def measure_here(settings: Settings) -> dict[str, int]:
     trained = {name: Ours(LARGE, name) for name in CODERS}
     peaks = []
     for one in trained.values():
+        step = _bound(one, x)
         for _ in range(3):
-            one.step(x)
-        kept = 3 * sum(weight.numel() for weight in one.coder.parameters()) * _FLOAT32_BYTES
-        kept += x.numel() * _FLOAT32_BYTES
-        peaks.append(kept + max(growth_bytes(lambda one=one: one.step(x)) for _ in range(3)))
+            step()
+        kept = 3 * sum(weight.numel() for weight in one.coder.parameters()) + x.numel()
+        peaks.append(_FLOAT32_BYTES * kept + max(growth_bytes(step) for _ in range(3)))
     return {"peak_bytes": max(peaks)}
 
 

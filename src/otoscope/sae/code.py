@@ -83,5 +83,5 @@ class Weights:
 
 def chunk_frames(n_features: int, device: torch.device) -> int:
     """Give how many frames to encode at a time: few enough for a cache on a CPU, many to keep a GPU busy."""
-    room = LARGEST_CHUNK if device.type == "cpu" else LARGEST_CHUNK << 6
+    room = LARGEST_CHUNK if device.type == "cpu" else LARGEST_CHUNK << 7
     return max(32, min(256 if device.type == "cpu" else 1 << 16, room // n_features))

@@ -49,7 +49,7 @@ class TopK(Coder):
         check(settings)
         super().__init__(settings)
         with torch.no_grad():
-            self.W_enc *= ENCODER_LENGTH
+            self.W_enc.mul_(ENCODER_LENGTH)
         self._aux_k = settings.aux_k or max(1, settings.d_in // 2)
 
     # what it does
