@@ -26,6 +26,7 @@ if not __package__:  # run as a file: the folder above holds the package
 import torch
 
 from benchmarks import (
+    dictionary_training,
     encoder_pass,
     feature_loop,
     harvest_memory,
@@ -59,6 +60,7 @@ QUESTIONS: dict[str, Question] = {
     "harvest": on_cpu(harvest_pass.measure),
     "harvest-memory": harvest_memory.measure,
     "harvest-loop": on_cpu(feature_loop.measure),
+    "dictionaries": dictionary_training.measure,
     "help": help_command.measure,
     "log-mel": log_mel.measure,
     "gpu": on_gpu.measure,
