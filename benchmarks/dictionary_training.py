@@ -154,7 +154,7 @@ class Plain:
         self._optimizer.step()
         self._optimizer.zero_grad()
         with torch.no_grad():
-            own.W_dec /= own.W_dec.norm(dim=1, keepdim=True)
+            own.W_dec.div_(own.W_dec.norm(dim=1, keepdim=True))
 
 
 class SaeLens:

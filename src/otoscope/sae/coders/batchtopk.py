@@ -19,7 +19,7 @@ from otoscope.sae.code import Code, Weights
 from otoscope.sae.coders.coder import CoderSettings, Moment
 from otoscope.sae.coders.topk import TopK
 
-THRESHOLD_RATE = 0.01
+THRESHOLD_RATE = 0.1
 """How fast the threshold follows the batches."""
 
 _CAUTION = 0.95
