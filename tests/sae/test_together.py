@@ -19,6 +19,7 @@ from tests.sae.training import SETTINGS, SmallFeed, tasks
 ROOT = Path(__file__).parents[2]
 CODERS = ("topk", "batchtopk", "matryoshka", "standard", "tied", "jumprelu")
 PROGRAM = """
+import os
 import sys
 from pathlib import Path
 from otoscope.sae.together import join
@@ -28,6 +29,7 @@ with join() as together:
     assert together.size == 2
     for coder in sys.argv[2:]:
         train(SmallFeed(), tasks(coder), Path(sys.argv[1]) / coder, SETTINGS, together=together)
+os._exit(0)  # torch 2.13 aborts now and then while the interpreter takes its threads down
 """
 
 

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 from otoscope.base.errors import InputError, OtoscopeError
 
@@ -43,7 +44,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _stdout_is_gone(error)
     if status == INTERRUPTED:
         print("otoscope: interrupted.", file=sys.stderr)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _leave(status)
     return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End a process that torchrun started, at once.
+
+    All is done and written, and torch 2.13 aborts now and then while the interpreter takes its threads down, which
+    torchrun would take for a failure of everything.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _run(words: list[str]) -> int:

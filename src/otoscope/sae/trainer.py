@@ -92,7 +92,8 @@ class Trainer:
             x: This process's share of it, not scaled yet.
 
         Returns:
-            `total`, the terms of the loss (an L0 term as `l0_loss`), and `l0`, all over the whole batch; `gradient`, how long the gradient was.
+            `total`, the terms of the loss (an L0 term as `l0_loss`), and `l0`, all over the whole batch; `gradient`,
+            how long the gradient was.
 
         Raises:
             TrainingDivergedError: The loss is not finite or has grown beyond all measure; the weights are as they were.
