@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-LARGEST_CHUNK = 1 << 19
+LARGEST_CHUNK = 1 << 20
 """Strengths of all features that are held at a time on a CPU: [frame, feature] is never held for a whole batch."""
 
 
@@ -83,5 +83,5 @@ class Weights:
 
 def chunk_frames(n_features: int, device: torch.device) -> int:
     """Give how many frames to encode at a time: few enough for a cache on a CPU, many to keep a GPU busy."""
-    room = LARGEST_CHUNK if device.type == "cpu" else LARGEST_CHUNK << 7
+    room = LARGEST_CHUNK if device.type == "cpu" else LARGEST_CHUNK << 6
     return max(32, min(256 if device.type == "cpu" else 1 << 16, room // n_features))

@@ -31,7 +31,8 @@ from otoscope.sae.code import Code, Weights
 
 Array = np.ndarray[Any, Any]
 
-_SAFETY = 1.001
+_SAFETY = np.float32(1.01)
+_TINY = np.finfo(np.float32).tiny
 _BFLOAT16_SHARE = np.float32(2**-8)
 """Twice what rounding to bfloat16 takes off a number at most, as a share of it."""
 
@@ -94,12 +95,12 @@ class _Screen:
         self._weights, self._is_trusted = weights, weights.precision == "bfloat16"
         rows = weights.W_enc if columns is None else weights.W_enc[columns]
         bias = weights.b_enc if columns is None else weights.b_enc[columns]
-        lengths = rows.norm(dim=1)
         is_short = self._is_trusted or multiplies_bfloat16()
         self._dtype = torch.bfloat16 if is_short else torch.float32
         self._rows = _passing(len(rows), rows.shape[1], self._dtype).copy_(rows) if is_short else rows
-        self._off = _largest_share_off(rows, self._rows, lengths) if is_short and not self._is_trusted else 0.0
-        self.bias, self.slack = bias.numpy(), (lengths * _SAFETY).numpy()
+        lengths, off = _rounding(rows, self._rows)
+        self._off = float((off / np.maximum(lengths, _TINY)).max(initial=0.0))
+        self.bias, self.slack = bias.numpy(), lengths * _SAFETY
         n = weights.n_features
         every = torch.arange(n) if columns is None else columns
         self.columns = every.to(torch.int32).numpy()
@@ -122,11 +123,19 @@ class _Screen:
         """Give how far a product with a row of length 1 may be off, for every frame."""
         if self._is_trusted:
             return np.zeros(len(x), np.float32)
-        lengths = x.norm(dim=1)
-        margins = lengths * (4 * x.shape[1] * 2.0**-24)
-        if self._dtype == torch.bfloat16:
-            margins = margins + (x - short.float()).norm(dim=1) + lengths * (self._off * _SAFETY)
-        return (margins * _SAFETY + torch.finfo(torch.float32).tiny).numpy()
+        lengths, off = _rounding(x, short)
+        of_sums = np.float32(4 * x.shape[1] * 2.0**-24)
+        return (lengths * (of_sums + np.float32(self._off)) + off) * _SAFETY + _TINY
+
+
+def _rounding(x: Tensor, short: Tensor) -> tuple[Array, Array]:
+    """Give the lengths of vectors, and of what rounding took off them."""
+    if short.dtype == torch.float32:
+        return x.norm(dim=1).numpy(), np.zeros(len(x), np.float32)
+    lengths, off = np.empty(len(x), np.float32), np.empty(len(x), np.float32)
+    arrays = x.numpy(), short.view(torch.uint16).numpy()
+    share_out(_evenly(len(x)), lambda first, stop: kernel.measure_rounding(*arrays, first, stop, lengths, off))
+    return lengths, off
 
 
 def _passing(n_rows: int, n_columns: int, dtype: torch.dtype) -> Tensor:
@@ -135,16 +144,6 @@ def _passing(n_rows: int, n_columns: int, dtype: torch.dtype) -> Tensor:
     The allocator would keep it, in holes that the gradients, which are larger, do not fit into.
     """
     return torch.frombuffer(mmap.mmap(-1, n_rows * n_columns * dtype.itemsize), dtype=dtype).view(n_rows, n_columns)
-
-
-def _largest_share_off(rows: Tensor, short: Tensor, lengths: Tensor) -> float:
-    """Give what rounding took off a row at most, as a share of its length; some rows at a time."""
-    most = 0.0
-    for first in range(0, len(rows), 128):
-        part = slice(first, first + 128)
-        off = (rows[part] - short[part].float()).norm(dim=1)
-        most = max(most, float((off / lengths[part].clamp_min(torch.finfo(torch.float32).tiny)).max()))
-    return most
 
 
 @cache

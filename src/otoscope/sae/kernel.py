@@ -36,6 +36,30 @@ def _dot(a, b):
     return total
 
 
+@njit(fastmath=_FAST, **_OPTIONS)
+def measure_rounding(x, short, first, stop, lengths, off):
+    """Give how long vectors are, and how long is what rounding took off them.
+
+    Args:
+        x: The vectors, float32 [row, d_in].
+        short: What they were rounded to, as the upper half of float32's bits.
+        first: The first row.
+        stop: The row after the last.
+        lengths: Written to, float32 [row].
+        off: Written to, float32 [row].
+    """
+    row = np.empty(x.shape[1], np.float32)
+    bits = row.view(np.uint32)
+    for t in range(first, stop):
+        square = off_square = np.float32(0)
+        for j in range(len(row)):
+            bits[j] = np.uint32(short[t, j]) << np.uint32(16)
+        for j in range(len(row)):
+            square += x[t, j] * x[t, j]
+            off_square += (x[t, j] - row[j]) * (x[t, j] - row[j])
+        lengths[t], off[t] = np.sqrt(square), np.sqrt(off_square)
+
+
 @njit(**_OPTIONS)
 def _largest(values, n, nth):
     """Give the nth largest (from 1) of the first n values, which are put in another order (Hoare's selection)."""

@@ -98,7 +98,9 @@ class Trainer:
         Raises:
             TrainingDivergedError: The loss is not finite or has grown beyond all measure; the weights are as they were.
         """
-        x = x.to(self.device, torch.float32, non_blocking=True) * self.scale
+        x = x.to(self.device, torch.float32, non_blocking=True)
+        if self.scale != 1.0:
+            x = x * self.scale
         share = self.settings.sparsity_scale(self.n_steps_done, self.coder.settings.sparsity_warmup)
         loss = self.coder.loss(x, Moment(self._is_dead(), share, self._together))
         terms = {"l0_loss" if name == "l0" else name: term for name, term in loss.parts.items()}
