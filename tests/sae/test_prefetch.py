@@ -39,6 +39,20 @@ def test_no_more_is_made_than_the_queue_holds() -> None:
     assert threads() == 0
 
 
+def test_no_more_is_made_than_was_asked_for() -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    with Prefetch(numbers(), most=3) as items:
+        assert list(items) == [0, 1, 2]
+    assert made == [0, 1, 2]
+    assert threads() == 0
+
+
 def test_an_error_comes_out_after_what_was_made_before_it() -> None:
     def numbers() -> Iterator[int]:
         yield 1

@@ -60,7 +60,7 @@ class TrainingFolder:
                     f"the folder '{self.path}' exists and is no training. Choose another name, or pass --overwrite."
                 )
         elif found != settings:
-            if not overwrite:
+            if not overwrite and (self._checkpoint.exists() or (self.path / MANIFEST).is_file()):
                 raise InputError(
                     f"'{self.path}' holds a training made otherwise: {difference(found, settings)}. Choose another "
                     "folder, or pass --overwrite to replace it."
@@ -91,7 +91,9 @@ class TrainingFolder:
         for name in (MANIFEST, CURVES):
             (self.path / name).unlink(missing_ok=True)
         for task in (found or {}).get("tasks", []):
-            shutil.rmtree(self.path / str(task["name"]), ignore_errors=True)
+            folder = self.path / str(task["name"])
+            if folder.parent == self.path and folder.name not in ("", ".."):  # one that names others is not obeyed
+                shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
@@ -115,7 +117,8 @@ class TrainingFolder:
         try:
             with safe_open(self._checkpoint, "pt") as file:
                 numbers = json.loads(file.metadata()["json"])
-            return load_file(self._checkpoint), numbers
+            # copies: what is read stays tied to the file, which the next checkpoint replaces
+            return {name: tensor.clone() for name, tensor in load_file(self._checkpoint).items()}, numbers
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"checkpoint '{self._checkpoint}' is damaged ({error}), so the training cannot go on. "

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -34,12 +35,20 @@ class Prefetch(Generic[Item]):
     Args:
         items: What to go through; it runs in the thread.
         depth: Items made ahead.
+        most: Items made in all; None for as many as there are.
         check: Called while waiting, several times a second; may raise.
     """
 
-    def __init__(self, items: Iterator[Item], depth: int = 2, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        items: Iterator[Item],
+        depth: int = 2,
+        most: int | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.waited_s = 0.0
         self._items = items
+        self._most = most
         self._check = check
         self._queue: queue.Queue[Item | _End] = queue.Queue(depth)
         self._is_over = threading.Event()
@@ -78,7 +87,7 @@ class Prefetch(Generic[Item]):
     def _run(self) -> None:
         end = _End()
         try:
-            for item in self._items:
+            for item in islice(self._items, self._most):
                 if not self._put(item):
                     return
                 del item  # it would stay in memory while the next one is made

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+
+SETTLE_S = 0.1
+"""torch 2.13 leaves gloo's threads running when a line is ended, and an interpreter that ends while one of them still
+lets go of its last tensors is aborted (https://github.com/pytorch/pytorch/pull/179291). Idle ones do no harm."""
 
 
 class Together:
@@ -152,6 +157,7 @@ class Processes(Together):
         """End all lines; the one that all have is closed by the one that `join` gave."""
         if self._group is None and dist.is_initialized():
             dist.destroy_process_group()
+            time.sleep(SETTLE_S)
 
     def _to_send(self, tensor: Tensor) -> Tensor:
         return tensor if self._device is None else tensor.to(self._device)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.base.errors import InputError, OtoscopeError
+from otoscope.base.errors import InputError, OtoscopeError, OutputError
 from otoscope.base.files import write_json
 from otoscope.base.results import MANIFEST, full_manifest
 from otoscope.sae.checkpoint import KEY, TrainingFolder
@@ -38,7 +38,9 @@ from otoscope.sae.training_settings import TrainSettings
 __all__ = ["Observer", "Task", "Trained", "Trainer", "TrainingDivergedError", "train"]
 
 START_FRAMES = 16_384
-"""So many frames at least say how long vectors are and where their middle is."""
+START_KEPT = 4096
+"""So many frames at least are looked at, and about so many of them kept, to see how long vectors are and where their
+middle is."""
 
 Observer = Callable[[Mapping[str, Any]], None]
 """Takes a row of the curves: `task`, and the columns of `curves.COLUMNS`."""
@@ -251,22 +253,29 @@ class _Job:
 
     def _begin(self) -> None:
         """Look at the first batches; training then begins with them."""
-        n_batches = -(-START_FRAMES // self._settings.batch_frames)
-        first: list[Batch] = []
-        with Prefetch(self._feed.batches(self._settings.batch_frames)) as batches:
+        settings = self._settings
+        n_batches = min(-(-START_FRAMES // settings.batch_frames), settings.n_steps)
+        every = -(-n_batches * settings.batch_frames // max(START_KEPT, settings.batch_frames))
+        first: dict[str, list[Tensor]] = {task.site: [] for task in self._tasks}
+        with Prefetch(self._feed.batches(settings.batch_frames), most=n_batches) as batches:
             for batch in batches:
-                first.append(batch)
-                if len(first) == min(n_batches, self._settings.n_steps):
-                    break
+                for site, found in first.items():
+                    found.append(batch.values[site][::every].clone())  # the rest of the batch need not stay
         for task, trainer in zip(self._tasks, self._trainers, strict=True):
-            trainer.start(torch.cat([batch.values[task.site] for batch in first]))
+            trainer.start(torch.cat(first[task.site]))
 
     def run(self, progress: Progress, is_stopped: Callable[[], bool]) -> None:
         """Train to the end."""
         settings, began, saved = self._settings, time.monotonic(), time.monotonic()
         before_s, before_waited_s = self._seconds, self._waited_s
         feed = self._feed.batches(settings.batch_frames, self._position)
-        with Prefetch(feed) as batches:
+
+        def obey() -> None:
+            """While a batch is waited for; processes that train together do so at the end of a step, as one."""
+            if self._together.size == 1 and is_stopped():
+                raise KeyboardInterrupt
+
+        with Prefetch(feed, most=settings.n_steps - self._step, check=obey) as batches:
             while self._step < settings.n_steps:
                 batch = self._next(batches)
                 losses = self._learn(batch)
@@ -289,11 +298,13 @@ class _Job:
         """Ask the feed for a batch; where it fails, what was learnt so far is kept."""
         try:
             return next(batches)
-        except OtoscopeError:
-            if self._step:
-                self._save()
-            else:
-                self._where.finish()  # there is nothing to go on from
+        except BaseException:  # Ctrl-C too; the others may not come to this, so nobody is asked
+            if self._together.rank == 0:
+                with suppress(OutputError):  # what went wrong first is told
+                    if self._step:
+                        self._write()
+                    else:
+                        self._where.finish()  # there is nothing to go on from
             raise
 
     def _flag(self, is_set: bool) -> bool:
@@ -334,7 +345,10 @@ class _Job:
                 observer({"task": task.name, **row})
 
     def _save(self) -> None:
-        """Write a checkpoint; the first process does."""
+        """Have the first process write a checkpoint."""
+        _by_first(self._together, self._write)
+
+    def _write(self) -> None:
         tensors: dict[str, Tensor] = {f"curves.{name}": rows for name, rows in self._curves.tensors().items()}
         states = [trainer.state() for trainer in self._trainers]
         for index, (own, _) in enumerate(states):
@@ -346,7 +360,7 @@ class _Job:
             "waited_s": self._waited_s,
             "trainers": [own for _, own in states],
         }
-        _by_first(self._together, lambda: self._where.save(tensors, numbers))
+        self._where.save(tensors, numbers)
 
     def finish(self, wanted: Mapping[str, Any]) -> Trained:
         """Write the dictionaries, the curves and the manifest, and take the checkpoint away."""
