@@ -60,10 +60,6 @@ class Together:
         n_rows = len(x) // self.size
         return x[self.rank * n_rows : (self.rank + 1) * n_rows]
 
-    def apart(self) -> Together:
-        """Give the same processes once more, on a line of their own that another thread may use, for CPU tensors."""
-        return self
-
     def close(self) -> None:
         """Leave the others."""
 
@@ -148,10 +144,6 @@ class Processes(Together):
             letters.copy_(torch.frombuffer(bytearray(text), dtype=torch.uint8))
         self.broadcast_([letters])
         return json.loads(bytes(letters.tolist()))
-
-    def apart(self) -> Together:
-        """Open a second line, over gloo."""
-        return Processes(group=dist.new_group(backend="gloo"))
 
     def close(self) -> None:
         """End all lines; the one that all have is closed by the one that `join` gave."""
