@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from otoscope.study.training_plan import TrainingPlan
 
 PRECISIONS = ("float32", "bfloat16")
-WITH_K = ("topk", "batchtopk", "matryoshka")
 SITES = ("encoder.blocks.*",)
 SOURCE_HELP = f"{options.CORPUS_HELP} Or a harvest with saved activations."
 
@@ -177,6 +176,8 @@ def _say_plan(data: Source, tasks: list[Task], settings: TrainSettings, where: t
 
 def plan_text(data: Source, tasks: list[Task], plan: TrainingPlan) -> str:
     """Say how much there is to do, and what it takes."""
+    from otoscope.study.train_dictionaries import WITH_K
+
     amount = data.amount
     about = "" if amount.is_exact else "about "
     sound = "" if amount.duration_s is None else f", {about}{duration(amount.duration_s)} of audio"
