@@ -91,20 +91,44 @@ class Dictionary:
             SAELens, `encode` of each architecture; Gao et al. 2024 (arXiv 2406.04093) for topk, Rajamanoharan et al.
             2024 for jumprelu (arXiv 2407.14435) and gated (arXiv 2404.16014).
         """
+        x = self._seen(x)
+        if self.architecture == "gated":
+            return self._gated(x)
+        drive = self._drives(x)
+        if self.architecture == "topk":
+            return self._strongest(drive)
+        strength = drive.relu()
+        return strength * (drive > self.weights["threshold"]) if self.architecture == "jumprelu" else strength
+
+    def drives(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame n_features"]:
+        """Give what strengths are made from, before what is too weak is silenced: it has a gradient everywhere.
+
+        Args:
+            x: One vector for every frame, as `encode` takes them.
+
+        Returns:
+            In float32, equal to the strengths where features are active. Differentiable with respect to `x`.
+
+        Raises:
+            InputError: The vectors are of another length than the dictionary's.
+        """
+        return self._drives(self._seen(x))
+
+    def _seen(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame d_in"]:
+        """Give vectors as the encoder sees them."""
         self._check("encoded", x, self.d_in, "Give it the site that it was trained on")
         x = x.float()
         if self.normalize_activations == "layer_norm":
             mean, spread = _statistics(x)
             x = (x - mean) / (spread + LAYER_NORM_EPSILON)
-        if self.apply_b_dec_to_input:
-            x = x - self.weights["b_dec"]
+        return x - self.weights["b_dec"] if self.apply_b_dec_to_input else x
+
+    def _drives(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame n_features"]:
+        own, product = self.weights, x @ self.weights["W_enc"]
         if self.architecture == "gated":
-            return self._gated(x)
-        pre = x @ self.weights["W_enc"] + self.weights["b_enc"]
-        if self.architecture == "topk":
-            return self._strongest(pre)
-        strength = pre.relu()
-        return strength * (pre > self.weights["threshold"]) if self.architecture == "jumprelu" else strength
+            return product * own["r_mag"].exp() + own["b_mag"]
+        drive = product + own["b_enc"]
+        return drive * own["W_dec"].norm(dim=-1) if self.rescale_acts_by_decoder_norm else drive
 
     def decode(self, strength: Float[Tensor, "frame n_features"]) -> Float[Tensor, "frame d_in"]:
         """Put vectors together from strengths.
@@ -208,20 +232,16 @@ class Dictionary:
                 f"a tensor {list(x.shape)} cannot be {verb}: this dictionary takes [frame, {width}]. {remedy}."
             )
 
-    def _strongest(self, pre: Tensor) -> Tensor:
+    def _strongest(self, drive: Tensor) -> Tensor:
         """Keep the k largest of each frame."""
         assert self.k is not None
-        if self.rescale_acts_by_decoder_norm:
-            pre = pre * self.weights["W_dec"].norm(dim=-1)
-        top = pre.topk(self.k, dim=-1, sorted=False)
-        return torch.zeros_like(pre).scatter(-1, top.indices, top.values.relu())
+        top = drive.topk(self.k, dim=-1, sorted=False)
+        return torch.zeros_like(drive).scatter(-1, top.indices, top.values.relu())
 
     def _gated(self, x: Tensor) -> Tensor:
         """One half says which features are active, the other how strongly."""
-        own = self.weights
-        pre = x @ own["W_enc"]
-        magnitude = (pre * own["r_mag"].exp() + own["b_mag"]).relu()
-        return magnitude * (pre + own["b_gate"] > 0)
+        is_active = x @ self.weights["W_enc"] + self.weights["b_gate"] > 0
+        return self._drives(x).relu() * is_active
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,151 @@
+"""A direction at a site: one vector, where it belongs and how it was found, in a file of its own.
+
+Probes, means of classes and features give directions; steering adds them. Knows how such a file is written and whether
+a direction fits a model, and nothing of what it is for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import atomic_path
+from otoscope.model.whisper import Whisper
+
+TENSOR = "vector"
+MAKER = "otoscope direction"
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """One vector at a site.
+
+    Attributes:
+        vector: Float32 [d].
+        site: The site it belongs to.
+        name: What it is called in tables and pictures: `phone AA - phone AE`.
+        model: Id of the model it was found in; empty where that is not known.
+        weights_hash: Of that model's weights; empty where that is not known.
+        details: How it was found, standard JSON values only.
+    """
+
+    vector: np.ndarray
+    site: str
+    name: str
+    model: str = ""
+    weights_hash: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def length(self) -> float:
+        """Its Euclidean length."""
+        return float(np.linalg.norm(self.vector))
+
+    def scaled(self, length: float) -> Direction:
+        """Give the same direction at another length.
+
+        Args:
+            length: The Euclidean length it is to have.
+
+        Raises:
+            InputError: It has length 0 and so no direction, or the length is no finite number.
+        """
+        if not np.isfinite(length):
+            raise InputError(f"the length of a direction is {length!r}: give a finite number.")
+        if not self.length > 0:
+            raise InputError(f"direction {self.name!r} is all zeros: it points nowhere and cannot be scaled.")
+        return replace(self, vector=(self.vector * (length / self.length)).astype(np.float32))
+
+    def check(self, model: Whisper, site: str | None = None, *, force: bool = False) -> str:
+        """Refuse a direction that does not fit a model.
+
+        Args:
+            model: Where it is to be used.
+            site: At which site; None for the one it names.
+            force: Let a direction of another site or of other weights through, as long as it is as long.
+
+        Returns:
+            The site's own name.
+
+        Raises:
+            SiteError: The site is not in the model.
+            InputError: It holds what is not finite, is too long or too short for the site, or was found elsewhere.
+        """
+        wanted = site or self.site
+        names = model.expand(wanted)
+        if len(names) != 1:
+            raise InputError(f"{wanted!r} is {len(names)} sites of {model.id}, and a direction is of one. Name one.")
+        if not np.isfinite(self.vector).all():
+            raise InputError(f"direction {self.name!r} holds values that are not finite. Make it again.")
+        width = next(each.shape[-1] for each in model.sites() if each.name == names[0])
+        if width != self.vector.size:
+            raise InputError(
+                f"direction {self.name!r} has {self.vector.size} values, and site {names[0]!r} of {model.id} holds "
+                f"{width}. Take a direction of that site."
+            )
+        if not force:
+            self._check_origin(model, names[0])
+        return names[0]
+
+    def _check_origin(self, model: Whisper, site: str) -> None:
+        if self.site and model.expand(self.site) != [site]:
+            raise InputError(
+                f"direction {self.name!r} was found at {self.site!r}, and is to be used at {site!r}. Use it there, or "
+                "add --force to try."
+            )
+        if self.weights_hash and self.weights_hash != model.weights_hash:
+            raise InputError(
+                f"direction {self.name!r} was found in model {self.model!r} with weights {self.weights_hash}, and is "
+                f"to be used in {model.id!r} with weights {model.weights_hash}. Use it there, or add --force to try."
+            )
+
+    def save(self, path: str | Path) -> Path:
+        """Write a safetensors file that holds the vector, and all else as its metadata.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        metadata = {
+            "format": MAKER,
+            "site": self.site,
+            "name": self.name,
+            "model": self.model,
+            "weights_hash": self.weights_hash,
+            "details": json.dumps(dict(self.details)),
+        }
+        with atomic_path(path) as temporary:
+            save_file({TENSOR: np.ascontiguousarray(self.vector, np.float32)}, temporary, metadata=metadata)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Direction:
+        """Read a file that `save` wrote, or any safetensors file with one vector.
+
+        Raises:
+            InputError: It cannot be read, or holds something else.
+        """
+        place = Path(path)
+        try:
+            with safe_open(place, framework="numpy") as file:
+                names, metadata = list(file.keys()), dict(file.metadata() or {})
+                vector = file.get_tensor(names[0]) if len(names) == 1 else None
+            details = json.loads(metadata.get("details", "{}"))
+        except (OSError, SafetensorError, ValueError, TypeError) as error:
+            raise InputError(
+                f"direction {str(path)!r} cannot be read ({str(error)[:200]}). Give a safetensors file with one vector."
+            ) from error
+        if vector is None or vector.ndim != 1 or not np.issubdtype(vector.dtype, np.floating):
+            raise InputError(
+                f"direction {str(path)!r} holds the tensors {', '.join(names) or 'none'}: it is one vector [d] of "
+                "floating type, called 'vector'."
+            )
+        known = {key: metadata.get(key, "") for key in ("site", "model", "weights_hash")}
+        return cls(vector.astype(np.float32), name=metadata.get("name") or place.stem, details=details, **known)

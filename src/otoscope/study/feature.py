@@ -1,0 +1,133 @@
+"""One feature, by the name that commands take, `encoder.blocks.2.mlp.1:533`, in a basis that needs no harvest.
+
+Gives its strengths, what drives it (a gradient where a dictionary's threshold leaves none), and the direction that one
+unit of its strength adds. Knows nothing of clips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.harvest.bases import DICTIONARY, Directions, groups_of
+from otoscope.model.whisper import Whisper
+from otoscope.sae.fit import check_model
+from otoscope.study.direction import Direction
+
+BASES = ("neuron", "random")
+"""Those that need no calibration, beside `sae:DIR`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """One direction of a basis at a site.
+
+    Attributes:
+        site: The site.
+        basis: `neuron`, `random` or `sae:DIR`.
+        index: Its number in the basis.
+        directions: The whole basis at that site.
+        width: Length of the site's vectors.
+        model: Id of the model.
+        weights_hash: Of the model's weights.
+    """
+
+    site: str
+    basis: str
+    index: int
+    directions: Directions
+    width: int
+    model: str
+    weights_hash: str
+
+    @property
+    def name(self) -> str:
+        """How tables and pictures call it."""
+        kind = "" if self.basis == "neuron" else f" ({self.basis})"
+        return f"{self.site}:{self.index}{kind}"
+
+    def strengths(self, x: Float[Tensor, "*place d"]) -> Float[Tensor, "*place"]:
+        """Read its strength in vectors of the site, in float32; differentiable.
+
+        Args:
+            x: Vectors on any device.
+        """
+        rows = self.directions.strengths(x.reshape(-1, self.width))
+        return rows[:, self.index].reshape(x.shape[:-1])
+
+    def drive(self, x: Float[Tensor, "*place d"]) -> Float[Tensor, "*place"]:
+        """Read what its strength is made from, before a dictionary silences what is too weak: always a gradient.
+
+        Args:
+            x: Vectors on any device.
+        """
+        dictionary = self.directions.dictionary
+        if dictionary is None:
+            return self.strengths(x)
+        return dictionary.to(x.device).drives(x.reshape(-1, self.width))[:, self.index].reshape(x.shape[:-1])
+
+    def direction(self) -> Direction:
+        """Give what one unit of its strength adds to the site's vector."""
+        if self.directions.dictionary is not None:
+            vector = self.directions.dictionary.directions()[self.index].cpu().numpy()
+        elif self.directions.matrix is not None:
+            vector = self.directions.matrix[:, self.index].cpu().numpy()
+        else:
+            vector = np.eye(self.width, dtype=np.float32)[self.index]
+        return Direction(vector.astype(np.float32), self.site, self.name, self.model, self.weights_hash)
+
+
+def feature_named(model: Whisper, name: str, basis: str = "neuron", *, seed: int = 0, force: bool = False) -> Feature:
+    """Find a feature by its name.
+
+    Args:
+        model: Any Whisper.
+        name: `SITE:INDEX`, such as `encoder.blocks.2.mlp.1:533`.
+        basis: `neuron`, `random`, or `sae:DIR` for a dictionary or a training's folder.
+        seed: Of the random basis: the one that harvests use for the same seed.
+        force: Try a dictionary that was trained on another site or model.
+
+    Returns:
+        The feature.
+
+    Raises:
+        SiteError: The site is not in the model.
+        InputError: The name is none, the basis is none or does not fit, or the index is out of range.
+    """
+    site, _, number = name.rpartition(":")
+    if not site or not number.strip().isdecimal():
+        raise InputError(f"feature {name!r} is none: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'.")
+    found = model.expand(site)
+    if len(found) != 1:
+        raise InputError(f"{site!r} is {len(found)} sites of {model.id}, and a feature is of one. Name one.")
+    place = next(each for each in model.sites() if each.name == found[0])
+    width = place.shape[-1]
+    if len(place.shape) != 3 or width is None:
+        raise InputError(
+            f"site {place.name!r} has axes {list(place.axes)}: a feature is where a site holds one vector for each "
+            "frame or token, such as 'encoder.blocks.0.mlp.1'."
+        )
+    if basis not in BASES and not basis.startswith(DICTIONARY):
+        raise InputError(
+            f"basis {basis!r} is none here: give {', '.join(BASES)}, or sae:DIR for a dictionary's folder."
+        )
+    group = groups_of({place.name: width}, [basis], {}, seed, force=force)[0]
+    if group.directions.dictionary is not None:
+        check_model(
+            group.directions.dictionary,
+            model_id=model.id,
+            weights_hash=model.weights_hash,
+            force=force,
+            name=repr(basis),
+        )
+    index = int(number)
+    if index >= group.n_features:
+        raise InputError(
+            f"feature {name!r} is not there: {group.name} has {group.n_features} features. "
+            f"Give a number from 0 to {group.n_features - 1}."
+        )
+    return Feature(place.name, basis, index, group.directions, width, model.id, model.weights_hash)
