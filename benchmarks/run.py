@@ -26,6 +26,7 @@ if not __package__:  # run as a file: the folder above holds the package
 import torch
 
 from benchmarks import (
+    dictionary_feeding,
     dictionary_training,
     encoder_pass,
     feature_loop,
@@ -61,6 +62,7 @@ QUESTIONS: dict[str, Question] = {
     "harvest-memory": harvest_memory.measure,
     "harvest-loop": on_cpu(feature_loop.measure),
     "dictionaries": dictionary_training.measure,
+    "dictionary-feed": dictionary_feeding.measure,
     "help": help_command.measure,
     "log-mel": log_mel.measure,
     "gpu": on_gpu.measure,

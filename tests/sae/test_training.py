@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from otoscope.base.errors import InputError, OutputError
+from otoscope.base.errors import InputError, OutputError, TrainingDivergedError
 from otoscope.sae import checkpoint
 from otoscope.sae.coders import CODERS, make_coder
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.curves import COLUMNS, read_curves
 from otoscope.sae.files import load_dictionary
-from otoscope.sae.training import Task, Trainer, TrainingDivergedError, train
+from otoscope.sae.trainer import Trainer
+from otoscope.sae.training import Task, train
 from otoscope.sae.training_settings import TrainSettings
 from tests.sae.training import D_IN, SETTINGS, SmallFeed, files, tasks, weights
 
@@ -162,8 +163,8 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
 def test_other_settings_are_refused_with_what_differs(tmp_path: Path) -> None:
     train(SmallFeed(), tasks(), tmp_path / "run", SETTINGS)
     before = files(tmp_path / "run")
-    with pytest.raises(InputError, match=r"settings.seed was 0 and is 1"):
-        train(SmallFeed(), tasks(), tmp_path / "run", replace(SETTINGS, seed=1))
+    with pytest.raises(InputError, match=r"settings.decay_share was 0.2 and is 0.5"):
+        train(SmallFeed(), tasks(), tmp_path / "run", replace(SETTINGS, decay_share=0.5))
     with pytest.raises(InputError, match=r"tasks\[0\].coder.coder was \"batchtopk\" and is \"topk\""):
         train(SmallFeed(), tasks("topk"), tmp_path / "run", SETTINGS)
     assert files(tmp_path / "run") == before

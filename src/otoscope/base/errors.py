@@ -6,7 +6,8 @@ OtoscopeError
 │   ├── LabelError        an alignment: words and phones in time
 │   ├── ModelError        a checkpoint
 │   └── SiteError         a site, block or head
-└── OutputError           a result that cannot be written
+├── OutputError           a result that cannot be written
+└── TrainingDivergedError a dictionary whose loss grew without end
 
 A message has three parts: what came (name and value), what is allowed, what to do.
 """
@@ -38,3 +39,7 @@ class SiteError(InputError):
 
 class OutputError(OtoscopeError):
     """A result that cannot be written: it exists already, the folder is not writable, the disk is full."""
+
+
+class TrainingDivergedError(OtoscopeError):
+    """The loss of a dictionary grew without end, or is no number any more."""

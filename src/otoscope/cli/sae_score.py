@@ -11,7 +11,7 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
-from otoscope.cli import options
+from otoscope.cli import options, sae_options
 from otoscope.cli.console import Advance, Console
 from otoscope.cli.job import Job
 from otoscope.cli.layout import between, count, percent, table
@@ -41,15 +41,11 @@ def score(
     baseline_frames: Annotated[
         int, typer.Option(metavar="N", help="Frames to train that baseline on; 0 to leave it out.")
     ] = 400_000,
-    replace: Annotated[
-        str, typer.Option(metavar="all|speech", help="Frames that the reconstruction replaces in transcription.")
-    ] = "all",
+    replace: sae_options.Replace = "all",
     no_phones: Annotated[
         bool, typer.Option("--no-phones", help="Do not look for features that detect one phone.")
     ] = False,
-    no_transcripts: Annotated[
-        bool, typer.Option("--no-transcripts", help="Do not transcribe: no CE, WER and CER.")
-    ] = False,
+    no_transcripts: sae_options.NoTranscripts = False,
     site: Annotated[
         str | None, typer.Option(metavar="SITE", help="Where one dictionary belongs that does not say so.")
     ] = None,
@@ -96,25 +92,17 @@ def score(
     if dry_run:
         job.console.finish(recordings.problems, len(recordings))
         return
-    asked = {
-        "dictionary": str(dictionary),
-        "corpus": corpus,
-        "second": None if second is None else str(second),
-        "random_decoder": None if random_decoder is None else str(random_decoder),
-        "clips": clips,
-        **vars(settings),
-    }
-    problems = list(recordings.problems)
-    if out is None:
+    places = {"dictionary": dictionary, "second": second, "random_decoder": random_decoder}
+    asked: dict[str, Any] = {name: None if place is None else str(place) for name, place in places.items()}
+    asked |= {"corpus": corpus, "clips": clips, **vars(settings)}
+    with ExitStack() as stack:
+        folder = None if out is None else stack.enter_context(job.folder(whisper, asked, recordings.problems))
         with stages(job.console) as told:
-            result = score_dictionaries(whisper, recordings, entries, settings, progress=told)
-    else:
-        with job.folder(whisper, asked, problems) as folder:
-            with stages(job.console) as told:
-                result = score_dictionaries(whisper, recordings, entries, settings, out=folder, progress=told)
+            result = score_dictionaries(whisper, recordings, entries, settings, out=folder, progress=told)
+        if folder is not None:
             result.save(folder)
     print(to_json_text(result.to_json()) if json else summary(result))
-    job.console.finish(problems, len(recordings))
+    job.console.finish(recordings.problems, len(recordings))
 
 
 @contextmanager

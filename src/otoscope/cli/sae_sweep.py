@@ -8,14 +8,17 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
-from otoscope.cli import options
+from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
 from otoscope.cli.layout import between, count, duration, size, table
 from otoscope.cli.sae_score import stages
-from otoscope.cli.sae_train import SOURCE_HELP
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
     from otoscope.corpus import Corpus
     from otoscope.model.whisper import Whisper
     from otoscope.sae.training_settings import TrainSettings
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    source: Annotated[str, typer.Argument(metavar="CORPUS|SHARDS", help=SOURCE_HELP)],
+    source: sae_options.Source,
     test: Annotated[
         str | None, typer.Option(metavar="CORPUS", help="Score on these clips; on those trained on by default.")
     ] = None,
@@ -39,32 +42,16 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="L", help="Weights of the sparsity term, for jumprelu, standard and tied."),
     ] = None,
-    expansion: Annotated[float, typer.Option(metavar="X", help="Features for each value of the site.")] = 8,
-    features: Annotated[
-        int | None, typer.Option(metavar="N", help="Features of each dictionary, in place of --expansion.")
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Frames to train on in all; 2 million by default, but at most 10 passes."),
-    ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Frames in a step.")] = 4096,
-    lr: Annotated[
-        float | None, typer.Option(metavar="R", help="Learning rate; by the rule of each coder's paper by default.")
-    ] = None,
-    kinds: Annotated[
-        list[str] | None,
-        typer.Option(metavar="speech|silence|padding", help="Frames to train on; repeat it. speech by default."),
-    ] = None,
-    train_dtype: Annotated[
-        str, typer.Option(metavar="float32|bfloat16", help="Precision of the products with all features.")
-    ] = "float32",
-    replace: Annotated[
-        str, typer.Option(metavar="all|speech", help="Frames that a reconstruction replaces in transcription.")
-    ] = "all",
-    no_transcripts: Annotated[
-        bool, typer.Option("--no-transcripts", help="Do not transcribe: no CE, WER and CER.")
-    ] = False,
-    checkpoint_minutes: Annotated[float, typer.Option(metavar="M", help="Minutes between two checkpoints.")] = 5,
+    expansion: sae_options.Expansion = 8,
+    features: sae_options.Features = None,
+    frames: sae_options.Frames = None,
+    batch: sae_options.Batch = 4096,
+    lr: sae_options.LearningRate = None,
+    kinds: sae_options.Kinds = None,
+    train_dtype: sae_options.TrainDtype = "float32",
+    replace: sae_options.Replace = "all",
+    no_transcripts: sae_options.NoTranscripts = False,
+    checkpoint_minutes: sae_options.CheckpointMinutes = 5,
     clips: options.Clips = None,
     language: options.Language = None,
     seed: options.Seed = 0,
@@ -84,14 +71,13 @@ def sweep(
     """
     if out is None and not dry_run:
         raise InputError("a sweep needs a folder for its dictionaries: give --out DIR.")
+    sae_options.check_training(train_dtype, checkpoint_minutes)
     console = Console(quiet)
     from otoscope.model.load import device_named
-    from otoscope.sae.training_settings import TrainSettings
     from otoscope.study.dictionary_sweep import SweepSettings
-    from otoscope.study.train_dictionaries import default_frames
 
     settings = SweepSettings(
-        coders=_words(coder) or ("batchtopk",),
+        coders=sae_options.words(coder) or ("batchtopk",),
         ks=options.numbers(k, "--k", least=1) or (8, 16, 32, 64),
         sparsities=_weights(sparsity),
         n_features=features,
@@ -105,39 +91,36 @@ def sweep(
     recordings = None if test is None else gather([test])
     if recordings is not None:
         survey(recordings, console)
-    data, whisper = _source(
-        source, test, site, _words(kinds) or ("speech",), clips, seed, (model, device, dtype), console
-    )
-    training = TrainSettings(
-        n_frames=default_frames(data.amount.n_frames, batch) if frames is None else frames,
-        batch_frames=batch,
-        learning_rate=lr,
-        seed=seed,
-        checkpoint_s=60 * checkpoint_minutes,
-    )
+    wanted = sae_options.words(kinds) or ("speech",)
+    data, whisper = _source(source, test, site, wanted, clips, seed, (model, device, dtype), console)
+    training = sae_options.train_settings(data.amount.n_frames, frames, batch, lr, checkpoint_minutes)
     console.note(_plan(data, settings, training, recordings))
     if dry_run:
         return
     assert out is not None, "asked for above"
-    from otoscope.study.dictionary_sweep import sweep as train_and_score
-
-    with stages(console) as told:
-        result = train_and_score(
-            data,
-            settings,
-            training,
-            out,
-            test=recordings,
-            model=whisper,
-            device=device_named(device),
-            overwrite=overwrite,
-            progress=told,
-        )
+    result = _train_and_score(
+        (data, settings, training, out), recordings, whisper, device_named(device), console, overwrite=overwrite
+    )
     names = sorted(path.name for path in result.save(out))
     console.note(f"Results in {out}: {', '.join(names)}")
     print(to_json_text(result.to_json()) if json else summary(result))
     problems = [*data.problems, *(recordings.problems if recordings is not None else ())]
     console.finish(problems, len(data.corpus or ()) + len(recordings or ()))
+
+
+def _train_and_score(
+    asked: tuple[Source, SweepSettings, TrainSettings, Path],
+    test: Corpus | None,
+    whisper: Whisper | None,
+    device: torch.device,
+    console: Console,
+    *,
+    overwrite: bool,
+) -> DictionarySweep:
+    from otoscope.study.dictionary_sweep import sweep
+
+    with stages(console) as told:
+        return sweep(*asked, test=test, model=whisper, device=device, overwrite=overwrite, progress=told)
 
 
 def _source(
@@ -225,14 +208,9 @@ def summary(result: DictionarySweep) -> str:
     return "\n".join(lines)
 
 
-def _words(given: list[str] | None) -> tuple[str, ...]:
-    """Words that were given with commas, by repeating an option, or both."""
-    return tuple(word.strip() for value in given or () for word in value.split(",") if word.strip())
-
-
 def _weights(given: list[str] | None) -> tuple[float, ...]:
     found = []
-    for word in _words(given):
+    for word in sae_options.words(given):
         try:
             found.append(float(word))
         except ValueError:

@@ -10,7 +10,7 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
-from otoscope.cli import options
+from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
 from otoscope.cli.layout import count, duration, percent, size, table
 
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from otoscope.study.train_dictionaries import DictionaryTraining
     from otoscope.study.training_plan import TrainingPlan
 
-PRECISIONS = ("float32", "bfloat16")
 SITES = ("encoder.blocks.*",)
-SOURCE_HELP = f"{options.CORPUS_HELP} Or a harvest with saved activations."
 
 
 def train(
-    source: Annotated[str, typer.Argument(metavar="CORPUS|SHARDS", help=SOURCE_HELP)],
+    source: sae_options.Source,
     site: Annotated[
         list[str] | None,
         typer.Option(metavar="SITE", help="A site of the encoder, or a pattern; repeat it. All blocks by default."),
@@ -38,43 +36,31 @@ def train(
     coder: Annotated[
         str, typer.Option(metavar="CODER", help="batchtopk, topk, matryoshka, jumprelu, standard or tied.")
     ] = "batchtopk",
-    expansion: Annotated[float, typer.Option(metavar="X", help="Features for each value of a site.")] = 8,
-    features: Annotated[
-        int | None, typer.Option(metavar="N", help="Features of each dictionary, in place of --expansion.")
-    ] = None,
+    expansion: sae_options.Expansion = 8,
+    features: sae_options.Features = None,
     k: Annotated[int, typer.Option(metavar="K", help="Features active at a time (batchtopk, topk, matryoshka).")] = 32,
     sparsity: Annotated[
         float | None,
         typer.Option(metavar="L", help="Weight of the sparsity term (jumprelu, standard, tied); the coder's own."),
     ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Frames to train on in all; 2 million by default, but at most 10 passes."),
-    ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Frames in a step.")] = 4096,
-    lr: Annotated[
-        float | None, typer.Option(metavar="R", help="Learning rate; by the rule of the coder's paper by default.")
-    ] = None,
-    kinds: Annotated[
-        list[str] | None,
-        typer.Option(metavar="speech|silence|padding", help="Frames to train on; repeat it. speech by default."),
-    ] = None,
+    frames: sae_options.Frames = None,
+    batch: sae_options.Batch = 4096,
+    lr: sae_options.LearningRate = None,
+    kinds: sae_options.Kinds = None,
     normalise: Annotated[
         str,
         typer.Option(
             metavar="expected_average_only_in|none", help="Scale vectors to a length of sqrt(width) on average, or not."
         ),
     ] = "expected_average_only_in",
-    train_dtype: Annotated[
-        str, typer.Option(metavar="float32|bfloat16", help="Precision of the products with all features.")
-    ] = "float32",
+    train_dtype: sae_options.TrainDtype = "float32",
     random_decoder: Annotated[
         bool, typer.Option("--random-decoder", help="Leave the decoder as it is drawn: a baseline.")
     ] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the curves as TensorBoard events, too.")
     ] = False,
-    checkpoint_minutes: Annotated[float, typer.Option(metavar="M", help="Minutes between two checkpoints.")] = 5,
+    checkpoint_minutes: sae_options.CheckpointMinutes = 5,
     clips: options.Clips = None,
     seed: options.Seed = 0,
     dry_run: options.DryRun = False,
@@ -94,33 +80,18 @@ def train(
     """
     if out is None and not dry_run:
         raise InputError("a training needs a folder for its dictionaries: give --out DIR.")
-    if train_dtype not in PRECISIONS:
-        raise InputError(f"--train-dtype {train_dtype!r} is none: give {' or '.join(PRECISIONS)}.")
-    if not 0 <= checkpoint_minutes < float("inf"):
-        raise InputError(f"--checkpoint-minutes {checkpoint_minutes:g} is no time: give a number, 0 or more.")
+    sae_options.check_training(train_dtype, checkpoint_minutes)
     from otoscope.model.load import device_named
     from otoscope.sae.together import join
-    from otoscope.sae.training_settings import TrainSettings
-    from otoscope.study.train_dictionaries import CoderChoice, default_frames, tasks_of
+    from otoscope.study.train_dictionaries import CoderChoice, tasks_of
 
     choice = CoderChoice(coder, expansion, features, k, sparsity, train_dtype, random_decoder, seed)
     where = device_named(device)
-    events: list[Observer] = []
-    if tensorboard and out is not None:
-        from otoscope.sae.tensorboard import TensorBoard
-
-        events.append(TensorBoard(out / "tensorboard"))
+    events = _events(out) if tensorboard else []
     with join(where) as together:
         console = Console(quiet or together.rank > 0)
         data = _source(source, site, kinds, clips, seed, model, device, dtype, console)
-        settings = TrainSettings(
-            n_frames=default_frames(data.amount.n_frames, batch) if frames is None else frames,
-            batch_frames=batch,
-            learning_rate=lr,
-            normalise=normalise,
-            seed=seed,
-            checkpoint_s=60 * checkpoint_minutes,
-        )
+        settings = sae_options.train_settings(data.amount.n_frames, frames, batch, lr, checkpoint_minutes, normalise)
         tasks = tasks_of(data, choice)
         _say_plan(data, tasks, settings, where, console)
         if dry_run:
@@ -130,6 +101,13 @@ def train(
         if together.rank == 0:
             print(to_json_text(run.to_json()) if json else summary(run))
             console.finish(run.problems, len(data.corpus) if data.corpus is not None else 0)
+
+
+def _events(out: Path | None) -> list[Observer]:
+    """Write the curves as TensorBoard events, where anything is written."""
+    from otoscope.sae.tensorboard import TensorBoard
+
+    return [] if out is None else [TensorBoard(out / "tensorboard")]
 
 
 def _source(
@@ -146,7 +124,7 @@ def _source(
     """Open saved activations, or load the model that is to hear a corpus."""
     from otoscope.study.dictionary_sources import corpus_source, shards_source, source_of
 
-    sites, wanted = tuple(site or SITES), _words(kinds) or ("speech",)
+    sites, wanted = tuple(site or SITES), sae_options.words(kinds) or ("speech",)
     shards = source_of(name)
     if shards is not None:
         if clips is not None:
@@ -249,11 +227,6 @@ def summary(run: DictionaryTraining) -> str:
         f"Score them with: otoscope sae score {run.folder} CORPUS",
     ]
     return "\n".join(lines)
-
-
-def _words(given: list[str] | None) -> tuple[str, ...]:
-    """Words that were given with commas, by repeating an option, or both."""
-    return tuple(word.strip() for value in given or () for word in value.split(",") if word.strip())
 
 
 def _dictionaries(n: int) -> str:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.base.errors import OtoscopeError
+from otoscope.base.errors import TrainingDivergedError
 from otoscope.sae.centre import geometric_median, input_scale
 from otoscope.sae.coders.coder import Coder, Moment
 from otoscope.sae.dictionary import Dictionary
@@ -23,10 +23,6 @@ from otoscope.sae.training_settings import TrainSettings
 
 GROWN = 1e4
 """A loss that is so many times that of the first step has diverged."""
-
-
-class TrainingDivergedError(OtoscopeError):
-    """The loss of a dictionary grew without end, or is no number any more."""
 
 
 class Trainer:

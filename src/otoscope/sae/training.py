@@ -32,10 +32,8 @@ from otoscope.sae.feed import Batch, Feed, Position
 from otoscope.sae.files import load_dictionary, save_dictionary
 from otoscope.sae.prefetch import Prefetch
 from otoscope.sae.together import ALONE, Together
-from otoscope.sae.trainer import Trainer, TrainingDivergedError
+from otoscope.sae.trainer import Trainer
 from otoscope.sae.training_settings import TrainSettings
-
-__all__ = ["Observer", "Task", "Trained", "Trainer", "TrainingDivergedError", "train"]
 
 START_FRAMES = 16_384
 START_KEPT = 4096

@@ -22,7 +22,6 @@ class TrainSettings:
         warmup_steps: Steps over which it rises from 0; None for 1,000, or the first twentieth where that is less.
         decay_share: Share of the steps, at the end, over which it falls to 0 in a straight line.
         normalise: One of `NORMALISATIONS`.
-        seed: Of what a coder draws while it trains; weights have their own in `CoderSettings`.
         dead_after_frames: Frames without being active that make a feature dead; None for a tenth of `n_frames`, at
             most 10 million.
         clip_gradient: Greatest length of the gradient of all weights together; None for no limit.
@@ -39,7 +38,6 @@ class TrainSettings:
     warmup_steps: int | None = None
     decay_share: float = 0.2
     normalise: str = "expected_average_only_in"
-    seed: int = 0
     dead_after_frames: int | None = None
     clip_gradient: float | None = 1.0
     log_every: int = 10
@@ -60,7 +58,6 @@ class TrainSettings:
             "1 or more",
         )
         _check(self.checkpoint_s >= 0, "checkpoint_s", self.checkpoint_s, "0 or more")
-        _check(0 <= self.seed < 2**32, "seed", self.seed, f"a whole number from 0 to {2**32 - 1}")
         if self.normalise not in NORMALISATIONS:
             raise InputError(f"normalise is {self.normalise!r}: give one of {', '.join(NORMALISATIONS)}.")
         if self.n_frames < self.batch_frames:

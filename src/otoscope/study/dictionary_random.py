@@ -16,7 +16,7 @@ from torch import Tensor
 from otoscope.sae.coders import make_coder
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
-from otoscope.sae.training import Trainer
+from otoscope.sae.trainer import Trainer
 from otoscope.sae.training_settings import TrainSettings
 
 CODERS = ("topk", "batchtopk")
@@ -55,7 +55,7 @@ def random_decoder(
         is_decoder_frozen=True,
         seed=seed,
     )
-    trained = TrainSettings(n_frames=max(n_frames, batch), batch_frames=batch, seed=seed)
+    trained = TrainSettings(n_frames=max(n_frames, batch), batch_frames=batch)
     trainer = Trainer(make_coder(settings), trained, name="the random decoder")
     trainer.start(frames[:START_FRAMES])
     for x in _batches(frames, batch, trained.n_steps, seed):

@@ -1,0 +1,53 @@
+"""How long does a training wait for its frames, when they come from saved activations?
+
+The demo model's blocks are harvested on the demo clips, with their activations, and a dictionary is trained on each,
+all from one feed. The share is what the training itself counts: time in which it asked for a batch and had none.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.row import Row
+from benchmarks.subject import Settings
+from benchmarks.timing import Spread
+from otoscope.corpus import corpus
+from otoscope.harvest.run import harvest
+from otoscope.harvest.settings import HarvestSettings
+from otoscope.model.load import load
+from otoscope.sae.training_settings import TrainSettings
+from otoscope.study.dictionary_sources import shards_source
+from otoscope.study.train_dictionaries import CoderChoice, tasks_of, train_dictionaries
+
+TARGET = 0.05
+ROUNDS = 3
+N_STEPS, BATCH_FRAMES = 100, 4096
+SITES = ("encoder.blocks.*",)
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Harvest once, and train a few times.
+
+    Args:
+        settings: How often, and with how many threads.
+
+    Returns:
+        One row.
+    """
+    torch.set_num_threads(settings.threads)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        harvest(load("demo"), corpus("demo"), HarvestSettings(SITES, save_activations="float16"), folder / "run")
+        source = shards_source(str(folder / "run"), SITES, kinds=("speech",), seed=0)
+        tasks = tasks_of(source, CoderChoice(k=16))
+        asked = TrainSettings(N_STEPS * BATCH_FRAMES, BATCH_FRAMES)
+        trained = [
+            train_dictionaries(source, tasks, asked, folder / f"trained-{turn}")
+            for turn in range(settings.rounds(ROUNDS))
+        ]
+    shares = Spread.of([one.waited_share for one in trained])
+    detail = f"{len(tasks)} dictionaries, {N_STEPS} steps of {BATCH_FRAMES:,} frames, {60 * trained[-1].minutes:.0f} s"
+    return [Row("share of a training that it waits for frames from saved activations", "", shares, TARGET, detail)]
