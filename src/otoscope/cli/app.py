@@ -10,18 +10,26 @@ import typer
 from otoscope.base.version import __version__
 from otoscope.cli import (
     activations,
+    bigrams,
     corpus,
     demo,
+    dream,
     examples,
     harvest,
+    lens,
     locality,
+    neighbours,
     phones,
+    probe,
     relevance,
     sae,
+    segments,
     sites,
     splice,
+    steer,
     transcribe,
     window,
+    words,
 )
 
 app = typer.Typer(
@@ -46,6 +54,14 @@ app.command(short_help="Gather what drives every feature, over a corpus.")(harve
 app.command(short_help="Show or play what drives the features of a harvest most.")(examples.examples)
 app.command(short_help="Score which phone each feature of a harvest detects.")(phones.phones)
 app.add_typer(sae.app, name="sae", short_help="Train, score and convert dictionaries of features.")
+app.command(short_help="Show what the decoder says next with no sound at all.")(bigrams.bigrams)
+app.command(short_help="List the tokens that lie nearest, and how alike they sound.")(neighbours.neighbours)
+app.command(short_help="Read what every decoder block would say already.")(lens.lens)
+app.command(short_help="Find the frames that each word came from, in three ways.")(words.words)
+app.command(short_help="Find where in a corpus the decoder is surest of a word.")(segments.segments)
+app.command(short_help="Learn what can be read off a site linearly.")(probe.probe)
+app.command(short_help="Add, scale or remove directions and heads, and transcribe.")(steer.steer)
+app.command(short_help="Make the sound that drives a feature most.")(dream.dream)
 app.command(short_help="Run every experiment on the clips of the package.")(demo.demo)
 
 

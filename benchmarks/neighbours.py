@@ -1,0 +1,50 @@
+"""What does it cost to find the nearest tokens in a vocabulary of 51,865?
+
+Against the bare product of the same vectors, taken in the same blocks of rows, whose cosines are thrown away. The first
+so many tokens are the queries: every further block of rows costs the same again, so the ratio is that of the whole
+vocabulary, without a minute for each round.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.row import Row
+from benchmarks.subject import Settings
+from benchmarks.timing import take_turns
+from otoscope.model.languages import MULTILINGUAL_VOCAB_SIZE
+from otoscope.study.neighbours_search import BLOCK_VALUES, nearest
+
+TARGET = 2.0
+ROUNDS = 7
+K = 20
+BLOCKS = 3
+"""Blocks of queries in a round."""
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Compare a search with the bare product.
+
+    Args:
+        settings: How to measure; the shape says how wide the vectors are.
+
+    Returns:
+        One row.
+    """
+    n_tokens, width = MULTILINGUAL_VOCAB_SIZE, settings.shape.d_model
+    vectors = torch.nn.functional.normalize(torch.randn(n_tokens, width, generator=torch.manual_seed(0)))
+    rows = BLOCK_VALUES // n_tokens
+    queries = vectors[: BLOCKS * rows]
+    own = torch.arange(len(queries))
+    cosines = torch.empty(rows, n_tokens)
+
+    def product() -> None:
+        for start in range(0, len(queries), rows):
+            torch.mm(queries[start : start + rows], vectors.T, out=cosines)
+
+    rounds = take_turns(
+        {"product": product, "search": lambda: nearest(queries, vectors, K, own=own)}, settings.rounds(ROUNDS)
+    )
+    question = f"the {K} nearest tokens, {len(queries):,} of {n_tokens:,} asked, {width} numbers each"
+    ratio = rounds.ratio("search", "product")
+    return [Row(question, result=ratio, target=TARGET, detail=rounds.compared("search", "product"))]

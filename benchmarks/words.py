@@ -1,0 +1,98 @@
+"""What does it cost to trace the words of a clip in three ways?
+
+The model has random weights and real sizes, whisper-tiny's vocabulary included, and is held to ten words out of the
+demo model's vocabulary; the clip is 4 s of noise, about as long as ten words take. The measure is transcribing the
+clip, one run of the framework's model with its attention in the open, and a backward pass to the log-mel for each word.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from transformers import WhisperForConditionalGeneration
+
+from benchmarks.row import Row
+from benchmarks.subject import Settings, make_subject
+from benchmarks.timing import take_turns
+from otoscope.audio.clip import Clip
+from otoscope.base.clocks import SAMPLE_RATE_HZ
+from otoscope.model.generation import prompt_tokens
+from otoscope.model.load import load
+from otoscope.model.whisper import Whisper
+from otoscope.study.words import words
+
+TARGET = 4.0
+ROUNDS = 2
+N_WORDS = 10
+WORD_S = 0.4
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Compare tracing all words with transcribing them and one backward pass for each.
+
+    Args:
+        settings: How to measure.
+
+    Returns:
+        One row.
+    """
+    model = ten_words(settings)
+    n_samples = round(min(N_WORDS * WORD_S, model.window_s) * SAMPLE_RATE_HZ)
+    clip = Clip((0.1 * torch.randn(n_samples, generator=torch.manual_seed(0))).numpy(), id="noise")
+    rounds = take_turns({"bare": bare(model, clip), "words": lambda: traced(model, clip)}, settings.rounds(ROUNDS))
+    return [
+        Row(
+            f"words of a {N_WORDS}-word clip in three ways, against transcribing it and a backward pass for each word",
+            result=rounds.ratio("words", "bare"),
+            target=TARGET,
+            detail=rounds.compared("words", "bare"),
+        )
+    ]
+
+
+def ten_words(settings: Settings) -> Whisper:
+    """Hold a random model to ten words with a space before each."""
+    demo = load("demo", device="cpu")
+    hf = make_subject(settings).model.hf
+    words_alone = {index for token, index in demo.tokenizer.get_vocab().items() if token[:1] == "Ġ" and len(token) > 2}
+    generation = copy.deepcopy(demo.hf.generation_config)
+    generation.suppress_tokens = sorted(set(range(hf.config.vocab_size)) - words_alone)
+    generation.begin_suppress_tokens = None
+    generation.max_new_tokens = N_WORDS
+    generation.alignment_heads = None
+    hf.generation_config = generation
+    return Whisper(hf, demo.tokenizer, id="random", weights_hash="random")
+
+
+def traced(model: Whisper, clip: Clip) -> None:
+    """Trace the words and see that they are as many as are paid for."""
+    found = words(model, clip, language="en")
+    assert len(found.words) == N_WORDS, f"{len(found.words)} words"
+
+
+def bare(model: Whisper, clip: Clip) -> Callable[[], None]:
+    """Transcribe, run encoder and decoder once in the graph, and go back once for each word."""
+    eager = copy.deepcopy(model.hf)
+    eager.set_attn_implementation("eager")
+    mel = model.windows(clip).mel
+
+    def run() -> None:
+        written = model.transcribe(clip, language="en").tokens[0]
+        ids = [*prompt_tokens(model, language="en"), *written]
+        heard = mel.clone().requires_grad_()
+        scores = log_probabilities(eager, heard, ids)[-len(written) :]
+        for score in scores:
+            torch.autograd.grad(score, heard, retain_graph=True)
+
+    return run
+
+
+def log_probabilities(hf: WhisperForConditionalGeneration, mel: Tensor, ids: list[int]) -> Tensor:
+    """Score each token but the first, given those before it, in the graph."""
+    given = torch.tensor([ids])
+    with torch.enable_grad():
+        logits: Tensor = hf(input_features=mel, decoder_input_ids=given, use_cache=False).logits[0, :-1]
+        return logits.log_softmax(-1).gather(-1, given[0, 1:, None])[:, 0]

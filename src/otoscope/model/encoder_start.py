@@ -1,0 +1,59 @@
+"""Run the encoder from a log-mel up to the last of some sites and no further, in a graph that starts at the log-mel.
+
+Costs the blocks up to that site. Edits and attention windows that are on apply; readings do not see these runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.base.errors import InputError
+from otoscope.model.whisper import Whisper
+
+
+class _ReachedError(Exception):
+    """Ends a run of the encoder at the last site that is wanted."""
+
+
+def encoder_start(
+    model: Whisper, mel: Float[Tensor, "window n_mels mel_frame"], sites: str | Iterable[str]
+) -> dict[str, Tensor]:
+    """Run the encoder until it has computed the last of some sites.
+
+    Args:
+        model: Any Whisper.
+        mel: Log-mels; a gradient flows back to them where they require one.
+        sites: Names, aliases or patterns of sites of the encoder.
+
+    Returns:
+        Site to tensor, in the site's axes and the model's dtype.
+
+    Raises:
+        SiteError: A site is not in the model.
+        InputError: A site is not one of the encoder, or there is none.
+    """
+    wanted = set(model.expand(sites))
+    table = [site for site in model.sites() if site.name in wanted]
+    if not table or any(site.room != "encoder" for site in table):
+        names = ", ".join(site.name for site in table) or "no site"
+        raise InputError(f"the encoder cannot be run up to {names}: name sites of the encoder.")
+    last = table[-1].name
+    found: dict[str, Tensor] = {}
+    edits = {name: partial(_keep, found, name, name == last) for name in wanted}
+    with model.reading_paused(), model.edit(edits), torch.set_grad_enabled(mel.requires_grad), suppress(_ReachedError):
+        model.hf.model.encoder(mel.to(model.device, model.dtype))
+    return found
+
+
+def _keep(found: dict[str, Tensor], name: str, is_last: bool, x: Tensor) -> Tensor:
+    """Note what passes a site, after all edits that are on."""
+    found[name] = x
+    if is_last:
+        raise _ReachedError
+    return x

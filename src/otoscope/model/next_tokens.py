@@ -1,0 +1,221 @@
+"""What the decoder would say next after many prompts, all given the same encoder output.
+
+The cross-attention's keys and values are computed once and shared by all prompts as a view; only the last position goes
+through the unembedding. Costs one decoder pass over the prompts. Memory: [prompt, vocab] of one batch and, for that
+batch, the framework's cache of the prompts' own keys and values.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import DynamicCache, EncoderDecoderCache
+
+from otoscope.base.errors import InputError
+from otoscope.model.generation import prompt_tokens
+from otoscope.model.languages import vocabulary
+from otoscope.model.token_text import TokenTexts, token_texts
+from otoscope.model.transcription import UNSPACED_LANGUAGES
+
+if TYPE_CHECKING:
+    from otoscope.model.whisper import Whisper
+
+BATCH_SIZE = 128
+"""Prompts run at once: 27 MB of logits at the size of a released vocabulary."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The beginning of a transcript, as the decoder is given it.
+
+    Attributes:
+        text: As it was asked for.
+        tokens: Ids of the text, without the start tokens.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+class Batch(NamedTuple):
+    """Some of the prompts.
+
+    Attributes:
+        places: Which of the prompts these are.
+        logits: What each would be followed by, float32 on the model's device.
+    """
+
+    places: list[int]
+    logits: Float[Tensor, "prompt vocab"]
+
+
+@dataclass(frozen=True, eq=False)
+class PromptReader:
+    """Turns words into prompts of one model in one language.
+
+    Attributes:
+        model: Any Whisper.
+        language: Whisper's code.
+    """
+
+    model: Whisper
+    language: str
+
+    @cached_property
+    def texts(self) -> TokenTexts:
+        """What every token stands for."""
+        return token_texts(self.model)
+
+    @cached_property
+    def start(self) -> tuple[int, ...]:
+        """The ids that a transcript begins with."""
+        return tuple(prompt_tokens(self.model, language=self.language))
+
+    @property
+    def longest(self) -> int:
+        """Tokens of text that a prompt may have: what the decoder holds, less the start."""
+        return self.model.hf.config.max_target_positions - len(self.start)
+
+    @property
+    def space(self) -> str:
+        """What stands between words."""
+        return "" if self.language in UNSPACED_LANGUAGES else " "
+
+    def ids(self, text: str) -> tuple[int, ...]:
+        """Tokenize a text as it is."""
+        return tuple(self.model.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def read(self, text: str) -> Prompt:
+        """Turn a word or several into a prompt, with a space in front as Whisper writes words in mid-sentence.
+
+        Args:
+            text: The words; a space in front is added where the language is written with spaces.
+
+        Returns:
+            The prompt; it may be several tokens, even for one word.
+
+        Raises:
+            InputError: It is empty, too long, or holds a special token.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"prompt {text!r} is empty: give a word, or several in quotes, such as 'traffic'.")
+        tokens = self.ids(self.space + text.strip())
+        if not all(token < self.model.vocab_size and self.texts.is_text[token] for token in tokens):
+            raise InputError(
+                f"prompt {text!r} holds a special token: prompts are text alone, and the start tokens come of "
+                "themselves. Leave out what stands between <| and |>; the language has a setting of its own."
+            )
+        if len(tokens) > self.longest:
+            short = text if len(text) <= 40 else f"{text[:37]}..."
+            raise InputError(
+                f"prompt {short!r} is {len(tokens)} tokens: {self.model.id} has room for {self.longest} after the "
+                f"{len(self.start)} that a transcript begins with. Give a shorter one."
+            )
+        return Prompt(text, tokens)
+
+
+def prompt_reader(model: Whisper, language: str | None) -> PromptReader:
+    """Make ready to read prompts in a language; the checkpoint's own, or English, or its first where none is named.
+
+    Raises:
+        InputError: The language is not the model's.
+        ModelError: The model has no tokenizer.
+    """
+    words = vocabulary(model)
+    code = words.check_language(language)
+    if code is None:
+        code = "en" if "en" in words.language_ids else words.any_language
+    return PromptReader(model, code)
+
+
+class NextTokens:
+    """The decoder over one encoder output that many prompts share.
+
+    Args:
+        model: Any Whisper.
+        encoded: The encoder's output of one window; edits of what the cross-attention makes of it apply.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: Whisper, encoded: Float[Tensor, "1 frame d_model"]) -> None:
+        self._model = model
+        self._encoded = encoded.to(model.device, model.dtype)
+        with model.reading_paused():
+            self._cross = [_keys_and_values(layer, self._encoded) for layer in model.hf.model.decoder.layers]
+
+    @torch.no_grad()
+    def logits(self, prompts: Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> Iterator[Batch]:
+        """Run the decoder over prompts, unread: what would it say next after each?
+
+        Edits apply; readings do not see these passes, which are no part of a transcript being written.
+
+        Args:
+            prompts: Ids of each, start tokens included; lengths may differ.
+            batch_size: Prompts run at once.
+
+        Yields:
+            The prompts in batches of one length, shortest first.
+
+        Raises:
+            InputError: The batch size is below 1.
+        """
+        if isinstance(batch_size, bool) or batch_size < 1:
+            raise InputError(f"batch_size is {batch_size!r}: give a whole number of 1 or more.")
+        for places in _by_length(prompts, batch_size):
+            yield Batch(places, self._last_logits([prompts[place] for place in places]))
+
+    def _last_logits(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "prompt vocab"]:
+        model = self._model
+        ids = torch.tensor([list(prompt) for prompt in prompts], device=model.device)
+        with model.reading_paused():
+            hidden = model.hf.model.decoder(
+                input_ids=ids,
+                encoder_hidden_states=self._encoded.expand(len(prompts), -1, -1),
+                use_cache=True,
+                **{_cache_name(model): _cache(self._cross, len(prompts))},
+            ).last_hidden_state
+            logits: Tensor = model.hf.proj_out(hidden[:, -1:])[:, 0].float()
+        return logits
+
+
+def _by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+    """Put prompts of one length together: then none needs padding, and the model's own causal mask is all it takes."""
+    by_length: dict[int, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        by_length.setdefault(len(prompt), []).append(place)
+    for length in sorted(by_length):
+        places = by_length[length]
+        for start in range(0, len(places), batch_size):
+            yield places[start : start + batch_size]
+
+
+def _keys_and_values(layer: Any, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    """What a block's cross-attention makes of the sound, each [1, head, frame, d_head]."""
+    attention = layer.encoder_attn
+    shape = (1, -1, attention.num_heads, attention.head_dim)
+    keys = attention.k_proj(encoded).view(shape).transpose(1, 2).contiguous()
+    values = attention.v_proj(encoded).view(shape).transpose(1, 2).contiguous()
+    return keys, values
+
+
+def _cache(cross: Sequence[tuple[Tensor, Tensor]], n_prompts: int) -> EncoderDecoderCache:
+    """The framework's cache with the cross-attention filled in; a view, where `update` copies it for every prompt."""
+    shared = DynamicCache()
+    for block, (keys, values) in enumerate(cross):
+        shared.update(keys, values, block)
+        layer = cast(Any, shared.layers[block])
+        layer.keys, layer.values = keys.expand(n_prompts, -1, -1, -1), values.expand(n_prompts, -1, -1, -1)
+    return EncoderDecoderCache(DynamicCache(), shared)
+
+
+def _cache_name(model: Whisper) -> str:
+    """What the decoder calls its cache: `past_key_values` up to transformers 5.23, `cache` from 5.24 on."""
+    names = inspect.signature(model.hf.model.decoder.forward).parameters
+    return "cache" if "cache" in names else "past_key_values"

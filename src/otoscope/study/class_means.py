@@ -1,0 +1,307 @@
+"""The mean of what an encoder site holds for each phone, speaker or language, and the direction from one to another.
+
+From a finished harvest's tables, or on the spot in one pass over a corpus: one window in memory at a time, and one
+vector of doubles for each class. Frames of speech alone, padding and silence left out, as in a harvest; the encoder
+answers late, by a lag that is estimated first where it is not given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from jaxtyping import Float, Int
+
+from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.corpus import Corpus
+from otoscope.corpus.alignment import Alignment
+from otoscope.corpus.source import Source
+from otoscope.harvest.activity import TRAINED, EncoderReader
+from otoscope.harvest.calibration import calibrate
+from otoscope.harvest.labels import LabelSet, check_lag, label_set
+from otoscope.harvest.opened import HarvestRun
+from otoscope.harvest.settings import HarvestSettings
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.direction import Direction
+
+CLASSES = ("phone", "language", "speaker")
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMeans:
+    """Means by class at one site.
+
+    Attributes:
+        kind: `phone`, `language` or `speaker`.
+        site: The site.
+        labels: The classes with one frame or more.
+        n_frames: Frames of speech of each.
+        means: What the site holds on average for each.
+        lag: Frames by which the encoder was taken to answer late; phones alone.
+        model: Id of the model.
+        weights_hash: Of its weights.
+        source: The corpus, or the harvest's folder.
+    """
+
+    kind: str
+    site: str
+    labels: tuple[str, ...]
+    n_frames: Int[np.ndarray, " label"]
+    means: Float[np.ndarray, "label d"]
+    lag: int | None
+    model: str
+    weights_hash: str
+    source: str
+
+    def direction(self, first: str, second: str | None = None) -> Direction:
+        """Give the mean of one class minus that of another.
+
+        Args:
+            first: The class that adding the direction goes towards.
+            second: The class that it goes away from; None for the mean over the frames of all other classes.
+
+        Raises:
+            InputError: A class has no frames here, or both are the same.
+        """
+        one = self._place(first)
+        if second is None:
+            others = np.arange(len(self.labels)) != one
+            if not others.any():
+                raise InputError(
+                    f"{first!r} is the only {self.kind} in {self.source}: there is nothing to set it apart from. Give "
+                    "more, or a corpus with several."
+                )
+            baseline = np.average(self.means[others], axis=0, weights=self.n_frames[others])
+            n_second, name = int(self.n_frames[others].sum()), f"{self.kind} {first} - all others"
+        else:
+            two = self._place(second)
+            if one == two:
+                raise InputError(f"{self.kind} {first!r} minus itself is nothing. Name two.")
+            baseline, n_second = self.means[two], int(self.n_frames[two])
+            name = f"{self.kind} {first} - {second}"
+        details = {
+            "classes": self.kind,
+            "first": first,
+            "second": second,
+            "n_frames": [int(self.n_frames[one]), n_second],
+            "lag_frames": self.lag,
+            "source": self.source,
+        }
+        vector = (self.means[one] - baseline).astype(np.float32)
+        return Direction(vector, self.site, name, self.model, self.weights_hash, details)
+
+    def named(self, text: str) -> Direction:
+        """Give a direction by what commands call it: `AA-AE`, `phone:AA-phone:AE`, or `AA` alone.
+
+        Raises:
+            InputError: There are no such classes, or more than one way to read the name.
+        """
+        prefix = f"{self.kind}:"
+        words = text.split(f"-{prefix}")
+        if len(words) == 2:
+            return self.direction(words[0].removeprefix(prefix), words[1])
+        name = text.removeprefix(prefix)
+        if name in self.labels:
+            return self.direction(name)
+        cuts = [at for at, letter in enumerate(name) if letter == "-"]
+        pairs = [(name[:at], name[at + 1 :]) for at in cuts]
+        known = [pair for pair in pairs if set(pair) <= set(self.labels)]
+        if len(known) == 1:
+            return self.direction(*known[0])
+        if len(known) > 1:
+            raise InputError(f"{text!r} can be read in {len(known)} ways: write {prefix}FIRST-{prefix}SECOND.")
+        unknown = next((each for each in (pairs[0] if pairs else (name,)) if each not in self.labels), name)
+        self._place(unknown)
+        raise AssertionError("unknown classes are refused")
+
+    def _place(self, label: str) -> int:
+        if label in self.labels:
+            return self.labels.index(label)
+        near = difflib.get_close_matches(label, self.labels, n=3, cutoff=0.3)
+        some = f"Nearest: {', '.join(near)}" if near else f"There are {', '.join(self.labels[:20])}"
+        raise InputError(
+            f"{self.kind} {label!r} has no frames of speech in {self.source}. {some}; {len(self.labels)} in all. Write "
+            f"{self.kind}:FIRST-{self.kind}:SECOND."
+        )
+
+
+def class_means(
+    model: Whisper,
+    clips: Corpus | Iterable[Sound],
+    kind: str,
+    site: str,
+    *,
+    lag: int | None = None,
+    phone_set: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ClassMeans:
+    """Find the mean of every class in one pass over clips.
+
+    Args:
+        model: Any Whisper.
+        clips: A corpus, or clips; those without the labels are passed over.
+        kind: `phone`, `language` or `speaker`.
+        site: A site of the encoder that holds one vector for each frame.
+        lag: Frames by which the encoder answers late; None to estimate it. Phones alone.
+        phone_set: The set that phones are turned into; None for ARPAbet where labels are English, IPA elsewhere.
+        progress: Called with the clips done and those there are.
+
+    Raises:
+        SiteError: The site is not in the model.
+        InputError: The site is none of vectors by frame, there is no such kind of class, or no clip has its labels.
+    """
+    found = means_at(model, clips, kind, [site], lag=lag, phone_set=phone_set, progress=progress)
+    if len(found) != 1:
+        raise InputError(f"{site!r} is {len(found)} sites of {model.id}, and means are of one. Name one.")
+    return next(iter(found.values()))
+
+
+def means_at(
+    model: Whisper,
+    clips: Corpus | Iterable[Sound],
+    kind: str,
+    sites: Sequence[str],
+    *,
+    lag: int | None = None,
+    phone_set: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, ClassMeans]:
+    """Find the means at several sites in the same pass; see `class_means`.
+
+    Returns:
+        Site to means.
+    """
+    check_kind(kind)
+    check_lag(lag)
+    reader = EncoderReader(model, sites)
+    corpus = as_corpus(clips)
+    labels = label_set(corpus, phone_set, 0)
+    names = {"phone": labels.phones, "language": labels.languages, "speaker": labels.speakers}[kind]
+    if not names:
+        raise InputError(
+            f"{corpus.name!r} has no {kind} labels, and means by {kind} need them. Give a corpus with some."
+        )
+    if kind == "phone" and lag is None:
+        lag = calibrate(reader, corpus, labels, HarvestSettings(sites=tuple(reader.widths))).lag
+    sums = {site: np.zeros((len(names) + 1, width)) for site, width in reader.widths.items()}
+    counts = np.zeros(len(names) + 1, np.int64)
+    for done, clip in enumerate(corpus, start=1):
+        for rows, numbers in _labelled(reader, labels, clip, kind, lag or 0, len(names)):
+            for site, own in rows.items():
+                np.add.at(sums[site], numbers, own)
+            counts += np.bincount(numbers, minlength=len(counts))
+        if progress is not None:
+            progress(done, len(corpus))
+    is_there = counts[:-1] > 0
+    if not is_there.any():
+        raise InputError(f"no clip of {corpus.name!r} has frames of speech with a {kind}. See otoscope corpus info.")
+    return {
+        site: ClassMeans(
+            kind=kind,
+            site=site,
+            labels=tuple(name for name, there in zip(names, is_there, strict=True) if there),
+            n_frames=counts[:-1][is_there],
+            means=own[:-1][is_there] / counts[:-1][is_there, None],
+            lag=lag if kind == "phone" else None,
+            model=model.id,
+            weights_hash=model.weights_hash,
+            source=corpus.name,
+        )
+        for site, own in sums.items()
+    }
+
+
+def means_of_run(run: HarvestRun, kind: str, site: str) -> ClassMeans:
+    """Take means from a finished harvest, whose neurons at a site are the site's vectors.
+
+    Args:
+        run: The harvest.
+        kind: `phone`, `language` or `speaker`.
+        site: The site's own name.
+
+    Raises:
+        InputError: The harvest did not look at the site's neurons, or knows no such labels.
+    """
+    check_kind(kind)
+    groups = [group for group in run.groups if group.site == site and group.basis == "neuron"]
+    if not groups:
+        there = ", ".join(dict.fromkeys(group.site for group in run.groups if group.basis == "neuron")) or "none"
+        raise InputError(
+            f"the run '{run.folder}' holds no neurons of {site!r}; it holds those of: {there}. Harvest the site, or "
+            "leave the run out to find the means now."
+        )
+    table = run.table(f"{kind}_means")
+    table = table.filter(pc.and_(pc.equal(table["site"], site), pc.equal(table["basis"], "neuron")))
+    if not table.num_rows:
+        raise InputError(f"the run '{run.folder}' has no means by {kind}: its corpus has no such labels. Give another.")
+    features = table["feature"].to_numpy()
+    names = table[kind].to_pylist()[: int((features == 0).sum())]
+    means = table["mean"].to_numpy().reshape(groups[0].n_features, len(names)).T
+    counts = table["n_frames"].to_numpy()[: len(names)]
+    is_there = counts > 0
+    about = run.manifest.get("model", {})
+    return ClassMeans(
+        kind=kind,
+        site=site,
+        labels=tuple(name for name, there in zip(names, is_there, strict=True) if there),
+        n_frames=counts[is_there],
+        means=means[is_there],
+        lag=run.lag_frames if kind == "phone" else None,
+        model=str(about.get("id", "")),
+        weights_hash=str(about.get("weights_hash", "")),
+        source=str(run.folder),
+    )
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a kind of class that there is none of."""
+    if kind not in CLASSES:
+        raise InputError(f"classes {kind!r} are none: give {', '.join(CLASSES)}.")
+
+
+def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
+    """Take clips as a corpus, so that labels are counted as in a harvest."""
+    if isinstance(clips, Corpus):
+        return clips
+    sources = []
+    for number, clip in enumerate(map(as_clip, clips)):
+        labels = (
+            None if clip.phones is None else partial(Alignment, clip.words, clip.phones, clip.path or Path(clip.id))
+        )
+        sources.append(Source(f"{number}-{clip.id}", partial(_same, clip), clip.speaker, clip.language, labels=labels))
+    return Corpus("the clips", sources)
+
+
+def _same(clip: Clip) -> Clip:
+    return clip
+
+
+def _labelled(
+    reader: EncoderReader, labels: LabelSet, clip: Clip, kind: str, lag: int, none: int
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Give what each site holds for a clip's frames of speech, window by window, and each frame's class as number."""
+    spans = labels.phones_of(clip) if kind == "phone" else None
+    speaker, language = labels.number_of(clip.speaker, clip.language)
+    own = {"speaker": speaker, "language": language}.get(kind, none)
+    if own < 0 or (kind == "phone" and spans is None):
+        return
+    for activity in reader.windows(clip):
+        n = len(activity.kinds)
+        numbers = np.full(n, own)
+        if spans is not None:
+            whole = labels.frame_phones(spans, activity.first_frame + n, lag)
+            numbers = whole[activity.first_frame :].astype(np.int64)
+        speech = activity.kinds == Kind.SPEECH
+        rows = {
+            site: value.detach().float().cpu().numpy().astype(np.float64)[speech]
+            for (which, site), value in activity.values.items()
+            if which == TRAINED
+        }
+        yield rows, numbers[speech]

@@ -1,0 +1,207 @@
+"""The moments of real recordings that drive features most: what dreams are compared with.
+
+Either one pass of the encoder over a corpus, a window at a time, or the tables of a finished harvest. Only frames of
+speech count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.audio.clip import Clip, as_clip, read_clip
+from otoscope.audio.kinds import Kind
+from otoscope.base.clocks import FRAME_S, MEL_FRAMES_PER_FRAME
+from otoscope.base.errors import InputError
+from otoscope.corpus import corpus as named_corpus
+from otoscope.harvest.opened import GroupKey, HarvestRun
+from otoscope.model.encoder_start import encoder_start
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.feature import Feature
+from otoscope.study.result_files import finite
+
+AROUND_FRAMES = 50
+"""How much of the log-mel is kept on either side of the moment."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealMoment:
+    """The moment that drives a feature most.
+
+    Attributes:
+        strength: The feature's strength there.
+        clip_id: The recording.
+        frame: The frame, from the recording's start.
+        mel: The log-mel around it, float32 [n_mels, mel_frame]; None where the recording is not at hand.
+        mel_frame: Which frame of that log-mel it is.
+    """
+
+    strength: float
+    clip_id: str
+    frame: int
+    mel: np.ndarray | None
+    mel_frame: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it without the log-mel."""
+        return {
+            "strength": finite(self.strength),
+            "clip": self.clip_id,
+            "frame": self.frame,
+            "seconds": finite(self.frame * FRAME_S),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class RealMoments:
+    """The strongest moment of each feature, and where it was looked for.
+
+    Attributes:
+        source: The corpus or the harvest.
+        n_clips: Recordings looked at.
+        n_frames: Frames of speech in them.
+        moments: For each feature; None where nothing was found.
+    """
+
+    source: str
+    n_clips: int
+    n_frames: int
+    moments: tuple[RealMoment | None, ...]
+
+
+def strongest_in_corpus(
+    model: Whisper,
+    features: Sequence[Feature],
+    clips: Iterable[Sound],
+    *,
+    name: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> RealMoments:
+    """Find the frame of speech that drives each feature most.
+
+    Args:
+        model: Any Whisper.
+        features: The features.
+        clips: Recordings.
+        name: What they are called in results.
+        progress: Called after each recording with the number done and the number in all (0 when it is not known).
+
+    Returns:
+        The strongest moments.
+
+    Raises:
+        InputError: No frame of the recordings is speech.
+    """
+    sites = {feature.site for feature in features}
+    found: list[RealMoment | None] = [None] * len(features)
+    n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
+    n_clips = n_frames = 0
+    for clip in map(as_clip, clips):
+        for number, window in enumerate(model.each_window(clip)):
+            speech = np.flatnonzero(window.kinds[0] == Kind.SPEECH)
+            n_frames += len(speech)
+            if not len(speech):
+                continue
+            with torch.no_grad():
+                held = encoder_start(model, window.mel, sites)
+                for row, feature in enumerate(features):
+                    strengths = feature.strengths(held[feature.site][0]).float().cpu().numpy()[speech]
+                    best, before = int(strengths.argmax()), found[row]
+                    if before is None or strengths[best] > before.strength:
+                        place = int(speech[best])
+                        mel, mel_frame = _around(window.mel[0], place)
+                        frame = number * model.n_frames + place
+                        found[row] = RealMoment(float(strengths[best]), clip.id, frame, mel, mel_frame)
+        n_clips += 1
+        if progress is not None:
+            progress(n_clips, n_all)
+    if n_frames == 0:
+        raise InputError(f"no frame of {n_clips} recordings is speech, so nothing compares with a dream. Give others.")
+    return RealMoments(name, n_clips, n_frames, tuple(found))
+
+
+def strongest_in_run(
+    model: Whisper, features: Sequence[Feature], run: HarvestRun, *, force: bool = False
+) -> RealMoments:
+    """Look up the strongest peak of each feature in a finished harvest.
+
+    Args:
+        model: The model of the harvest.
+        features: The features.
+        run: The harvest.
+        force: Take a harvest of another model.
+
+    Returns:
+        The strongest moments; with log-mels where the recordings are found again.
+
+    Raises:
+        InputError: The harvest is of another model, or did not look at a feature.
+    """
+    of = run.manifest["model"]
+    if of["weights_hash"] != model.weights_hash and not force:
+        raise InputError(
+            f"the harvest '{run.folder}' is of {of['id']} with other weights than {model.id}: give its own model, or "
+            "--force to compare all the same."
+        )
+    clips = {clip.clip: clip for clip in run.clips}
+    moments = []
+    for feature in features:
+        group = _group(run, feature)
+        peaks = run.examples(group, 1)
+        number = int(peaks.clip[feature.index, 0])
+        if number < 0:
+            moments.append(None)
+            continue
+        frame = int(peaks.frame[feature.index, 0])
+        mel, mel_frame = _found_again(model, run, clips[number].id, clips[number].path, frame)
+        strength = float(peaks.strength[feature.index, 0])
+        moments.append(RealMoment(strength, clips[number].id, frame, mel, mel_frame))
+    n_frames = sum(clip.n_speech_frames for clip in run.clips)
+    return RealMoments(str(run.folder), len(clips), n_frames, tuple(moments))
+
+
+def _group(run: HarvestRun, feature: Feature) -> GroupKey:
+    for group in run.groups:
+        if (group.site, group.basis) == (feature.site, feature.basis) and feature.index < group.n_features:
+            return group
+    there = ", ".join(f"{group.site} in {group.basis}" for group in run.groups)
+    raise InputError(
+        f"the harvest '{run.folder}' did not look at {feature.name}: it holds {there}. Harvest that site, or compare "
+        "with a corpus."
+    )
+
+
+def _around(mel: Tensor, frame: int) -> tuple[np.ndarray, int]:
+    """Cut a log-mel around a frame; give the piece, and which frame of it that is."""
+    first = max(frame - AROUND_FRAMES, 0)
+    piece = mel[:, first * MEL_FRAMES_PER_FRAME : (frame + AROUND_FRAMES) * MEL_FRAMES_PER_FRAME]
+    return piece.float().cpu().numpy(), frame - first
+
+
+def _found_again(
+    model: Whisper, run: HarvestRun, clip_id: str, path: str | None, frame: int
+) -> tuple[np.ndarray | None, int]:
+    """Read the recording of a harvest's peak again, and cut its log-mel."""
+    clip = _read_again(run, clip_id, path)
+    if clip is None:
+        return None, 0
+    number, place = divmod(frame, model.n_frames)
+    for index, window in enumerate(model.each_window(clip)):
+        if index == number:
+            return _around(window.mel[0], place)
+    return None, 0
+
+
+def _read_again(run: HarvestRun, clip_id: str, path: str | None) -> Clip | None:
+    try:
+        if path is not None:
+            return read_clip(path)
+        sources = {source.id: source for source in named_corpus(str(run.manifest["corpus"]["name"])).sources}
+        return sources[clip_id].read() if clip_id in sources else None
+    except InputError:
+        return None

@@ -1,0 +1,205 @@
+"""The parts of a logit: what each embedding, head, MLP and bias of the decoder adds to it directly.
+
+The decoder's residual stream is a sum, and the final norm at the scale it has is linear, so a logit less the mean logit
+is a sum, too. Costs one run of the decoder and, for each attention, one product of [row * target, d_model] with its
+mixing matrix. Knows tensors; what they are looked at for is for `head_lens` and `language_lens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from otoscope.model.unembed import (
+    ATTENTIONS,
+    Readout,
+    attention,
+    attention_places,
+    head_outputs,
+    mlp_bias,
+    n_decoder_heads,
+    positions,
+    readout,
+    run_decoder,
+    unembed,
+)
+from otoscope.model.whisper import Whisper
+
+GROUPS = ("token embedding", "position", "self-attention", "cross-attention", "mlp", "bias", "rest")
+"""In which parts are summed up. The rest is what edits of the stream add, and rounding."""
+
+_GROUP_OF = {"attn": "self-attention", "cross_attn": "cross-attention"}
+ROWS = 256
+
+
+@dataclass(frozen=True)
+class Part:
+    """One vector in the residual stream.
+
+    Attributes:
+        group: One of `GROUPS`.
+        block: Its block in the decoder; None outside the blocks.
+        head: Its head; None where it is none.
+    """
+
+    group: str
+    block: int | None = None
+    head: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name: `cross-attention 2.3` for head 3 of block 2."""
+        place = ".".join(str(one) for one in (self.block, self.head) if one is not None)
+        return f"{self.group} {place}".rstrip()
+
+
+def parts_of(model: Whisper) -> tuple[Part, ...]:
+    """List the parts in the order in which they are added, the rest last."""
+    found = [Part("token embedding"), Part("position")]
+    for block in range(model.n_decoder_blocks):
+        for name in ATTENTIONS:
+            found += [Part(_GROUP_OF[name], block, head) for head in range(n_decoder_heads(model))]
+        found += [Part("mlp", block), Part("bias", block)]
+    return (*found, Part("bias"), Part("rest"))
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """What each part adds to some logits at some rows.
+
+    Attributes:
+        parts: float32 [part, row, target], in the order of `parts_of`.
+        logits: The logits less the mean logit of the tokens compared, float32 [row, target].
+        mean_logits: That mean, float32 [row].
+    """
+
+    parts: Float[Tensor, "part row target"]
+    logits: Float[Tensor, "row target"]
+    mean_logits: Float[Tensor, " row"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A run of the decoder, at some of its rows, ready to be taken apart.
+
+    Attributes:
+        embedding: The token embedding.
+        position: The position embedding.
+        heads: Outputs of heads before they are mixed, by (block, one of `ATTENTIONS`).
+        mlps: Outputs of the MLPs, bias included, by block.
+        stages: The stream at the start and after each block.
+    """
+
+    embedding: Float[Tensor, "row d_model"]
+    position: Float[Tensor, "row d_model"]
+    heads: dict[tuple[int, str], Tensor]
+    mlps: list[Tensor]
+    stages: Float[Tensor, "stage row d_model"]
+
+    @property
+    def last(self) -> Float[Tensor, "row d_model"]:
+        """The stream after the last block."""
+        return self.stages[-1]
+
+    def rows(self, chosen: slice) -> Stream:
+        """Keep some of the rows."""
+        return Stream(
+            self.embedding[chosen],
+            self.position[chosen],
+            {place: values[chosen] for place, values in self.heads.items()},
+            [values[chosen] for values in self.mlps],
+            self.stages[:, chosen],
+        )
+
+
+@torch.no_grad()
+def run_stream(model: Whisper, encoded: Tensor, ids: Int[Tensor, "window token"], rows: Sequence[slice]) -> Stream:
+    """Run the decoder and keep what it adds up, at some rows of each window, one window after the other.
+
+    Args:
+        model: Any Whisper.
+        encoded: The encoder's output.
+        ids: What the decoder is given.
+        rows: For each window, the positions to keep.
+
+    Returns:
+        The run.
+    """
+    blocks = [f"decoder.blocks.{block}" for block in range(model.n_decoder_blocks)]
+    mlps = [f"{block}.mlp.2" for block in blocks]
+    with model.reading(["decoder.token_embedding", *mlps, *blocks]) as tape, head_outputs(model) as heads:
+        run_decoder(model, encoded, ids)
+
+    def keep(values: Tensor) -> Tensor:
+        return torch.cat([values[place, chosen] for place, chosen in enumerate(rows)])
+
+    embedding = keep(tape["decoder.token_embedding"])
+    position = keep(positions(model, ids.shape[1]).expand(len(ids), -1, -1))
+    return Stream(
+        embedding=embedding,
+        position=position,
+        heads={place: keep(values) for place, values in heads.items()},
+        mlps=[keep(tape[name]) for name in mlps],
+        stages=torch.stack([embedding + position, *(keep(tape[name]) for name in blocks)]),
+    )
+
+
+@torch.no_grad()
+def contributions(
+    model: Whisper, stream: Stream, targets: Int[Tensor, "row target"], among: Sequence[int] | None = None
+) -> Contributions:
+    """Take logits apart.
+
+    Args:
+        model: Any Whisper.
+        stream: A run of the decoder.
+        targets: For each row, the tokens whose logits are wanted.
+        among: Logits are taken less the mean logit of these tokens; None for all of the vocabulary.
+
+    Returns:
+        What each part adds, on the CPU.
+
+    Source:
+        Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
+    """
+    pieces = []
+    for start in range(0, len(stream.last), ROWS):
+        chosen = slice(start, start + ROWS)
+        pieces.append(_take_apart(model, stream.rows(chosen), targets[chosen].to(model.device), among))
+    return Contributions(
+        torch.cat([piece.parts for piece in pieces], dim=1),
+        torch.cat([piece.logits for piece in pieces]),
+        torch.cat([piece.mean_logits for piece in pieces]),
+    )
+
+
+def _take_apart(model: Whisper, stream: Stream, targets: Tensor, among: Sequence[int] | None) -> Contributions:
+    out = readout(model, stream.last, targets, among)
+    logits = unembed(model, stream.last)
+    compared = logits if among is None else logits[:, torch.tensor(list(among), device=logits.device)]
+    mean_logits = compared.mean(dim=-1)
+    wanted = logits.gather(1, targets) - mean_logits[:, None]
+    added = [out.of(stream.embedding)[None], out.of(stream.position)[None]]
+    for block in range(model.n_decoder_blocks):
+        added += _block(model, stream, out, block)
+    added.append(out.constants[None])
+    parts = torch.cat(added)
+    rest = wanted - parts.sum(dim=0)
+    return Contributions(torch.cat([parts, rest[None]]).cpu(), wanted.cpu(), mean_logits.cpu())
+
+
+def _block(model: Whisper, stream: Stream, out: Readout, block: int) -> list[Tensor]:
+    """Take one block apart: its heads, its MLP and its biases."""
+    bias = out.of_constant(mlp_bias(model, block))
+    mlp = out.of(stream.mlps[block]) - bias
+    added = []
+    for place in attention_places(model):
+        if place[0] == block:
+            mixing = attention(model, *place).out_proj
+            added.append(out.of_heads(stream.heads[place], mixing.weight, n_decoder_heads(model)))
+            bias = bias + out.of_constant(mixing.bias)
+    return [*added, mlp[None], bias[None]]

@@ -1,0 +1,191 @@
+"""What the decoder is made to say while it is looked into: each window's own transcript, or a given text.
+
+Windows of several clips run together, as many as a batch takes; of the encoder's output no more is held. Costs one run
+of the encoder for each window, and of the decoder one transcription where no text is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from otoscope.audio.clip import Clip, as_clip
+from otoscope.base.errors import InputError
+from otoscope.model.generation import detect, prompt_tokens, top
+from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.writing import write_windows
+
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said over one window.
+
+    Attributes:
+        clip: The clip's place among the clips.
+        window: The window's place in the clip.
+        language: What is spoken, as Whisper's code.
+        prompt: Token ids that the transcript begins with.
+        tokens: Token ids of the text, and the end of text where it was reached.
+    """
+
+    clip: int
+    window: int
+    language: str
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+    @property
+    def rows(self) -> slice:
+        """The decoder's positions at which these tokens are foretold: each at the token before it."""
+        return slice(len(self.prompt) - 1, len(self.prompt) - 1 + len(self.tokens))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows with what is said over them.
+
+    Attributes:
+        encoded: The encoder's output.
+        said: One for each window.
+        ids: What the decoder is given; shorter rows are filled up, which no earlier position can see.
+    """
+
+    encoded: Float[Tensor, "window frame d_model"]
+    said: list[Said]
+    ids: Int[Tensor, "window token"] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """A window on its way into a batch."""
+
+    clip: int
+    window: int
+    language: str | None
+    mel: Tensor
+
+
+def said_over(
+    model: Whisper,
+    clips: Iterable[Sound],
+    *,
+    text: str | None = None,
+    window: int | None = None,
+    language: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    encode: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[Batch]:
+    """Find what is said over windows, batch by batch.
+
+    Args:
+        model: Any Whisper.
+        clips: The clips.
+        text: What the decoder is made to say, over one window alone; None for its own transcript.
+        window: Take this window of each clip alone; None for all.
+        language: What is spoken; the model finds out in each window by default.
+        batch_size: Windows run at once.
+        encode: Turns log-mels into what the decoder is given; the model's encoder by default.
+
+    Yields:
+        Batches, in order.
+
+    Raises:
+        InputError: The text, the window or the language cannot be used.
+    """
+    words = vocabulary(model)
+    words.check_language(language)
+    if text is not None:
+        check_text(text)
+    run = encode or (lambda mel: model.encode_mel(mel, batch_size=len(mel)))
+    waiting: list[_Window] = []
+    for place, clip in enumerate(map(as_clip, clips)):
+        for one in _windows_of(model, place, clip, window, language, has_text=text is not None):
+            waiting.append(one)
+            if len(waiting) == batch_size:
+                yield _batch(model, words, waiting, run, text)
+                waiting = []
+    if waiting:
+        yield _batch(model, words, waiting, run, text)
+
+
+def check_text(text: str) -> None:
+    """Refuse a text that cannot be said.
+
+    Raises:
+        InputError: It is no text, or empty.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"the text is {text!r}: give the words to be said, or none to let the model transcribe.")
+
+
+def _windows_of(
+    model: Whisper, place: int, clip: Clip, window: int | None, language: str | None, *, has_text: bool
+) -> Iterator[_Window]:
+    n_windows = max(1, -(-len(clip.samples) // model.window_samples))
+    if window is not None and (isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows):
+        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
+        raise InputError(f"window {window!r} is not in {clip.id}: it has {there}. Choose one of these.")
+    if has_text and window is None and n_windows > 1:
+        raise InputError(
+            f"a text was given for clip {clip.id!r}, which takes {n_windows} windows: a text is said over one. "
+            "Name the window, or give no text."
+        )
+    for index, one in enumerate(model.each_window(clip)):
+        if window is None or index == window:
+            yield _Window(place, index, language, one.mel)
+
+
+def _batch(
+    model: Whisper, words: Vocabulary, windows: list[_Window], encode: Callable[[Tensor], Tensor], text: str | None
+) -> Batch:
+    encoded = encode(torch.cat([one.mel for one in windows]))
+    if text is None:
+        with model.reading_paused():
+            written = write_windows(model, encoded, [one.language for one in windows])
+        spoken = [(code, _ended(words, code, tuple(row.tokens), model)) for code, row in written]
+    else:
+        spoken = [(code, _spelt(model, words, text, code)) for code in _languages(model, words, windows, encoded)]
+    said = [
+        Said(one.clip, one.window, code, tuple(prompt_tokens(model, language=code)), tokens)
+        for one, (code, tokens) in zip(windows, spoken, strict=True)
+    ]
+    rows = [[*one.prompt, *one.tokens[:-1]] for one in said]  # the last is foretold, and never given
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [words.end_id] * (longest - len(row)) for row in rows], device=model.device)
+    return Batch(encoded, said, ids)
+
+
+def _languages(model: Whisper, words: Vocabulary, windows: list[_Window], encoded: Tensor) -> list[str]:
+    codes = [words.check_language(one.language) for one in windows]
+    found = detect(model, words, encoded) if None in codes else [{} for _ in codes]
+    return [code or top(heard) for code, heard in zip(codes, found, strict=True)]
+
+
+def _ended(words: Vocabulary, language: str, tokens: tuple[int, ...], model: Whisper) -> tuple[int, ...]:
+    """Put the end of text after a transcript, unless it broke off at the longest that may be written."""
+    generation = words.generation
+    n_prompt = len(words.prompt(language, "transcribe", timestamps=False))
+    longest = generation.max_new_tokens or (generation.max_length or 20) - n_prompt
+    longest = min(longest, model.hf.config.max_target_positions - n_prompt)
+    return tokens if tokens and len(tokens) >= longest else (*tokens, words.end_id)
+
+
+def _spelt(model: Whisper, words: Vocabulary, text: str, language: str) -> tuple[int, ...]:
+    """Spell a given text as the decoder would, the end of text included."""
+    said: list[int] = model.tokenizer(text if text[:1].isspace() else f" {text}", add_special_tokens=False).input_ids
+    if not all(words.is_text(token) and token < model.vocab_size for token in said):
+        raise InputError(
+            f"the text {text!r} holds a special token: the start and the end come of themselves. "
+            "Leave out what stands between <| and |>; the language is a setting of its own."
+        )
+    longest = model.hf.config.max_target_positions - len(prompt_tokens(model, language=language)) - 1
+    if len(said) > longest:
+        raise InputError(f"the text is {len(said)} tokens: {model.id} has room for {longest}. Give a shorter one.")
+    return (*said, words.end_id)

@@ -1,0 +1,175 @@
+"""Which stretch of sound does a word need? Stretches are silenced one at a time, and the word is scored anew.
+
+Costs one run of encoder and decoder for each stretch, in batches; memory is that of a batch and its logits. It does not
+know how words are found nor what their stretches mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.audio.mel import FLOOR, RANGE
+from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
+from otoscope.model.generation import forced_logits
+from otoscope.model.whisper import Whisper
+
+LOGITS_AT_ONCE = 1 << 26
+"""At most so many logits (256 MB in float32) come out of the decoder at a time, but those of one window at least."""
+
+
+@dataclass(frozen=True)
+class WordTokens:
+    """Where one word stands in what the decoder is given.
+
+    Attributes:
+        first: Place of its first token, the prompt counted.
+        stop: The place after its last token.
+    """
+
+    first: int
+    stop: int
+
+
+def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tuple[int, int]]]:
+    """Lay out stretches whose centres go from the first frame on in even steps, so that all frames are silenced.
+
+    Args:
+        n_frames: Frames to cover, from frame 0.
+        length: Frames of a stretch; those at both ends are cut short.
+        step: Frames from one centre to the next.
+
+    Returns:
+        The centre of each stretch, and its (start, stop), in order.
+
+    Source:
+        Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (arXiv 1311.2901), occlusion.
+    """
+    centres = list(range(0, n_frames, step))
+    if centres[-1] + length - length // 2 < n_frames:  # the end would never be silenced
+        centres.append(n_frames - 1)
+    return centres, [(max(centre - length // 2, 0), min(centre + length - length // 2, n_frames)) for centre in centres]
+
+
+def silence_level(mel: Float[Tensor, "1 n_mels mel_frame"]) -> float:
+    """Give what a window's log-mel holds where there is no sound at all.
+
+    Args:
+        mel: The window.
+
+    Returns:
+        Its floor: as far below its loudest point as is kept, and no lower than Whisper's own.
+
+    Source:
+        OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`.
+    """
+    return max(float(mel.amax()) - RANGE / 4.0, (math.log10(FLOOR) + 4.0) / 4.0)
+
+
+def silenced(
+    mel: Float[Tensor, "1 n_mels mel_frame"], stretches: Sequence[tuple[int, int]]
+) -> Float[Tensor, "stretch n_mels mel_frame"]:
+    """Silence one stretch of a window in each of many copies; the rest stays as it is, to the bit.
+
+    Args:
+        mel: The window.
+        stretches: (start, stop) in frames.
+
+    Returns:
+        As many windows.
+    """
+    copies = mel.repeat(len(stretches), 1, 1)
+    level = silence_level(mel)
+    for copy, (start, stop) in zip(copies, stretches, strict=True):
+        copy[:, start * MEL_FRAMES_PER_FRAME : stop * MEL_FRAMES_PER_FRAME] = level
+    return copies
+
+
+def word_scores(
+    logits: Float[Tensor, "window token vocab"], ids: Sequence[int], words: Sequence[WordTokens]
+) -> Float[Tensor, "window word"]:
+    """Sum the log-probabilities of each word's tokens, given the sound and the tokens before.
+
+    Args:
+        logits: What the decoder said after each of the ids, float32.
+        ids: What it was given; the prompt comes first.
+        words: Where the words are in it.
+
+    Returns:
+        Natural logarithms, over the whole vocabulary; differentiable.
+    """
+    chosen = torch.tensor(ids[1:], device=logits.device)
+    before = logits[:, : len(chosen)]
+    picked = before.gather(-1, chosen[None, :, None].expand(len(logits), -1, 1)).squeeze(-1)
+    scores = picked - before.logsumexp(dim=-1)
+    return torch.stack([scores[:, word.first - 1 : word.stop - 1].sum(dim=-1) for word in words], dim=-1)
+
+
+@torch.no_grad()
+def stretch_scores(
+    model: Whisper,
+    mel: Float[Tensor, "1 n_mels mel_frame"],
+    ids: Sequence[int],
+    words: Sequence[WordTokens],
+    stretches: Sequence[tuple[int, int]],
+    *,
+    batch_size: int,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Float[np.ndarray, "stretch word"]:
+    """Score every word with each stretch silenced; edits and attention windows that are on apply.
+
+    Args:
+        model: Any Whisper.
+        mel: The window.
+        ids: What the decoder is made to say, prompt included.
+        words: Where the words are in it.
+        stretches: (start, stop) in frames.
+        batch_size: Windows run at a time.
+        progress: Called with the number of stretches done since the last call.
+
+    Returns:
+        Log-probability of each word, float32.
+    """
+    at_once = max(1, min(batch_size, LOGITS_AT_ONCE // (len(ids) * model.vocab_size)))
+    given = torch.tensor([list(ids)])
+    found = []
+    with model.reading_paused():
+        for start in range(0, len(stretches), at_once):
+            batch = stretches[start : start + at_once]
+            encoded = model.encode_mel(silenced(mel, batch), batch_size=at_once)
+            logits = forced_logits(model, encoded, given.expand(len(batch), -1))
+            found.append(word_scores(logits, ids, words).cpu().numpy())
+            progress(len(batch))
+    return np.concatenate(found).astype(np.float32)
+
+
+def drop_curves(
+    scores: Float[np.ndarray, "stretch word"],
+    whole: Float[np.ndarray, " word"],
+    centres: Sequence[int],
+    n_sound: int,
+    n_frames: int,
+) -> Float[np.ndarray, "word frame"]:
+    """Turn scores by stretch into a curve over frames: the drop when the sound around a frame is silenced.
+
+    Args:
+        scores: Log-probability of each word with each stretch silenced.
+        whole: The same with nothing silenced.
+        centres: The frame around which each stretch lies; between them the curve is a straight line.
+        n_sound: Frames that hold recording.
+        n_frames: Frames in the window.
+
+    Returns:
+        How far the log-probability falls, float32; below 0 where silence helps, and 0 in the padding.
+    """
+    frames = np.arange(n_sound)
+    curves = np.zeros((len(whole), n_frames), dtype=np.float32)
+    for curve, drops in zip(curves, (whole[None] - scores).T, strict=True):
+        curve[:n_sound] = np.interp(frames, centres, drops)
+    return curves

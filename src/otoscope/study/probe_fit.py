@@ -1,0 +1,316 @@
+"""Learn linear probes and score them on who was held out: knows rows, classes and groups, and nothing of sound.
+
+scikit-learn does the learning. Costs, for each fold, one fit for every strength of the regularisation and inner fold on
+at most 4,000 rows, one on all rows, and one on shuffled labels. Memory: a few copies of the rows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+
+from otoscope.base.errors import InputError
+from otoscope.study.error_rate import Interval
+
+CLASSIFIERS = ("logistic", "ridge")
+PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)
+"""Strengths of the L2 penalty for each row, strongest first: among equals the strongest is taken."""
+INNER_FOLDS = 3
+SELECT_ROWS = 4_000
+"""The penalty is chosen on so many rows at most, drawn fairly; a penalty for each row means the same on all of them."""
+MOST_STEPS = 300
+TOLERANCE = 1e-3
+DRAWS = 1_000
+GROUP_SHUFFLES = 5
+"""Where a label is a whole group's, there are few to shuffle, and so many shuffles are pooled."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear classifier in the units of the site.
+
+    Attributes:
+        weights: What raises the score of each class, [class, d]; a class that was not learnt has zeros.
+        intercepts: [class]; -inf for a class that was not learnt.
+        penalty: Of each row, chosen by cross-validation.
+        has_converged: Whether the solver reached its tolerance.
+    """
+
+    weights: Float32[np.ndarray, "class d"]
+    intercepts: Float32[np.ndarray, " class"]
+    penalty: float
+    has_converged: bool
+
+    def predict(self, x: Float[np.ndarray, "row d"]) -> Int[np.ndarray, " row"]:
+        """Give the class with the highest score of each row."""
+        return np.argmax(x @ self.weights.T + self.intercepts, axis=1)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which rows are learnt from and which are told apart, in turn.
+
+    Attributes:
+        parts: For each fold the rows to learn from and those to predict.
+    """
+
+    parts: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """All rows that are predicted, each once, in the order of the folds."""
+        return np.concatenate([test for _, test in self.parts])
+
+
+@dataclass(frozen=True)
+class Score:
+    """How often a probe is right, with 95% intervals.
+
+    Attributes:
+        accuracy: Share of rows.
+        balanced: Mean over classes of the share of a class's rows.
+    """
+
+    accuracy: Interval
+    balanced: Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What one site gave.
+
+    Attributes:
+        probe: Learnt from all rows, for its directions; it is not what was scored.
+        confusion: Rows by true class and predicted class, of held-out rows alone.
+        score: On held-out rows.
+        shuffled: The same, after learning from shuffled labels.
+        penalties: Chosen in each fold.
+        n_unconverged: Fits of folds whose solver did not reach its tolerance.
+    """
+
+    probe: Linear
+    confusion: Int[np.ndarray, "class class"]
+    score: Score
+    shuffled: Score
+    penalties: tuple[float, ...]
+    n_unconverged: int
+
+
+def folds_of(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Folds:
+    """Deal groups out so that each is predicted once, by a probe that never saw it, and classes are spread evenly.
+
+    Args:
+        y: Class of each row.
+        groups: Who must not be in both parts.
+        n_folds: How many; fewer where there are fewer groups.
+        seed: Seeds the dealing.
+
+    Returns:
+        The folds.
+
+    Raises:
+        InputError: There is one group, or a fold leaves one class to learn.
+    """
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise InputError(
+            "all rows are of one group: a probe learns from some and is scored on others. Give more speakers or clips."
+        )
+    parts = tuple(_split(y, groups, min(n_folds, n_groups), seed))
+    for train, _ in parts or ((np.arange(0), np.arange(0)),):
+        if len(np.unique(y[train])) < 2:
+            raise InputError(
+                f"one of {max(len(parts), 2)} folds leaves a single class to learn from: too few speakers or clips have each "
+                "label. Give more of them, or more folds."
+            )
+    return Folds(parts)
+
+
+def _split(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    n_folds = min(n_folds, int(np.bincount(y).max()))  # scikit-learn wants one class at least in every fold
+    if n_folds < 2:
+        return
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer rows than folds
+        for train, test in splitter.split(np.zeros(len(y)), y, groups):
+            if len(train) and len(test):
+                yield train, test
+
+
+def fit(
+    x: Float32[np.ndarray, "row d"],
+    y: Int[np.ndarray, " row"],
+    groups: Int[np.ndarray, " row"],
+    folds: Folds,
+    n_classes: int,
+    *,
+    classifier: str = "logistic",
+    seed: int = 0,
+) -> Fitted:
+    """Learn and score a probe of one site.
+
+    Args:
+        x: The rows; standardised by those that are learnt from.
+        y: Class of each.
+        groups: Speaker or clip of each.
+        folds: Which rows are learnt from.
+        n_classes: How many classes there are.
+        classifier: `logistic` (multinomial) or `ridge` (least squares; quicker, and worse for many classes).
+        seed: Seeds the choice of rows, the inner folds and the shuffling.
+
+    Returns:
+        The scores and a probe of all rows.
+    """
+    predicted, shuffled, penalties, n_unconverged = [], [], [], 0
+    random = np.random.default_rng(seed)
+    for train, test in folds.parts:
+        penalty = _choose_penalty(x, y, groups, train, n_classes, classifier, seed)
+        linear = learn(x[train], y[train], n_classes, penalty, classifier)
+        predicted.append(linear.predict(x[test]))
+        for dealt in _shuffles(y[train], groups[train], random):
+            shuffled.append((test, learn(x[train], dealt, n_classes, penalty, classifier).predict(x[test])))
+        penalties.append(penalty)
+        n_unconverged += not linear.has_converged
+    at, told = folds.predicted, np.concatenate(predicted)
+    others, wrong = (np.concatenate([part[i] for part in shuffled]) for i in (0, 1))
+    learnt = np.unique(np.concatenate([train for train, _ in folds.parts]))
+    everything = _choose_penalty(x, y, groups, learnt, n_classes, classifier, seed)
+    confusion = np.zeros((n_classes, n_classes), np.int64)
+    np.add.at(confusion, (y[at], told), 1)
+    return Fitted(
+        learn(x[learnt], y[learnt], n_classes, everything, classifier),
+        confusion,
+        score(y[at], told, groups[at], n_classes, seed),
+        score(y[others], wrong, groups[others], n_classes, seed),
+        tuple(penalties),
+        n_unconverged,
+    )
+
+
+def majority(y: np.ndarray, groups: np.ndarray, folds: Folds, n_classes: int, seed: int = 0) -> Score:
+    """Score what always says the commonest class of the rows that are learnt from."""
+    told = [np.full(len(test), np.bincount(y[train]).argmax()) for train, test in folds.parts]
+    at = folds.predicted
+    return score(y[at], np.concatenate(told), groups[at], n_classes, seed)
+
+
+def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifier: str) -> Linear:
+    """Learn a probe from all rows given.
+
+    Args:
+        x: The rows [row, d].
+        y: Class of each; one class alone is always said.
+        n_classes: How many classes there are.
+        penalty: L2 penalty for each row, on standardised values.
+        classifier: One of `CLASSIFIERS`.
+
+    Source:
+        scikit-learn, `LogisticRegression` (lbfgs) and `RidgeClassifier`; Alain and Bengio 2016, "Understanding
+        intermediate layers using linear classifier probes" (arXiv 1610.01644).
+    """
+    scaler = StandardScaler().fit(x)
+    kind: Any
+    if classifier == "ridge":
+        kind = RidgeClassifier(alpha=penalty * len(x))
+    else:
+        kind = LogisticRegression(C=1 / (penalty * len(x)), max_iter=MOST_STEPS, tol=TOLERANCE)
+    classes = np.unique(y)
+    weights = np.zeros((n_classes, x.shape[1]))
+    intercepts = np.full(n_classes, -np.inf)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if len(classes) > 1:
+            kind.fit(scaler.transform(x), y)
+    if len(classes) == 1:
+        intercepts[classes] = 0
+    elif len(classes) == 2:  # one row of weights, for the second class
+        weights[classes] = np.array([[-0.5], [0.5]]) * kind.coef_
+        intercepts[classes] = np.array([-0.5, 0.5]) * kind.intercept_
+    else:  # what all classes share tells none from another
+        weights[classes] = kind.coef_ - kind.coef_.mean(axis=0)
+        intercepts[classes] = kind.intercept_ - kind.intercept_.mean()
+    weights /= scaler.scale_
+    intercepts -= weights @ scaler.mean_
+    has_converged = not any(issubclass(each.category, ConvergenceWarning) for each in said)
+    return Linear(weights.astype(np.float32), intercepts.astype(np.float32), penalty, has_converged)
+
+
+def score(y: np.ndarray, told: np.ndarray, groups: np.ndarray, n_classes: int, seed: int = 0) -> Score:
+    """Score predictions, with intervals from drawing whole groups anew.
+
+    Args:
+        y: True class of each row.
+        told: Predicted class of each.
+        groups: Rows of one group are drawn together.
+        n_classes: How many classes there are.
+        seed: Seeds the draws.
+
+    Returns:
+        Accuracy and balanced accuracy; no bounds from a single group.
+
+    Source:
+        Percentile bootstrap over groups (Efron and Tibshirani 1993), 1,000 draws.
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    n = np.zeros((len(names), n_classes))
+    right = np.zeros((len(names), n_classes))
+    np.add.at(n, (place, y), 1)
+    np.add.at(right, (place, y), y == told)
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
+    found = []
+    for measure in (_accuracy, _balanced):
+        value = float(measure(n.sum(axis=0), right.sum(axis=0)))
+        if len(names) == 1:
+            found.append(Interval(value, None, None))
+            continue
+        low, high = np.quantile(measure(draws @ n, draws @ right), [0.025, 0.975])
+        found.append(Interval(value, float(low), float(high)))
+    return Score(*found)
+
+
+def _accuracy(n: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return right.sum(axis=-1) / n.sum(axis=-1)
+
+
+def _balanced(n: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The mean of the shares of each class that is there."""
+    is_there = n > 0
+    shares = np.divide(right, n, out=np.zeros_like(right), where=is_there)
+    return shares.sum(axis=-1) / is_there.sum(axis=-1)
+
+
+def _choose_penalty(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, train: np.ndarray, n_classes: int, classifier: str, seed: int
+) -> float:
+    """Find the penalty that tells most rows right of groups that were held out once more."""
+    if len(train) > SELECT_ROWS:
+        train = np.sort(np.random.default_rng(seed).choice(train, SELECT_ROWS, replace=False))
+    n_groups = len(np.unique(groups[train]))
+    if n_groups < 2:
+        return PENALTIES[len(PENALTIES) // 2]
+    right = np.zeros(len(PENALTIES))
+    for own, other in _split(y[train], groups[train], min(INNER_FOLDS, n_groups), seed):
+        rows, held = train[own], train[other]
+        for number, penalty in enumerate(PENALTIES):
+            told = learn(x[rows], y[rows], n_classes, penalty, classifier).predict(x[held])
+            right[number] += (told == y[held]).sum()
+    return PENALTIES[int(right.argmax()) if right.any() else len(PENALTIES) // 2]
+
+
+def _shuffles(y: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> Sequence[np.ndarray]:
+    """Deal labels out anew: among rows, or among whole groups where all rows of a group have one label."""
+    names, first, place = np.unique(groups, return_index=True, return_inverse=True)
+    own = y[first]
+    if not (own[place] == y).all():
+        return [random.permutation(y)]
+    return [own[random.permutation(len(names))][place] for _ in range(GROUP_SHUFFLES)]

@@ -1,0 +1,231 @@
+"""What a probe is to read off: a label for each clip, or one for each frame; and the files that such labels come from.
+
+A file of labels is a table with a column that names clips (`clip` or `id`) or speakers (`speaker`), and one column for
+each thing that is known of them. A manifest with more columns is one, too. Holds a few bytes a clip; knows no model.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Int8
+
+from otoscope.audio.clip import Span
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.harvest.labels import LabelSet
+
+FRAME_TASKS = ("speech", "phone")
+"""What is asked of every frame; all else is asked of a clip."""
+CLIP_TASKS = ("language", "speaker")
+"""What clips say themselves; any other task is a column of a file of labels."""
+SPEECH_CLASSES = ("speech", "no speech")
+CLIP_KEYS = ("clip", "id")
+SUFFIXES = (".csv", ".tsv", ".jsonl")
+_COVERED = LabelSet(None, None, ("speech",), (), (), (), "clips", 0)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels that clips do not carry themselves.
+
+    Attributes:
+        by_name: Id of a clip, or name of a speaker, to label; an id comes before a speaker.
+        speakers: Id of a clip to its speaker, where the file says so.
+    """
+
+    by_name: Mapping[str, str] = field(default_factory=dict)
+    speakers: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, clip_id: str, speaker: str | None) -> str | None:
+        """Find the label of a clip; None where there is none."""
+        found = self.by_name.get(clip_id)
+        return self.by_name.get(speaker) if found is None and speaker is not None else found
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a clip, wherever its activations come from.
+
+    Attributes:
+        id: Its id.
+        speaker: Who speaks, if known.
+        language: In what language, if known.
+        phones: Its phones in time in the set that is used, pauses left out, if known.
+    """
+
+    id: str
+    speaker: str | None
+    language: str | None
+    phones: tuple[Span, ...] | None
+
+
+def is_frame_task(task: str) -> bool:
+    """Whether a task is asked of every frame."""
+    return task in FRAME_TASKS
+
+
+def check_task(task: str, labels: Labels | None) -> None:
+    """Refuse a task that nothing answers.
+
+    Raises:
+        InputError: It is neither one of those that clips answer nor a column of a file of labels.
+    """
+    known = ", ".join((*FRAME_TASKS, *CLIP_TASKS))
+    if not task.strip():
+        raise InputError(f"the task is {task!r}: give {known}, or a column of a file of labels.")
+    if task not in (*FRAME_TASKS, *CLIP_TASKS) and labels is None:
+        raise InputError(
+            f"task {task!r} is none that clips answer themselves ({known}): give labels for it, a table with a column "
+            f"{task!r} beside 'clip' or 'speaker'."
+        )
+    if is_frame_task(task) and labels is not None:
+        raise InputError(
+            f"labels were given for task {task!r}, which is asked of every frame, and a file has one label for a clip. "
+            f"Leave the labels out, or ask for one of their columns."
+        )
+
+
+def clip_label(task: str, about: About, labels: Labels | None) -> str | None:
+    """Give the label of a clip for a task; None where it is not known."""
+    if labels is not None:
+        return labels.of(about.id, about.speaker)
+    return about.language if task == "language" else about.speaker
+
+
+def frame_labels(
+    task: str,
+    about: About,
+    frames: Int[np.ndarray, " frame"],
+    kinds: Int8[np.ndarray, " frame"],
+    known: LabelSet,
+    lag: int,
+) -> Int[np.ndarray, " frame"]:
+    """Number the class of frames of a clip.
+
+    Args:
+        task: `phone`, the phone that covers a frame's middle, or `speech`: whether one does; where the clip has no
+            phones, whether the frame is loud enough to be speech.
+        about: The clip.
+        frames: Numbers of the frames in the clip.
+        kinds: What each of them holds; padding has no class.
+        known: The phones, in the order of their numbers.
+        lag: Frames by which the encoder answers after the sound; what is told by loudness is taken as it is.
+
+    Returns:
+        Index of each frame's class; -1 where it has none.
+    """
+    n_frames = int(frames.max(initial=-1)) + 1
+    if task == "speech":
+        if about.phones is None:
+            found = np.where(kinds == Kind.SPEECH, 0, 1)
+        else:
+            spans = [Span(span.start_s, span.end_s, "speech") for span in about.phones]
+            found = _COVERED.frame_phones(spans, n_frames, lag)[frames].astype(np.int64)
+    elif about.phones is None:
+        found = np.full(len(frames), -1)
+    else:
+        numbers = known.frame_phones(about.phones, n_frames, lag)[frames].astype(np.int64)
+        found = np.where(numbers == len(known.phones), -1, numbers)
+    return np.where(kinds == Kind.PADDING, -1, found)
+
+
+def read_labels(path: str | Path, task: str) -> Labels:
+    """Read one column of a file of labels.
+
+    Args:
+        path: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line.
+        task: The column.
+
+    Returns:
+        The labels.
+
+    Raises:
+        InputError: The file is not there or cannot be read, has no column of that name or none that names clips or
+            speakers, a line is wrong, or two lines disagree; the message says where.
+    """
+    place = Path(path)
+    if place.suffix.lower() not in SUFFIXES:
+        raise InputError(f"labels '{path}' are no table that is known: give a file that ends in {', '.join(SUFFIXES)}.")
+    by_name: dict[str, str] = {}
+    speakers: dict[str, str] = {}
+    lines: dict[str, str] = {}
+    for line, row in _rows(place):
+        key = next((key for key in (*CLIP_KEYS, "speaker") if key in row), None)
+        if key is None or task not in row:
+            columns = ", ".join(map(repr, row)) or "none"
+            wanted = repr(task) if key is not None else "'clip', 'id' or 'speaker'"
+            raise InputError(f"labels '{path}', {line}: there is no column {wanted}; there are {columns}. Add it.")
+        name, label = _text(path, line, key, row[key]), row[task]
+        if label is None or label == "":
+            continue  # not known of this one
+        told = _text(path, line, task, label)
+        if by_name.setdefault(name, told) != told:
+            raise InputError(
+                f"labels '{path}', {line}: {key} {name!r} is {told!r}, and {by_name[name]!r} on {lines[name]}. "
+                "Leave one of them out."
+            )
+        lines[name] = line
+        if key != "speaker" and row.get("speaker") not in (None, ""):
+            speakers[name] = _text(path, line, "speaker", row["speaker"])
+    if not by_name:
+        raise InputError(f"labels '{path}' hold no {task!r}: expected a line for each clip or speaker. Fill it.")
+    return Labels(by_name, speakers)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the lines of a table, each with its place."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if path.suffix.lower() == ".jsonl":
+                for number, text in enumerate(file, 1):
+                    if text.strip():
+                        yield f"line {number}", _json_row(path, number, text)
+                return
+            reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            header = [name.strip() for name in next(reader, [])]
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise InputError(
+                        f"labels '{path}', line {reader.line_num}: {len(cells)} values under {len(header)} column "
+                        f"names ({', '.join(header)}). Correct the line."
+                    )
+                yield f"line {reader.line_num}", dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    except FileNotFoundError:
+        raise InputError(f"there are no labels '{path}'. Check the path; it is taken from {Path.cwd()}.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"labels '{path}' are not UTF-8 text ({error.reason}). Save them as UTF-8.") from error
+    except (OSError, csv.Error) as error:
+        raise InputError(f"labels '{path}' cannot be read ({error}). Check the file.") from error
+
+
+def _json_row(path: Path, number: int, text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        raise InputError(
+            f"labels '{path}', line {number}: it is {text.strip()[:60]!r}: expected one JSON object a line, such as "
+            '{"speaker": "anna", "sex": "f"}. Correct the line.'
+        )
+    return row
+
+
+def _text(path: str | Path, line: str, column: str, value: Any) -> str:
+    """Read a cell as text; whole numbers name speakers and classes as well."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(
+            f"labels '{path}', line {line.split()[-1]}: {column!r} is {value!r}: expected text. Correct it."
+        )
+    return value.strip()

@@ -1,0 +1,204 @@
+"""How sure the decoder is of words when it hears a stretch alone: spellings, stretches, and one batch after another.
+
+A stretch is heard alone by giving the decoder padding's encoder output everywhere else, so that its frames stay where
+they were and keep what the encoder made of their surroundings. Costs, for each stretch, one run of the decoder over the
+start tokens, and one more for each spelling of several tokens. Memory: the encoder outputs of one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from otoscope.base.clocks import seconds_to_frame
+from otoscope.base.errors import InputError
+from otoscope.model.generation import detect, forced_logits, prompt_tokens, top
+from otoscope.model.languages import vocabulary
+from otoscope.model.whisper import Whisper
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A word as the decoder may write it.
+
+    Attributes:
+        word: As it was asked for.
+        spellings: Token ids of each way: as it is, and with a capital, both after a space.
+        texts: The same as text.
+    """
+
+    word: str
+    spellings: tuple[tuple[int, ...], ...]
+    texts: tuple[str, ...]
+
+
+def spell(model: Whisper, word: str, longest: int) -> Spelled:
+    """Spell a word as the decoder would.
+
+    Args:
+        model: Any Whisper.
+        word: One word, or several that belong together.
+        longest: Tokens that there is room for.
+
+    Returns:
+        Its spellings.
+
+    Raises:
+        InputError: It is empty, the tokenizer cannot write it, or it is too long.
+    """
+    text = " ".join(word.split()) if isinstance(word, str) else ""
+    if not text:
+        raise InputError(f"the word is {word!r}: give a word to look for.")
+    texts = tuple(dict.fromkeys(f" {each}" for each in (text, text[:1].upper() + text[1:])))
+    spellings = tuple(spelt(model, each) for each in texts)
+    if max(map(len, spellings)) > longest:
+        raise InputError(
+            f"the word {text!r} takes {max(map(len, spellings))} tokens, and after the start tokens there is room for "
+            f"{longest}. Give a shorter one."
+        )
+    return Spelled(text, spellings, texts)
+
+
+def spelt(model: Whisper, text: str) -> tuple[int, ...]:
+    """Turn text into tokens.
+
+    Raises:
+        InputError: The tokenizer does not know a letter of it.
+    """
+    ids = tuple(model.tokenizer(text, add_special_tokens=False).input_ids)
+    back = model.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
+    words = vocabulary(model)
+    if not ids or back.strip() != text.strip() or not all(words.is_text(token) for token in ids):
+        raise InputError(
+            f"{text.strip()!r} is unknown to the tokenizer of {model.id}: it writes {back.strip()!r}. Give a word that "
+            "it can write."
+        )
+    return ids
+
+
+@dataclass(eq=False)
+class Listener:
+    """Tells how sure the decoder is of words over stretches of one model.
+
+    Attributes:
+        model: Any Whisper.
+        words: What is listened for.
+        context: Tokens that the transcript is taken to begin with.
+        language: What is spoken; None for what each window's encoder output says.
+        padding: The encoder output of padding alone, [frame, d].
+    """
+
+    model: Whisper
+    words: Sequence[Spelled]
+    context: tuple[int, ...] = ()
+    language: str | None = None
+    padding: Float[Tensor, "frame d"] = field(init=False)
+    _silent: dict[tuple[int, ...], Float[Tensor, " word"]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        words = vocabulary(self.model)
+        self.language = words.check_language(self.language)
+        self.padding = self.model.padded_encoding()[0]
+
+    @property
+    def longest(self) -> int:
+        """Tokens that there is room for after the start tokens and the context."""
+        start = prompt_tokens(self.model, language=vocabulary(self.model).any_language)
+        return int(self.model.hf.config.max_target_positions) - len(start) - len(self.context)
+
+    def prompt(self, encoding: Float[Tensor, "frame d"]) -> tuple[int, ...]:
+        """The tokens before the word, in the language of a window."""
+        code = self.language or top(detect(self.model, vocabulary(self.model), encoding[None])[0])
+        return (*prompt_tokens(self.model, language=code), *self.context)
+
+    def alone(
+        self, encoding: Float[Tensor, "frame d"], stretches: Sequence[tuple[int, int]]
+    ) -> Float[Tensor, "stretch frame d"]:
+        """Put padding's encoder output everywhere but in each stretch [start, stop)."""
+        spliced = self.padding.expand(len(stretches), -1, -1).clone()
+        for row, (start, stop) in zip(spliced, stretches, strict=True):
+            row[start:stop] = encoding[start:stop]
+        return spliced
+
+    def listen(
+        self, encoding: Float[Tensor, "frame d"], stretches: Sequence[tuple[int, int]], prompt: Sequence[int]
+    ) -> Float[Tensor, "stretch word"]:
+        """Give the log-probability of every word over every stretch, float32 on the CPU."""
+        rows = [
+            self.log_probabilities(self.alone(encoding, stretches[first : first + BATCH]), prompt)
+            for first in range(0, len(stretches), BATCH)
+        ]
+        return torch.cat(rows)
+
+    def silent(self, prompt: tuple[int, ...]) -> Float[Tensor, " word"]:
+        """Give the log-probability of every word over padding alone."""
+        if prompt not in self._silent:
+            self._silent[prompt] = self.log_probabilities(self.padding[None], prompt)[0]
+        return self._silent[prompt]
+
+    def log_probabilities(
+        self, encodings: Float[Tensor, "stretch frame d"], prompt: Sequence[int]
+    ) -> Float[Tensor, "stretch word"]:
+        """Give the log-probability of every word right after the prompt: the sum over its tokens, over its spellings.
+
+        Args:
+            encodings: What the decoder is given, at most a batch.
+            prompt: Tokens before the word.
+        """
+        first = self.next_token(encodings, prompt)
+        columns = []
+        for word in self.words:
+            spellings = [
+                first[:, ids[0]] if len(ids) == 1 else self._sum(encodings, prompt, ids) for ids in word.spellings
+            ]
+            columns.append(torch.stack(spellings).logsumexp(dim=0))
+        return torch.stack(columns, dim=1).cpu()
+
+    def next_token(
+        self, encodings: Float[Tensor, "stretch frame d"], prompt: Sequence[int]
+    ) -> Float[Tensor, "stretch vocab"]:
+        """Give the log-probability of every token right after the prompt."""
+        return forced_logits(self.model, encodings, _repeat(prompt, len(encodings)))[:, -1].log_softmax(dim=-1)
+
+    def _sum(
+        self, encodings: Float[Tensor, "stretch frame d"], prompt: Sequence[int], ids: Sequence[int]
+    ) -> Float[Tensor, " stretch"]:
+        given = _repeat([*prompt, *ids[:-1]], len(encodings))
+        rows = forced_logits(self.model, encodings, given)[:, len(prompt) - 1 :].log_softmax(dim=-1)
+        wanted = torch.tensor(ids, device=rows.device)[None, :, None].expand(len(rows), -1, 1)
+        return rows.gather(-1, wanted).squeeze(-1).sum(dim=1)
+
+
+def _repeat(ids: Sequence[int], n: int) -> Int[Tensor, "stretch token"]:
+    return torch.tensor([list(ids)] * n)
+
+
+def starts_in(n_frames: int, length: int, step: int) -> list[int]:
+    """Say where stretches begin that slide over frames; the last one ends with them.
+
+    Args:
+        n_frames: Frames of sound in a window.
+        length: Frames of a stretch; one that is longer than the sound is cut to it.
+        step: Frames from one to the next.
+    """
+    last = max(0, n_frames - length)
+    starts = list(range(0, last + 1, step))
+    return starts if starts[-1] == last else [*starts, last]
+
+
+def whole_frames(name: str, seconds: float, most: int) -> int:
+    """Turn a length of time into whole frames.
+
+    Raises:
+        InputError: It is shorter than a frame, or longer than a window.
+    """
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0.02 <= seconds < float("inf") or seconds_to_frame(seconds) > most:
+        raise InputError(f"{name} is {seconds!r}: give seconds, from 0.02 (one frame) to {most / 50:g} (a window).")
+    return seconds_to_frame(seconds)

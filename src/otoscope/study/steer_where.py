@@ -1,0 +1,111 @@
+"""Which frames of a recording are steered: a stretch, kinds of frame, phones, words, or all of them.
+
+Knows labels and clocks, no model beyond the frames of its window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int8
+
+from otoscope.audio.clip import Clip, Span
+from otoscope.audio.kinds import Kind
+from otoscope.base.clocks import FRAME_S
+from otoscope.base.errors import InputError
+from otoscope.harvest.labels import LabelSet, check_lag
+from otoscope.study.error_rate import words_of
+
+KINDS = tuple(kind.name.lower() for kind in Kind)
+
+
+@dataclass(frozen=True)
+class Where:
+    """The frames that are steered: those that every condition allows.
+
+    Attributes:
+        frames: [start, stop) in the recording, frames of 20 ms; None for all.
+        kinds: `speech`, `silence`, `padding`; None for all.
+        phones: Phones, as `labels` names them; None for all frames.
+        words: Labelled words; None for all frames.
+        lag: Frames by which the encoder answers later than the labels say.
+        labels: Turns a corpus's phones into those of one set, as in a harvest; None for phones as they are written.
+    """
+
+    frames: tuple[int, int] | None = None
+    kinds: tuple[str, ...] | None = None
+    phones: tuple[str, ...] | None = None
+    words: tuple[str, ...] | None = None
+    lag: int = 0
+    labels: LabelSet | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames is not None and not 0 <= self.frames[0] < self.frames[1]:
+            raise InputError(
+                f"frames {self.frames[0]} to {self.frames[1]} are no stretch: the first is 0 or more, and the last "
+                "after it. Frames are 20 ms."
+            )
+        for kind in self.kinds or ():
+            if kind not in KINDS:
+                raise InputError(f"kind {kind!r} is none of a frame: give {', '.join(KINDS)}.")
+        for name in ("kinds", "phones", "words"):
+            if getattr(self, name) == ():
+                raise InputError(f"no {name} are named: name one or more, or leave them out for all frames.")
+        check_lag(self.lag)
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether all frames are steered."""
+        return all(each is None for each in (self.frames, self.kinds, self.phones, self.words))
+
+    @property
+    def name(self) -> str:
+        """How tables and pictures call it."""
+        parts = [] if self.frames is None else [f"frames {self.frames[0]} to {self.frames[1] - 1}"]
+        parts += [] if self.kinds is None else [" and ".join(self.kinds)]
+        parts += [] if self.phones is None else [f"phones {', '.join(self.phones)}"]
+        parts += [] if self.words is None else [f"words {', '.join(self.words)}"]
+        return "; ".join(parts) or "all frames"
+
+    def mask(self, clip: Clip, kinds: Int8[np.ndarray, "window frame"]) -> Bool[np.ndarray, "window frame"]:
+        """Say which frames of a clip's windows are steered.
+
+        Args:
+            clip: The clip.
+            kinds: What its frames hold; the windows lie side by side.
+        """
+        chosen = np.ones(kinds.size, dtype=bool)
+        if self.frames is not None:
+            place = np.arange(kinds.size)
+            chosen &= (place >= self.frames[0]) & (place < self.frames[1])
+        if self.kinds is not None:
+            chosen &= np.isin(kinds.reshape(-1), [int(Kind[kind.upper()]) for kind in self.kinds])
+        if self.phones is not None:
+            spans = phone_spans(clip) if self.labels is None else self.labels.phones_of(clip) or ()
+            chosen &= covered([span for span in spans if span.text in self.phones], kinds.size, self.lag)
+        if self.words is not None:
+            wanted = {word for name in self.words for word in words_of(name)}
+            said = [span for span in clip.words or () if wanted & set(words_of(span.text))]
+            chosen &= covered(said, kinds.size, self.lag)
+        return chosen.reshape(kinds.shape)
+
+
+def phone_spans(clip: Clip) -> list[Span]:
+    """Give where phones are spoken; a unit of several phones is shared out evenly among them."""
+    found = []
+    for span in clip.phones or ():
+        symbols = span.text.split()
+        edges = np.linspace(span.start_s, span.end_s, len(symbols) + 1).tolist()
+        found += [Span(start, end, text) for start, end, text in zip(edges, edges[1:], symbols, strict=False)]
+    return found
+
+
+def covered(spans: Sequence[Span], n_frames: int, lag: int) -> Bool[np.ndarray, " frame"]:
+    """Say which frames have their middle in one of the spans, so many frames later."""
+    middles = (np.arange(n_frames) - lag + 0.5) * FRAME_S
+    inside = np.zeros(n_frames, dtype=bool)
+    for span in spans:
+        inside |= (middles >= span.start_s) & (middles < span.end_s)
+    return inside

@@ -1,0 +1,110 @@
+"""Curves over frames: their peaks and stretches, and how well these fit a stretch of time. Knows arrays alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from otoscope.base.clocks import FRAME_S
+
+HALF = 0.5
+"""The stretch of a curve goes from its peak to where it falls below this share of it."""
+
+SMOOTH_FRAMES = 9
+"""Peaks and stretches are read off running means of 0.18 s: curves have single frames that stand out."""
+
+
+def running_mean(curve: np.ndarray, width: int) -> np.ndarray:
+    """Average each value with those around it; beyond both ends there is nothing.
+
+    Args:
+        curve: Values over frames.
+        width: How many values, odd.
+
+    Returns:
+        Means, as many as values, float32.
+
+    Source:
+        Ours.
+    """
+    padded = np.pad(curve.astype(np.float64), width // 2)
+    means: np.ndarray = np.convolve(padded, np.full(width, 1 / width), mode="valid").astype(np.float32)
+    return means
+
+
+def half_height(curve: np.ndarray) -> tuple[int, int]:
+    """Give the frames [start, stop) around the peak of a curve where it keeps to half the height of the peak.
+
+    Args:
+        curve: Values over frames; at least one.
+
+    Returns:
+        The stretch, one frame at least; the peak's frame alone where no value is above 0.
+
+    Source:
+        Full width at half maximum.
+    """
+    peak = int(curve.argmax())
+    if curve[peak] <= 0:
+        return peak, peak + 1
+    is_low = curve < HALF * curve[peak]
+    before, after = np.flatnonzero(is_low[:peak]), np.flatnonzero(is_low[peak:])
+    return int(before[-1]) + 1 if len(before) else 0, peak + int(after[0]) if len(after) else len(curve)
+
+
+def _common(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+
+
+def part_of(whole: tuple[float, float], part: tuple[float, float]) -> float:
+    """Give the share of a stretch of time that lies in another.
+
+    Args:
+        whole: Start and end of the first in seconds.
+        part: Start and end of the other.
+
+    Returns:
+        From 0 to 1; 0 where the first is empty.
+
+    Source:
+        Ours.
+    """
+    length = whole[1] - whole[0]
+    return _common(whole, part) / length if length > 0 else 0.0
+
+
+def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Give the intersection of two stretches of time over their union.
+
+    Args:
+        one: Start and end in seconds.
+        other: The same.
+
+    Returns:
+        From 0 to 1; 0 where both are empty.
+
+    Source:
+        Jaccard 1912, "The distribution of the flora in the alpine zone".
+    """
+    common = _common(one, other)
+    union = (one[1] - one[0]) + (other[1] - other[0]) - common
+    return common / union if union > 0 else 0.0
+
+
+def share_inside(curve: np.ndarray, true_s: tuple[float, float]) -> float:
+    """Give the share of a curve's positive part that lies in a stretch of time.
+
+    Args:
+        curve: Values over frames; a frame is taken as even over its 20 ms.
+        true_s: Start and end in seconds.
+
+    Returns:
+        From 0 to 1; 0 where no value is above 0.
+
+    Source:
+        Ours.
+    """
+    positive = np.maximum(curve.astype(np.float64), 0)
+    starts = np.arange(len(curve)) * FRAME_S
+    covered = np.clip(np.minimum(starts + FRAME_S, true_s[1]) - np.maximum(starts, true_s[0]), 0, None) / FRAME_S
+    total = positive.sum()
+    return float((positive * covered).sum() / total) if total > 0 else 0.0

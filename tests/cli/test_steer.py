@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import otoscope
+from otoscope.harvest.run import harvest
+from otoscope.harvest.settings import HarvestSettings
+from otoscope.model.load import load
+from otoscope.study.class_means import class_means
+from otoscope.study.direction import Direction
+from otoscope.study.feature import feature_named
+from otoscope.study.head_ablation import ablate_heads
+from otoscope.study.steer import steer
+from otoscope.study.steer_sounds import steer_sounds
+from otoscope.study.steer_where import Where
+from otoscope.study.steering import Change, add, scale_feature, scale_head
+from tests.cli.conftest import Run
+
+SITE, D = "encoder.blocks.1", 32
+
+
+@pytest.fixture
+def vector(tmp_path: Path) -> Path:
+    drawn = np.random.default_rng(0).normal(size=D).astype(np.float32)
+    return Direction(drawn, SITE, "drawn").save(tmp_path / "drawn.safetensors")
+
+
+def as_json(result: Any) -> Any:
+    return json.loads(json.dumps(result.to_json()))
+
+
+def test_changes_are_made_in_json(run: Run, folder: Path, vector: Path, model_folder: Path) -> None:
+    words = ("--head", "decoder.0.cross_attn.1=0.5", "--scale", f"{SITE}:3=0", "--add", vector, "--strength", "0,4")
+    result = json.loads(run("steer", folder, *words, "--seed", 5, "--json").out)
+    model = load(model_folder)
+    changes: list[Change] = [
+        scale_head(model, "decoder.0.cross_attn.1", 0.5),
+        scale_feature(feature_named(model, f"{SITE}:3", seed=5), 0.0),
+        add(model, Direction.load(vector)),
+    ]
+    assert result == as_json(steer(model, otoscope.corpus(folder), changes, [0, 4], seed=5))
+    assert result["steered"][0]["changed"]["value"] == 0
+
+
+def test_a_table_is_printed_and_files_are_written(run: Run, folder: Path, vector: Path, tmp_path: Path) -> None:
+    where = ("--frames", "0-49", "--kinds", "speech", "--kinds", "silence")
+    ran = run("steer", folder, "--add", vector, "--strength", "1,30", *where, "--out", tmp_path / "out")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith(
+        "2 clips: add drawn at encoder.blocks.1; frames 0 to 49; speech and silence (100 frames)"
+    )
+    assert any(line.startswith("strength") and "at random" in line for line in lines)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"steer.json", "steer.png", "manifest.json"}
+    settings = json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]
+    assert settings["strength"] == "1,30" and settings["add"] == [str(vector)]
+
+
+def test_means_of_classes_come_from_the_corpus_or_from_another(run: Run, model_folder: Path) -> None:
+    words = ("--site", SITE, "--add", "phone:AH-phone:S", "--phone", "S", "--draws", 0)
+    result = json.loads(run("steer", "demo", "--clips", 3, *words, "--json").out)
+    model, corpus = load(model_folder), otoscope.corpus("demo").first(3)
+    means = class_means(model, corpus, "phone", SITE)
+    change, where = add(model, means.direction("AH", "S")), Where(phones=("S",), lag=means.lag or 0)
+    assert result == as_json(steer(model, corpus, [change], where=where, draws=0))
+    other = json.loads(run("steer", "demo", "--clips", 3, *words, "--means", "demo:en-us-f2-1", "--json").out)
+    assert other["length_over_mean_of_site"] != result["length_over_mean_of_site"]
+
+
+def test_means_of_classes_come_from_a_harvest(run: Run, model_folder: Path, tmp_path: Path) -> None:
+    model, corpus = load(model_folder), otoscope.corpus("demo").first(10)
+    harvest(model, corpus, HarvestSettings(sites=(SITE,)), tmp_path / "run")
+    words = ("demo", "--clips", 10, "--site", SITE, "--add", "speaker:gmw/en-US+f2-speaker:gmw/en-US+m3", "--json")
+    found = json.loads(run("steer", *words, "--run", tmp_path / "run").out)
+    assert found == json.loads(run("steer", *words).out)
+
+
+def test_a_features_direction_is_added_in_its_basis(run: Run, recording: Path, model_folder: Path) -> None:
+    words = ("--add", f"{SITE}:7", "--basis", "random", "--seed", 2, "--strength", 3, "--redetect", "--json")
+    result = json.loads(run("steer", recording, *words).out)
+    model = load(model_folder)
+    change = add(model, feature_named(model, f"{SITE}:7", "random", seed=2).direction())
+    assert result == as_json(steer(model, otoscope.corpus(recording), [change], [3], redetect=True, seed=2))
+
+
+def test_hallucinations_are_counted_beside_the_error_rate(
+    run: Run, folder: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    words = ("--preset", "hallucinations", "--head", "decoder.0.attn.1", "--sounds", 2, "--sound-s", 0.5)
+    ran = run("steer", folder, *words, "--language", "en", "--out", tmp_path / "out")
+    assert "2 sounds of each kind, 0.5 s, without speech" in ran.out and "Clean speech:" in ran.out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"steer_sounds.json", "steer_sounds.png", "manifest.json"}
+    model = load(model_folder)
+    change = scale_head(model, "decoder.0.attn.1")
+    settings = {"n_sounds": 2, "duration_s": 0.5, "language": "en"}
+    wanted = steer_sounds(model, otoscope.corpus(folder), [change], **settings)  # type: ignore[arg-type]
+    assert json.loads((tmp_path / "out" / "steer_sounds.json").read_text()) == as_json(wanted)
+
+
+def test_every_head_is_removed(run: Run, folder: Path, model_folder: Path) -> None:
+    words = ("steer", folder, "--preset", "heads", "--sounds", 1, "--language", "en")
+    wanted = ablate_heads(load(model_folder), otoscope.corpus(folder), n_sounds=1, language="en")
+    assert json.loads(run(*words, "--json").out) == as_json(wanted)
+    ran = run(*words)
+    assert "the 8 of 8 that change it most" in ran.out and wanted.effects[0].name in ran.out
+
+
+def test_words_are_turned_into_others(run: Run, tmp_path: Path) -> None:
+    words = ("steer", "demo", "--preset", "phones", "--site", "encoder.ln_post", "--clips", 40, "--pairs", 2)
+    ran = run(*words, "--model", "demo", "--out", tmp_path / "out", model=False)
+    assert "2 words with a minimal pair" in ran.out and "encoder.ln_post" in ran.out
+    table = json.loads((tmp_path / "out" / "steer_phones.json").read_text())
+    assert table["n_pairs"] == 2 and (tmp_path / "out" / "steer_phones.png").is_file()
+
+
+def test_a_recording_that_cannot_be_used_is_told_at_the_end(run: Run, mixed_folder: Path) -> None:
+    ran = run("steer", mixed_folder, "--head", "encoder.0.0", "--json")
+    assert ran.status == 1 and json.loads(ran.out)["n_clips"] == 2 and "2 of 4 recordings" in ran.err
+
+
+def test_a_dry_run_says_the_plan_and_stops(run: Run, folder: Path, tmp_path: Path) -> None:
+    ran = run("steer", folder, "--head", "encoder.0.0", "--dry-run", "--out", tmp_path / "out")
+    assert (ran.status, ran.out) == (0, "") and "Steering (scale head encoder.0.attn.0 by 0): 2 clips" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing is to be changed"),
+        (["--preset", "hallucinations"], "nothing is to be changed"),
+        (["--preset", "heads", "--head", "encoder.0.0"], "has changes of its own"),
+        (["--preset", "heads", "--frames", "1-2"], "presets choose their frames"),
+        (["--preset", "phones"], "needs sites"),
+        (["--preset", "phones", "--site", "decoder.blocks.0"], "sites of the encoder"),
+        (["--head", "decoder.0.3"], "give ROOM.BLOCK.PART.HEAD"),
+        (["--head", "decoder.5.attn.0"], "blocks 0-1"),
+        (["--head", "encoder.0.0=much"], "no factor that is a number"),
+        (["--scale", f"{SITE}:3"], "no factor that is a number"),
+        (["--scale", f"{SITE}:99=0"], "Give a number from 0 to 31"),
+        (["--scale", "encoder.blocks.8:9=0"], "Nearest"),
+        (["--scale", f"{SITE}:3=nan"], "give a finite number"),
+        (["--scale", f"{SITE}:3=0", "--basis", "pca"], "basis 'pca' is none here"),
+        (["--add", "nowhere.safetensors"], "is no vector and no file that is there"),
+        (["--add", "phone:AA-phone:AE"], "say which, such as --site"),
+        (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.*"], "is 2 sites"),
+        (["--add", "phone:AA-phone:AE", "--site", SITE], "has no phone labels"),
+        (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.7"], "Nearest"),
+        (["--add", "language:en-de", "--site", SITE, "--run", "nowhere"], "is no harvest run"),
+        (["--head", "encoder.0.0", "--strength", "a,b"], "is no row of numbers"),
+        (["--head", "encoder.0.0", "--strength", "nan"], "one or more finite numbers"),
+        (["--head", "encoder.0.0", "--strength", "1e9"], "give a finite number"),
+        (["--add", f"{SITE}:3", "--strength", "1e9"], "Give a smaller strength"),
+        (["--head", "encoder.0.0", "--frames", "9"], "give FIRST-LAST"),
+        (["--head", "encoder.0.0", "--frames", "9-3"], "are no stretch"),
+        (["--head", "encoder.0.0", "--kinds", "noise"], "give speech, silence, padding"),
+        (["--head", "encoder.0.0", "--phone", "AA"], "has a frame to steer"),
+        (["--head", "decoder.0.attn.0", "--frames", "1-2"], "goes by tokens"),
+        (["--head", "encoder.0.0", "--draws", "-1"], "0 or more random twins"),
+        (["--preset", "heads", "--sounds", "0"], "are too few"),
+    ],
+)
+def test_what_cannot_be_used_is_status_2(
+    run: Run, recording: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    ran = run("steer", recording, *words, "--out", tmp_path / "out")
+    assert ran.status == 2 and ran.out == "" and message in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (np.ones(5, np.float32), "has 5 values, and site"),
+        (np.full(D, np.nan, np.float32), "not finite"),
+        (np.zeros(D, np.float32), "points nowhere"),
+        (np.full(D, 1e12, np.float32), "Give a smaller strength"),
+    ],
+)
+def test_vectors_that_cannot_be_used_are_status_2(
+    run: Run, recording: Path, tmp_path: Path, made: np.ndarray, message: str
+) -> None:
+    path = Direction(made, SITE, "bad").save(tmp_path / "bad.safetensors")
+    ran = run("steer", recording, "--add", path)
+    assert ran.status == 2 and message in ran.err

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from otoscope.audio.clip import Clip
+from otoscope.base.errors import InputError
+from otoscope.corpus import corpus
+from otoscope.model.load import load
+from otoscope.model.whisper import Whisper
+from otoscope.study.lens import Lens, lens
+from otoscope.study.lens_curve import MEASURES, LensCurve, lens_curve
+from otoscope.study.lens_statistics import grouped_means
+from tests.study.conftest import build, make_clip
+
+
+@pytest.fixture(scope="module")
+def found(model: Whisper, clip: Clip) -> Lens:
+    return lens(model, clip, language="en")
+
+
+@pytest.fixture(scope="module")
+def curve(model: Whisper, clips: list[Clip]) -> LensCurve:
+    return lens_curve(model, clips, language="en")
+
+
+def prompt_of(model: Whisper) -> list[int]:
+    names = ("startoftranscript", "en", "transcribe", "notimestamps")
+    return list(model.tokenizer.convert_tokens_to_ids([f"<|{name}|>" for name in names]))
+
+
+def naive(encoded: torch.Tensor, ids: list[int], n_prompt: int) -> list[np.ndarray]:
+    """Log-probabilities at every stage, [token, vocab], from the framework's own hidden states."""
+    hf = build().hf
+    with torch.no_grad():
+        output = hf.model.decoder(
+            input_ids=torch.tensor([ids[:-1]]), encoder_hidden_states=encoded, output_hidden_states=True
+        )
+        normed = [hf.model.decoder.layer_norm(state) for state in output.hidden_states[:-1]]
+        rows = [hf.proj_out(state)[0, n_prompt - 1 :].double() for state in [*normed, output.last_hidden_state]]
+    return [torch.log_softmax(row, dim=-1).numpy() for row in rows]
+
+
+def test_the_last_block_gives_the_models_own_logits(model: Whisper, clip: Clip, found: Lens) -> None:
+    prompt, due = prompt_of(model), [token.id for token in found.tokens]
+    with torch.no_grad():
+        logits = model.hf(encoder_outputs=(model.encode(clip),), decoder_input_ids=torch.tensor([prompt + due])).logits
+    wanted = logits[0, len(prompt) - 1 : -1].float().log_softmax(-1)
+    assert np.array_equal(found.foretold.top_ids[-1], wanted.topk(5).indices.numpy())
+    own = wanted[torch.arange(len(due)), torch.tensor(due)].numpy()
+    np.testing.assert_allclose(found.foretold.log_probability[-1], own, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_sound", [True, False])
+def test_every_stage_agrees_with_the_lens_written_again(
+    model: Whisper, clip: Clip, found: Lens, with_sound: bool
+) -> None:
+    encoded = model.encode(clip) if with_sound else model.encode(np.zeros(32_000, np.float32))
+    foretold = found.foretold if with_sound else found.no_sound
+    prompt, due = prompt_of(model), [token.id for token in found.tokens]
+    stages = naive(encoded, prompt + due, len(prompt))
+    assert len(stages) == len(found.stages) == model.n_decoder_blocks + 1
+    for stage, odds in enumerate(stages):
+        for place, token in enumerate(due):
+            assert foretold.log_probability[stage, place] == pytest.approx(odds[place, token], abs=1e-4)
+            assert foretold.rank[stage, place] == 1 + (odds[place] > odds[place, token]).sum()
+            best = np.sort(np.exp(odds[place]))[::-1][:5]
+            np.testing.assert_allclose(foretold.top_probabilities[stage, place], best, atol=1e-5)
+
+
+def test_the_text_is_the_models_own_transcript(model: Whisper, clip: Clip, found: Lens) -> None:
+    assert found.is_own_text
+    assert found.text == model.transcribe(clip, language="en").text.strip()
+
+
+def test_a_given_text_is_spelt_and_ended(model: Whisper, clip: Clip) -> None:
+    result = lens(model, clip, text="the little dog", language="en")
+    assert not result.is_own_text and result.text == "the little dog"
+    assert "".join(token.text for token in result.tokens) == " the little dog<|endoftext|>"
+
+
+def test_a_transcript_that_broke_off_has_no_end(clip: Clip) -> None:
+    own = build()
+    own.hf.generation_config.max_new_tokens = 3
+    assert [token.text for token in lens(own, clip, language="en").tokens].count("<|endoftext|>") == 0
+    assert len(lens(own, clip, language="en").tokens) == 3
+
+
+def test_a_long_clip_is_its_windows_side_by_side(model: Whisper) -> None:
+    long = make_clip(3.5)
+    whole = lens(model, long, language="en")
+    second = lens(model, long, window=1, language="en")
+    assert {token.window for token in whole.tokens} == {0, 1}
+    chosen = [place for place, token in enumerate(whole.tokens) if token.window == 1]
+    assert [whole.tokens[place].id for place in chosen] == [token.id for token in second.tokens]
+    np.testing.assert_allclose(
+        whole.foretold.log_probability[:, chosen], second.foretold.log_probability, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_the_first_right_stage_is_right_from_there_on(found: Lens) -> None:
+    right = found.foretold.rank == 1
+    for place, stage in enumerate(found.first_right):
+        if stage is None:
+            assert not right[-1, place]
+            continue
+        at = found.stages.index(stage)
+        assert right[at:, place].all()
+        assert at == 0 or not right[at - 1, place]
+
+
+def test_edits_reach_the_lens_and_the_model_is_left_as_it_was(model: Whisper, clip: Clip, found: Lens) -> None:
+    with model.edit({"decoder.blocks.1.cross_attn": torch.zeros_like}):
+        edited = lens(model, clip, text=found.text, language="en")
+    plain = lens(model, clip, text=found.text, language="en")
+    np.testing.assert_array_equal(edited.foretold.log_probability[:2], plain.foretold.log_probability[:2])
+    assert not np.allclose(edited.foretold.log_probability[2:], plain.foretold.log_probability[2:])
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.hf.modules())
+
+
+def test_the_curve_is_the_mean_over_the_tokens_of_all_clips(
+    model: Whisper, clips: list[Clip], curve: LensCurve
+) -> None:
+    single = [lens(model, clip, language="en") for clip in clips]
+    assert curve.n_tokens.tolist() == [len(one.tokens) for one in single]
+    for sound, name in enumerate(("foretold", "no_sound")):
+        odds = np.concatenate([getattr(one, name).log_probability for one in single], axis=1)
+        rank = np.concatenate([getattr(one, name).rank for one in single], axis=1)
+        means = curve.means().value[sound]
+        np.testing.assert_allclose(means[:, MEASURES.index("log_probability")], odds.mean(axis=1), atol=1e-4)
+        np.testing.assert_allclose(means[:, MEASURES.index("reciprocal_rank")], (1 / rank).mean(axis=1), atol=1e-4)
+        np.testing.assert_allclose(means[:, MEASURES.index("is_likeliest")], (rank == 1).mean(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(curve.means().value[:, -1, MEASURES.index("is_final_choice")], 1)
+
+
+def test_chance_is_what_equal_probabilities_give(curve: LensCurve) -> None:
+    ranks = np.arange(1, curve.vocab_size + 1)
+    assert curve.chance["reciprocal_rank"] == pytest.approx((1 / ranks).mean())
+    assert np.exp(curve.chance["log_probability"]) * curve.vocab_size == pytest.approx(1)
+
+
+def test_means_pool_members_and_intervals_hold_them() -> None:
+    counts = np.array([1, 3, 2, 4])
+    sums = counts[:, None] * np.array([[1.0, 5.0], [2.0, 5.0], [0.0, 5.0], [3.0, 5.0]])
+    means = grouped_means(sums, counts)
+    np.testing.assert_allclose(means.value, sums.sum(axis=0) / 10)
+    assert means.low is not None and means.high is not None
+    assert means.low[0] < means.value[0] < means.high[0]
+    assert means.low[1] == means.high[1] == 5
+    assert grouped_means(sums[:1], counts[:1]).low is None
+
+
+def test_files_hold_what_the_result_holds(found: Lens, curve: LensCurve, tmp_path: Path) -> None:
+    names = [path.name for path in found.save(tmp_path)]
+    assert names == ["lens.npz", "lens.json", "lens.png", "lens_choice.png"]
+    with np.load(tmp_path / "lens.npz") as arrays:
+        np.testing.assert_array_equal(arrays["log_probability"], found.foretold.log_probability)
+        np.testing.assert_array_equal(arrays["no_sound_rank"], found.no_sound.rank)
+    assert json.loads((tmp_path / "lens.json").read_text()) == found.to_json()
+    assert [path.name for path in curve.save(tmp_path)] == ["lens_curve.json", "lens_curve.png"]
+    table = json.loads((tmp_path / "lens_curve.json").read_text())
+    assert table == curve.to_json()
+    assert table["n_clips"] == 3 and len(table["stages"]) == len(curve.stages)
+
+
+def test_a_long_transcript_is_drawn_in_strips_and_cut(model: Whisper, tmp_path: Path) -> None:
+    """One token is drawn, and more than a picture holds."""
+    silent = lens(model, Clip(samples=np.zeros(100, np.float32), id="none"), text="a", language="en")
+    assert silent.plot(tmp_path / "short.png").stat().st_size
+    long = lens(model, make_clip(32), language="en")
+    assert len(long.tokens) > 96
+    assert long.plot(tmp_path / "long.png").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text": " "}, r"the text is ' ': give the words"),
+        ({"text": "the <|en|> dog"}, r"holds a special token"),
+        ({"text": "dog " * 60}, r"the text is \d+ tokens: tiny-random has room for \d+"),
+        ({"window": 1}, r"window 1 is not in bursts-0: it has window 0 alone"),
+        ({"window": True}, r"window True is not in"),
+        ({"top": 0}, r"top is 0: give a whole number from 1"),
+        ({"top": 10**9}, r"top is 1000000000"),
+        ({"language": "klingon"}, r"language 'klingon'"),
+    ],
+)
+def test_what_cannot_be_used_is_named(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        lens(model, clip, **settings)
+
+
+def test_a_text_over_several_windows_needs_one_of_them(model: Whisper) -> None:
+    long = make_clip(3.5)
+    with pytest.raises(InputError, match="takes 2 windows: a text is said over one"):
+        lens(model, long, text="dog")
+    assert {token.window for token in lens(model, long, text="dog", window=1, language="en").tokens} == {1}
+
+
+def test_no_clips_are_refused(model: Whisper) -> None:
+    with pytest.raises(InputError, match="there are no clips"):
+        lens_curve(model, [])
+
+
+def test_later_blocks_of_the_demo_model_know_more_and_need_the_sound() -> None:
+    result = lens_curve(load("demo"), list(corpus("demo").first(8)))
+    means = result.means()
+    odds = means.value[:, :, MEASURES.index("log_probability")]
+    assert odds[0, 1] < odds[0, 2] < odds[0, -1]
+    assert means.high is not None and means.low is not None
+    assert means.high[1, -1, 0] < means.low[0, -1, 0]
+    np.testing.assert_array_equal(odds[0, 0], odds[1, 0])

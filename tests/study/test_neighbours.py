@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import otoscope
+from otoscope.base.errors import InputError, ModelError
+from otoscope.corpus import corpus
+from otoscope.corpus.lexicon import Lexicon, lexicon_of
+from otoscope.model.token_text import token_texts
+from otoscope.model.whisper import Whisper
+from otoscope.study import neighbours_picture
+from otoscope.study.neighbours import neighbours
+from otoscope.study.neighbours_search import nearest, token_vectors, unit
+from otoscope.study.neighbours_tokens import are_kin, find_token, whole_words
+from otoscope.study.neighbours_words import WordVectors
+from tests.model.tiny import tiny_hf, tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def demo() -> Whisper:
+    return otoscope.load("demo")
+
+
+@pytest.fixture
+def untied() -> Whisper:
+    tokenizer = tiny_tokenizer()
+    hf = tiny_hf(tokenizer, seconds=2, d_model=16, blocks=1, heads=2, max_tokens=8, seed=0)
+    other = torch.nn.Linear(16, hf.config.vocab_size, bias=False)
+    hf.proj_out = other
+    return Whisper(hf, tokenizer, id="untied", weights_hash="0")
+
+
+def argsorted(vectors: torch.Tensor, query: int, among: np.ndarray) -> list[int]:
+    """All cosines, one by one, sorted."""
+    values = vectors.double().numpy()
+
+    def cosine(token: int) -> float:
+        one, other = values[query], values[token]
+        return float(one @ other / np.sqrt((one @ one) * (other @ other)))
+
+    return sorted((int(token) for token in among if token != query), key=lambda token: -cosine(token))
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, None])
+def test_the_search_finds_what_sorting_all_cosines_finds(block_rows: int | None) -> None:
+    vectors = unit(torch.randn(200, 8, generator=torch.manual_seed(0)))
+    values, where = nearest(vectors, vectors, 5, own=torch.arange(200), block_rows=block_rows)
+    full = vectors @ vectors.T
+    full.fill_diagonal_(-2)
+    expected = full.sort(dim=1, descending=True, stable=True)
+    assert torch.equal(where, expected.indices[:, :5])
+    assert torch.allclose(values, expected.values[:, :5], atol=1e-6)
+
+
+def test_the_search_holds_one_block_of_cosines_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = 0
+    product = torch.mm
+
+    def watched(left: torch.Tensor, right: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        nonlocal largest
+        largest = max(largest, out.numel())
+        return product(left, right, out=out)
+
+    monkeypatch.setattr("otoscope.study.neighbours_search.torch.mm", watched)
+    monkeypatch.setattr("otoscope.study.neighbours_search.BLOCK_VALUES", 1000)
+    done: list[tuple[int, int]] = []
+    vectors = unit(torch.randn(300, 4))
+    nearest(vectors, vectors, 2, progress=lambda at, total: done.append((at, total)))
+    assert largest <= 1000 and done[-1] == (300, 300) and len(done) == 100
+
+
+def test_more_neighbours_than_there_are_vectors_are_all_of_them() -> None:
+    vectors = unit(torch.eye(3) + 0.1)
+    values, where = nearest(vectors[:1], vectors, 10, own=torch.tensor([0]))
+    assert set(where[0].tolist()) == {0, 1, 2} and values[0, -1] == -torch.inf
+
+
+def test_neighbours_are_the_largest_cosines_of_the_embedding(demo: Whisper) -> None:
+    (found,) = neighbours(demo, ["rug"], k=20).found
+    among = np.flatnonzero(token_texts(demo).is_text)
+    expected = argsorted(token_vectors(demo)["embedding"], found.asked.token, among)
+    assert [each.token for each in found.neighbours] == expected[:20]
+
+
+def test_the_word_itself_and_special_tokens_are_no_neighbours(demo: Whisper) -> None:
+    everything = neighbours(demo, ["rug"], k=10_000)
+    (found,) = everything.found
+    tokens = [each.token for each in found.neighbours]
+    assert len(tokens) == len(set(tokens)) == everything.n_tokens - 1
+    assert found.asked.token not in tokens and not any(each.text.startswith("<|") for each in found.neighbours)
+
+
+def test_special_tokens_are_found_where_they_are_asked_for(demo: Whisper) -> None:
+    (found,) = neighbours(demo, ["<|en|>"], k=10_000, special=True).found
+    assert "<|de|>" in {each.text for each in found.neighbours}
+    assert found.asked.is_whole and "<|en|>" not in {each.text for each in found.neighbours}
+
+
+def test_a_rhyme_of_the_demo_language_is_nearest_and_sounds_near(demo: Whisper) -> None:
+    (found,) = neighbours(demo, ["rug"], pronounce=lexicon_of(corpus("demo"))).found
+    mug = next(each for each in found.neighbours if each.text == " mug")
+    others = [each.sound for each in found.neighbours if each.sound is not None]
+    assert mug.phones[1:] == found.phones[1:] and mug.sound is not None and mug.sound < np.median(others)
+
+
+def test_what_has_no_pronunciation_is_compared_by_spelling(demo: Whisper) -> None:
+    lexicon = Lexicon("two words", {"rug": (("ɹ", "ʌ", "ɡ"),), "mug": (("m", "ʌ", "ɡ"),)})
+    result = neighbours(demo, ["rug"], k=30, pronounce=lexicon)
+    by_text = {each.text: each for each in result.found[0].neighbours}
+    assert by_text[" mug"].sound is not None and by_text[" jug"].sound is None
+    assert by_text[" jug"].spelling == pytest.approx(1 / 3)
+    assert neighbours(demo, ["rug"]).pronunciations is None and result.pronunciations == "two words"
+
+
+def test_vectors_of_meaning_give_their_cosine(demo: Whisper) -> None:
+    vectors = {"rug": np.array([1, 0], np.float32), "mug": np.array([3, 4], np.float32)}
+    (found,) = neighbours(demo, ["rug"], meanings=WordVectors("toy", vectors)).found
+    by_text = {each.text: each.meaning for each in found.neighbours}
+    assert by_text[" mug"] == pytest.approx(0.6) and by_text[" jug"] is None
+
+
+def test_an_unembedding_of_its_own_has_neighbours_of_its_own(untied: Whisper) -> None:
+    result = neighbours(untied, ["the"], k=5)
+    assert not result.is_tied and [each.space for each in result.found] == ["embedding", "unembedding"]
+    among = np.flatnonzero(token_texts(untied).is_text)
+    for each in result.found:
+        expected = argsorted(token_vectors(untied)[each.space], each.asked.token, among)
+        assert [one.token for one in each.neighbours] == expected[:5]
+
+
+def test_weights_that_are_equal_count_as_one(untied: Whisper) -> None:
+    untied.hf.proj_out.weight.copy_(untied.hf.get_input_embeddings().weight)
+    assert list(token_vectors(untied)) == ["embedding"]
+
+
+def test_a_word_of_several_tokens_is_stood_for_by_the_longest(demo: Whisper) -> None:
+    asked = find_token(demo, token_texts(demo), "rugged")
+    assert "".join(asked.pieces) == " rugged" and not asked.is_whole
+    assert asked.pieces[asked.piece] == " rug" == max(asked.pieces, key=len)
+
+
+def test_a_piece_that_is_a_token_without_a_space_is_taken_whole(demo: Whisper) -> None:
+    asked = find_token(demo, token_texts(demo), "iew")
+    assert asked.is_whole and asked.pieces == ("iew",)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "message"),
+    [
+        ([], {}, "no word was given"),
+        (["rug", "  "], {}, "word '  ' is empty"),
+        (["🦻"], {}, "has no token for '🦻', nor for a part of it that can be read"),
+        (["<|nosuch|>"], {}, "there is no special token '<|nosuch|>'"),
+        (["rug"], {"k": 0}, "k is 0: a number of neighbours is 1 or more"),
+    ],
+)
+def test_bad_input_is_named(demo: Whisper, words: list[str], settings: dict, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        neighbours(demo, words, **settings)
+    assert message in str(caught.value)
+
+
+def test_a_vector_of_zeros_has_no_neighbours_and_is_nobodys(untied: Whisper) -> None:
+    with torch.no_grad():
+        token = find_token(untied, token_texts(untied), "the").token
+        untied.hf.get_input_embeddings().weight[token] = 0
+    with pytest.raises(InputError, match="the vector of 'the' in untied has no direction"):
+        neighbours(untied, ["the"])
+    found = neighbours(untied, ["little"], k=10_000).found[0]
+    assert token not in {each.token for each in found.neighbours}
+
+
+def test_a_model_without_a_tokenizer_is_refused(demo: Whisper) -> None:
+    with pytest.raises(ModelError, match="has no tokenizer"):
+        neighbours(Whisper(demo.hf, None, id="bare", weights_hash="0"), ["rug"])
+
+
+def test_whole_words_are_words_with_a_space_and_each_comes_once(demo: Whisper) -> None:
+    found = whole_words(token_texts(demo))
+    assert {"rug", "traffic", "the"} <= set(found) and "iew" not in found
+    texts = token_texts(demo).texts
+    same = [token for token, text in enumerate(texts) if text in {" the", " The"}]
+    assert len(same) == 2 and found["the"] == min(same)
+
+
+@pytest.mark.parametrize(("one", "other"), [("rug", "rugs"), ("station", "stationary"), ("walked", "walking")])
+def test_forms_of_a_word_are_kin(one: str, other: str) -> None:
+    assert are_kin(one, other) and are_kin(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), [("rug", "mug"), ("rug", "shrug"), ("an", "ant"), ("sea", "see")])
+def test_rhymes_and_homophones_are_not_kin(one: str, other: str) -> None:
+    assert not are_kin(one, other)
+
+
+def test_the_files_hold_the_result(demo: Whisper, tmp_path: Path) -> None:
+    result = neighbours(demo, ["rug", "Rug"], k=3)
+    files = result.save(tmp_path / "out")
+    assert [path.name for path in files] == ["neighbours.json", "neighbours.png"]
+    table = json.loads(files[0].read_text())
+    assert table == json.loads(json.dumps(result.to_json()))
+    assert [len(word["neighbours"]) for word in table["words"]] == [3, 3]
+
+
+def test_what_a_font_lacks_and_what_cannot_be_seen_is_written_as_numbers(tmp_path: Path) -> None:
+    assert neighbours_picture.readable(" rug") == "rug"
+    assert neighbours_picture.readable("中") == "U+4E2D" and neighbours_picture.readable("a\x00") == "aU+0000"
+    panel = neighbours_picture.Panel(
+        "$x$", "", ["$a", "中", " ", "b$"], [0.4, 0.3, 0.2, 0.1], [0, None] * 2, [None] * 4
+    )
+    from otoscope.study import pictures
+
+    figure = neighbours_picture.neighbours_figure([panel], "distance", "model")
+    assert pictures.save_figure(figure, tmp_path / "odd.png").stat().st_size > 0
