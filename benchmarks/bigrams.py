@@ -1,8 +1,8 @@
 """What does it cost to list what follows 1,000 prompts with no sound, at whisper-tiny's shape with 51,865 tokens?
 
 Against the bare decoder pass over them: in the same batches, over keys and values of the cross-attention that are there
-already, the last position alone through the unembedding, nothing done with the logits. And for comparison the
-framework's own pass as it comes, which makes keys and values of 1,500 frames for every prompt anew, over fewer prompts.
+already, the last position alone through the unembedding, nothing done with the logits. And against the
+framework's own batched pass, which makes keys and values of 1,500 frames for every prompt anew, over fewer prompts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from otoscope.study.no_sound import no_sound
 TARGET = 3.0
 ROUNDS = 2
 N_PROMPTS = 1_000
-N_FRAMEWORK = 16
+N_FRAMEWORK = 64
 
 
 def measure(settings: Settings) -> list[Row]:
@@ -61,14 +61,15 @@ def measure(settings: Settings) -> list[Row]:
     some = take_turns({"framework": framework, "study": few}, settings.rounds(ROUNDS))
     return [
         Row(
-            f"what follows {N_PROMPTS:,} prompts, against one bare decoder pass",
+            f"what follows {N_PROMPTS:,} prompts, against our own bare decoder pass",
             result=many.ratio("study", "bare"),
             target=TARGET,
             detail=many.compared("study", "bare"),
         ),
         Row(
-            f"what follows {N_FRAMEWORK} prompts, against the framework's pass as it comes",
+            f"what follows {N_FRAMEWORK} prompts, against one batched pass of the framework",
             result=some.ratio("study", "framework"),
+            target=TARGET,
             detail=some.compared("study", "framework"),
         ),
     ]

@@ -253,6 +253,7 @@ def test_files_hold_what_the_result_holds(model: Whisper, tones: list[Clip], tmp
         ({"rows": 3}, "rows is 3"),
         ({"folds": 1}, "folds is 1"),
         ({"classifier": "deep"}, "classifier 'deep' is none: give logistic or ridge"),
+        ({"lag": 99}, "a lag of 99 frames"),
         ({"split": "x"}, "split 'x' is none"),
         ({"task": "speaker", "labels": None, "split": "speakers"}, "cannot be learnt from other speakers"),
         ({"sites": "encoder.blocks.9"}, "site 'encoder.blocks.9' is not in tiny-random"),

@@ -194,7 +194,8 @@ def summary(result: Probe) -> str:
         named = ", ".join(f"{label} {n:,}" for label, n in zip(result.classes, result.n_by_class, strict=True))
         lines.append(f"classes: {named}")
     if result.left_out:
-        lines.append("left out, of one of them alone: " + ", ".join(f"{label} ({n:,})" for label, n in result.left_out))
+        named = ", ".join(f"{label} ({count(n, 'row')})" for label, n in result.left_out)
+        lines.append(f"left out, of one {result.held_out[:-1]} alone: {named}")
     if result.n_without_speaker:
         lines.append(f"{count(result.n_without_speaker, 'clip')} left out: nobody says who speaks")
     unconverged = sum(each.fitted.n_unconverged for each in result.sites)

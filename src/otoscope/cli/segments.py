@@ -180,9 +180,9 @@ def _hits(word: WordSegments) -> str:
     if rate is None:
         return f"the surest of {word.n_stretches:,} stretches; words are not known in time"
     hits, known = word.hits
-    most = "" if word.n_said >= known else f", of which {word.n_said} could"
+    most = "" if word.n_said >= known else f" ({word.n_said} at most)"
     return (
-        f"{hits} of {known}{most} hold it, {between(rate.value, rate.low, rate.high)}; "
+        f"{hits} of {known} hold it{most}, {between(rate.value, rate.low, rate.high)}; "
         f"of all {word.n_labelled:,} stretches {percent(word.chance)}; said {count(word.n_said, 'time')}"
     )
 

@@ -72,7 +72,7 @@ def _characters(tokenizer: Any, text: Sequence[int]) -> Iterator[tuple[str, list
     run: list[int] = []
     written = ""
     for token, name in zip(text, tokenizer.convert_ids_to_tokens(list(text)), strict=True):
-        spelt = _bytes(name)
+        spelt = token_bytes(name)
         if run and not 0x80 <= spelt[0] < 0xC0:  # no continuation: what came before stays a broken character
             yield written + decoder.decode(b"", final=True), run
             run, written = [], ""
@@ -85,7 +85,7 @@ def _characters(tokenizer: Any, text: Sequence[int]) -> Iterator[tuple[str, list
         yield written + decoder.decode(b"", final=True), run
 
 
-def _bytes(token: str) -> bytes:
+def token_bytes(token: str) -> bytes:
     """The bytes that a token of a byte-level vocabulary stands for."""
     table = _byte_of()
     if all(character in table for character in token):

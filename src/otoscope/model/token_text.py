@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from otoscope.model.languages import vocabulary
-from otoscope.model.spelling import _bytes
+from otoscope.model.spelling import token_bytes
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
@@ -62,7 +62,7 @@ def token_texts(model: Whisper) -> TokenTexts:
         if not words.is_text(token):
             texts[token] = name
             continue
-        spelt = _bytes(name)
+        spelt = token_bytes(name)
         is_text[token] = True
         try:
             texts[token] = spelt.decode()

@@ -6,7 +6,7 @@ speech count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_S, MEL_FRAMES_PER_FRAME
 from otoscope.base.errors import InputError
 from otoscope.corpus import corpus as named_corpus
+from otoscope.harvest.bases import groups_of
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.model.encoder_start import encoder_start
 from otoscope.model.whisper import Sound, Whisper
@@ -99,7 +100,7 @@ def strongest_in_corpus(
     """
     sites = {feature.site for feature in features}
     found: list[RealMoment | None] = [None] * len(features)
-    n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
+    n_all = len(clips) if isinstance(clips, Sized) else 0
     n_clips = n_frames = 0
     for clip in map(as_clip, clips):
         for number, window in enumerate(model.each_window(clip)):
@@ -149,7 +150,7 @@ def strongest_in_run(
             "--force to compare all the same."
         )
     clips = {clip.clip: clip for clip in run.clips}
-    moments = []
+    moments: list[RealMoment | None] = []
     for feature in features:
         group = _group(run, feature)
         peaks = run.examples(group, 1)
@@ -168,12 +169,29 @@ def strongest_in_run(
 def _group(run: HarvestRun, feature: Feature) -> GroupKey:
     for group in run.groups:
         if (group.site, group.basis) == (feature.site, feature.basis) and feature.index < group.n_features:
+            _check_seed(run, feature)
             return group
     there = ", ".join(f"{group.site} in {group.basis}" for group in run.groups)
     raise InputError(
         f"the harvest '{run.folder}' did not look at {feature.name}: it holds {there}. Harvest that site, or compare "
         "with a corpus."
     )
+
+
+def _check_seed(run: HarvestRun, feature: Feature) -> None:
+    """Refuse random directions that are not those of the harvest."""
+    if feature.basis != "random":
+        return
+    seed = int(run.manifest["settings"]["seed"])
+    own, theirs = (
+        feature.directions.matrix,
+        groups_of({feature.site: feature.width}, ["random"], {}, seed)[0].directions,
+    )
+    if own is None or theirs.matrix is None or not torch.equal(own.cpu(), theirs.matrix.cpu()):
+        raise InputError(
+            f"the random directions of the harvest '{run.folder}' were drawn with seed {seed}, and {feature.name} with "
+            f"another: give --seed {seed}."
+        )
 
 
 def _around(mel: Tensor, frame: int) -> tuple[np.ndarray, int]:

@@ -20,7 +20,7 @@ from otoscope.corpus.alignment import Alignment
 from otoscope.corpus.source import Source
 from otoscope.harvest.activation_reader import ShardReader
 from otoscope.harvest.feed_shards import expand, shards_in
-from otoscope.harvest.labels import LabelSet, label_set
+from otoscope.harvest.labels import LabelSet, check_lag, label_set
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import probe_fit, probe_rows
@@ -86,6 +86,7 @@ def probe(
         shuffled labels after Hewitt and Liang 2019, "Designing and Interpreting Probes with Control Tasks".
     """
     settings = ProbeSettings(task, rows, folds, classifier, split, seed)
+    check_lag(lag)
     known = _labels(labels, task)
     given = [as_corpus(clips)] if test is None else [as_corpus(clips), as_corpus(test)]
     parts = [_drawn(part, settings) for part in given]
@@ -142,6 +143,7 @@ def probe_saved(
         InputError: There is no such run, it saved no activations, or as for `probe`.
     """
     settings = ProbeSettings(task, rows, folds, classifier, split, seed)
+    check_lag(lag)
     known = _labels(labels, task)
     opened = run if isinstance(run, HarvestRun) else open_run(run)
     place = shards_in(opened.folder)

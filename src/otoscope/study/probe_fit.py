@@ -129,8 +129,8 @@ def folds_of(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Fold
     for train, _ in parts or ((np.arange(0), np.arange(0)),):
         if len(np.unique(y[train])) < 2:
             raise InputError(
-                f"one of {max(len(parts), 2)} folds leaves a single class to learn from: too few speakers or clips have each "
-                "label. Give more of them, or more folds."
+                f"one of {max(len(parts), 2)} folds leaves a single class to learn from: too few speakers or clips "
+                "have each label. Give more of them, or more folds."
             )
     return Folds(parts)
 
