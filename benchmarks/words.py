@@ -25,7 +25,7 @@ from otoscope.model.whisper import Whisper
 from otoscope.study.words import words
 
 TARGET = 4.0
-ROUNDS = 2
+ROUNDS = 1
 N_WORDS = 10
 WORD_S = 0.4
 
