@@ -17,8 +17,8 @@ from benchmarks.timing import take_turns
 from otoscope.model.load import load
 from otoscope.model.next_tokens import NextTokens, prompt_reader
 from otoscope.model.whisper import Whisper
-from otoscope.study.bigrams import bigrams
-from otoscope.study.no_sound import no_sound
+from otoscope.study.bigrams.experiment import bigrams
+from otoscope.study.bigrams.no_sound import no_sound
 
 TARGET = 3.0
 ROUNDS = 2

@@ -13,7 +13,7 @@ from benchmarks.row import Row
 from benchmarks.subject import Settings
 from benchmarks.timing import take_turns
 from otoscope.model.languages import MULTILINGUAL_VOCAB_SIZE
-from otoscope.study.neighbours_search import BLOCK_VALUES, nearest
+from otoscope.study.neighbours.search import BLOCK_VALUES, nearest
 
 TARGET = 2.0
 ROUNDS = 7

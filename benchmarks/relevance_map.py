@@ -16,7 +16,7 @@ from transformers import WhisperForConditionalGeneration
 from benchmarks.row import Row
 from benchmarks.subject import Subject
 from benchmarks.timing import take_turns
-from otoscope.study.relevance import relevance
+from otoscope.study.relevance.experiment import relevance
 
 TARGET = 2.5
 ROUNDS = 10

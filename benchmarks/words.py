@@ -22,7 +22,7 @@ from otoscope.base.clocks import SAMPLE_RATE_HZ
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.words import words
+from otoscope.study.words.experiment import words
 
 TARGET = 4.0
 ROUNDS = 1

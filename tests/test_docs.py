@@ -15,7 +15,19 @@ from otoscope.cli.app import app
 ROOT = Path(__file__).parent.parent
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("usage", "corpora", "harvest", "phones", "dictionaries")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in (
+            "usage",
+            "corpora",
+            "harvest",
+            "phones",
+            "dictionaries",
+            "decoder",
+            "words",
+            "steering",
+        )
+    ),
 )
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 

@@ -14,6 +14,7 @@ from otoscope.base.version import __version__
 
 if TYPE_CHECKING:
     from otoscope.audio.clip import Clip, Span, as_clip, read_clip
+    from otoscope.audio.nonspeech import nonspeech
     from otoscope.base.errors import AudioError, InputError, ModelError, OtoscopeError, OutputError, SiteError
     from otoscope.corpus import Corpus, corpus
     from otoscope.harvest.opened import HarvestRun, open_run
@@ -22,90 +23,206 @@ if TYPE_CHECKING:
     from otoscope.model.load import load
     from otoscope.model.transcription import Transcription
     from otoscope.model.whisper import Whisper
-    from otoscope.study.examples import Examples, examples
-    from otoscope.study.locality import Locality, locality
-    from otoscope.study.phones import PhoneSettings, PhoneStudy, phones
-    from otoscope.study.relevance import Relevance, relevance
-    from otoscope.study.splice import Splice, splice
-    from otoscope.study.splice_words import SpliceWords, splice_words
-    from otoscope.study.window import WindowStudy, window
-    from otoscope.study.word_times import align_words
+    from otoscope.study.alignment.word_times import align_words
+    from otoscope.study.bigrams.agreement import BigramAgreement, bigram_agreement
+    from otoscope.study.bigrams.experiment import Bigrams, bigrams
+    from otoscope.study.bigrams.known import KnownBigrams, bigrams_of_text, bigrams_of_words
+    from otoscope.study.direction import Direction
+    from otoscope.study.examples.experiment import Examples, examples
+    from otoscope.study.lens.curve import LensCurve, lens_curve
+    from otoscope.study.lens.encoder import EncoderLens, encoder_lens
+    from otoscope.study.lens.experiment import Lens, lens
+    from otoscope.study.lens.heads import HeadLens, head_lens
+    from otoscope.study.lens.heads_mean import HeadLensMean, head_lens_mean
+    from otoscope.study.lens.languages import LanguageLens, language_lens
+    from otoscope.study.locality.experiment import Locality, locality
+    from otoscope.study.neighbours.experiment import Neighbours, neighbours
+    from otoscope.study.neighbours.sounds_alike import SoundsAlike, sounds_alike
+    from otoscope.study.phones.experiment import PhoneSettings, PhoneStudy, phones
+    from otoscope.study.probe.experiment import probe, probe_saved
+    from otoscope.study.probe.result import Probe
+    from otoscope.study.relevance.experiment import Relevance, relevance
+    from otoscope.study.segments.experiment import segments
+    from otoscope.study.segments.pushed import PushedUp, pushed_up
+    from otoscope.study.segments.result import Segments
+    from otoscope.study.splice.experiment import Splice, splice
+    from otoscope.study.splice.words import SpliceWords, splice_words
+    from otoscope.study.steer.class_means import ClassMeans, class_means
+    from otoscope.study.steer.experiment import Steer, steer
+    from otoscope.study.steer.head_ablation import HeadAblation, ablate_heads
+    from otoscope.study.steer.phones import PhoneSwaps, steer_phones
+    from otoscope.study.steer.sounds import SteerSounds, steer_sounds
+    from otoscope.study.window.experiment import WindowStudy, window
+    from otoscope.study.words.experiment import WordSources, words
+    from otoscope.study.words.scores import WordScores, word_sources
 
 __all__ = [
     "AudioError",
+    "BigramAgreement",
+    "Bigrams",
+    "ClassMeans",
     "Clip",
     "Corpus",
+    "Direction",
+    "EncoderLens",
     "Examples",
     "HarvestRun",
     "HarvestSettings",
+    "HeadAblation",
+    "HeadLens",
+    "HeadLensMean",
     "InputError",
+    "KnownBigrams",
+    "LanguageLens",
+    "Lens",
+    "LensCurve",
     "Locality",
     "ModelError",
+    "Neighbours",
     "OtoscopeError",
     "OutputError",
     "PhoneSettings",
     "PhoneStudy",
+    "PhoneSwaps",
+    "Probe",
+    "PushedUp",
     "Relevance",
+    "Segments",
     "SiteError",
+    "SoundsAlike",
     "Span",
     "Splice",
     "SpliceWords",
+    "Steer",
+    "SteerSounds",
     "Transcription",
     "Whisper",
     "WindowStudy",
+    "WordScores",
+    "WordSources",
     "__version__",
+    "ablate_heads",
     "align_words",
     "as_clip",
+    "bigram_agreement",
+    "bigrams",
+    "bigrams_of_text",
+    "bigrams_of_words",
+    "class_means",
     "corpus",
+    "encoder_lens",
     "examples",
     "harvest",
+    "head_lens",
+    "head_lens_mean",
+    "language_lens",
+    "lens",
+    "lens_curve",
     "load",
     "locality",
+    "neighbours",
+    "nonspeech",
     "open_run",
     "phones",
+    "probe",
+    "probe_saved",
+    "pushed_up",
     "read_clip",
     "relevance",
+    "segments",
+    "sounds_alike",
     "splice",
     "splice_words",
+    "steer",
+    "steer_phones",
+    "steer_sounds",
     "window",
+    "word_sources",
+    "words",
 ]
 
 _HOME_OF = {
     "AudioError": "otoscope.base.errors",
+    "BigramAgreement": "otoscope.study.bigrams.agreement",
+    "Bigrams": "otoscope.study.bigrams.experiment",
+    "ClassMeans": "otoscope.study.steer.class_means",
     "Clip": "otoscope.audio.clip",
     "Corpus": "otoscope.corpus",
-    "Examples": "otoscope.study.examples",
+    "Direction": "otoscope.study.direction",
+    "EncoderLens": "otoscope.study.lens.encoder",
+    "Examples": "otoscope.study.examples.experiment",
     "HarvestRun": "otoscope.harvest.opened",
     "HarvestSettings": "otoscope.harvest.settings",
+    "HeadAblation": "otoscope.study.steer.head_ablation",
+    "HeadLens": "otoscope.study.lens.heads",
+    "HeadLensMean": "otoscope.study.lens.heads_mean",
     "InputError": "otoscope.base.errors",
-    "Locality": "otoscope.study.locality",
+    "KnownBigrams": "otoscope.study.bigrams.known",
+    "LanguageLens": "otoscope.study.lens.languages",
+    "Lens": "otoscope.study.lens.experiment",
+    "LensCurve": "otoscope.study.lens.curve",
+    "Locality": "otoscope.study.locality.experiment",
     "ModelError": "otoscope.base.errors",
+    "Neighbours": "otoscope.study.neighbours.experiment",
     "OtoscopeError": "otoscope.base.errors",
     "OutputError": "otoscope.base.errors",
-    "PhoneSettings": "otoscope.study.phones",
-    "PhoneStudy": "otoscope.study.phones",
-    "Relevance": "otoscope.study.relevance",
+    "PhoneSettings": "otoscope.study.phones.experiment",
+    "PhoneStudy": "otoscope.study.phones.experiment",
+    "PhoneSwaps": "otoscope.study.steer.phones",
+    "Probe": "otoscope.study.probe.result",
+    "PushedUp": "otoscope.study.segments.pushed",
+    "Relevance": "otoscope.study.relevance.experiment",
+    "Segments": "otoscope.study.segments.result",
     "SiteError": "otoscope.base.errors",
+    "SoundsAlike": "otoscope.study.neighbours.sounds_alike",
     "Span": "otoscope.audio.clip",
-    "Splice": "otoscope.study.splice",
-    "SpliceWords": "otoscope.study.splice_words",
+    "Splice": "otoscope.study.splice.experiment",
+    "SpliceWords": "otoscope.study.splice.words",
+    "Steer": "otoscope.study.steer.experiment",
+    "SteerSounds": "otoscope.study.steer.sounds",
     "Transcription": "otoscope.model.transcription",
     "Whisper": "otoscope.model.whisper",
-    "WindowStudy": "otoscope.study.window",
-    "align_words": "otoscope.study.word_times",
+    "WindowStudy": "otoscope.study.window.experiment",
+    "WordScores": "otoscope.study.words.scores",
+    "WordSources": "otoscope.study.words.experiment",
+    "ablate_heads": "otoscope.study.steer.head_ablation",
+    "align_words": "otoscope.study.alignment.word_times",
     "as_clip": "otoscope.audio.clip",
+    "bigram_agreement": "otoscope.study.bigrams.agreement",
+    "bigrams": "otoscope.study.bigrams.experiment",
+    "bigrams_of_text": "otoscope.study.bigrams.known",
+    "bigrams_of_words": "otoscope.study.bigrams.known",
+    "class_means": "otoscope.study.steer.class_means",
     "corpus": "otoscope",
-    "examples": "otoscope.study.examples",
+    "encoder_lens": "otoscope.study.lens.encoder",
+    "examples": "otoscope.study.examples.experiment",
     "harvest": "otoscope",
+    "head_lens": "otoscope.study.lens.heads",
+    "head_lens_mean": "otoscope.study.lens.heads_mean",
+    "language_lens": "otoscope.study.lens.languages",
+    "lens": "otoscope.study.lens.experiment",
+    "lens_curve": "otoscope.study.lens.curve",
     "load": "otoscope.model.load",
-    "locality": "otoscope.study.locality",
+    "locality": "otoscope.study.locality.experiment",
+    "neighbours": "otoscope.study.neighbours.experiment",
+    "nonspeech": "otoscope.audio.nonspeech",
     "open_run": "otoscope.harvest.opened",
-    "phones": "otoscope.study.phones",
+    "phones": "otoscope.study.phones.experiment",
+    "probe": "otoscope.study.probe.experiment",
+    "probe_saved": "otoscope.study.probe.experiment",
+    "pushed_up": "otoscope.study.segments.pushed",
     "read_clip": "otoscope.audio.clip",
-    "relevance": "otoscope.study.relevance",
-    "splice": "otoscope.study.splice",
-    "splice_words": "otoscope.study.splice_words",
-    "window": "otoscope.study.window",
+    "relevance": "otoscope.study.relevance.experiment",
+    "segments": "otoscope.study.segments.experiment",
+    "sounds_alike": "otoscope.study.neighbours.sounds_alike",
+    "splice": "otoscope.study.splice.experiment",
+    "splice_words": "otoscope.study.splice.words",
+    "steer": "otoscope.study.steer.experiment",
+    "steer_phones": "otoscope.study.steer.phones",
+    "steer_sounds": "otoscope.study.steer.sounds",
+    "window": "otoscope.study.window.experiment",
+    "word_sources": "otoscope.study.words.scores",
+    "words": "otoscope.study.words.experiment",
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.model.load import load
-from otoscope.study.bigrams import bigrams
+from otoscope.study.bigrams.experiment import bigrams
 from tests.cli.conftest import Run
 
 

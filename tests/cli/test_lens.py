@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.model.load import load
-from otoscope.study.lens import lens
+from otoscope.study.lens.experiment import lens
 from tests.cli.conftest import Run
 
 ONE = [

@@ -7,7 +7,7 @@ import pytest
 
 from otoscope.demo import pronounce
 from otoscope.model.load import load
-from otoscope.study.neighbours import neighbours
+from otoscope.study.neighbours.experiment import neighbours
 from tests.cli.conftest import Run
 
 LEXICON = "RUG  R AH1 G\nMUG  M AH1 G\nJUG  JH AH1 G\n"

@@ -9,7 +9,7 @@ import pytest
 from otoscope.base.errors import InputError
 from otoscope.cli.relevance import parse_target
 from otoscope.model.load import load
-from otoscope.study.relevance import relevance
+from otoscope.study.relevance.experiment import relevance
 from otoscope.study.target import Target, Word
 from tests.cli.conftest import Run, noise, write
 

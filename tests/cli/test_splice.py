@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.model.load import load
-from otoscope.study.splice import splice
+from otoscope.study.splice.experiment import splice
 from tests.cli.conftest import Run
 
 

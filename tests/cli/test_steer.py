@@ -11,14 +11,14 @@ import otoscope
 from otoscope.harvest.run import harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
-from otoscope.study.class_means import class_means
 from otoscope.study.direction import Direction
 from otoscope.study.feature import feature_named
-from otoscope.study.head_ablation import ablate_heads
-from otoscope.study.steer import steer
-from otoscope.study.steer_sounds import steer_sounds
-from otoscope.study.steer_where import Where
-from otoscope.study.steering import Change, add, scale_feature, scale_head
+from otoscope.study.steer.class_means import class_means
+from otoscope.study.steer.experiment import steer
+from otoscope.study.steer.head_ablation import ablate_heads
+from otoscope.study.steer.sounds import steer_sounds
+from otoscope.study.steer.steering import Change, add, scale_feature, scale_head
+from otoscope.study.steer.where import Where
 from tests.cli.conftest import Run
 
 SITE, D = "encoder.blocks.1", 32

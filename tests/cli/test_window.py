@@ -7,7 +7,7 @@ import pytest
 
 from otoscope.cli.window import STUDY_KS
 from otoscope.model.load import load
-from otoscope.study.window import KS, window
+from otoscope.study.window.experiment import KS, window
 from tests.cli.conftest import Run
 
 

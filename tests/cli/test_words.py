@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.model.load import load
-from otoscope.study.words import words
+from otoscope.study.words.experiment import words
 from tests.cli.conftest import Run
 
 

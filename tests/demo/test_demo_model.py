@@ -12,7 +12,7 @@ from otoscope.corpus.demo_clips import read_index
 from otoscope.demo import grammar
 from otoscope.demo.evaluate import error_rate
 from otoscope.model.whisper import Whisper
-from otoscope.study.relevance import relevance
+from otoscope.study.relevance.experiment import relevance
 from tests.study.test_relevance import assert_same, naive_relevance
 
 

@@ -15,8 +15,8 @@ from otoscope.corpus import Corpus, Problem, corpus
 from otoscope.corpus.corpus import Source
 from otoscope.model.transcription import Word
 from otoscope.model.whisper import Whisper
-from otoscope.study.align_corpus import AlignedClip, AlignedCorpus, align_corpus
-from otoscope.study.word_times import align_words
+from otoscope.study.alignment.corpus import AlignedClip, AlignedCorpus, align_corpus
+from otoscope.study.alignment.word_times import align_words
 from tests.study.conftest import make_clip
 
 KNOWN = (Span(0.1, 0.4, "hello"), Span(0.5, 0.9, '"there"'))

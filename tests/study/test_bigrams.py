@@ -12,8 +12,8 @@ from otoscope.model.generation import forced_logits, prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.next_tokens import NextTokens, prompt_reader
 from otoscope.model.whisper import Whisper
-from otoscope.study.bigrams import bigrams
-from otoscope.study.no_sound import no_sound
+from otoscope.study.bigrams.experiment import bigrams
+from otoscope.study.bigrams.no_sound import no_sound
 from tests.model.real_shapes import random_model, real_config, real_tokenizer
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 from tests.study.conftest import build, make_clip

@@ -15,9 +15,9 @@ from otoscope.model.generation import forced_logits
 from otoscope.model.load import load
 from otoscope.model.next_tokens import PromptReader, prompt_reader
 from otoscope.model.whisper import Whisper
-from otoscope.study.bigrams_agreement import GUESSES, BigramAgreement, bigram_agreement
-from otoscope.study.bigrams_known import KnownBigrams, bigrams_of_text, bigrams_of_words
-from otoscope.study.bigrams_scores import SCORES, correlation, means, ranks, score_row, sparse_ranks
+from otoscope.study.bigrams.agreement import GUESSES, BigramAgreement, bigram_agreement
+from otoscope.study.bigrams.known import KnownBigrams, bigrams_of_text, bigrams_of_words
+from otoscope.study.bigrams.scores import SCORES, correlation, means, ranks, score_row, sparse_ranks
 
 LINES = ["the little dog sees a green boat", "the old house", "a little boat sees the old dog", "nine red shoes"] * 3
 
@@ -127,7 +127,7 @@ def test_a_model_that_knows_the_answer_reaches_the_floor(model: Whisper, reader:
 
 
 def test_another_context_is_never_ones_own(known: KnownBigrams, reader: PromptReader) -> None:
-    from otoscope.study.bigrams_agreement import _Judge
+    from otoscope.study.bigrams.agreement import _Judge
 
     for seed in range(5):
         other = _Judge(known, reader, seed).other

@@ -11,7 +11,7 @@ from otoscope.demo import grammar
 from otoscope.model.load import load
 from otoscope.model.next_tokens import PromptReader, prompt_reader
 from otoscope.model.whisper import Whisper
-from otoscope.study.bigrams_known import N_LEADS, Context, bigrams_of_text, bigrams_of_words
+from otoscope.study.bigrams.known import N_LEADS, Context, bigrams_of_text, bigrams_of_words
 
 LINES = ["the little dog", "", "the little boat  ", "the dog sees the little dog", "<|en|>dog<|0.00|>"]
 
@@ -70,7 +70,7 @@ def test_contexts_in_sentences_end_in_the_context_and_begin_a_line(reader: Promp
 
 def test_sentences_are_drawn_fairly() -> None:
     """Of 200 places, early and late ones are drawn alike."""
-    from otoscope.study.bigrams_known import _Leads
+    from otoscope.study.bigrams.known import _Leads
 
     drawn = []
     for seed in range(100):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from otoscope.study.bimodal import Weighted, carry, row_shares, token_relevance, weigh, weighted_attention
-from otoscope.study.relevance import propagate
+from otoscope.study.relevance.experiment import propagate
+from otoscope.study.words.bimodal import Weighted, carry, row_shares, token_relevance, weigh, weighted_attention
 
 
 def average_heads(pattern: np.ndarray, gradient: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from otoscope.study import detection
+from otoscope.study.phones import detection
 
 N_LABELS, N_BINS = 5, 7
 

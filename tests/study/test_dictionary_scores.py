@@ -22,19 +22,19 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
-from otoscope.study.dictionary_baselines import Constant, Fit, fit_frames
-from otoscope.study.dictionary_entries import as_corpus, kinds_of
-from otoscope.study.dictionary_measure import Halves, measure
-from otoscope.study.dictionary_random import random_decoder
-from otoscope.study.dictionary_scores import (
+from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
+from otoscope.study.dictionaries.entries import as_corpus, kinds_of
+from otoscope.study.dictionaries.measure import Halves, measure
+from otoscope.study.dictionaries.random import random_decoder
+from otoscope.study.dictionaries.scores import (
     DictionaryScores,
     Entry,
     ScoreSettings,
     score_dictionaries,
     score_dictionary,
 )
-from otoscope.study.dictionary_transcripts import CLEAN, REFERENCE, Heard, Replacing, ce_scores, hear, token_losses
-from otoscope.study.phones import phones
+from otoscope.study.dictionaries.transcripts import CLEAN, REFERENCE, Heard, Replacing, ce_scores, hear, token_losses
+from otoscope.study.phones.experiment import phones
 from tests.study.conftest import make_clip
 
 SITE, OTHER = "encoder.blocks.1", "encoder.blocks.2"

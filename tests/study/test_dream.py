@@ -13,8 +13,11 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
 from otoscope.corpus import corpus
+from otoscope.model.encoder_start import encoder_start
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.saelens_files import save_dictionary
 from otoscope.study.dream import dream
 from otoscope.study.dream_ascent import clamped, driven_site, padded, shifted, strengths_of
 from otoscope.study.dream_real import strongest_in_corpus
@@ -57,6 +60,22 @@ def test_a_silent_neuron_is_driven_by_what_goes_into_it(model: Whisper) -> None:
         )
     middle = result.features[0].frames[0]
     assert result.features[0].start_strength == 0 and after[0, middle] > before[0, middle]
+
+
+def test_a_feature_of_a_dictionary_is_driven_over_its_threshold(model: Whisper, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"W_enc": (16, 40), "W_dec": (40, 16), "b_enc": (40,), "b_dec": (16,)}
+    weights = {name: 0.3 * torch.randn(*shape, generator=generator) for name, shape in shapes.items()}
+    mel = model.windows(np.zeros(320, np.float32)).mel
+    held = encoder_start(model, mel, "encoder.blocks.1")["encoder.blocks.1"][0]
+    threshold = held @ weights["W_enc"] + weights["b_enc"]
+    weights["threshold"] = threshold.amax(dim=0).clamp_min(0) + 1.0
+    metadata = {"site": "encoder.blocks.1", "model": model.id, "weights_hash": model.weights_hash}
+    save_dictionary(Dictionary("jumprelu", weights, False, "none", False, None, metadata), tmp_path / "own")
+    feature = feature_named(model, "encoder.blocks.1:7", f"sae:{tmp_path / 'own'}")
+    each = dream(model, feature, settings=replace(FAST, steps=40, jitter=0)).features[0]
+    assert each.start_strength == 0  # where the strength has no gradient at all
+    assert each.strength >= float(weights["threshold"][7]) and each.name.endswith("own)")
 
 
 def test_a_batch_dreams_what_each_feature_dreams_alone(model: Whisper) -> None:

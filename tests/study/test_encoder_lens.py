@@ -12,8 +12,8 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.encoder_lens import NO_SOUND, EncoderLens, encoder_lens
 from otoscope.study.error_rate import word_errors
+from otoscope.study.lens.encoder import NO_SOUND, EncoderLens, encoder_lens
 from tests.study.conftest import build, make_clip
 
 

@@ -17,8 +17,8 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.corpus import Source
 from otoscope.harvest.opened import HarvestRun, open_run
-from otoscope.study.example_sounds import plan, write_sounds
-from otoscope.study.examples import Example, examples, sound_seconds
+from otoscope.study.examples.experiment import Example, examples, sound_seconds
+from otoscope.study.examples.sounds import plan, write_sounds
 from tests.audio.sounds import RATE_HZ, tone
 from tests.cli.conftest import write
 from tests.study.example_run import CLIPS, GROUPS, LAG, SITE, TOP, clip_samples, make_run, peak, talks

@@ -13,8 +13,8 @@ from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import words_of
-from otoscope.study.head_ablation import ablate_heads, all_heads
-from otoscope.study.steer_sounds import made_sounds
+from otoscope.study.steer.head_ablation import ablate_heads, all_heads
+from otoscope.study.steer.sounds import made_sounds
 from tests.study.conftest import make_clip
 
 

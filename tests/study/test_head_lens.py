@@ -12,9 +12,9 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.head_lens import HeadLens, head_lens
-from otoscope.study.head_lens_mean import HeadLensMean, head_lens_mean
-from otoscope.study.head_parts import GROUPS
+from otoscope.study.lens.head_parts import GROUPS
+from otoscope.study.lens.heads import HeadLens, head_lens
+from otoscope.study.lens.heads_mean import HeadLensMean, head_lens_mean
 from tests.study.conftest import build, make_clip
 
 TEXT = "the little dog sees a boat"

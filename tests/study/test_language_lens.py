@@ -14,7 +14,7 @@ from otoscope.model.generation import detect
 from otoscope.model.languages import vocabulary
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.language_lens import LanguageLens, language_lens
+from otoscope.study.lens.languages import LanguageLens, language_lens
 from tests.study.conftest import build, make_clip
 
 

@@ -12,9 +12,9 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.lens import Lens, lens
-from otoscope.study.lens_curve import MEASURES, LensCurve, lens_curve
-from otoscope.study.lens_statistics import grouped_means
+from otoscope.study.lens.curve import MEASURES, LensCurve, lens_curve
+from otoscope.study.lens.experiment import Lens, lens
+from otoscope.study.lens.statistics import grouped_means
 from tests.study.conftest import build, make_clip
 
 

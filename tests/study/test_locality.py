@@ -11,7 +11,7 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.locality import Locality, locality
+from otoscope.study.locality.experiment import Locality, locality
 from tests.study.conftest import make_clip
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.study.choosing import Detector
-from otoscope.study.naming import KINDS, name_features
-from otoscope.study.phone_settings import PhoneSettings
+from otoscope.study.phones.choosing import Detector
+from otoscope.study.phones.naming import KINDS, name_features
+from otoscope.study.phones.settings import PhoneSettings
 
 
 def detector(auroc: float, share: float, **fields: float) -> Detector:

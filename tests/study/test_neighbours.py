@@ -13,11 +13,11 @@ from otoscope.corpus import corpus
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
-from otoscope.study import neighbours_picture
-from otoscope.study.neighbours import neighbours
-from otoscope.study.neighbours_search import nearest, token_vectors, unit
-from otoscope.study.neighbours_tokens import are_kin, find_token, whole_words
-from otoscope.study.neighbours_words import WordVectors
+from otoscope.study.neighbours import picture as neighbours_picture
+from otoscope.study.neighbours.experiment import neighbours
+from otoscope.study.neighbours.search import nearest, token_vectors, unit
+from otoscope.study.neighbours.tokens import are_kin, find_token, whole_words
+from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 
 
@@ -66,8 +66,8 @@ def test_the_search_holds_one_block_of_cosines_at_a_time(monkeypatch: pytest.Mon
         largest = max(largest, out.numel())
         return product(left, right, out=out)
 
-    monkeypatch.setattr("otoscope.study.neighbours_search.torch.mm", watched)
-    monkeypatch.setattr("otoscope.study.neighbours_search.BLOCK_VALUES", 1000)
+    monkeypatch.setattr("otoscope.study.neighbours.search.torch.mm", watched)
+    monkeypatch.setattr("otoscope.study.neighbours.search.BLOCK_VALUES", 1000)
     done: list[tuple[int, int]] = []
     vectors = unit(torch.randn(300, 4))
     nearest(vectors, vectors, 2, progress=lambda at, total: done.append((at, total)))

@@ -8,7 +8,7 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.nonspeech import nonspeech
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.no_sound import SOUNDS, check_sounds, no_sound
+from otoscope.study.bigrams.no_sound import SOUNDS, check_sounds, no_sound
 from tests.study.conftest import make_clip
 
 

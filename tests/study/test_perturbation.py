@@ -7,8 +7,8 @@ import torch
 from otoscope.audio.clip import Clip
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper
-from otoscope.study import perturbation
-from otoscope.study.perturbation import WordTokens, drop_curves, silence_level, silenced, sliding, word_scores
+from otoscope.study.words import perturbation
+from otoscope.study.words.perturbation import WordTokens, drop_curves, silence_level, silenced, sliding, word_scores
 
 
 @pytest.mark.parametrize(("length", "step"), [(10, 5), (7, 3), (1, 1), (4, 4), (300, 20)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from otoscope.study.error_rate import wilson_interval
-from otoscope.study.phone_picture import LayerView, ShareBar, layer_figure, shares_figure
+from otoscope.study.phones.picture import LayerView, ShareBar, layer_figure, shares_figure
 
 
 def view(n_phones: int, n_sites: int, n_detecting: int = 3) -> LayerView:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.study.phones import PhoneSettings, PhoneStudy, phones
+from otoscope.study.phones.experiment import PhoneSettings, PhoneStudy, phones
 from tests.study.naive_harvest import bin_edges, delayed, harvest
 from tests.study.planted import PHONES, SITES, number, small_clips
 
@@ -203,7 +203,7 @@ def test_fewer_top_examples_may_be_asked_for_and_not_more(run: Path) -> None:
 def test_scores_do_not_depend_on_how_many_features_are_taken_at_a_time(
     study: PhoneStudy, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otoscope.study.phone_scores.CHUNK", 4)
+    monkeypatch.setattr("otoscope.study.phones.scores.CHUNK", 4)
     assert phones(run).to_json()["sites"] == study.to_json()["sites"]
 
 
@@ -240,6 +240,7 @@ def test_an_unknown_basis_has_no_picture(study: PhoneStudy, tmp_path: Path) -> N
 
 
 def test_scoring_imports_no_torch() -> None:
-    program = "import sys, otoscope.study.phones; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    heavy = "[m for m in ('torch', 'transformers') if m in sys.modules]"
+    program = f"import sys, otoscope.study.phones.experiment; print({heavy})"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

@@ -10,11 +10,11 @@ import pytest
 
 from otoscope.audio.clip import Span
 from otoscope.base.clocks import FRAME_S
-from otoscope.study.choosing import Frames, best_detector
-from otoscope.study.detection import mutual_information
-from otoscope.study.naming import KINDS, UNCLEAR
-from otoscope.study.phones import PhoneStudy, phones
-from otoscope.study.targets import pair_targets, phone_targets
+from otoscope.study.phones.choosing import Frames, best_detector
+from otoscope.study.phones.detection import mutual_information
+from otoscope.study.phones.experiment import PhoneStudy, phones
+from otoscope.study.phones.naming import KINDS, UNCLEAR
+from otoscope.study.phones.targets import pair_targets, phone_targets
 from tests.harvest.fake import WINDOW, FakeClip
 from tests.harvest.fake import harvest as harvest_fakes
 from tests.study.naive_harvest import LabelledClip, harvest, spans

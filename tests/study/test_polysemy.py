@@ -5,9 +5,9 @@ from math import comb
 import numpy as np
 import pytest
 
-from otoscope.study.phone_settings import PhoneSettings
-from otoscope.study.polysemy import Polysemy, effective_number, least_unlikely, polysemy
-from otoscope.study.purity import TopPhones
+from otoscope.study.phones.polysemy import Polysemy, effective_number, least_unlikely, polysemy
+from otoscope.study.phones.purity import TopPhones
+from otoscope.study.phones.settings import PhoneSettings
 
 N_PHONES = 20
 S, CH, T = 0, 1, 2

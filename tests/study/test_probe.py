@@ -18,10 +18,10 @@ from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.direction import Direction
-from otoscope.study.probe import as_corpus, probe, probe_saved
-from otoscope.study.probe_labels import Labels
-from otoscope.study.probe_result import Probe
-from otoscope.study.probe_rows import Question, check_sites, rows_from_model
+from otoscope.study.probe.experiment import as_corpus, probe, probe_saved
+from otoscope.study.probe.labels import Labels
+from otoscope.study.probe.result import Probe
+from otoscope.study.probe.rows import Question, check_sites, rows_from_model
 from tests.study.conftest import build, make_clip
 
 

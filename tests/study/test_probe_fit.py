@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.study.probe_fit import Folds, fit, folds_of, learn, majority, score
+from otoscope.study.probe.fit import Folds, fit, folds_of, learn, majority, score
 
 
 def planted(

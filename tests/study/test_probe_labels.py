@@ -9,7 +9,7 @@ from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.harvest.labels import LabelSet
-from otoscope.study.probe_labels import About, Labels, clip_label, frame_labels, read_labels
+from otoscope.study.probe.labels import About, Labels, clip_label, frame_labels, read_labels
 
 KNOWN = LabelSet("arpabet", "arpabet", ("AA", "B"), (), (), (), "", 0)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from otoscope.study.purity import count_labels, top_phones
+from otoscope.study.phones.purity import count_labels, top_phones
 
 
 def test_purity_is_the_share_of_the_most_common_phone_and_no_phone_is_none() -> None:

@@ -8,9 +8,9 @@ from matplotlib.image import imread
 
 from otoscope.base.errors import InputError
 from otoscope.harvest.opened import HarvestRun, open_run
-from otoscope.study import ranges_picture
-from otoscope.study.phones import PhoneStudy, phones
-from otoscope.study.ranges import find_feature
+from otoscope.study.phones import ranges_picture
+from otoscope.study.phones.experiment import PhoneStudy, phones
+from otoscope.study.phones.ranges import find_feature
 from tests.study.naive_harvest import harvest
 from tests.study.planted import PHONES, SITES, small_clips
 

@@ -11,7 +11,7 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.relevance import Relevance, propagate, relevance
+from otoscope.study.relevance.experiment import Relevance, propagate, relevance
 from otoscope.study.target import Frames, SpokenWord, Word
 from tests.study.conftest import build, make_clip
 

@@ -17,9 +17,9 @@ from otoscope.corpus import Corpus, corpus
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.segments import holds, segments
-from otoscope.study.segments_pushed import pushed_up
-from otoscope.study.segments_score import starts_in
+from otoscope.study.segments.experiment import holds, segments
+from otoscope.study.segments.pushed import pushed_up
+from otoscope.study.segments.score import starts_in
 from tests.study.conftest import make_clip
 
 

@@ -16,10 +16,10 @@ from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.corpus.phones.distance import phone_distance
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
-from otoscope.study.neighbours_tokens import are_kin, whole_words
-from otoscope.study.neighbours_words import WordList, WordVectors, read_word_counts, read_word_vectors
-from otoscope.study.sounds_alike import SoundsAlike, sounds_alike
-from otoscope.study.sounds_alike_pairs import Bins, Pairs, mean_intervals
+from otoscope.study.neighbours.sounds_alike import SoundsAlike, sounds_alike
+from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, mean_intervals
+from otoscope.study.neighbours.tokens import are_kin, whole_words
+from otoscope.study.neighbours.words import WordList, WordVectors, read_word_counts, read_word_vectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 
 SOUNDS = ("p", "b", "t", "k", "s", "m", "i", "ɑ", "u")

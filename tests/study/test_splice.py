@@ -10,7 +10,7 @@ import torch
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.splice import Spliceable, splice
+from otoscope.study.splice.experiment import Spliceable, splice
 from tests.study.conftest import make_clip
 
 SILENCE = np.zeros(32_000, np.float32)

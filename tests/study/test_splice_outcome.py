@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from otoscope.audio.clip import Span
 from otoscope.study.error_rate import words_of
-from otoscope.study.splice_outcome import Outcome, heard_words, judge
+from otoscope.study.splice.outcome import Outcome, heard_words, judge
 from tests.study.conftest import make_clip
 
 SENTENCE = "the hot show the end"

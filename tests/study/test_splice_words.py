@@ -11,8 +11,8 @@ from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import words_of
-from otoscope.study.splice import Spliceable
-from otoscope.study.splice_words import splice_words
+from otoscope.study.splice.experiment import Spliceable
+from otoscope.study.splice.words import splice_words
 from tests.study.conftest import make_clip
 
 

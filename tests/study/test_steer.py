@@ -14,11 +14,11 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import bootstrap_rate, word_errors, words_of
-from otoscope.study.steer import steer
-from otoscope.study.steer_rates import mean_interval, pooled_rate, rate_change, swaps
-from otoscope.study.steer_transcripts import Steering, steered_transcripts, vector_lengths
-from otoscope.study.steer_where import Where
-from otoscope.study.steering import add, scale_head
+from otoscope.study.steer.experiment import steer
+from otoscope.study.steer.rates import mean_interval, pooled_rate, rate_change, swaps
+from otoscope.study.steer.steering import add, scale_head
+from otoscope.study.steer.transcripts import Steering, steered_transcripts, vector_lengths
+from otoscope.study.steer.where import Where
 from tests.study.conftest import make_clip
 from tests.study.test_steering import SITE, direction
 

@@ -14,10 +14,10 @@ from otoscope.corpus import Corpus
 from otoscope.demo.lexicon import CLASSES
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Whisper
-from otoscope.study.class_means import ClassMeans
 from otoscope.study.error_rate import words_of
-from otoscope.study.steer_phone_trials import Trials, minimal_pairs, pronunciations, words_by_sound
-from otoscope.study.steer_phones import PhoneSwaps, steer_phones
+from otoscope.study.steer.class_means import ClassMeans
+from otoscope.study.steer.phone_trials import Trials, minimal_pairs, pronunciations, words_by_sound
+from otoscope.study.steer.phones import PhoneSwaps, steer_phones
 from tests.study.conftest import make_clip
 
 LN_POST = "encoder.ln_post"

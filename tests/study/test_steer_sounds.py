@@ -12,9 +12,9 @@ from otoscope.audio.nonspeech import NONSPEECH
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import words_of
-from otoscope.study.steer import steer
-from otoscope.study.steer_sounds import made_sounds, steer_sounds
-from otoscope.study.steering import add, scale_head
+from otoscope.study.steer.experiment import steer
+from otoscope.study.steer.sounds import made_sounds, steer_sounds
+from otoscope.study.steer.steering import add, scale_head
 from tests.study.test_steering import direction
 
 

@@ -14,8 +14,7 @@ from otoscope.harvest.bases import Directions
 from otoscope.model.whisper import Whisper
 from otoscope.study.direction import Direction
 from otoscope.study.feature import Feature, feature_named
-from otoscope.study.steer_transcripts import Steering
-from otoscope.study.steering import (
+from otoscope.study.steer.steering import (
     HUGE,
     ScaleFeature,
     add,
@@ -25,6 +24,7 @@ from otoscope.study.steering import (
     scale_feature,
     scale_head,
 )
+from otoscope.study.steer.transcripts import Steering
 from tests.study.test_feature_edit import dictionary
 
 SITE, D = "encoder.blocks.1", 16

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from otoscope.study.targets import class_targets, pair_targets, phone_targets
+from otoscope.study.phones.targets import class_targets, pair_targets, phone_targets
 
 PHONES = ("AA", "M", "N", "NG", "S")
 FREQUENT = np.array([True, True, True, False, True])

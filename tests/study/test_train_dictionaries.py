@@ -21,8 +21,10 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training_settings import TrainSettings
-from otoscope.study.dictionary_sources import Source, corpus_source, guess_amount, shards_source, source_of
-from otoscope.study.train_dictionaries import (
+from otoscope.study.dictionaries.curves_picture import curves_figure
+from otoscope.study.dictionaries.plan import plan_training
+from otoscope.study.dictionaries.sources import Source, corpus_source, guess_amount, shards_source, source_of
+from otoscope.study.dictionaries.train import (
     CoderChoice,
     DictionaryTraining,
     default_frames,
@@ -30,8 +32,6 @@ from otoscope.study.train_dictionaries import (
     tasks_of,
     train_dictionaries,
 )
-from otoscope.study.training_picture import curves_figure
-from otoscope.study.training_plan import plan_training
 from tests.model.tiny import tiny_whisper_folder
 
 RATE_HZ = 16_000

@@ -8,7 +8,7 @@ import pytest
 from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.study.transcript_split import Piece, split_transcript
+from otoscope.study.alignment.transcript_split import Piece, split_transcript
 
 FRAME = 320
 WORDS = ["One", "two", "three.", "Four", "five", "six.", "Seven", "eight", "nine.", "Ten", "eleven", "twelve."]

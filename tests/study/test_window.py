@@ -11,8 +11,8 @@ from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError, SiteError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import bootstrap_rate, character_errors, word_errors
-from otoscope.study.window import WindowStudy, WindowTranscript, check_ks, window
-from otoscope.study.window_picture import mask_figure, window_mask
+from otoscope.study.window.experiment import WindowStudy, WindowTranscript, check_ks, window
+from otoscope.study.window.picture import mask_figure, window_mask
 
 
 @pytest.fixture(scope="module")

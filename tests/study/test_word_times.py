@@ -16,7 +16,7 @@ from otoscope.corpus.demo_clips import read_index
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
-from otoscope.study.word_times import align_words
+from otoscope.study.alignment.word_times import align_words
 from tests.model.lively import lively, noise
 from tests.model.tiny import tiny_hf
 from tests.study.conftest import make_clip

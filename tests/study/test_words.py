@@ -11,9 +11,9 @@ from otoscope.audio.clip import Clip, Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
 from otoscope.model.whisper import Whisper
-from otoscope.study.words import WAYS, WordSource, WordSources, words
-from otoscope.study.words_curves import half_height, overlap, part_of, running_mean, share_inside
-from otoscope.study.words_labels import true_times
+from otoscope.study.words.curves import half_height, overlap, part_of, running_mean, share_inside
+from otoscope.study.words.experiment import WAYS, WordSource, WordSources, words
+from otoscope.study.words.labels import true_times
 from tests.study.conftest import build, make_clip
 from tests.study.test_bimodal import average_heads, paper
 

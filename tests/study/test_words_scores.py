@@ -11,8 +11,8 @@ import otoscope
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.words import WAYS, WordSources, words
-from otoscope.study.words_scores import (
+from otoscope.study.words.experiment import WAYS, WordSources, words
+from otoscope.study.words.scores import (
     BASELINES,
     EVEN,
     POSITION,

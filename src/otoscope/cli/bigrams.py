@@ -18,11 +18,11 @@ from otoscope.cli.sources import gather, survey
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus, Problem
     from otoscope.model.whisper import Whisper
-    from otoscope.study.bigrams import Bigrams, Continuation
-    from otoscope.study.bigrams_agreement import BigramAgreement, SoundAgreement
-    from otoscope.study.bigrams_known import KnownBigrams
+    from otoscope.study.bigrams.agreement import BigramAgreement, SoundAgreement
+    from otoscope.study.bigrams.experiment import Bigrams, Continuation
+    from otoscope.study.bigrams.known import KnownBigrams
+    from otoscope.study.bigrams.no_sound import NoSound
     from otoscope.study.error_rate import Interval
-    from otoscope.study.no_sound import NoSound
 
 N_SENTENCES = 8_000
 """Sentences drawn from the grammar: enough for a few of every word."""
@@ -128,7 +128,7 @@ def _check(prompts: list[str] | None, text: Path | None, grammar: bool, in_sente
 
 def _sounds(values: list[str] | None) -> tuple[str, ...]:
     """Read sounds that were given with commas, by repeating the option, or both."""
-    from otoscope.study.no_sound import check_sounds
+    from otoscope.study.bigrams.no_sound import check_sounds
 
     return check_sounds([word.strip() for value in values or ["padding"] for word in value.split(",")])
 
@@ -144,7 +144,7 @@ def _clips(job: Job, asked: _Asked) -> Corpus | None:
 
 def _encoded(job: Job, asked: _Asked, whisper: Whisper, recordings: Corpus | None) -> Iterator[str | NoSound]:
     """The sounds, the mean over clips encoded already, with progress of its own."""
-    from otoscope.study.no_sound import no_sound
+    from otoscope.study.bigrams.no_sound import no_sound
 
     for sound in asked.sounds:
         if sound != "mean" or recordings is None:
@@ -173,7 +173,7 @@ def _continue(job: Job, asked: _Asked, prompts: list[str], top: int, only_text: 
         return
     whisper = job.load()
 
-    from otoscope.study.bigrams import bigrams as measure
+    from otoscope.study.bigrams.experiment import bigrams as measure
 
     sound = list(_encoded(job, asked, whisper, recordings))
     with job.console.progress("Going on", total=len(prompts) * len(asked.sounds)) as advance:
@@ -202,7 +202,7 @@ def _compare(job: Job, asked: _Asked, text: Path | None, in_sentences: bool, lea
         return
     whisper = job.load()
 
-    from otoscope.study.bigrams_agreement import bigram_agreement
+    from otoscope.study.bigrams.agreement import bigram_agreement
 
     known = (
         _of_grammar(whisper, asked, in_sentences)
@@ -229,7 +229,7 @@ def _of_grammar(whisper: Whisper, asked: _Asked, in_sentences: bool) -> KnownBig
     import random
 
     from otoscope.demo import grammar
-    from otoscope.study.bigrams_known import bigrams_of_words
+    from otoscope.study.bigrams.known import bigrams_of_words
 
     ends = {grammar.START, grammar.END}
     counts = {pair: expected for pair, expected in grammar.bigrams().items() if not ends & set(pair)}
@@ -244,7 +244,7 @@ def _of_grammar(whisper: Whisper, asked: _Asked, in_sentences: bool) -> KnownBig
 
 
 def _of_text(whisper: Whisper, asked: _Asked, path: Path, in_sentences: bool, least: int | None) -> KnownBigrams:
-    from otoscope.study.bigrams_known import LEAST, bigrams_of_text
+    from otoscope.study.bigrams.known import LEAST, bigrams_of_text
 
     return bigrams_of_text(
         whisper,

@@ -14,7 +14,7 @@ from otoscope.cli.layout import count, one_line
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:
-    from otoscope.study.align_corpus import AlignedCorpus
+    from otoscope.study.alignment.corpus import AlignedCorpus
 
 MOST_UNSURE = 10
 """Up to so many doubtful clips are named; all are in the JSON."""
@@ -48,7 +48,7 @@ def align(
         return
     whisper = job.load()
 
-    from otoscope.study.align_corpus import align_corpus
+    from otoscope.study.alignment.corpus import align_corpus
 
     settings = {"corpus": corpus, "language": language, "clips": clips}
     with (

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from otoscope.audio.clip import Clip
     from otoscope.cli.demo_report import Findings, Voices
     from otoscope.model.whisper import Whisper
-    from otoscope.study.splice import Splice
-    from otoscope.study.window import WindowStudy
+    from otoscope.study.splice.experiment import Splice
+    from otoscope.study.window.experiment import WindowStudy
+
+PROMPTS = ("The traffic", "Thank")
+SOUNDS, LEVEL_DBFS = ("padding", "noise"), -20.0
+"""Collocations of the demo language, and what stands for no sound."""
+
+WORDS = ("rug", "UK")
+"""Their nearest tokens are listed."""
 
 CLIPS_A_GROUP = 24
 """Clips of voices heard in training, and as many of voices never heard: keeps the whole within 3 minutes on 2 cores."""
@@ -89,22 +96,33 @@ def _clips(n: int, *, heard: bool) -> list[Clip]:
 def _find_out(job: Job, model: Whisper, groups: dict[str, list[Clip]], folder: Path, seed: int) -> Findings:
     """Run the experiments one after the other, and write each one's tables and pictures."""
     from otoscope.cli.demo_report import Findings
-    from otoscope.study.locality import locality
+    from otoscope.corpus import corpus
+    from otoscope.corpus.lexicon import lexicon_of
+    from otoscope.demo.grammar import next_words
+    from otoscope.study.bigrams.experiment import bigrams
+    from otoscope.study.locality.experiment import locality
+    from otoscope.study.neighbours.experiment import neighbours
 
     voices = {name: _listen(job, model, name, clips, folder / name, seed) for name, clips in groups.items()}
     everything = [clip for group in groups.values() for clip in group]
     with job.console.progress("Distances of all heads", total=len(everything)) as advance:
         distances = locality(model, everything, progress=lambda done, _: advance(done))
     distances.save(folder / "locality")
-    return Findings(model.id, voices["heard"], voices["unheard"], distances)
+    with job.console.progress("The decoder without sound"):
+        said = bigrams(model, PROMPTS, sound=SOUNDS, level_dbfs=LEVEL_DBFS, seed=seed)
+        near = neighbours(model, WORDS, pronounce=lexicon_of(corpus("demo")))
+    said.save(folder / "bigrams")
+    near.save(folder / "neighbours")
+    true = {prompt: next_words(prompt.split()[-1].lower()) for prompt in PROMPTS}
+    return Findings(model.id, voices["heard"], voices["unheard"], distances, said, true, near)
 
 
 def _listen(job: Job, model: Whisper, name: str, clips: Sequence[Clip], folder: Path, seed: int) -> Voices:
     """Run the experiments that are told apart by whether the voices were heard in training."""
     from otoscope.cli.demo_report import Voices
-    from otoscope.study.relevance import relevance
-    from otoscope.study.splice_words import splice_words
-    from otoscope.study.window import window
+    from otoscope.study.relevance.experiment import relevance
+    from otoscope.study.splice.words import splice_words
+    from otoscope.study.window.experiment import window
 
     progress = job.console.progress
     with progress(f"Transcripts, voices {name}", total=sum(clip.duration_s for clip in clips)):
@@ -137,7 +155,7 @@ def _best_heard(clips: Sequence[Clip], windows: WindowStudy) -> Clip:
 
 def _splice_one(model: Whisper, clip: Clip) -> tuple[str, Splice]:
     """Splice the word in the middle out of a clip; also say which it was."""
-    from otoscope.study.splice import splice
+    from otoscope.study.splice.experiment import splice
 
     words = clip.words or ()
     word = words[len(words) // 2]

@@ -5,7 +5,7 @@ Every figure comes from the results; none is written here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,16 @@ from otoscope.study.error_rate import Interval, bootstrap_rate, word_errors
 if TYPE_CHECKING:
     from otoscope.audio.clip import Clip
     from otoscope.model.transcription import Transcription
-    from otoscope.study.locality import Locality
-    from otoscope.study.relevance import Relevance
-    from otoscope.study.splice import Splice
-    from otoscope.study.splice_words import SpliceWords
-    from otoscope.study.window import WindowStudy
+    from otoscope.study.bigrams.experiment import Bigrams
+    from otoscope.study.locality.experiment import Locality
+    from otoscope.study.neighbours.experiment import Neighbours
+    from otoscope.study.relevance.experiment import Relevance
+    from otoscope.study.splice.experiment import Splice
+    from otoscope.study.splice.words import SpliceWords
+    from otoscope.study.window.experiment import WindowStudy
+
+N_WORDS, N_NEIGHBOURS = 4, 10
+"""Words named for a prompt, and tokens for a word; the tables have more."""
 
 NEAR_FRAMES = 25
 """Half a second: relevance from no further away is called near."""
@@ -110,12 +115,18 @@ class Findings:
         heard: On voices heard in training.
         unheard: On voices never heard.
         locality: Attended distances over all clips.
+        said: What the decoder says next with no sound.
+        grammar: For each of its prompts the true probability of the words that follow it in the demo language.
+        near: The nearest tokens of some words.
     """
 
     model: str
     heard: Voices
     unheard: Voices
     locality: Locality
+    said: Bigrams
+    grammar: Mapping[str, Mapping[str, float]]
+    near: Neighbours
 
     @property
     def groups(self) -> tuple[Voices, Voices]:
@@ -129,6 +140,11 @@ class Findings:
             "model": self.model,
             "voices": {group.name: group.to_json() for group in self.groups},
             "local_heads": {"n_local": int(is_local.sum()), "n_heads": int(is_local.size)},
+            "bigrams": {
+                **self.said.to_json(),
+                "grammar": {prompt: dict(true) for prompt, true in self.grammar.items()},
+            },
+            "neighbours": self.near.to_json(),
         }
 
 
@@ -186,6 +202,8 @@ def _pictures() -> list[list[tuple[str, str]]]:
             ("heard/splice/splice.png", "A word spliced out, voice heard in training"),
             ("unheard/splice/splice.png", "A word spliced out, voice never heard"),
         ],
+        [("bigrams/bigrams.png", "The likeliest next tokens with no sound")],
+        [("neighbours/neighbours.png", "The nearest tokens")],
     ]
 
 
@@ -196,6 +214,8 @@ def _answers(findings: Findings) -> list[tuple[str, str]]:
         ("How far does a frame listen?", _how_far(findings)),
         ("And when frames may attend to k neighbours on either side alone?", _windows(findings)),
         ("Does a word go with its frames?", "\n".join(_splices(group) for group in findings.groups)),
+        ("What does the decoder say next with no sound at all?", _next_words(findings)),
+        ("Which tokens lie nearest?", _nearest(findings)),
     ]
 
 
@@ -235,6 +255,29 @@ def _splices(group: Voices) -> str:
         f"  it went, alone or with others, in {_rate(own.gone)}; "
         f"with as long a stretch elsewhere replaced, in {_rate(elsewhere.gone)}\n"
         f"  for instance “{one_line(one.original)}” without the frames of “{group.word}”: “{one_line(one.spliced)}”"
+    )
+
+
+def _next_words(findings: Findings) -> str:
+    """Put the likeliest words of each prompt beside what the language of the clips has there."""
+    lines = []
+    for prompt in findings.said.prompts:
+        for one in findings.said.continuations:
+            if one.prompt == prompt:
+                words = [(token.text.strip(), token.probability) for token in one.next if token.text.strip().isalpha()]
+                lines.append(f"“{prompt} …” over {one.label}: {_likeliest(words)}")
+        lines.append(f"  in the language of the clips: {_likeliest(list(findings.grammar[prompt].items()))}")
+    return "\n".join(lines)
+
+
+def _likeliest(words: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{word} {percent(share)}" for word, share in words[:N_WORDS])
+
+
+def _nearest(findings: Findings) -> str:
+    return "\n".join(
+        f"“{one.asked.word}”: {', '.join(near.text.strip() for near in one.neighbours[:N_NEIGHBOURS])}"
+        for one in findings.near.found
     )
 
 

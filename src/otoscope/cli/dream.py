@@ -54,7 +54,9 @@ def dream(
     lr: Annotated[float, typer.Option(metavar="RATE", help="How far a step goes, in units of the log-mel.")] = 0.05,
     smooth: Annotated[float, typer.Option(metavar="W", help="Weight of the smoothness over time and bands.")] = 1.0,
     stay: Annotated[float, typer.Option(metavar="W", help="Weight of the distance from the start.")] = 0.0,
-    jitter: Annotated[int, typer.Option(metavar="N", help="Shift by up to N columns (10 ms) in each step.")] = 4,
+    jitter: Annotated[
+        int, typer.Option(metavar="N", help="Shift by up to N columns (10 ms), less with each step.")
+    ] = 4,
     clamp: Annotated[bool, typer.Option("--clamp/--no-clamp", help="Keep to the range of real log-mels.")] = True,
     sound: Annotated[bool, typer.Option("--sound/--no-sound", help="Make the sound of every dream.")] = True,
     corpus: Annotated[

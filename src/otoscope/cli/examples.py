@@ -20,8 +20,8 @@ from otoscope.cli.sources import gather
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus, Problem
     from otoscope.harvest.opened import HarvestRun
-    from otoscope.study.example_sounds import SoundPlan
-    from otoscope.study.examples import Example, Examples
+    from otoscope.study.examples.experiment import Example, Examples
+    from otoscope.study.examples.sounds import SoundPlan
 
 
 class Sign(StrEnum):
@@ -89,8 +89,8 @@ def examples(
     numbers = feature_numbers(feature)
 
     from otoscope.harvest.opened import open_run
-    from otoscope.study.example_sounds import plan, usable_cores
-    from otoscope.study.examples import examples as find
+    from otoscope.study.examples.experiment import examples as find
+    from otoscope.study.examples.sounds import plan, usable_cores
 
     opened = open_run(run)
     found = find(opened, sites=site, bases=basis, features=numbers, sign=sign.value, top=top, ranges=ranges)
@@ -231,7 +231,7 @@ def _write(
 ) -> tuple[Examples, tuple[Problem, ...]]:
     """Write all sounds and what says what they are."""
     from otoscope.base.results import result_folder
-    from otoscope.study.example_sounds import write_sounds
+    from otoscope.study.examples.sounds import write_sounds
 
     failed: list[Problem] = []
     manifest = {"model": opened.manifest["model"], "settings": settings, "failed": failed}

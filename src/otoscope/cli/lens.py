@@ -121,13 +121,13 @@ def _one_recording(
     given: dict[str, Any] = {"text": text, "window": window, "language": settings["language"]}
     with job.console.progress("Reading"):
         if wanted == "blocks":
-            from otoscope.study.lens import lens as measure
+            from otoscope.study.lens.experiment import lens as measure
 
             given["top"] = 5 if top is None else top
             found = measure(whisper, clip, **given)
             job.deliver(found, lens_tables.lens_summary(found), whisper, {"audio": settings["audio"], **given})
             return
-        from otoscope.study.head_lens import head_lens
+        from otoscope.study.lens.heads import head_lens
 
         heads = head_lens(whisper, clip, **given)
     job.deliver(heads, lens_tables.heads_summary(heads), whisper, {"audio": settings["audio"], **given})
@@ -166,22 +166,22 @@ def _measured(
 ) -> tuple[Any, str]:
     """Run the experiment over a corpus, and lay out what it found."""
     if wanted == "languages":
-        from otoscope.study.language_lens import language_lens
+        from otoscope.study.lens.languages import language_lens
 
         heard = language_lens(whisper, corpus, seed=settings["seed"], progress=progress)
         return heard, lens_tables.languages_summary(heard)
     given: dict[str, Any] = {"language": settings["language"], "seed": settings["seed"], "progress": progress}
     if wanted == "encoder":
-        from otoscope.study.encoder_lens import encoder_lens
+        from otoscope.study.lens.encoder import encoder_lens
 
         ended = encoder_lens(whisper, corpus, **given)
         return ended, lens_tables.encoder_summary(ended, is_one=is_one)
     if wanted == "heads":
-        from otoscope.study.head_lens_mean import head_lens_mean
+        from otoscope.study.lens.heads_mean import head_lens_mean
 
         heads = head_lens_mean(whisper, corpus, **given)
         return heads, lens_tables.mean_heads_summary(heads)
-    from otoscope.study.lens_curve import lens_curve
+    from otoscope.study.lens.curve import lens_curve
 
     curve = lens_curve(whisper, corpus, **given)
     return curve, lens_tables.curve_summary(curve)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from otoscope.cli.layout import between, count, one_line, percent, table
 
 if TYPE_CHECKING:
-    from otoscope.study.encoder_lens import EncoderLens
-    from otoscope.study.head_lens import HeadLens
-    from otoscope.study.head_lens_mean import HeadLensMean
-    from otoscope.study.language_lens import LanguageLens
-    from otoscope.study.lens import Lens
-    from otoscope.study.lens_curve import LensCurve
+    from otoscope.study.lens.curve import LensCurve
+    from otoscope.study.lens.encoder import EncoderLens
+    from otoscope.study.lens.experiment import Lens
+    from otoscope.study.lens.heads import HeadLens
+    from otoscope.study.lens.heads_mean import HeadLensMean
+    from otoscope.study.lens.languages import LanguageLens
 
 
 def lens_summary(result: Lens) -> str:

@@ -13,7 +13,7 @@ from otoscope.cli.layout import count, percent, table
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:
-    from otoscope.study.locality import Locality
+    from otoscope.study.locality.experiment import Locality
 
 MOST_ROWS = 48
 """With more heads than this, the table to read has one row for each block."""
@@ -49,7 +49,7 @@ def locality(
         return
     whisper = job.load()
 
-    from otoscope.study.locality import locality as measure
+    from otoscope.study.locality.experiment import locality as measure
 
     with console.progress("Measuring", total=found.n_clips) as advance:
         result = measure(

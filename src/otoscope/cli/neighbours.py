@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from otoscope.corpus.lexicon import Pronouncer
     from otoscope.model.whisper import Whisper
     from otoscope.study.error_rate import Interval
-    from otoscope.study.neighbours import Neighbours, WordNeighbours
-    from otoscope.study.neighbours_words import WordVectors
-    from otoscope.study.sounds_alike import Contrast, SoundsAlike
+    from otoscope.study.neighbours.experiment import Neighbours, WordNeighbours
+    from otoscope.study.neighbours.sounds_alike import Contrast, SoundsAlike
+    from otoscope.study.neighbours.words import WordVectors
 
 ESPEAK = "espeak"
 SPELLING = "spelling"
@@ -84,7 +84,7 @@ def neighbours(
         return
     whisper = job.load()
 
-    from otoscope.study.neighbours import neighbours as measure
+    from otoscope.study.neighbours.experiment import neighbours as measure
 
     meanings = _meanings(whisper, vectors)
     result = measure(
@@ -115,14 +115,14 @@ def _over_all(
     seed: int,
     settings: Mapping[str, object],
 ) -> None:
-    from otoscope.study.neighbours_words import read_word_counts
+    from otoscope.study.neighbours.words import read_word_counts
 
     counts = None if text is None else read_word_counts(text)
     whisper = job.load()
 
     from otoscope.demo.grammar import vocabulary
     from otoscope.demo.pronounce import EspeakPronouncer
-    from otoscope.study.sounds_alike import sounds_alike
+    from otoscope.study.neighbours.sounds_alike import sounds_alike
 
     if isinstance(pronounce, EspeakPronouncer) and counts is None and job.model != DEMO:
         job.console.note("eSpeak NG pronounces the beginnings of words, too: --text or --lexicon keeps to whole words.")
@@ -168,7 +168,7 @@ def _meanings(model: Whisper, path: Path | None) -> WordVectors | None:
     if path is None:
         return None
     from otoscope.model.token_text import token_texts
-    from otoscope.study.neighbours_words import read_word_vectors
+    from otoscope.study.neighbours.words import read_word_vectors
 
     return read_word_vectors(path, words={text.strip().casefold() for text in token_texts(model).texts})
 

@@ -15,8 +15,8 @@ from otoscope.cli.job import check_out
 from otoscope.cli.layout import count, percent, table
 
 if TYPE_CHECKING:
-    from otoscope.study.phones import PhoneStudy
-    from otoscope.study.ranges import FeatureRanges
+    from otoscope.study.phones.experiment import PhoneStudy
+    from otoscope.study.phones.ranges import FeatureRanges
 
 BASELINES = ("random", "pca", "untrained")
 MOST_FILES = 8
@@ -60,8 +60,8 @@ def phones(
     console = Console(quiet)
     check_out(out, overwrite=overwrite)
 
-    from otoscope.study.phones import PhoneSettings
-    from otoscope.study.phones import phones as score
+    from otoscope.study.phones.experiment import PhoneSettings
+    from otoscope.study.phones.experiment import phones as score
 
     settings = PhoneSettings(top=top, auroc=auroc, purity=purity, min_frames=min_frames, min_examples=min_examples)
     with console.progress("Scoring"):

@@ -15,7 +15,7 @@ from otoscope.cli.sources import gather, note_label_problems, survey
 
 if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
-    from otoscope.study.probe_result import Probe
+    from otoscope.study.probe.result import Probe
 
 MOST_CLASSES = 12
 
@@ -116,7 +116,7 @@ def _heard(
     if not is_dry:
         whisper = job.load()
 
-        from otoscope.study.probe import SITES, probe
+        from otoscope.study.probe.experiment import SITES, probe
 
         with job.console.progress("Probing", total=1) as advance:
             result = probe(
@@ -155,7 +155,7 @@ def _saved(
     if is_dry:
         return
     from otoscope.base.files import to_json_text
-    from otoscope.study.probe import probe_saved
+    from otoscope.study.probe.experiment import probe_saved
 
     with job.console.progress("Probing", total=1) as advance:
         result = probe_saved(run, task, site, progress=lambda done, total: advance(done / total), **settings)

@@ -14,7 +14,7 @@ from otoscope.cli.layout import count, duration, percent, table
 from otoscope.cli.sources import one
 
 if TYPE_CHECKING:
-    from otoscope.study.relevance import Relevance
+    from otoscope.study.relevance.experiment import Relevance
     from otoscope.study.target import Target
 
 FORMS = "all, frame:120, frames:100:150, seconds:2:3.5, word:show (its text) or word:#3 (its number, from 0)"
@@ -47,7 +47,7 @@ def relevance(
     whisper = job.load()
     console.note(f"Mapping window {window} of {clip.id} ({duration(clip.duration_s)}), with {whisper.id}")
 
-    from otoscope.study.relevance import relevance as measure
+    from otoscope.study.relevance.experiment import relevance as measure
 
     with console.progress("Mapping"):
         result = measure(whisper, clip, target=wanted, window=window, language=language)
@@ -62,7 +62,7 @@ def parse_target(text: str) -> Target:
         text: In one of `FORMS`.
 
     Returns:
-        What `otoscope.study.relevance.relevance` takes.
+        What `otoscope.study.relevance.experiment.relevance` takes.
 
     Raises:
         InputError: It has none of these forms.

@@ -85,7 +85,7 @@ def train_settings(
         InputError: A number is out of its range.
     """
     from otoscope.sae.training_settings import TrainSettings
-    from otoscope.study.train_dictionaries import default_frames
+    from otoscope.study.dictionaries.train import default_frames
 
     n_frames = default_frames(n_there, batch) if frames is None else frames
     return TrainSettings(n_frames, batch, lr, normalise=normalise, checkpoint_s=60 * minutes)

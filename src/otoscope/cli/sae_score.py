@@ -20,8 +20,8 @@ from otoscope.cli.sources import gather, survey
 if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
     from otoscope.sae.dictionary import Dictionary
-    from otoscope.study.dictionary_results import DictionaryScores, Row, SiteScores
-    from otoscope.study.dictionary_scores import Entry, Progress
+    from otoscope.study.dictionaries.results import DictionaryScores, Row, SiteScores
+    from otoscope.study.dictionaries.scores import Entry, Progress
 
 
 def score(
@@ -70,7 +70,7 @@ def score(
     scores.parquet, density.parquet, transcripts.json, scores.png, the trained baselines and the harvest.
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
-    from otoscope.study.dictionary_scores import ScoreSettings, score_dictionaries
+    from otoscope.study.dictionaries.scores import ScoreSettings, score_dictionaries
 
     settings = ScoreSettings(
         replaced=replace,
@@ -125,7 +125,7 @@ def _entries(
     whisper: Whisper, own: Path, second: Path | None, random_decoder: Path | None, site: str | None
 ) -> list[Entry]:
     """Read dictionaries, and find for each those of the same site."""
-    from otoscope.study.dictionary_scores import Entry
+    from otoscope.study.dictionaries.scores import Entry
 
     found = _by_site(whisper, own, site)
     seconds = {} if second is None else _by_site(whisper, second, site)
@@ -152,7 +152,7 @@ def _entries(
 def _by_site(whisper: Whisper, folder: Path, site: str | None) -> dict[str, tuple[Path, Dictionary]]:
     """Read the dictionaries of a folder by their sites."""
     from otoscope.sae.files import dictionaries_in, load_dictionary
-    from otoscope.study.dictionary_scores import site_of
+    from otoscope.study.dictionaries.scores import site_of
 
     places = dictionaries_in(folder)
     if site is not None and len(places) > 1:

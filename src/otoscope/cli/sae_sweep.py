@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from otoscope.corpus import Corpus
     from otoscope.model.whisper import Whisper
     from otoscope.sae.training_settings import TrainSettings
-    from otoscope.study.dictionary_sources import Source
-    from otoscope.study.dictionary_sweep import DictionarySweep, SweepSettings
+    from otoscope.study.dictionaries.sources import Source
+    from otoscope.study.dictionaries.sweep import DictionarySweep, SweepSettings
 
 
 def sweep(
@@ -74,7 +74,7 @@ def sweep(
     sae_options.check_training(train_dtype, checkpoint_minutes)
     console = Console(quiet)
     from otoscope.model.load import device_named
-    from otoscope.study.dictionary_sweep import SweepSettings
+    from otoscope.study.dictionaries.sweep import SweepSettings
 
     settings = SweepSettings(
         coders=sae_options.words(coder) or ("batchtopk",),
@@ -117,7 +117,7 @@ def _train_and_score(
     *,
     overwrite: bool,
 ) -> DictionarySweep:
-    from otoscope.study.dictionary_sweep import sweep
+    from otoscope.study.dictionaries.sweep import sweep
 
     with stages(console) as told:
         return sweep(*asked, test=test, model=whisper, device=device, overwrite=overwrite, progress=told)
@@ -134,7 +134,7 @@ def _source(
     console: Console,
 ) -> tuple[Source, Whisper | None]:
     """Open saved activations, or a corpus; load the model where one has to hear anything."""
-    from otoscope.study.dictionary_sources import corpus_source, shards_source, source_of
+    from otoscope.study.dictionaries.sources import corpus_source, shards_source, source_of
 
     shards = source_of(name)
     whisper = None
@@ -157,8 +157,8 @@ def _source(
 
 def _plan(data: Source, settings: SweepSettings, training: TrainSettings, test: Corpus | None) -> str:
     """Say how much there is to do, and what it takes."""
-    from otoscope.study.dictionary_sweep import sweep_tasks
-    from otoscope.study.training_plan import plan_training
+    from otoscope.study.dictionaries.plan import plan_training
+    from otoscope.study.dictionaries.sweep import sweep_tasks
 
     tasks = sweep_tasks(data, settings)
     plan = plan_training(data, tasks, training)
@@ -176,7 +176,7 @@ def _plan(data: Source, settings: SweepSettings, training: TrainSettings, test: 
 
 def summary(result: DictionarySweep) -> str:
     """Say in words and a table where the frontier lies."""
-    from otoscope.study.dictionary_picture import error_name
+    from otoscope.study.dictionaries.picture import error_name
 
     lines = list(result.notes)
     name = "wer" if result.clean is None else error_name(result.clean)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from otoscope.sae.together import Together
     from otoscope.sae.training import Observer, Task
     from otoscope.sae.training_settings import TrainSettings
-    from otoscope.study.dictionary_sources import Source
-    from otoscope.study.train_dictionaries import DictionaryTraining
-    from otoscope.study.training_plan import TrainingPlan
+    from otoscope.study.dictionaries.plan import TrainingPlan
+    from otoscope.study.dictionaries.sources import Source
+    from otoscope.study.dictionaries.train import DictionaryTraining
 
 SITES = ("encoder.blocks.*",)
 
@@ -83,7 +83,7 @@ def train(
     sae_options.check_training(train_dtype, checkpoint_minutes)
     from otoscope.model.load import device_named
     from otoscope.sae.together import join
-    from otoscope.study.train_dictionaries import CoderChoice, tasks_of
+    from otoscope.study.dictionaries.train import CoderChoice, tasks_of
 
     choice = CoderChoice(coder, expansion, features, k, sparsity, train_dtype, random_decoder, seed)
     where = device_named(device)
@@ -122,7 +122,7 @@ def _source(
     console: Console,
 ) -> Source:
     """Open saved activations, or load the model that is to hear a corpus."""
-    from otoscope.study.dictionary_sources import corpus_source, shards_source, source_of
+    from otoscope.study.dictionaries.sources import corpus_source, shards_source, source_of
 
     sites, wanted = tuple(site or SITES), sae_options.words(kinds) or ("speech",)
     shards = source_of(name)
@@ -145,7 +145,7 @@ def _source(
 
 
 def _say_plan(data: Source, tasks: list[Task], settings: TrainSettings, where: torch.device, console: Console) -> None:
-    from otoscope.study.training_plan import plan_training
+    from otoscope.study.dictionaries.plan import plan_training
 
     with console.progress("Timing"):
         plan = plan_training(data, tasks, settings, device=where)
@@ -154,7 +154,7 @@ def _say_plan(data: Source, tasks: list[Task], settings: TrainSettings, where: t
 
 def plan_text(data: Source, tasks: list[Task], plan: TrainingPlan) -> str:
     """Say how much there is to do, and what it takes."""
-    from otoscope.study.train_dictionaries import WITH_K
+    from otoscope.study.dictionaries.train import WITH_K
 
     amount = data.amount
     about = "" if amount.is_exact else "about "
@@ -184,7 +184,7 @@ def _run(
     *,
     overwrite: bool,
 ) -> DictionaryTraining:
-    from otoscope.study.train_dictionaries import train_dictionaries
+    from otoscope.study.dictionaries.train import train_dictionaries
 
     with console.progress("Training", total=settings.n_steps) as advance:
         return train_dictionaries(

@@ -16,8 +16,8 @@ from otoscope.cli.layout import between, count, percent, table
 from otoscope.cli.sources import gather, note_label_problems, one, survey
 
 if TYPE_CHECKING:
-    from otoscope.study.segments_pushed import PushedUp
-    from otoscope.study.segments_result import Segments, WordSegments
+    from otoscope.study.segments.pushed import PushedUp
+    from otoscope.study.segments.result import Segments, WordSegments
 
 
 class SoundFormat(StrEnum):
@@ -100,7 +100,7 @@ def _find(
         return
     whisper = job.load()
 
-    from otoscope.study.segments import segments
+    from otoscope.study.segments.experiment import segments
 
     with job.console.progress("Listening", total=found.n_clips) as advance:
         result = segments(whisper, corpus, words, progress=lambda done, _: advance(done), **settings)
@@ -128,7 +128,7 @@ def _push(job: Job, audio: str, at: str, settings: dict[str, Any], is_dry: bool)
         return
     whisper = job.load()
 
-    from otoscope.study.segments_pushed import pushed_up
+    from otoscope.study.segments.pushed import pushed_up
 
     with job.console.progress("Hearing"):
         result = pushed_up(whisper, clip, start_s, stop_s, **settings)

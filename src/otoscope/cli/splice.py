@@ -15,8 +15,8 @@ from otoscope.cli.sources import gather, note_label_problems, one, survey
 
 if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
-    from otoscope.study.splice import Splice
-    from otoscope.study.splice_words import SpliceWords
+    from otoscope.study.splice.experiment import Splice
+    from otoscope.study.splice.words import SpliceWords
 
 
 Unit = Literal["frames", "seconds"]
@@ -78,7 +78,7 @@ def _splice_stretch(
         return
     whisper = job.load()
 
-    from otoscope.study.splice import splice as measure
+    from otoscope.study.splice.experiment import splice as measure
 
     with job.console.progress("Splicing"):
         result = measure(whisper, clip, start, stop, unit, language=language)
@@ -98,7 +98,7 @@ def _splice_words(
         return
     whisper = job.load()
 
-    from otoscope.study.splice_words import splice_words
+    from otoscope.study.splice.words import splice_words
 
     with job.console.progress("Splicing", total=found.n_clips) as advance:
         result = splice_words(

@@ -21,8 +21,8 @@ from otoscope.cli.steer_tables import heads_summary, phones_summary, sounds_summ
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus
     from otoscope.model.whisper import Whisper
-    from otoscope.study.steer_phone_trials import Fits
-    from otoscope.study.steering import Change
+    from otoscope.study.steer.phone_trials import Fits
+    from otoscope.study.steer.steering import Change
 
 
 JOB_OPTIONS = ("model", "device", "dtype", "out", "json", "overwrite", "quiet", "dry_run")
@@ -145,7 +145,7 @@ class _Work:
 
 
 def _sweep(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, Any]) -> _Work:
-    from otoscope.study.steer import steer as measure
+    from otoscope.study.steer.experiment import steer as measure
 
     asked, changes = _changes(job, whisper, recordings, settings)
     where = where_of(settings["frames"], settings["kinds"], settings["phone"], settings["word"], asked.lag)
@@ -159,7 +159,7 @@ def _sweep(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, A
 
 
 def _sounds(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, Any]) -> _Work:
-    from otoscope.study.steer_sounds import steer_sounds
+    from otoscope.study.steer.sounds import steer_sounds
 
     _, changes = _changes(job, whisper, recordings, settings)
     strengths = strengths_of(settings["strength"])
@@ -173,7 +173,7 @@ def _sounds(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, 
 
 
 def _heads(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, Any]) -> _Work:
-    from otoscope.study.head_ablation import ablate_heads, all_heads
+    from otoscope.study.steer.head_ablation import ablate_heads, all_heads
 
     own = {"n_sounds": settings["sounds"], "duration_s": settings["sound_s"]}
     own |= {name: settings[name] for name in ("language", "seed")}
@@ -186,7 +186,7 @@ def _heads(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, A
 
 def _phones(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str, Any]) -> _Work:
     from otoscope.harvest.activity import check_sites
-    from otoscope.study.steer_phones import steer_phones
+    from otoscope.study.steer.phones import steer_phones
 
     sites = list(check_sites(whisper, [settings["site"]]))
     strengths = strengths_of(settings["strength"])

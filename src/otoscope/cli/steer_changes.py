@@ -12,10 +12,10 @@ from otoscope.cli.console import Console
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus
     from otoscope.model.whisper import Whisper
-    from otoscope.study.class_means import ClassMeans
     from otoscope.study.direction import Direction
-    from otoscope.study.steer_where import Where
-    from otoscope.study.steering import Change
+    from otoscope.study.steer.class_means import ClassMeans
+    from otoscope.study.steer.steering import Change
+    from otoscope.study.steer.where import Where
 
 CLASS_NAMES = ("phone", "language", "speaker")
 ADD_FORMS = "a file of one vector, phone:AA-phone:AE, language:en-de, speaker:A-speaker:B, or SITE:INDEX"
@@ -66,8 +66,8 @@ class Asked:
             InputError: One cannot be understood or does not fit the model.
         """
         from otoscope.study.feature import feature_named
-        from otoscope.study.steering import add as added
-        from otoscope.study.steering import scale_feature, scale_head
+        from otoscope.study.steer.steering import add as added
+        from otoscope.study.steer.steering import scale_feature, scale_head
 
         found: list[Change] = []
         for text in head:
@@ -106,11 +106,11 @@ class Asked:
             raise InputError(f"--site {self._site!r} is {len(names)} sites, and means are added at one. Name one.")
         if self._run is not None:
             from otoscope.harvest.opened import open_run
-            from otoscope.study.class_means import means_of_run
+            from otoscope.study.steer.class_means import means_of_run
 
             self._means[kind] = means_of_run(open_run(self._run), kind, names[0])
         else:
-            from otoscope.study.class_means import class_means
+            from otoscope.study.steer.class_means import class_means
 
             with self._console.progress(f"Means by {kind}", total=len(self._corpus)) as advance:
                 told = lambda done, _: advance(done)  # noqa: E731
@@ -124,7 +124,7 @@ def where_of(frames: str | None, kinds: Sequence[str] | None, phones: str | None
     Raises:
         InputError: They cannot be understood.
     """
-    from otoscope.study.steer_where import Where
+    from otoscope.study.steer.where import Where
 
     stretch = None
     if frames is not None:

@@ -8,10 +8,10 @@ from otoscope.cli.layout import between, count, percent, table
 
 if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
-    from otoscope.study.head_ablation import HeadAblation
-    from otoscope.study.steer import Outcome, Steer
-    from otoscope.study.steer_phones import PhoneSwaps
-    from otoscope.study.steer_sounds import SteerSounds
+    from otoscope.study.steer.experiment import Outcome, Steer
+    from otoscope.study.steer.head_ablation import HeadAblation
+    from otoscope.study.steer.phones import PhoneSwaps
+    from otoscope.study.steer.sounds import SteerSounds
 
 MOST_SWAPS = 5
 MOST_HEADS = 10

@@ -14,7 +14,7 @@ from otoscope.cli.sources import gather, is_one_recording, survey
 
 if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
-    from otoscope.study.window import WindowStudy
+    from otoscope.study.window.experiment import WindowStudy
 
 STUDY_KS = "100,75,50,20,10"
 
@@ -64,7 +64,7 @@ def window(
         return
     whisper = job.load()
 
-    from otoscope.study.window import window as measure
+    from otoscope.study.window.experiment import window as measure
 
     with console.progress("Transcribing", total=found.n_clips * (len(ks) + 1)) as advance:
         result = measure(

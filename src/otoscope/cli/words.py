@@ -14,8 +14,8 @@ from otoscope.cli.sources import gather, is_one_recording, note_label_problems, 
 
 if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
-    from otoscope.study.words import WordSources
-    from otoscope.study.words_scores import WordScores
+    from otoscope.study.words.experiment import WordSources
+    from otoscope.study.words.scores import WordScores
 
 
 def words(
@@ -88,7 +88,7 @@ def _one_recording(
     wanted = _word(word)
     whisper = job.load()
 
-    from otoscope.study.words import words as measure
+    from otoscope.study.words.experiment import words as measure
 
     with job.console.progress("Tracing", total=1) as advance:
         result = measure(
@@ -116,7 +116,7 @@ def _corpus(
         return
     whisper = job.load()
 
-    from otoscope.study.words_scores import word_sources
+    from otoscope.study.words.scores import word_sources
 
     with job.console.progress("Tracing", total=found.n_clips) as advance:
         result = word_sources(
@@ -156,7 +156,7 @@ def summary(result: WordSources) -> str:
 
 
 def _ways() -> tuple[str, ...]:
-    from otoscope.study.words import WAYS
+    from otoscope.study.words.experiment import WAYS
 
     return WAYS
 
@@ -167,7 +167,7 @@ def _stretch(seconds: list[float] | None) -> str:
 
 def scores_summary(result: WordScores) -> str:
     """Say in a table how often each way is right, beside the baselines."""
-    from otoscope.study.words_scores import BASELINES, SCORES
+    from otoscope.study.words.scores import BASELINES, SCORES
 
     rows = []
     for way in (*_ways(), *BASELINES):

@@ -116,7 +116,8 @@ def ascend(
     rng = np.random.default_rng([settings.seed, _JITTER])
     curve = []
     for step in range(settings.steps):
-        shift = int(rng.integers(-settings.jitter, settings.jitter + 1)) if step else 0
+        most = round(settings.jitter * (1 - step / settings.steps))
+        shift = int(rng.integers(-most, most + 1)) if step else 0
         gradient, strength = _gradient(model, features, mel, targets, shift)
         curve.append(strength)
         gradient = gradient - settings.smooth * _roughness_gradient(mel) - settings.stay * (mel - first)

@@ -120,7 +120,7 @@ def sheet_figure(views: Sequence[View], note: str) -> Figure:
         view = shown[number]
         image = _spectrogram(axes, view.mel, low, high)
         _mark(axes, view.frames)
-        real = "" if view.real is None else f", real {view.real:.2f}"
+        real = "" if view.real is None else f", largest real {view.real:.2f}"
         axes.set_title(
             f"{view.name.removeprefix('encoder.')}\n{view.strength:.2f}{real}",
             loc="left",
@@ -129,9 +129,9 @@ def sheet_figure(views: Sequence[View], note: str) -> Figure:
         )
         axes.label_outer()
     more = "" if len(shown) == len(views) else f"; the first {len(shown)} of {len(views)}"
-    figure.suptitle(
-        f"What drives {pictures.count(len(views), 'feature')} most\n{note}{more}", fontsize=9, x=0.01, ha="left"
-    )
+    head = f"What drives {pictures.count(len(views), 'feature')} most"
+    figure.suptitle(head, fontsize=10, color=pictures.INK, fontweight="bold", x=0.01, ha="left")
+    figure.supxlabel(f"{note}{more}", fontsize=7.5, color=pictures.MUTED, x=0.01, ha="left")
     assert image is not None, "a dream is of one feature or more"
     pictures.colour_bar(image, list(panels.flat), "log-mel")
     return figure

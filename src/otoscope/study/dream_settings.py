@@ -21,7 +21,8 @@ class DreamSettings:
         length_s: How much of the window is dreamt, the rest is padding; None for 2 s of noise, or the recording.
         smooth: Weight of half the sum of squared differences between neighbours in time and band.
         stay: Weight of half the sum of squared differences from the start.
-        jitter: Each step shifts the log-mel by up to so many mel frames (10 ms), so that no single column matters.
+        jitter: The first steps shift the log-mel by up to so many mel frames (10 ms), later ones by fewer, the last by
+            none: a pattern that works in one column alone is then not found first.
         clamp: Keep to what a log-mel can hold: from -1.5 to 1.5, and 2 (80 dB) below its largest value.
         sound: Make a sound of every dream.
         batch_size: Features that are driven at a time.

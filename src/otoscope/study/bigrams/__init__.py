@@ -1,0 +1,1 @@
+"""What does the decoder say next, given a prompt and no sound?"""

@@ -1,0 +1,1 @@
+"""Train sparse dictionaries on a site, and score them beside their baselines."""

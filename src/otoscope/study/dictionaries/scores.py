@@ -1,0 +1,303 @@
+"""How good are dictionaries? Scores of each beside its baselines, fitted to one half of a corpus, scored on the other.
+
+Costs one pass of the encoder over each half; for transcripts another pass and two of the decoder for each dictionary
+and each baseline; for phones a harvest. Every number is beside that of a random decoder of the same size with a trained
+encoder, of the raw neurons, and of as many principal components as the dictionary has features active at a time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from otoscope.audio.clip import Clip
+from otoscope.audio.kinds import Kind
+from otoscope.base.errors import InputError
+from otoscope.corpus import Corpus
+from otoscope.model.whisper import Whisper
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.files import save_dictionary
+from otoscope.sae.scores import Reconstructs
+from otoscope.study.dictionaries.baselines import Fit, fit
+from otoscope.study.dictionaries.entries import Entry, ScoreSettings, as_corpus, check_entry, kinds_of, site_of
+from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
+from otoscope.study.dictionaries.notes import notes, row_words, stability_of
+from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
+from otoscope.study.dictionaries.random import random_decoder
+from otoscope.study.dictionaries.results import (
+    DICTIONARY,
+    MEAN,
+    NEURONS,
+    PCA,
+    RANDOM_DECODER,
+    SECOND,
+    ZERO,
+    DictionaryScores,
+    Row,
+    SiteScores,
+    heard_row,
+)
+from otoscope.study.dictionaries.transcripts import Hearing, Replacing, hear
+
+__all__ = ["DictionaryScores", "Entry", "ScoreSettings", "score_dictionaries", "score_dictionary", "site_of"]
+
+POOL_BYTES = 256_000_000
+"""Frames kept for training random decoders, of all sites together."""
+SOME_FRAMES = 20_000
+"""Frames kept where none is trained: they tell the dictionary's L0."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many clips are, and of how many."""
+
+
+def score_dictionary(
+    model: Whisper,
+    clips: Corpus | Iterable[Clip],
+    dictionary: Dictionary,
+    settings: ScoreSettings | None = None,
+    *,
+    site: str | None = None,
+    folder: Path | None = None,
+    second: Dictionary | None = None,
+    trained_random_decoder: Dictionary | None = None,
+) -> DictionaryScores:
+    """Score one dictionary beside its baselines; `score_dictionaries` says how.
+
+    Args:
+        model: Any Whisper.
+        clips: A corpus, or clips.
+        dictionary: The dictionary.
+        settings: What to score; the defaults where None.
+        site: Where it belongs; by default what its metadata say.
+        folder: Where it was read from; without it phones are not looked for.
+        second: One that was trained from another seed.
+        trained_random_decoder: That baseline, where there is one already.
+
+    Raises:
+        InputError: See `score_dictionaries`.
+    """
+    place = site or site_of(model, dictionary)
+    entry = Entry(place, dictionary, folder, second, trained_random_decoder)
+    return score_dictionaries(model, clips, [entry], settings)
+
+
+def score_dictionaries(
+    model: Whisper,
+    clips: Corpus | Iterable[Clip],
+    entries: Sequence[Entry],
+    settings: ScoreSettings | None = None,
+    *,
+    out: Path | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> DictionaryScores:
+    """Score dictionaries of several sites, each beside its baselines.
+
+    Args:
+        model: Any Whisper.
+        clips: A corpus, or clips. One half, of other speakers where they are known, is what baselines are fitted to
+            and trained on; everything is scored on the other.
+        entries: The dictionaries, each of another site.
+        settings: What to score; the defaults where None.
+        out: An existing folder for the random decoders that are trained, and for the harvest; temporary where None.
+        progress: Told how far it is.
+
+    Returns:
+        The tables.
+
+    Raises:
+        InputError: A dictionary does not fit its site or the model, no clip can be used or none has speech, or a site
+            holds what is not finite.
+    """
+    settings = settings or ScoreSettings()
+    corpus = clips if isinstance(clips, Corpus) else as_corpus(clips)
+    sites = [entry.site for entry in entries]
+    if not entries or len(set(sites)) != len(sites):
+        raise InputError(f"dictionaries are of the sites {sites}: give one or more, each of another site.")
+    for entry in entries:
+        check_entry(model, entry, force=settings.force)
+    halves = Halves(corpus)
+    with _folder(out) as home:
+        fits = _fit(model, halves, entries, settings, progress)
+        entries = [_with_random_decoder(entry, fits[entry.site], settings, home) for entry in entries]
+        ks = {entry.site: fits[entry.site].active(entry.dictionary) for entry in entries}
+        things = {
+            (entry.site, name): (entry.site, thing)
+            for entry in entries
+            for name, thing in _things(entry, fits[entry.site], ks[entry.site], model.device).items()
+        }
+        told = halves.n_scored
+        scores = measure(model, halves.scored(), things, progress=lambda done: progress("scoring", done, told))
+        hearing = _hear(model, halves, things, settings, progress) if settings.has_transcripts else None
+        phones, unjudged = _phones(model, corpus, entries, settings, home, progress)
+    tables = [_site(entry, fits, ks, scores, hearing, phones, settings) for entry in entries]
+    return DictionaryScores(
+        model=model.id,
+        corpus=corpus.name,
+        settings=asdict(settings),
+        n_fitted=halves.n_fitted,
+        n_scored=halves.n_scored,
+        split_by=halves.split_by,
+        sites=tuple(tables),
+        hearing=hearing,
+        notes=tuple(notes(corpus, halves, entries, fits, ks, settings, unjudged)),
+    )
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as home:
+        yield Path(home)
+
+
+def _fit(
+    model: Whisper, halves: Halves, entries: Sequence[Entry], settings: ScoreSettings, progress: Progress
+) -> dict[str, Fit]:
+    """Fit baselines to the frames that the dictionaries were trained on; dictionaries of one kind share a pass."""
+    fits: dict[str, Fit] = {}
+    for kinds in dict.fromkeys(kinds_of(entry.dictionary) for entry in entries):
+        own = [entry for entry in entries if kinds_of(entry.dictionary) == kinds]
+        is_trained = any(entry.random_decoder is None for entry in own) and settings.baseline_frames > 0
+        most = POOL_BYTES // (4 * sum(entry.dictionary.d_in for entry in own))
+        fits |= fit(
+            model,
+            halves.fitted(settings.seed),
+            [entry.site for entry in own],
+            kinds=kinds,
+            replaced=settings.replaced_kinds or frozenset(Kind),
+            pool_frames=max(1, min(most, settings.baseline_frames if is_trained else SOME_FRAMES)),
+            progress=lambda done: progress("fitting baselines", done, halves.n_fitted),
+        )
+    return fits
+
+
+def _with_random_decoder(entry: Entry, fitted: Fit, settings: ScoreSettings, home: Path) -> Entry:
+    """Train the baseline of a random decoder, where there is none yet."""
+    if entry.random_decoder is not None or not settings.baseline_frames:
+        return entry
+    k = fitted.active(entry.dictionary)
+    trained = random_decoder(
+        fitted.frames, entry.dictionary, k=k, n_frames=settings.baseline_frames, seed=settings.seed
+    )
+    folder = home / "random_decoder" / entry.site
+    save_dictionary(trained, folder)
+    return replace(entry, random_decoder=trained, random_folder=folder)
+
+
+def _things(entry: Entry, fitted: Fit, k: int, device: torch.device) -> dict[str, Reconstructs]:
+    """Name what is scored at a site: the dictionary first."""
+    things: dict[str, Reconstructs] = {DICTIONARY: entry.dictionary.to(device)}
+    if entry.second is not None:
+        things[SECOND] = entry.second.to(device)
+    if entry.random_decoder is not None:
+        things[RANDOM_DECODER] = entry.random_decoder.to(device)
+    return {**things, **baselines(fitted, k)}
+
+
+def baselines(fitted: Fit, k: int) -> dict[str, Reconstructs]:
+    """Name the baselines that need no training."""
+    return {
+        NEURONS: fitted.neurons(k),
+        PCA: fitted.components(k),
+        MEAN: fitted.mean_ablation(),
+        ZERO: fitted.zero_ablation(),
+    }
+
+
+def _hear(
+    model: Whisper,
+    halves: Halves,
+    things: Mapping[tuple[str, str], tuple[str, Reconstructs]],
+    settings: ScoreSettings,
+    progress: Progress,
+) -> Hearing:
+    kinds = settings.replaced_kinds
+    edits = {key: (site, Replacing(thing, kinds)) for key, (site, thing) in things.items() if key[1] != SECOND}
+    told = halves.n_scored
+    return hear(
+        model,
+        halves.scored(),
+        edits,
+        language=settings.language,
+        progress=lambda done: progress("transcribing", done, told),
+    )
+
+
+def _phones(
+    model: Whisper, corpus: Corpus, entries: Sequence[Entry], settings: ScoreSettings, home: Path, progress: Progress
+) -> tuple[dict[str, PhoneRows] | None, str | None]:
+    """Look for features that detect one phone, or say why that cannot be."""
+    if not settings.has_phones:
+        return None, None
+    if corpus.phone_set is None:
+        return None, "the corpus has no phones in time"
+    if any(entry.folder is None for entry in entries):
+        return None, "a harvest reads a dictionary from its folder, and none is known"
+    folders = {
+        entry.site: {
+            name: folder
+            for name, folder in ((DICTIONARY, entry.folder), (RANDOM_DECODER, entry.random_folder))
+            if folder is not None
+        }
+        for entry in entries
+    }
+    try:
+        return phone_scores(
+            model, corpus, folders, home / "harvest", seed=settings.seed, force=settings.force, progress=progress
+        ), None
+    except UnjudgedError as error:
+        return None, str(error).rstrip(".")
+
+
+def _site(
+    entry: Entry,
+    fits: Mapping[str, Fit],
+    ks: Mapping[str, int],
+    scores: Mapping[tuple[str, str], ByKind],
+    hearing: Hearing | None,
+    phones: Mapping[str, PhoneRows] | None,
+    settings: ScoreSettings,
+) -> SiteScores:
+    site = entry.site
+    words = row_words(entry, ks[site], fits[site])
+    rows = [
+        Row(
+            site=site,
+            name=name,
+            what=words[name],
+            n_features=_n_features(by_kind),
+            by_kind=by_kind,
+            heard={} if hearing is None or (site, name) not in hearing.by_name else heard_row(hearing, site, name),
+        )
+        for (where, name), by_kind in scores.items()
+        if where == site
+    ]
+    found = None if phones is None else phones[site]
+    return SiteScores(
+        site=site,
+        about={
+            "folder": None if entry.folder is None else str(entry.folder),
+            "architecture": entry.dictionary.architecture,
+            "d_in": entry.dictionary.d_in,
+            "n_features": entry.dictionary.n_features,
+            "kinds": sorted(kind.name.lower() for kind in kinds_of(entry.dictionary)),
+        },
+        k=ks[site],
+        rows=tuple(rows),
+        stability=None if entry.second is None else stability_of(entry, scores, settings),
+        phones=None if found is None else found.rows,
+        claims=() if found is None else found.claims,
+    )
+
+
+def _n_features(by_kind: ByKind) -> int:
+    found = by_kind[ALL]
+    assert found is not None, "some frame was scored"
+    return found.n_features

@@ -1,0 +1,1 @@
+"""Which clips drive each feature most, and how do they sound?"""

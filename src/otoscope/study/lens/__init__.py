@@ -1,0 +1,1 @@
+"""What would each decoder block, each head, or the decoder reading an early encoder block, say?"""

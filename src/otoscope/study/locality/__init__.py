@@ -1,0 +1,1 @@
+"""How far does each head of the encoder listen?"""

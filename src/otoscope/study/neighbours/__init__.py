@@ -1,0 +1,1 @@
+"""Which tokens lie nearest in embedding space, and do they sound alike?"""

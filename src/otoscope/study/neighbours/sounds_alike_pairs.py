@@ -1,0 +1,224 @@
+"""Words paired with their nearest and with random words as frequent, and what the pairs say. Knows arrays and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from otoscope.study.error_rate import Interval
+from otoscope.study.neighbours.tokens import are_kin
+from otoscope.study.neighbours.words import WordList, cosines
+
+BIN_WORDS = 50
+MOST_BINS = 20
+"""Bins of frequency hold 50 words or more, and there are at most so many."""
+REDRAWS = 8
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Words sorted into bins of about equal frequency.
+
+    Attributes:
+        order: Words, commonest first, int64 [word].
+        edges: Where each bin begins in that order, and where the last ends, int64 [bin + 1].
+        bin_of: The bin of every word, int64 [word].
+    """
+
+    order: np.ndarray
+    edges: np.ndarray
+    bin_of: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """How many bins there are."""
+        return len(self.edges) - 1
+
+    @classmethod
+    def of(cls, ranks: np.ndarray) -> Bins:
+        """Cut words into bins of equally many by their rank in frequency, int64 [word]."""
+        order = np.argsort(ranks, kind="stable")
+        n_bins = int(np.clip(len(ranks) // BIN_WORDS, 1, MOST_BINS))
+        edges = np.linspace(0, len(ranks), n_bins + 1).round().astype(np.int64)
+        bin_of = np.empty(len(ranks), np.int64)
+        bin_of[order] = np.repeat(np.arange(n_bins), np.diff(edges))
+        return cls(order, edges, bin_of)
+
+    def draw(self, like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw for every word one of its bin, any shape."""
+        bins = self.bin_of[like]
+        first, size = self.edges[bins], self.edges[bins + 1] - self.edges[bins]
+        return self.order[first + (rng.random(like.shape) * size).astype(np.int64)]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What the pairs say by one measure.
+
+    Attributes:
+        measure: `phones`, `spelling` or `meaning`.
+        sign: -1 where small values are alike, 1 where large ones are.
+        nearest: Every word with its nearest, float32 [word, k]; NaN for no pair.
+        random: Every word's mean with its random words, float64 [word].
+        near: Share of close ones among a word's nearest and random words, float64 [word] each; None for meaning.
+    """
+
+    measure: str
+    sign: int
+    nearest: np.ndarray
+    random: np.ndarray
+    near: tuple[np.ndarray, np.ndarray] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Words and what they are compared with.
+
+    Attributes:
+        nearest: For every word its nearest, int64 [word, k]; -1 for none.
+        random: For every word and each of its nearest random words as frequent as that, int64 [word, k, draw]; -1 for
+            none.
+    """
+
+    nearest: np.ndarray
+    random: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        words: Sequence[str],
+        found: np.ndarray,
+        bins: Bins,
+        k: int,
+        draws: int,
+        rng: np.random.Generator,
+        *,
+        without_kin: bool,
+    ) -> Pairs:
+        """Pair words.
+
+        Args:
+            words: The words.
+            found: For every word others, nearest first, int64 [word, more than k].
+            bins: Bins of frequency.
+            k: How many nearest are kept.
+            draws: Random words for each of them.
+            rng: Draws them.
+            without_kin: Leave out pairs that look like forms of one word.
+
+        Returns:
+            The pairs. Random words are never the word itself, nor its kin where these are left out.
+        """
+        chosen = _without_kin(words, found, k) if without_kin else found[:, :k]
+        wanted = np.repeat(chosen[:, :, None], draws, axis=2)
+        own = np.broadcast_to(np.arange(len(words))[:, None, None], wanted.shape)
+        random = np.where(wanted < 0, -1, bins.draw(np.maximum(wanted, 0), rng))
+        for _ in range(REDRAWS):
+            again = (random == own) & (wanted >= 0)
+            if not again.any():
+                break
+            random[again] = bins.draw(wanted[again], rng)
+        random[random == own] = -1
+        if without_kin:
+            flat, words_of = random.reshape(-1), own.reshape(-1)
+            for at in np.flatnonzero(flat >= 0):
+                if are_kin(words[words_of[at]], words[flat[at]]):
+                    flat[at] = -1
+        return cls(chosen, random)
+
+    def reports(self, compare: WordList, vectors: np.ndarray | None, close: float, *, by_ear: bool) -> Iterator[Report]:
+        """Measure all pairs.
+
+        Args:
+            compare: The words.
+            vectors: Their vectors of meaning, float32 [word, d]; None for none.
+            close: Distances up to here count as near.
+            by_ear: Whether pronunciations are known.
+
+        Yields:
+            One report for each measure.
+        """
+        measures = {"phones": compare.sound} if by_ear else {}
+        measures["spelling"] = compare.spelling
+        for name, measure in measures.items():
+            near, far = (_measured(measure, each) for each in (self.nearest, self.random))
+            shares = tuple(
+                _mean(np.where(np.isfinite(each), each <= close, np.nan).reshape(len(each), -1)) for each in (near, far)
+            )
+            yield Report(name, -1, near, _mean(far.reshape(len(far), -1)), (shares[0], shares[1]))
+        if vectors is not None:
+            near, far = (
+                _measured(lambda left, right: cosines(vectors, left, right), each)
+                for each in (self.nearest, self.random)
+            )
+            yield Report("meaning", 1, near, _mean(far.reshape(len(far), -1)), None)
+
+
+def _without_kin(words: Sequence[str], found: np.ndarray, k: int) -> np.ndarray:
+    chosen = np.full((len(found), k), -1, np.int64)
+    for row, others in enumerate(found):
+        kept = 0
+        for other in others:
+            if not are_kin(words[row], words[other]):
+                chosen[row, kept] = other
+                kept += 1
+                if kept == k:
+                    break
+    return chosen
+
+
+def _measured(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], others: np.ndarray) -> np.ndarray:
+    """Compare every word with its others, [word, ...]: float32 of the same shape, NaN where there is none."""
+    flat = others.reshape(-1)
+    own = np.repeat(np.arange(len(others)), flat.size // len(others))
+    found = np.full(flat.size, np.nan, np.float32)
+    there = np.flatnonzero(flat >= 0)
+    for start in range(0, there.size, CHUNK):
+        at = there[start : start + CHUNK]
+        found[at] = measure(own[at], flat[at])
+    return found.reshape(others.shape)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean of every row over what is there, float64; NaN where nothing is."""
+    is_there = np.isfinite(values)
+    n = is_there.sum(axis=1)
+    total = np.where(is_there, values, 0).sum(axis=1, dtype=np.float64)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def mean_intervals(values: np.ndarray, *, draws: int = 1000, seed: int = 0) -> list[Interval]:
+    """Estimate the mean of every column with its 95% interval.
+
+    Args:
+        values: One row a word, float [word, column]; NaN for what is missing.
+        draws: How many times the words are drawn anew, with replacement.
+        seed: Seeds the draws.
+
+    Returns:
+        The means and the 2.5% and 97.5% points of the drawn means; no bounds from a single word.
+
+    Source:
+        Percentile bootstrap: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
+    """
+    is_there = np.isfinite(values)
+    known = np.where(is_there, values, 0).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        means = known.sum(axis=0) / is_there.sum(axis=0)
+    n = len(values)
+    if n == 1:
+        return [Interval(float(mean), None, None) for mean in means]
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((draws, values.shape[1]))
+    weights = is_there.astype(np.float64)
+    for draw in range(draws):
+        often = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            drawn[draw] = (often @ known) / (often @ weights)
+    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
+    return [
+        Interval(float(mean), float(bottom), float(top)) for mean, bottom, top in zip(means, low, high, strict=True)
+    ]

@@ -1,0 +1,154 @@
+"""The scores of features as Parquet: one row for each feature, and the counts of features that reach thresholds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from otoscope.base.files import atomic_path
+from otoscope.study.phones import report as phone_report
+from otoscope.study.phones.choosing import Detector
+from otoscope.study.phones.naming import KINDS
+from otoscope.study.phones.scores import GroupScores
+from otoscope.study.phones.targets import Targets
+
+if TYPE_CHECKING:
+    from otoscope.study.phones.experiment import PhoneStudy, ScoredRun
+
+SIGNS = {1: "positive", -1: "negative"}
+
+
+def write_feature_scores(path: Path, study: PhoneStudy) -> Path:
+    """Write one row for each feature of every run.
+
+    Args:
+        path: The file.
+        study: What to write.
+
+    Returns:
+        The file.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    return _write(path, pa.concat_tables([feature_table(run, group) for run in study.runs for group in run.groups]))
+
+
+def write_detect_counts(path: Path, study: PhoneStudy) -> Path:
+    """Write for each run, site, basis and pair of thresholds how many reach them; see `write_feature_scores`."""
+    rows = list(phone_report.count_rows(study))
+    types = {"run": pa.string(), "site": pa.string(), "basis": pa.string()}
+    schema = pa.schema(
+        [(name, types.get(name, pa.int64() if name.startswith("n_") else pa.float64())) for name in rows[0]]
+    )
+    return _write(path, pa.Table.from_pylist(rows, schema))
+
+
+def feature_table(run: ScoredRun, group: GroupScores) -> pa.Table:
+    """Lay out the scores of a group, one row for each feature; `docs/phones.md` describes the columns."""
+    scores, n = group.scores, group.key.n_features
+    names = scores.names
+    columns: dict[str, Any] = {
+        "run": pa.array([run.name] * n, pa.string()),
+        "site": pa.array([group.key.site] * n, pa.string()),
+        "basis": pa.array([group.key.basis] * n, pa.string()),
+        "feature": np.arange(n, dtype=np.int32),
+        "is_constant": scores.is_constant,
+        "name": pa.array([run.feature_name(scores, feature) for feature in range(n)], pa.string()),
+        "name_kind": pa.array([KINDS[kind] for kind in names.kind], pa.string()),
+        "name_sign": names.sign.astype(np.int8),
+        "name_auroc": names.auroc,
+        "name_share": names.share,
+        "is_polysemantic": scores.is_polysemantic,
+        "information_bits": scores.information,
+        "information_bits_shuffled": scores.shuffled_information,
+    }
+    ground = run.ground
+    for prefix, detector, targets in (
+        ("phone", scores.phone, ground.phones),
+        ("pair", scores.pair, ground.pairs),
+        ("class", scores.class_, ground.classes),
+        ("shuffled", scores.shuffled, ground.phones),
+    ):
+        columns |= _detector_columns(prefix, detector, targets)
+    for sign, side in SIGNS.items():
+        columns |= _sign_columns(run, group, sign, side)
+    return pa.table(columns)
+
+
+def _detector_columns(prefix: str, detector: Detector, targets: Targets) -> dict[str, Any]:
+    return {
+        f"{prefix}_best": pa.array([targets.name_of(index) for index in detector.index], pa.string()),
+        f"{prefix}_sign": detector.sign.astype(np.int8),
+        f"{prefix}_auroc_chosen_on": detector.chosen_auroc,
+        f"{prefix}_auroc": detector.auroc,
+        f"{prefix}_average_precision": detector.average_precision,
+        f"{prefix}_prevalence": detector.prevalence,
+        f"{prefix}_share": detector.share,
+        f"{prefix}_n_members": detector.n_members,
+        f"{prefix}_n_raised": detector.n_raised,
+    }
+
+
+def _sign_columns(run: ScoredRun, group: GroupScores, sign: int, side: str) -> dict[str, Any]:
+    """The columns of one sign; null where the run did not look at it."""
+    scores, n = group.scores, group.key.n_features
+    if sign not in scores.tops:
+        none = {
+            "phone": pa.string(),
+            "flag": pa.bool_(),
+            "list": pa.list_(pa.float64()),
+            "counts": pa.list_(pa.int64()),
+        }
+        kinds = {name: none.get(kind, pa.float64()) for name, kind in _SIGN_COLUMNS.items()}
+        kinds |= {name: pa.int64() for name, kind in _SIGN_COLUMNS.items() if kind == "number"}
+        return {f"{name}_{side}": pa.nulls(n, kind) for name, kind in kinds.items()}
+    top, shuffled, ranges = scores.tops[sign], scores.shuffled_tops[sign], scores.ranges[sign]
+
+    def phone(numbers: np.ndarray) -> pa.Array:
+        return pa.array([run.phones[p] if p >= 0 else None for p in numbers], pa.string())
+
+    values = {
+        "n_examples": top.n_examples,
+        "purity": top.purity,
+        "purity_phone": phone(top.phone),
+        "purity_shuffled": shuffled.purity,
+        "is_polysemantic": ranges.is_flagged,
+        "top_phone": phone(ranges.top_phone),
+        "top_share": ranges.top_share,
+        "other_phone": phone(ranges.other_phone),
+        "other_range": pa.array(ranges.mixed_range, pa.int64(), mask=ranges.mixed_range < 0),
+        "other_share": ranges.other_share,
+        "other_auroc": ranges.other_auroc,
+        "effective_phones": pa.array(list(ranges.effective), pa.list_(pa.float64())),
+        "n_range_samples": pa.array(list(ranges.n_labelled), pa.list_(pa.int64())),
+    }
+    assert list(values) == list(_SIGN_COLUMNS), "both ways give the same columns"
+    return {f"{name}_{side}": value for name, value in values.items()}
+
+
+_SIGN_COLUMNS = {
+    "n_examples": "number",
+    "purity": "share",
+    "purity_phone": "phone",
+    "purity_shuffled": "share",
+    "is_polysemantic": "flag",
+    "top_phone": "phone",
+    "top_share": "share",
+    "other_phone": "phone",
+    "other_range": "number",
+    "other_share": "share",
+    "other_auroc": "share",
+    "effective_phones": "list",
+    "n_range_samples": "counts",
+}
+
+
+def _write(path: Path, table: pa.Table) -> Path:
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return path

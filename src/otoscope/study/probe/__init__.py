@@ -1,0 +1,1 @@
+"""What can be read off an activation linearly?"""

@@ -1,0 +1,365 @@
+"""The rows that a probe learns from: activations of labelled frames, or one mean for each clip, drawn fairly.
+
+Rows come from a model that hears the clips, or from activations that a harvest saved. Memory: the rows that were drawn,
+and a few windows. Which frames are drawn depends on the seed and the clip alone, so that every site gets the same ones.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, Int8
+from torch import Tensor
+
+from otoscope.audio.clip import Clip
+from otoscope.audio.kinds import Kind, window_kinds
+from otoscope.base.clocks import frames_begun
+from otoscope.base.errors import InputError
+from otoscope.corpus import Corpus
+from otoscope.harvest.activation_reader import ShardReader
+from otoscope.harvest.labels import LabelSet
+from otoscope.harvest.opened import HarvestRun
+from otoscope.model.sites import Site
+from otoscope.model.whisper import Whisper
+from otoscope.study.probe.labels import About, Labels, clip_label, frame_labels, is_frame_task
+
+BATCH_WINDOWS = 8
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the rows.
+
+    Attributes:
+        task: `speech`, `phone`, `language`, `speaker`, or what the labels are of.
+        labels: Labels that the clips do not carry; None where they do.
+        known: The phones that there may be.
+        lag: Frames by which the encoder answers after the sound.
+        per_clip: Frames drawn from a clip at most; of a task for clips, one row is made of all of them.
+        seed: Seeds the draws.
+    """
+
+    task: str
+    labels: Labels | None
+    known: LabelSet
+    lag: int
+    per_clip: int
+    seed: int
+
+    @property
+    def is_of_frames(self) -> bool:
+        """Whether every frame is a row."""
+        return is_frame_task(self.task)
+
+    def speaker_of(self, about: About) -> str | None:
+        """Who speaks, by the clip or by the labels."""
+        if about.speaker is None and self.labels is not None:
+            return self.labels.speakers.get(about.id)
+        return about.speaker
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What is to be read of one clip.
+
+    Attributes:
+        about: The clip.
+        frames: Numbers of the frames in the clip, rising.
+        labels: Index of the class of each of them; a clip's own label where one row is made of all.
+    """
+
+    about: About
+    frames: Int[np.ndarray, " frame"]
+    labels: Int[np.ndarray, " frame"] | str
+
+
+def choose(
+    question: Question, about: About, frames: Int[np.ndarray, " frame"], kinds: Int8[np.ndarray, " frame"]
+) -> Wanted | None:
+    """Say which frames of a clip are read.
+
+    Args:
+        question: What is asked.
+        about: The clip.
+        frames: Numbers of the frames there are.
+        kinds: What each of them holds.
+
+    Returns:
+        For a task of frames, so many with a class, each as likely as the others; for one of clips all frames of
+        speech, or all of the sound where none is. None where nothing is known.
+    """
+    if not question.is_of_frames:
+        label = clip_label(question.task, about, question.labels)
+        pooled = frames[kinds == Kind.SPEECH] if (kinds == Kind.SPEECH).any() else frames[kinds != Kind.PADDING]
+        return Wanted(about, pooled, label) if label and len(pooled) else None
+    labels = frame_labels(question.task, about, frames, kinds, question.known, question.lag)
+    places = np.flatnonzero(labels >= 0)
+    if len(places) > question.per_clip:
+        random = np.random.default_rng([question.seed, zlib.crc32(about.id.encode())])
+        places = np.sort(random.choice(places, question.per_clip, replace=False))
+    return Wanted(about, frames[places], labels[places]) if len(places) else None
+
+
+@dataclass(eq=False)
+class Rows:
+    """Rows of activations with what they are to be told by; filled clip by clip.
+
+    Attributes:
+        values: Site to arrays [row, d], float32.
+        labels: Classes of the rows, by index or by name.
+        clips: For every clip its id, its speaker and the rows it gave.
+    """
+
+    values: dict[str, list[np.ndarray]]
+    labels: list[np.ndarray] = field(default_factory=list)
+    clips: list[tuple[str, str | None, int]] = field(default_factory=list)
+
+    def add(self, wanted: Wanted, speaker: str | None, values: Mapping[str, np.ndarray]) -> None:
+        """Add the rows of a clip.
+
+        Raises:
+            InputError: A value is not finite.
+        """
+        for site, rows in values.items():
+            if not np.isfinite(rows).all():
+                raise InputError(
+                    f"clip {wanted.about.id!r} makes values at site {site!r} that are not finite. Leave it out, or "
+                    "load the model with --dtype float32."
+                )
+            self.values[site].append(rows)
+        n_rows = len(next(iter(values.values())))
+        own = np.array([wanted.labels] * n_rows) if isinstance(wanted.labels, str) else wanted.labels
+        self.labels.append(own)
+        self.clips.append((wanted.about.id, speaker, n_rows))
+
+    def x(self, site: str) -> Float32[np.ndarray, "row d"]:
+        """All rows of a site; they are given once, and their parts dropped."""
+        return np.concatenate(self.values.pop(site))
+
+
+def check_sites(model: Whisper, patterns: Sequence[str] | str, task: str) -> dict[str, Site]:
+    """Turn patterns into sites that a task can be asked at.
+
+    Raises:
+        SiteError: A pattern finds nothing.
+        InputError: A site holds no vector for each frame or token, or the task is of frames and the site of tokens.
+    """
+    table = {site.name: site for site in model.sites()}
+    found = {name: table[name] for name in model.expand(patterns)}
+    for name, site in found.items():
+        if len(site.shape) != 3 or site.shape[2] is None:
+            raise InputError(
+                f"site {name!r} has axes {list(site.axes)}: a probe reads sites with one vector for each frame or "
+                "token, such as 'encoder.blocks.*' and 'decoder.blocks.*'."
+            )
+        if is_frame_task(task) and site.axes[1] == "token":
+            raise InputError(
+                f"site {name!r} has one vector for each token, and {task!r} is asked of every frame. Name sites of the "
+                "encoder, or ask for what a whole clip has (language, speaker, or a column of labels)."
+            )
+    if not found:
+        raise InputError("no site is named: give one or several, such as 'encoder.blocks.*'.")
+    return found
+
+
+def width(site: Site) -> int:
+    """Length of a site's vectors."""
+    assert site.shape[2] is not None, "sites are checked before"
+    return site.shape[2]
+
+
+def rows_from_model(
+    model: Whisper, corpus: Corpus, sites: Mapping[str, Site], question: Question, advance: Callable[[], None]
+) -> Rows:
+    """Let a model hear clips, and keep the rows that are wanted.
+
+    Args:
+        model: Any Whisper.
+        corpus: The clips; those that cannot be read go to its `problems`.
+        sites: What to read.
+        question: What is asked.
+        advance: Called after each clip.
+
+    Returns:
+        The rows.
+
+    Raises:
+        InputError: A value is not finite.
+    """
+    rows = Rows({site: [] for site in sites})
+    runs = (
+        _by_token(model, sites) if any(site.room == "decoder" for site in sites.values()) else _by_frame(model, sites)
+    )
+    chosen = _chosen(model, corpus, question, advance)
+    for wanted, values in runs(chosen):
+        if not question.is_of_frames:
+            values = {site: np.asarray(x.mean(axis=0, keepdims=True)) for site, x in values.items()}
+        rows.add(wanted, question.speaker_of(wanted.about), values)
+    return rows
+
+
+_Chosen = Iterator[tuple[Wanted, Clip]]
+_Read = Callable[[_Chosen], Iterator[tuple[Wanted, dict[str, np.ndarray]]]]
+
+
+def _chosen(model: Whisper, corpus: Corpus, question: Question, advance: Callable[[], None]) -> _Chosen:
+    """Read the clips, and say what is wanted of each; those of which nothing is are not heard."""
+    for clip in corpus:
+        phones = question.known.phones_of(clip)
+        about = About(clip.id, clip.speaker, clip.language, phones)
+        n_frames = frames_begun(len(clip.samples))
+        kinds = window_kinds(clip.samples, model.window_samples).reshape(-1)[:n_frames]
+        wanted = choose(question, about, np.arange(n_frames), kinds)
+        if wanted is not None:
+            yield wanted, clip
+        advance()
+
+
+def _by_frame(model: Whisper, sites: Mapping[str, Site]) -> _Read:
+    """Run the encoder over windows of several clips at a time."""
+
+    def read(chosen: _Chosen) -> Iterator[tuple[Wanted, dict[str, np.ndarray]]]:
+        waiting: list[tuple[Tensor, np.ndarray]] = []
+        owners: list[tuple[Wanted, int]] = []  # and how many windows each has among those that wait
+
+        def flush() -> Iterator[tuple[Wanted, dict[str, np.ndarray]]]:
+            parts = [] if not waiting else _encode(model, sites, waiting)
+            place = 0
+            for wanted, n_windows in owners:
+                own = parts[place : place + n_windows]
+                yield wanted, {site: np.concatenate([part[site] for part in own]) for site in sites}
+                place += n_windows
+            waiting.clear()
+            owners.clear()
+
+        for wanted, clip in chosen:
+            n_windows = 0
+            for number, window in enumerate(model.each_window(clip)):
+                own = wanted.frames[wanted.frames // model.n_frames == number] - number * model.n_frames
+                if len(own):
+                    waiting.append((window.mel[0], own))
+                    n_windows += 1
+            owners.append((wanted, n_windows))
+            if len(waiting) >= BATCH_WINDOWS:
+                yield from flush()
+        yield from flush()
+
+    return read
+
+
+def _encode(
+    model: Whisper, sites: Mapping[str, Site], windows: Sequence[tuple[Tensor, np.ndarray]]
+) -> list[dict[str, np.ndarray]]:
+    """Give the frames that are wanted of each window."""
+    found: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(windows), BATCH_WINDOWS):
+        batch = windows[start : start + BATCH_WINDOWS]
+        with model.reading(list(sites)) as tape:
+            model.encode_mel(torch.stack([mel for mel, _ in batch]))
+        for number, (_, frames) in enumerate(batch):
+            found.append({name: _pick(tape[name][number], site, frames) for name, site in sites.items()})
+    return found
+
+
+def _by_token(model: Whisper, sites: Mapping[str, Site]) -> _Read:
+    """Let the decoder transcribe window by window: its sites hold something only then."""
+
+    def read(chosen: _Chosen) -> Iterator[tuple[Wanted, dict[str, np.ndarray]]]:
+        for wanted, clip in chosen:
+            parts: dict[str, list[np.ndarray]] = {site: [] for site in sites}
+            for number in np.unique(wanted.frames // model.n_frames).tolist():
+                first = number * model.window_samples
+                # no language: it may be what is asked for
+                piece = Clip(clip.samples[first : first + model.window_samples], clip.id)
+                held = model.activations(piece, list(sites))
+                own = wanted.frames[wanted.frames // model.n_frames == number] - number * model.n_frames
+                for name, site in sites.items():
+                    parts[name].append(_pick(held[name][0], site, own))
+            yield wanted, {site: np.concatenate(part) for site, part in parts.items()}
+
+    return read
+
+
+def _pick(held: Float[Tensor, "place d"], site: Site, frames: np.ndarray) -> Float32[np.ndarray, "row d"]:
+    """Take the wanted frames of a window; the mean of both mel frames of a frame; all tokens."""
+    if site.axes[1] == "token":
+        return held.float().cpu().numpy()
+    at = torch.as_tensor(frames, device=held.device)
+    if site.axes[1] == "mel_frame":
+        return ((held[2 * at].float() + held[2 * at + 1].float()) / 2).cpu().numpy()
+    return held[at].float().cpu().numpy()
+
+
+def rows_from_run(run: HarvestRun, reader: ShardReader, question: Question, advance: Callable[[], None]) -> Rows:
+    """Take the rows that are wanted from activations that a harvest saved.
+
+    Args:
+        run: The harvest.
+        reader: Its shards, of the sites to read.
+        question: What is asked.
+        advance: Called after each clip.
+
+    Returns:
+        The rows.
+
+    Raises:
+        InputError: A value is not finite.
+    """
+    rows = Rows({site: [] for site in reader.sites})
+    wanted = wanted_of_run(run, reader, question)
+    sums: dict[int, dict[str, list[np.ndarray]]] = {}
+    for clip, values, frames in _by_clip(reader):
+        want = wanted.get(clip)
+        if want is not None:
+            own = sums.setdefault(clip, {site: [] for site in reader.sites})
+            is_in = np.isin(frames, want.frames, assume_unique=True)
+            for site, x in values.items():
+                picked = x[is_in].astype(np.float32)
+                own[site].append(picked if question.is_of_frames else picked.sum(axis=0, keepdims=True))
+    for clip, parts in sums.items():
+        want = wanted[clip]
+        joined = {site: np.concatenate(part) for site, part in parts.items()}
+        if not question.is_of_frames:
+            joined = {site: x.sum(axis=0, keepdims=True) / len(want.frames) for site, x in joined.items()}
+        rows.add(want, question.speaker_of(want.about), joined)
+        advance()
+    return rows
+
+
+def wanted_of_run(run: HarvestRun, reader: ShardReader, question: Question) -> dict[int, Wanted]:
+    """Say which rows of saved activations are wanted, clip by clip; reads one site through, for its labels."""
+    first = min(reader.layout.sites, key=lambda site: reader.layout.sites[site])
+    known = {clip.clip: clip for clip in run.clips}
+    frames: dict[int, list[np.ndarray]] = {}
+    kinds: dict[int, list[np.ndarray]] = {}
+    found: dict[int, Wanted] = {}
+
+    def close(number: int) -> None:
+        clip = known[number]
+        about = About(clip.id, clip.speaker, clip.language, clip.phones)
+        want = choose(question, about, np.concatenate(frames.pop(number)), np.concatenate(kinds.pop(number)))
+        if want is not None:
+            found[number] = want
+
+    for some in ShardReader(reader.folder, sites=[first], kinds=reader.kinds).in_order():
+        for number in dict.fromkeys(some.clip.tolist()):
+            is_own = some.clip == number
+            for other in [other for other in frames if other != number]:
+                close(other)
+            frames.setdefault(number, []).append(some.frame[is_own].astype(np.int64))
+            kinds.setdefault(number, []).append(some.kind[is_own])
+    for number in list(frames):
+        close(number)
+    return found
+
+
+def _by_clip(reader: ShardReader) -> Iterator[tuple[int, dict[str, np.ndarray], np.ndarray]]:
+    """Give saved rows clip by clip, a long one in several parts."""
+    for some in reader.in_order():
+        for number in dict.fromkeys(some.clip.tolist()):
+            is_own = some.clip == number
+            yield number, {site: x[is_own] for site, x in some.values.items()}, some.frame[is_own]

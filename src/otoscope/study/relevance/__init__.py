@@ -1,0 +1,1 @@
+"""Which frames does each frame of the encoder listen to?"""

@@ -1,0 +1,310 @@
+"""Which frames does each frame of the encoder listen to? Gradient-weighted attention, propagated through the blocks.
+
+Costs one forward and one backward pass through the encoder with its patterns in the open, and one product of two
+[frame, frame] matrices for every block but the first. Memory: all patterns of one window and their gradients, twice
+[block, head, frame, frame]. It does not know how the model computes, nor how words are found (`word_target` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.audio.clip import as_clip
+from otoscope.audio.kinds import Kind, speech_end_frame
+from otoscope.base.clocks import FRAME_S
+from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study import distance, pictures
+from otoscope.study.relevance import picture as relevance_picture
+from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
+from otoscope.study.word_target import WordScorer
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """How much each source frame matters to each destination frame.
+
+    Attributes:
+        model: The model's id.
+        clip_id: The clip's id.
+        audio: The clip's file, or its id where it came from no file.
+        window: Which window of the clip.
+        window_start_s: Where that window begins in the clip, in seconds.
+        target: What was differentiated: None for the sum of the final encoder output, frames of it, or a word.
+        added: What attention adds to the identity that the propagation starts from, float32 [destination, source].
+        kinds: What each frame holds, int8 [frame].
+    """
+
+    model: str
+    clip_id: str
+    audio: str
+    window: int
+    window_start_s: float
+    target: Frames | SpokenWord | None
+    added: np.ndarray
+    kinds: np.ndarray
+
+    @cached_property
+    def relevance(self) -> np.ndarray:
+        """The relevance R as the formula gives it, identity included, float32 [destination frame, source frame]."""
+        return self.added + np.eye(len(self.added), dtype=np.float32)
+
+    @property
+    def speech_end_frame(self) -> int:
+        """The index after the last frame of speech; 0 where there is none."""
+        return speech_end_frame(self.kinds)
+
+    @property
+    def is_speech(self) -> np.ndarray:
+        """Which frames hold speech, bool [frame]."""
+        return self.kinds == Kind.SPEECH
+
+    def row_share_within(self, frames: int, *, identity: bool = False) -> np.ndarray:
+        """Give the share of each speech frame's relevance that comes from at most so many frames away.
+
+        Args:
+            frames: The distance, which counts as within.
+            identity: Count the identity that the propagation starts from, too. It was not measured from the model and
+                always lies within, so it is left out by default.
+
+        Returns:
+            Shares from 0 to 1, one for each speech frame in order; NaN where attention adds nothing to a row.
+        """
+        values = self.relevance if identity else self.added
+        return distance.row_share_within(values, frames)[self.is_speech]
+
+    def share_within(self, frames: int, *, identity: bool = False) -> float | None:
+        """Give the mean over speech frames of `row_share_within`; rows to which attention adds nothing do not count.
+
+        Args:
+            frames: The distance, which counts as within.
+            identity: Count the identity, too.
+
+        Returns:
+            The mean share, or None where no row counts.
+        """
+        shares = self.row_share_within(frames, identity=identity)
+        counted = shares[~np.isnan(shares)]
+        return float(counted.mean()) if counted.size else None
+
+    def even_share_within(self, frames: int) -> float | None:
+        """Give the baseline of `share_within`: relevance spread evenly over the window; None without speech."""
+        even = distance.distance_mass(distance.uniform_offset_mass(self.is_speech))
+        return float(distance.share_within(even, frames)) if even.sum() else None
+
+    def source_profile(self) -> np.ndarray:
+        """Sum what attention adds over destinations: how much each source frame was listened to.
+
+        Destinations are the target's frames for a target of frames, speech frames for the whole output, and all
+        frames for a word, whose gradient says where the decoder looked.
+
+        Returns:
+            Float32 [frame].
+        """
+        if isinstance(self.target, Frames):
+            return self.added[self.target.start : self.target.stop].sum(axis=0)
+        rows = self.added if isinstance(self.target, SpokenWord) else self.added[self.is_speech]
+        return rows.sum(axis=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table: what was measured, and how local it is.
+
+        Returns:
+            Standard JSON values only. `share_within` holds for each distance in frames the mean share over speech
+            frames: with the identity (`relevance`), without it (`added`), and for even attention (`even`).
+        """
+        empty = int(np.isnan(self.row_share_within(0)).sum())
+        return {
+            "model": self.model,
+            "audio": self.audio,
+            "window": self.window,
+            "window_start_s": finite(self.window_start_s),
+            "target": "the sum of the final encoder output" if self.target is None else self.target.to_json(),
+            "n_frames": len(self.added),
+            "frame_s": FRAME_S,
+            "speech_end_frame": self.speech_end_frame,
+            "speech_end_s": finite(self.speech_end_frame * FRAME_S),
+            "n_speech_frames": int(self.is_speech.sum()),
+            "n_speech_frames_without_added_relevance": empty,
+            "share_within": {
+                str(frames): {
+                    "relevance": finite(self.share_within(frames, identity=True)),
+                    "added": finite(self.share_within(frames)),
+                    "even": finite(self.even_share_within(frames)),
+                }
+                for frames in distance.SHARE_FRAMES
+            },
+        }
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `relevance.npz` (`relevance`, `speech_end_frame`, `kinds`), `.json`, `.png` and `relevance_zoom.png`.
+
+        Args:
+            folder: Where to; made when missing.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        where = Path(folder)
+        arrays = {"relevance": self.relevance, "speech_end_frame": self.speech_end_frame, "kinds": self.kinds}
+        return [
+            write_arrays(where / "relevance.npz", **arrays),
+            write_json(where / "relevance.json", self.to_json()),
+            self.plot(where / "relevance.png"),
+            self.plot_zoom(where / "relevance_zoom.png"),
+        ]
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw the map of the whole window beside a zoom on its speech.
+
+        Args:
+            path: Where to; PNG.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        return pictures.save_figure(relevance_picture.whole_figure(self._view()), path)
+
+    def plot_zoom(self, path: str | Path) -> Path:
+        """Draw the map of the speech part alone, with the profile of its sources below.
+
+        Args:
+            path: Where to; PNG.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        return pictures.save_figure(relevance_picture.zoom_figure(self._view()), path)
+
+    def _view(self) -> relevance_picture.View:
+        """Collect what the pictures need."""
+        share = self.share_within(50)
+        locality = "no speech" if share is None else f"{share:.0%} within 1 s (even: {self.even_share_within(50):.0%})"
+        return relevance_picture.View(
+            added=self.added,
+            profile=self.source_profile(),
+            speech_end_frame=self.speech_end_frame,
+            n_speech_frames=int(self.is_speech.sum()),
+            name=f"{self.model}, {self.clip_id}" + (f", window {self.window}" if self.window else ""),
+            target="the whole output" if self.target is None else self.target.label,
+            locality=locality,
+        )
+
+
+def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    """Propagate gradient-weighted attention through the encoder blocks.
+
+    R starts as the identity. For each block in order, A is the mean over heads of the positive part of gradient times
+    pattern, and R becomes R + A R.
+
+    Args:
+        patterns: One for each block, in order, [head, frame, frame].
+        gradients: Of the target with respect to each pattern, [head, frame, frame]; may be overwritten.
+
+    Returns:
+        R without the identity, float32 [destination frame, source frame]: kept apart, for where relevance is small the
+        identity would swallow its digits.
+
+    Source:
+        Chefer, Gur and Wolf 2021, "Generic Attention-model Explainability" (arXiv 2103.15679), equations 5 and 6, as
+        used in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
+    """
+    added: Tensor | None = None
+    for pattern, gradient in zip(patterns, gradients, strict=True):
+        # in float32 before the product: in half precision gradient times pattern would vanish
+        weighted = gradient.float().mul_(pattern.detach()).clamp_(min=0).mean(dim=0)
+        # (I + added) + A (I + added), less the identity
+        added = weighted if added is None else torch.addmm(added + weighted, weighted, added)
+    assert added is not None, "a Whisper has one encoder block or more"
+    return added
+
+
+def relevance(
+    model: Whisper,
+    clip: Sound,
+    *,
+    target: Target = None,
+    window: int = 0,
+    language: str | None = None,
+) -> Relevance:
+    """Measure which frames each frame of the encoder listens to.
+
+    Args:
+        model: Any Whisper.
+        clip: A clip, an array at 16 kHz or a path.
+        target: What is differentiated with respect to the patterns. None: the sum of the final encoder output
+            (`encoder.ln_post`), padding frames included. A frame or a stretch (start, stop) of frames: the sum of the
+            final encoder output there, counted from the start of the window. A word of the window's transcript, as
+            text or as `Word(index)`: the sum of the log-probabilities of its tokens, with the decoder given the
+            transcript up to each of them.
+        window: Which window of a recording longer than one.
+        language: What is spoken, for a target word; the model decides by default.
+
+    Returns:
+        The relevance map of that window.
+
+    Raises:
+        InputError: The window, the frames or the word is not there.
+        AudioError: The recording cannot be used.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1; `propagate`. Where the last layer norm scales all
+        channels alike, the sum of its output is constant and so its gradient zero: released checkpoints do not.
+    """
+    chosen = as_target(target)
+    read = as_clip(clip)
+    windows = model.windows(read)
+    _check_window(window, len(windows.kinds))
+    if isinstance(chosen, Frames):
+        chosen.check(model.n_frames)
+    scorer = WordScorer.prepare(model, windows, window, chosen, language) if isinstance(chosen, Word) else None
+    sites = [f"encoder.blocks.{block}.attn.pattern" for block in range(model.n_encoder_blocks)]
+    with model.reading(sites, gradients=True) as tape, torch.enable_grad():
+        encoding = model.encode_mel(windows.mel[window : window + 1])
+        score = _score(encoding, chosen) if scorer is None else scorer.score(encoding)
+        patterns = [tape.parts(site)[0] for site in sites]
+        gradients = torch.autograd.grad(score, patterns)
+    spoken = None if scorer is None else scorer.spoken(score.item())
+    added = propagate([pattern[0] for pattern in patterns], [gradient[0] for gradient in gradients])
+    return Relevance(
+        model=model.id,
+        clip_id=read.id,
+        audio=read.id if read.path is None else str(read.path),
+        window=window,
+        window_start_s=window * model.window_s,
+        target=spoken if isinstance(chosen, Word) else chosen,
+        added=added.cpu().numpy(),
+        kinds=np.asarray(windows.kinds[window]),
+    )
+
+
+def _score(encoding: Tensor, target: Frames | Word | None) -> Tensor:
+    """Sum the final encoder output [1, frame, d], or its frames that are the target."""
+    chosen = encoding[:, target.start : target.stop] if isinstance(target, Frames) else encoding
+    return chosen.float().sum()
+
+
+def _check_window(window: int, n_windows: int) -> None:
+    """Refuse a window that the clip does not have."""
+    if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
+        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
+        raise InputError(f"window {window!r} is not in this clip: it has {there}. Choose one of these.")

@@ -1,0 +1,203 @@
+"""In which stretches of a corpus is the decoder surest of a word, and which words does a stretch push up?
+
+A stretch slides over each clip; the decoder hears it alone, with padding's encoder output everywhere else. Costs one
+run of the encoder for each window, and those of `segments_score` for each stretch. Where words are known in time, it is
+said whether the word is in the stretches that were found, and how often it is in any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import dataclass
+
+import numpy as np
+
+from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.excerpt import excerpt
+from otoscope.base.clocks import FRAME_S, frame_to_seconds, frames_begun
+from otoscope.base.errors import InputError
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.error_rate import words_of
+from otoscope.study.segments.result import Segment, Segments, WordSegments
+from otoscope.study.segments.score import Listener, spell, spelt, starts_in, whole_frames
+
+LENGTH_S = 0.6
+STEP_S = 0.1
+TOP = 10
+
+
+def segments(
+    model: Whisper,
+    clips: Iterable[Sound],
+    words: Sequence[str] | str,
+    *,
+    length_s: float = LENGTH_S,
+    step_s: float = STEP_S,
+    top: int = TOP,
+    context: str = "",
+    language: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Segments:
+    """Find the stretches of a corpus in which the decoder is surest of words.
+
+    Args:
+        model: Any Whisper.
+        clips: A corpus, or clips; with words in time it is counted how often the word is in what was found.
+        words: One word or several. A word is tried as written and with a capital, after a space; its log-probability
+            is that of all its tokens right after the start tokens. A longer word that begins with it counts, too.
+        length_s: Length of a stretch in seconds.
+        step_s: Seconds from the start of one to the start of the next.
+        top: Stretches kept for each word; none of a clip that overlap.
+        context: What the transcript is taken to begin with.
+        language: What is spoken, as Whisper's code; by default what the model hears in each whole window.
+        progress: Called after each clip with the number done and the number in all (0 when it is not known).
+
+    Returns:
+        For each word its stretches, surest first, and the share of them that hold it beside that of all stretches.
+
+    Raises:
+        InputError: A word cannot be written, a length or number is wrong, or there are no clips.
+        AudioError: A recording cannot be used.
+
+    Source:
+        The study's search of segments for a token, in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023); hearing a
+        stretch alone is its splice of claim 1, turned round.
+    """
+    length = whole_frames("length_s", length_s, model.n_frames)
+    step = whole_frames("step_s", step_s, model.n_frames)
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InputError(f"top is {top!r}: give the number of stretches to keep, 1 or more.")
+    listener = listener_for(model, [words] if isinstance(words, str) else words, context, language)
+    finds = [_Find(word.word, top) for word in listener.words]
+    n_clips = 0
+    n_all = len(clips) if isinstance(clips, Sized) else 0
+    for n_clips, clip in enumerate(map(as_clip, clips), start=1):
+        _search(listener, clip, length, step, finds)
+        if progress is not None:
+            progress(n_clips, n_all)
+    if n_clips == 0:
+        raise InputError("there are no clips to search. Give a corpus, or clips.")
+    return Segments(
+        model=model.id,
+        n_clips=n_clips,
+        length_s=frame_to_seconds(length),
+        step_s=frame_to_seconds(step),
+        top=top,
+        context=context,
+        words=tuple(find.result(word.texts) for find, word in zip(finds, listener.words, strict=True)),
+    )
+
+
+def listener_for(model: Whisper, words: Sequence[str], context: str, language: str | None) -> Listener:
+    """Spell words and context, and check that there is room for them.
+
+    Raises:
+        InputError: There is no word, one cannot be written, or there is no room.
+    """
+    if not words:
+        raise InputError("no word is named: give one or several to look for.")
+    before = spelt(model, f" {context.strip()}") if context.strip() else ()
+    empty = Listener(model, (), before, language)
+    if empty.longest < 1:
+        raise InputError(f"the context takes {len(before)} tokens, and {model.id} has no room for them. Shorten it.")
+    empty.words = [spell(model, word, empty.longest) for word in dict.fromkeys(words)]
+    return empty
+
+
+def _search(listener: Listener, clip: Clip, length: int, step: int, finds: Sequence[_Find]) -> None:
+    """Slide over one clip, window by window, and note what was found."""
+    model = listener.model
+    n_audible = frames_begun(len(clip.samples))
+    rows: list[_Stretch] = []
+    for window, each in enumerate(model.each_window(clip)):
+        encoding = model.encode_mel(each.mel)[0]
+        first = window * model.n_frames
+        n_frames = min(model.n_frames, n_audible - first)
+        starts = starts_in(n_frames, length, step)
+        local = [(start, min(start + length, n_frames)) for start in starts]
+        prompt = listener.prompt(encoding)
+        scores = listener.listen(encoding, local, prompt).numpy()
+        silent = listener.silent(prompt).numpy()
+        rows += [
+            _Stretch(first + start, first + stop, own, own - silent)
+            for (start, stop), own in zip(local, scores, strict=True)
+        ]
+    spoken = [said(clip, row.start * FRAME_S, row.stop * FRAME_S) for row in rows]
+    for number, find in enumerate(finds):
+        find.add(clip, rows, spoken, number)
+
+
+def said(clip: Clip, start_s: float, stop_s: float) -> tuple[str, ...] | None:
+    """Name the words of a clip whose middle lies in a stretch; None where words are not known in time."""
+    if clip.words is None:
+        return None
+    return tuple(word.text for word in clip.words if start_s <= (word.start_s + word.end_s) / 2 < stop_s)
+
+
+def holds(spoken: Sequence[str], word: str) -> bool:
+    """Whether a word, or several in a row, are among what was said; capitals and punctuation do not count."""
+    there, wanted = words_of(" ".join(spoken)), words_of(word)
+    n = len(wanted)
+    return n > 0 and any(there[at : at + n] == wanted for at in range(len(there) - n + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    start: int
+    stop: int
+    scores: np.ndarray  # [word]
+    lifts: np.ndarray
+
+
+class _Find:
+    """What was found of one word so far."""
+
+    def __init__(self, word: str, top: int) -> None:
+        self._word, self._top = word, top
+        self._best: list[Segment] = []
+        self._n_stretches = self._n_labelled = self._n_holding = self._n_said = 0
+
+    def add(self, clip: Clip, rows: Sequence[_Stretch], spoken: Sequence[tuple[str, ...] | None], number: int) -> None:
+        """Take in the stretches of a clip."""
+        is_hit = [None if own is None else holds(own, self._word) for own in spoken]
+        self._n_stretches += len(rows)
+        if clip.words is not None:
+            self._n_labelled += len(rows)
+            self._n_holding += sum(map(bool, is_hit))
+            self._n_said += _count(words_of(" ".join(word.text for word in clip.words)), words_of(self._word))
+        taken: list[tuple[int, int]] = []
+        for at in sorted(range(len(rows)), key=lambda each: -rows[each].scores[number]):
+            row, score = rows[at], float(rows[at].scores[number])
+            is_full = len(self._best) == self._top
+            if len(taken) == self._top or (is_full and score <= self._best[-1].log_probability):
+                break
+            if any(row.start < stop and start < row.stop for start, stop in taken):
+                continue
+            taken.append((row.start, row.stop))
+            self._best.append(_segment(clip, row, score, float(row.lifts[number]), spoken[at], is_hit[at]))
+            self._best = sorted(self._best, key=lambda each: -each.log_probability)[: self._top]
+
+    def result(self, texts: tuple[str, ...]) -> WordSegments:
+        return WordSegments(
+            self._word,
+            texts,
+            self._n_stretches,
+            self._n_labelled,
+            self._n_holding,
+            self._n_said,
+            tuple(self._best),
+        )
+
+
+def _segment(
+    clip: Clip, row: _Stretch, score: float, lift: float, spoken: tuple[str, ...] | None, is_hit: bool | None
+) -> Segment:
+    start_s, stop_s = row.start * FRAME_S, min(row.stop * FRAME_S, clip.duration_s)
+    sound = excerpt(clip.samples, (start_s + stop_s) / 2, length_s=max(stop_s - start_s, FRAME_S))
+    audio = clip.id if clip.path is None else str(clip.path)
+    return Segment(clip.id, audio, round(start_s, 6), round(stop_s, 6), score, lift, spoken, is_hit, sound)
+
+
+def _count(there: Sequence[str], wanted: Sequence[str]) -> int:
+    n = len(wanted)
+    return sum(there[at : at + n] == wanted for at in range(len(there) - n + 1)) if n else 0

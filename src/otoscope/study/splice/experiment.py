@@ -1,0 +1,273 @@
+"""What is transcribed when part of the final encoder output is replaced by that of padding alone?
+
+Costs one run of the encoder, and two of the decoder over every window that is touched. Recordings longer than one
+window are taken window by window, side by side, so that a frame's number says where it lies. Whole words over many
+clips are for `splice_words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from otoscope.audio.clip import Clip, as_clip
+from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, seconds_to_frame, seconds_to_stop_frame
+from otoscope.base.errors import InputError
+from otoscope.base.files import write_json
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study import pictures
+from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
+from otoscope.study.result_files import finite
+from otoscope.study.splice import picture as splice_picture
+from otoscope.study.writing import join_texts, write_texts
+
+
+@dataclass(frozen=True, eq=False)
+class Splice:
+    """One recording's transcript with and without a stretch of its encoder output.
+
+    Attributes:
+        model: The model's id.
+        clip_id: The clip's id.
+        audio: The clip's file, or its id where it came from no file.
+        start: The first frame replaced, from the start of the recording.
+        stop: The frame after the last one replaced.
+        n_frames: Frames in all windows of the recording, padding included.
+        original: The transcript of the encoder output as it is.
+        spliced: The transcript with the stretch replaced.
+        loudness: Largest sample of each frame of the recording, float32 [frame], for the picture.
+    """
+
+    model: str
+    clip_id: str
+    audio: str
+    start: int
+    stop: int
+    n_frames: int
+    original: str
+    spliced: str
+    loudness: np.ndarray
+
+    @property
+    def words(self) -> ErrorRate:
+        """Word errors of the spliced transcript against the original."""
+        return word_errors(self.original, self.spliced)
+
+    @property
+    def words_gone(self) -> tuple[str, ...]:
+        """Words of the original, normalised, that the spliced transcript does not hold in their place."""
+        before = words_of(self.original)
+        matches = matched_words(before, words_of(self.spliced))
+        return tuple(word for word, match in zip(before, matches, strict=True) if match is None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table: both transcripts, the frames, and what went."""
+        return {
+            "model": self.model,
+            "audio": self.audio,
+            "original": self.original,
+            "spliced": self.spliced,
+            "frames": [self.start, self.stop],
+            "seconds": [frame_to_seconds(self.start), frame_to_seconds(self.stop)],
+            "n_frames": self.n_frames,
+            "words_gone": list(self.words_gone),
+            "n_words": len(words_of(self.original)),
+            "wer": finite(self.words.rate),
+        }
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `splice.json` and `splice.png`.
+
+        Args:
+            folder: Where to; made when missing.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        where = Path(folder)
+        return [write_json(where / "splice.json", self.to_json()), self.plot(where / "splice.png")]
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw the recording with the replaced stretch, and both transcripts.
+
+        Args:
+            path: Where to; PNG.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        figure = splice_picture.stretch_figure(
+            self.loudness, self.start, self.stop, f"{self.model}, {self.clip_id}", self.original, self.spliced
+        )
+        return pictures.save_figure(figure, path)
+
+
+class Spliceable:
+    """One clip's encoder output, ready to be spliced as often as is wanted.
+
+    Args:
+        model: Any Whisper.
+        clip: The clip.
+        language: What is spoken, as Whisper's code; None to let the model find out from the first window's encoder
+            output, spliced or not.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, "Removing words in embedding space".
+    """
+
+    def __init__(self, model: Whisper, clip: Clip, language: str | None) -> None:
+        self._model = model
+        self._language = language
+        self._encoding = model.encode(clip)
+        self._padding = model.padded_encoding()[0]
+        first = write_texts(model, self._encoding[:1], [language])
+        self._found_language = first[0][0]
+        self._rows = first + write_texts(model, self._encoding[1:], [self._found_language] * (len(self._encoding) - 1))
+
+    @property
+    def n_frames(self) -> int:
+        """Frames in all windows, padding included."""
+        return self._encoding.shape[0] * self._encoding.shape[1]
+
+    @property
+    def original(self) -> str:
+        """The transcript of the encoder output as it is."""
+        return join_texts(self._rows)
+
+    def without(self, stretches: Sequence[tuple[int, int]]) -> list[str]:
+        """Transcribe the clip once for each stretch, with that stretch replaced by padding's encoder output.
+
+        Args:
+            stretches: (start, stop) in frames from the start of the recording; each on its own.
+
+        Returns:
+            One transcript for each stretch. Windows that a stretch does not touch keep their text.
+        """
+        touched = [(number, window) for number, stretch in enumerate(stretches) for window in self._touched(stretch)]
+        if not touched:
+            return []
+        encodings = torch.stack([self._spliced(window, stretches[number]) for number, window in touched])
+        languages = [self._found_language if window else self._language for _, window in touched]
+        rows = [list(self._rows) for _ in stretches]
+        for (number, window), row in zip(touched, write_texts(self._model, encodings, languages), strict=True):
+            rows[number][window] = row
+        return [join_texts(own) for own in rows]
+
+    def _touched(self, stretch: tuple[int, int]) -> Iterable[int]:
+        """Name the windows that a stretch touches."""
+        per_window = self._encoding.shape[1]
+        return range(stretch[0] // per_window, (stretch[1] - 1) // per_window + 1)
+
+    def _spliced(self, window: int, stretch: tuple[int, int]) -> Float[Tensor, "frame d_model"]:
+        """Replace in one window what a stretch covers of it."""
+        first = window * self._encoding.shape[1]
+        start, stop = max(stretch[0] - first, 0), max(stretch[1] - first, 0)
+        spliced = self._encoding[window].clone()
+        spliced[start:stop] = self._padding[start:stop]
+        return spliced
+
+
+def splice(
+    model: Whisper,
+    clip: Sound,
+    start: float,
+    stop: float,
+    unit: Literal["frames", "seconds"] = "frames",
+    *,
+    language: str | None = None,
+) -> Splice:
+    """Transcribe a clip with the final encoder output of [start, stop) replaced by that of padding alone.
+
+    Args:
+        model: Any Whisper.
+        clip: A clip, an array at 16 kHz or a path.
+        start: Where the stretch begins, from the start of the recording.
+        stop: Where it ends; frames from here on stay.
+        unit: `frames` of 20 ms, or `seconds`, of which every frame that they touch is replaced. Frames go on counting
+            through all windows of a recording and through the padding of the last.
+        language: What is spoken, as Whisper's code; by default what the model finds in the first window's encoder
+            output, spliced or not.
+
+    Returns:
+        Both transcripts. Splicing all frames gives that of padding alone.
+
+    Raises:
+        InputError: The stretch is empty, negative or past the end, or the unit is unknown.
+        AudioError: The recording cannot be used.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, "Removing words in embedding space".
+    """
+    read = as_clip(clip)
+    n_windows = -(-len(read.samples) // model.window_samples)
+    first, last = stretch_frames(start, stop, unit, n_windows * model.n_frames)
+    spliceable = Spliceable(model, read, language)
+    return Splice(
+        model=model.id,
+        clip_id=read.id,
+        audio=read.id if read.path is None else str(read.path),
+        start=first,
+        stop=last,
+        n_frames=spliceable.n_frames,
+        original=spliceable.original,
+        spliced=spliceable.without([(first, last)])[0],
+        loudness=_loudness(read.samples),
+    )
+
+
+def stretch_frames(start: float, stop: float, unit: str, n_frames: int) -> tuple[int, int]:
+    """Check a stretch and give it in frames.
+
+    Args:
+        start: Where it begins.
+        stop: Where it ends.
+        unit: `frames` or `seconds`.
+        n_frames: Frames there are.
+
+    Returns:
+        (start, stop) in frames, 0 <= start < stop <= n_frames.
+
+    Raises:
+        InputError: The stretch is empty, negative or past the end, no whole frames, or the unit is unknown.
+
+    Source:
+        Ours.
+    """
+    if unit not in ("frames", "seconds"):
+        raise InputError(f"unit {unit!r} is unknown: 'frames' (20 ms each) and 'seconds' are known. Give one of them.")
+    end = f"{n_frames} frames, {frame_to_seconds(n_frames):g} s, padding included"
+    if start < 0 or not start < stop:
+        raise InputError(
+            f"{unit} {start:g} to {stop:g} are no stretch: it starts at 0 or later and stops after it starts, "
+            f"within {end}. Give start and stop in that order."
+        )
+    if unit == "seconds":
+        first, last = seconds_to_frame(start), seconds_to_stop_frame(stop)
+    elif float(start).is_integer() and float(stop).is_integer():
+        first, last = int(start), int(stop)
+    else:
+        raise InputError(f"frames {start:g} to {stop:g} are no whole frames of 20 ms: give whole numbers, or seconds.")
+    if last > n_frames:
+        raise InputError(
+            f"{unit} {start:g} to {stop:g} go past the end: the windows of this clip hold {end}. Stop earlier."
+        )
+    return first, last
+
+
+def _loudness(samples: np.ndarray) -> np.ndarray:
+    """Give the largest sample of each frame, float32 [frame]."""
+    padded = np.pad(np.abs(samples), (0, -len(samples) % FRAME_SAMPLES))
+    return np.asarray(padded.reshape(-1, FRAME_SAMPLES).max(axis=1), dtype=np.float32)

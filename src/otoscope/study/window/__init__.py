@@ -1,0 +1,1 @@
+"""What is transcribed when each frame may attend to its neighbours alone?"""

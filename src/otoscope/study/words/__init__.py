@@ -1,0 +1,1 @@
+"""Which frames did each word of the transcript come from?"""

@@ -1,0 +1,39 @@
+"""When the words of a transcript are spoken, by the clip's own labels. Knows words and times, not models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from otoscope.audio.clip import Clip
+from otoscope.study.error_rate import words_of
+from otoscope.study.splice.outcome import heard_words
+
+
+def true_times(clip: Clip, texts: Sequence[str]) -> list[tuple[float, float] | None]:
+    """Find when words of a transcript are spoken by the clip's labels.
+
+    Args:
+        clip: With words in time or without.
+        texts: Words of a transcript of it, in order.
+
+    Returns:
+        For each its start and end in seconds from the start of the clip; None where the clip has no label for it, or
+        a label that holds other words of the transcript, too.
+    """
+    parts = [words_of(text) for text in texts]
+    owner = [number for number, part in enumerate(parts) for _ in part]
+    spans: dict[int, list[tuple[float, float]]] = {}
+    n_labelled = [0] * len(texts)
+    for label, places in heard_words(clip, [word for part in parts for word in part]).items():
+        owners = {owner[place] for place in places}
+        if len(owners) == 1:
+            own = owners.pop()
+            span = (clip.words or ())[label]
+            spans.setdefault(own, []).append((span.start_s, span.end_s))
+            n_labelled[own] += len(places)
+    return [
+        (min(start for start, _ in spans[own]), max(end for _, end in spans[own]))
+        if own in spans and n_labelled[own] == len(part)
+        else None
+        for own, part in enumerate(parts)
+    ]
