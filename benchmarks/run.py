@@ -1,6 +1,6 @@
 """Measure otoscope's speed and memory against the bare transformers model: `make bench`.
 
-    python benchmarks/run.py                              all questions, a table; about six minutes on a quiet machine
+    python benchmarks/run.py                              all questions, a table; about ten minutes on a quiet machine
     python benchmarks/run.py --repeat 3                   three times the rounds, for a busy machine
     python benchmarks/run.py --only encoder reading       some questions
     python benchmarks/run.py --json                       JSON on stdout
@@ -26,6 +26,7 @@ if not __package__:  # run as a file: the folder above holds the package
 import torch
 
 from benchmarks import (
+    bigrams,
     dictionary_feeding,
     dictionary_training,
     encoder_pass,
@@ -35,11 +36,13 @@ from benchmarks import (
     help_command,
     log_mel,
     machine,
+    neighbours,
     on_gpu,
     peak_memory,
     read_sites,
     relevance_map,
     report,
+    words,
 )
 from benchmarks.row import Row
 from benchmarks.subject import Settings, Subject, make_subject
@@ -63,6 +66,9 @@ QUESTIONS: dict[str, Question] = {
     "harvest-loop": on_cpu(feature_loop.measure),
     "dictionaries": dictionary_training.measure,
     "dictionary-feed": dictionary_feeding.measure,
+    "bigrams": bigrams.measure,
+    "neighbours": neighbours.measure,
+    "words": words.measure,
     "help": help_command.measure,
     "log-mel": log_mel.measure,
     "gpu": on_gpu.measure,

@@ -15,11 +15,13 @@ import pytest
 import torch
 
 from benchmarks import (
+    bigrams,
     encoder_pass,
     feature_loop,
     harvest_memory,
     harvest_pass,
     help_command,
+    neighbours,
     on_gpu,
     peak_memory,
     read_sites,
@@ -27,6 +29,7 @@ from benchmarks import (
     report,
     run,
     spoken,
+    words,
 )
 from benchmarks.row import Row
 from benchmarks.subject import Settings, Shape, Subject, make_subject
@@ -76,6 +79,13 @@ def test_questions_of_the_model_give_ratios(
         assert row.result is not None
         assert row.result.median > 0
         assert row.detail.endswith("ms")
+
+
+@pytest.mark.parametrize(("question", "n_rows"), [(bigrams.measure, 2), (neighbours.measure, 1), (words.measure, 1)])
+def test_questions_of_the_decoder_give_ratios(question: Callable[[Settings], list[Row]], n_rows: int) -> None:
+    rows = question(TINY)
+    assert len(rows) == n_rows
+    assert all(row.result is not None and row.result.median > 0 for row in rows)
 
 
 def test_the_subject_is_the_same_every_time(subject: Subject) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otoscope.cli import demo
+from otoscope.demo.grammar import next_words
 from otoscope.study.error_rate import word_errors
 from tests.cli.conftest import Run
 
@@ -26,13 +27,17 @@ def test_everything_is_run_and_written(run: Run, tmp_path: Path) -> None:
     assert ran.out.endswith(f"Read on, with pictures: {out / 'summary.md'}\n")
     page = (out / "summary.md").read_text()
     pictures = re.findall(r"!\[.+?\]\((.+?)\)", page)
-    assert len(pictures) == 10 and all((out / name).is_file() for name in pictures)
+    assert len(pictures) == 12 and all((out / name).is_file() for name in pictures)
     tables = {path.relative_to(out).as_posix() for path in out.rglob("*.json")}
     for group in ("heard", "unheard"):
         names = ("relevance/relevance", "window/window", "splice/splice", "splice_words/splice_words", "transcripts")
         assert {f"{group}/{name}.json" for name in names} <= tables
     assert {"locality/locality.json", "summary.json", "manifest.json"} <= tables
-    check_figures(json.loads((out / "summary.json").read_text()), out)
+    assert {"bigrams/bigrams.json", "neighbours/neighbours.json"} <= tables
+    found = json.loads((out / "summary.json").read_text())
+    check_figures(found, out)
+    check_collocation(found["bigrams"])
+    assert ran.out.count("in the language of the clips:") == len(found["bigrams"]["grammar"])
     for line in ran.out.splitlines():  # what the terminal shows is on the page, too
         if "WER" in line:
             assert line.strip() in page
@@ -48,6 +53,16 @@ def check_figures(found: dict[str, Any], out: Path) -> None:
         assert voices["window_curve"][0]["reference_wer"]["value"] == pytest.approx(rate, abs=1e-6)
         assert [point["k"] for point in voices["window_curve"]] == [None, 50, 5]
         assert voices["splice"]["word"] in " ".join(row["said"] for row in rows)
+
+
+def check_collocation(found: dict[str, Any]) -> None:
+    """What the decoder says over noise after a word of the grammar is what the grammar has there."""
+    assert found["grammar"]["The traffic"] == pytest.approx(next_words("traffic"))
+    over_noise = next(
+        one for one in found["continuations"] if (one["prompt"], one["sound"]) == ("The traffic", "noise")
+    )
+    likeliest = [row["text"].strip() for row in over_noise["next"][:2]]
+    assert set(likeliest) == set(list(next_words("traffic"))[:2])
 
 
 def test_json_is_the_summary(run: Run, tmp_path: Path) -> None:

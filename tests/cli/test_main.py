@@ -20,7 +20,9 @@ from tests.cli.conftest import Run
 
 COMMANDS = (
     *("transcribe", "sites", "activations", "relevance", "locality", "window", "splice"),
-    *("harvest", "examples", "phones", "demo", "corpus", "sae"),
+    *("harvest", "examples", "phones"),
+    *("bigrams", "neighbours", "lens", "words", "segments", "probe", "steer", "dream"),
+    *("demo", "corpus", "sae"),
 )
 WITHOUT_MODEL = {"corpus", "examples", "phones", "sae"}
 """They read what is there; `corpus` and `sae` are groups of commands, of which some take a model."""

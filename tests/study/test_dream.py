@@ -187,6 +187,18 @@ def test_the_sound_of_a_dream_is_heard_by_the_model(model: Whisper, clips: list[
     assert result.sound_beats_real == (result.sound.strength > result.real.strength)
 
 
+def test_a_feature_that_no_real_moment_drives_above_zero_counts_in_no_share(model: Whisper, clips: list[Clip]) -> None:
+    neurons = at(*range(12))
+    with model.edit({"encoder.blocks.1.mlp.1": lambda x: x - torch.arange(x.shape[-1])}):  # the later, the weaker
+        result = dream(model, neurons, settings=replace(FAST, steps=1), real=clips)
+    strengths = [each.real.strength for each in result.features if each.real is not None]
+    n_active = sum(strength > 0 for strength in strengths)
+    assert len(strengths) == 12 and 0 < n_active < 12
+    assert len(result.compared) == n_active == result.to_json()["n_compared"]
+    share = result.share_above_real
+    assert share is not None and share.value == sum(bool(each.beats_real) for each in result.compared) / n_active
+
+
 @pytest.mark.parametrize("n_mels", [80, 128])
 def test_any_window_and_any_number_of_bands(n_mels: int) -> None:
     model = Whisper(tiny_hf(seconds=3, d_model=16, n_mels=n_mels), tiny_tokenizer(), id="tiny", weights_hash="0")

@@ -204,7 +204,8 @@ def summary(result: Dream) -> str:
         (result.share_of_sounds_above_real, "sounds"),
         (result.share_of_starts_above_real, "starts, the baseline"),
     )
-    for share, what in shares:
-        if share is not None and len(result.features) > 1:
-            lines.append(f"Stronger than any real moment: {between(share.value, share.low, share.high)} of {what}.")
+    above = f"Of {count(len(result.compared), 'feature')} that real speech drives above 0, stronger than there:"
+    rates = [f"{between(share.value, share.low, share.high)} of {what}" for share, what in shares if share is not None]
+    if rates and len(result.features) > 1:
+        lines.append(f"{above} {', '.join(rates)}.")
     return "\n".join(lines)

@@ -136,21 +136,24 @@ class Dream:
     features: tuple[FeatureDream, ...]
 
     @property
+    def compared(self) -> tuple[FeatureDream, ...]:
+        """The features that some real moment drives above 0: to beat a neuron that is never active says nothing."""
+        return tuple(each for each in self.features if each.real is not None and each.real.strength > 0)
+
+    @property
     def share_above_real(self) -> Interval | None:
-        """The share of features whose dream drives them more than every real moment; None without a comparison."""
-        return _share([each.beats_real for each in self.features])
+        """The share of those whose dream drives them more than every real moment; None where there are none."""
+        return _share([each.beats_real for each in self.compared])
 
     @property
     def share_of_sounds_above_real(self) -> Interval | None:
         """The same of the sounds."""
-        return _share([each.sound_beats_real for each in self.features])
+        return _share([each.sound_beats_real for each in self.compared])
 
     @property
     def share_of_starts_above_real(self) -> Interval | None:
-        """The baseline: the share of features that some frame of the start drives more than every real moment."""
-        return _share(
-            [None if each.real is None else each.start_largest > each.real.strength for each in self.features]
-        )
+        """The baseline: the share of those that some frame of the start drives more than every real moment."""
+        return _share([each.real is not None and each.start_largest > each.real.strength for each in self.compared])
 
     @property
     def share_above_start(self) -> Interval | None:
@@ -175,6 +178,7 @@ class Dream:
             else {"source": self.source, "n_clips": self.n_clips, "n_speech_frames": self.n_frames},
             "shares": {name: None if share is None else asdict(share) for name, share in shares.items()},
             "n_features": len(self.features),
+            "n_compared": len(self.compared),
             "intervals": "Wilson, 95%, features taken as independent",
             "features": [each.to_json() for each in self.features],
         }
