@@ -189,7 +189,7 @@ def test_the_sound_of_a_dream_is_heard_by_the_model(model: Whisper, clips: list[
 
 def test_a_feature_that_no_real_moment_drives_above_zero_counts_in_no_share(model: Whisper, clips: list[Clip]) -> None:
     neurons = at(*range(12))
-    with model.edit({"encoder.blocks.1.mlp.1": lambda x: x - torch.arange(x.shape[-1])}):  # the later, the weaker
+    with model.edit({"encoder.blocks.1.mlp.1": lambda x: x + 5.5 - torch.arange(x.shape[-1])}):  # falling
         result = dream(model, neurons, settings=replace(FAST, steps=1), real=clips)
     strengths = [each.real.strength for each in result.features if each.real is not None]
     n_active = sum(strength > 0 for strength in strengths)
