@@ -64,7 +64,7 @@ def test_no_option_is_documented_that_is_not_there() -> None:
     known = {option for options in commands().values() for option in options} | {"--version", "--help"}
     foreign = {"--constraint", "--local-dir", "--repo-type", "--single"}  # pip's, hf's and the Montreal aligner's
     foreign |= {"--nproc-per-node", "--no-python"}  # torchrun's
-    foreign |= {"--no-timestamps"}  # the other half of a pair
+    foreign |= {"--no-timestamps", "--no-clamp", "--no-sound"}  # the other halves of pairs
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= known | foreign
 
 

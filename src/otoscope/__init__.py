@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from otoscope.study.bigrams.experiment import Bigrams, bigrams
     from otoscope.study.bigrams.known import KnownBigrams, bigrams_of_text, bigrams_of_words
     from otoscope.study.direction import Direction
+    from otoscope.study.dream.experiment import dream
+    from otoscope.study.dream.result import Dream
     from otoscope.study.examples.experiment import Examples, examples
     from otoscope.study.lens.curve import LensCurve, lens_curve
     from otoscope.study.lens.encoder import EncoderLens, encoder_lens
@@ -64,6 +66,7 @@ __all__ = [
     "Clip",
     "Corpus",
     "Direction",
+    "Dream",
     "EncoderLens",
     "Examples",
     "HarvestRun",
@@ -110,6 +113,7 @@ __all__ = [
     "bigrams_of_words",
     "class_means",
     "corpus",
+    "dream",
     "encoder_lens",
     "examples",
     "harvest",
@@ -149,6 +153,7 @@ _HOME_OF = {
     "Clip": "otoscope.audio.clip",
     "Corpus": "otoscope.corpus",
     "Direction": "otoscope.study.direction",
+    "Dream": "otoscope.study.dream.result",
     "EncoderLens": "otoscope.study.lens.encoder",
     "Examples": "otoscope.study.examples.experiment",
     "HarvestRun": "otoscope.harvest.opened",
@@ -194,6 +199,7 @@ _HOME_OF = {
     "bigrams_of_words": "otoscope.study.bigrams.known",
     "class_means": "otoscope.study.steer.class_means",
     "corpus": "otoscope",
+    "dream": "otoscope.study.dream.experiment",
     "encoder_lens": "otoscope.study.lens.encoder",
     "examples": "otoscope.study.examples.experiment",
     "harvest": "otoscope",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from otoscope.model.load import load
-from otoscope.study.dream import dream
-from otoscope.study.dream_settings import DreamSettings
+from otoscope.study.dream.experiment import dream
+from otoscope.study.dream.settings import DreamSettings
 from tests.cli.conftest import Run
 
 FEATURE = "encoder.blocks.1.mlp.1:3"

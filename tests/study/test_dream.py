@@ -18,10 +18,10 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.saelens_files import save_dictionary
-from otoscope.study.dream import dream
-from otoscope.study.dream_ascent import clamped, driven_site, padded, shifted, strengths_of
-from otoscope.study.dream_real import strongest_in_corpus
-from otoscope.study.dream_settings import DreamSettings
+from otoscope.study.dream.ascent import clamped, driven_site, padded, shifted, strengths_of
+from otoscope.study.dream.experiment import dream
+from otoscope.study.dream.real import strongest_in_corpus
+from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.feature import feature_named
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 from tests.study.conftest import build

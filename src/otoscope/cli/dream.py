@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otoscope.model.whisper import Whisper
-    from otoscope.study.dream_real import RealMoments
-    from otoscope.study.dream_result import Dream
-    from otoscope.study.dream_settings import DreamSettings
+    from otoscope.study.dream.real import RealMoments
+    from otoscope.study.dream.result import Dream
+    from otoscope.study.dream.settings import DreamSettings
     from otoscope.study.feature import Feature
 
 NOISE = "noise"
@@ -98,7 +98,7 @@ def dream(
     if dry_run:
         return
 
-    from otoscope.study.dream import dream as make
+    from otoscope.study.dream.experiment import dream as make
 
     with job.console.progress("Dreaming", total=1) as advance:
         result = make(
@@ -122,7 +122,7 @@ _NO_SETTINGS = {"job", "model", "device", "dtype", "out", "json", "overwrite", "
 
 
 def _settings(asked: dict[str, Any]) -> DreamSettings:
-    from otoscope.study.dream_settings import DreamSettings
+    from otoscope.study.dream.settings import DreamSettings
 
     return DreamSettings(
         steps=asked["steps"],
@@ -150,7 +150,7 @@ def _frames(text: str | None) -> tuple[int, int] | None:
 
 
 def _features(whisper: Whisper, names: Sequence[str], basis: str, *, seed: int, force: bool) -> list[Feature]:
-    from otoscope.study.dream import check_features
+    from otoscope.study.dream.experiment import check_features
     from otoscope.study.feature import feature_named
 
     found = [feature_named(whisper, name, basis, seed=seed, force=force) for name in names]
@@ -170,7 +170,7 @@ def _plan(job: Job, features: Sequence[Feature], asked: dict[str, Any], settings
 def _harvested(whisper: Whisper, features: Sequence[Feature], run: Path, *, force: bool) -> RealMoments:
     """Look up what the dreams are compared with in a harvest."""
     from otoscope.harvest.opened import open_run
-    from otoscope.study.dream_real import strongest_in_run
+    from otoscope.study.dream.real import strongest_in_run
 
     return strongest_in_run(whisper, features, open_run(run), force=force)
 

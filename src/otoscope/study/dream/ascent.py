@@ -19,7 +19,7 @@ from otoscope.audio.mel_inversion import SILENT
 from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
 from otoscope.model.encoder_start import encoder_start
 from otoscope.model.whisper import Whisper
-from otoscope.study.dream_settings import DreamSettings
+from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.feature import Feature
 
 CEILING = 1.5

@@ -18,10 +18,10 @@ from otoscope.base.clocks import FRAME_SAMPLES, MEL_FRAMES_PER_FRAME, frames_beg
 from otoscope.base.errors import InputError
 from otoscope.harvest.activity import check_sites
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.dream_ascent import Ascent, ascend, driven_site, strengths_of
-from otoscope.study.dream_real import RealMoments, strongest_in_corpus
-from otoscope.study.dream_result import Dream, DreamtSound, FeatureDream
-from otoscope.study.dream_settings import DreamSettings
+from otoscope.study.dream.ascent import Ascent, ascend, driven_site, strengths_of
+from otoscope.study.dream.real import RealMoments, strongest_in_corpus
+from otoscope.study.dream.result import Dream, DreamtSound, FeatureDream
+from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.feature import Feature, feature_named
 
 NOISE_RMS = 0.01

@@ -13,9 +13,10 @@ import numpy as np
 from otoscope.audio.excerpt import FULL_SCALE, encode
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.files import atomic_path, write_json
-from otoscope.study import dream_picture, pictures
-from otoscope.study.dream_real import RealMoment
-from otoscope.study.dream_settings import DreamSettings
+from otoscope.study import pictures
+from otoscope.study.dream import picture as dream_picture
+from otoscope.study.dream.real import RealMoment
+from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.error_rate import Interval, wilson_interval
 from otoscope.study.result_files import finite, write_arrays
 

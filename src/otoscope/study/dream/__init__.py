@@ -1,0 +1,1 @@
+"""Which input would drive a feature most?"""
