@@ -26,11 +26,26 @@ NOISE = "noise"
 NONE = "none"
 
 
+FeaturesOption = Annotated[
+    list[str],
+    typer.Argument(metavar="SITE:INDEX...", help="Features of the encoder, such as encoder.blocks.2.mlp.1:12."),
+]
+LengthOption = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="How much to dream; 2 s of noise or the whole recording by default."),
+]
+FramesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIRST-LAST",
+        help="Drive the mean over these frames (20 ms); by default the middle of noise, and of a recording the "
+        "frame that drives the feature most.",
+    ),
+]
+
+
 def dream(
-    features: Annotated[
-        list[str],
-        typer.Argument(metavar="SITE:INDEX...", help="Features of the encoder, such as encoder.blocks.2.mlp.1:12."),
-    ],
+    features: FeaturesOption,
     basis: Annotated[
         str, typer.Option(metavar="neuron|random|sae:DIR", help="The basis of the features in SITE:INDEX.")
     ] = "neuron",
@@ -38,18 +53,8 @@ def dream(
         str, typer.Option("--from", metavar="noise|AUDIO", help="What to start from: faint noise, or a recording.")
     ] = NOISE,
     window: Annotated[int, typer.Option(metavar="N", help="Which window of a recording longer than one, from 0.")] = 0,
-    length: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="How much to dream; 2 s of noise or the whole recording by default."),
-    ] = None,
-    frames: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIRST-LAST",
-            help="Drive the mean over these frames (20 ms); by default the middle of noise, and of a recording the "
-            "frame that drives the feature most.",
-        ),
-    ] = None,
+    length: LengthOption = None,
+    frames: FramesOption = None,
     steps: Annotated[int, typer.Option(metavar="N", help="Steps of gradient ascent.")] = 100,
     lr: Annotated[float, typer.Option(metavar="RATE", help="How far a step goes, in units of the log-mel.")] = 0.05,
     smooth: Annotated[float, typer.Option(metavar="W", help="Weight of the smoothness over time and bands.")] = 1.0,

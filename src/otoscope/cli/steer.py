@@ -36,33 +36,47 @@ class Preset(StrEnum):
     PHONES = "phones"
 
 
+SiteOption = Annotated[
+    str | None, typer.Option(metavar="SITE", help="Where --add adds a mean or a file that names no site.")
+]
+ScaleOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SITE:INDEX=FACTOR", help="Multiply a feature's strength: 0 removes it; repeat it."),
+]
+HeadOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HEAD=FACTOR", help="Multiply a head: decoder.0.cross_attn.2=0 removes it; repeat it."),
+]
+BasisOption = Annotated[
+    str, typer.Option(metavar="neuron|random|sae:DIR", help="The basis of the features in SITE:INDEX.")
+]
+KindsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="speech|silence|padding", help="Steer frames of this kind alone; repeat it."),
+]
+PresetOption = Annotated[
+    Preset | None,
+    typer.Option(
+        help="hallucinations: the changes over silence, noise and music. heads: remove each head of the decoder "
+        "there. phones: turn words into others by one phone."
+    ),
+]
+
+
 def steer(
     corpus: options.Corpus,
-    site: Annotated[
-        str | None, typer.Option(metavar="SITE", help="Where --add adds a mean or a file that names no site.")
-    ] = None,
+    site: SiteOption = None,
     add: Annotated[list[str] | None, typer.Option(metavar="VECTOR", help=f"Add {ADD_FORMS}; repeat it.")] = None,
-    scale: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SITE:INDEX=FACTOR", help="Multiply a feature's strength: 0 removes it; repeat it."),
-    ] = None,
-    head: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HEAD=FACTOR", help="Multiply a head: decoder.0.cross_attn.2=0 removes it; repeat it."),
-    ] = None,
-    basis: Annotated[
-        str, typer.Option(metavar="neuron|random|sae:DIR", help="The basis of the features in SITE:INDEX.")
-    ] = "neuron",
+    scale: ScaleOption = None,
+    head: HeadOption = None,
+    basis: BasisOption = "neuron",
     strength: Annotated[
         str, typer.Option(metavar="S,S,...", help="Multiply vectors by each of these; factors go so far from 1.")
     ] = "1",
     frames: Annotated[
         str | None, typer.Option(metavar="FIRST-LAST", help="Steer these frames (20 ms) of each recording alone.")
     ] = None,
-    kinds: Annotated[
-        list[str] | None,
-        typer.Option(metavar="speech|silence|padding", help="Steer frames of this kind alone; repeat it."),
-    ] = None,
+    kinds: KindsOption = None,
     phone: Annotated[
         list[str] | None, typer.Option(metavar="PHONE", help="Steer frames labelled with this phone alone; repeat it.")
     ] = None,
@@ -82,13 +96,7 @@ def steer(
     redetect: Annotated[
         bool, typer.Option("--redetect", help="Let the steered model find the language anew in each recording.")
     ] = False,
-    preset: Annotated[
-        Preset | None,
-        typer.Option(
-            help="hallucinations: the changes over silence, noise and music. heads: remove each head of the decoder "
-            "there. phones: turn words into others by one phone."
-        ),
-    ] = None,
+    preset: PresetOption = None,
     sounds: Annotated[
         int, typer.Option(metavar="N", help="Sounds without speech of each kind, for the first two presets.")
     ] = 24,

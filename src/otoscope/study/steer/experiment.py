@@ -281,11 +281,10 @@ def steer(
     sizes = vector_lengths(model, as_clip(first), [change.site for change in added], language)
     check_sizes(model, changes, found, sizes)
     rng = np.random.default_rng(seed)
-    twins = [_twin(changes, rng) for _ in range(draws)]
+    twins = [twin for _ in range(draws) if (twin := _twin(changes, rng)) is not None]
     steerings: dict[Hashable, Steering] = {("own", strength): Steering(tuple(changes), strength) for strength in found}
     for number, twin in enumerate(twins):
-        if twin is not None:
-            steerings |= {(number, strength): Steering(twin, strength) for strength in found}
+        steerings |= {(number, strength): Steering(twin, strength) for strength in found}
     heard = steered_transcripts(
         model,
         chain([first], stream),
@@ -295,7 +294,6 @@ def steer(
         redetect=redetect,
         progress=lambda done: progress(done, n_all) if progress is not None else None,
     )
-    n_twins = sum(twin is not None for twin in twins)
     return Steer(
         model=model.id,
         changes=tuple(change.name for change in changes),
@@ -307,7 +305,7 @@ def steer(
         clean=heard.clean.texts,
         clean_languages=heard.clean.languages,
         own=tuple(_outcome(heard, strength, ["own"]) for strength in found),
-        random=tuple(_outcome(heard, strength, range(n_twins)) for strength in found) if n_twins else (),
+        random=tuple(_outcome(heard, strength, range(len(twins))) for strength in found) if twins else (),
         seed=seed,
     )
 
