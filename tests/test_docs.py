@@ -1,5 +1,6 @@
 """The documentation keeps up with the program: commands, options and names are in it, and its Python runs."""
 
+import pydoc
 import re
 import subprocess
 import sys
@@ -71,6 +72,11 @@ def test_no_option_is_documented_that_is_not_there() -> None:
 def test_every_public_function_is_documented() -> None:
     functions = [name for name in otoscope.__all__ if name[0].islower()]
     assert not [name for name in functions if f"oto.{name}(" not in TEXT]
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"(?<![\w/])otoscope(?:\.[A-Za-z_]\w*)+", TEXT))))
+def test_every_module_and_name_in_the_pages_is_there(name: str) -> None:
+    assert pydoc.locate(name) is not None
 
 
 def test_links_lead_somewhere() -> None:
