@@ -12,11 +12,12 @@ RESULTS := demo-results
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test test-browser lint bench clean
 
 help:
-	@echo "make demo     install, and look inside the demo model: pictures and tables in $(RESULTS)/"
+	@echo "make demo     install, and study the demo model: pages to open in $(RESULTS)/atlas/"
 	@echo "make test     install, and run the tests"
+	@echo "make test-browser  run the tests that need Chromium, which they look for on the path or in CHROMIUM"
 	@echo "make install  install otoscope into $(VENV)"
 	@echo "make lint     check format, style, types and the directions of imports"
 	@echo "make bench    measure speed and memory against the bare transformers model"
@@ -29,7 +30,10 @@ demo: $(STAMPS)/core
 	$(OFFLINE) $(BIN)/otoscope demo --out $(RESULTS) --overwrite
 
 test: $(STAMPS)/test
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser"
+
+test-browser: $(STAMPS)/test
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "browser and not slow" tests/atlas
 
 lint: $(STAMPS)/lint
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ import typer
 from otoscope.base.version import __version__
 from otoscope.cli import (
     activations,
+    atlas,
     bigrams,
     corpus,
     demo,
@@ -27,6 +28,7 @@ from otoscope.cli import (
     sites,
     splice,
     steer,
+    study,
     transcribe,
     window,
     words,
@@ -62,7 +64,9 @@ app.command(short_help="Find where in a corpus the decoder is surest of a word."
 app.command(short_help="Learn what can be read off a site linearly.")(probe.probe)
 app.command(short_help="Add, scale or remove directions and heads, and transcribe.")(steer.steer)
 app.command(short_help="Make the sound that drives a feature most.")(dream.dream)
-app.command(short_help="Run every experiment on the clips of the package.")(demo.demo)
+app.command(short_help="Run the whole study over a corpus: verdicts and pages.")(study.study)
+app.command(short_help="Run the whole study on the demo model and its clips.")(demo.demo)
+app.add_typer(atlas.app, name="atlas", short_help="Make or serve the pages of a study.")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -1,0 +1,124 @@
+"""Pages from a study, to be opened from disk or put on any web host: they need no server and ask no other host.
+
+The site's own files are copied, every record is written as a script that hands it over (a page opened from disk may not
+fetch), and what pages show or link to is hard-linked beside, or copied where the disk has no links.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from otoscope.atlas.records import all_names, record
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.base.results import result_folder
+
+SITE = "site"
+SERVED_ONLY = ("live.html",)
+DATA, FILES = "data", "files"
+
+
+@dataclass(frozen=True)
+class Built:
+    """Pages that were built.
+
+    Attributes:
+        folder: Where they are.
+        n_records: Records written.
+        n_files: Files of the study beside them.
+        n_bytes: Size of all, those that share their place on the disk with the study included.
+        seconds: How long it took.
+    """
+
+    folder: Path
+    n_records: int
+    n_files: int
+    n_bytes: int
+    seconds: float
+
+    @property
+    def index(self) -> Path:
+        """The page to open."""
+        return self.folder / "index.html"
+
+
+def build(
+    study: str | Path,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Built:
+    """Make the pages of a study.
+
+    Args:
+        study: What `otoscope study --out` was given.
+        out: The folder to be.
+        overwrite: Whether it may exist.
+        progress: Called with records and files done, and of how many.
+
+    Returns:
+        What was built.
+
+    Raises:
+        InputError: There is no finished study, or a table of it is damaged.
+        OutputError: The folder cannot be written.
+    """
+    started = time.perf_counter()
+    folder, out = StudyFolder(study), Path(out)
+    names, shared = list(all_names(folder)), folder.shared_files()
+    settings = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
+    with result_folder(out, overwrite=overwrite, manifest={"kind": "atlas", "settings": settings}) as temporary:
+        copy_site(temporary)
+        for done, name in enumerate(names, 1):
+            _write_record(temporary / DATA, name, folder)
+            progress(done, len(names) + len(shared))
+        for done, relative in enumerate(shared, len(names) + 1):
+            _put(folder.path / relative, temporary / FILES / relative)
+            progress(done, len(names) + len(shared))
+        n_bytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
+    return Built(out, len(names), len(shared), n_bytes, time.perf_counter() - started)
+
+
+def site_files() -> Iterator[tuple[str, bytes]]:
+    """Give the site's own files, as the package holds them: name and content."""
+    with as_file(files("otoscope.atlas") / SITE) as site:
+        for path in sorted(site.rglob("*")):
+            if path.is_file():
+                yield path.relative_to(site).as_posix(), path.read_bytes()
+
+
+def copy_site(out: Path) -> None:
+    """Write the site's own files, less what only a server can do."""
+    for name, content in site_files():
+        if name not in SERVED_ONLY:
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def as_script(name: str, values: object) -> str:
+    """Write a record as a script that hands it to the page; what a person wrote in it stays inside a string."""
+    text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return f"otoscope.receive({json.dumps(name)},{text});\n"
+
+
+def _write_record(out: Path, name: str, folder: StudyFolder) -> None:
+    path = out / f"{name}.js"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_script(name, record(folder, name)), encoding="ascii")
+
+
+def _put(source: Path, target: Path) -> None:
+    """Let a file stand at a second place, without a second copy where the disk can do so."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copyfile(source, target, follow_symlinks=False)

@@ -1,0 +1,234 @@
+/* What every page shares: records, elements, words for numbers, and the frame around a page.
+   Whatever a person wrote goes into text nodes; no string is ever read as markup. */
+"use strict";
+(() => {
+  const otoscope = (window.otoscope = window.otoscope || {});
+  otoscope.mode = otoscope.mode || "static";
+
+  const PAGES = [
+    ["index", "Overview"],
+    ["listening", "Listening"],
+    ["features", "Features"],
+    ["phones", "Phones"],
+    ["dictionaries", "Dictionaries"],
+    ["decoder", "Decoder"],
+    ["methods", "Methods"],
+    ["live", "Live"],
+  ];
+  const waiting = new Map();
+  const held = new Map();
+
+  // ---- records -------------------------------------------------------------------------------------------------
+
+  // Whether a server answers, which can also keep notes and ask the model.
+  Object.defineProperty(otoscope, "served", { get: () => otoscope.mode === "served" });
+
+  // A record's script, in pages opened from disk, hands its values over here.
+  otoscope.receive = (name, values) => {
+    const ask = waiting.get(name);
+    if (ask) ask.resolve(values);
+  };
+
+  // A record by its name, fetched once.
+  otoscope.data = (name) => {
+    if (!held.has(name)) {
+      const asked = otoscope.served ? fetched(name) : scripted(name);
+      held.set(name, asked);
+      asked.catch(() => held.delete(name));
+    }
+    return held.get(name);
+  };
+
+  const path = (name) => name.split("/").map(encodeURIComponent).join("/");
+
+  // From a server: JSON.
+  async function fetched(name) {
+    let answer;
+    try {
+      answer = await fetch(`data/${path(name)}.json`);
+    } catch {
+      throw new Error("The server does not answer. Is otoscope atlas serve still running?");
+    }
+    if (answer.status === 404) throw new Error(`This study holds no “${name}”.`);
+    if (!answer.ok) throw new Error(`The server could not read “${name}” (status ${answer.status}).`);
+    return answer.json();
+  }
+
+  // From disk, where pages may not fetch: a script that calls receive.
+  function scripted(name) {
+    return new Promise((resolve, reject) => {
+      waiting.set(name, { resolve });
+      const script = otoscope.el("script", { src: `data/${path(name)}.js` });
+      script.addEventListener("error", () => reject(new Error(`This study holds no “${name}”.`)));
+      script.addEventListener("load", () => {
+        script.remove();
+        reject(new Error(`The record “${name}” is damaged: build the pages again.`)); // no effect once it was received
+      });
+      document.head.append(script);
+    });
+  }
+
+  // The address of a file of the study.
+  otoscope.file = (relative) => `files/${path(relative)}`;
+
+  // Bytes from base64.
+  otoscope.decode = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+
+  // ---- elements ------------------------------------------------------------------------------------------------
+
+  function fill(node, attributes, children) {
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name === "on") Object.entries(value).forEach(([event, act]) => node.addEventListener(event, act));
+      else if (name === "style") Object.entries(value).forEach(([key, one]) => node.style.setProperty(key, one));
+      else if (name === "dataset") Object.assign(node.dataset, value);
+      else node.setAttribute(name, value === true ? "" : value);
+    }
+    for (const child of children.flat(Infinity)) {
+      if (child !== null && child !== undefined && child !== false) node.append(child);
+    }
+    return node;
+  }
+
+  // An HTML element; strings among the children become text.
+  otoscope.el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+
+  // An SVG element.
+  otoscope.svg = (tag, attributes, ...children) =>
+    fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+  // Text that a person wrote: set apart, so that its direction and length disturb nothing around it.
+  otoscope.data_text = (text) => otoscope.el("bdi", { dir: "auto", class: "data" }, String(text ?? "–"));
+
+  // ---- numbers -------------------------------------------------------------------------------------------------
+
+  const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
+
+  otoscope.number = (x, digits = 3) =>
+    isNumber(x) ? x.toLocaleString("en", Math.abs(x) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits }) : "–";
+  otoscope.percent = (x, digits = 0) => (isNumber(x) ? `${(100 * x).toFixed(digits)}%` : "–");
+  otoscope.seconds = (x) => (isNumber(x) ? (x >= 120 ? `${Math.round(x / 60)} min` : `${x.toFixed(2)} s`) : "–");
+  otoscope.count = (n, noun) => `${Number(n).toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+
+  otoscope.bytes = (n) => {
+    if (!isNumber(n)) return "–";
+    const step = Math.min(3, Math.floor(Math.log10(Math.max(n, 1)) / 3));
+    return `${(n / 1000 ** step).toFixed(step ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][step]}`;
+  };
+
+  // A value with its 95% interval.
+  otoscope.interval = (found, unit = "share") => {
+    if (!found || !isNumber(found.value)) return "–";
+    const write = unit === "share" || unit === "rate" ? (x) => otoscope.percent(x, 1) : (x) => otoscope.number(x);
+    return isNumber(found.low) && isNumber(found.high)
+      ? `${write(found.value)} (${write(found.low)} to ${write(found.high)})`
+      : write(found.value);
+  };
+
+  // ---- features ------------------------------------------------------------------------------------------------
+
+  otoscope.feature_href = (site, basis, index) => `feature.html#${[site, basis, index].map(encodeURIComponent).join("/")}`;
+  otoscope.feature_name = (site, basis, index) => `${site} ${basis} ${index}`;
+
+  // ---- parts of pages ------------------------------------------------------------------------------------------
+
+  // A plain table; `render` of a column gives what stands in a cell.
+  otoscope.table = ({ caption, columns, rows }) => {
+    const { el } = otoscope;
+    const cell = (column, row, place) => {
+      const shown = column.render ? column.render(row) : row[place] ?? "–";
+      return el(place === 0 ? "th" : "td", { scope: place === 0 ? "row" : null, class: column.numeric ? "numeric" : null }, shown);
+    };
+    const head = columns.map((column) =>
+      el("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.title }, column.label));
+    return el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption || "Table" },
+      el("table", {}, caption ? el("caption", {}, caption) : null, el("thead", {}, el("tr", {}, head)),
+        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place)))))));
+  };
+
+  // A section with a heading that links to itself.
+  otoscope.section = (id, title, ...children) =>
+    otoscope.el("section", { id, "aria-labelledby": `${id}-title` },
+      otoscope.el("h2", { id: `${id}-title` }, title, " ",
+        otoscope.el("a", { class: "self", href: `#${id}`, "aria-label": `Link to ${title}` }, "#")), ...children);
+
+  // A picture of the study; it opens large.
+  otoscope.picture = (file, alt) =>
+    otoscope.el("figure", { class: "picture" },
+      otoscope.el("a", { href: otoscope.file(file), target: "_blank", rel: "noopener" },
+        otoscope.el("img", { src: otoscope.file(file), alt, loading: "lazy", decoding: "async" })),
+      otoscope.el("figcaption", {}, alt));
+
+  // ---- themes --------------------------------------------------------------------------------------------------
+
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const listeners = [];
+  otoscope.css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  otoscope.on_theme = (act) => listeners.push(act);
+  const changed = () => listeners.forEach((act) => act());
+  dark.addEventListener("change", changed);
+
+  function store(key, value) {
+    try {
+      if (value === undefined) return localStorage.getItem(key);
+      if (value) localStorage.setItem(key, value);
+      else localStorage.removeItem(key);
+    } catch { /* some browsers keep nothing for pages from disk */ }
+    return null;
+  }
+
+  function setTheme(theme) {
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+    store("otoscope-theme", theme || "");
+    changed();
+  }
+  const kept = store("otoscope-theme");
+  if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
+
+  function themeButton() {
+    const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
+    const button = otoscope.el("button", { type: "button", class: "quiet theme", on: { click: () => { setTheme(isDark() ? "light" : "dark"); name(); } } });
+    const name = () => { button.textContent = isDark() ? "☀ Light" : "☾ Dark"; };
+    name();
+    return button;
+  }
+
+  // ---- the frame of a page -------------------------------------------------------------------------------------
+
+  function header(current) {
+    const { el } = otoscope;
+    const links = PAGES.filter(([name]) => name !== "live" || otoscope.served).map(([name, title]) =>
+      el("a", { href: `${name}.html`, "aria-current": name === current ? "page" : null }, title));
+    return el("header", { class: "top" },
+      el("a", { class: "skip", href: "#main" }, "Skip to content"),
+      el("a", { class: "brand", href: "index.html" }, el("img", { src: "assets/icon.svg", alt: "", width: 24, height: 24 }), "otoscope"),
+      el("nav", { "aria-label": "Pages" }, links), themeButton());
+  }
+
+  // Say what went wrong, in its place.
+  otoscope.problem = (error) =>
+    otoscope.el("p", { class: "problem", role: "alert" }, otoscope.data_text(error && error.message ? error.message : error));
+
+  // Build a page: its frame at once, its content as it comes.
+  otoscope.page = ({ name, title, lead, render }) => {
+    const start = async () => {
+      const { el } = otoscope;
+      const main = el("main", { id: "main", tabindex: "-1", class: `page-${name}` },
+        el("h1", {}, title), lead ? el("p", { class: "lead" }, lead) : null);
+      document.body.replaceChildren(header(name === "feature" ? "features" : name), main,
+        el("footer", {}, "Made by otoscope. Nothing on these pages asks another host for anything."));
+      main.setAttribute("aria-busy", "true");
+      try {
+        await render(main);
+        if (location.hash && !main.contains(document.activeElement)) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+      } catch (error) {
+        main.append(otoscope.problem(error));
+        if (!(error instanceof Error) || error.constructor !== Error) console.error(error);
+      }
+      main.removeAttribute("aria-busy");
+    };
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+    else start();
+  };
+})();

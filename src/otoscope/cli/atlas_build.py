@@ -1,0 +1,53 @@
+"""`otoscope atlas build`: pages that open from disk, made of a finished study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otoscope.base.files import to_json_text
+from otoscope.cli import options
+from otoscope.cli.console import Console
+from otoscope.cli.job import check_out
+from otoscope.cli.layout import count
+
+
+def build(
+    study: Annotated[str, typer.Argument(metavar="DIR", help="What otoscope study --out was given.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the pages to this new folder; DIR/atlas by default.")
+    ] = None,
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make the pages of a finished study: they open from disk, or from any web host.
+
+    Nothing in them asks another host for anything. No model is loaded.
+    """
+    from otoscope.atlas.build import build as build_pages
+
+    console = Console(quiet)
+    pages = Path(study) / "atlas" if out is None else out
+    check_out(pages, overwrite=overwrite or out is None)
+    with console.progress("Making pages", total=1) as advance:
+        built = build_pages(
+            study, pages, overwrite=overwrite or out is None, progress=lambda done, of: advance(done / of)
+        )
+    if json:
+        print(
+            to_json_text(
+                {
+                    "index": built.index,
+                    "n_records": built.n_records,
+                    "n_files": built.n_files,
+                    "n_bytes": built.n_bytes,
+                    "seconds": built.seconds,
+                }
+            )
+        )
+    else:
+        print(f"{count(built.n_records, 'record')}, {count(built.n_files, 'file')}, {built.n_bytes / 1e6:.1f} MB")
+        print(f"Open {built.index}")

@@ -1,0 +1,1 @@
+"""One recording, listened to in every way at once."""

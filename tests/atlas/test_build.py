@@ -1,0 +1,123 @@
+"""Pages on disk: complete, of the package's own scripts, and asking nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from otoscope.atlas.build import as_script, build, site_files
+
+ROOT = Path(__file__).parents[2]
+VENDORED = {
+    "wavesurfer-8.0.1.min.js": "LICENSE-wavesurfer.txt",
+    "wavesurfer-regions-8.0.1.min.js": "LICENSE-wavesurfer.txt",
+    "uPlot-1.6.32.iife.min.js": "LICENSE-uPlot.txt",
+    "uPlot-1.6.32.min.css": "LICENSE-uPlot.txt",
+}
+
+
+def own_scripts() -> dict[str, str]:
+    return {
+        name: content.decode()
+        for name, content in site_files()
+        if name.endswith((".js", ".html")) and "/vendor/" not in name
+    }
+
+
+def test_every_page_names_files_that_are_there() -> None:
+    names = {name for name, _ in site_files()}
+    for page, text in own_scripts().items():
+        if page.endswith(".html"):
+            wanted = re.findall(r'(?:src|href)="([^"]+)"', text)
+            assert wanted
+            assert set(wanted) <= names, page
+
+
+def test_every_file_of_the_site_is_used_by_a_page() -> None:
+    scripts = own_scripts()
+    used = {one for text in scripts.values() for one in re.findall(r'"(assets/[^"]+)"', text)}
+    assert {name for name, _ in site_files() if name.startswith("assets/")} == used | {
+        f"assets/vendor/{name}" for name in VENDORED.values()
+    }
+
+
+@pytest.mark.parametrize("way", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
+                                 "https://", "setAttribute(\"on"])  # fmt: skip
+def test_no_script_reads_text_as_markup_or_names_another_host(way: str) -> None:
+    assert [name for name, text in own_scripts().items() if way in text] == []
+
+
+def test_pages_hold_no_script_and_no_style_of_their_own() -> None:
+    for page, text in own_scripts().items():
+        if page.endswith(".html"):
+            assert not re.search(r"<script(?![^>]*\ssrc=)", text), page
+            assert not re.search(r"<style|\sstyle=|\son[a-z]+=", text), page
+
+
+def test_a_record_becomes_a_script_whose_strings_stay_strings() -> None:
+    hostile = {"text": "</script><script>alert(1)</script>\u2028\u2029\"'\\ \u202e"}
+    script = as_script("features/1/2", hostile)
+    assert script.isascii()
+    assert script.count("\n") == 1
+    name, values = re.fullmatch(r'otoscope\.receive\("([^"]+)",(.*)\);\n', script).groups()
+    assert name == "features/1/2"
+    assert json.loads(values) == hostile
+
+
+def test_no_number_that_json_lacks_reaches_a_page() -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        as_script("overview", {"value": float("nan")})
+
+
+def test_the_site_is_in_a_built_wheel_with_its_licences(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name: archive.getinfo(name).file_size for name in archive.namelist()}
+        site = {f"otoscope/atlas/site/{name}": len(content) for name, content in site_files()}
+        assert site.items() <= held.items()
+        for name, licence in VENDORED.items():
+            assert held[f"otoscope/atlas/site/assets/vendor/{name}"] > 1000
+            text = archive.read(f"otoscope/atlas/site/assets/vendor/{licence}").decode()
+            assert "Copyright" in text
+
+
+def test_building_pages_loads_no_torch() -> None:
+    code = "import sys, otoscope.atlas.build, otoscope.atlas.server, importlib\n" \
+           "from otoscope.atlas.records import MODULES, _module\n" \
+           "[_module(name) for name in MODULES]\n" \
+           "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_version_of_each_vendored_library_is_in_its_name() -> None:
+    held = {path.name for path in (files("otoscope.atlas") / "site" / "assets" / "vendor").iterdir()}
+    assert held == set(VENDORED) | set(VENDORED.values())
+
+
+def test_pages_are_built_beside_what_they_show(small_study: Path, tmp_path: Path) -> None:
+    built = build(small_study, tmp_path / "pages")
+    assert built.index.is_file()
+    assert not (tmp_path / "pages" / "live.html").exists()
+    assert (tmp_path / "pages" / "data" / "overview.js").read_text().startswith("otoscope.receive(")
+    shown = {path.relative_to(tmp_path / "pages" / "files") for path in (tmp_path / "pages" / "files").rglob("*.json")}
+    assert Path("study.json") in shown
+
+
+def test_building_again_gives_the_same_records(small_study: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    build(small_study, one)
+    build(small_study, two)
+    records = sorted(path.relative_to(one) for path in (one / "data").rglob("*.js"))
+    assert records
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in records)
