@@ -13,8 +13,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from otoscope.audio.decode import check_samples, read_audio
+from otoscope.audio.player import player, waveform
+from otoscope.base import html
 from otoscope.base.clocks import SAMPLE_RATE_HZ, sample_to_seconds
 from otoscope.base.errors import AudioError, InputError
+from otoscope.base.short_repr import ShortRepr
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Span:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Clip:
+@dataclass(frozen=True, eq=False, repr=False)
+class Clip(ShortRepr):
     """A stretch of audio and what is known of it.
 
     Attributes:
@@ -81,6 +84,23 @@ class Clip:
     def duration_s(self) -> float:
         """How long the clip is, in seconds."""
         return sample_to_seconds(len(self.samples))
+
+    def _repr_html_(self) -> str:
+        """Write what a notebook shows: transcript, player, and the waveform with its words."""
+        return html.display(self, self._shown, lambda _: waveform(self.samples, self.words))
+
+    def _shown(self) -> html.Shown:
+        known = [
+            ("transcript", self.transcript),
+            ("speaker", self.speaker),
+            ("language", self.language),
+            ("words in time", None if self.words is None else len(self.words)),
+            ("phones in time", None if self.phones is None else len(self.phones)),
+            ("labels that cannot be used", self.label_problem),
+        ]
+        length = ("length", f"{self.duration_s:,.2f} s")
+        sounds = [player(self.samples, f"Clip {self.id}")]
+        return html.Shown(f"Clip {self.id}", [length, *(fact for fact in known if fact[1] is not None)], (), sounds)
 
 
 def read_clip(path: str | Path, **labels: Any) -> Clip:

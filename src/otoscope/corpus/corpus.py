@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from otoscope.audio.clip import Clip
+from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import ShortRepr
 from otoscope.corpus import demo_clips, folder, huggingface, librispeech, manifest
 from otoscope.corpus.alignment import check_phones
 from otoscope.corpus.labelling import common_phone_set, unknown_phones
@@ -26,8 +28,8 @@ N_TO_TELL = 50
 """So many labelled clips tell in which phone set a corpus is written."""
 
 
-@dataclass
-class Corpus:
+@dataclass(repr=False)
+class Corpus(ShortRepr):
     """Clips in a fixed order.
 
     Attributes:
@@ -117,6 +119,30 @@ class Corpus:
         if n_clips < 1:
             raise InputError(f"the number of clips is {n_clips}: it must be 1 or more.")
         return Corpus(self.name, self.sources[:n_clips], notes=self.notes, asked_phone_set=self.asked_phone_set)
+
+    def _repr_html_(self) -> str:
+        """Write what a notebook shows: what is known of the clips without decoding one."""
+        return html.display(self, self._shown)
+
+    def _shown(self) -> html.Shown:
+        if not isinstance(self.sources, list | tuple):  # they may be rows of a dataset that is still far away
+            return html.Shown(f"Corpus {self.name}", [("clips", len(self)), ("notes", self.notes)])
+        lengths = [source.duration_s for source in self.sources if source.duration_s is not None]
+        speakers = {source.speaker for source in self.sources} - {None}
+        languages = sorted({source.language for source in self.sources if source.language is not None})
+        minutes = f"{sum(lengths) / 60:,.1f}" + (f" ({len(lengths):,} clips)" if len(lengths) < len(self) else "")
+        facts = [
+            ("clips", len(self)),
+            ("minutes", minutes if lengths else "known once they are read"),
+            ("speakers", len(speakers) or "not named"),
+            ("languages", languages or "not named"),
+            ("notes", self.notes),
+            ("could not be read", len(self.problems)),
+            ("labels that cannot be used", len(self.label_problems)),
+        ]
+        rows = [(each.id, each.speaker, each.language, each.duration_s) for each in self.sources[: html.MOST_ROWS]]
+        table = html.Table(("clip", "speaker", "language", "seconds"), rows, "", len(self))
+        return html.Shown(f"Corpus {self.name}", [fact for fact in facts if fact[1]], [table])
 
     def _told(self, source: Source, unknown: Sequence[str]) -> str:
         """Say which phone is unknown, in which file and line where that is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,10 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32, Int, Int16, UInt32
 
 from otoscope.audio.clip import Span
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.results import MANIFEST
+from otoscope.base.short_repr import ShortRepr
 
 SCHEMA_VERSION = 1
 KIND = "harvest"
@@ -41,8 +44,8 @@ class GroupKey(NamedTuple):
     n_features: int
 
 
-@dataclass(frozen=True)
-class RunClip:
+@dataclass(frozen=True, repr=False)
+class RunClip(ShortRepr):
     """A clip of a run, as its labels were used.
 
     Attributes:
@@ -229,21 +232,27 @@ class HarvestRun:
             for part in ("choose", "held_out", "shuffled")
         }
 
-    def table(self, name: str) -> pa.Table:
-        """One of the run's tables, whole."""
-        return self._read(name)
+    def table(self, name: str, group: GroupKey | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """One of the run's tables, whole or in part.
 
-    def _read(self, name: str, filters: Any = None) -> pa.Table:
+        Args:
+            name: One of `TABLES`.
+            group: One of `groups`; None for all rows.
+            columns: Names of columns; None for all.
+        """
+        return self._read(name, None if group is None else _rows_of(group), columns)
+
+    def _read(self, name: str, filters: Any = None, columns: Sequence[str] | None = None) -> pa.Table:
         path = self.folder / f"{name}.parquet"
         try:
-            return pq.read_table(path, filters=filters)
+            return pq.read_table(path, columns=None if columns is None else list(columns), filters=filters)
         except FileNotFoundError:
             raise InputError(f"the run {str(self.folder)!r} lacks {path.name}: harvest again.") from None
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(f"{str(path)!r} is damaged ({error}): harvest again.") from error
 
     def _of_group(self, name: str, group: GroupKey) -> pa.Table:
-        return self._read(name, (pc.field("site") == group.site) & (pc.field("basis") == group.basis))
+        return self._read(name, _rows_of(group))
 
     def _of_sign(self, name: str, group: GroupKey, sign: int) -> pa.Table:
         if sign not in (1, -1) or (sign == -1 and self.manifest["settings"]["sign"] != "both"):
@@ -257,6 +266,36 @@ class HarvestRun:
     def _phone_numbers(self, names: pa.Array | pa.ChunkedArray) -> np.ndarray:
         found = pc.index_in(names, self._numbers)
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int16)
+
+    def __repr__(self) -> str:
+        """Write the folder, and how much is in it."""
+        corpus = self.manifest.get("corpus", {})
+        n_features = sum(group.n_features for group in self.groups)
+        return (
+            f"HarvestRun({str(self.folder)!r}, corpus={corpus.get('name')!r}, {corpus.get('n_used', '?')} clips, "
+            f"{len(self.groups)} groups, {n_features:,} features)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Write what a notebook shows: what was harvested, and its groups."""
+        return html.display(self, self._shown)
+
+    def _shown(self) -> html.Shown:
+        corpus, model = self.manifest["corpus"], self.manifest["model"]
+        rows = [tuple(group) for group in self.groups]
+        return html.Shown(
+            f"Harvest of {model['id']} on {corpus['name']}",
+            [
+                ("folder", self.folder),
+                ("clips", corpus.get("n_used")),
+                ("minutes", f"{corpus.get('duration_s', 0) / 60:,.1f}"),
+                ("frames", ", ".join(f"{n:,} {kind}" for kind, n in self.manifest["n_frames"].items())),
+                ("phone set", self.phone_set),
+                ("lag (frames)", self.lag_frames),
+                ("features", sum(group.n_features for group in self.groups)),
+            ],
+            [html.Table(("site", "basis", "features"), rows)],
+        )
 
 
 def open_run(folder: str | Path) -> HarvestRun:
@@ -291,6 +330,10 @@ def open_run(folder: str | Path) -> HarvestRun:
             f"{SCHEMA_VERSION}. Harvest again."
         )
     return run
+
+
+def _rows_of(group: GroupKey) -> Any:
+    return (pc.field("site") == group.site) & (pc.field("basis") == group.basis)
 
 
 def _spans(rows: list[dict[str, Any]] | None) -> tuple[Span, ...] | None:

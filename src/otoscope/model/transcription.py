@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from otoscope.audio.clip import Span
+from otoscope.base import html
+from otoscope.base.short_repr import short_repr
 from otoscope.model import formats
 
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces between words. Source: OpenAI Whisper, `whisper/tokenizer.py`."""
+
+MOST_LETTERS = 2000
+"""Letters of a text that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Segment:
         return len(raw) / len(zlib.compress(raw))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transcription:
     """What a model heard in one clip.
 
@@ -124,3 +129,31 @@ class Transcription:
     def to_vtt(self) -> str:
         """Write WebVTT subtitles."""
         return formats.to_vtt(self)
+
+    def __repr__(self) -> str:
+        """Write the text, and the fields, segments and tokens by their numbers."""
+        return short_repr(self, text=self.text)
+
+    def _repr_html_(self) -> str:
+        """Write what a notebook shows: the text, and its words or segments in time."""
+        return html.display(self, self._shown)
+
+    def _shown(self) -> html.Shown:
+        certain = self.language_probability
+        sure = "" if certain is None else f" ({certain:.0%})"
+        if self.words:
+            rows = [(word.text, f"{word.start_s:.2f}", f"{word.end_s:.2f}", word.probability) for word in self.words]
+            table = html.Table(("word", "from (s)", "to (s)", "probability"), rows)
+        else:
+            parts = [(each.text.strip(), f"{each.start_s:.2f}", f"{each.end_s:.2f}") for each in self.segments]
+            table = html.Table(("segment", "from (s)", "to (s)"), parts)
+        return html.Shown(
+            f"What {self.model_id} heard in {self.clip_id}",
+            [
+                ("text", html.data(self.text, MOST_LETTERS)),
+                ("language", f"{self.language}{sure}"),
+                ("task", self.task),
+                ("length", f"{self.duration_s:,.2f} s"),
+            ],
+            [table],
+        )

@@ -24,6 +24,7 @@ from otoscope.audio.clip import Clip, as_clip
 from otoscope.audio.kinds import window_kinds
 from otoscope.audio.mel import log_mel
 from otoscope.audio.windows import cut
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
 from otoscope.base.errors import InputError, ModelError
 from otoscope.model.attention import AttentionWindow
@@ -74,6 +75,32 @@ class Whisper:
         self._tokenizer = tokenizer
         self._table = SiteTable(hf.config, id)
         self._board = Switchboard(hf, self._table)
+
+    def __repr__(self) -> str:
+        """Write the id and the sizes."""
+        return (
+            f"Whisper({self.id!r}, d_model={self.d_model}, blocks={self.n_encoder_blocks}+{self.n_decoder_blocks}, "
+            f"window_s={self.window_s:g}, device={str(self.device)!r}, dtype={str(self.dtype)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Write what a notebook shows: the sizes."""
+        return html.display(self, self._shown)
+
+    def _shown(self) -> html.Shown:
+        return html.Shown(
+            f"Whisper {self.id}",
+            [
+                ("blocks", f"{self.n_encoder_blocks} in the encoder, {self.n_decoder_blocks} in the decoder"),
+                ("width", self.d_model),
+                ("heads in a block", self.n_heads),
+                ("window", f"{self.window_s:g} s, {self.n_frames:,} frames"),
+                ("bands of the log-mel", self.n_mels),
+                ("tokens", self.vocab_size),
+                ("weights", self.weights_hash),
+                ("on", f"{self.device}, {str(self.dtype).removeprefix('torch.')}"),
+            ],
+        )
 
     @property
     def tokenizer(self) -> WhisperTokenizer:

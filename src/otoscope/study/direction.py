@@ -16,16 +16,18 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path
 from otoscope.model.whisper import Whisper
+from otoscope.study.rich import Rich
 
 TENSOR = "vector"
 MAKER = "otoscope direction"
 
 
-@dataclass(frozen=True, eq=False)
-class Direction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Direction(Rich):
     """One vector at a site.
 
     Attributes:
@@ -149,3 +151,16 @@ class Direction:
             )
         known = {key: metadata.get(key, "") for key in ("site", "model", "weights_hash")}
         return cls(vector.astype(np.float32), name=metadata.get("name") or place.stem, details=details, **known)
+
+    def _shown(self) -> html.Shown:
+        return html.Shown(
+            f"Direction: {self.name}",
+            [
+                ("site", self.site or None),
+                ("values", self.vector.size),
+                ("length", self.length),
+                ("model", self.model or None),
+                ("weights", self.weights_hash or None),
+                *((name.replace("_", " "), value) for name, value in self.details.items()),
+            ],
+        )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, PromptReader, prompt_reader
@@ -35,6 +36,7 @@ from otoscope.study.bigrams.scores import (
 )
 from otoscope.study.error_rate import Interval
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 GUESSES = ("model", "another context", "unigram")
 """What is scored: the model; the model given another context, drawn at random; and the frequencies of all that follows
@@ -115,8 +117,8 @@ class SoundAgreement:
         }
 
 
-@dataclass(frozen=True)
-class BigramAgreement:
+@dataclass(frozen=True, repr=False)
+class BigramAgreement(Rich):
     """How well a decoder's bigrams agree with those of a language.
 
     Attributes:
@@ -199,6 +201,34 @@ class BigramAgreement:
             note=f"{pictures.count(self.n_contexts, 'context')}, {way}, weighted by frequency; 95% intervals",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        names = (("cross_entropy_bits", "cross-entropy (bits)"), ("rank_correlation", "rank correlation"))
+        rows = [
+            (
+                one.label,
+                guess,
+                *(one.scores[guess].get(name) for name, _ in names),
+                html.share(one.scores[guess].get("top_1")),
+            )
+            for one in self.sounds
+            for guess in GUESSES
+        ]
+        return html.Shown(
+            f"Bigrams of {self.model} with no sound, against {self.known}",
+            [
+                ("contexts", self.n_contexts),
+                ("share of all bigrams", html.share(self.share)),
+                ("smallest cross-entropy there can be (bits)", self.floor_bits),
+            ],
+            [
+                html.Table(
+                    ("sound", "guess", *(words for _, words in names), "first guess right"),
+                    rows,
+                    "Weighed by frequency, with 95% intervals",
+                )
+            ],
+        )
 
 
 def bigram_agreement(

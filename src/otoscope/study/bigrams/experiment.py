@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.languages import vocabulary
@@ -24,6 +25,7 @@ from otoscope.study import pictures
 from otoscope.study.bigrams import picture as bigrams_picture
 from otoscope.study.bigrams.no_sound import NoSound, no_sounds
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 N_NEXT = 20
 
@@ -94,8 +96,8 @@ class Continuation:
         }
 
 
-@dataclass(frozen=True)
-class Bigrams:
+@dataclass(frozen=True, repr=False)
+class Bigrams(Rich):
     """What would follow each prompt, for each meaning of "no sound".
 
     Attributes:
@@ -178,6 +180,23 @@ class Bigrams:
         ]
         figure = bigrams_picture.next_figure(panels, len(self.sounds), self.model, self.language)
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                one.prompt,
+                one.label,
+                ", ".join(f"{token.text.strip() or token.text!r} {token.probability:.0%}" for token in one.next[:5]),
+                one.entropy_bits,
+                html.share(one.text_probability),
+            )
+            for one in self.continuations
+        ]
+        return html.Shown(
+            f"What comes next with no sound: {self.model}",
+            [("language", self.language), ("tokens to choose from", self.vocab_size)],
+            [html.Table(("prompt", "sound", "likeliest", "entropy (bits)", "any text"), rows)],
+        )
 
 
 def bigrams(

@@ -14,9 +14,12 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import ShortRepr
 from otoscope.model.next_tokens import PromptReader, prompt_reader
 from otoscope.model.whisper import Whisper
+from otoscope.study.rich import Rich
 
 LEAST = 10
 """How often a context must be in a text, at the least, for its continuations to be counted."""
@@ -27,8 +30,8 @@ N_LEADS = 8
 LINES_AT_ONCE = 256
 
 
-@dataclass(frozen=True, eq=False)
-class Context:
+@dataclass(frozen=True, eq=False, repr=False)
+class Context(ShortRepr):
     """A word or token, and what follows it.
 
     Attributes:
@@ -46,8 +49,8 @@ class Context:
     probabilities: Float64[np.ndarray, " follower"]
 
 
-@dataclass(frozen=True, eq=False)
-class KnownBigrams:
+@dataclass(frozen=True, eq=False, repr=False)
+class KnownBigrams(Rich):
     """The bigrams of a language, as far as they are known.
 
     Attributes:
@@ -63,6 +66,20 @@ class KnownBigrams:
     in_sentences: bool
     contexts: tuple[Context, ...]
     share: float
+
+    def _shown(self) -> html.Shown:
+        often = sorted(self.contexts, key=lambda context: -context.weight)[: html.MOST_ROWS]
+        rows = [(one.text, one.weight, len(one.tokens), html.share(float(one.probabilities.max()))) for one in often]
+        return html.Shown(
+            f"What follows what in {self.name}",
+            [
+                ("language", self.language),
+                ("contexts", len(self.contexts)),
+                ("share of all bigrams", html.share(self.share)),
+                ("given", "at the end of sentences" if self.in_sentences else "alone"),
+            ],
+            [html.Table(("context", "occurs", "followers", "likeliest one"), rows, "Commonest", len(self.contexts))],
+        )
 
 
 def bigrams_of_text(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.sae.coders import check_name
@@ -19,6 +20,7 @@ from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.results import Row, clean_row, flat_rows, transcripts, write_table
 from otoscope.study.dictionaries.train import CoderChoice
 from otoscope.study.dictionaries.transcripts import Hearing
+from otoscope.study.rich import Rich
 
 SPARSITY_CODERS = ("tied", "standard", "jumprelu")
 """Coders whose sparsity is set by a weight; that of the others by k."""
@@ -106,8 +108,8 @@ class SweepPoint:
         return {"coder": self.coder, self.setting[0]: self.setting[1], **self.row.to_json()}
 
 
-@dataclass(frozen=True, eq=False)
-class DictionarySweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class DictionarySweep(Rich):
     """Dictionaries of one site at many sparsities, beside baselines at the same.
 
     Attributes:
@@ -211,6 +213,22 @@ class DictionarySweep:
             OutputError: The file cannot be written.
         """
         return pictures.save_figure(dictionary_picture.frontier_figure(self), path)
+
+    def _shown(self) -> html.Shown:
+        rows = []
+        for point in self.points:
+            found = point.row.by_kind["speech"] or point.row.by_kind["all"]
+            explained = None if found is None else html.share(found.explained_variance)
+            rows.append((point.name, l0_of(point.row), explained, html.share(point.row.heard.get("wer"))))
+        return html.Shown(
+            f"Dictionaries of {self.site} at many sparsities: {self.model}",
+            [
+                ("trained on", self.trained_on),
+                ("scored on", self.scored_on),
+                ("WER with nothing in place", html.share((self.clean or {}).get("wer"))),
+            ],
+            [html.Table(("dictionary", "L0", "explained variance", "WER"), rows, self.frames_scored)],
+        )
 
 
 def l0_of(row: Row) -> float:

@@ -13,12 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from otoscope.base import html
 from otoscope.base.files import atomic_path, write_json
 from otoscope.study import pictures
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.measure import ByKind
 from otoscope.study.dictionaries.transcripts import Hearing, ce_scores
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 DICTIONARY, SECOND, RANDOM_DECODER = "dictionary", "second", "random decoder"
 NEURONS, PCA, MEAN, ZERO = "neurons", "pca", "mean ablation", "zero ablation"
@@ -121,8 +123,8 @@ class SiteScores:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class DictionaryScores:
+@dataclass(frozen=True, eq=False, repr=False)
+class DictionaryScores(Rich):
     """Dictionaries beside their baselines, all on the same clips.
 
     Attributes:
@@ -200,6 +202,24 @@ class DictionaryScores:
             OutputError: The file cannot be written.
         """
         return pictures.save_figure(dictionary_picture.score_figure(self), path)
+
+    def _shown(self) -> html.Shown:
+        rows = []
+        for site in self.sites:
+            for row in site.rows:
+                found = row.by_kind["speech"] or row.by_kind["all"]
+                explained = None if found is None else html.share(found.explained_variance)
+                rows.append((site.site, row.name, row.n_features, explained, None if found is None else found.l0,
+                             html.share(row.heard.get("wer"))))  # fmt: skip
+        clean = clean_row(self.hearing) or {}
+        return html.Shown(
+            f"Dictionaries beside baselines: {self.model}",
+            [
+                ("scored on", f"{pictures.count(self.n_scored, 'clip')} of {self.corpus}"),
+                ("WER with nothing in place", html.share(clean.get("wer"))),
+            ],
+            [html.Table(("site", "", "features", "explained variance", "L0", "WER"), rows, "In speech frames")],
+        )
 
 
 def clean_row(hearing: Hearing | None) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text, write_json
 from otoscope.base.results import MANIFEST
@@ -28,6 +29,7 @@ from otoscope.study import pictures
 from otoscope.study.dictionaries import curves_picture as training_picture
 from otoscope.study.dictionaries.sources import Source
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 WITH_K = ("topk", "batchtopk", "matryoshka")
 """Coders that are told how many features to keep active."""
@@ -126,8 +128,8 @@ class TrainedSite:
         return {**own, **numbers, "coder": asdict(self.coder)}
 
 
-@dataclass(frozen=True, eq=False)
-class DictionaryTraining:
+@dataclass(frozen=True, eq=False, repr=False)
+class DictionaryTraining(Rich):
     """A finished training.
 
     Attributes:
@@ -191,6 +193,22 @@ class DictionaryTraining:
             OutputError: The file cannot be written.
         """
         return pictures.save_figure(training_picture.curves_figure(self.curves), path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (each.site, each.coder.coder, each.coder.n_features, html.share(each.explained_variance), each.l0,
+             html.share(each.dead_share))
+            for each in self.sites
+        ]  # fmt: skip
+        return html.Shown(
+            "Dictionaries trained",
+            [
+                ("frames", self.settings.n_steps * self.settings.batch_frames),
+                ("minutes", float(self.minutes)),
+                ("clips that could not be used", len(self.problems)),
+            ],
+            [html.Table(("site", "coder", "features", "explained variance", "L0", "dead"), rows, "At the end")],
+        )
 
 
 def default_frames(n_frames: int, batch_frames: int = 1) -> int:

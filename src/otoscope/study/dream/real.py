@@ -18,6 +18,7 @@ from otoscope.audio.clip import Clip, as_clip, read_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_S, MEL_FRAMES_PER_FRAME
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import ShortRepr
 from otoscope.corpus import corpus as named_corpus
 from otoscope.harvest.bases import groups_of
 from otoscope.harvest.opened import GroupKey, HarvestRun
@@ -30,8 +31,8 @@ AROUND_FRAMES = 50
 """How much of the log-mel is kept on either side of the moment."""
 
 
-@dataclass(frozen=True, eq=False)
-class RealMoment:
+@dataclass(frozen=True, eq=False, repr=False)
+class RealMoment(ShortRepr):
     """The moment that drives a feature most.
 
     Attributes:

@@ -11,18 +11,22 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.excerpt import FULL_SCALE, encode
+from otoscope.audio.player import player
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.files import atomic_path, write_json
+from otoscope.base.short_repr import ShortRepr
 from otoscope.study import pictures
 from otoscope.study.dream import picture as dream_picture
 from otoscope.study.dream.real import RealMoment
 from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.error_rate import Interval, wilson_interval
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 
 
-@dataclass(frozen=True, eq=False)
-class DreamtSound:
+@dataclass(frozen=True, eq=False, repr=False)
+class DreamtSound(ShortRepr):
     """The sound that comes nearest to a dream.
 
     Attributes:
@@ -36,8 +40,8 @@ class DreamtSound:
     correlation: float
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureDream:
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureDream(ShortRepr):
     """What one feature dreams of.
 
     Attributes:
@@ -112,8 +116,8 @@ class FeatureDream:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Dream:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dream(Rich):
     """What features of a model dream of.
 
     Attributes:
@@ -255,6 +259,32 @@ class Dream:
             real_mel=None if each.real is None else each.real.mel,
             real_frame=0 if each.real is None else each.real.mel_frame,
             real_clip="" if each.real is None else each.real.clip_id,
+        )
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                each.name,
+                each.start_largest,
+                None if each.real is None else each.real.strength,
+                each.strength,
+                None if each.sound is None else each.sound.strength,
+                None if each.sound is None else player(each.sound.samples, f"Dream of {each.name}", width="11em"),
+            )
+            for each in self.features[: html.MOST_ROWS]
+        ]
+        columns = ("feature", "largest at the start", "largest in real sound", "dream", "its sound", "hear")
+        compared = "nothing" if self.source is None else f"{self.n_clips:,} clips ({self.source})"
+        return html.Shown(
+            f"What features dream of: {self.model}",
+            [
+                ("from", self.start),
+                ("compared with", compared),
+                ("dreams above all real sound", html.share(self.share_above_real)),
+                ("their sounds above it", html.share(self.share_of_sounds_above_real)),
+                ("the start above it", html.share(self.share_of_starts_above_real)),
+            ],
+            [html.Table(columns, rows, "Strengths", len(self.features))],
         )
 
 

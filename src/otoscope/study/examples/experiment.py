@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,15 +17,22 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from otoscope.audio.clip import Span
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frame_to_seconds
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, write_json
 from otoscope.harvest.opened import GroupKey, HarvestRun, RunClip
+from otoscope.study.rich import Rich
 
 SIGNS = {"positive": (1,), "negative": (-1,), "both": (1, -1)}
 RANGE_KINDS = ("width", "quantile")
 TABLE = "sounds.parquet"
 INDEX = "examples.json"
+
+N_HEARD = 10
+"""Examples that can be heard in a notebook."""
+
+MOST_SOUND_BYTES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,8 @@ class Example:
     sound_seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class Examples:
+@dataclass(frozen=True, repr=False)
+class Examples(Rich):
     """Examples of features, and what they were harvested from.
 
     Attributes:
@@ -83,6 +90,7 @@ class Examples:
         lag_frames: Frames from a sound to the answer that it causes; None where it was not estimated, and taken as 0.
         n_features: How many features were looked at; some may have no example.
         examples: By site, basis, feature, sign, kind and range, strongest first.
+        folder: Where the sounds were written, in this session; None where none were.
     """
 
     run: str
@@ -92,6 +100,7 @@ class Examples:
     lag_frames: int | None
     n_features: int
     examples: tuple[Example, ...]
+    folder: str | None = field(default=None, compare=False)
 
     @property
     def n_silent(self) -> int:
@@ -100,7 +109,7 @@ class Examples:
 
     def to_json(self) -> dict[str, Any]:
         """Give what was found as a table of rows."""
-        head = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "examples"}
+        head = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("examples", "folder")}
         rows = [asdict(example) for example in self.examples]
         return {**head, "n_without_examples": self.n_silent, "examples": rows}
 
@@ -126,6 +135,47 @@ class Examples:
         with atomic_path(Path(folder) / TABLE) as temporary:
             pq.write_table(table, temporary)
         return [Path(folder) / TABLE, write_json(Path(folder) / INDEX, self.to_json())]
+
+    def _shown(self) -> html.Shown:
+        columns = ("feature", "", "strength", "phone", "word", "clip", "seconds")
+        heard = [self._hear(one) for one in self.examples[:N_HEARD]]
+        heard += [None] * (min(len(self.examples), html.MOST_ROWS) - len(heard))
+        has_sound = any(one is not None for one in heard)
+        rows = [
+            (
+                f"{one.site}:{one.basis}:{one.feature}",
+                one.kind if one.range is None else f"{one.kind} {one.range}",
+                one.strength,
+                one.phone,
+                one.word,
+                one.clip_id,
+                one.seconds,
+                *([hear] if has_sound else []),
+            )
+            for one, hear in zip(self.examples, heard, strict=False)
+        ]
+        return html.Shown(
+            f"What drives features most: {self.model}",
+            [
+                ("features", self.n_features),
+                ("without any example", self.n_silent),
+                ("examples", len(self.examples)),
+                ("corpus", self.corpus),
+            ],
+            [html.Table((*columns, *(["hear"] if has_sound else [])), rows, "", len(self.examples))],
+        )
+
+    def _hear(self, one: Example) -> html.Html | None:
+        """Give a player of an example's sound, where that was written and is still there."""
+        if self.folder is None or one.sound is None:
+            return None
+        path = Path(self.folder) / one.sound
+        try:
+            sound = path.read_bytes() if path.is_file() and path.stat().st_size <= MOST_SOUND_BYTES else b""
+        except (OSError, ValueError):  # moved since, or no name that a disk takes
+            return None
+        kind = f"audio/{path.suffix.removeprefix('.')}"
+        return html.audio(sound, kind, f"Example in {one.clip_id}", "11em") if sound else None
 
 
 _ARROW = {int: "int32", float: "float64", str: "string"}

@@ -6,23 +6,19 @@ FLAC. It knows where a run's clips come from, and not why they were chosen.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from otoscope.audio.clip import Clip, read_clip
 from otoscope.audio.excerpt import EXCERPT_S, FORMATS, amplified, encode, excerpt, excerpt_bounds
-from otoscope.base.clocks import FRAME_S, sample_to_seconds, seconds_to_sample
+from otoscope.base.clocks import sample_to_seconds, seconds_to_sample
 from otoscope.base.errors import InputError
-from otoscope.corpus import huggingface
-from otoscope.corpus.corpus import Corpus, Problem, Source
-from otoscope.harvest.opened import HarvestRun, RunClip
+from otoscope.corpus.corpus import Corpus, Problem
+from otoscope.harvest.opened import HarvestRun
 from otoscope.study.examples.experiment import Example, Examples
+from otoscope.study.examples.run_sound import ClipReader, clip_readers, do_all, usable_workers
 
 FLAC_SHARE = 0.55
 """What is left of 16-bit samples of read speech as FLAC, about."""
@@ -58,13 +54,20 @@ class _Cut:
 
 @dataclass(frozen=True)
 class _Task:
-    """All that is cut from one clip; `sources` are the ways to read it, tried in order."""
+    """All that is cut from one clip."""
 
-    clip: RunClip
-    sources: tuple[Callable[[], Clip], ...]
+    reader: ClipReader
     cuts: tuple[_Cut, ...]
     length_s: float
     format_: str
+
+    def do(self) -> None:
+        """Read the clip, and write all that is cut from it."""
+        samples = self.reader.read().samples
+        for cut in self.cuts:
+            for path, make in ((cut.sound, excerpt), (cut.amplified, amplified)):
+                sound = encode(make(samples, cut.seconds, length_s=self.length_s), self.format_)
+                path.write_bytes(sound)
 
 
 def plan(found: Examples, run: HarvestRun, *, length_s: float = EXCERPT_S, format_: str = "flac") -> SoundPlan:
@@ -130,17 +133,14 @@ def write_sounds(
         OSError: The disk is full, or fails.
     """
     _check_format(format_)
-    if workers < 1:
-        raise InputError(f"workers is {workers}: give 1 or more.")
+    workers = usable_workers(workers, corpus)
     excerpt_bounds(1, 0.0, length_s=length_s)
-    if corpus is not None and huggingface.is_name(corpus.name):
-        workers = 1  # such clips come from one stream, in order; every process would open its own
     names = _file_names(found.examples, format_)
     tasks = list(_tasks(found.examples, names, run, Path(folder), corpus, length_s, format_))
     for parent in sorted({cut.sound.parent for task in tasks for cut in task.cuts}):
         parent.mkdir(parents=True, exist_ok=True)
     failed: dict[int, str] = {}
-    for n_done, (clip, error) in enumerate(_run(tasks, workers), 1):
+    for n_done, (clip, error) in enumerate(do_all(tasks, workers), 1):
         if error is not None:
             failed[clip] = error
         if progress is not None:
@@ -155,7 +155,7 @@ def write_sounds(
         written.append(example)
     ids = {clip.clip: clip.id for clip in run.clips}
     problems = tuple(Problem(ids[clip], failed[clip]) for clip in sorted(failed))
-    return replace(found, examples=tuple(written)), problems
+    return replace(found, examples=tuple(written), folder=str(folder)), problems
 
 
 def _check_format(format_: str) -> None:
@@ -205,78 +205,8 @@ def _tasks(
     cuts: dict[int, list[_Cut]] = {}
     for one, (sound, loud) in zip(chosen, names, strict=True):
         cuts.setdefault(one.clip, []).append(_Cut(one.seconds, folder / sound, folder / loud))
-    sources: dict[str, Source] = {} if corpus is None else {source.id: source for source in corpus.sources}
-    for clip in run.clips:
-        if clip.clip in cuts:
-            ways: list[Callable[[], Clip]] = [sources[clip.id].read] if clip.id in sources else []
-            if clip.path is not None:
-                ways.append(_FileReader(clip.path))
-            yield _Task(clip, tuple(ways), tuple(cuts[clip.clip]), length_s, format_)
-
-
-@dataclass(frozen=True)
-class _FileReader:
-    """Reads the file that a run names."""
-
-    path: str
-
-    def __call__(self) -> Clip:
-        return read_clip(self.path)
-
-
-def _run(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[int, str | None]]:
-    """Do all tasks; give each clip's number as it is done, and what was wrong with it, if anything."""
-    if workers == 1 or len(tasks) < 2:
-        yield from map(_cut_all, tasks)
-        return
-    # a process that is forked while other threads hold locks may hang: start new ones
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_leave_ctrl_c)
-    try:
-        for done in as_completed([executor.submit(_cut_all, task) for task in tasks]):
-            yield done.result()
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _leave_ctrl_c() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one alone acts on it, and ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _cut_all(task: _Task) -> tuple[int, str | None]:
-    """Read one clip and write all that is cut from it."""
-    try:
-        samples = _read(task).samples
-    except InputError as error:
-        return task.clip.clip, str(error)
-    for cut in task.cuts:
-        for path, make in ((cut.sound, excerpt), (cut.amplified, amplified)):
-            sound = encode(make(samples, cut.seconds, length_s=task.length_s), task.format_)
-            path.write_bytes(sound)
-    return task.clip.clip, None
-
-
-def _read(task: _Task) -> Clip:
-    """Read a clip in the first way that gives what was harvested."""
-    errors: list[str] = []
-    for read in task.sources:
-        try:
-            clip = read()
-        except InputError as error:
-            errors.append(str(error))
-            continue
-        if abs(clip.duration_s - task.clip.duration_s) < FRAME_S:
-            return clip
-        errors.append(
-            f"it is {clip.duration_s:.2f} s long and was {task.clip.duration_s:.2f} s when it was harvested. "
-            "Put the old recording back, or harvest again."
-        )
-    raise InputError(
-        errors[0]
-        if errors
-        else "the run names no file of it, and the corpus does not have it. Say where the corpus is now."
-    )
+    for reader in clip_readers(run, corpus, cuts):
+        yield _Task(reader, tuple(cuts[reader.clip.clip]), length_s, format_)
 
 
 def usable_cores() -> int:

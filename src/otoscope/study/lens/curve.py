@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import Clip, as_clip
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
@@ -23,13 +24,14 @@ from otoscope.study.lens.experiment import Foretold, foretell, stage_names, with
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, means_json
 from otoscope.study.lens.text import said_over
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 MEASURES = ("log_probability", "reciprocal_rank", "is_likeliest", "is_final_choice")
 SOUNDS = ("sound", "no_sound")
 
 
-@dataclass(frozen=True, eq=False)
-class LensCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class LensCurve(Rich):
     """How each stage of the decoder foretells the tokens of many transcripts.
 
     Attributes:
@@ -141,6 +143,35 @@ class LensCurve:
             )
         ]
         return pictures.save_figure(lens_picture.curves_figure(self.stages, panels), path)
+
+    def _shown(self) -> html.Shown:
+        means = self.means()
+        right, sure = MEASURES.index("is_likeliest"), MEASURES.index("log_probability")
+        rows = [
+            (
+                stage,
+                html.share(means.at(0, at, right)),
+                html.share(means.at(1, at, right)),
+                means.at(0, at, sure),
+                means.at(1, at, sure),
+            )
+            for at, stage in enumerate(self.stages)
+        ]
+        tokens = pictures.count(int(self.n_tokens.sum()), "token")
+        return html.Shown(
+            f"How each block of the decoder foretells tokens: {self.model}",
+            [
+                ("measured on", f"{tokens} of {pictures.count(len(self.clip_ids), 'clip')}"),
+                ("chance", html.share(self.chance["is_likeliest"])),
+            ],
+            [
+                html.Table(
+                    ("stage", "right", "right, padding alone", "log-probability", "padding alone"),
+                    rows,
+                    "Due token is the first choice, and its log-probability (nats); 95% intervals",
+                )
+            ],
+        )
 
 
 def lens_curve(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from otoscope.audio.clip import Clip
+from otoscope.base import html
 from otoscope.base.files import write_json
 from otoscope.model.unembed import encoder_stages, run_decoder
 from otoscope.model.whisper import Sound, Whisper
@@ -29,6 +30,7 @@ from otoscope.study.lens.experiment import ROWS, stage_names, without_sound
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
 from otoscope.study.lens.text import BATCH_SIZE, Batch, said_over
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.writing import join_texts, text_of, write_texts
 
 NO_SOUND = "padding alone"
@@ -65,8 +67,8 @@ class EncoderLensClip:
         return None if self.reference is None else word_errors(self.reference, self.texts[stage])
 
 
-@dataclass(frozen=True, eq=False)
-class EncoderLens:
+@dataclass(frozen=True, eq=False, repr=False)
+class EncoderLens(Rich):
     """Transcripts with the encoder ended after each of its stages.
 
     Attributes:
@@ -174,6 +176,26 @@ class EncoderLens:
             f"{self.model}: {pictures.count(len(self.clips), 'clip')}, {self.n_references} with a reference",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        sure = self.log_probability()
+        rows = [
+            (stage, html.share(self.wer(at)), html.share(self.reference_wer(at)), sure.at(at))
+            for at, stage in enumerate(self.stages)
+        ]
+        tables = [
+            html.Table(
+                ("encoder ends after", "WER to the whole", "WER to the reference", "log-probability of a token"),
+                rows,
+                "With 95% intervals",
+            )
+        ]
+        if self.clips:
+            first = self.clips[0]
+            rows_of_first = list(zip(self.stages, first.texts, strict=True))
+            tables.append(html.Table(("encoder ends after", "transcript"), rows_of_first, f"Clip {first.clip_id}"))
+        clips = [("clips", len(self.clips)), ("with a reference", self.n_references)]
+        return html.Shown(f"The encoder ended early: {self.model}", clips, tables)
 
 
 @dataclass

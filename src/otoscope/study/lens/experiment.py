@@ -20,8 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otoscope.audio.clip import as_clip
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.short_repr import ShortRepr
 from otoscope.model.token_text import token_texts
 from otoscope.model.unembed import decoder_stream, unembed
 from otoscope.model.whisper import Sound, Whisper
@@ -29,6 +31,7 @@ from otoscope.study import pictures
 from otoscope.study.lens import picture as lens_picture
 from otoscope.study.lens.text import Batch, said_over
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 from otoscope.study.writing import text_of
 
 ROWS = 256
@@ -42,8 +45,8 @@ def stage_names(n_blocks: int) -> tuple[str, ...]:
     return (EMBEDDING, *(f"block {block}" for block in range(n_blocks)))
 
 
-@dataclass(frozen=True, eq=False)
-class Foretold:
+@dataclass(frozen=True, eq=False, repr=False)
+class Foretold(ShortRepr):
     """What every stage says at the places where some tokens are due.
 
     Attributes:
@@ -74,8 +77,8 @@ class LensToken:
     window: int
 
 
-@dataclass(frozen=True, eq=False)
-class Lens:
+@dataclass(frozen=True, eq=False, repr=False)
+class Lens(Rich):
     """What every block of the decoder would say, token by token.
 
     Attributes:
@@ -220,6 +223,34 @@ class Lens:
             label="the due token" if colour_by == "due" else "the first choice",
             title="What each block of the decoder would say next",
             note=f"{self.model}, {self.clip_id}: {pictures.count(len(self.tokens), 'token')} of {own}",
+        )
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                stage,
+                int((heard.rank[at] == 1).sum()),
+                int((silent.rank[at] == 1).sum()),
+                float(heard.log_probability[at].mean()),
+                float(silent.log_probability[at].mean()),
+            )
+            for heard, silent in [(self.foretold, self.no_sound)]
+            for at, stage in enumerate(self.stages)
+        ]
+        return html.Shown(
+            f"What each block of the decoder would say, {self.clip_id}: {self.model}",
+            [
+                ("text", self.text),
+                ("written by", "the model" if self.is_own_text else "someone else"),
+                ("tokens", len(self.tokens)),
+            ],
+            [
+                html.Table(
+                    ("stage", "right", "right without sound", "log-probability", "without sound"),
+                    rows,
+                    "Tokens that are the first choice; mean log-probability of the due token (nats)",
+                )
+            ],
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from otoscope.audio.clip import as_clip
+from otoscope.base import html
 from otoscope.base.files import write_json
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
@@ -23,14 +24,15 @@ from otoscope.study.lens.experiment import LensToken
 from otoscope.study.lens.head_parts import GROUPS, Contributions, Part, contributions, parts_of, run_stream
 from otoscope.study.lens.text import Batch, said_over
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 from otoscope.study.writing import text_of
 
 N_NAMED = 5
 """Heads named for each token."""
 
 
-@dataclass(frozen=True, eq=False)
-class HeadLens:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadLens(Rich):
     """What each part of the decoder adds to the logit of each token.
 
     Attributes:
@@ -148,6 +150,31 @@ class HeadLens:
             f"{self.model}, {self.clip_id}: {pictures.count(len(self.tokens), 'token')} of {own}",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        groups = self.groups()
+        rows = [
+            (
+                token.text,
+                float(self.logits[at]),
+                float(groups["cross-attention"][at]),
+                float(groups["self-attention"][at]),
+                float(groups["mlp"][at]),
+                self.parts[strongest[0]].name if (strongest := self._strongest(at)) else None,
+            )
+            for at, token in enumerate(self.tokens)
+        ]
+        return html.Shown(
+            f"What adds to each token's logit, {self.clip_id}: {self.model}",
+            [("text", self.text), ("written by", "the model" if self.is_own_text else "someone else")],
+            [
+                html.Table(
+                    ("token", "logit", "cross-attention", "self-attention", "mlp", "strongest head"),
+                    rows,
+                    "Logits less the vocabulary's mean",
+                )
+            ],
+        )
 
 
 def head_lens(

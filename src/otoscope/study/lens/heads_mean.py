@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
@@ -24,10 +25,11 @@ from otoscope.study.lens.heads import due_contributions, groups_of, heads_of
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, means_json
 from otoscope.study.lens.text import Said, said_over
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 
 
-@dataclass(frozen=True, eq=False)
-class HeadLensMean:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadLensMean(Rich):
     """Mean contributions of each part of the decoder.
 
     Attributes:
@@ -146,6 +148,21 @@ class HeadLensMean:
             f"{self.model}: {n}",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        means, differences = self.means(), self.differences()
+        order = sorted(range(len(self.parts)), key=lambda at: -abs(float(differences.value[at])))
+        rows = [
+            (self.parts[at].name, means.at(0, at), means.at(1, at), differences.at(at))
+            for at in order
+            if self.parts[at].head is not None
+        ]
+        tokens = pictures.count(int(self.n_tokens.sum()), "token")
+        return html.Shown(
+            f"What each head adds to the due token's logit: {self.model}",
+            [("measured on", f"{tokens} of {pictures.count(len(self.clip_ids), 'clip')}")],
+            [html.Table(("head", "to the due token", "to another", "difference"), rows, "Logits, 95% intervals")],
+        )
 
 
 def head_lens_mean(

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.languages import Vocabulary, vocabulary
@@ -30,13 +31,14 @@ from otoscope.study.lens.head_parts import Part, contributions, parts_of, run_st
 from otoscope.study.lens.heads import heads_of
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 
 BATCH_SIZE = 16
 N_NAMED = 5
 
 
-@dataclass(frozen=True, eq=False)
-class LanguageLens:
+@dataclass(frozen=True, eq=False, repr=False)
+class LanguageLens(Rich):
     """The languages by block and by head.
 
     Attributes:
@@ -208,6 +210,34 @@ class LanguageLens:
             f"{self.model}: {pictures.count(len(self.clip_ids), 'clip')}, {len(self.languages)} languages",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        probability = self.found_probability()
+        rows = [
+            (
+                stage,
+                html.share(probability.at(0, at)),
+                html.share(probability.at(1, at)),
+                html.share(self.agreement(at)),
+                html.share(self.accuracy(at)),
+            )
+            for at, stage in enumerate(self.stages)
+        ]
+        return html.Shown(
+            f"Where the language is found: {self.model}",
+            [
+                ("clips", len(self.clip_ids)),
+                ("languages", len(self.languages)),
+                ("chance", html.share(1 / max(len(self.languages), 1))),
+            ],
+            [
+                html.Table(
+                    ("stage", "language found", "padding alone", "agrees with the last", "right by label"),
+                    rows,
+                    "Probability of the language found, and shares of clips; 95% intervals",
+                )
+            ],
+        )
 
 
 def language_lens(

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from otoscope.base.short_repr import ShortRepr
 from otoscope.study.error_rate import Interval
 from otoscope.study.result_files import finite
 
 DRAWS = 1000
 
 
-@dataclass(frozen=True, eq=False)
-class Means:
+@dataclass(frozen=True, eq=False, repr=False)
+class Means(ShortRepr):
     """Many means with their 95% intervals.
 
     Attributes:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -26,14 +27,15 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures
 from otoscope.study.locality import picture as locality_picture
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LOCAL_WITHIN_FRAMES = 50
 LOCAL_SHARE = 0.9
 
 
-@dataclass(frozen=True, eq=False)
-class Locality:
+@dataclass(frozen=True, eq=False, repr=False)
+class Locality(Rich):
     """Attended distances of every head, over the speech frames of a corpus.
 
     Attributes:
@@ -171,6 +173,38 @@ class Locality:
             sample=f"{self.n_speech_frames:,} speech frames of {pictures.count(self.n_clips, 'clip')}",
         )
         return pictures.save_figure(locality_picture.heads_figure(view), path)
+
+    def _shown(self) -> html.Shown:
+        near = self.share_within(self.local_within)
+        median = self.quantile_frames(0.5)
+        even = distance.share_within(self.uniform_by_distance, self.local_within)
+        reach_s = self.local_within * FRAME_S
+        order = np.argsort(-near, axis=None)
+        return html.Shown(
+            f"How far the encoder's heads listen: {self.model}",
+            [
+                ("local heads", f"{int(self.is_local.sum())} of {self.is_local.size}"),
+                ("a head is local when", f"{self.local_share:.0%} of its attention lies within {reach_s:g} s"),
+                (f"evenly spread, within {reach_s:g} s", html.share(float(even))),
+                ("measured on", f"{pictures.count(self.n_speech_frames, 'speech frame')} of {self.n_clips:,} clips"),
+            ],
+            [
+                html.Table(
+                    ("block.head", f"within {reach_s:g} s", "median distance (s)", "mean distance (s)", "on padding"),
+                    [
+                        (
+                            f"{block}.{head}",
+                            html.share(near[block, head]),
+                            float(median[block, head] * FRAME_S),
+                            float(self.mean_frames[block, head] * FRAME_S),
+                            html.share(self.padding_share[block, head]),
+                        )
+                        for block, head in zip(*np.unravel_index(order, near.shape), strict=True)
+                    ],
+                    "Heads, the most local first",
+                )
+            ],
+        )
 
 
 def _mean(mass: np.ndarray, positions: np.ndarray) -> np.ndarray:

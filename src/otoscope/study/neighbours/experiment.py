@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.corpus.lexicon import Pronouncer
@@ -27,6 +28,7 @@ from otoscope.study.neighbours.search import nearest, token_vectors, unit
 from otoscope.study.neighbours.tokens import Asked, find_token, is_word
 from otoscope.study.neighbours.words import WordList, WordVectors, cosines
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class WordNeighbours:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Neighbours:
+@dataclass(frozen=True, eq=False, repr=False)
+class Neighbours(Rich):
     """The nearest tokens of some words.
 
     Attributes:
@@ -170,6 +172,22 @@ class Neighbours:
             cosines=[neighbour.cosine for neighbour in word.neighbours],
             sounds=[neighbour.sound for neighbour in word.neighbours],
             spellings=[neighbour.spelling for neighbour in word.neighbours],
+        )
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                word.asked.word,
+                word.space,
+                ", ".join(each.text.strip() or repr(each.text) for each in word.neighbours[:10]),
+                word.neighbours[0].cosine if word.neighbours else None,
+            )
+            for word in self.found
+        ]
+        return html.Shown(
+            f"Nearest tokens: {self.model}",
+            [("looked for among", f"{self.n_tokens:,} tokens"), ("pronunciations", self.pronunciations or "none")],
+            [html.Table(("word", "by", "nearest first", "cosine of the nearest"), rows)],
         )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.corpus.lexicon import Pronouncer
@@ -29,6 +30,7 @@ from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, Report, me
 from otoscope.study.neighbours.tokens import whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 SLACK = 40
 """Neighbours found beyond k, so that k are left when forms of the same word are taken out."""
@@ -83,8 +85,8 @@ def _interval(interval: Interval) -> dict[str, float | None]:
     return {"value": finite(interval.value), "low": finite(interval.low), "high": finite(interval.high)}
 
 
-@dataclass(frozen=True, eq=False)
-class SoundsAlike:
+@dataclass(frozen=True, eq=False, repr=False)
+class SoundsAlike(Rich):
     """Whether nearest tokens sound alike, over a vocabulary.
 
     Attributes:
@@ -177,6 +179,22 @@ class SoundsAlike:
         note = f"{self.model}; frequency by {by}, {pictures.count(self.n_bins, 'bin')}"
         figure = sounds_alike_picture.sounds_alike_figure(panels, note, self.pronunciations)
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (each.measure, each.pairs, each.space, each.n_words, each.nearest, each.random, each.more_alike)
+            for each in self.contrasts
+        ]
+        columns = ("measure", "pairs", "space", "words", "nearest", "random, as frequent", "more alike by")
+        return html.Shown(
+            f"Whether nearest tokens sound alike: {self.model}",
+            [
+                ("words", self.n_words),
+                ("nearest tokens of each", self.k),
+                ("pronunciations", self.pronunciations or "none: by spelling"),
+            ],
+            [html.Table(columns, rows, "Distances from 0 (alike) to 1, and cosines of meaning; 95% intervals")],
+        )
 
 
 def sounds_alike(

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.short_repr import ShortRepr
 from otoscope.corpus.phones import articulation
 from otoscope.harvest.opened import GroupKey, HarvestRun, open_run
 from otoscope.study import pictures
+from otoscope.study.error_rate import wilson_interval
 from otoscope.study.phones import picture as phone_picture
 from otoscope.study.phones import report as phone_report
 from otoscope.study.phones import tables as phone_tables
@@ -24,12 +27,13 @@ from otoscope.study.phones.naming import KINDS, UNCLEAR
 from otoscope.study.phones.ranges import FeatureRanges, feature_ranges, find_feature
 from otoscope.study.phones.scores import FeatureScores, Ground, GroupScores, score_group, survey
 from otoscope.study.phones.settings import PhoneSettings
+from otoscope.study.rich import Rich
 
 __all__ = ["PhoneSettings", "PhoneStudy", "ScoredRun", "phones"]
 
 
-@dataclass(frozen=True, eq=False)
-class ScoredRun:
+@dataclass(frozen=True, eq=False, repr=False)
+class ScoredRun(ShortRepr):
     """A run whose features are scored.
 
     Attributes:
@@ -96,8 +100,8 @@ class ScoredRun:
         return words + (f"; polysemantic: {', '.join(others)}" if others else "")
 
 
-@dataclass(frozen=True, eq=False)
-class PhoneStudy:
+@dataclass(frozen=True, eq=False, repr=False)
+class PhoneStudy(Rich):
     """The features of a run, scored against phones beside its baselines.
 
     Attributes:
@@ -219,6 +223,31 @@ class PhoneStudy:
         manners = list(dict.fromkeys(each.manner for each in made))
         places = [p for p in range(len(made)) if self.run.ground.is_frequent[p]]
         return np.array(sorted(places, key=lambda p: (manners.index(made[p].manner), not made[p].voiced, p)), int)
+
+    def _shown(self) -> html.Shown:
+        rows = []
+        for group in self.run.groups:
+            found, chance = (
+                phone_report.reaching(group.scores, self.settings.auroc, self.settings.purity, shuffled=is_shuffled)[
+                    "both"
+                ]
+                for is_shuffled in (False, True)
+            )
+            n = group.key.n_features
+            share = None if found is None else html.share(wilson_interval(found, n))
+            polysemantic = int(group.scores.is_polysemantic.sum())
+            rows.append((group.key.site, group.key.basis, n, found, share, chance, polysemantic))
+        columns = ("site", "basis", "features", "detect one phone", "share", "labels shuffled", "polysemantic")
+        return html.Shown(
+            f"Which phones features detect: {self.run.model}",
+            [
+                ("run", f"{self.run.n_labelled:,} labelled clips of {self.run.corpus}"),
+                ("phone set", self.run.phone_set),
+                ("a feature detects a phone from", f"AUROC {self.settings.auroc:g}, purity {self.settings.purity:g}"),
+                ("compared with", [run.name for run in self.baselines] or "no other run"),
+            ],
+            [html.Table(columns, rows, "With 95% intervals")],
+        )
 
 
 def phones(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.study import pictures
@@ -21,6 +22,7 @@ from otoscope.study.phones.polysemy import effective_number
 from otoscope.study.phones.purity import count_labels
 from otoscope.study.phones.scores import Ground, labelled
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +44,8 @@ class SignRanges:
     counts: Int[np.ndarray, "range label"]
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureRanges:
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureRanges(Rich):
     """The phones of one feature from range to range.
 
     Attributes:
@@ -120,6 +122,24 @@ class FeatureRanges:
             }
             for index, counts in enumerate(ranges.counts)
         ]
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                row["sign"],
+                f"{row['low']:.3g} – {row['high']:.3g}",
+                row["n_peaks"],
+                ", ".join(f"{phone} {n}" for phone, n in list(row["phones"].items())[:6]),
+                row["effective_phones"],
+            )
+            for ranges in self.signs
+            for row in self._rows(ranges)
+        ]
+        return html.Shown(
+            f"{self.site} - {self.basis} {self.feature}",
+            [("feature", self.name)],
+            [html.Table(("sign", "strength", "peaks", "phones of the samples", "effective phones"), rows)],
+        )
 
 
 def feature_ranges(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, write_json
 from otoscope.study import pictures
@@ -20,6 +21,7 @@ from otoscope.study.error_rate import Interval
 from otoscope.study.probe import picture as probe_picture
 from otoscope.study.probe.fit import Fitted, Score
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 
 MOST_DIRECTIONS = 500
 """So many are written as files of their own at most; all of them are in `probe.npz`."""
@@ -40,8 +42,8 @@ class SiteProbe:
     spread: Float32[np.ndarray, " class"]
 
 
-@dataclass(frozen=True, eq=False)
-class Probe:
+@dataclass(frozen=True, eq=False, repr=False)
+class Probe(Rich):
     """What can be read off sites linearly.
 
     Attributes:
@@ -294,6 +296,27 @@ class Probe:
             f"{self.model}; {self.n_rows:,} held out; balanced accuracy {best.fitted.score.balanced.value:.0%}",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                each.site,
+                html.share(each.fitted.score.balanced),
+                html.share(each.fitted.shuffled.balanced),
+                html.share(each.fitted.score.accuracy),
+            )
+            for each in self.sites
+        ]
+        return html.Shown(
+            f"What can be read off linearly: {self.task}, {self.model}",
+            [
+                ("measured on", self.sample),
+                ("corpus", self.corpus),
+                ("always the commonest class", html.share(self.majority.accuracy)),
+                ("best site", self.best.site if self.sites else None),
+            ],
+            [html.Table(("site", "balanced accuracy", "shuffled labels", "accuracy"), rows, "Held out, 95% intervals")],
+        )
 
 
 def _score(score: Score) -> dict[str, Any]:

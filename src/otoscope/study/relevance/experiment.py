@@ -19,6 +19,7 @@ from torch import Tensor
 
 from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind, speech_end_frame
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -26,12 +27,13 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures
 from otoscope.study.relevance import picture as relevance_picture
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
 from otoscope.study.word_target import WordScorer
 
 
-@dataclass(frozen=True, eq=False)
-class Relevance:
+@dataclass(frozen=True, eq=False, repr=False)
+class Relevance(Rich):
     """How much each source frame matters to each destination frame.
 
     Attributes:
@@ -207,6 +209,18 @@ class Relevance:
             name=f"{self.model}, {self.clip_id}" + (f", window {self.window}" if self.window else ""),
             target="the whole output" if self.target is None else self.target.label,
             locality=locality,
+        )
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (frames * FRAME_S, html.share(self.share_within(frames)), html.share(self.even_share_within(frames)))
+            for frames in distance.SHARE_FRAMES
+        ]
+        target = "the whole encoder output" if self.target is None else self.target.label
+        return html.Shown(
+            f"Relevance in {self.clip_id}, window {self.window}: {self.model}",
+            [("to", target), ("speech frames", int(self.is_speech.sum())), ("frames", len(self.added))],
+            [html.Table(("within (s)", "of the relevance", "spread evenly"), rows, "Mean over speech frames")],
         )
 
 

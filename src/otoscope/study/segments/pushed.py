@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.audio.clip import as_clip
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -23,6 +24,7 @@ from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
 from otoscope.study.segments.experiment import said
 from otoscope.study.segments.score import Listener, spelt
@@ -53,8 +55,8 @@ class Pushed:
     lift: float
 
 
-@dataclass(frozen=True)
-class PushedUp:
+@dataclass(frozen=True, repr=False)
+class PushedUp(Rich):
     """The words that a stretch pushes up.
 
     Attributes:
@@ -138,6 +140,14 @@ class PushedUp:
             f"{self.model}; tokens of probability {self.least:g} or more{heard}",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [(each.word, each.lift, html.share(math.exp(each.log_probability))) for each in self.words]
+        return html.Shown(
+            f"What {self.start_s:.2f} to {self.stop_s:.2f} s of {self.clip_id} pushes up: {self.model}",
+            [("said there", self.said), ("after", self.context or "the start")],
+            [html.Table(("word", "pushed up (nats)", "probability"), rows)],
+        )
 
 
 def pushed_up(

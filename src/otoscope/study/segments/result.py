@@ -14,16 +14,20 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32
 
 from otoscope.audio.excerpt import FORMATS, encode
+from otoscope.audio.player import player
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, write_json
+from otoscope.base.short_repr import ShortRepr
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
 
 
-@dataclass(frozen=True, eq=False)
-class Segment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Segment(ShortRepr):
     """A stretch of a clip.
 
     Attributes:
@@ -63,8 +67,8 @@ class Segment:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class WordSegments:
+@dataclass(frozen=True, eq=False, repr=False)
+class WordSegments(ShortRepr):
     """What was found of one word.
 
     Attributes:
@@ -102,8 +106,8 @@ class WordSegments:
         return self.n_holding / self.n_labelled if self.n_labelled else None
 
 
-@dataclass(frozen=True, eq=False)
-class Segments:
+@dataclass(frozen=True, eq=False, repr=False)
+class Segments(Rich):
     """The stretches of a corpus in which the decoder is surest of words.
 
     Attributes:
@@ -234,6 +238,33 @@ class Segments:
         ]
         note = f"{self.model}: stretches of {self.length_s:g} s of {pictures.count(self.n_clips, 'clip')}, each alone"
         return pictures.save_figure(segments_picture.segments_figure(panels, note), path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                each.word,
+                f"{segment.start_s:.2f} – {segment.stop_s:.2f}",
+                segment.clip_id,
+                html.share(math.exp(segment.log_probability)),
+                segment.said,
+                segment.is_hit,
+                player(segment.sound, f"{each.word} in {segment.clip_id}", width="11em"),
+            )
+            for rank in range(self.top)
+            for each in self.words
+            for segment in each.segments[rank : rank + 1]
+        ]
+        rows.sort(key=lambda row: [each.word for each in self.words].index(row[0]))
+        columns = ("word", "seconds", "clip", "probability", "said", "holds it", "hear")
+        return html.Shown(
+            f"Where the decoder is surest of words: {self.model}",
+            [
+                ("searched", f"{self.n_clips:,} clips, {self.length_s:g} s at a time"),
+                ("stretches that hold their word", html.share(self.hit_rate)),
+                ("at random", html.share(self.chance)),
+            ],
+            [html.Table(columns, rows[: html.MOST_ROWS], "", len(rows))],
+        )
 
 
 def _note(each: WordSegments) -> str:

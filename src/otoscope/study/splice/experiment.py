@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.audio.clip import Clip, as_clip
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -25,12 +26,13 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.writing import join_texts, write_texts
 
 
-@dataclass(frozen=True, eq=False)
-class Splice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Splice(Rich):
     """One recording's transcript with and without a stretch of its encoder output.
 
     Attributes:
@@ -113,6 +115,18 @@ class Splice:
             self.loudness, self.start, self.stop, f"{self.model}, {self.clip_id}", self.original, self.spliced
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        start_s, stop_s = frame_to_seconds(self.start), frame_to_seconds(self.stop)
+        return html.Shown(
+            f"{start_s:.2f} to {stop_s:.2f} s of {self.clip_id} taken out: {self.model}",
+            [
+                ("as it was", self.original),
+                ("spliced", self.spliced),
+                ("words gone", self.words_gone),
+                ("word error rate", html.share(self.words.rate)),
+            ],
+        )
 
 
 class Spliceable:

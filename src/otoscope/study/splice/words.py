@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import Clip, as_clip
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -21,6 +22,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.splice.experiment import Spliceable
 from otoscope.study.splice.outcome import Outcome, heard_words, judge
@@ -90,8 +92,8 @@ class Rates:
         return table
 
 
-@dataclass(frozen=True)
-class SpliceWords:
+@dataclass(frozen=True, repr=False)
+class SpliceWords(Rich):
     """How exactly words can be spliced out, over the words of many clips.
 
     Attributes:
@@ -186,6 +188,25 @@ class SpliceWords:
             f"{self.model}: {sample} ({self.n_misheard} more misheard); 95% intervals",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        own, elsewhere = self.own, self.elsewhere
+        names = (("gone", "the word went"), ("others_stayed", "all others stayed"), ("exact", "both"))
+        rows = [(words, html.share(getattr(own, name)), html.share(getattr(elsewhere, name))) for name, words in names]
+        return html.Shown(
+            f"Words spliced out: {self.model}",
+            [
+                ("words spliced", f"{len(self.trials):,} of {self.n_clips:,} clips"),
+                ("misheard before, left out", self.n_misheard),
+            ],
+            [
+                html.Table(
+                    ("", f"its own frames (n = {own.n:,})", f"as long elsewhere (n = {elsewhere.n:,})"),
+                    rows,
+                    "Share of splices, with 95% intervals",
+                )
+            ],
+        )
 
 
 def splice_words(

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.audio.kinds import Kind
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
 from otoscope.corpus.alignment import Alignment
@@ -30,12 +31,13 @@ from otoscope.harvest.opened import HarvestRun
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.direction import Direction
+from otoscope.study.rich import Rich
 
 CLASSES = ("phone", "language", "speaker")
 
 
-@dataclass(frozen=True, eq=False)
-class ClassMeans:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassMeans(Rich):
     """Means by class at one site.
 
     Attributes:
@@ -129,6 +131,23 @@ class ClassMeans:
         raise InputError(
             f"{self.kind} {label!r} has no frames of speech in {self.source}. {some}; {len(self.labels)} in all. Write "
             f"{self.kind}:FIRST-{self.kind}:SECOND."
+        )
+
+    def _shown(self) -> html.Shown:
+        often = np.argsort(-self.n_frames, kind="stable")[: html.MOST_ROWS]
+        centre = np.average(self.means, axis=0, weights=self.n_frames)
+        rows = [
+            (self.labels[at], int(self.n_frames[at]), float(np.linalg.norm(self.means[at] - centre))) for at in often
+        ]
+        return html.Shown(
+            f"Means by {self.kind} at {self.site}: {self.model}",
+            [
+                ("from", self.source),
+                ("classes", len(self.labels)),
+                ("values in a mean", int(self.means.shape[1])),
+                ("lag (frames)", self.lag),
+            ],
+            [html.Table((self.kind, "frames", "from the mean of all"), rows, "Most frames first", len(self.labels))],
         )
 
 

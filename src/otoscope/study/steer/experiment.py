@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import as_clip
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.corpus import Corpus
@@ -25,6 +26,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval, words_of
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus
 from otoscope.study.steer.rates import interval_json, pooled_rate, rate_change, swaps
@@ -34,6 +36,9 @@ from otoscope.study.steer.where import Where
 
 MOST_SWAPS = 20
 """So many of the commonest changes of words are listed."""
+
+NOTHING = "∅"
+"""Stands in tables for no words."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Outcome:
     languages: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
-class Steer:
+@dataclass(frozen=True, repr=False)
+class Steer(Rich):
     """What was transcribed under a steering.
 
     Attributes:
@@ -227,6 +232,31 @@ class Steer:
             f"{self.model}, {self.where}: {pictures.count(len(self.clip_ids), 'clip')}{drawn}; 95% intervals",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        twins = {outcome.strength: outcome for outcome in self.random}
+        rows = [
+            (
+                outcome.strength,
+                html.share(self.changed(outcome)),
+                html.share(self.changed(twins[outcome.strength])) if outcome.strength in twins else None,
+                html.share(self.wer(outcome)),
+                html.share(self.wer(twins[outcome.strength])) if outcome.strength in twins else None,
+                ", ".join(f"{before or NOTHING} → {after or NOTHING} ({n})" for before, after, n in swapped[:3]),
+            )
+            for outcome in self.own
+            for swapped in [self.swaps(outcome)]
+        ]
+        columns = ("strength", "transcripts changed", "at random", "WER", "WER at random", "commonest changes")
+        return html.Shown(
+            f"Steering {' and '.join(self.changes)}: {self.model}",
+            [
+                ("frames steered", f"{self.n_frames:,}: {self.where}"),
+                ("clips", f"{len(self.clip_ids):,}, {self.n_references:,} with a reference"),
+                ("WER with nothing changed", html.share(self.wer(None))),
+            ],
+            [html.Table(columns, rows, "With 95% intervals")],
+        )
 
 
 def steer(

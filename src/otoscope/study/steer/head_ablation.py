@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import as_clip
+from otoscope.base import html
 from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, words_of
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 from otoscope.study.steer import head_ablation_picture
 from otoscope.study.steer.rates import interval_json, mean_interval, pooled_rate, rate_change
 from otoscope.study.steer.sounds import LEVELS_DBFS, N_SOUNDS, made_sounds
@@ -58,8 +60,8 @@ class HeadEffect:
         return f"decoder.{self.block}.{self.part}.{self.head}"
 
 
-@dataclass(frozen=True)
-class HeadAblation:
+@dataclass(frozen=True, repr=False)
+class HeadAblation(Rich):
     """Every head of the decoder removed in turn.
 
     Attributes:
@@ -155,6 +157,23 @@ class HeadAblation:
         grids = {part: (self.grid(part, "words_change"), self.grid(part, "wer_change")) for part in PARTS}
         figure = head_ablation_picture.figure(grids, heads, notes)
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (effect.name, effect.words, effect.words_change, html.share(effect.wer), html.share(effect.wer_change))
+            for effect in self.effects
+        ]
+        columns = ("head removed", "words a sound", "more words", "WER on speech", "higher by")
+        return html.Shown(
+            f"Heads of the decoder removed one by one: {self.model}",
+            [
+                ("sounds without speech", f"{self.n_sounds:,} of {self.duration_s:g} s"),
+                ("words a sound, all heads", self.words),
+                ("clips of speech", self.n_clips),
+                ("WER, all heads", html.share(self.wer)),
+            ],
+            [html.Table(columns, rows, "95% intervals, each head by itself")],
+        )
 
 
 def ablate_heads(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.corpus import Corpus
@@ -24,6 +25,7 @@ from otoscope.harvest.labels import LabelSet, label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus, means_at
 from otoscope.study.steer.phone_trials import Fits, Lexicon, Pair, Trials, words_by_sound
@@ -52,8 +54,8 @@ class SwapRates:
     random_texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class PhoneSwaps:
+@dataclass(frozen=True, repr=False)
+class PhoneSwaps(Rich):
     """How often the other word was heard.
 
     Attributes:
@@ -171,6 +173,28 @@ class PhoneSwaps:
             f"{self.model}: {pictures.count(len(self.pairs), 'word')} with a minimal pair; 95% intervals",
         )
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                rate.site,
+                rate.strength,
+                html.share(self.hits(rate.texts)),
+                html.share(self.hits(rate.random_texts)),
+                html.share(self.gone(rate.texts)),
+                html.share(self.gone(rate.random_texts)),
+            )
+            for rate in self.rates
+        ]
+        columns = ("site", "strength", "other word heard", "at random", "word gone", "at random")
+        return html.Shown(
+            f"One phone made another: {self.model}",
+            [
+                ("trials", f"{len(self.pairs):,} in {self.n_clips:,} clips"),
+                ("means from", f"the other half of the {self.split_by}"),
+            ],
+            [html.Table(columns, rows, "Share of trials with 95% intervals")],
+        )
 
 
 def steer_phones(

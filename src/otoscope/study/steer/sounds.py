@@ -14,6 +14,7 @@ from typing import Any
 
 from otoscope.audio.clip import Clip
 from otoscope.audio.nonspeech import NONSPEECH, nonspeech
+from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.languages import vocabulary
@@ -21,6 +22,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval, words_of
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.experiment import Outcome, Steer, steer
 from otoscope.study.steer.rates import interval_json, mean_interval
@@ -70,8 +72,8 @@ class Sounds:
         return [sum(counts[place::n]) / (len(counts) // n) for place in range(n)]
 
 
-@dataclass(frozen=True)
-class SteerSounds:
+@dataclass(frozen=True, repr=False)
+class SteerSounds(Rich):
     """What a steering does over sounds without speech, and to speech.
 
     Attributes:
@@ -179,6 +181,27 @@ class SteerSounds:
             note += f"; {pictures.count(speech.n_references, 'clip')} of speech"
         figure = steer_picture.sweep_figure(self.strengths, panels, " and ".join(self.changes), note)
         return pictures.save_figure(figure, path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (
+                kind.kind,
+                0.0 if outcome is None else outcome.strength,
+                kind.words(outcome),
+                html.share(kind.wordy(outcome)),
+                None if outcome is None else kind.change(outcome),
+            )
+            for kind in self.sounds
+            for outcome in (None, *kind.result.own)
+        ]
+        tables = [html.Table(("sound", "strength", "words a sound", "with words", "more words"), rows, "95% intervals")]
+        if self.speech is not None:
+            tables += self.speech._shown().tables
+        return html.Shown(
+            f"Steering {' and '.join(self.changes)} over sounds without speech: {self.model}",
+            [("sounds of each kind", len(self.sounds[0].result.clip_ids)), ("length of a sound (s)", self.duration_s)],
+            tables,
+        )
 
 
 def steer_sounds(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import Clip, as_clip
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -21,6 +22,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
 
 KS = (100, 75, 50, 20, 10)
@@ -87,8 +89,8 @@ class CurvePoint:
         }
 
 
-@dataclass(frozen=True)
-class WindowStudy:
+@dataclass(frozen=True, repr=False)
+class WindowStudy(Rich):
     """Transcripts under narrower and narrower masks.
 
     Attributes:
@@ -233,6 +235,30 @@ class WindowStudy:
     def masked_ks(self) -> tuple[int, ...]:
         """The half widths without the unmasked one."""
         return tuple(k for k in self.ks if k is not None)
+
+    def _shown(self) -> html.Shown:
+        title = f"Transcripts under an attention window: {self.model}"
+        if len(self.clip_ids) == 1:
+            rows = [(_k_s(row.k), row.text, html.share(row.words.rate)) for row in self.transcripts[0]]
+            table = html.Table(("window (s)", "transcript", "WER to the first"), rows)
+            return html.Shown(title, [("clip", self.clip_ids[0])], [table])
+        points = [(_k_s(point.k), html.share(point.wer), html.share(point.reference_wer)) for point in self.curve()]
+        return html.Shown(
+            title,
+            [("clips", len(self.clip_ids)), ("with a reference", self.n_references)],
+            [
+                html.Table(
+                    ("window (s)", "WER to no window", "WER to the reference"),
+                    points,
+                    "Pooled over clips, with 95% intervals; a frame attends to so much on either side",
+                )
+            ],
+        )
+
+
+def _k_s(k: int | None) -> str:
+    """Write a half width in seconds, for a table."""
+    return "none" if k is None else f"± {k * FRAME_S:g}"
 
 
 def window(

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import Clip, as_clip
-from otoscope.base.clocks import FRAME_S, frames_begun
+from otoscope.audio.player import player
+from otoscope.base import html
+from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_sample
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.alignment import check_heads
@@ -22,6 +24,7 @@ from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.rich import Rich
 from otoscope.study.target import Word
 from otoscope.study.word_target import find_word
 from otoscope.study.words import picture as words_picture
@@ -32,6 +35,9 @@ from otoscope.study.words.tracing import Settings, Trace, n_sound_frames, trace_
 
 WAYS = ("attention", "relevance", "perturbation")
 """The three ways, in the order of tables and pictures."""
+
+N_HEARD = 12
+"""Words that can be heard in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ class WordSource:
     true_s: tuple[float, float] | None
 
 
-@dataclass(frozen=True, eq=False)
-class WordSources:
+@dataclass(frozen=True, eq=False, repr=False)
+class WordSources(Rich):
     """Every word of a recording with three curves over the frames of its window.
 
     Attributes:
@@ -260,6 +266,30 @@ class WordSources:
             )
             for number in numbers
         ]
+
+    def _shown(self) -> html.Shown:
+        rows = []
+        for number, word in enumerate(self.words[: html.MOST_ROWS]):
+            first_s = word.window * self.kinds.shape[1] * FRAME_S
+            start_s, stop_s = (first_s + frame * FRAME_S for frame in word.aligned)
+            peaks = [f"{first_s + (self.peak(way, number) + 0.5) * FRAME_S:.2f}" for way in WAYS]
+            true = None if word.true_s is None else " – ".join(f"{first_s + moment:.2f}" for moment in word.true_s)
+            heard = self.samples[seconds_to_sample(start_s) : seconds_to_sample(stop_s)]
+            hear = player(heard, f"Where attention found {word.text}", width="9em") if number < N_HEARD else None
+            rows.append((word.text, *peaks, true, float(np.exp(word.log_probability)), hear))
+        return html.Shown(
+            f"Where each word of {self.clip_id} came from: {self.model}",
+            [("transcript", self.transcript), ("language", self.language)],
+            [
+                html.Table(
+                    ("word", *(f"{way} (s)" for way in WAYS), "spoken (s)", "probability", "by attention"),
+                    rows,
+                    "Peaks by three ways, in seconds from the start of the recording",
+                    len(self.words),
+                )
+            ],
+            [player(self.samples, f"Recording {self.clip_id}")],
+        )
 
 
 def words(

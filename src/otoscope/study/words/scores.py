@@ -16,6 +16,7 @@ import numpy as np
 
 from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind
+from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -23,6 +24,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise
 from otoscope.study.result_files import finite
+from otoscope.study.rich import Rich
 from otoscope.study.words import picture as words_picture
 from otoscope.study.words.curves import overlap, part_of, share_inside
 from otoscope.study.words.experiment import WAYS, WordSources, words
@@ -73,8 +75,8 @@ class ScoredWord:
     hit_of_others: dict[str, float] | None
 
 
-@dataclass(frozen=True)
-class WordScores:
+@dataclass(frozen=True, repr=False)
+class WordScores(Rich):
     """How well each way found the words of many clips.
 
     Attributes:
@@ -192,6 +194,26 @@ class WordScores:
         misheard = f"{self.n_labelled - len(self.words)} more misheard"
         note = f"{self.model}: {sample} ({misheard}); 95% intervals, bootstrap over clips"
         return pictures.save_figure(words_picture.scores_figure(list(heads.values()), rows, BASELINES, note), path)
+
+    def _shown(self) -> html.Shown:
+        rows = [
+            (way, html.share(self.mean(way, "hit")), self.mean(way, "overlap"), html.share(self.mean(way, "inside")))
+            for way in (*WAYS, *BASELINES)
+        ]
+        return html.Shown(
+            f"How well each way finds words: {self.model}",
+            [
+                ("words", f"{len(self.words):,} of {self.n_labelled:,} labelled, in {self.n_clips:,} clips"),
+                ("a hit is a peak within", f"{self.tolerance_s:g} s of the word"),
+            ],
+            [
+                html.Table(
+                    ("way", "peak hits the word", "overlap", "of the curve inside"),
+                    rows if self.words else [],
+                    "Mean over words with 95% intervals; the last two are baselines",
+                )
+            ],
+        )
 
 
 def word_sources(

@@ -121,7 +121,7 @@ def trace_window(
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679) for relevance; OpenAI Whisper, `whisper/timing.py`, for alignment;
         Zeiler and Fergus 2014 (arXiv 1311.2901) for silencing.
     """
-    sites = _sites(model)
+    sites = pattern_sites(model)
     with model.reading([site for room in sites for site in room], gradients=True) as tape:
         encoding = model.encode_mel(windows.mel)
         with model.reading_paused():
@@ -136,14 +136,14 @@ def trace_window(
             none = np.zeros((0, model.n_frames), np.float32)
             return Trace(code, transcript, (), none, none, none)
         prompt = prompt_tokens(model, language=code)
-        places = _places(len(prompt), [len(ids) for _, ids in spelt])
+        places = word_tokens(len(prompt), [len(ids) for _, ids in spelt])
         ids = [*prompt, *tokens]
         with torch.enable_grad():
             given = torch.tensor([ids], device=model.device)
             output = model.hf(encoder_outputs=(encoding,), decoder_input_ids=given, use_cache=False)
             scores = perturbation.word_scores(output.logits.float(), ids, places)[0]
-    relevance = _relevance(scores, places, tape, sites)
-    attention = _attention(tape, sites[2], places, settings.heads)
+    relevance = relevance_curves(scores, places, tape, sites)
+    attention = attention_curves(tape, sites[2], places, settings.heads)
     whole = scores.detach().cpu().numpy()
     encoding = encoding.detach()
     del output, scores, tape  # the graph goes before the windows of silenced stretches come
@@ -163,7 +163,7 @@ def trace_window(
     return Trace(code, transcript, traced, attention, relevance, falls)
 
 
-def _sites(model: Whisper) -> tuple[list[str], list[str], list[str]]:
+def pattern_sites(model: Whisper) -> tuple[list[str], list[str], list[str]]:
     """Name the patterns of the encoder, of the decoder's self-attention and of its cross-attention."""
     decoder = range(model.n_decoder_blocks)
     return (
@@ -173,13 +173,13 @@ def _sites(model: Whisper) -> tuple[list[str], list[str], list[str]]:
     )
 
 
-def _places(n_prompt: int, lengths: Sequence[int]) -> list[WordTokens]:
+def word_tokens(n_prompt: int, lengths: Sequence[int]) -> list[WordTokens]:
     """Place words of so many tokens after the prompt."""
     stops = (n_prompt + np.cumsum(lengths)).tolist()
     return [WordTokens(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
 
 
-def _relevance(
+def relevance_curves(
     scores: Float[Tensor, " word"],
     places: Sequence[WordTokens],
     tape: Tape,
@@ -195,7 +195,7 @@ def _relevance(
     return np.stack(curves)
 
 
-def _attention(
+def attention_curves(
     tape: Tape, cross: Sequence[str], places: Sequence[WordTokens], heads: Sequence[Head]
 ) -> Float[np.ndarray, "word frame"]:
     """Average the patterns of the alignment heads over the rows that predict each word."""

@@ -1,0 +1,226 @@
+"""Questions to a model that pages ask through a server: one is answered at a time, few wait, the last ones are kept.
+
+What answers is handed in and made at the first question, so that pages can be served where there is no torch and no
+model. Recordings stay in memory, the last 20 of them, and are gone when the server ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from jaxtyping import Float32
+from starlette.requests import Request
+
+from otoscope.atlas.upload import MOST_BYTES, MOST_S, Decoder
+from otoscope.base.clocks import SAMPLE_RATE_HZ
+from otoscope.base.errors import InputError
+
+MOST_KEPT = 20
+MOST_WAITING = 3
+MOST_CHANGES = 16
+ANSWER_S = 300.0
+"""A question that takes longer is given up, as soon as the model can be stopped."""
+
+RETRY_S = 5
+LOOK_S = 0.5
+"""How often it is looked whether whoever asked is still there."""
+
+Answered = TypeVar("Answered")
+Check = Callable[[], None]
+"""Called now and then while a question is answered; raises what ends it."""
+
+
+class Answers(Protocol):
+    """What answers questions: a model, and what is known of its features."""
+
+    def ask(self, samples: Float32[np.ndarray, " sample"], check: Check) -> tuple[dict[str, Any], Any]:
+        """Say what is heard in a recording of at most one window.
+
+        Returns:
+            The record, and what is needed to be asked again.
+        """
+
+    def word(self, state: Any, number: int, check: Check) -> dict[str, Any]:
+        """Find where a word came from, in three ways.
+
+        Raises:
+            InputError: There is no such word.
+        """
+
+    def change(self, state: Any, changes: Sequence[Mapping[str, Any]], check: Check) -> dict[str, Any]:
+        """Say what is heard when features and heads are scaled.
+
+        Raises:
+            InputError: A change cannot be made.
+        """
+
+
+class BusyError(Exception):
+    """Too many are waiting already."""
+
+
+class StoppedError(Exception):
+    """The answer took too long, or nobody waits for it any more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A recording that was asked about.
+
+    Attributes:
+        samples: What was looked at, at 16 kHz.
+        state: What the model needs to be asked again.
+    """
+
+    samples: Float32[np.ndarray, " sample"]
+    state: Any
+
+
+class Live:
+    """Takes questions, and sees to it that there are not too many.
+
+    Args:
+        start: Makes what answers; called at the first question, in the thread that answers.
+        window_s: Seconds that the model hears at once; of a longer recording the beginning is taken.
+        answer_s: Seconds after which a question is given up.
+    """
+
+    def __init__(self, start: Callable[[], Answers], window_s: float, *, answer_s: float = ANSWER_S) -> None:
+        self.window_s = window_s
+        self.decoder = Decoder(window_s)
+        self._start = start
+        self._answers: Answers | None = None
+        self._answer_s = answer_s
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._n_asked = 0
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def about(self) -> dict[str, Any]:
+        """Say what may be asked."""
+        return {
+            "window_s": self.window_s,
+            "is_loaded": self._answers is not None,
+            "most_bytes": MOST_BYTES,
+            "most_s": MOST_S,
+            "most_changes": MOST_CHANGES,
+            "n_kept": MOST_KEPT,
+        }
+
+    async def ask(self, request: Request, content: bytes) -> dict[str, Any]:
+        """Answer for a recording.
+
+        Raises:
+            AudioError: It cannot be used.
+            InputError: The model cannot be used.
+            BusyError: Too many wait.
+            StoppedError: It took too long, or whoever asked went away.
+        """
+
+        def answer(check: Check) -> dict[str, Any]:
+            upload = self.decoder.decode(content)
+            check()
+            record, state = self._model().ask(upload.samples, check)
+            key = secrets.token_hex(8)
+            with self._lock:
+                self._kept[key] = Kept(upload.samples, state)
+                while len(self._kept) > MOST_KEPT:
+                    self._kept.popitem(last=False)
+            answered_s = len(upload.samples) / SAMPLE_RATE_HZ
+            about = {"id": key, "sound": f"live/sound/{key}.ogg", "recording_s": upload.duration_s}
+            return {**record, **about, "duration_s": answered_s}
+
+        try:
+            return await self._answered(request, answer)
+        finally:
+            threading.Thread(target=self.decoder.prepare, daemon=True).start()  # for the next, after this one
+
+    async def word(self, request: Request, key: str, number: int) -> dict[str, Any]:
+        """Answer for a word of a recording; `KeyError` where the recording is gone."""
+        state = self.kept(key).state
+        return await self._answered(request, lambda check: self._model().word(state, number, check))
+
+    async def change(self, request: Request, key: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Answer for a recording and a model that is changed; `KeyError` where the recording is gone."""
+        if not 1 <= len(changes) <= MOST_CHANGES:
+            raise InputError(f"{len(changes)} changes came: give 1 to {MOST_CHANGES}.")
+        state = self.kept(key).state
+        return await self._answered(request, lambda check: self._model().change(state, changes, check))
+
+    def kept(self, key: str) -> Kept:
+        """Find a recording that was asked about; `KeyError` where it is gone."""
+        with self._lock:
+            kept = self._kept[key]
+            self._kept.move_to_end(key)
+            return kept
+
+    def sound(self, key: str) -> bytes:
+        """Give what was heard of a recording as Ogg Vorbis; `KeyError` where it is gone."""
+        return to_ogg(self.kept(key).samples)
+
+    def close(self) -> None:
+        """Take no more questions, and let go of the one that is being answered."""
+        self._is_closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.decoder.close()
+
+    def _model(self) -> Answers:
+        if self._answers is None:
+            self._answers = self._start()
+        return self._answers
+
+    async def _answered(self, request: Request, answer: Callable[[Check], Answered]) -> Answered:
+        """Have a question answered when its turn comes; drop it when nobody waits for it any more."""
+        if self._n_asked > MOST_WAITING or self._is_closed:
+            raise BusyError
+        is_dropped = threading.Event()
+
+        def run() -> Answered:
+            end = time.monotonic() + self._answer_s
+
+            def check() -> None:
+                if is_dropped.is_set() or self._is_closed or time.monotonic() > end:
+                    raise StoppedError
+
+            check()
+            return answer(check)
+
+        self._n_asked += 1
+        try:
+            waited = asyncio.wrap_future(self._pool.submit(run))
+            while not waited.done():
+                await asyncio.wait({waited}, timeout=LOOK_S)
+                if not waited.done() and await request.is_disconnected():
+                    is_dropped.set()
+                    waited.cancel()  # where its turn has not come, it never will
+                    raise StoppedError
+            if waited.cancelled():
+                raise StoppedError
+            return waited.result()
+        finally:
+            is_dropped.set()
+            self._n_asked -= 1
+
+
+def to_ogg(samples: Float32[np.ndarray, " sample"]) -> bytes:
+    """Encode samples at 16 kHz as Ogg Vorbis, about 40 kbit/s."""
+    import soundfile
+
+    out = io.BytesIO()
+    with soundfile.SoundFile(
+        out, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS", compression_level=0.7
+    ) as sound:
+        for start in range(0, len(samples), SAMPLE_RATE_HZ):  # libsndfile's encoder fails on long single writes
+            sound.write(np.clip(samples[start : start + SAMPLE_RATE_HZ], -1, 1))
+    return out.getvalue()

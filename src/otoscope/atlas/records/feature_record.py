@@ -1,0 +1,252 @@
+"""The record of a feature: its scores, its strengths, and every example that its page shows.
+
+Made for a shard of features of one group at once: what is numbers is worked out in arrays, and each example costs a few
+microseconds beyond.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from otoscope.atlas.records.feature_names import SCORED, Names, score
+from otoscope.atlas.records.feature_numbers import number, numbers
+from otoscope.atlas.records.feature_tables import FRAME_KINDS, SIDES, FeatureTables, GroupTables
+from otoscope.atlas.records.feature_words import NO_WORDS
+from otoscope.atlas.study_folder import basis_name
+from otoscope.base.clocks import FRAME_S
+from otoscope.study.examples.pieces import KINDS, places, sound_moments
+
+EXCERPT_S = 2.0
+POLYSEMANTIC = ("top_phone", "top_share", "other_phone", "other_range", "other_share", "other_auroc")
+
+
+def feature_records(tables: FeatureTables, names: Names, number_: int, features: range) -> dict[str, dict[str, Any]]:
+    """Make the records of some features of a group.
+
+    Args:
+        tables: Of the study.
+        names: Of its features.
+        number_: Of the group.
+        features: Numbers of features side by side.
+
+    Returns:
+        Number of the feature, as text, to its record.
+    """
+    group = tables.group(number_)
+    rows = np.arange(features.start, features.stop)
+    examples = _examples(tables, group, features)
+    nearest = None if tables.neighbours is None else tables.neighbours.of(number_, rows)
+    statistics = _statistics(group, rows)
+    ranges = {str(sign): _ranges(tables, group, sign, rows) for sign in group.ranges}
+    records = {}
+    for place, feature in enumerate(features):
+        records[str(feature)] = {
+            "site": group.key.site,
+            "basis": basis_name(group.key.basis),
+            "feature": feature,
+            "name": names.name(number_, feature),
+            "kind": names.kind(number_, feature),
+            "scores": _scores(tables.scores(number_), feature),
+            "statistics": {name: values[place] for name, values in statistics.items()},
+            "polysemantic": _polysemantic(tables.scores(number_), feature, list(group.ranges)),
+            "histogram": _histogram(group, feature, tables.histogram_edges),
+            "ranges": {sign: of[place] for sign, of in ranges.items()},
+            "examples": examples[place],
+            "nearest": None
+            if nearest is None
+            else [
+                {
+                    "site": tables.run.groups[near.group].site,
+                    "basis": basis_name(tables.run.groups[near.group].basis),
+                    "feature": near.feature,
+                    "name": names.name(near.group, near.feature),
+                    "similarity": near.similarity,
+                }
+                for near in nearest[place]
+            ],
+        }
+    return records
+
+
+def _statistics(group: GroupTables, rows: np.ndarray) -> dict[str, list[Any]]:
+    found = {}
+    for name, values in group.statistics.items():
+        some = values[rows]
+        found[name] = numbers(some) if some.dtype.kind == "f" else some.tolist()
+    return found
+
+
+def _scores(scores: dict[str, Any] | None, feature: int) -> dict[str, Any] | None:
+    """Give the scores of a feature: of its name, or of the best phone where it has none."""
+    if scores is None:
+        return None
+    prefix, auroc, sign = score(scores, feature)
+    side = SIDES[sign or 1]
+    return {
+        "auroc": auroc,
+        "sign": sign,
+        "share": number(scores[f"{prefix}_share"][feature]),
+        "average_precision": number(scores[f"{prefix}_average_precision"][feature]),
+        "prevalence": number(scores[f"{prefix}_prevalence"][feature]),
+        **{
+            key: value
+            for what, key in SCORED.items()
+            for key, value in (
+                (key, scores[f"{what}_best"][feature]),
+                (f"{key}_auroc", number(scores[f"{what}_auroc"][feature])),
+            )
+        },
+        "information_bits": number(scores["information_bits"][feature]),
+        "shuffled_information_bits": number(scores["information_bits_shuffled"][feature]),
+        "shuffled_auroc": number(scores["shuffled_auroc"][feature]),
+        "purity": number(scores[f"purity_{side}"][feature]),
+        "shuffled_purity": number(scores[f"purity_shuffled_{side}"][feature]),
+        "purity_phone": scores[f"purity_phone_{side}"][feature],
+    }
+
+
+def _polysemantic(scores: dict[str, Any] | None, feature: int, signs: list[int]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for sign in signs:
+        is_flagged = scores is not None and bool(scores[f"is_polysemantic_{SIDES[sign]}"][feature])
+        values = (
+            {name: scores[f"{name}_{SIDES[sign]}"][feature] for name in POLYSEMANTIC} if scores and is_flagged else {}
+        )
+        found[str(sign)] = {
+            name: value if isinstance(value, str) or value is None else number(value) for name, value in values.items()
+        } or None
+    return found
+
+
+def _histogram(group: GroupTables, feature: int, edges: np.ndarray) -> dict[str, list[Any]]:
+    """Give the bins between the least and the greatest that hold anything."""
+    counts = group.histogram[feature]
+    held = np.flatnonzero(counts.any(axis=0))
+    first, stop = (int(held[0]), int(held[-1]) + 1) if len(held) else (0, 0)
+    shown = {kind: counts[place, first:stop].tolist() for place, kind in enumerate(FRAME_KINDS)}
+    return {"edges": numbers(edges[first : stop + 1]) if len(held) else [], **shown}
+
+
+def _ranges(tables: FeatureTables, group: GroupTables, sign: int, rows: np.ndarray) -> list[list[dict[str, Any]]]:
+    """Give the ranges of strength of features from the top down, and the phones of the peaks drawn from each."""
+    ranges, scores = group.ranges[sign], tables.scores(group.number)
+    phones: list[str | None] = [*tables.run.phones, None]
+    phone = np.where(ranges.phone[rows] < 0, len(phones) - 1, ranges.phone[rows])
+    n_rows, n_ranges, _ = phone.shape
+    n_by_phone = np.zeros((n_rows, n_ranges, len(phones)), np.int64)
+    for draw in range(phone.shape[2]):
+        is_drawn = ranges.clip[rows, :, draw] >= 0
+        row, at = np.nonzero(is_drawn)
+        n_by_phone[row, at, phone[is_drawn, draw]] += 1
+    order = np.argsort(-n_by_phone, axis=2, kind="stable")
+    counts = np.take_along_axis(n_by_phone, order, axis=2).tolist()
+    n_phones = np.count_nonzero(n_by_phone, axis=2).tolist()
+    columns = zip(
+        numbers(ranges.low[rows]), numbers(ranges.high[rows]), ranges.n_peaks[rows].tolist(), order.tolist(), counts,
+        n_phones, strict=True,
+    )  # fmt: skip
+    found = []
+    for feature, (low, high, n_peaks, of, n_of, n_held) in zip(rows.tolist(), columns, strict=True):
+        effective = None if scores is None else scores[f"effective_phones_{SIDES[sign]}"][feature]
+        found.append(
+            [
+                {
+                    "range": at,
+                    "low": low[at],
+                    "high": high[at],
+                    "n_peaks": n_peaks[at],
+                    "phones": [[phones[of[at][place]], n_of[at][place]] for place in range(n_held[at])],
+                    "effective_phones": None if effective is None or at >= len(effective) else number(effective[at]),
+                }
+                for at in range(n_ranges)
+            ]
+        )
+    return found
+
+
+def _examples(tables: FeatureTables, group: GroupTables, features: range) -> list[list[dict[str, Any]]]:
+    """Give the examples of features side by side, feature by feature."""
+    first, stop = int(group.offset[features.start]), int(group.offset[features.stop])
+    shown = group.shown.at(slice(first, stop))
+    seconds = sound_moments(shown.frame, tables.run.lag_frames)
+    written = tables.pieces
+    piece = written.find(shown.clip, places(tables.durations[shown.clip], seconds).piece)
+    start_s = np.append(written.start_s, 0.0)[piece]  # -1, for none, is the last
+    length_s = np.append(written.stop_s, 0.0)[piece] - start_s
+    at_s = np.minimum(seconds - start_s, length_s)
+    phones: list[str | None] = [*tables.run.phones, None]
+    names: list[str | None] = [*written.name, None]
+    columns = (
+        shown.feature.tolist(),
+        shown.sign.tolist(),
+        shown.kind.tolist(),
+        shown.range.tolist(),
+        shown.rank.tolist(),
+        numbers(shown.strength),
+        shown.phone.tolist(),
+        shown.clip.tolist(),
+        np.round(seconds, 4).tolist(),
+        piece.tolist(),
+        np.round(at_s, 4).tolist(),
+        np.round(np.maximum(at_s - EXCERPT_S / 2, 0), 4).tolist(),
+        np.round(np.minimum(at_s + EXCERPT_S / 2, length_s), 4).tolist(),
+        _traces(group, first, stop, start_s, tables.run.lag_frames or 0),
+    )
+    about, words = tables.about_clips, tables.words
+    found: list[list[dict[str, Any]]] = [[] for _ in features]
+    for feature, sign, kind, at, rank, strength, phone, clip, moment, place, peak_s, from_s, to_s, trace in zip(
+        *columns, strict=True
+    ):
+        before, word, after = words.get(clip, NO_WORDS).around(moment)
+        name, speaker = about[clip]
+        is_heard = place >= 0
+        found[feature - features.start].append(
+            {
+                "sign": sign,
+                "kind": KINDS[kind],
+                "range": None if at < 0 else at,
+                "rank": rank,
+                "strength": strength,
+                "phone": phones[phone],
+                "clip": name,
+                "speaker": speaker,
+                "seconds": moment,
+                "before": before,
+                "word": word,
+                "after": after,
+                "piece": names[place],
+                "at_s": peak_s if is_heard else None,
+                "start_s": from_s if is_heard else None,
+                "stop_s": to_s if is_heard else None,
+                "trace": trace,
+            }
+        )
+    return found
+
+
+def _traces(group: GroupTables, first: int, stop: int, start_s: np.ndarray, lag_frames: int) -> list[Any]:
+    """Give the traces of examples as pages take them: where the sound of the first value lies, values as base64."""
+    traces = group.traces
+    if traces is None:
+        return [None] * (stop - first)
+    row = traces.row[first:stop]
+    found: list[Any] = [None] * (stop - first)
+    known = np.flatnonzero(row >= 0)
+    row = row[known]
+    first_s = (traces.first_frame[row] - lag_frames) * FRAME_S + FRAME_S / 2 - start_s[known]
+    columns = (
+        known.tolist(),
+        np.round(first_s, 4).tolist(),
+        numbers(traces.low[row]),
+        numbers(traces.high[row]),
+        traces.offset[row].tolist(),
+        traces.offset[row + 1].tolist(),
+    )
+    values = traces.values.data
+    for place, at_s, low, high, begin, end in zip(*columns, strict=True):
+        text = base64.b64encode(values[begin:end]).decode("ascii")
+        found[place] = {"first_s": at_s, "step_s": FRAME_S, "low": low, "high": high, "values": text}
+    return found

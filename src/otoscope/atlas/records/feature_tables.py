@@ -1,0 +1,318 @@
+"""The tables behind features of a study, read once and kept, group by group, for as long as the study is open.
+
+Memory: what is small (scores, words, profiles by phone) stays; the examples, traces and histograms of a group, about
+15 KB a feature, are kept for the groups last asked for, up to 10,000 features and one group beyond.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from otoscope.atlas.records.feature_nearest import Neighbours
+from otoscope.atlas.records.feature_words import ClipWords, words_by_clip
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.base.errors import InputError
+from otoscope.harvest.opened import GroupKey, HarvestRun, RangeTable
+from otoscope.study.examples.pieces import KINDS, SAMPLES, TOP, Shown, piece_name, places, shown_of_group, signs_of
+
+MOST_FEATURES = 10_000
+MOST_PIECES = 1 << 24
+SIDES = {1: "positive", -1: "negative"}
+FRAME_KINDS = ("speech", "silence", "padding")
+UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The pieces that were written.
+
+    Attributes:
+        place: Of every piece, one number for clip and piece; ascending.
+        name: What its files are called.
+        start_s: Where it begins in its clip.
+        stop_s: Where it ends.
+    """
+
+    place: np.ndarray
+    name: list[str]
+    start_s: np.ndarray
+    stop_s: np.ndarray
+
+    def find(self, clip: np.ndarray, piece: np.ndarray) -> np.ndarray:
+        """Find pieces by clip and number; -1 for one that was not written."""
+        wanted = clip.astype(np.int64) * MOST_PIECES + piece
+        if not len(self.place):
+            return np.full(len(wanted), -1)
+        at = np.minimum(np.searchsorted(self.place, wanted), len(self.place) - 1)
+        return np.where(self.place[at] == wanted, at, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class TraceRows:
+    """The traces of a group's examples.
+
+    Attributes:
+        row: For every example, which of the rows below is its trace; -1 for none.
+        first_frame: The frame of the first value.
+        offset: Where the values of a row begin; one more than there are rows.
+        values: Of all rows, 0 to 255.
+        low: The strength of 0.
+        high: The strength of 255.
+    """
+
+    row: np.ndarray
+    first_frame: np.ndarray
+    offset: np.ndarray
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTables:
+    """All that is shown of a group's features.
+
+    Attributes:
+        number: Of the group in the run.
+        key: The group.
+        statistics: Column to [feature].
+        histogram: [feature, kind of frame, bin].
+        ranges: Sign to its ranges of equal width.
+        shown: The examples.
+        offset: Where the examples of a feature begin; one more than there are features.
+        traces: Their traces; None where none were written.
+    """
+
+    number: int
+    key: GroupKey
+    statistics: dict[str, np.ndarray]
+    histogram: np.ndarray
+    ranges: dict[int, RangeTable]
+    shown: Shown
+    offset: np.ndarray
+    traces: TraceRows | None
+
+
+class FeatureTables:
+    """What is known of the features of a study.
+
+    Args:
+        folder: The study.
+        run: Its harvest.
+    """
+
+    def __init__(self, folder: StudyFolder, run: HarvestRun) -> None:
+        self._folder = weakref.ref(folder)
+        self.run = run
+        self._lock = threading.RLock()
+        self._groups: OrderedDict[int, GroupTables] = OrderedDict()
+
+    def group(self, number: int) -> GroupTables:
+        """Give what is shown of a group.
+
+        Args:
+            number: Of the group in the run.
+        """
+        with self._lock:
+            if number not in self._groups:
+                self._groups[number] = self._read_group(number)
+            self._groups.move_to_end(number)
+            while len(self._groups) > 1 and self._n_kept() > MOST_FEATURES:
+                self._groups.popitem(last=False)
+            return self._groups[number]
+
+    def scores(self, number: int) -> dict[str, Any] | None:
+        """Give the scores of a group's features: column to [feature]; None where features were not scored."""
+        return self._scores.get((self.run.groups[number].site, self.run.groups[number].basis))
+
+    @cached_property
+    def words(self) -> dict[int, ClipWords]:
+        """Number of a clip to its words."""
+        return words_by_clip(self.folder, self.run)
+
+    @cached_property
+    def neighbours(self) -> Neighbours | None:
+        """Finds near features; None where there are no phones."""
+        if not self.run.phones:
+            return None
+        with self._lock:
+            return Neighbours(self.run)
+
+    @cached_property
+    def about_clips(self) -> dict[int, tuple[str, str | None]]:
+        """Number of a clip to its name and who speaks."""
+        return {clip.clip: (clip.id, clip.speaker) for clip in self.run.clips}
+
+    @cached_property
+    def durations(self) -> np.ndarray:
+        """Length of every clip by its number, in seconds; 0 for a number that no clip has."""
+        lengths = np.zeros(max((clip.clip for clip in self.run.clips), default=-1) + 1)
+        for clip in self.run.clips:
+            lengths[clip.clip] = clip.duration_s
+        return lengths
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """The pieces that were written."""
+        table = self.folder.table("sounds/pieces.parquet")
+        if table is None:
+            return Pieces(np.zeros(0, np.int64), [], np.zeros(0), np.zeros(0))
+        start_s = table["start_s"].to_numpy()
+        clip = table["clip"].to_numpy()
+        piece = places(self.durations[clip], table["core_start_s"].to_numpy()).piece
+        place = clip.astype(np.int64) * MOST_PIECES + piece
+        order = np.argsort(place, kind="stable")
+        names = [piece_name(*one) for one in zip(clip[order].tolist(), piece[order].tolist(), strict=True)]
+        return Pieces(place[order], names, start_s[order], table["stop_s"].to_numpy()[order])
+
+    @cached_property
+    def histogram_edges(self) -> np.ndarray:
+        """The edges of the bins; the outermost, which have none, end at twice the last."""
+        edges = np.array(self.run.manifest["grid"]["histogram_edges"], np.float64)
+        return np.concatenate([[2 * edges[0]], edges, [2 * edges[-1]]])
+
+    @property
+    def folder(self) -> StudyFolder:
+        """The study."""
+        folder = self._folder()
+        assert folder is not None, "whoever asks holds it"
+        return folder
+
+    @cached_property
+    def has_example(self) -> dict[int, np.ndarray]:
+        """Number of a group to whether each feature has any example."""
+        found = {}
+        for number, group in enumerate(self.run.groups):
+            has = np.zeros(group.n_features, bool)
+            has[self.run.table("examples", group, ["feature"])["feature"].to_numpy()] = True
+            found[number] = has
+        return found
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str], dict[str, Any]]:
+        table = self.folder.table("phones/feature_scores.parquet")
+        if table is None:
+            return {}
+        about = self.folder.json("phones/phones.json") or {}
+        name = about.get("run", {}).get("name")
+        if name is not None:
+            table = table.filter(pc.equal(table["run"], name))
+        found = {}
+        for group in self.run.groups:
+            rows = table.filter(pc.and_(pc.equal(table["site"], group.site), pc.equal(table["basis"], group.basis)))
+            rows = rows.sort_by("feature")
+            if rows.num_rows == group.n_features:
+                found[group.site, group.basis] = {column: _plain(rows[column]) for column in rows.column_names}
+        return found
+
+    def _n_kept(self) -> int:
+        return sum(each.key.n_features for each in self._groups.values())
+
+    def _read_group(self, number: int) -> GroupTables:
+        run, key = self.run, self.run.groups[number]
+        part = self.folder.part("traces") or self.folder.part("sounds") or {}
+        settings = part.get("settings") or {}
+        shown = shown_of_group(run, number, int(settings.get("top", TOP)), int(settings.get("samples", SAMPLES)))
+        statistics = {name: values for name, values in run.features(key).items() if name != "edges"}
+        offset = np.searchsorted(shown.feature, np.arange(key.n_features + 1))
+        histogram = self._histogram(key)
+        ranges = {sign: run.ranges(key, "width", sign) for sign in signs_of(run)}
+        return GroupTables(number, key, statistics, histogram, ranges, shown, offset, self._traces(key, shown))
+
+    def _histogram(self, key: GroupKey) -> np.ndarray:
+        table = self.run.table("histograms", key)
+        n_bins = len(self.histogram_edges) - 1
+        counts = np.zeros((key.n_features, len(FRAME_KINDS), n_bins), np.uint32)
+        kind = pc.index_in(table["kind"], pa.array(FRAME_KINDS)).to_numpy()
+        rows = table["counts"].combine_chunks().flatten().to_numpy().reshape(-1, n_bins)
+        counts[table["feature"].to_numpy(), kind] = rows
+        return counts
+
+    def _traces(self, key: GroupKey, shown: Shown) -> TraceRows | None:
+        path = self.folder.shared_file("traces/traces.parquet")
+        if path is None:
+            return None
+        try:
+            table = pq.read_table(path, filters=(pc.field("site") == key.site) & (pc.field("basis") == key.basis))
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{str(path)!r} is damaged ({error}): run the study again.") from error
+        place = _place(
+            table["feature"].to_numpy(),
+            table["sign"].to_numpy(),
+            pc.index_in(table["kind"], pa.array(KINDS)).to_numpy(),
+            pc.fill_null(table["range"], -1).to_numpy(),
+            table["rank"].to_numpy(),
+        )
+        wanted = _place(shown.feature, shown.sign, shown.kind, shown.range, shown.rank)
+        order = np.argsort(place, kind="stable")
+        at = np.searchsorted(place[order], wanted)
+        at = np.minimum(at, max(len(order) - 1, 0))
+        row = np.where(place[order][at] == wanted, order[at], -1) if len(order) else np.full(len(wanted), -1)
+        lists = table["values"].combine_chunks()
+        lengths = pc.list_value_length(lists).to_numpy()
+        return TraceRows(
+            row,
+            table["first_frame"].to_numpy(),
+            np.concatenate([[0], np.cumsum(lengths)]),
+            lists.flatten().to_numpy(),
+            table["low"].to_numpy(),
+            table["high"].to_numpy(),
+        )
+
+
+_OPEN: weakref.WeakKeyDictionary[StudyFolder, FeatureTables] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def feature_tables(folder: StudyFolder) -> FeatureTables | None:
+    """Give the tables of a study, the same as long as it is open; None where it has no harvest."""
+    with _LOCK:
+        if folder not in _OPEN:
+            if folder.run is None:
+                return None
+            _OPEN[folder] = FeatureTables(folder, folder.run)
+        return _OPEN[folder]
+
+
+def _place(feature: np.ndarray, sign: np.ndarray, kind: np.ndarray, range_: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Give each example one number, in the order in which examples are shown."""
+    place = feature.astype(np.int64)
+    for values, size in ((sign < 0, 2), (kind, 2), (range_ + 1, 64), (rank, 1 << 14)):
+        place = place * size + values
+    return place
+
+
+def _plain(column: pa.ChunkedArray) -> Any:
+    """Give a column as an array where it holds numbers, as a list where it holds texts."""
+    if pa.types.is_floating(column.type):
+        return pc.fill_null(column, float("nan")).to_numpy()
+    if pa.types.is_boolean(column.type):
+        return pc.fill_null(column, False).to_numpy(zero_copy_only=False)
+    if pa.types.is_integer(column.type):
+        return pc.fill_null(column, -1).to_numpy() if column.null_count else column.to_numpy()
+    if pa.types.is_list(column.type):
+        return _Lists(column)
+    coded = column.combine_chunks().dictionary_encode()
+    texts = [*coded.dictionary.to_pylist(), None]
+    return [texts[place] for place in pc.fill_null(coded.indices, len(texts) - 1).to_pylist()]
+
+
+class _Lists:
+    """A column of lists, each made when it is asked for."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column.combine_chunks()
+
+    def __getitem__(self, row: int) -> list[Any] | None:
+        found: list[Any] | None = self._column[row].as_py()
+        return found

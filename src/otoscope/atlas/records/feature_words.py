@@ -1,0 +1,68 @@
+"""The words around a moment of a clip: what is said where that is known, or else what the model heard."""
+
+from __future__ import annotations
+
+import bisect
+from typing import NamedTuple
+
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.harvest.opened import HarvestRun
+
+AROUND_S = 2.0
+
+
+class Around(NamedTuple):
+    """Words up to 2 s before a moment, the word at it, and words up to 2 s after it."""
+
+    before: str
+    word: str | None
+    after: str
+
+
+class ClipWords:
+    """The words of one clip, in order of time.
+
+    Args:
+        words: Start, end and text of each.
+    """
+
+    def __init__(self, words: list[tuple[float, float, str]]) -> None:
+        words = sorted(words, key=lambda word: word[0])
+        self._starts = [word[0] for word in words]
+        self._ends = [word[1] for word in words]
+        self._texts = [word[2] for word in words]
+
+    def around(self, seconds: float) -> Around:
+        """Give the words around a moment."""
+        next_ = bisect.bisect_right(self._starts, seconds)
+        at = next_ - 1 if next_ and seconds < self._ends[next_ - 1] else next_
+        first = bisect.bisect_right(self._ends, seconds - AROUND_S, hi=at)
+        stop = bisect.bisect_left(self._starts, seconds + AROUND_S, lo=next_)
+        word = self._texts[at] if at < next_ else None
+        return Around(" ".join(self._texts[first:at]), word, " ".join(self._texts[next_:stop]))
+
+
+NO_WORDS = ClipWords([])
+
+
+def words_by_clip(folder: StudyFolder, run: HarvestRun) -> dict[int, ClipWords]:
+    """Find the words of a run's clips.
+
+    Args:
+        folder: The study.
+        run: Its harvest.
+
+    Returns:
+        Number of a clip to its words; clips without any are left out.
+    """
+    heard = {
+        row["clip"]: [(start, end, text) for start, end, text in row["words"]]
+        for row in (folder.json("transcripts/transcripts.json") or {}).get("clips", [])
+        if row.get("words")
+    }
+    found = {}
+    for clip in run.clips:
+        said = [(word.start_s, word.end_s, word.text) for word in clip.words or ()] or heard.get(clip.id)
+        if said:
+            found[clip.clip] = ClipWords(said)
+    return found

@@ -1,0 +1,124 @@
+"""The records of features: one table of all of them, and a record of each, 20 in a shard.
+
+The table is columns side by side, about 60 bytes a feature, so that a page sorts and filters all features at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from otoscope.atlas.records.feature_names import KINDS, Names
+from otoscope.atlas.records.feature_numbers import numbers
+from otoscope.atlas.records.feature_record import feature_records
+from otoscope.atlas.records.feature_tables import SIDES, UNCLEAR, FeatureTables, feature_tables
+from otoscope.atlas.study_folder import StudyFolder, basis_name
+
+SHARD = 20
+"""Features in a record."""
+PREFIX = "features"
+
+
+def names(folder: StudyFolder) -> Iterator[str]:
+    """Name the table, and every shard of every group."""
+    yield PREFIX
+    tables = feature_tables(folder)
+    for number, group in enumerate(() if tables is None else tables.run.groups):
+        for shard in range(-(-group.n_features // SHARD)):
+            yield f"{PREFIX}/{number}/{shard}"
+
+
+def make(folder: StudyFolder, name: str) -> dict[str, Any]:
+    """Make the table, or a shard.
+
+    Args:
+        folder: The study.
+        name: One of `names`.
+
+    Raises:
+        KeyError: There is none of that name.
+        InputError: A table is damaged.
+    """
+    tables = feature_tables(folder)
+    if name == PREFIX:
+        return _empty(folder) if tables is None else _table(tables)
+    found = re.fullmatch(rf"{PREFIX}/(0|[1-9][0-9]{{0,8}})/(0|[1-9][0-9]{{0,8}})", name)
+    if found is None or tables is None:
+        raise KeyError(name)
+    number, shard = int(found[1]), int(found[2])
+    n_features = tables.run.groups[number].n_features if number < len(tables.run.groups) else 0
+    features = range(shard * SHARD, min((shard + 1) * SHARD, n_features))
+    if not features:
+        raise KeyError(name)
+    return {"features": feature_records(tables, Names(tables), number, features)}
+
+
+def _empty(folder: StudyFolder) -> dict[str, Any]:
+    part = folder.part("harvest") or {}
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    return {"groups": [], "phones": [], "names": [], "kinds": list(KINDS), "columns": columns, "why": part.get("why")}
+
+
+_COLUMNS = (
+    "group", "feature", "name", "kind", "phone", "auroc", "sign", "purity", "polysemantic", "maximum", "density",
+    "kurtosis",
+)  # fmt: skip
+
+
+def _table(tables: FeatureTables) -> dict[str, Any]:
+    run = tables.run
+    known: dict[str, int] = {}
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    for number in range(len(run.groups)):
+        for name, values in _columns(tables, number, known).items():
+            columns[name].extend(values)
+    groups = [{"site": group.site, "basis": basis_name(group.basis), "n": group.n_features} for group in run.groups]
+    return {
+        "groups": groups,
+        "phones": list(run.phones),
+        "names": list(known),
+        "kinds": list(KINDS),
+        "columns": columns,
+    }
+
+
+def _columns(tables: FeatureTables, number: int, known: dict[str, int]) -> dict[str, list[Any]]:
+    """Give the columns of a group; `known` holds the names met so far, and their numbers."""
+    group = tables.run.groups[number]
+    n = group.n_features
+    statistics = tables.run.features(group)
+    is_silent = ~tables.has_example[number]
+    common = {
+        "group": [number] * n,
+        "feature": list(range(n)),
+        "maximum": numbers(statistics["maximum"]),
+        "density": numbers(statistics["share_above_tenth"]),
+        "kurtosis": numbers(statistics["kurtosis"]),
+    }
+    scores = tables.scores(number)
+    if scores is None:
+        kinds = np.where(is_silent, KINDS.index("silent"), KINDS.index(UNCLEAR)).tolist()
+        return {**{name: [None] * n for name in _COLUMNS}, **common, "name": [-1] * n, "kind": kinds, "phone": [-1] * n,
+                "sign": [0] * n}  # fmt: skip
+    kind = np.array([KINDS.index(one) if one in KINDS else KINDS.index(UNCLEAR) for one in scores["name_kind"]])
+    kind[is_silent] = KINDS.index("silent")
+    is_named = kind < KINDS.index(UNCLEAR)
+    phones = {phone: place for place, phone in enumerate(tables.run.phones)}
+    sign = np.where(is_named, scores["name_sign"], scores["phone_sign"])
+    sides = {one: scores[f"purity_{side}"] for one, side in SIDES.items()}
+    return {
+        **common,
+        "name": [
+            known.setdefault(name, len(known)) if named else -1
+            for name, named in zip(scores["name"], is_named.tolist(), strict=True)
+        ],
+        "kind": kind.tolist(),
+        "phone": [phones.get(name, -1) for name in scores["phone_best"]],
+        "auroc": numbers(np.where(is_named, scores["name_auroc"], scores["phone_auroc"])),
+        "sign": sign.tolist(),
+        "purity": numbers(np.where(sign < 0, sides[-1], sides[1])),
+        "polysemantic": scores["is_polysemantic"].astype(int).tolist(),
+    }

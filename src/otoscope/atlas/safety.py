@@ -1,0 +1,220 @@
+"""What keeps a server of pages to itself: whom it answers, what its answers allow, and how much it takes in.
+
+A page of another site that someone has open can send requests to this machine. It is told apart by the names in `Host`
+and `Origin`, which browsers write and pages cannot; a name that somebody else owns and lets point here is refused
+like any other. Costs nothing. Knows no study and no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+READS = ("GET", "HEAD")
+BODY_S = 60.0
+"""A body that has not arrived after so long is given up."""
+
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        # wavesurfer writes a style sheet into its shadow tree; a style runs nothing and may load nothing from elsewhere
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""What a page may do: run the package's own scripts, and ask this server."""
+
+MEDIA_POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""What a picture or sound of the study may do when it is opened by itself: be seen or heard."""
+
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+"""What records and other files may do when they are opened by themselves: nothing, without even an origin."""
+
+HEADERS = {
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""Stand in every answer."""
+
+_ENCODED = (b"%00", b"%2f", b"%5c")
+"""A slash, a backslash or a NUL that is written so as not to look like one has no business in an address."""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The names under which the server answers.
+
+    Attributes:
+        port: The port it listens on.
+        listened: The address it listens on, as in an address line.
+        also: Further names: of a machine or a proxy that hands requests on. Any port and https are theirs to choose.
+    """
+
+    port: int
+    listened: str = "127.0.0.1"
+    also: tuple[str, ...] = ()
+
+    def allow(self, host: str, server: str | None = None) -> bool:
+        """Say whether a `Host` is ours.
+
+        Args:
+            host: The header.
+            server: The address at which the connection came in, where that is known: a name can be made to point here
+                by whoever owns it, a number cannot.
+        """
+        name, port = split_host(host)
+        if name in {also.lower() for also in self.also}:
+            return True
+        names = {*LOOPBACK, in_address_line(self.listened).lower()}
+        if server:
+            names.add(in_address_line(server).lower())
+        return name in names and port == (self.port if port is not None or self.port != 80 else None)
+
+    def allow_origin(self, origin: str, server: str | None = None) -> bool:
+        """Say whether a page of this `Origin` is ours."""
+        try:
+            parts = urlsplit(origin)
+            is_plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
+        except ValueError:
+            return False
+        is_named = split_host(parts.netloc)[0] in {also.lower() for also in self.also}
+        schemes = ("http", "https") if is_named else ("http",)
+        return is_plain and parts.scheme in schemes and self.allow(parts.netloc, server)
+
+
+def split_host(host: str) -> tuple[str, int | None]:
+    """Take a `Host` apart: the name in small letters, and the port; an empty name where it is none."""
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, ""
+    elif not (port.isascii() and port.isdigit() and len(port) <= 5):
+        return "", None
+    return name.lower(), int(port) if port else None
+
+
+def in_address_line(host: str) -> str:
+    """Write an address as it stands in an address line: IPv6 in brackets."""
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host.split("%")[0]).version == 6 else host
+    except ValueError:
+        return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Refuses foreign requests, and writes the headers of every answer.
+
+    Args:
+        app: What answers.
+        hosts: The names under which it does.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return  # nothing here speaks over web sockets
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = _completed(message.get("headers", []))
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, sent)
+        else:
+            status, words = refusal
+            await JSONResponse({"error": words}, status)(scope, receive, sent)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Say with which status and words a request is refused; None for one that is not."""
+        server = (scope.get("server") or [None])[0]
+        hosts = _values(scope, b"host")
+        if len(hosts) != 1 or not self._hosts.allow(hosts[0], server):
+            return 421, "This server does not answer under that name: start it with --allow-host NAME to let it."
+        if any(not self._hosts.allow_origin(origin, server) for origin in _values(scope, b"origin")):
+            return 403, "This server answers its own pages alone."
+        if scope["method"] not in READS and _values(scope, b"sec-fetch-site") not in ([], ["same-origin"], ["none"]):
+            return 403, "This server answers its own pages alone."
+        raw = scope.get("raw_path", b"").lower()
+        if any(letters in raw for letters in _ENCODED) or any(ord(letter) < 32 for letter in scope["path"]):
+            return 404, "There is nothing at this address."
+        return None
+
+
+async def read_body(request: Request, most_bytes: int, *, most_s: float = BODY_S) -> bytes:
+    """Read a request's body, and no more than is allowed, whatever its header says.
+
+    Args:
+        request: Its body was not read yet.
+        most_bytes: How many bytes it may have.
+        most_s: How long it may take to arrive.
+
+    Returns:
+        The body.
+
+    Raises:
+        HTTPException: It is too large (413), too slow (408), or not all there (400).
+    """
+    too_large = HTTPException(413, f"That is too large: at most {most_bytes / 1e6:g} MB are taken.")
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:
+        raise too_large
+    parts, n_bytes = [], 0
+    try:
+        async with asyncio.timeout(most_s):
+            async for part in request.stream():
+                n_bytes += len(part)
+                if n_bytes > most_bytes:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        raise HTTPException(408, f"It took longer than {most_s:g} s to arrive: send it again.") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "It did not arrive whole: send it again.") from None
+    return b"".join(parts)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
+
+
+def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Add the headers that every answer has; a policy that is there already is kept."""
+    found = list(headers)
+    there = {name.lower() for name, _ in found}
+    wanted = {**HEADERS, "content-security-policy": PAGE_POLICY, "cache-control": "no-cache"}
+    return found + [(name.encode(), value.encode()) for name, value in wanted.items() if name.encode() not in there]

@@ -1,0 +1,235 @@
+/* Live: ask the model about a recording of one's own. */
+"use strict";
+(() => {
+  const otoscope = window.otoscope;
+  const { el } = otoscope;
+  const live = otoscope.live_page;
+  const AROUND_S = 0.6; // heard around the peak of a feature
+  const AT_FIRST = 10; // features listed before more are asked for
+
+  // A question to the server: its answer, or an error in words.
+  async function question(address, body, signal) {
+    const is_sound = body instanceof Blob;
+    let answer, found;
+    try {
+      answer = await fetch(address, {
+        method: "POST", signal, body: is_sound ? body : JSON.stringify(body),
+        headers: { "Content-Type": is_sound ? "application/octet-stream" : "application/json" },
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The server does not answer. Is otoscope atlas serve still running?");
+    }
+    try {
+      found = await answer.json();
+    } catch {
+      found = {};
+    }
+    if (!answer.ok) throw new Error(found.error || `The server could not answer (status ${answer.status}).`);
+    return found;
+  }
+
+  // A line that says what is going on, and since when; only the last one asked for is shown.
+  function status() {
+    const words = el("span", {}), clock = el("span", { class: "clock", "aria-hidden": "true" });
+    const node = el("p", { class: "status", hidden: true }, el("span", { class: "spinner", "aria-hidden": "true" }), el("span", { role: "status" }, words), " ", clock);
+    let timer = 0;
+    const stop = () => { clearInterval(timer); node.hidden = true; words.textContent = ""; };
+    const start = (text) => {
+      stop();
+      const begin = performance.now();
+      node.hidden = false;
+      words.textContent = text;
+      clock.textContent = "";
+      timer = setInterval(() => { clock.textContent = `${((performance.now() - begin) / 1000).toFixed(0)} s`; }, 1000);
+    };
+    return { node, start, stop };
+  }
+
+  // Do something that takes a while, say so, and say in place what went wrong.
+  async function during(told, text, problems, act) {
+    told.start(text);
+    problems.replaceChildren();
+    try {
+      return await act();
+    } catch (error) {
+      if (error.name !== "AbortError") problems.replaceChildren(otoscope.problem(error));
+      return null;
+    } finally {
+      told.stop();
+    }
+  }
+
+  // Where a recording comes from: dropped, chosen, recorded, or one of the study's.
+  function sources(about, clips, take) {
+    const file = el("input", { type: "file", accept: "audio/*,video/*", id: "live-file", class: "visually-hidden",
+      on: { change: () => { if (file.files[0]) take(file.files[0], file.files[0].name); file.value = ""; } } });
+    const record = el("button", { type: "button", class: "record", "aria-pressed": "false" }, "● Record");
+    const problems = el("div", { "aria-live": "assertive" });
+    let recording = null;
+    record.addEventListener("click", async () => {
+      if (recording) { recording.stop(); return; }
+      problems.replaceChildren();
+      try {
+        record.disabled = true;
+        recording = await live.record(about.window_s, (gone) => { record.textContent = `■ Stop (${gone.toFixed(1)} of ${about.window_s} s)`; });
+        record.disabled = false;
+        record.setAttribute("aria-pressed", "true");
+        take(await recording.done, "your recording");
+      } catch (error) {
+        problems.replaceChildren(otoscope.problem(error));
+      }
+      recording = null;
+      record.disabled = false;
+      record.setAttribute("aria-pressed", "false");
+      record.textContent = "● Record";
+    });
+    const zone = el("div", { class: "drop card" },
+      el("p", { class: "big" }, "Drop a recording here"),
+      el("div", { class: "row centre" }, file, el("label", { for: "live-file", class: "button" }, "Choose a file"), record, from_study(clips, take, problems)),
+      el("p", { class: "hint" }, `The model hears ${about.window_s} s at once: of a longer recording its beginning. It stays on this machine, in memory, and is forgotten when the server ends.`),
+      problems);
+    zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
+    zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      zone.classList.remove("over");
+      const dropped = event.dataTransfer.files[0];
+      if (dropped) take(dropped, dropped.name);
+    });
+    return zone;
+  }
+
+  // A list of the study's own recordings.
+  function from_study(clips, take, problems) {
+    if (!clips.length) return null;
+    const select = el("select", { "aria-label": "A recording of the study" }, el("option", { value: "" }, "or one of the study's …"),
+      clips.map((clip) => el("option", { value: clip.key }, `${clip.heard || clip.id}`.slice(0, 80))));
+    select.addEventListener("change", async () => {
+      const clip = clips.find((each) => each.key === select.value);
+      select.value = "";
+      if (!clip) return;
+      try {
+        const answer = await fetch(otoscope.file(`listening/${clip.key}/sound.ogg`));
+        if (!answer.ok) throw new Error("This recording is not in the study any more.");
+        take(await answer.blob(), clip.id);
+      } catch (error) {
+        problems.replaceChildren(otoscope.problem(error));
+      }
+    });
+    return select;
+  }
+
+  // What is known of a word, and buttons to hear where it came from.
+  function word_card(answer, number, more) {
+    const word = answer.words[number];
+    const ways = Object.entries(word.ways).map(([way, found]) => {
+      const { label, colour, dash } = live.WAYS[way];
+      return el("li", {},
+        otoscope.svg("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
+          otoscope.svg("line", { x1: 0, x2: 28, y1: 5, y2: 5, stroke: `var(${colour})`, "stroke-width": 3, "stroke-dasharray": dash })),
+        el("span", {}, `${label}: peak at ${otoscope.seconds(found.peak_s)}, ${otoscope.seconds(found.stretch_s[0])} to ${otoscope.seconds(found.stretch_s[1])}`),
+        otoscope.player.button({ label: "Play", title: `Play where ${label} says it came from`, url: answer.sound,
+          start_s: Math.max(0, found.stretch_s[0] - 0.05), stop_s: found.stretch_s[1] + 0.05, peak_s: null }));
+    });
+    const probability = word.log_probability === null ? null : otoscope.percent(Math.exp(word.log_probability), 1);
+    return el("div", { class: "card word-card" },
+      el("h3", {}, "Where ", el("q", {}, otoscope.data_text(word.text)), " came from"),
+      el("p", { class: "quiet-text" }, `Spoken from ${otoscope.seconds(word.start_s)} to ${otoscope.seconds(word.end_s)} by alignment; the model gave it ${probability ?? "–"} after the words before.`),
+      el("ul", { class: "ways" }, ways),
+      el("p", { class: "hint" }, "Each curve is drawn up to its own maximum; triangles mark the peaks, shaded boxes the stretches around them."),
+      word.ways.relevance ? null : el("button", { type: "button", on: { click: more } }, "Ask by relevance and silencing too"));
+  }
+
+  // The features that fired most.
+  function feature_list(answer, axis, add) {
+    const unique = (of) => [...new Set(answer.features.map(of))].sort();
+    const group = (row) => `${row.site} ${row.basis}`;
+    const all = [["", "all sites and bases"], ["named", "those with a name"],
+      ...unique((row) => row.basis).map((basis) => [`basis ${basis}`, `all ${basis}`]), ...unique(group).map((name) => [name, name])];
+    const wants = (row, wanted) => !wanted || wanted === group(row) || wanted === `basis ${row.basis}` || (wanted === "named" && row.name);
+    const rows = el("ol", { class: "fired" }), count = el("p", { class: "quiet-text", role: "status" });
+    const select = el("select", {}, all.map(([value, text]) => el("option", { value }, text)));
+    const more = el("button", { type: "button", on: { click: () => show(Infinity) } }, "Show all");
+    const row_of = (row) => el("li", { on: { mouseenter: () => axis.show_feature(row), focusin: () => axis.show_feature(row) } },
+      el("span", { class: "which" },
+        el("a", { href: otoscope.feature_href(row.site, row.basis, row.feature) }, otoscope.data_text(otoscope.feature_name(row.site, row.basis, row.feature))),
+        row.name ? el("span", { class: "tag" }, otoscope.data_text(row.name)) : null),
+      live.spark(otoscope.decode(row.curve), `Strength over the recording, highest at ${otoscope.seconds(row.peak_s)}`),
+      el("span", { class: "numeric" }, `${otoscope.percent(row.share_of_maximum)} at ${otoscope.seconds(row.peak_s)}`),
+      el("span", { class: "row" },
+        otoscope.player.button({ label: "Play", title: "Play around the peak, which is brought out", url: answer.sound,
+          start_s: Math.max(0, row.peak_s - AROUND_S), stop_s: Math.min(answer.duration_s, row.peak_s + AROUND_S), peak_s: row.peak_s }),
+        el("button", { type: "button", title: "Scale or silence this feature, below", on: { click: () => add({ kind: "feature", site: row.site, basis: row.basis, feature: row.feature, scale: 0 }) } }, "Change")));
+    const show = (most) => {
+      const chosen = answer.features.filter((row) => wants(row, select.value)), shown = chosen.slice(0, most);
+      rows.replaceChildren(...shown.map(row_of));
+      more.hidden = shown.length === chosen.length;
+      count.textContent = chosen.length
+        ? `${shown.length} of ${chosen.length}, strongest first; 100% is the strongest that a feature fired in the study's corpus.`
+        : "None of these fired.";
+    };
+    select.addEventListener("change", () => show(AT_FIRST));
+    show(AT_FIRST);
+    return el("div", {}, el("label", { class: "choice" }, "Show ", select), count, rows, more);
+  }
+
+  // All that is shown of an answer.
+  function answered(answer, about, name, cut_from_s) {
+    const told = status(), problems = el("div", { "aria-live": "assertive" }), card = el("div", { "aria-live": "polite" }), outcome = el("div", { "aria-live": "polite" });
+    let chosen = null;
+    const choose = (number) => {
+      chosen = number;
+      axis.show_word(number);
+      card.replaceChildren(word_card(answer, number, () => more(number)));
+    };
+    const axis = live.axis(answer, choose);
+    const more = (number) => during(told, "Silencing one stretch of sound after the other …", problems, async () => {
+      const found = await question(`live/ask/${answer.id}/word`, { word: number });
+      Object.assign(answer.words[number].ways, found.ways);
+      if (chosen === number) choose(number);
+    });
+    const change_told = status(), change_problems = el("div", { "aria-live": "assertive" });
+    const changes = live.changes(about, (wanted) => during(change_told, "Hearing it again, changed …", change_problems, async () => {
+      outcome.replaceChildren(live.outcome(await question(`live/ask/${answer.id}/change`, { changes: wanted })));
+    }));
+    const heard = otoscope.section("heard", "What the model heard",
+      el("p", { class: "transcript big" }, answer.heard.text ? otoscope.data_text(answer.heard.text) : el("span", { class: "quiet-text" }, "(nothing)")),
+      el("div", { class: "row" }, otoscope.player.button({ label: "Play all", url: answer.sound, start_s: 0, stop_s: answer.duration_s, peak_s: null }),
+        el("span", { class: "quiet-text" }, "In ", otoscope.data_text(name), ": ", otoscope.seconds(answer.duration_s), cut_from_s ? `, the beginning of ${otoscope.seconds(cut_from_s)}` : "", `, language ${answer.language}`)),
+      el("p", { class: "hint" }, answer.words.length ? "Choose a word to see which sound it came from." : null), axis.node, told.node, problems, card);
+    const fired = otoscope.section("fired", "Features that fired most",
+      answer.features.length ? feature_list(answer, axis, changes.add) : el("p", { class: "none" }, "There is no speech in it, or the study harvested no features."));
+    const changed = otoscope.section("change", "Change the model", el("p", {}, "Scale a feature or an attention head, 0 to silence it, and see what the model hears then."),
+      changes.node, change_told.node, change_problems, outcome);
+    if (answer.words.length) choose(0);
+    return [heard, fired, changed];
+  }
+
+  otoscope.page({
+    name: "live",
+    title: "Live",
+    lead: "Ask the model about a recording of your own: what it hears, which sound each word came from, which features fire, and what it hears when they do not.",
+    render: async (main) => {
+      if (!otoscope.served) throw new Error("Live questions need a server: start it with otoscope atlas serve DIR.");
+      if (!otoscope.live) throw new Error("This server answers no live questions: start it without --no-live, where torch is installed.");
+      const about = await (await fetch("live/about.json")).json();
+      const told = status(), problems = el("div", { "aria-live": "assertive" }), result = el("div", {});
+      let asking = null;
+      const take = (blob, name) => {
+        if (asking) asking.abort();
+        const own = (asking = new AbortController());
+        otoscope.player.stop();
+        during(told, about.is_loaded ? "Listening …" : "Loading the model, then listening …", problems, async () => {
+          const { body, cut_from_s } = await live.prepare(blob, about.window_s, about.most_bytes);
+          const answer = await question("live/ask", body, own.signal);
+          about.is_loaded = true;
+          const from_s = cut_from_s ?? (answer.recording_s > answer.duration_s + 0.01 ? answer.recording_s : null);
+          result.replaceChildren(...answered(answer, about, name, from_s));
+          result.querySelector("h2").scrollIntoView({ block: "start", behavior: "smooth" });
+        });
+      };
+      main.append(sources(about, about.recordings, take), told.node, problems, result);
+    },
+  });
+})();

@@ -1,0 +1,223 @@
+/* What the pages of tables share: why a part is missing, choosers, long tables, and charts of values with their
+   intervals. Charts are drawn at the width that they have, so that their letters stay readable on a phone. */
+"use strict";
+(() => {
+  const otoscope = window.otoscope;
+  const { el, svg } = otoscope;
+  const tables = (otoscope.tables = {});
+
+  // ---- parts ---------------------------------------------------------------------------------------------------
+
+  // Say why there is nothing; null where the part was done.
+  tables.why_not = (part, what) => {
+    if (part && part.state === "done") return el("p", { class: "none" }, `This study holds no ${what}.`);
+    return el("p", { class: "none" }, `No ${what} here: `, otoscope.data_text((part && part.why) || "this part of the study was left out"), ".");
+  };
+
+  // The pictures of a section, folded away: the charts above say the same.
+  tables.pictures = (found) => {
+    if (!found || !found.length) return null;
+    return el("details", {}, el("summary", {}, found.length === 1 ? "As a picture to take along" : "As pictures to take along"),
+      found.map((one) => otoscope.picture(one.file, one.alt)));
+  };
+
+  // A list that is to be chosen from; `act` gets the value, and `show` of what comes back sets it without acting.
+  tables.chooser = (label, options, value, act) => {
+    const select = el("select", { "aria-label": label, on: { change: () => act(select.value) } },
+      options.map((one) => el("option", { value: String(one.value), selected: String(one.value) === String(value) }, one.text)));
+    const chooser = el("label", { class: "chooser" }, el("span", {}, label), select);
+    chooser.show = (now) => { select.value = String(now); };
+    return chooser;
+  };
+
+  // Short facts side by side: [term, text] each; a text is data or a node.
+  tables.facts = (facts) =>
+    el("dl", { class: "facts" }, facts.filter(Boolean).map(([term, text]) =>
+      el("div", {}, el("dt", {}, term), el("dd", {}, text instanceof Node ? text : otoscope.data_text(text)))));
+
+  // Sentences that stand together.
+  tables.notes = (summary, sentences) =>
+    sentences && sentences.length
+      ? el("details", {}, el("summary", {}, summary), el("ul", {}, sentences.map((one) => el("li", {}, otoscope.data_text(one)))))
+      : null;
+
+  // A table with its caption in sight while it is scrolled sideways; the caption may hold nodes.
+  tables.table = ({ caption, ...rest }) => {
+    const told = el("span", { class: "caption" }, typeof caption === "string" ? otoscope.data_text(caption) : caption);
+    const made = otoscope.table({ caption: told.textContent, ...rest });
+    made.querySelector("caption").replaceChildren(told);
+    return made;
+  };
+
+  // A table whose rows beyond the first few come when they are asked for.
+  tables.long_table = ({ rows, shown = 15, ...rest }) => {
+    const box = el("div", {}, tables.table({ ...rest, rows: rows.slice(0, shown) }));
+    if (rows.length > shown) {
+      const button = el("button", { type: "button", on: { click: () => box.replaceChildren(tables.table({ ...rest, rows })) } }, `Show all ${rows.length}`);
+      box.append(el("p", {}, button));
+    }
+    return box;
+  };
+
+  // A feature by its name, with a link to its page.
+  tables.feature_link = (one, text) =>
+    el("a", { href: otoscope.feature_href(one.site, one.basis, one.feature) },
+      otoscope.data_text(text ?? otoscope.feature_name(one.site, one.basis, one.feature)));
+
+  // A token as it is, its space made visible.
+  tables.token = (text) => String(text ?? "").replace(/^ /, "␣").replace(/\n/g, "⏎") || "(empty)";
+
+  // Whether an interval of a difference lies on one side of zero.
+  tables.beats = (difference, less_is_better = false) => {
+    if (!difference || typeof difference.low !== "number" || typeof difference.high !== "number") return "not judged";
+    const sign = less_is_better ? -1 : 1;
+    if (sign * difference.low > 0 && sign * difference.high > 0) return "better";
+    return sign * difference.low < 0 && sign * difference.high < 0 ? "worse" : "not told apart";
+  };
+
+  // ---- charts --------------------------------------------------------------------------------------------------
+
+  const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
+  const write = (unit) => (x) => (unit === "share" ? otoscope.percent(x, x !== 0 && Math.abs(x) < 0.1 ? 1 : 0) : otoscope.number(x));
+  tables.write = write;
+
+  // Round steps between two numbers, two of them at least.
+  function ticks(low, high, wanted) {
+    const found = steps(low, high, wanted);
+    return found.length > 1 || wanted > 12 ? found : ticks(low, high, wanted + 2);
+  }
+
+  function steps(low, high, wanted) {
+    const raw = (high - low) / Math.max(1, wanted), size = 10 ** Math.floor(Math.log10(raw || 1));
+    const step = size * ([1, 2, 5, 10].find((one) => one * size >= raw) || 10);
+    const found = [];
+    for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) found.push(Math.abs(at) < step / 1e6 ? 0 : at);
+    return found;
+  }
+
+  // A mark of a series: told apart by shape and colour.
+  function mark(place, x, y, title) {
+    const style = { fill: `var(${otoscope.chart.colours[place % 7]})` };
+    const r = 4.5, shapes = [
+      () => svg("circle", { cx: x, cy: y, r, style }),
+      () => svg("rect", { x: x - r + 0.5, y: y - r + 0.5, width: 2 * r - 1, height: 2 * r - 1, style }),
+      () => svg("path", { d: `M${x} ${y - r - 1}L${x + r + 1} ${y + r - 0.5}L${x - r - 1} ${y + r - 0.5}Z`, style }),
+      () => svg("path", { d: `M${x} ${y - r - 1.5}L${x + r + 1.5} ${y}L${x} ${y + r + 1.5}L${x - r - 1.5} ${y}Z`, style }),
+      () => svg("path", { d: `M${x} ${y + r + 1}L${x + r + 1} ${y - r + 0.5}L${x - r - 1} ${y - r + 0.5}Z`, style }),
+      () => svg("rect", { x: x - 1.6, y: y - r - 1, width: 3.2, height: 2 * r + 2, style }),
+      () => svg("rect", { x: x - r - 1, y: y - 1.6, width: 2 * r + 2, height: 3.2, style }),
+    ];
+    const made = shapes[place % shapes.length]();
+    if (title) made.append(svg("title", {}, title));
+    return made;
+  }
+
+  // What the marks stand for.
+  function legend(series, reference) {
+    if (series.length < 2 && !reference) return null;
+    return el("div", { class: "legend" },
+      series.map((one, place) => el("span", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, mark(place, 14, 5)), otoscope.data_text(one.label))),
+      reference ? el("span", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("line", { class: "reference", x1: 0, x2: 28, y1: 5, y2: 5 })), reference.label) : null);
+  }
+
+  // A figure that is drawn anew when its width changes.
+  function figure(title, draw, below) {
+    const plot = el("div", { class: "plot" });
+    let width = 0;
+    new ResizeObserver(() => {
+      const now = Math.floor(plot.getBoundingClientRect().width);
+      if (now > 50 && now !== width) { width = now; plot.replaceChildren(draw(width)); }
+    }).observe(plot);
+    return el("figure", { class: "chart values" }, el("figcaption", {}, otoscope.data_text(title)), plot, below);
+  }
+
+  // The numbers of a chart, as a table that opens.
+  function numbers(table) {
+    const details = el("details", {}, el("summary", {}, "The numbers"));
+    details.addEventListener("toggle", () => {
+      if (details.open && details.children.length === 1) details.append(tables.table(table()));
+    });
+    return details;
+  }
+
+
+  // A text of so many letters at most; what is left out is in its middle, since names differ at their ends.
+  function short(text, letters) {
+    const all = Array.from(String(text)), kept = Math.max(2, letters - 1);
+    return all.length <= letters ? all.join("") : `${all.slice(0, Math.ceil(kept / 2)).join("")}…${all.slice(-Math.floor(kept / 2)).join("")}`;
+  }
+
+  // The name of an axis beneath it, inside the picture however long it is.
+  function axis_name(text, left, right, width, y) {
+    const shown = short(text, Math.floor(width / 6.3)), is_wide = shown.length * 6.3 > right - left;
+    return svg("text", { class: "tick", x: is_wide ? width - 2 : (left + right) / 2, y, "text-anchor": is_wide ? "end" : "middle" }, shown);
+  }
+
+  const ends = (one) => (one && isNumber(one.value) ? [one.value, isNumber(one.low) ? one.low : one.value, isNumber(one.high) ? one.high : one.value] : []);
+
+  // Values with whiskers (or bars from zero), one row a label, several series beside one another.
+  tables.values = (wish) => {
+    const { title, labels, x_label, y_label = "", series, reference = null, unit = "share", range = null, bars = false } = wish;
+    const all = [...series.flatMap((one) => one.values.flatMap(ends)), ...(reference && isNumber(reference.value) ? [reference.value] : []), ...(bars ? [0] : [])];
+    if (!all.length) return el("p", { class: "none" }, `${title}: there are no numbers.`);
+    let [low, high] = range || [Math.min(...all), Math.max(...all)];
+    if (!range) { const room = (high - low || Math.abs(high) || 1) * 0.06; low = bars && low >= 0 ? 0 : low - room; high += room; }
+    const told = (at, one) => `${labels[at]}, ${one.label}: ${otoscope.interval(one.values[at], unit)}`;
+    const draw = (width) => {
+      const longest = Math.max(...labels.map((label) => Array.from(String(label)).length));
+      const left = Math.floor(Math.min(width * 0.42, 220, Math.max(40, longest * 6.9 + 14))), right = 14, lane = bars ? 16 : 15, gap = 9;
+      const tall = series.length * lane + gap, bottom = labels.length * tall + 4, letters = Math.floor((left - 8) / 6.8);
+      const x = (value) => left + (Math.min(high, Math.max(low, value)) - low) / (high - low) * (width - left - right);
+      const picture = svg("svg", { width, height: bottom + 40, role: "img", "aria-label": `${title}. ${x_label}, for each of ${labels.length} rows. The numbers are in the table beneath.` });
+      for (const at of ticks(low, high, Math.max(3, Math.floor((width - left) / 80)))) {
+        picture.append(svg("line", { class: "rule", x1: x(at), x2: x(at), y1: 0, y2: bottom }), svg("text", { class: "tick", x: x(at), y: bottom + 14, "text-anchor": "middle" }, write(unit)(at)));
+      }
+      picture.append(axis_name(x_label, left, width - right, width, bottom + 33));
+      if (reference && isNumber(reference.value)) picture.append(svg("line", { class: "reference", x1: x(reference.value), x2: x(reference.value), y1: 0, y2: bottom }, svg("title", {}, `${reference.label}: ${write(unit)(reference.value)}`)));
+      labels.forEach((label, at) => {
+        const top = at * tall + gap / 2;
+        picture.append(svg("text", { class: "label", x: left - 8, y: top + series.length * lane / 2 + 4, "text-anchor": "end" }, short(label, letters), svg("title", {}, String(label))));
+        series.forEach((one, place) => {
+          const found = one.values[at], y = top + (place + 0.5) * lane;
+          if (!found || !isNumber(found.value)) return;
+          const colour = `var(${otoscope.chart.colours[place % 7]})`;
+          if (bars) picture.append(svg("rect", { x: Math.min(x(0), x(found.value)), y: y - lane / 2 + 2, width: Math.abs(x(found.value) - x(0)), height: lane - 4, style: { fill: colour } }, svg("title", {}, told(at, one))));
+          if (isNumber(found.low) && isNumber(found.high)) picture.append(svg("line", { x1: x(found.low), x2: x(found.high), y1: y, y2: y, style: { stroke: bars ? "var(--ink)" : colour, "stroke-width": "2.5" } }, svg("title", {}, told(at, one))));
+          if (!bars) picture.append(mark(place, x(found.value), y, told(at, one)));
+        });
+      });
+      return picture;
+    };
+    const table = () => ({ caption: title, columns: [{ label: y_label, render: (row) => otoscope.data_text(row.label) }, ...series.map((one) => ({ label: one.label, numeric: true, render: (row) => otoscope.interval(one.values[row.at], unit) }))], rows: labels.map((label, at) => ({ label, at })) });
+    return figure(title, draw, [legend(series, reference), numbers(table)]);
+  };
+
+  // Points in a plane, with whiskers upwards where there are intervals; `is_line` joins them from left to right.
+  tables.points = ({ title, x_label, y_label, series, y_unit = "share", is_line = false }) => {
+    const points = series.flatMap((one) => one.points).filter((one) => isNumber(one.x) && isNumber(one.y.value));
+    if (!points.length) return el("p", { class: "none" }, `${title}: there are no numbers.`);
+    const xs = points.map((one) => one.x), ys = points.flatMap((one) => ends(one.y));
+    const spread = (values) => { const low = Math.min(...values), high = Math.max(...values), room = (high - low || Math.abs(high) || 1) * 0.08; return [low - room, high + room]; };
+    const [x0, x1] = spread(xs), [y0, y1] = spread(ys);
+    const draw = (width) => {
+      const left = 52, right = 12, bottom = 250, top = 8;
+      const x = (value) => left + (value - x0) / (x1 - x0) * (width - left - right), y = (value) => bottom - (value - y0) / (y1 - y0) * (bottom - top);
+      const picture = svg("svg", { width, height: bottom + 40, role: "img", "aria-label": `${title}. ${y_label} against ${x_label}. The numbers are in the table beneath.` });
+      for (const at of ticks(x0, x1, Math.floor(width / 90))) picture.append(svg("line", { class: "rule", x1: x(at), x2: x(at), y1: top, y2: bottom }), svg("text", { class: "tick", x: x(at), y: bottom + 14, "text-anchor": "middle" }, otoscope.number(at)));
+      for (const at of ticks(y0, y1, 5)) picture.append(svg("line", { class: "rule", x1: left, x2: width - right, y1: y(at), y2: y(at) }), svg("text", { class: "tick", x: left - 6, y: y(at) + 4, "text-anchor": "end" }, write(y_unit)(at)));
+      picture.append(axis_name(x_label, left, width - right, width, bottom + 33));
+      series.forEach((one, place) => {
+        const own = one.points.filter((point) => isNumber(point.x) && isNumber(point.y.value)).sort((a, b) => a.x - b.x);
+        const stroke = `var(${otoscope.chart.colours[place % 7]})`;
+        if (is_line && own.length > 1) picture.append(svg("path", { d: own.map((point, at) => `${at ? "L" : "M"}${x(point.x)} ${y(point.y.value)}`).join(""), style: { fill: "none", stroke, "stroke-width": "1.5" } }));
+        for (const point of own) {
+          if (isNumber(point.y.low) && isNumber(point.y.high)) picture.append(svg("line", { x1: x(point.x), x2: x(point.x), y1: y(point.y.low), y2: y(point.y.high), style: { stroke, "stroke-width": "1.5" } }));
+          picture.append(mark(place, x(point.x), y(point.y.value), `${one.label}, ${point.name}: ${x_label} ${otoscope.number(point.x)}, ${y_label} ${otoscope.interval(point.y, y_unit)}`));
+        }
+      });
+      return picture;
+    };
+    const table = () => ({ caption: title, columns: [{ label: "Series", render: (row) => otoscope.data_text(row.label) }, { label: "Point", render: (row) => otoscope.data_text(row.name) }, { label: x_label, numeric: true, render: (row) => otoscope.number(row.x) }, { label: y_label, numeric: true, render: (row) => otoscope.interval(row.y, y_unit) }], rows: series.flatMap((one) => one.points.map((point) => ({ label: one.label, ...point }))) });
+    return figure(title, draw, [el("p", { class: "hint" }, `Upwards: ${y_label}.`), legend(series, null), numbers(table)]);
+  };
+})();

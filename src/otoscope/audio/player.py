@@ -1,0 +1,140 @@
+"""A sound in a notebook: a player, and its waveform with the words beneath. Costs one encoding of what is heard.
+
+Short sounds are WAV, which every browser plays; longer ones Ogg Vorbis, a sixth of the size.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from otoscope.base import html
+from otoscope.base.clocks import SAMPLE_RATE_HZ, sample_to_seconds, seconds_to_sample
+
+if TYPE_CHECKING:
+    from otoscope.audio.clip import Span
+
+MOST_S = 30.0
+"""Of a longer sound this much is heard."""
+
+WAV_S = 6.0
+"""Up to this length a sound is WAV."""
+
+N_COLUMNS = 600
+"""Columns of a waveform."""
+
+_WIDTH, _HEIGHT, _AXIS, _WORDS = 900, 90, 22, 20
+_INK, _WAVE, _GROUND = "#222222", "#0072B2", "#ffffff"
+
+
+def player(samples: np.ndarray, label: str, *, width: str = "22em") -> html.Html:
+    """Write a player of a sound; of one longer than `MOST_S` it plays the beginning, and a line says so.
+
+    Args:
+        samples: Mono at 16 kHz, floating point [sample]; what lies beyond full scale turns all of it down.
+        label: What is heard, for screen readers.
+        width: How wide it is shown, as CSS has it.
+
+    Returns:
+        The player.
+    """
+    most = seconds_to_sample(MOST_S)
+    heard = samples[:most]
+    seconds = sample_to_seconds(len(samples))
+    file, kind = _encode(heard)
+    made = html.audio(file, kind, label, width)
+    if len(samples) <= most:
+        return made
+    return html.Html(made + html.line(f"The first {MOST_S:g} s of {seconds:,.0f} s are heard here."))
+
+
+def _encode(samples: np.ndarray) -> tuple[bytes, str]:
+    """Encode a sound; give the file and its media type."""
+    sound = np.nan_to_num(np.asarray(samples, np.float32))
+    loudest = float(np.abs(sound).max(initial=0.0))
+    sound = sound / loudest if loudest > 1 else sound
+    file = io.BytesIO()
+    if len(sound) <= seconds_to_sample(WAV_S):
+        soundfile.write(file, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+        return file.getvalue(), "audio/wav"
+    with soundfile.SoundFile(file, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS") as writer:
+        for start in range(0, len(sound), SAMPLE_RATE_HZ):  # libsndfile overflows its stack on one long block
+            writer.write(sound[start : start + SAMPLE_RATE_HZ])
+    return file.getvalue(), "audio/ogg"
+
+
+def waveform(samples: np.ndarray, words: Sequence[Span] | None = None) -> html.Html:
+    """Draw the waveform of a sound over an axis in seconds, with its words beneath where they are known.
+
+    Args:
+        samples: Mono at 16 kHz [sample]; the first `MOST_S` of it are drawn.
+        words: Its words in time.
+
+    Returns:
+        A picture with a ground of its own, SVG.
+    """
+    drawn = samples[: seconds_to_sample(MOST_S)]
+    seconds = sample_to_seconds(len(drawn))
+    height = _HEIGHT + _AXIS + (_WORDS if words else 0)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'font-family="sans-serif" font-size="11" fill="{_INK}"><rect width="{_WIDTH}" height="{height}" '
+        f'fill="{_GROUND}"/><path d="{_outline(drawn)}" fill="{_WAVE}" stroke="{_WAVE}" stroke-width="0.7"/>'
+    ]
+    if words:
+        parts += _word_marks(words, seconds)
+    parts += [*_axis(seconds, height), "</svg>"]
+    alt = f"Waveform, {seconds:.2f} s"
+    return html.image("".join(parts).encode("utf-8", "replace"), alt, "image/svg+xml", width="56em")
+
+
+def _outline(samples: np.ndarray) -> str:
+    """The outline of the largest and smallest sample in each column, as an SVG path."""
+    n = min(N_COLUMNS, len(samples))
+    starts = np.arange(n) * len(samples) // n
+    tall = max(float(np.abs(samples).max()), 1e-9)
+    middle, reach = _HEIGHT / 2, _HEIGHT / 2 - 4
+    top = middle - np.maximum.reduceat(samples, starts) / tall * reach
+    bottom = middle - np.minimum.reduceat(samples, starts) / tall * reach
+    x = np.linspace(0, _WIDTH, n)
+    there = [f"{a:.1f},{b:.1f}" for a, b in zip(x, top, strict=True)]
+    back = [f"{a:.1f},{b:.1f}" for a, b in zip(x[::-1], bottom[::-1], strict=True)]
+    return f"M{' L'.join([*there, *back])}Z"
+
+
+def _word_marks(words: Sequence[Span], seconds: float) -> list[str]:
+    """Each word in the middle of its time, and a thin line where it begins; words without room are left out."""
+    marks: list[str] = []
+    free = 0.0
+    for word in words:
+        if word.start_s >= seconds:
+            break
+        left = word.start_s / seconds * _WIDTH
+        right = min(word.end_s, seconds) / seconds * _WIDTH
+        text = word.text if len(word.text) <= 24 else f"{word.text[:23]}…"
+        half = len(text) * 3.3
+        middle = min(max((left + right) / 2, half + 2), _WIDTH - half - 2)
+        marks.append(f'<path d="M{left:.1f},0 V{_HEIGHT}" stroke="{_INK}" stroke-opacity="0.25"/>')
+        if middle - half < free:
+            continue
+        free = middle + half
+        safe = "".join(letter if letter.isprintable() else " " for letter in text)
+        marks.append(f'<text x="{middle:.1f}" y="{_HEIGHT + 14}" text-anchor="middle">{escape(safe)}</text>')
+    return marks
+
+
+def _axis(seconds: float, height: int) -> list[str]:
+    """Ticks in seconds along the bottom."""
+    step = next((each for each in (0.1, 0.2, 0.5, 1, 2, 5) if seconds / each <= 12), 10)
+    marks = []
+    for number in range(int(seconds / step) + 1):
+        x = max(number * step / seconds * _WIDTH, 6)
+        anchor = "start" if number == 0 else "end" if x > _WIDTH - 20 else "middle"
+        unit = " s" if number == 0 else ""
+        marks.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="{anchor}">{number * step:g}{unit}</text>')
+    return marks

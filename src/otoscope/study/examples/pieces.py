@@ -1,0 +1,194 @@
+"""Which examples pages show, and in which pieces of sound they lie.
+
+A clip of up to 30 s is one piece. A longer one has cores of 20 s side by side; each of its pieces is a core with 2 s
+of margin on both sides, so that what an example needs around its moment lies in one piece, and a page never loads an
+hour for two seconds. Reads a run's tables: no model, no sound. Memory: 40 bytes an example.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from otoscope.base.clocks import FRAME_S
+from otoscope.base.errors import InputError
+from otoscope.harvest.opened import GroupKey, HarvestRun, PeakTable, RangeTable
+
+TOP = 20
+SAMPLES = 3
+KINDS = ("top", "width")
+WHOLE_S = 30.0
+CORE_S = 20.0
+MARGIN_S = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Examples that pages show, one a row, by group, feature, sign (1 first), kind, range and rank.
+
+    Attributes:
+        group: Number of the group in the run.
+        feature: Number of the feature.
+        sign: 1 or -1.
+        kind: Index into `KINDS`: 0 for the strongest, 1 for those drawn from ranges of equal width.
+        range: Number of the range, 0 for the strongest; -1 for the kind 0.
+        rank: 0 for the strongest; in a range, the number of the draw.
+        clip: Number of the clip in the run.
+        frame: Frame in the clip.
+        strength: As it is, below zero for the sign -1.
+        phone: Index into the run's phones, -1 for none.
+    """
+
+    group: Int[np.ndarray, " example"]
+    feature: Int[np.ndarray, " example"]
+    sign: Int[np.ndarray, " example"]
+    kind: Int[np.ndarray, " example"]
+    range: Int[np.ndarray, " example"]
+    rank: Int[np.ndarray, " example"]
+    clip: Int[np.ndarray, " example"]
+    frame: Int[np.ndarray, " example"]
+    strength: Float[np.ndarray, " example"]
+    phone: Int[np.ndarray, " example"]
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def at(self, rows: np.ndarray | slice) -> Shown:
+        """Give some of the rows."""
+        return Shown(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+class Places(NamedTuple):
+    """Where moments lie: of which piece of their clip, and where that is in the clip, in seconds."""
+
+    piece: Int[np.ndarray, " moment"]
+    start_s: Float[np.ndarray, " moment"]
+    stop_s: Float[np.ndarray, " moment"]
+
+
+def shown_examples(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES) -> Shown:
+    """Choose the examples that pages show: the strongest of each sign, and some from each range of equal width.
+
+    Args:
+        run: A finished harvest.
+        top: The strongest of each feature and sign, as far as the run kept so many.
+        samples_per_range: Of each range, as far as the run kept so many; 0 for none.
+
+    Returns:
+        The examples of all groups.
+
+    Raises:
+        InputError: A number cannot be.
+    """
+    return _joined([shown_of_group(run, number, top, samples_per_range) for number in range(len(run.groups))])
+
+
+def shown_of_group(run: HarvestRun, number: int, top: int = TOP, samples_per_range: int = SAMPLES) -> Shown:
+    """Choose the examples of one group; see `shown_examples`.
+
+    Args:
+        run: A finished harvest.
+        number: Of the group in the run.
+        top: The strongest of each feature and sign.
+        samples_per_range: Of each range.
+
+    Raises:
+        InputError: A number cannot be.
+    """
+    if top < 1 or samples_per_range < 0:
+        raise InputError(
+            f"{top} of the strongest examples and {samples_per_range} from each range cannot be shown: give 1 or more, "
+            "and 0 or more."
+        )
+    group = run.groups[number]
+    parts = []
+    for sign in signs_of(run):
+        parts.append(_strongest(run, group, number, sign, top))
+        if samples_per_range:
+            parts.append(_drawn(run, group, number, sign, samples_per_range))
+    shown = _joined(parts)
+    order = np.lexsort((shown.rank, shown.range, shown.kind, -shown.sign.astype(int), shown.feature))
+    return shown.at(order)
+
+
+def signs_of(run: HarvestRun) -> tuple[int, ...]:
+    """Give the signs that a run looked at."""
+    return (1, -1) if run.manifest["settings"]["sign"] == "both" else (1,)
+
+
+def sound_moments(frame: Int[np.ndarray, " *shape"], lag_frames: int | None) -> Float[np.ndarray, " *shape"]:
+    """Give the middle of the sound that features answer to at frames, in seconds from the clip's start, 0 or more."""
+    return np.maximum(0.0, (frame.astype(np.int64) - (lag_frames or 0)) * FRAME_S + FRAME_S / 2)
+
+
+def places(duration_s: Float[np.ndarray, " moment"], seconds: Float[np.ndarray, " moment"]) -> Places:
+    """Say in which piece of its clip each moment lies.
+
+    Args:
+        duration_s: Length of the clip of each moment.
+        seconds: The moments, from the clip's start; one past the end counts as the end.
+
+    Returns:
+        Number of the piece, and where it begins and ends.
+    """
+    is_whole = duration_s <= WHOLE_S
+    last = np.maximum(np.ceil(duration_s / CORE_S).astype(np.int64) - 1, 0)
+    piece = np.where(is_whole, 0, np.clip((seconds // CORE_S).astype(np.int64), 0, last))
+    start_s = np.where(is_whole, 0.0, np.maximum(piece * CORE_S - MARGIN_S, 0.0))
+    stop_s = np.where(is_whole, duration_s, np.minimum((piece + 1) * CORE_S + MARGIN_S, duration_s))
+    return Places(piece, start_s, stop_s)
+
+
+def core(duration_s: float, piece: int) -> tuple[float, float]:
+    """Give the core of a piece: the moments that lie in it and in no other, in seconds of the clip."""
+    if duration_s <= WHOLE_S:
+        return 0.0, duration_s
+    return piece * CORE_S, min((piece + 1) * CORE_S, duration_s)
+
+
+def piece_name(clip: int, piece: int) -> str:
+    """Name a piece, as its files are."""
+    return f"{clip}-{piece}"
+
+
+def _strongest(run: HarvestRun, group: GroupKey, number: int, sign: int, top: int) -> Shown:
+    table = run.examples(group, sign)
+    feature, rank = np.nonzero(table.clip[:, :top] >= 0)
+    return _rows(number, sign, 0, table, (feature, rank), np.full(len(feature), -1), rank)
+
+
+def _drawn(run: HarvestRun, group: GroupKey, number: int, sign: int, n_samples: int) -> Shown:
+    table = run.ranges(group, "width", sign)
+    feature, at, rank = np.nonzero(table.clip[:, :, :n_samples] >= 0)
+    return _rows(number, sign, 1, table, (feature, at, rank), at, rank)
+
+
+def _rows(
+    number: int,
+    sign: int,
+    kind: int,
+    table: PeakTable | RangeTable,
+    at: tuple[np.ndarray, ...],
+    range_: np.ndarray,
+    rank: np.ndarray,
+) -> Shown:
+    n = len(rank)
+    found = {name: getattr(table, name)[at] for name in ("clip", "frame", "strength", "phone")}
+    return Shown(
+        group=np.full(n, number, np.int32),
+        feature=at[0].astype(np.int32),
+        sign=np.full(n, sign, np.int8),
+        kind=np.full(n, kind, np.int8),
+        range=range_.astype(np.int16),
+        rank=rank.astype(np.int32),
+        **found,
+    )
+
+
+def _joined(parts: list[Shown]) -> Shown:
+    return Shown(
+        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Shown)}
+    )

@@ -1,0 +1,194 @@
+"""The sound and the spectrogram of every piece of a clip that an example lies in, each once for all its examples.
+
+A clip is read once, clips in parallel. Disk: about 5 KB of Ogg Vorbis and 7 KB of PNG a second of sound. What is played
+on a page is cut from a piece there; this does not know why a moment is worth hearing.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import soundfile
+from jaxtyping import Float32
+
+from otoscope.audio import spectrogram
+from otoscope.base.clocks import SAMPLE_RATE_HZ, seconds_to_sample
+from otoscope.base.files import atomic_path, output_errors
+from otoscope.corpus.corpus import Corpus, Problem
+from otoscope.harvest.opened import HarvestRun
+from otoscope.study.examples.pieces import (
+    SAMPLES,
+    TOP,
+    Places,
+    core,
+    piece_name,
+    places,
+    shown_examples,
+    sound_moments,
+)
+from otoscope.study.examples.run_sound import ClipReader, clip_readers, do_all, usable_workers
+
+TABLE = "pieces.parquet"
+COMPRESSION = 0.7
+"""Of libsndfile's scale from 0 to 1: about 35 kbit/s at 16 kHz, at which speech is clear."""
+FULL_SCALE = 0.98
+SCHEMA = pa.schema(
+    [
+        ("piece", pa.string()),
+        ("clip", pa.int32()),
+        ("core_start_s", pa.float64()),
+        ("core_stop_s", pa.float64()),
+        ("start_s", pa.float64()),
+        ("stop_s", pa.float64()),
+    ]
+)
+
+
+def write_pieces(
+    run: HarvestRun,
+    corpus: Corpus | None,
+    folder: str | Path,
+    *,
+    top: int = TOP,
+    samples_per_range: int = SAMPLES,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> tuple[Problem, ...]:
+    """Write `PIECE.ogg` and `PIECE.png` of every piece that an example lies in, and `pieces.parquet`.
+
+    A clip is read as `write_sounds` reads it: through the corpus, or else from the file that the run names; either way
+    it must be as long as it was when it was harvested.
+
+    Args:
+        run: A finished harvest.
+        corpus: Where the clips come from; None for the files alone.
+        folder: Where to write; must exist.
+        top: The strongest of each feature and sign.
+        samples_per_range: Examples from each range of strength.
+        workers: Processes that read and write; 1 for this one alone, as for a streamed dataset always.
+        progress: Called with clips done, and of how many.
+
+    Returns:
+        The clips that could not be used; they have no pieces.
+
+    Raises:
+        InputError: The number of workers cannot be.
+        OutputError: A file cannot be written.
+    """
+    folder = Path(folder)
+    workers = usable_workers(workers, corpus)
+    wanted = pieces_of(run, top, samples_per_range)
+    tasks = [_Task(reader, tuple(wanted[reader.clip.clip]), folder) for reader in clip_readers(run, corpus, wanted)]
+    failed: dict[int, str] = {}
+    with output_errors(folder):
+        for n_done, (clip, error) in enumerate(do_all(tasks, workers), 1):
+            if error is not None:
+                failed[clip] = error
+            progress(n_done, len(tasks))
+    _write_table(
+        folder / TABLE, [piece for task in tasks if task.reader.clip.clip not in failed for piece in task.pieces]
+    )
+    ids = {clip.clip: clip.id for clip in run.clips}
+    return tuple(Problem(ids[clip], failed[clip]) for clip in sorted(failed))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a clip that becomes one sound and one picture.
+
+    Attributes:
+        clip: Number of the clip.
+        number: Of the piece in it.
+        core_start_s: Where the moments that lie in it and in no other begin.
+        core_stop_s: Where they end.
+        start_s: Where it begins in the clip.
+        stop_s: Where it ends.
+    """
+
+    clip: int
+    number: int
+    core_start_s: float
+    core_stop_s: float
+    start_s: float
+    stop_s: float
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return piece_name(self.clip, self.number)
+
+
+def pieces_of(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES) -> dict[int, list[Piece]]:
+    """List the pieces that the shown examples of a run lie in, by clip and in order of time.
+
+    Args:
+        run: A finished harvest.
+        top: The strongest of each feature and sign.
+        samples_per_range: Examples from each range of strength.
+    """
+    shown = shown_examples(run, top, samples_per_range)
+    moments = np.unique(np.stack([shown.clip, shown.frame]), axis=1)
+    durations = {clip.clip: clip.duration_s for clip in run.clips}
+    length_s = np.array([durations[clip] for clip in moments[0].tolist()], np.float64)
+    found: Places = places(length_s, sound_moments(moments[1], run.lag_frames))
+    rows = sorted(set(zip(moments[0].tolist(), *(column.tolist() for column in found), strict=True)))
+    pieces: dict[int, list[Piece]] = {}
+    for clip, number, start_s, stop_s in rows:
+        pieces.setdefault(clip, []).append(Piece(clip, number, *core(durations[clip], number), start_s, stop_s))
+    return pieces
+
+
+def ogg(samples: Float32[np.ndarray, " sample"]) -> bytes:
+    """Encode a sound as the bytes of an Ogg Vorbis file of about 35 kbit/s.
+
+    Args:
+        samples: Mono at 16 kHz; where one is beyond full scale, all are turned down by one factor.
+
+    Returns:
+        The whole file.
+
+    Source:
+        libsndfile, through soundfile.
+    """
+    loudest = float(np.abs(samples).max(initial=0))
+    if loudest > FULL_SCALE:
+        samples = samples * np.float32(FULL_SCALE / loudest)
+    file = io.BytesIO()
+    with soundfile.SoundFile(
+        file, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS", compression_level=COMPRESSION
+    ) as sound:
+        for start in range(0, len(samples), SAMPLE_RATE_HZ):  # longer stretches at once overflow libsndfile's stack
+            sound.write(samples[start : start + SAMPLE_RATE_HZ])
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All pieces of one clip."""
+
+    reader: ClipReader
+    pieces: tuple[Piece, ...]
+    folder: Path
+
+    def do(self) -> None:
+        """Read the clip, and write its pieces."""
+        samples = self.reader.read().samples
+        for piece in self.pieces:
+            part = samples[seconds_to_sample(piece.start_s) : max(1, seconds_to_sample(piece.stop_s))]
+            (self.folder / f"{piece.name}.ogg").write_bytes(ogg(part))
+            (self.folder / f"{piece.name}.png").write_bytes(spectrogram.png(part))
+
+
+def _write_table(path: Path, pieces: list[Piece]) -> None:
+    columns = {
+        "piece": [piece.name for piece in pieces],
+        **{name: [getattr(piece, name) for piece in pieces] for name in SCHEMA.names if name != "piece"},
+    }
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns, schema=SCHEMA), temporary, compression="zstd")

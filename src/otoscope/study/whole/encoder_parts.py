@@ -1,0 +1,102 @@
+"""The parts that ask how far the encoder listens: relevance, distances, windows, splices, words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from otoscope.base.files import write_json
+from otoscope.study.locality.experiment import locality
+from otoscope.study.relevance.experiment import relevance
+from otoscope.study.splice.words import splice_words
+from otoscope.study.whole.context import Context, NotHereError
+from otoscope.study.whole.transcripts import interval_json
+from otoscope.study.window.experiment import window
+from otoscope.study.words.scores import bootstrap_mean, word_sources
+
+
+def relevance_shares(context: Context, out: Path) -> None:
+    """How much of the relevance comes from near: one clip's map, and the shares of many."""
+    settings = context.settings.relevance
+    chosen = context.stretches(settings.clips)
+    rows: list[dict[str, Any]] = []
+    for done, clip in enumerate(context.read(chosen), 1):
+        found = relevance(context.model, clip)
+        share, even = found.share_within(settings.within_frames), found.even_share_within(settings.within_frames)
+        if share is not None and even is not None:
+            if not rows:
+                found.save(out)
+            rows.append({"clip": clip.id, "share": share, "if_even": even})
+        context.tell("relevance", done, len(chosen))
+    if not rows:
+        raise NotHereError("no clip holds speech")
+    names = [row["clip"] for row in rows]
+    means = {
+        key: interval_json(bootstrap_mean([float(row[key]) for row in rows], names, seed=context.seed))
+        for key in ("share", "if_even")
+    }
+    write_json(
+        out / "relevance_shares.json",
+        {"within_frames": settings.within_frames, **means, "n_clips": len(rows), "clips": rows},
+    )
+
+
+def heads(context: Context, out: Path) -> None:
+    """How far each head listens."""
+    clips = context.clips(context.settings.locality.clips)
+    locality(context.model, clips, progress=context.progress("locality")).save(out)
+
+
+def windows(context: Context, out: Path) -> None:
+    """What is heard while frames attend to k neighbours alone."""
+    settings = context.settings.window
+    clips = context.clips(settings.clips)
+    window(
+        context.model,
+        clips,
+        within(settings.ks, context.model.n_frames),
+        language=context.language,
+        seed=context.seed,
+        progress=context.progress("window"),
+    ).save(out)
+
+
+def splices(context: Context, out: Path) -> None:
+    """Does exactly a word go when its frames are replaced by padding's?"""
+    clips = context.clips_with_words(context.settings.splice.clips)
+    splice_words(
+        context.model, clips, language=context.language, seed=context.seed, progress=context.progress("splice")
+    ).save(out)
+
+
+def words(context: Context, out: Path) -> None:
+    """How often each way finds the sound that a word came from."""
+    clips = context.clips_with_words(context.settings.words.clips)
+    word_sources(
+        context.model, clips, language=context.language, seed=context.seed, progress=context.progress("words")
+    ).save(out)
+
+
+def listening(context: Context, out: Path) -> None:
+    """Some recordings, listened to in every way."""
+    try:
+        from otoscope.study.listening.experiment import listen_many
+    except ModuleNotFoundError as error:
+        raise NotHereError("this version does not have it") from error
+    settings = context.settings.listening
+    clips = context.clips(settings.clips)
+    listen_many(
+        context.model,
+        clips,
+        out,
+        ks=within(settings.ks, context.model.n_frames),
+        language=context.language,
+        seed=context.seed,
+        progress=context.progress("listening"),
+    )
+
+
+def within(ks: Sequence[int], n_frames: int) -> tuple[int, ...]:
+    """Keep the attention windows that limit anything in a window of so many frames."""
+    return tuple(k for k in ks if k < n_frames) or tuple(ks[-1:])

@@ -1,0 +1,292 @@
+"""The whole study of a model over a corpus: every experiment, one after the other, and a verdict on each claim.
+
+A study that was stopped goes on where it was when it is asked for again: parts that are done are kept, a harvest and a
+training go on inside. How long it takes is the sum of its parts; memory is that of the largest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otoscope.base import html
+from otoscope.base.errors import InputError, TrainingDivergedError
+from otoscope.base.files import output_errors, write_json, write_text
+from otoscope.base.results import MANIFEST, full_manifest, result_folder
+from otoscope.base.version import __version__
+from otoscope.corpus import Corpus, Problem
+from otoscope.corpus.info import CorpusInfo, describe
+from otoscope.harvest.activity import check_sites
+from otoscope.harvest.bases import check_names
+from otoscope.model.whisper import Whisper
+from otoscope.study.dictionaries.train import CoderChoice
+from otoscope.study.rich import Rich
+from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part
+from otoscope.study.whole.feature_parts import OWN
+from otoscope.study.whole.folder import (
+    DONE,
+    FAILED,
+    LEFT_OUT,
+    SETTINGS,
+    STUDY,
+    VERDICTS,
+    begin,
+    is_finished,
+    locked,
+)
+from otoscope.study.whole.parts import NAMES, PARTS, Part
+from otoscope.study.whole.settings import StudySettings, check
+from otoscope.study.whole.shown import shown
+from otoscope.study.whole.stretches import measured
+
+KIND, VERSION = "study", 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Study(Rich):
+    """A finished study.
+
+    Attributes:
+        folder: Where all of it lies.
+        about: Its study.json: model, corpus, parts.
+        verdicts: Its verdicts.json: claims and findings.
+        problems: Clips that could not be used by some part.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+    verdicts: Mapping[str, Any]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The parts that failed."""
+        return tuple(part["name"] for part in self.about["parts"] if part["state"] == FAILED)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what the study is of, and its verdicts."""
+        return {**self.about, "claims": self.verdicts["claims"]}
+
+    def _shown(self) -> html.Shown:
+        return shown(self.folder, self.about, self.verdicts)
+
+    def __repr__(self) -> str:
+        """Name model and corpus, and each verdict."""
+        said = ", ".join(f"{claim['id']}: {claim['verdict']}" for claim in self.verdicts["claims"])
+        return f"Study({self.about['model']['id']!r} on {self.about['corpus']['name']!r}; {said}; {str(self.folder)!r})"
+
+
+def study(
+    model: Whisper,
+    corpus: Corpus,
+    settings: StudySettings | None = None,
+    out: str | Path = "study",
+    *,
+    preset: str = "",
+    overwrite: bool = False,
+    progress: Progress = lambda part, done, of: None,
+) -> Study:
+    """Run every experiment on a model and a corpus, and say which of the three claims hold.
+
+    Args:
+        model: Any Whisper.
+        corpus: The clips; labels decide which parts can be answered.
+        settings: Of every part; the usual ones by default.
+        out: The study's folder. One that was stopped goes on.
+        preset: What the settings are called, for the record.
+        overwrite: Whether another study that is there may be replaced.
+        progress: Told how far each part is.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        InputError: The settings are wrong, no clip can be used, or the folder holds another study.
+        OutputError: The folder cannot be written.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), whose three claims it tests.
+    """
+    wanted = check(settings or StudySettings())
+    _check_request(model, wanted)
+    folder = Path(out)
+    with locked(folder):
+        began = begin(folder, _fingerprint(model, corpus, wanted), NAMES, overwrite=overwrite)
+        if is_finished(folder) and not _unfinished(began["parts"], wanted):
+            return _opened(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        clips = measured(corpus)
+        info = _survey(clips, progress)
+        context = Context(model, corpus, info, clips.lengths_s, wanted, folder, progress, list(info.problems))
+        return _run_all(context, {**_about(context, preset), **began})
+
+
+def _run_all(context: Context, about: dict[str, Any]) -> Study:
+    """Do every part that is not done yet, and write down after each how far the study is."""
+    folder = context.folder
+    rows: dict[str, dict[str, Any]] = {row["name"]: row for row in about["parts"]}
+    with output_errors(folder):
+        write_text(folder / SETTINGS, context.settings.to_toml())
+        write_json(folder / STUDY, about)
+        for part in PARTS:
+            if part.name not in rows:
+                rows[part.name] = _run(part, context)
+                about["parts"] = [rows[name] for name in NAMES if name in rows]
+                write_json(folder / STUDY, about)
+        about["minutes"] = sum(row["seconds"] for row in rows.values()) / 60
+        about["problems"] = [{"clip": one.clip, "message": one.message} for one in context.problems]
+        groups = _json(folder / "transcripts" / "transcripts.json").get("groups")
+        if groups:
+            about["corpus"]["groups"] = groups
+        write_json(folder / STUDY, about)
+        context.tell("verdicts", 0, 0)
+        found = verdicts(folder)
+        write_json(folder / VERDICTS, found)
+        write_json(folder / MANIFEST, full_manifest({"kind": KIND, "settings": context.settings.to_json()}, folder))
+    return Study(folder, about, found, tuple(context.problems))
+
+
+def _opened(folder: Path) -> Study:
+    """Tell a finished study again."""
+    about = _json(folder / STUDY)
+    problems = tuple(Problem(**problem) for problem in about.get("problems", ()))
+    return Study(folder, about, _json(folder / VERDICTS), problems)
+
+
+def _unfinished(done: Sequence[Mapping[str, Any]], settings: StudySettings) -> set[str]:
+    """Name the parts that a study has still to do."""
+    return set(NAMES) - {row["name"] for row in done} - set(settings.study.without)
+
+
+def _check_request(model: Whisper, settings: StudySettings) -> None:
+    """Refuse what no part could use, before any work.
+
+    Raises:
+        InputError: A part, a site, a basis or a coder is none, or the model lacks the site.
+    """
+    check_parts(settings.study.without, NAMES)
+    check_sites(model, settings.dictionaries.sites)
+    check_sites(model, settings.harvest.sites)
+    check_names([basis for basis in settings.harvest.bases if basis != OWN])
+    CoderChoice(settings.dictionaries.coder, settings.dictionaries.expansion, k=settings.dictionaries.k)
+
+
+def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dict[str, Any]:
+    """All that must be the same for a study to go on; which parts are left out may change."""
+    ids = "\n".join(source.id for source in corpus.sources)
+    tables = settings.to_json()
+    tables["study"].pop("without")
+    return {
+        "model": {"id": model.id, "weights_hash": model.weights_hash, "dtype": str(model.dtype).removeprefix("torch.")},
+        "corpus": {
+            "name": _short(corpus.name),
+            "n_clips": len(corpus),
+            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
+        },
+        "settings": tables,
+    }
+
+
+def _short(name: str) -> str:
+    """Name a corpus without the place where it lies: that is nobody else's business."""
+    return Path(name).name if Path(name).exists() and Path(name).name else name
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Read a table that a part wrote; an empty one where it wrote none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def verdicts(folder: Path) -> dict[str, Any]:
+    """Judge the claims by what the parts found."""
+    try:
+        judge = importlib.import_module("otoscope.study.whole.verdicts")
+    except ModuleNotFoundError:
+        return {"claims": []}
+    return dict(judge.verdicts(folder))
+
+
+def _survey(corpus: Corpus, progress: Progress) -> CorpusInfo:
+    """Read the corpus once through, to know what is in it."""
+    n = len(corpus.sources)
+    info = describe(corpus, progress=lambda done: progress("survey", done, n))
+    if info.all.n_clips == 0:
+        why = f" ({info.problems[0].message})" if info.problems else ""
+        raise InputError(f"no clip of {corpus.name!r} can be used{why}. Name a folder of recordings.")
+    return info
+
+
+def _about(context: Context, preset: str) -> dict[str, Any]:
+    """Say what a study is of, for study.json."""
+    model, info = context.model, context.info
+    return {
+        "kind": KIND,
+        "study_version": VERSION,
+        "otoscope": __version__,
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "preset": preset,
+        "seed": context.seed,
+        "settings": context.settings.to_json(),
+        "versions": full_manifest({}, context.folder)["versions"],
+        "model": {
+            "id": model.id,
+            "weights_hash": model.weights_hash,
+            "device": model.device.type,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            **{
+                name: getattr(model, name)
+                for name in ("n_mels", "window_s", "n_frames", "d_model", "n_heads", "n_encoder_blocks")
+            },
+            "n_decoder_blocks": model.n_decoder_blocks,
+            "vocab_size": model.vocab_size,
+        },
+        "corpus": {
+            "name": _short(context.corpus.name),
+            "n_clips": info.all.n_clips,
+            "hours": info.all.duration_s / 3600,
+            "n_speakers": len(info.speakers),
+            "languages": sorted(info.languages),
+            "phone_set": info.phone_set,
+            "has_transcripts": info.transcripts.n_clips > 0,
+            "has_words": info.words.n_clips > 0,
+            "has_phones": info.phones.n_clips > 0,
+        },
+    }
+
+
+def _run(part: Part, context: Context) -> dict[str, Any]:
+    """Do one part, and say how it went."""
+    started = time.perf_counter()
+    out = context.folder / part.name
+    state, why = DONE, None
+    context.tell(part.name, 0, 0)
+    if part.name in context.settings.study.without:
+        state, why = LEFT_OUT, "it was asked to be left out"
+    else:
+        try:
+            if part.keeps_place:
+                part.answer(context, out)
+            else:
+                manifest = {"kind": part.name, "settings": settings_of_part(context.settings, part.name)}
+                with result_folder(out, overwrite=True, manifest=manifest) as folder:
+                    part.answer(context, folder)
+        except NotHereError as error:
+            state, why = LEFT_OUT, str(error)
+        except (InputError, TrainingDivergedError) as error:
+            state, why = FAILED, str(error)
+    return {
+        "name": part.name,
+        "folder": part.name,
+        "question": part.question,
+        "state": state,
+        "why": why,
+        "seconds": round(time.perf_counter() - started, 2),
+        "settings": settings_of_part(context.settings, part.name),
+    }

@@ -1,0 +1,140 @@
+"""The parts that ask what features hear: dictionaries, the harvest, phones, examples to hear, scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from otoscope.base.results import MANIFEST
+from otoscope.harvest.opened import HarvestRun, open_run
+from otoscope.harvest.run import harvest as gather
+from otoscope.harvest.settings import HarvestSettings
+from otoscope.sae.files import dictionaries_in, load_dictionary
+from otoscope.sae.training_settings import TrainSettings
+from otoscope.study.dictionaries.entries import Entry, ScoreSettings
+from otoscope.study.dictionaries.scores import score_dictionaries, site_of
+from otoscope.study.dictionaries.sources import corpus_source
+from otoscope.study.dictionaries.train import CoderChoice, default_frames, tasks_of, train_dictionaries
+from otoscope.study.examples.sounds_of_run import write_pieces
+from otoscope.study.examples.traces import write_traces
+from otoscope.study.phones.experiment import phones as score_phones
+from otoscope.study.phones.settings import PhoneSettings
+from otoscope.study.whole.context import Context, NotHereError
+
+BATCH_FRAMES = 4096
+OWN = "sae"
+"""The basis that stands for the study's own dictionaries."""
+
+
+def dictionaries(context: Context, out: Path) -> None:
+    """A sparse dictionary of every block; a training that was stopped goes on."""
+    settings = context.settings.dictionaries
+    clips = context.hours(context.settings.harvest.hours)
+    source = corpus_source(context.model, clips, settings.sites, seed=context.seed)
+    choice = CoderChoice(settings.coder, settings.expansion, k=settings.k, seed=context.seed)
+    batch = min(BATCH_FRAMES, max(64, source.amount.n_frames // 8))
+    n_frames = settings.frames or default_frames(source.amount.n_frames, batch)
+    training = TrainSettings(n_frames, batch, checkpoint_s=60.0)
+    train_dictionaries(
+        source,
+        tasks_of(source, choice),
+        training,
+        out,
+        device=context.model.device,
+        progress=lambda done, of, rows: context.tell("dictionaries", done, of),
+    )
+
+
+def harvest(context: Context, out: Path) -> None:
+    """What drives every feature; a harvest that was stopped goes on."""
+    settings = context.settings.harvest
+    folder = context.folder / "dictionaries"
+    own = (f"sae:{folder}",) if (folder / MANIFEST).is_file() else ()
+    bases = tuple(one for basis in settings.bases for one in (own if basis == OWN else (basis,)))
+    gather(
+        context.model,
+        context.hours(settings.hours),
+        HarvestSettings(
+            sites=settings.sites,
+            bases=bases,
+            top=settings.top,
+            samples=settings.samples,
+            ranges=settings.ranges,
+            seed=context.seed,
+        ),
+        out,
+        progress=lambda what, done, of: context.tell("harvest", done, of),
+    )
+
+
+def phones(context: Context, out: Path) -> None:
+    """Which phone each feature detects, beside its baselines."""
+    run = _run(context)
+    if not run.phones:
+        raise NotHereError("the corpus has no phones in time")
+    settings = context.settings.phones
+    score_phones(run, settings=PhoneSettings(auroc=settings.auroc, purity=settings.purity)).save(out)
+
+
+def traces(context: Context, out: Path) -> None:
+    """Strength over time around every example that pages show."""
+    shown = context.settings.examples
+    problems = write_traces(
+        context.model,
+        context.hours(context.settings.harvest.hours),
+        _run(context),
+        out,
+        top=shown.top,
+        samples_per_range=shown.samples,
+        progress=context.progress("traces"),
+    )
+    context.note(problems)
+
+
+def sounds(context: Context, out: Path) -> None:
+    """The sound and the spectrogram of every clip that pages show a part of."""
+    shown = context.settings.examples
+    problems = write_pieces(
+        _run(context),
+        context.hours(context.settings.harvest.hours),
+        out,
+        top=shown.top,
+        samples_per_range=shown.samples,
+        progress=context.progress("sounds"),
+    )
+    context.note(problems)
+
+
+def scores(context: Context, out: Path) -> None:
+    """How good the dictionaries are, beside their baselines."""
+    folder = context.folder / "dictionaries"
+    if not (folder / MANIFEST).is_file():
+        raise NotHereError("it needs the part dictionaries, which is not there")
+    settings = context.settings.scores
+    entries = []
+    for place in dictionaries_in(folder).values():
+        dictionary = load_dictionary(place)
+        entries.append(Entry(site=site_of(context.model, dictionary), dictionary=dictionary, folder=place))
+    order = [site.name for site in context.model.sites()]
+    clips = context.stretches(settings.clips)
+    if len(clips) < 2:
+        raise NotHereError("it takes two clips or more: one half is for the baselines")
+    score_dictionaries(
+        context.model,
+        clips,
+        sorted(entries, key=lambda entry: order.index(entry.site)),
+        ScoreSettings(
+            has_phones=False,  # the part phones looks for them, over the whole corpus
+            baseline_frames=settings.baseline_frames,
+            language=context.language,
+            seed=context.seed,
+        ),
+        out=out,
+        progress=lambda what, done, of: context.tell(f"scores: {what}", done, of),
+    ).save(out)
+
+
+def _run(context: Context) -> HarvestRun:
+    folder = context.folder / "harvest"
+    if not (folder / MANIFEST).is_file():
+        raise NotHereError("it needs the part harvest, which is not there")
+    return open_run(folder)

@@ -1,0 +1,155 @@
+"""The folder of a study: begun, taken up again after a stop, or cleared for another; one study at a time writes to it.
+
+Touches only what a study writes: files beside it stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from otoscope.base.difference import difference
+from otoscope.base.errors import InputError
+from otoscope.base.files import output_errors
+from otoscope.base.results import MANIFEST
+
+STUDY, SETTINGS, VERDICTS = "study.json", "study.toml", "verdicts.json"
+PAGES = "atlas"
+LOCK = ".lock"
+DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other studies out of a folder; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        folder: The study's folder; made when missing.
+
+    Raises:
+        InputError: Another process runs a study in it, or it is a file.
+        OutputError: It cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{str(folder)!r} is a file, and a study is a folder. Choose another name.")
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        place = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _lock(place):
+            raise InputError(
+                f"another otoscope study writes to {str(folder)!r} now. Wait for it, or choose another folder."
+            )
+        yield
+    finally:
+        os.close(place)
+
+
+def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, overwrite: bool) -> dict[str, Any]:
+    """Take up a study that is there, if it is the same; begin a new one otherwise.
+
+    Args:
+        folder: The study's folder, locked.
+        fingerprint: All that the study's results depend on.
+        names: The parts of a study.
+        overwrite: Whether another study, or files that are none, may be there.
+
+    Returns:
+        `fingerprint`, `parts` (rows of those that are done) and `created`, for study.json.
+
+    Raises:
+        InputError: The folder holds another study, a damaged one, or something else.
+    """
+    fingerprint = json.loads(json.dumps(fingerprint))
+    path = folder / STUDY
+    if path.is_file() and not overwrite:
+        there = _read(path)
+        if there["fingerprint"] != fingerprint:
+            raise InputError(
+                f"the folder {str(folder)!r} holds another study: {difference(there['fingerprint'], fingerprint)}. "
+                "Give the same command to go on with it, choose another folder, or pass --overwrite to begin anew."
+            )
+        tidy(folder, names)
+        kept = [row for row in there["parts"] if row["state"] == DONE and (folder / row["name"] / MANIFEST).is_file()]
+        return {"fingerprint": fingerprint, "parts": kept, "created": there["created"]}
+    if path.is_file():
+        clear(folder, names)
+    elif any(one.name != LOCK for one in folder.iterdir()) and not overwrite:
+        raise InputError(
+            f"the folder {str(folder)!r} is not empty, and holds no study. Choose another, or pass --overwrite to "
+            "write into it."
+        )
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"fingerprint": fingerprint, "parts": [], "created": created}
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a study in a folder came to its end."""
+    return all((folder / name).is_file() for name in (STUDY, VERDICTS, MANIFEST))
+
+
+def clear(folder: Path, names: Sequence[str]) -> None:
+    """Take away what a study wrote; files that are not its own stay.
+
+    Args:
+        folder: The study's folder.
+        names: The parts of a study.
+    """
+    with output_errors(folder):
+        for name in (MANIFEST, VERDICTS, STUDY, SETTINGS):
+            (folder / name).unlink(missing_ok=True)
+        for name in (*names, PAGES):
+            if (folder / name).is_dir() and not (folder / name).is_symlink():
+                shutil.rmtree(folder / name)
+    tidy(folder, names)
+
+
+def tidy(folder: Path, names: Sequence[str]) -> None:
+    """Take away what was half written when a study was killed: hidden siblings of its parts and files.
+
+    Args:
+        folder: The study's folder.
+        names: The parts of a study.
+    """
+    own = {*names, PAGES, *(Path(name).stem for name in (STUDY, SETTINGS, VERDICTS, MANIFEST))}
+    with output_errors(folder):
+        for left in folder.glob(".*.partial*"):
+            if left.name.split(".")[1] not in own:
+                continue
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read study.json as far as taking it up needs it."""
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        rows = [{**row, "name": str(row["name"]), "state": str(row["state"])} for row in there["parts"]]
+        return {"fingerprint": there["fingerprint"], "parts": rows, "created": str(there["created"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{str(path)!r} is damaged ({error!r}): choose another folder, or pass --overwrite to begin anew."
+        ) from error
+
+
+def _lock(place: int) -> bool:
+    """Lock an open file, unless another process holds it; a disk that knows no locks lets everyone in."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

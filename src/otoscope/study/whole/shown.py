@@ -1,0 +1,45 @@
+"""What a notebook shows of a finished study: its verdicts, and the findings that they rest on. Reads what is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otoscope.base import html
+
+
+def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -> html.Shown:
+    """Say what is shown of a study.
+
+    Args:
+        folder: Where it lies.
+        about: Its study.json.
+        verdicts: Its verdicts.json.
+    """
+    model, corpus = about["model"], about["corpus"]
+    facts = [(claim["title"], f"{claim['verdict']}. {claim['sentence']}") for claim in verdicts["claims"]]
+    rows = [
+        (
+            finding["question"],
+            _written(finding, finding["unit"]),
+            _written(finding["baseline"], finding["unit"]),
+            f"{finding['n']:,} {finding['n_of']}" if finding.get("n") is not None else None,
+            finding["holds"],
+        )
+        for claim in verdicts["claims"]
+        for finding in claim["findings"]
+    ]
+    corpus_words = f"{corpus.get('name')}, {corpus.get('n_clips')} clips"
+    return html.Shown(
+        f"Study of {model['id']}",
+        [*facts, ("corpus", corpus_words), ("folder", folder)],
+        [html.Table(("question", "found", "baseline", "of", "holds"), rows, "Findings with 95% intervals")],
+    )
+
+
+def _written(estimate: Mapping[str, Any] | None, unit: str) -> html.Html | None:
+    """Write an estimate by its unit; None where there is none."""
+    if estimate is None or estimate.get("value") is None:
+        return None
+    return html.share(estimate) if unit in ("share", "rate") else html.cell(estimate)

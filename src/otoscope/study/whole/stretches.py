@@ -1,0 +1,176 @@
+"""Which sound a part listens to: stretches of clips, each at most one window of the model, from all speakers in turn.
+
+A recording of hours becomes many stretches, a short clip is one. Reads a clip when its stretch is read, and a long one
+once for stretches that follow each other: memory is that of one clip.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from otoscope.audio.clip import Clip, Span
+from otoscope.base.clocks import seconds_to_sample
+from otoscope.corpus import Corpus, Problem
+from otoscope.corpus.source import Source
+
+LEAST_SHARE = 0.5
+"""What is left at a recording's end is a stretch of its own from so much of a window on."""
+
+
+def stretches_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], window_s: float, seed: int) -> list[Source]:
+    """Cut a corpus into stretches, and put them in an order that takes one of each speaker in turn.
+
+    Args:
+        corpus: The clips.
+        lengths_s: How long each clip is that can be used; others are left out.
+        window_s: How long a stretch may be.
+        seed: Draws the order.
+
+    Returns:
+        Stretches as clips that can be read. One that is a whole clip has that clip's id; another says where it begins:
+        `talk@30s`. Where words in time say what lies in it, it has a transcript.
+    """
+    shelf = _Shelf(corpus)
+    cut: list[tuple[str, Source]] = []
+    for source in corpus.sources:
+        if source.id in lengths_s:
+            cut += [(source.speaker or source.id, one) for one in _cut(source, lengths_s[source.id], window_s, shelf)]
+    return in_turn(cut, seed)
+
+
+def clips_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], seed: int) -> list[Source]:
+    """Put the clips that can be used in an order that takes one of each speaker in turn.
+
+    Args:
+        corpus: The clips.
+        lengths_s: How long each clip is that can be used.
+        seed: Draws the order.
+    """
+    return in_turn([(one.speaker or one.id, one) for one in corpus.sources if one.id in lengths_s], seed)
+
+
+def in_turn(owned: Sequence[tuple[str, Source]], seed: int) -> list[Source]:
+    """Take one of each owner in turn; owners and what they own in an order that the seed draws.
+
+    Args:
+        owned: Owner and what is owned.
+        seed: Draws the order.
+    """
+    by_owner: dict[str, list[Source]] = {}
+    for place in np.random.default_rng(seed).permutation(len(owned)):
+        owner, source = owned[place]
+        by_owner.setdefault(owner, []).append(source)
+    most = max(map(len, by_owner.values()), default=0)
+    return [own[turn] for turn in range(most) for own in by_owner.values() if turn < len(own)]
+
+
+def origin(source: Source) -> tuple[str, float]:
+    """Say which clip a stretch is of, and where in it it begins, in seconds.
+
+    Args:
+        source: A stretch, or a whole clip.
+    """
+    read = source.read
+    return (read.source.id, read.start_s) if isinstance(read, _Stretch) else (source.id, 0.0)
+
+
+def _cut(source: Source, length_s: float, window_s: float, shelf: _Shelf) -> list[Source]:
+    if length_s <= window_s:
+        return [source]
+    n = math.floor(length_s / window_s)
+    if length_s - n * window_s >= LEAST_SHARE * window_s:
+        n += 1
+    found = []
+    for number in range(n):
+        start_s, stop_s = number * window_s, min((number + 1) * window_s, length_s)
+        name = f"{source.id}@{start_s:g}s"
+        read = _Stretch(shelf, source, name, start_s, stop_s)
+        found.append(Source(name, read, source.speaker, source.language, stop_s - start_s))
+    return found
+
+
+@dataclass
+class _Shelf:
+    """Keeps the long clip that was read last."""
+
+    corpus: Corpus
+    last: tuple[str, Clip] | None = None
+
+    def read(self, source: Source) -> Clip:
+        if self.last is None or self.last[0] != source.id:
+            self.last = None
+            self.last = (source.id, self.corpus.read(source))
+        return self.last[1]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Reads a stretch of a clip."""
+
+    shelf: _Shelf = field(repr=False)
+    source: Source
+    name: str
+    start_s: float
+    stop_s: float
+
+    def __call__(self) -> Clip:
+        whole = self.shelf.read(self.source)
+        samples = whole.samples[seconds_to_sample(self.start_s) : seconds_to_sample(self.stop_s)]
+        words = _moved(whole.words, self.start_s, self.stop_s)
+        return replace(
+            whole,
+            id=self.name,
+            samples=samples.copy(),
+            words=words,
+            phones=_moved(whole.phones, self.start_s, self.stop_s),
+            transcript=None if words is None else " ".join(word.text for word in words) or None,
+        )
+
+
+def _moved(spans: tuple[Span, ...] | None, start_s: float, stop_s: float) -> tuple[Span, ...] | None:
+    """Keep what lies in a stretch as a whole, in the stretch's own time."""
+    if spans is None:
+        return None
+    return tuple(
+        replace(span, start_s=span.start_s - start_s, end_s=span.end_s - start_s)
+        for span in spans
+        if span.start_s >= start_s and span.end_s <= stop_s
+    )
+
+
+class Measured(Corpus):
+    """A corpus that notes how long its clips are while it is read."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.lengths_s: dict[str, float] = {}
+
+    def read(self, source: Source) -> Clip:
+        """Read one clip, and note how long it is."""
+        clip = super().read(source)
+        self.lengths_s[source.id] = clip.duration_s
+        return clip
+
+
+def measured(corpus: Corpus) -> Measured:
+    """Give the same corpus, to be measured while it is read.
+
+    Args:
+        corpus: The clips.
+    """
+    return Measured(corpus.name, corpus.sources, notes=corpus.notes, asked_phone_set=corpus.asked_phone_set)
+
+
+def new_problems(problems: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """Give the problems with clips of which none is known yet.
+
+    Args:
+        problems: What a part found.
+        known: What is known.
+    """
+    names = {problem.clip for problem in known}
+    return [problem for problem in problems if problem.clip not in names]

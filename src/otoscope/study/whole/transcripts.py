@@ -1,0 +1,95 @@
+"""The part that transcribes: what is said in the clips, what the model hears, and how often it errs.
+
+Costs one transcription of every clip. Memory is that of ten minutes of sound, or of the longest clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otoscope.audio.clip import Clip
+from otoscope.base.files import write_json
+from otoscope.corpus.corpus import DEMO
+from otoscope.corpus.demo_clips import read_index
+from otoscope.model.transcription import Transcription
+from otoscope.study.error_rate import Interval, bootstrap_rate, word_errors
+from otoscope.study.whole.context import Context, NotHereError
+
+AT_ONCE, AT_ONCE_S = 32, 600.0
+"""Clips that are transcribed together, and how long they may be in all."""
+
+HEARD, UNHEARD = "voices heard in training", "voices never heard in training"
+
+
+def transcripts(context: Context, out: Path) -> None:
+    """Transcribe clips, and compare with what is said where that is known: `transcripts.json`."""
+    chosen = context.whole_clips(context.settings.transcripts.clips)
+    rows: list[dict[str, Any]] = []
+    for some in _together(context.read(chosen)):
+        heard = context.model.transcribe_many(some, word_times=True, language=context.language)
+        rows += [_row(clip, one) for clip, one in zip(some, heard, strict=True)]
+        context.tell("transcripts", len(rows), len(chosen))
+    if not rows:
+        raise NotHereError("no clip could be read")
+    table = {"model": context.model.id, "clips": rows, "wer": _wer(rows, context.seed)}
+    groups = _groups(context)
+    if groups:
+        table["groups"] = [
+            {"name": name, "n_clips": len(own), "wer": _wer(own, context.seed)}
+            for name in (HEARD, UNHEARD)
+            if (own := [row for row in rows if groups.get(row["clip"]) == name])
+        ]
+    write_json(out / "transcripts.json", table)
+
+
+def interval_json(interval: Interval | None) -> dict[str, float | None]:
+    """Give an interval as JSON values.
+
+    Args:
+        interval: The interval; None where there is none.
+    """
+    numbers = {name: getattr(interval, name, None) for name in ("value", "low", "high")}
+    return {name: None if one is None or not np.isfinite(one) else float(one) for name, one in numbers.items()}
+
+
+def _together(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
+    """Put clips together that are transcribed at once."""
+    some: list[Clip] = []
+    for clip in clips:
+        if some and (len(some) == AT_ONCE or sum(one.duration_s for one in some) + clip.duration_s > AT_ONCE_S):
+            yield some
+            some = []
+        some.append(clip)
+    if some:
+        yield some
+
+
+def _row(clip: Clip, heard: Transcription) -> dict[str, Any]:
+    errors = word_errors(clip.transcript, heard.text) if clip.transcript else None
+    return {
+        "clip": clip.id,
+        "speaker": clip.speaker,
+        "duration_s": clip.duration_s,
+        "language": heard.language,
+        "said": clip.transcript,
+        "heard": heard.text,
+        "words": [(word.start_s, word.end_s, word.text) for word in heard.words or ()],
+        "word_errors": None if errors is None else {"errors": errors.errors, "n": errors.n_reference},
+    }
+
+
+def _wer(rows: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any] | None:
+    """The word error rate over rows where it is known what is said, with its interval over clips."""
+    errors = [word_errors(row["said"], row["heard"]) for row in rows if row["said"]]
+    return {**interval_json(bootstrap_rate(errors, seed=seed)), "n": len(errors)} if errors else None
+
+
+def _groups(context: Context) -> dict[str, str]:
+    """Which clips the demo model knows the voice of; nothing for other models and other clips."""
+    if context.corpus.name != DEMO or context.model.id != DEMO:
+        return {}
+    return {one.id: HEARD if one.labels["heard_in_training"] else UNHEARD for one in read_index()}
