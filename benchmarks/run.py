@@ -26,6 +26,7 @@ if not __package__:  # run as a file: the folder above holds the package
 import torch
 
 from benchmarks import (
+    atlas,
     bigrams,
     dictionary_feeding,
     dictionary_training,
@@ -34,6 +35,7 @@ from benchmarks import (
     harvest_memory,
     harvest_pass,
     help_command,
+    live,
     log_mel,
     machine,
     neighbours,
@@ -69,6 +71,8 @@ QUESTIONS: dict[str, Question] = {
     "bigrams": bigrams.measure,
     "neighbours": neighbours.measure,
     "words": words.measure,
+    "atlas": atlas.measure,
+    "live": live.measure,
     "help": help_command.measure,
     "log-mel": log_mel.measure,
     "gpu": on_gpu.measure,

@@ -15,12 +15,14 @@ import pytest
 import torch
 
 from benchmarks import (
+    atlas,
     bigrams,
     encoder_pass,
     feature_loop,
     harvest_memory,
     harvest_pass,
     help_command,
+    live,
     neighbours,
     on_gpu,
     peak_memory,
@@ -81,7 +83,10 @@ def test_questions_of_the_model_give_ratios(
         assert row.detail.endswith("ms")
 
 
-@pytest.mark.parametrize(("question", "n_rows"), [(bigrams.measure, 2), (neighbours.measure, 1), (words.measure, 1)])
+@pytest.mark.parametrize(
+    ("question", "n_rows"),
+    [(bigrams.measure, 2), (neighbours.measure, 1), (words.measure, 1), (atlas.measure, 2), (live.measure, 2)],
+)
 def test_questions_of_the_decoder_give_ratios(question: Callable[[Settings], list[Row]], n_rows: int) -> None:
     rows = question(TINY)
     assert len(rows) == n_rows

@@ -1,7 +1,231 @@
-"""`otoscope study`: every experiment over a corpus, and a verdict on each claim."""
+"""`otoscope study`: every experiment over a corpus, a verdict on each claim, and the pages to look at and listen to.
+
+`otoscope demo` is the same with the model and the clips of the package; both go through `run_study`.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def study() -> None:
-    """Run the whole study."""
+import typer
+
+from otoscope.base.errors import InputError
+from otoscope.base.files import to_json_text
+from otoscope.cli import options
+from otoscope.cli.console import Advance, Console, problem_list
+from otoscope.cli.layout import count
+
+if TYPE_CHECKING:
+    from otoscope.corpus import Corpus
+    from otoscope.model.whisper import Whisper
+    from otoscope.study.whole.experiment import Study
+    from otoscope.study.whole.settings import StudySettings
+
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="PART", help="Do this part alone; may be repeated. See --dry-run.")
+]
+Without = Annotated[
+    list[str] | None, typer.Option("--without", metavar="PART", help="Leave this part out; may be repeated.")
+]
+Atlas = Annotated[bool, typer.Option("--atlas/--no-atlas", help="Whether to make the pages, in DIR/atlas.")]
+Plan = Annotated[bool, typer.Option("--dry-run", help="Print every setting as TOML, say what would be done, and stop.")]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a study was asked for.
+
+    Attributes:
+        corpus: The recordings.
+        model: The model.
+        device: Where to compute.
+        dtype: Precision of the weights.
+        out: The study's folder.
+        clips: Take the first so many recordings alone.
+        is_dry_run: Print settings and plan, and stop.
+        has_pages: Make the pages.
+        as_json: Print JSON and nothing else on stdout.
+        overwrite: Whether another study may be replaced.
+        quiet: Keep to errors on stderr.
+    """
+
+    corpus: str
+    model: str
+    device: str
+    dtype: str
+    out: Path
+    clips: int | None
+    is_dry_run: bool
+    has_pages: bool
+    as_json: bool
+    overwrite: bool
+    quiet: bool
+
+
+def study(
+    corpus: options.Corpus,
+    quick: Annotated[bool, typer.Option("--quick", help="Small samples: minutes, to see whether all is well.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Large samples: as much as the intervals gain from.")] = False,
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Settings over those; --dry-run prints such a file, whole."),
+    ] = None,
+    only: Only = None,
+    without: Without = None,
+    atlas: Atlas = True,
+    clips: options.Clips = None,
+    language: options.Language = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seeds whatever is drawn at random; 0.")] = None,
+    dry_run: Plan = False,
+    model: options.Model = "demo",
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The study's folder; one that was stopped goes on there.")
+    ] = Path("study"),
+    json: options.Json = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run every experiment on a model and a corpus, and say which of the three claims hold.
+
+    Ends with the verdicts and the pages: open DIR/atlas/index.html. A study that was stopped goes on where it was when
+    the same command is given again. What a corpus has no labels for is left out, and told.
+    """
+    from otoscope.study.whole.settings import PRESETS, read
+
+    if quick and full:
+        raise InputError("--quick and --full are two sizes of a study: give one of them, or neither.")
+    preset = "quick" if quick else "full" if full else "standard"
+    chosen = PRESETS[preset]
+    if settings is not None:
+        chosen, preset = read(settings, chosen), settings.name
+    if language is not None:
+        chosen = replace(chosen, study=replace(chosen.study, language=language))
+    if seed is not None:
+        chosen = replace(chosen, study=replace(chosen.study, seed=seed))
+    asked = Request(corpus, model, device, dtype, out, clips, dry_run, atlas, json, overwrite, quiet)
+    run_study(asked, with_parts(chosen, only, without), preset)
+
+
+def with_parts(settings: StudySettings, only: Sequence[str] | None, without: Sequence[str] | None) -> StudySettings:
+    """Leave out what was asked to be.
+
+    Args:
+        settings: Of a study.
+        only: The parts to do alone; None for all.
+        without: Parts to leave out.
+
+    Raises:
+        InputError: A part is none, or nothing is left to do.
+    """
+    from otoscope.study.whole.context import check_parts
+    from otoscope.study.whole.parts import NAMES
+
+    check_parts([*(only or ()), *(without or ())], NAMES)
+    left_out = {*settings.study.without, *(without or ())}
+    if only:
+        left_out |= set(NAMES) - set(only)
+    if left_out >= set(NAMES):
+        raise InputError("every part of the study is left out. Leave --only, --without or [study] without away.")
+    names = tuple(name for name in NAMES if name in left_out)
+    return replace(settings, study=replace(settings.study, without=names))
+
+
+def run_study(asked: Request, settings: StudySettings, preset: str) -> None:
+    """Run a study, print what came of it, and make its pages; end with status 1 where some of it failed."""
+    from otoscope.cli.sources import gather
+    from otoscope.cli.study_text import summary
+
+    console = Console(asked.quiet)
+    if asked.is_dry_run and not asked.as_json:
+        print(settings.to_toml(), end="")
+    corpus = gather([asked.corpus], asked.clips)
+    for note in corpus.notes:
+        console.note(note)
+    with console.progress(f"Loading {asked.model}"):
+        from otoscope.model.load import load
+
+        whisper = load(asked.model, device=asked.device, dtype=asked.dtype)
+    if asked.is_dry_run:
+        _tell_plan(asked, whisper, corpus, settings, console)
+        return
+    found = _run(asked, whisper, corpus, settings, preset, console)
+    index = _make_pages(asked, console) if asked.has_pages else None
+    if asked.as_json:
+        print(to_json_text({**found.to_json(), "folder": found.folder, "index": index}))
+    else:
+        print(summary(found))
+        print(f"\nOpen {index}" if index is not None else f"\nThe study is in {found.folder}.")
+    _end(found, len(corpus))
+
+
+def _tell_plan(asked: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, console: Console) -> None:
+    from otoscope.cli.study_text import plan_text
+    from otoscope.study.whole.plan import plan_study
+
+    with console.progress("Reading and timing", total=1) as advance:
+        plan = plan_study(whisper, corpus, settings, progress=_shown(advance, Console(quiet=True)))
+    console.note(plan_text(plan))
+    if asked.as_json:
+        print(to_json_text({**plan.to_json(), "settings": settings.to_json()}))
+
+
+def _run(
+    asked: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, preset: str, console: Console
+) -> Study:
+    from otoscope.study.whole.experiment import study as run
+
+    console.note(f"Studying {whisper.id} on {corpus.name}: {count(len(corpus), 'clip')}, in {asked.out}")
+    with console.progress("Study", total=1) as advance:
+        return run(
+            whisper,
+            corpus,
+            settings,
+            asked.out,
+            preset=preset,
+            overwrite=asked.overwrite,
+            progress=_shown(advance, console),
+        )
+
+
+def _shown(advance: Advance, console: Console) -> Callable[[str, float, float], None]:
+    """Show how far a part is, and name each part when it begins."""
+    from otoscope.study.whole.parts import PARTS
+
+    questions = {part.name: part.question for part in PARTS}
+
+    def progress(part: str, done: float, of: float) -> None:
+        if not of and part in questions:
+            console.note(f"{part}: {questions[part]}")
+        advance(done / of if of else 0.0, part)
+
+    return progress
+
+
+def _make_pages(asked: Request, console: Console) -> Path:
+    from otoscope.atlas.build import build
+
+    console.note("pages: all of it, to look at and listen to")
+    with console.progress("Making pages", total=1) as advance:
+        built = build(
+            asked.out, asked.out / "atlas", overwrite=True, progress=lambda done, of: advance(done / of if of else 1)
+        )
+    return built.index
+
+
+def _end(found: Study, n_all: int) -> None:
+    """List what could not be used or failed; end with exit status 1 where there was any."""
+    if found.problems:
+        print(f"otoscope: {problem_list(found.problems, n_all)}", file=sys.stderr)
+    if found.failed:
+        print(f"otoscope: of the study failed: {', '.join(found.failed)}. {RESUME}", file=sys.stderr)
+    if found.problems or found.failed:
+        raise typer.Exit(1)
+
+
+RESUME = "Give the same command again to try these parts alone."

@@ -1,4 +1,4 @@
-"""A real browser: Chromium through Playwright. Where either is missing, these tests say so and are skipped; CI has both."""
+"""A real browser: Chromium through Playwright. Where either is missing these tests are skipped; CI has both."""
 
 from __future__ import annotations
 

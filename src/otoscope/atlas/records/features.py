@@ -44,7 +44,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     """
     tables = feature_tables(folder)
     if name == PREFIX:
-        return _empty(folder) if tables is None else _table(tables)
+        return _empty(folder) if tables is None else {"study": _which(folder), **_table(tables)}
     found = re.fullmatch(rf"{PREFIX}/(0|[1-9][0-9]{{0,8}})/(0|[1-9][0-9]{{0,8}})", name)
     if found is None or tables is None:
         raise KeyError(name)
@@ -59,7 +59,16 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 def _empty(folder: StudyFolder) -> dict[str, Any]:
     part = folder.part("harvest") or {}
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    return {"groups": [], "phones": [], "names": [], "kinds": list(KINDS), "columns": columns, "why": part.get("why")}
+    return {
+        "study": _which(folder), "groups": [], "phones": [], "names": [], "kinds": list(KINDS), "columns": columns,
+        "why": part.get("why"),
+    }  # fmt: skip
+
+
+def _which(folder: StudyFolder) -> str:
+    """Tell this study from others: pages opened from disk keep notes by it."""
+    model = folder.study.get("model") or {}
+    return " ".join(str(part) for part in (folder.study.get("created"), model.get("weights_hash")) if part)
 
 
 _COLUMNS = (

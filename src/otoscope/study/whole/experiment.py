@@ -122,10 +122,29 @@ def study(
         if is_finished(folder) and not _unfinished(began["parts"], wanted):
             return _opened(folder)
         (folder / MANIFEST).unlink(missing_ok=True)
-        clips = measured(corpus)
-        info = _survey(clips, progress)
-        context = Context(model, corpus, info, clips.lengths_s, wanted, folder, progress, list(info.problems))
+        context = prepared(model, corpus, wanted, folder, progress)
         return _run_all(context, {**_about(context, preset), **began})
+
+
+def prepared(
+    model: Whisper, corpus: Corpus, settings: StudySettings, folder: Path, progress: Progress = lambda *told: None
+) -> Context:
+    """Look through a corpus, and put together what every part is handed.
+
+    Args:
+        model: Any Whisper.
+        corpus: The clips; each is read once.
+        settings: Of every part.
+        folder: The study's folder; nothing is written.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: The settings are wrong, or no clip can be used.
+    """
+    _check_request(model, check(settings))
+    clips = measured(corpus)
+    info = _survey(clips, progress)
+    return Context(model, corpus, info, clips.lengths_s, settings, folder, progress, list(info.problems))
 
 
 def _run_all(context: Context, about: dict[str, Any]) -> Study:

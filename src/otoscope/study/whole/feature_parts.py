@@ -9,10 +9,11 @@ from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.harvest.run import harvest as gather
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.sae.files import dictionaries_in, load_dictionary
+from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.entries import Entry, ScoreSettings
 from otoscope.study.dictionaries.scores import score_dictionaries, site_of
-from otoscope.study.dictionaries.sources import corpus_source
+from otoscope.study.dictionaries.sources import Source, corpus_source
 from otoscope.study.dictionaries.train import CoderChoice, default_frames, tasks_of, train_dictionaries
 from otoscope.study.examples.sounds_of_run import write_pieces
 from otoscope.study.examples.traces import write_traces
@@ -20,28 +21,40 @@ from otoscope.study.phones.experiment import phones as score_phones
 from otoscope.study.phones.settings import PhoneSettings
 from otoscope.study.whole.context import Context, NotHereError
 
-BATCH_FRAMES = 4096
+BATCH_FRAMES, LEAST_BATCH = 4096, 64
+"""Frames in a batch of a training: fewer where a pass has fewer than eight such batches."""
+
 OWN = "sae"
 """The basis that stands for the study's own dictionaries."""
 
 
 def dictionaries(context: Context, out: Path) -> None:
     """A sparse dictionary of every block; a training that was stopped goes on."""
-    settings = context.settings.dictionaries
-    clips = context.hours(context.settings.harvest.hours)
-    source = corpus_source(context.model, clips, settings.sites, seed=context.seed)
-    choice = CoderChoice(settings.coder, settings.expansion, k=settings.k, seed=context.seed)
-    batch = min(BATCH_FRAMES, max(64, source.amount.n_frames // 8))
-    n_frames = settings.frames or default_frames(source.amount.n_frames, batch)
-    training = TrainSettings(n_frames, batch, checkpoint_s=60.0)
+    source, tasks, training = training_of(context)
     train_dictionaries(
         source,
-        tasks_of(source, choice),
+        tasks,
         training,
         out,
         device=context.model.device,
         progress=lambda done, of, rows: context.tell("dictionaries", done, of),
     )
+
+
+def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
+    """Settle what the dictionaries of a study are trained on, what they are, and how.
+
+    Args:
+        context: The study.
+    """
+    settings = context.settings.dictionaries
+    source = corpus_source(
+        context.model, context.hours(context.settings.harvest.hours), settings.sites, seed=context.seed
+    )
+    choice = CoderChoice(settings.coder, settings.expansion, k=settings.k, seed=context.seed)
+    batch = min(BATCH_FRAMES, max(LEAST_BATCH, source.amount.n_frames // 8))
+    n_frames = settings.frames or default_frames(source.amount.n_frames, batch)
+    return source, tasks_of(source, choice), TrainSettings(n_frames, batch, checkpoint_s=60.0)
 
 
 def harvest(context: Context, out: Path) -> None:

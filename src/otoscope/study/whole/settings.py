@@ -250,21 +250,19 @@ FULL = StudySettings(
 )
 """As much as the intervals gain from."""
 
-DEMO = replace(
-    QUICK,
+DEMO = StudySettings(
     transcripts=Clips(144),
-    relevance=Relevance(36),
-    locality=Clips(48),
-    window=Window(36),
-    splice=Clips(36),
+    relevance=Relevance(144),
+    locality=Clips(144),
+    window=Window(72),
+    splice=Clips(72),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=400_000),
-    harvest=Harvest(),
-    scores=Scores(48, 100_000),
+    scores=Scores(72, 100_000),
     bigrams=Bigrams(("The traffic", "Thank")),
     neighbours=Neighbours(("rug", "UK")),
-    lens=Clips(36),
-    words=Clips(18),
-    listening=Listening(6),
+    lens=Clips(72),
+    words=Clips(36),
+    listening=Listening(8),
 )
 """For the model and the clips in the package, within minutes on two cores."""
 

@@ -170,4 +170,16 @@
     view.page = Math.max(1, Math.floor(Number(view.page)) || 1);
     return view;
   };
+
+  // A view without what this table has nothing of.
+  filter.known = (table, view) => {
+    const has = {
+      site: (value) => table.groups.some((one) => one.site === value), basis: (value) => table.groups.some((one) => one.basis === value),
+      detects: (value) => (value.startsWith("kind:") ? table.kinds.includes(value.slice(5)) : value.startsWith("name:") && table.names.includes(value.slice(5))),
+      phone: (value) => table.phones.includes(value), polysemantic: (value) => value === "0" || value === "1", sign: (value) => value === "1" || value === "-1",
+    };
+    const found = { ...view };
+    for (const [key, test] of Object.entries(has)) if (found[key] && !test(found[key])) found[key] = "";
+    return found;
+  };
 })();

@@ -1,0 +1,110 @@
+"""The record of the Overview page: what the study is of, its verdicts, and how to make and to cite it again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from otoscope.atlas.records.shared import dicts
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.base.version import __version__
+
+NAME = "overview"
+SETTINGS = "study.toml"
+SHOWN = ("otoscope", "created", "minutes", "preset", "seed", "model", "corpus", "versions")
+_PATH = re.compile(r"(?<![\w/])(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
+
+
+def names(folder: StudyFolder) -> Iterator[str]:
+    """Name the record."""
+    yield NAME
+
+
+def make(folder: StudyFolder, name: str) -> dict[str, Any]:
+    """Make the record.
+
+    Args:
+        folder: The study.
+        name: `overview`.
+
+    Returns:
+        `study` (model, corpus, when, how long), `claims` as in verdicts.json with the pictures that are there, `parts`
+        with what was left out and why, `command` and `settings` to run it again, and `cite`.
+
+    Raises:
+        KeyError: The name is another.
+    """
+    if name != NAME:
+        raise KeyError(name)
+    about = {key: folder.study.get(key) for key in SHOWN}
+    verdicts = folder.json("verdicts.json") or {}
+    parts = [
+        {key: part.get(key) for key in ("name", "question", "state", "why")}
+        for part in dicts(folder.study.get("parts"))
+    ]
+    return {
+        "study": without_paths(about),
+        "claims": [_claim(folder, claim) for claim in dicts(verdicts.get("claims"))],
+        "parts": without_paths(parts),
+        "problems": without_paths(dicts(folder.study.get("problems"))),
+        "command": without_paths(folder.study.get("command")),
+        "settings": _text(folder),
+        "cite": cite(folder),
+    }
+
+
+def cite(folder: StudyFolder) -> str:
+    """Say in BibTeX how to name this atlas, and the study that it grew from."""
+    model, corpus = (folder.study.get(key) or {} for key in ("model", "corpus"))
+    created = str(folder.study.get("created") or "")
+    title = f"An otoscope atlas of {model.get('id')} on {corpus.get('name')}"
+    lines = [
+        "@misc{otoscope_atlas,",
+        f"  title = {{{_plain(without_paths(title))}}},",
+        f"  note = {{Made with otoscope {_plain(folder.study.get('otoscope') or __version__)}, "
+        f"weights {_plain(model.get('weights_hash'))}}},",
+        f"  year = {{{_plain(created[:4])}}},",
+        "}",
+        "@misc{reid2023interpreting,",
+        "  title = {Interpreting OpenAI's Whisper},",
+        "  author = {Reid, Ellena},",
+        "  year = {2023},",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def without_paths(value: Any) -> Any:
+    """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern."""
+    if isinstance(value, str):
+        return _PATH.sub("", value)
+    if isinstance(value, dict):
+        return {key: without_paths(one) for key, one in value.items()}
+    return [without_paths(one) for one in value] if isinstance(value, list) else value
+
+
+def _claim(folder: StudyFolder, claim: dict[str, Any]) -> dict[str, Any]:
+    """Keep of a claim's pictures those that are there."""
+    findings = [
+        {
+            **finding,
+            "pictures": [
+                picture
+                for picture in dicts(finding.get("pictures"))
+                if isinstance(picture.get("file"), str) and folder.shared_file(picture["file"]) is not None
+            ],
+        }
+        for finding in dicts(claim.get("findings"))
+    ]
+    return without_paths({**claim, "findings": findings})
+
+
+def _text(folder: StudyFolder) -> str | None:
+    path = folder.shared_file(SETTINGS)
+    return None if path is None else path.read_text(encoding="utf-8", errors="replace")
+
+
+def _plain(text: object) -> str:
+    """Leave out what would end a field of BibTeX."""
+    return re.sub(r"[{}\\\s]+", " ", str(text)).strip()

@@ -1,0 +1,60 @@
+/* Where a note on a feature is written: a name of one's own, a note, and both texts where someone else saved first. */
+"use strict";
+(() => {
+  const otoscope = window.otoscope;
+  const { el } = otoscope;
+  const notes = otoscope.notes;
+
+  // A text as it was written, under a heading.
+  const shown = (title, note) =>
+    el("div", { class: "card" }, el("h4", {}, title), el("p", {}, el("strong", {}, otoscope.data_text(note.name || "(no name)"))),
+      el("p", {}, otoscope.data_text(note.note || "(no note)")));
+
+  // Fields of a note: they save when they are left, or when asked to.
+  notes.editor = (key) => {
+    const start = notes.get(key);
+    let seen = start, saving = null, is_asking = false;
+    const name = el("input", { type: "text", maxlength: notes.MOST_NAME, value: start.name, autocomplete: "off", dir: "auto" });
+    const note = el("textarea", { rows: 4, maxlength: notes.MOST_NOTE, dir: "auto" });
+    note.value = start.note;
+    const told = el("p", { role: "status", class: "hint" }), choice = el("div", {});
+    const is_new = () => name.value !== seen.name || note.value !== seen.note;
+
+    const done = (saved) => {
+      seen = saved;
+      told.textContent = notes.is_lost() ? "This browser keeps nothing for these pages: export your notes before you leave."
+        : otoscope.served ? "Saved beside the study." : "Saved in this browser.";
+    };
+    // Show both texts, and let the person choose.
+    const differ = (theirs) => {
+      const mine = { name: name.value, note: note.value };
+      const close = (act) => () => { is_asking = false; choice.replaceChildren(); seen = theirs; act(); name.focus(); };
+      is_asking = true;
+      told.textContent = "Someone else saved this note meanwhile. Which one is to stay?";
+      choice.replaceChildren(el("div", { class: "grid" }, shown("Theirs", theirs), shown("Yours", mine)),
+        el("div", { class: "row" },
+          el("button", { type: "button", on: { click: close(save) } }, "Keep yours"),
+          el("button", { type: "button", on: { click: close(() => { name.value = theirs.name; note.value = theirs.note; told.textContent = "Theirs it is."; }) } }, "Take theirs"),
+          el("button", { type: "button", on: { click: close(() => { note.value = `${theirs.note}\n\n${note.value}`.trim(); save(); }) } }, "Join both notes")));
+    };
+    const once = async () => {
+      try {
+        const found = await notes.save(key, { name: name.value, note: note.value, version: seen.version });
+        if (found.saved) done(found.saved); else differ(found.theirs);
+      } catch (error) { told.textContent = error.message; }
+      saving = null;
+    };
+    // One save at a time; nothing to do where nothing changed.
+    const save = () => {
+      if (is_asking || !is_new()) return saving;
+      saving = saving || once();
+      return saving;
+    };
+
+    const button = el("button", { type: "submit" }, "Save");
+    const form = el("form", { class: "note", on: { submit: (event) => { event.preventDefault(); save(); }, change: save, input: () => { if (!is_asking) told.textContent = is_new() ? "Not saved yet." : ""; } } },
+      el("label", {}, "A name of your own", name), el("label", {}, "Note", note), el("div", { class: "row" }, button, told), choice);
+    form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(); });
+    return form;
+  };
+})();

@@ -1,0 +1,82 @@
+"""What `otoscope study` prints: the plan before, and the claims with their findings after. Figures are the results'."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from otoscope.cli.layout import count, duration, size, table
+
+if TYPE_CHECKING:
+    from otoscope.study.whole.experiment import Study
+    from otoscope.study.whole.plan import StudyPlan
+
+WIDTH = 100
+HOLDS = {True: "yes", False: "no", None: "-"}
+
+
+def plan_text(plan: StudyPlan) -> str:
+    """Say how much there is to do, part by part."""
+    rows = [
+        (
+            part.name,
+            f"left out: {part.why}" if part.why is not None else part.amount,
+            "-" if part.seconds is None else f"{part.seconds / 60:.1f}",
+            "-" if part.seconds is None else f"{part.n_bytes / 1e6:,.1f}",
+        )
+        for part in plan.parts
+    ]
+    return "\n".join(
+        [
+            f"Studying {plan.model} on {plan.corpus}: {count(plan.n_clips, 'clip')}, "
+            f"{duration(plan.duration_s)} of audio.",
+            f"It takes about {duration(plan.seconds)}, and {size(plan.n_bytes)} of disk:",
+            table(("part", "of", "minutes", "MB"), rows),
+        ]
+    )
+
+
+def summary(study: Study) -> str:
+    """Say in plain words which claims hold, with the findings that say so."""
+    about = study.about
+    corpus = about["corpus"]
+    lines = [
+        f"What the study of {about['model']['id']} found on {corpus['name']}, {count(corpus['n_clips'], 'clip')}, "
+        f"{duration(corpus['hours'] * 3600)} of audio. Intervals hold 95%.",
+        "",
+    ]
+    for claim in study.verdicts["claims"]:
+        lines += [f"{claim['title']}: {claim['verdict']}.", *_wrapped(claim["sentence"], "  "), ""]
+        for finding in claim["findings"]:
+            lines += _finding(finding)
+        lines.append("")
+    return "\n".join([*lines, *_groups(corpus.get("groups", ())), *_parts(about["parts"])]).rstrip()
+
+
+def _finding(finding: Mapping[str, Any]) -> list[str]:
+    n = finding.get("n")
+    of = "" if n is None else f" ({n:,} {finding['n_of']})"
+    return _wrapped(f"[{HOLDS[finding['holds']]}] {finding['words']}{of}", "  ", "      ")
+
+
+def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        " ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=first if others is None else others
+    )
+
+
+def _groups(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say how often it errs on each group of clips."""
+    found = []
+    for group in groups:
+        wer = group["wer"]
+        if wer and wer["value"] is not None:
+            interval = "" if wer["low"] is None else f" ({wer['low']:.1%} to {wer['high']:.1%})"
+            found.append(f"Word error rate, {group['name']}: {wer['value']:.1%}{interval}, {count(wer['n'], 'clip')}.")
+    return [*found, ""] if found else []
+
+
+def _parts(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say which parts are not there, and why."""
+    return [f"{part['name']}: {part['state']}: {part['why']}." for part in parts if part["why"] is not None]
