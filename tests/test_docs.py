@@ -27,6 +27,7 @@ PAGES = (
             "decoder",
             "words",
             "steering",
+            "atlas",
         )
     ),
 )

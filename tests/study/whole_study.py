@@ -1,0 +1,93 @@
+"""A small study for tests: settings of which every part takes a moment, and clips with every kind of label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from otoscope.audio.clip import Clip, Span
+from otoscope.corpus import Corpus
+from otoscope.corpus.source import Source
+from otoscope.study.whole.settings import (
+    Clips,
+    Dictionaries,
+    Examples,
+    Harvest,
+    Listening,
+    Relevance,
+    Scores,
+    StudySettings,
+    Window,
+)
+
+RATE_HZ = 16_000
+SMALL = StudySettings(
+    transcripts=Clips(4),
+    relevance=Relevance(2),
+    locality=Clips(2),
+    window=Window(2, (5,)),
+    splice=Clips(2),
+    dictionaries=Dictionaries(expansion=1.0, k=2, frames=512),
+    harvest=Harvest(sites=("encoder.blocks.*",), bases=("neuron", "sae"), top=2, samples=2, ranges=2),
+    examples=Examples(2, 1),
+    scores=Scores(2, 0),
+    lens=Clips(2),
+    words=Clips(1),
+    listening=Listening(1, (5,)),
+)
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    """Speech, as far as energy tells: noise in the middle, silence at both ends."""
+    samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE_HZ)).astype(np.float32)
+    edge = len(samples) // 5
+    samples[:edge] *= 1e-4
+    samples[-edge:] *= 1e-4
+    return samples
+
+
+def recordings(folder: Path, *seconds: float) -> Path:
+    """A folder of recordings without any label."""
+    folder.mkdir(parents=True)
+    for number, length_s in enumerate(seconds):
+        soundfile.write(folder / f"talk{number}.wav", noise(length_s, number), RATE_HZ, subtype="FLOAT")
+    return folder
+
+
+@dataclass(frozen=True)
+class Read:
+    """Reads a clip that is made up, and counts."""
+
+    make: Callable[[], Clip]
+    log: list[str]
+
+    def __call__(self) -> Clip:
+        clip = self.make()
+        self.log.append(clip.id)
+        return clip
+
+
+def labelled_clip(number: int, length_s: float = 1.6, speaker: str | None = None) -> Clip:
+    """A clip with words and phones in time, a transcript, a speaker and a language."""
+    words = ("the", "little", "dog", "sees")
+    step_s = length_s * 0.6 / len(words)
+    times = [length_s * 0.2 + step_s * n for n in range(len(words) + 1)]
+    spans = tuple(Span(a, b, word) for a, b, word in zip(times, times[1:], words, strict=False))
+    phones = tuple(Span(a, b, phone) for a, b, phone in zip(times, times[1:], ("DH", "IY", "D", "S"), strict=False))
+    return Clip(
+        noise(length_s, number), f"clip{number}", " ".join(words), spans, phones, speaker or f"voice{number % 2}", "en"
+    )
+
+
+def labelled_corpus(n_clips: int = 4, length_s: float = 1.6) -> Corpus:
+    """Clips with every kind of label, of two speakers."""
+    clips = [labelled_clip(number, length_s) for number in range(n_clips)]
+    return Corpus(
+        "labelled",
+        [Source(clip.id, lambda clip=clip: clip, clip.speaker, clip.language, clip.duration_s) for clip in clips],
+        asked_phone_set="arpabet",
+    )
