@@ -158,7 +158,10 @@ class PhoneStudy(Rich):
             phone_tables.write_feature_scores(where / "feature_scores.parquet", self),
             phone_tables.write_detect_counts(where / "detect_counts.parquet", self),
             self.plot_shares(where / "detect_shares.png"),
-            *(self.plot(where / f"phone_by_layer_{phone_report.plain(basis)}.png", basis) for basis in self.bases),
+            *(
+                self.plot(where / f"phone_by_layer_{phone_report.plain(self._short(basis))}.png", basis)
+                for basis in self.bases
+            ),
             *(each.plot(where / each.file_name) for each in self.features),
         ]
 
@@ -189,7 +192,7 @@ class PhoneStudy(Rich):
         manners = [articulation(self.run.phones[p], self.run.phone_set).manner for p in order]
         detected = [phone_report.detected_by_phone(self.run, group.scores) for group in groups]
         view = phone_picture.LayerView(
-            basis=basis,
+            basis=self._short(basis),
             sites=[group.key.site for group in groups],
             n_features=[group.key.n_features for group in groups],
             phones=[self.run.phones[p] for p in order],
@@ -216,6 +219,10 @@ class PhoneStudy(Rich):
         bars = phone_report.share_bars(self)
         words = f"AUROC at least {self.settings.auroc:g}, purity at least {self.settings.purity:g}"
         return pictures.save_figure(phone_picture.shares_figure(bars, words), path)
+
+    def _short(self, basis: str) -> str:
+        """What pictures and files call a basis."""
+        return phone_report.short_basis(basis, self.bases)
 
     def _phone_order(self) -> np.ndarray:
         """Phones that can be judged, by manner of articulation, then in the order of the set."""

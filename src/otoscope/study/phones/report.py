@@ -6,7 +6,7 @@ Knows scored runs, not files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,17 @@ class Comparison:
 def plain(text: str) -> str:
     """Make a part of a file's name: letters, digits, dots and dashes."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-")
+
+
+def short_basis(basis: str, bases: Sequence[str]) -> str:
+    """Name a basis in pictures and files: the only dictionary is `sae`, wherever it lies.
+
+    Args:
+        basis: One of a run's.
+        bases: All of them.
+    """
+    is_only = sum(one.startswith("sae:") for one in dict.fromkeys(bases)) == 1
+    return "sae" if basis.startswith("sae:") and is_only else basis
 
 
 def reaching(scores: FeatureScores, auroc: float, purity: float, *, shuffled: bool = False) -> dict[str, int | None]:
@@ -288,7 +299,8 @@ def share_bars(study: PhoneStudy) -> list[ShareBar]:
     bars = []
     for run in study.runs:
         for group in run.groups:
-            label = group.key.basis if run is study.run else f"{group.key.basis} of {run.name}"
+            basis = short_basis(group.key.basis, [each.key.basis for each in run.groups])
+            label = basis if run is study.run else f"{basis} of {run.name}"
             for name, shuffled in ((label, False), (f"{label}, shuffled", True)):
                 n = reaching(group.scores, study.settings.auroc, study.settings.purity, shuffled=shuffled)["both"]
                 share = None if n is None else wilson_interval(n, group.key.n_features)

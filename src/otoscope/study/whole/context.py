@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,11 @@ class Context:
         return self._in_order([one for one, at_s in zip(self._clips, before_s, strict=True) if at_s < hours * 3600])
 
     def read(self, corpus: Corpus) -> Iterator[Clip]:
-        """Read chosen clips one after another; those that cannot be read are noted and passed over."""
-        yield from corpus
+        """Read chosen clips one after another; those that cannot be read are noted and passed over.
+
+        Their paths are left out: results then name a clip by its id, and do not say where it lies on this machine.
+        """
+        yield from (replace(clip, path=None) for clip in corpus)
         self.note(corpus.problems)
 
     def note(self, problems: Sequence[Problem]) -> None:

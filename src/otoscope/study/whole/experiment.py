@@ -47,6 +47,7 @@ from otoscope.study.whole.shown import shown
 from otoscope.study.whole.stretches import measured
 
 KIND, VERSION = "study", 1
+ASKED = "it was asked to be left out"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,7 +120,7 @@ def study(
     folder = Path(out)
     with locked(folder):
         began = begin(folder, _fingerprint(model, corpus, wanted), NAMES, overwrite=overwrite)
-        if is_finished(folder) and not _unfinished(began["parts"], wanted):
+        if is_finished(folder) and _is_settled(folder, began["parts"], wanted):
             return _opened(folder)
         (folder / MANIFEST).unlink(missing_ok=True)
         context = prepared(model, corpus, wanted, folder, progress)
@@ -179,9 +180,14 @@ def _opened(folder: Path) -> Study:
     return Study(folder, about, _json(folder / VERDICTS), problems)
 
 
-def _unfinished(done: Sequence[Mapping[str, Any]], settings: StudySettings) -> set[str]:
-    """Name the parts that a study has still to do."""
-    return set(NAMES) - {row["name"] for row in done} - set(settings.study.without)
+def _is_settled(folder: Path, done: Sequence[Mapping[str, Any]], settings: StudySettings) -> bool:
+    """Whether a finished study has nothing to do: what was left out still is to be, or the corpus lacks what it needs."""
+    names = {row["name"] for row in done}
+    return all(
+        row["name"] in names
+        or (row["state"] == LEFT_OUT and (row["why"] != ASKED or row["name"] in settings.study.without))
+        for row in _json(folder / STUDY)["parts"]
+    )
 
 
 def _check_request(model: Whisper, settings: StudySettings) -> None:
@@ -287,7 +293,7 @@ def _run(part: Part, context: Context) -> dict[str, Any]:
     state, why = DONE, None
     context.tell(part.name, 0, 0)
     if part.name in context.settings.study.without:
-        state, why = LEFT_OUT, "it was asked to be left out"
+        state, why = LEFT_OUT, ASKED
     else:
         try:
             if part.keeps_place:

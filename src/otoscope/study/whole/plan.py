@@ -21,7 +21,7 @@ from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.state import bytes_a_feature
 from otoscope.model.whisper import Whisper
 from otoscope.study.whole.context import Context
-from otoscope.study.whole.experiment import prepared
+from otoscope.study.whole.experiment import ASKED, prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
 from otoscope.study.whole.parts import NAMES
 from otoscope.study.whole.settings import StudySettings
@@ -183,7 +183,7 @@ def _left_out(name: str, context: Context) -> PartPlan | None:
     without, info = context.settings.study.without, context.info
     needs = {"phones": ("harvest",), "sounds": ("harvest",), "traces": ("harvest",), "scores": ("dictionaries",)}
     if name in without:
-        why = "it was asked to be left out"
+        why = ASKED
     elif any(one in without for one in needs.get(name, ())):
         why = f"it needs the part {needs[name][0]}"
     elif name in ("splice", "words") and info.words.n_clips == 0:

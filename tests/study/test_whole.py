@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from otoscope.audio.clip import Clip
+from otoscope.base.errors import InputError, SiteError
+from otoscope.corpus import Corpus, corpus
+from otoscope.corpus.source import Source
+from otoscope.model.whisper import Whisper
+from otoscope.study.whole import experiment
+from otoscope.study.whole.context import Context
+from otoscope.study.whole.experiment import Study, study
+from otoscope.study.whole.folder import STUDY
+from otoscope.study.whole.parts import NAMES, PARTS, Part
+from otoscope.study.whole.settings import StudySettings
+from otoscope.study.whole.transcripts import HEARD, UNHEARD
+from tests.study.whole_study import SMALL, Read, labelled_clip, labelled_corpus, recordings
+
+NEED_LABELS = {"splice", "phones", "words"}
+
+
+def only(*names: str, settings: StudySettings = SMALL) -> StudySettings:
+    """The same settings with these parts alone."""
+    without = tuple(name for name in NAMES if name not in names)
+    return replace(settings, study=replace(settings.study, without=without))
+
+
+def states(found: Study) -> dict[str, str]:
+    return {row["name"]: row["state"] for row in found.about["parts"]}
+
+
+@pytest.fixture(scope="module")
+def plain(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of two recordings without labels, one of them much longer than the model's window. Read only."""
+    folder = tmp_path_factory.mktemp("plain")
+    return study(model, corpus(recordings(folder / "talks", 1.0, 9.0)), SMALL, folder / "study", preset="small")
+
+
+@pytest.fixture(scope="module")
+def labelled(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of clips with every kind of label. Read only."""
+    return study(model, labelled_corpus(), SMALL, tmp_path_factory.mktemp("labelled") / "study")
+
+
+@pytest.fixture(params=["plain", "labelled"])
+def found(request: pytest.FixtureRequest) -> Study:
+    return request.getfixturevalue(request.param)
+
+
+def test_every_part_is_done_where_the_corpus_has_every_label(labelled: Study) -> None:
+    assert {name for name, state in states(labelled).items() if state != "done"} <= {"listening"}
+    assert labelled.failed == () and labelled.problems == ()
+
+
+def test_without_labels_the_parts_that_need_them_are_left_out_and_say_why(plain: Study) -> None:
+    rows = {row["name"]: row for row in plain.about["parts"]}
+    assert all(rows[name]["state"] == "left out" for name in NEED_LABELS)
+    assert rows["splice"]["why"] == "the corpus has no words in time"
+    assert rows["phones"]["why"] == "the corpus has no phones in time"
+    done = {"transcripts", "relevance", "locality", "window", "dictionaries", "harvest", "sounds", "traces", "lens"}
+    assert all(rows[name]["state"] == "done" and rows[name]["why"] is None for name in done)
+
+
+def test_a_part_that_is_done_has_a_folder_with_a_manifest_and_another_has_none(found: Study) -> None:
+    for name, state in states(found).items():
+        assert (found.folder / name / "manifest.json").is_file() == (state == "done"), name
+        assert (found.folder / name).exists() == (state == "done"), name
+    assert not list(found.folder.rglob(".*partial*"))
+
+
+def test_everything_that_is_written_as_json_is_json(found: Study) -> None:
+    def refuse(text: str) -> None:
+        raise AssertionError(text)
+
+    for path in found.folder.rglob("*.json"):
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_study_json_says_what_it_is_of(labelled: Study, model: Whisper) -> None:
+    about = json.loads((labelled.folder / STUDY).read_text())
+    assert (about["kind"], about["study_version"]) == ("study", 1)
+    sizes = {name: about["model"][name] for name in ("id", "window_s", "d_model", "n_heads", "vocab_size")}
+    assert sizes == {name: getattr(model, name) for name in sizes}
+    corpus_ = about["corpus"]
+    assert (corpus_["n_clips"], corpus_["n_speakers"], corpus_["languages"]) == (4, 2, ["en"])
+    assert corpus_["hours"] == pytest.approx(4 * 1.6 / 3600)
+    assert corpus_["has_transcripts"] and corpus_["has_words"] and corpus_["has_phones"]
+    assert [row["name"] for row in about["parts"]] == list(NAMES)
+    assert about["minutes"] == pytest.approx(sum(row["seconds"] for row in about["parts"]) / 60)
+    assert {"seed", "settings", "versions", "created", "command", "otoscope"} <= about.keys()
+
+
+def test_the_place_of_a_corpus_is_not_told(plain: Study) -> None:
+    about = json.loads((plain.folder / STUDY).read_text())
+    assert about["corpus"]["name"] == "talks"
+    assert str(plain.folder.parent) not in json.dumps({**about, "command": ""})
+    tables = [path for path in plain.folder.glob("*/*.json") if path.parent.name not in ("dictionaries", "harvest")]
+    talks = str(plain.folder.parent / "talks")
+    assert not [path for path in tables if path.name != "manifest.json" and talks in path.read_text()]
+
+
+def test_settings_are_written_as_they_were_run(plain: Study) -> None:
+    from otoscope.study.whole.settings import read
+
+    assert read(plain.folder / "study.toml", StudySettings()) == SMALL
+
+
+def test_transcripts_hold_what_was_heard_in_whole_clips(plain: Study, labelled: Study) -> None:
+    table = json.loads((plain.folder / "transcripts" / "transcripts.json").read_text())
+    assert table["wer"] is None and {row["clip"] for row in table["clips"]} == {"talk0", "talk1"}
+    assert {round(row["duration_s"]) for row in table["clips"]} == {1, 9}
+    table = json.loads((labelled.folder / "transcripts" / "transcripts.json").read_text())
+    assert table["wer"]["n"] == 4 and table["wer"]["value"] > 0
+    assert {row["said"] for row in table["clips"]} == {"the little dog sees"}
+
+
+def test_relevance_shares_are_of_many_clips_and_lie_beside_what_even_would_be(found: Study) -> None:
+    table = json.loads((found.folder / "relevance" / "relevance_shares.json").read_text())
+    assert 1 <= len(table["clips"]) == table["n_clips"] <= SMALL.relevance.clips, "stretches of silence have none"
+    assert all(0 <= table[key]["value"] <= 1 for key in ("share", "if_even"))
+    mean = math.fsum(row["share"] for row in table["clips"]) / table["n_clips"]
+    assert table["share"]["value"] == pytest.approx(mean)
+    assert (found.folder / "relevance" / "relevance.png").is_file()
+
+
+def test_no_part_but_the_harvest_and_the_transcripts_listens_beyond_one_window(plain: Study, model: Whisper) -> None:
+    names = {row["audio"] for row in json.loads((plain.folder / "window" / "window.json").read_text())["clips"]}
+    assert names <= {"talk0", *(f"talk1@{start}s" for start in range(0, 9, int(model.window_s)))}
+
+
+def test_dictionaries_are_harvested_under_their_own_basis(found: Study) -> None:
+    table = pq.read_table(found.folder / "harvest" / "features.parquet", columns=["basis"])
+    bases = set(table.column("basis").to_pylist())
+    assert len(bases) == 2 and "neuron" in bases and all(one == "neuron" or one.startswith("sae:") for one in bases)
+
+
+def test_a_finished_study_is_told_again_without_listening(
+    model: Whisper, labelled: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "_survey", None)
+    again = study(model, labelled_corpus(), SMALL, labelled.folder)
+    assert again.about == json.loads((labelled.folder / STUDY).read_text()) and again.verdicts == labelled.verdicts
+
+
+def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Study) -> None:
+    other = replace(SMALL, window=replace(SMALL.window, clips=3))
+    with pytest.raises(InputError, match=r"window\.clips was 2 and is 3"):
+        study(model, labelled_corpus(), other, labelled.folder)
+    with pytest.raises(InputError, match=r"corpus\.n_clips was 4 and is 3"):
+        study(model, labelled_corpus(3), SMALL, labelled.folder)
+    assert (labelled.folder / "manifest.json").is_file(), "what is there stays finished"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (replace(SMALL, study=replace(SMALL.study, without=("windw",))), "no part 'windw'.*'window'"),
+        (replace(SMALL, harvest=replace(SMALL.harvest, sites=("decoder.blocks.0",))), "a harvest reads sites of"),
+        (replace(SMALL, harvest=replace(SMALL.harvest, bases=("neurons",))), "basis 'neurons' is none"),
+        (replace(SMALL, dictionaries=replace(SMALL.dictionaries, coder="pca")), "pca"),
+    ],
+)
+def test_what_no_part_could_use_is_refused_before_any_work(
+    model: Whisper, wrong: StudySettings, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises((InputError, SiteError), match=words):
+        study(model, labelled_corpus(), wrong, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_corpus_without_a_usable_clip_is_refused(model: Whisper, tmp_path: Path) -> None:
+    (tmp_path / "talks").mkdir()
+    (tmp_path / "talks" / "text.wav").write_text("no sound")
+    with pytest.raises(InputError, match="no clip of .* can be used"):
+        study(model, corpus(tmp_path / "talks"), SMALL, tmp_path / "study")
+
+
+class StoppedError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def stopping(part: Part, at: str, ran: list[str]) -> Part:
+    """The same part: says that it ran, and stops the study at the end of one."""
+
+    def answer(context: Context, out: Path) -> None:
+        ran.append(part.name)
+        part.answer(context, out)
+        if part.name == at:
+            raise StoppedError
+
+    return replace(part, answer=answer)
+
+
+def test_a_study_that_is_stopped_in_any_part_goes_on_with_that_part(
+    model: Whisper, labelled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    for place, name in enumerate(NAMES):
+        ran: list[str] = []
+        monkeypatch.setattr(experiment, "PARTS", tuple(stopping(part, name, ran) for part in PARTS))
+        try:
+            study(model, labelled_corpus(), SMALL, folder)
+        except StoppedError:
+            assert ran == list(NAMES[max(place - 1, 0) : place + 1])
+            with pytest.raises(FileNotFoundError):
+                (folder / "manifest.json").read_text()
+    found = study(model, labelled_corpus(), SMALL, folder)
+    assert states(found) == states(labelled)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in labelled.folder.iterdir()}
+    for part, table in (("window", "window.json"), ("lens", "lens.json"), ("transcripts", "transcripts.json")):
+        path = next(labelled.folder.glob(f"{part}/{table.removesuffix('.json')}*.json"))
+        assert (folder / part / path.name).read_text() == path.read_text(), part
+
+
+def test_a_part_that_fails_is_told_the_others_go_on_and_it_is_tried_again(
+    model: Whisper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(context: Context, out: Path) -> None:
+        raise InputError("it cannot be. Do something else.")
+
+    wanted, folder = only("transcripts", "locality", "harvest", "sounds"), tmp_path / "study"
+    broken = tuple(replace(part, answer=fail) if part.name == "harvest" else part for part in PARTS)
+    monkeypatch.setattr(experiment, "PARTS", broken)
+    found = study(model, labelled_corpus(), wanted, folder)
+    rows = {row["name"]: row for row in found.about["parts"]}
+    assert found.failed == ("harvest",) and rows["harvest"]["why"] == "it cannot be. Do something else."
+    assert (rows["sounds"]["state"], rows["locality"]["state"]) == ("left out", "done")
+    assert rows["sounds"]["why"] == "it needs the part harvest, which is not there"
+    monkeypatch.setattr(experiment, "PARTS", PARTS)
+    again = study(model, labelled_corpus(), wanted, folder)
+    assert again.failed == () and states(again)["harvest"] == states(again)["sounds"] == "done"
+
+
+def test_parts_that_were_left_out_can_be_done_later_and_the_others_stay(model: Whisper, tmp_path: Path) -> None:
+    first = study(model, labelled_corpus(), only("locality"), tmp_path / "study")
+    then = study(model, labelled_corpus(), only("lens"), tmp_path / "study")
+    assert {name for name, state in states(first).items() if state == "done"} == {"locality"}
+    assert {name for name, state in states(then).items() if state == "done"} == {"locality", "lens"}
+
+
+def test_overwriting_begins_anew(model: Whisper, tmp_path: Path) -> None:
+    study(model, labelled_corpus(), only("locality"), tmp_path / "study")
+    found = study(model, labelled_corpus(3), only("lens"), tmp_path / "study", overwrite=True)
+    assert {name for name, state in states(found).items() if state == "done"} == {"lens"}
+    assert not (tmp_path / "study" / "locality").exists()
+
+
+def test_clips_that_cannot_be_read_are_told_and_passed_over(model: Whisper, tmp_path: Path) -> None:
+    def fail() -> Clip:
+        raise InputError("it is no sound.")
+
+    clips = labelled_corpus()
+    mixed = Corpus("mixed", [Source("broken", fail), *clips.sources], asked_phone_set="arpabet")
+    found = study(model, mixed, only("transcripts", "harvest"), tmp_path / "study")
+    assert [problem.clip for problem in found.problems] == ["broken"]
+    assert found.about["corpus"]["n_clips"] == 4 and found.about["problems"][0]["clip"] == "broken"
+    assert study(model, mixed, only("transcripts", "harvest"), tmp_path / "study").problems == found.problems
+
+
+def test_the_harvest_takes_whole_clips_until_its_hours_are_full(model: Whisper, tmp_path: Path) -> None:
+    few = replace(SMALL, harvest=replace(SMALL.harvest, bases=("neuron",), hours=2.0 / 3600))
+    found = study(model, labelled_corpus(), only("harvest", settings=few), tmp_path / "study")
+    clips = pq.read_table(found.folder / "harvest" / "clips.parquet")
+    assert clips.num_rows == 2 and len(set(clips.column("speaker").to_pylist())) == 2
+
+
+def test_parts_that_need_words_pass_over_clips_without(model: Whisper, tmp_path: Path) -> None:
+    read = Read(lambda: replace(labelled_clip(9), words=None, transcript=None), [])
+    sources = [*(Source(f"bare{n}", Renamed(read, f"bare{n}")) for n in range(6)), *labelled_corpus(2).sources]
+    found = study(model, Corpus("mixed", sources, asked_phone_set="arpabet"), only("splice"), tmp_path / "study")
+    (table,) = (json.loads(path.read_text()) for path in (found.folder / "splice").glob("splice_words.json"))
+    assert (table["n_clips"], table["clips_without_words"]) == (2, [])
+
+
+class Renamed:
+    """Reads a clip under another name."""
+
+    def __init__(self, read: Callable[[], Clip], name: str) -> None:
+        self._read, self._name = read, name
+
+    def __call__(self) -> Clip:
+        return replace(self._read(), id=self._name)
+
+
+def test_voices_of_the_demo_clips_are_told_apart_for_the_demo_model_alone(
+    model: Whisper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = corpus("demo")
+    few = Corpus("demo", [clips.sources[0], clips.sources[1], clips.sources[-1]])
+    other = study(model, few, only("transcripts"), tmp_path / "other")
+    assert "groups" not in other.about["corpus"]
+    monkeypatch.setattr(model, "id", "demo")
+    found = study(model, few, only("transcripts"), tmp_path / "demo")
+    assert [(one["name"], one["n_clips"]) for one in found.about["corpus"]["groups"]] == [(HEARD, 2), (UNHEARD, 1)]
+
+
+def test_a_study_names_itself_and_its_verdicts(labelled: Study) -> None:
+    assert repr(labelled).startswith("Study('tiny-random' on 'labelled'")
+    told = labelled.to_json()
+    assert told["claims"] == labelled.verdicts["claims"] and told["kind"] == "study"
+
+
+def test_a_claim_is_judged_once_all_parts_are_done(labelled: Study) -> None:
+    found = json.loads((labelled.folder / "verdicts.json").read_text())
+    assert found == json.loads(json.dumps(labelled.verdicts))
+    for claim in found["claims"]:
+        assert claim["verdict"] in ("holds", "holds in part", "does not hold", "not tested")
+
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from otoscope.corpus import corpus
+from otoscope.model.load import load
+from otoscope.study.whole.experiment import study
+from tests.study.whole_study import SMALL
+
+def progress(part, done, of):
+    if sys.argv[4] and part == sys.argv[4] and bool(of) == (sys.argv[5] == "midway"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+study(load(sys.argv[1]), corpus(sys.argv[2]), SMALL, Path(sys.argv[3]), progress=progress)
+"""
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    from tests.model.tiny import tiny_whisper_folder
+
+    yield tiny_whisper_folder(tmp_path_factory.mktemp("model") / "tiny", d_model=32, max_tokens=14, seed=1)
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_again_and_again_ends_like_one_that_was_not(model_folder: Path, tmp_path: Path) -> None:
+    talks = recordings(tmp_path / "talks", 1.0, 5.3, 2.0)
+
+    def run(out: str, part: str = "", when: str = "") -> int:
+        line = [sys.executable, "-c", SCRIPT, model_folder, talks, tmp_path / out, part, when]
+        path = os.pathsep.join(sys.path)
+        return subprocess.run(line, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False).returncode
+
+    kills = [("transcripts", "midway"), ("window", "midway"), ("dictionaries", "midway"), ("harvest", "midway")]
+    for part, when in [*kills, ("sounds", "start"), ("traces", "midway"), ("lens", "midway")]:
+        assert run("killed", part, when) == -signal.SIGKILL, part
+        assert not (tmp_path / "killed" / "manifest.json").exists()
+    assert run("killed") == run("whole") == 0
+    assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
+    assert not list((tmp_path / "killed").rglob(".*partial*"))
+
+
+def tables(folder: Path) -> dict[str, Any]:
+    """The results of a study that say nothing of when and where they were made."""
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*.json")
+        if path.name in ("transcripts.json", "relevance_shares.json", "locality.json", "window.json", "lens_curve.json")
+    }
+    features = pq.read_table(folder / "harvest" / "features.parquet").drop_columns(["basis"])
+    return {**texts, "features": features.to_pylist(), "files": sorted(p.name for p in folder.rglob("*.png"))}
