@@ -26,6 +26,9 @@ KIND, VERSION = "study", 1
 PAGES = "atlas"
 """The folder in which a study keeps its own pages; no part of what they show."""
 
+NOTES = "notes.json"
+"""What a person wrote beside the study: served and saved, and no part of pages that go to others."""
+
 MEDIA_TYPES = {
     ".flac": "audio/flac",
     ".json": "application/json",
@@ -127,7 +130,7 @@ class StudyFolder:
             Its path; None where there is none, or it is not one to be shown.
         """
         parts = PurePosixPath(relative).parts
-        if PurePosixPath(relative).suffix not in MEDIA_TYPES or not parts or parts[0] == PAGES:
+        if PurePosixPath(relative).suffix not in MEDIA_TYPES or not parts or parts[0] in (PAGES, NOTES):
             return None
         return self._inside(relative)
 
@@ -139,11 +142,12 @@ class StudyFolder:
         place = self.path
         for part in parts:
             place = place / part
-            if place.is_symlink():
-                return None
         try:
+            links = [place, *(one for one in place.parents if self.path in one.parents)]
+            if any(one.is_symlink() for one in links):
+                return None
             return place if stat.S_ISREG(place.stat().st_mode) else None
-        except OSError:
+        except OSError:  # also a name that is too long
             return None
 
 

@@ -146,7 +146,7 @@ class Context:
             return places[name], start_s
 
         chosen = sorted(sources, key=place)
-        return Corpus(self.corpus.name, chosen, asked_phone_set=self.info.phone_set)
+        return Corpus(short_name(self.corpus.name), chosen, asked_phone_set=self.info.phone_set)
 
     @cached_property
     def _stretches(self) -> list[Source]:
@@ -181,6 +181,16 @@ class Context:
         if not ranked:
             raise NotHereError("no word was heard in the corpus, and none was named in the settings")
         return tuple(ranked[:n])
+
+
+def short_name(name: str) -> str:
+    """Name a corpus without the place where it lies: pages are for others, and the place is nobody else's business.
+
+    Args:
+        name: What it was asked for as.
+    """
+    path = Path(name)
+    return path.name if path.name and path.exists() else name
 
 
 def settings_of_part(settings: StudySettings, name: str) -> dict[str, Any]:

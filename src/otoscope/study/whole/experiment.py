@@ -28,7 +28,7 @@ from otoscope.harvest.bases import check_names
 from otoscope.model.whisper import Whisper
 from otoscope.study.dictionaries.train import CoderChoice
 from otoscope.study.rich import Rich
-from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part
+from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part, short_name
 from otoscope.study.whole.feature_parts import OWN
 from otoscope.study.whole.folder import (
     DONE,
@@ -181,7 +181,7 @@ def _opened(folder: Path) -> Study:
 
 
 def _is_settled(folder: Path, done: Sequence[Mapping[str, Any]], settings: StudySettings) -> bool:
-    """Whether a finished study has nothing to do: what was left out still is to be, or the corpus lacks what it needs."""
+    """Whether a finished study has nothing to do: what was left out is to be, or the corpus lacks what it needs."""
     names = {row["name"] for row in done}
     return all(
         row["name"] in names
@@ -211,17 +211,12 @@ def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dic
     return {
         "model": {"id": model.id, "weights_hash": model.weights_hash, "dtype": str(model.dtype).removeprefix("torch.")},
         "corpus": {
-            "name": _short(corpus.name),
+            "name": short_name(corpus.name),
             "n_clips": len(corpus),
             "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
         },
         "settings": tables,
     }
-
-
-def _short(name: str) -> str:
-    """Name a corpus without the place where it lies: that is nobody else's business."""
-    return Path(name).name if Path(name).exists() and Path(name).name else name
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -273,7 +268,7 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
             "vocab_size": model.vocab_size,
         },
         "corpus": {
-            "name": _short(context.corpus.name),
+            "name": short_name(context.corpus.name),
             "n_clips": info.all.n_clips,
             "hours": info.all.duration_s / 3600,
             "n_speakers": len(info.speakers),
@@ -291,10 +286,10 @@ def _run(part: Part, context: Context) -> dict[str, Any]:
     started = time.perf_counter()
     out = context.folder / part.name
     state, why = DONE, None
-    context.tell(part.name, 0, 0)
     if part.name in context.settings.study.without:
         state, why = LEFT_OUT, ASKED
     else:
+        context.tell(part.name, 0, 0)
         try:
             if part.keeps_place:
                 part.answer(context, out)
