@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -277,21 +277,11 @@ def test_the_harvest_takes_whole_clips_until_its_hours_are_full(model: Whisper, 
 
 
 def test_parts_that_need_words_pass_over_clips_without(model: Whisper, tmp_path: Path) -> None:
-    read = Read(lambda: replace(labelled_clip(9), words=None, transcript=None), [])
-    sources = [*(Source(f"bare{n}", Renamed(read, f"bare{n}")) for n in range(6)), *labelled_corpus(2).sources]
+    bare = [replace(labelled_clip(n), words=None, transcript=None) for n in range(10, 16)]
+    sources = [*(Source(clip.id, Read(clip, [])) for clip in bare), *labelled_corpus(2).sources]
     found = study(model, Corpus("mixed", sources, asked_phone_set="arpabet"), only("splice"), tmp_path / "study")
     (table,) = (json.loads(path.read_text()) for path in (found.folder / "splice").glob("splice_words.json"))
     assert (table["n_clips"], table["clips_without_words"]) == (2, [])
-
-
-class Renamed:
-    """Reads a clip under another name."""
-
-    def __init__(self, read: Callable[[], Clip], name: str) -> None:
-        self._read, self._name = read, name
-
-    def __call__(self) -> Clip:
-        return replace(self._read(), id=self._name)
 
 
 def test_voices_of_the_demo_clips_are_told_apart_for_the_demo_model_alone(
@@ -347,7 +337,7 @@ def test_a_study_that_is_killed_again_and_again_ends_like_one_that_was_not(model
     talks = recordings(tmp_path / "talks", 1.0, 5.3, 2.0)
 
     def run(out: str, part: str = "", when: str = "") -> int:
-        line = [sys.executable, "-c", SCRIPT, model_folder, talks, tmp_path / out, part, when]
+        line = [sys.executable, "-c", SCRIPT, str(model_folder), str(talks), str(tmp_path / out), part, when]
         path = os.pathsep.join(sys.path)
         return subprocess.run(line, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False).returncode
 

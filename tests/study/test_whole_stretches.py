@@ -18,7 +18,7 @@ def corpus_of(*speakers: str | None, length_s: float = 1.0, log: list[str] | Non
     sources = []
     for number, speaker in enumerate(speakers):
         samples = np.full(round(length_s * 16_000), 0.1, np.float32)
-        read = Read(lambda n=number, s=samples: Clip(s, f"talk{n}"), [] if log is None else log)
+        read = Read(Clip(samples, f"talk{number}"), [] if log is None else log)
         sources.append(Source(f"talk{number}", read, speaker))
     return Corpus("talks", sources)
 

@@ -6,7 +6,6 @@ training go on inside. How long it takes is the sum of its parts; memory is that
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import time
@@ -45,6 +44,7 @@ from otoscope.study.whole.parts import NAMES, PARTS, Part
 from otoscope.study.whole.settings import StudySettings, check
 from otoscope.study.whole.shown import shown
 from otoscope.study.whole.stretches import measured
+from otoscope.study.whole.verdicts import verdicts
 
 KIND, VERSION = "study", 1
 ASKED = "it was asked to be left out"
@@ -222,15 +222,6 @@ def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dic
 def _json(path: Path) -> dict[str, Any]:
     """Read a table that a part wrote; an empty one where it wrote none."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def verdicts(folder: Path) -> dict[str, Any]:
-    """Judge the claims by what the parts found."""
-    try:
-        judge = importlib.import_module("otoscope.study.whole.verdicts")
-    except ModuleNotFoundError:
-        return {"claims": []}
-    return dict(judge.verdicts(folder))
 
 
 def _survey(corpus: Corpus, progress: Progress) -> CorpusInfo:

@@ -1,0 +1,56 @@
+"""The records of the Listening page: which recordings there are, and all that was found in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from otoscope.atlas.records.shared import dicts, part_states, some
+from otoscope.atlas.study_folder import StudyFolder
+
+NAME = "listening"
+_KEY = re.compile(r"\d{4,}")
+
+
+def names(folder: StudyFolder) -> Iterator[str]:
+    """Name the list of recordings, and each recording."""
+    yield NAME
+    for row in _rows(folder):
+        yield f"{NAME}/{row['key']}"
+
+
+def make(folder: StudyFolder, name: str) -> dict[str, Any]:
+    """Make a record.
+
+    Args:
+        folder: The study.
+        name: `listening`, or `listening/KEY`.
+
+    Returns:
+        `clips` with `key`, `id`, `duration_s`, `heard` and `said` of each recording, and the part's state; or what was
+        found in one recording.
+
+    Raises:
+        KeyError: There is no such recording.
+    """
+    if name == NAME:
+        return {"clips": _rows(folder), "parts": part_states(folder, [NAME])}
+    key = name.removeprefix(f"{NAME}/")
+    found = folder.json(f"{NAME}/{key}/listening.json") if _KEY.fullmatch(key) else None
+    if found is None:
+        raise KeyError(name)
+    # files are those of this recording's own folder, whatever the study says
+    files = {"sound": "sound.ogg", "spectrogram": "spectrogram.png"}
+    own = {field: f"{NAME}/{key}/{file}" for field, file in files.items()}
+    relevance = {**(found.get("relevance_map") or {}), "file": f"{NAME}/{key}/relevance.png"}
+    return {**found, "key": key, **own, "relevance_map": relevance}
+
+
+def _rows(folder: StudyFolder) -> list[dict[str, Any]]:
+    rows = dicts((folder.json(f"{NAME}/index.json") or {}).get("clips"))
+    return [
+        some(row, ("key", "id", "duration_s", "heard", "said"))
+        for row in rows
+        if isinstance(row.get("key"), str) and _KEY.fullmatch(row["key"])
+    ]

@@ -1,0 +1,332 @@
+"""One recording, listened to in every way: where each word came from, how far frames listen, what is heard without.
+
+Brings together the experiments on one clip and writes what a page shows of it. Costs what they cost together, most of
+it the silencing of `words` and the transcripts under attention windows. Of a long recording the first window is taken.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from otoscope.audio.clip import Clip, Span, as_clip
+from otoscope.audio.kinds import Kind
+from otoscope.audio.spectrogram import png
+from otoscope.base import html
+from otoscope.base.clocks import FRAME_S, frames_begun, sample_to_seconds
+from otoscope.base.files import write_json
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.examples.sounds_of_run import ogg
+from otoscope.study.listening.live import waveform
+from otoscope.study.listening.live_features import as_curve
+from otoscope.study.locality.experiment import Locality, locality
+from otoscope.study.relevance.experiment import Relevance, relevance
+from otoscope.study.rich import Rich
+from otoscope.study.splice.experiment import Spliceable
+from otoscope.study.window.experiment import WindowStudy, window
+from otoscope.study.words.experiment import WAYS, WordSources, words
+
+KS = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
+NEAR_FRAMES = 25
+SCALE_QUANTILE = 0.995
+"""The map's brightest grey is this quantile of its relevance: a few strong pixels do not darken all the rest."""
+INDEX, TABLE, SOUND, SPECTROGRAM, MAP = (
+    "index.json",
+    "listening.json",
+    "sound.ogg",
+    "spectrogram.png",
+    "relevance.png",
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Listening(Rich):
+    """What was found in one recording.
+
+    Attributes:
+        model: The model's id.
+        window_s: Seconds that the model hears at once.
+        clip: The recording, cut to one window.
+        words: Its words and their sources, in three ways.
+        relevance: Which frames each frame listens to.
+        heads: How far each head listens in this clip; None where it holds no speech.
+        windows: What is heard under attention windows.
+        spliced: What is heard without each word's frames, in the order of the words; None where it was not asked.
+    """
+
+    model: str
+    window_s: float
+    clip: Clip
+    words: WordSources
+    relevance: Relevance
+    heads: Locality | None
+    windows: WindowStudy
+    spliced: tuple[str, ...] | None
+
+    @property
+    def n_frames(self) -> int:
+        """Frames that hold recording."""
+        return min(frames_begun(len(self.clip.samples)), len(self.relevance.kinds))
+
+    def to_json(self, key: str = "0000") -> dict[str, Any]:
+        """Give the table that a page reads.
+
+        Args:
+            key: The recording's number; files are named after it.
+        """
+        clip, said = self.clip, self.clip.transcript
+        return {
+            "key": key,
+            "id": clip.id,
+            "model": self.model,
+            "duration_s": clip.duration_s,
+            "frame_s": FRAME_S,
+            "n_frames": self.n_frames,
+            "window_s": self.window_s,
+            "language": self.words.language,
+            "speaker": clip.speaker,
+            "said": None if said is None else {"text": said, "words": _spans(clip.words)},
+            "heard": {"text": self.words.transcript},
+            "words": [self._word(number) for number in range(len(self.words.words))],
+            "windows": [
+                {
+                    "k": row.k,
+                    "text": row.text,
+                    "errors": None if row.reference_words is None else row.reference_words.errors,
+                    "n_words": 0 if row.reference_words is None else row.reference_words.n_reference,
+                }
+                for row in self.windows.transcripts[0]
+            ],
+            "heads": self._heads(),
+            "relevance_map": {
+                "file": f"listening/{key}/{MAP}",
+                "n_frames": self.n_frames,
+                "share_within_25": self.relevance.share_within(NEAR_FRAMES),
+                "if_even": self.relevance.even_share_within(NEAR_FRAMES),
+                "speech_end_s": self.relevance.speech_end_frame * FRAME_S,
+            },
+            "sound": f"listening/{key}/{SOUND}",
+            "spectrogram": f"listening/{key}/{SPECTROGRAM}",
+            "waveform": waveform(clip.samples),
+        }
+
+    def _word(self, number: int) -> dict[str, Any]:
+        word = self.words.words[number]
+        start_s, end_s = (frame * FRAME_S for frame in word.aligned)
+        spliced = None if self.spliced is None else self.spliced[number]
+        return {
+            "text": word.text,
+            "start_s": start_s,
+            "end_s": end_s,
+            "log_probability": _finite(word.log_probability),
+            "true_s": None if word.true_s is None else list(word.true_s),
+            "ways": {way: self._way(way, number) for way in WAYS},
+            "spliced": None if spliced is None else {"start_s": start_s, "stop_s": end_s, "text": spliced},
+        }
+
+    def _way(self, way: str, number: int) -> dict[str, Any]:
+        return {
+            "peak_s": (self.words.peak(way, number) + 0.5) * FRAME_S,
+            "stretch_s": [frame * FRAME_S for frame in self.words.stretch(way, number)],
+            "curve": as_curve(self.words.smoothed(way, number)[: self.n_frames]),
+        }
+
+    def _heads(self) -> list[dict[str, Any]]:
+        heads = self.heads
+        if heads is None:
+            return []
+        mean, offset, median = heads.mean_frames, heads.mean_offset_frames, heads.quantile_frames(0.5)
+        near = heads.share_within(NEAR_FRAMES)
+        return [
+            {
+                "block": int(block),
+                "head": int(head),
+                "mean_frames": _finite(mean[block, head]),
+                "median_frames": _finite(median[block, head]),
+                "share_within_25": _finite(near[block, head]),
+                "is_local": bool(heads.is_local[block, head]),
+                "mean_offset_frames": _finite(offset[block, head]),
+            }
+            for block, head in np.ndindex(*near.shape)
+        ]
+
+    def map_png(self) -> bytes:
+        """Draw the relevance map as an 8-bit grey PNG: a row for each frame that listens, white for the most."""
+        shown = self.relevance.added[: self.n_frames, : self.n_frames]
+        top = float(np.quantile(shown, SCALE_QUANTILE)) if shown.size else 0.0
+        scaled = np.sqrt(np.clip(shown / top, 0, 1)) if top > 0 else np.zeros_like(shown)
+        file = io.BytesIO()
+        Image.fromarray(np.round(255 * scaled).astype(np.uint8)).save(file, "PNG", optimize=True)
+        return file.getvalue()
+
+    def save(self, folder: str | Path, key: str = "0000") -> list[Path]:
+        """Write `listening.json`, `sound.ogg`, `spectrogram.png` and `relevance.png`.
+
+        Args:
+            folder: Where to; made when missing.
+            key: The recording's number in its study.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        where = Path(folder)
+        files = [write_json(where / TABLE, self.to_json(key))]
+        for name, content in (
+            (SOUND, ogg(self.clip.samples)),
+            (SPECTROGRAM, png(self.clip.samples)),
+            (MAP, self.map_png()),
+        ):
+            (where / name).write_bytes(content)
+            files.append(where / name)
+        return files
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw where each word came from, in three ways.
+
+        Args:
+            path: Where to; PNG.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        return self.words.plot(path)
+
+    def _shown(self) -> html.Shown:
+        facts = [("Recording", self.clip.id), ("Heard", self.words.transcript), ("Said", self.clip.transcript)]
+        rows = [(row.k if row.k is not None else "no limit", row.text) for row in self.windows.transcripts[0]]
+        return html.Shown(
+            f"Listening to {self.clip.id}", facts, (html.Table(("frames on either side", "heard"), rows),), ()
+        )
+
+
+def listen(
+    model: Whisper,
+    clip: Sound,
+    *,
+    ks: Sequence[int] = KS,
+    splice: bool = True,
+    language: str | None = None,
+    seed: int = 0,
+) -> Listening:
+    """Listen to one recording in every way.
+
+    Args:
+        model: Any Whisper with a tokenizer.
+        clip: A clip, an array at 16 kHz or a path; of one longer than a window the first window.
+        ks: Attention windows to transcribe under.
+        splice: Whether to transcribe without each word's frames, too.
+        language: What is spoken, as Whisper's code; by default what the model finds.
+        seed: Of intervals.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: A setting cannot be used.
+        AudioError: The recording cannot be used.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.
+    """
+    read = first_window(as_clip(clip), model)
+    found = words(model, read, language=language)
+    spliced = None
+    if splice:
+        stretches = [word.aligned for word in found.words]
+        spliced = tuple(Spliceable(model, read, language).without(stretches))
+    has_speech = any((kinds == Kind.SPEECH).any() for kinds in found.kinds)
+    return Listening(
+        model=model.id,
+        window_s=model.window_s,
+        clip=read,
+        words=found,
+        relevance=relevance(model, read),
+        heads=locality(model, [read]) if has_speech else None,
+        windows=window(model, [read], ks, language=language, seed=seed),
+        spliced=spliced,
+    )
+
+
+def listen_many(
+    model: Whisper,
+    clips: Iterable[Clip],
+    folder: str | Path,
+    *,
+    ks: Sequence[int] = KS,
+    language: str | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Listen to recordings one after another, each in a folder of its own beside `index.json`.
+
+    Args:
+        model: Any Whisper with a tokenizer.
+        clips: The recordings.
+        folder: Where to.
+        ks: Attention windows to transcribe under.
+        language: What is spoken; by default what the model finds in each.
+        seed: Of intervals.
+        progress: Told how many are done, and of how many.
+
+    Returns:
+        The rows of the index.
+
+    Raises:
+        InputError: A setting or recording cannot be used.
+        OutputError: A file cannot be written.
+    """
+    where, rows = Path(folder), []
+    chosen = list(clips)
+    for number, clip in enumerate(chosen):
+        key = f"{number:04d}"
+        (where / key).mkdir(parents=True, exist_ok=True)
+        found = listen(model, clip, ks=ks, language=language, seed=seed)
+        found.save(where / key, key)
+        rows.append(
+            {
+                "key": key,
+                "id": clip.id,
+                "duration_s": found.clip.duration_s,
+                "heard": found.words.transcript,
+                "said": found.clip.transcript,
+            }
+        )
+        if progress is not None:
+            progress(number + 1, len(chosen))
+    write_json(where / INDEX, {"clips": rows})
+    return rows
+
+
+def first_window(clip: Clip, model: Whisper) -> Clip:
+    """Cut a clip to what the model hears at once; of labels what lies in it is kept, and the transcript only whole."""
+    n = model.window_samples
+    if len(clip.samples) <= n:
+        return clip
+    end_s = sample_to_seconds(n)
+
+    def within(spans: tuple[Span, ...] | None) -> tuple[Span, ...] | None:
+        return None if spans is None else tuple(span for span in spans if span.end_s <= end_s)
+
+    return replace(
+        clip, samples=clip.samples[:n], transcript=None, words=within(clip.words), phones=within(clip.phones)
+    )
+
+
+def _spans(spans: tuple[Span, ...] | None) -> list[list[Any]] | None:
+    return None if spans is None else [[span.start_s, span.end_s, span.text] for span in spans]
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
