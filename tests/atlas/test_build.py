@@ -16,8 +16,6 @@ from otoscope.atlas.build import as_script, build, site_files
 
 ROOT = Path(__file__).parents[2]
 VENDORED = {
-    "wavesurfer-8.0.1.min.js": "LICENSE-wavesurfer.txt",
-    "wavesurfer-regions-8.0.1.min.js": "LICENSE-wavesurfer.txt",
     "uPlot-1.6.32.iife.min.js": "LICENSE-uPlot.txt",
     "uPlot-1.6.32.min.css": "LICENSE-uPlot.txt",
 }

@@ -52,9 +52,10 @@
 
   // What this browser keeps of the study, read again each time: another tab may have written.
   function from_browser() {
+    if (is_lost) return;
     try {
       const text = localStorage.getItem(PREFIX + study);
-      kept = text === null ? (is_lost ? kept : new Map()) : of_export(JSON.parse(text)).found;
+      kept = text === null ? new Map() : of_export(JSON.parse(text)).found;
     } catch { /* nothing is kept here, or what is kept is no notes: what this page holds stays */ }
   }
 

@@ -1,0 +1,92 @@
+/* Examples of a feature: a strip of spectrogram with the strength drawn on it, the words around the moment, and two
+   buttons, the clip and the clip with its peak brought out. What is far down the page is built when it comes near. */
+"use strict";
+(() => {
+  const otoscope = window.otoscope;
+  const { el } = otoscope;
+  const examples = (otoscope.feature_examples = {});
+  const AROUND_S = 1; // shown on both sides of the moment
+
+  // Words around a moment, the one at the moment marked.
+  function words({ before, word, after }) {
+    if (!before && !after && word === null) return el("p", { class: "words quiet-text" }, "No words are known here.");
+    const middle = el("mark", {}, word === null ? "–" : otoscope.data_text(word));
+    if (word === null) middle.title = "between words";
+    return el("p", { class: "words" }, before ? [otoscope.data_text(before), " "] : null, middle, after ? [" ", otoscope.data_text(after)] : null);
+  }
+
+  // The strip of an example; two seconds, the moment in the middle, also where the clip starts or ends in them.
+  function strip(example) {
+    const { piece, trace } = example, at_s = piece === null ? example.seconds : example.at_s;
+    if (piece === null && trace === null) return null;
+    return otoscope.strip({
+      spectrogram: piece === null ? null : `sounds/${piece}.png`, start_s: at_s - AROUND_S, stop_s: at_s + AROUND_S, marker_s: at_s,
+      curve: trace && { first_s: trace.first_s, step_s: trace.step_s, values: otoscope.decode(trace.values) },
+      label: `Spectrogram of 2 seconds, low frequencies at the bottom, and the feature's strength over it: ${otoscope.number(example.strength)} at the middle`,
+    });
+  }
+
+  // The two buttons.
+  function buttons(example, shown) {
+    if (example.piece === null) return el("p", { class: "hint" }, "The sound of this example was not kept.");
+    const { start_s, stop_s, at_s } = example;
+    const wish = { file: `sounds/${example.piece}.ogg`, start_s, stop_s, on_time: (time_s) => shown.show_time(time_s), on_end: () => shown.show_time(null) };
+    return el("div", { class: "row" },
+      otoscope.player.button({ ...wish, label: "Clip", peak_s: null, title: "Play the two seconds around the moment" }),
+      otoscope.player.button({ ...wish, label: "Peak brought out", peak_s: at_s, title: "Play them with the moment at full volume and the rest 20 dB lower" }));
+  }
+
+  // A card of one example.
+  examples.card = (example, number) => {
+    const shown = strip(example), phone = example.phone === null ? null : otoscope.data_text(example.phone);
+    return el("article", { class: "card example", "aria-label": `Example ${number}: strength ${otoscope.number(example.strength)}` },
+      shown, words(example),
+      el("p", { class: "meta" }, phone ? el("span", { class: "tag phone", title: "The phone at the moment" }, phone) : null,
+        el("span", {}, "strength ", el("strong", {}, otoscope.number(example.strength)))),
+      el("p", { class: "meta quiet-text" }, otoscope.data_text(example.clip), ` at ${otoscope.number(example.seconds, 4)} s`,
+        example.speaker === null ? null : [", ", otoscope.data_text(example.speaker)]),
+      buttons(example, shown));
+  };
+
+  // Cards beside one another, built when they come near the window.
+  function later(found) {
+    const box = el("div", { class: "examples", style: { "--n": String(found.length) } });
+    box.classList.add("waiting");
+    const build = () => { box.classList.remove("waiting"); box.replaceChildren(...found.map((one, at) => examples.card(one, at + 1))); };
+    const watch = new IntersectionObserver((seen) => {
+      if (seen.some((one) => one.isIntersecting)) { watch.disconnect(); build(); }
+    }, { rootMargin: "600px" });
+    watch.observe(box);
+    return box;
+  }
+
+  // Examples that come only when they are asked for, beyond the first few.
+  function few(found, shown) {
+    if (found.length <= shown + 2) return later(found);
+    const rest = later(found.slice(shown)), box = el("div", {});
+    const button = el("button", { type: "button", on: { click: () => box.replaceChildren(rest) } }, `Show ${found.length - shown} more`);
+    box.append(el("p", {}, button));
+    return [later(found.slice(0, shown)), box];
+  }
+
+  const SIGNS = { 1: "positive", "-1": "negative" };
+
+  // A part of the page: the strongest examples of a sign, or those of its ranges.
+  examples.top = (record, sign) => {
+    const found = record.examples.filter((one) => one.sign === sign && one.kind === "top");
+    if (!found.length) return el("p", { class: "none" }, `This feature has no ${SIGNS[sign]} example.`);
+    return few(found, 12);
+  };
+
+  // Examples drawn from each range of strength, the strongest range first.
+  examples.by_range = (record, sign) => {
+    const found = record.examples.filter((one) => one.sign === sign && one.kind === "width"), ranges = record.ranges[String(sign)] || [];
+    const numbers = [...new Set(found.map((one) => one.range))].sort((a, b) => a - b);
+    if (!numbers.length) return el("p", { class: "none" }, "No example was drawn from a range.");
+    return numbers.map((number) => {
+      const range = ranges.find((one) => one.range === number), some = found.filter((one) => one.range === number);
+      return [el("h4", {}, range && range.low !== null ? `Strength ${otoscope.number(range.low, 2)} to ${otoscope.number(range.high, 2)} ` : `Range ${number + 1} `,
+        el("small", { class: "quiet-text" }, `${some.length} of ${otoscope.count(range ? range.n_peaks : some.length, "peak")}, drawn at random`)), later(some)];
+    });
+  };
+})();
