@@ -27,8 +27,7 @@ PAGE_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        # wavesurfer writes a style sheet into its shadow tree; a style runs nothing and may load nothing from elsewhere
-        "style-src 'self' 'unsafe-inline'",
+        "style-src 'self'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
         "connect-src 'self'",

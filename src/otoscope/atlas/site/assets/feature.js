@@ -1,124 +1,199 @@
-/* One feature: its name and scores, how strong it is where, which phones drive it at each range of strength, and how
-   its examples sound. */
+/* The page of one feature, at a stable address: feature.html#SITE/BASIS/INDEX. */
 "use strict";
 (() => {
   const otoscope = window.otoscope;
-  const { el, svg, notes } = otoscope;
-  const SHARD = 20, AT_ONCE = 12;
-  const SCORES = [
-    ["auroc", "AUROC", "held-out, of the name or the best phone; 0.5 is chance"], ["best_phone", "Best phone", "the phone it tells best"], ["best_phone_auroc", "AUROC of the best phone", "held-out"],
-    ["pair", "Best pair", ""], ["pair_auroc", "AUROC of the pair", "held-out"], ["class", "Best class", ""], ["class_auroc", "AUROC of the class", "held-out"],
-    ["average_precision", "Average precision", "by chance it is the prevalence"], ["prevalence", "Prevalence", "share of the frames"], ["information_bits", "Information, bits", "between strength and phone"],
-    ["shuffled_information_bits", "with shuffled labels", ""], ["purity", "Purity", "share of the strongest examples in one phone"], ["shuffled_purity", "with shuffled labels", ""],
-  ];
-  const SHARES = new Set(["prevalence", "purity", "shuffled_purity"]);
-  let list = null;
+  const { el } = otoscope;
+  const SHARD = 20; // features in a record
+  const SIGNS = { 1: "Positive", "-1": "Negative" };
+  let table = null; // the record of all features
+  let shown = null; // {group, site, basis, index} of the feature on the page
+  let turn = 0;
 
-  // Site, basis and number from the address.
-  function wanted() {
-    const parts = location.hash.slice(1).split("/").map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
-    return { site: parts[0] || "", basis: parts[1] || "", index: Number(parts[2]) };
+  // ---- addresses -----------------------------------------------------------------------------------------------
+
+  // The feature that an address names; null where it names none.
+  function named(hash) {
+    const parts = hash.replace(/^#/, "").split("/");
+    if (parts.length !== 3 || !/^\d{1,9}$/.test(parts[2])) return null;
+    try {
+      const [site, basis] = parts.map(decodeURIComponent);
+      return { site, basis, index: Number(parts[2]) };
+    } catch { return null; }
   }
 
-  // The strength in speech, silence and padding, counts on a logarithmic scale.
-  function histogram({ histogram: found }) {
-    if (!found) return el("p", { class: "none" }, "This study holds no histogram of it.");
-    const { edges } = found, middle = edges.slice(1).map((edge, at) => (edge + edges[at]) / 2);
-    const used = middle.map((_, at) => ["speech", "silence", "padding"].some((kind) => (found[kind] || [])[at] > 0));
-    const from = Math.max(0, used.indexOf(true) - 1), to = Math.min(middle.length, used.lastIndexOf(true) + 2);
-    const log = (n) => (n > 0 ? Math.log10(n) : null);
-    return otoscope.chart.lines({ title: "Strength in speech, silence and padding", x: middle.slice(from, to), x_label: "Strength", y_label: "log10 frames", height: 240,
-      series: ["speech", "silence", "padding"].filter((kind) => found[kind]).map((kind) => ({ label: kind, values: found[kind].slice(from, to).map(log), points: true })) });
+  const href = ({ site, basis }, index) => otoscope.feature_href(site, basis, index);
+
+  // What is at an address, or an error in plain words.
+  function find(wish) {
+    if (wish === null) throw new Error("This address names no feature: it is feature.html#SITE/BASIS/INDEX. Choose one on the page of features.");
+    const group = table.groups.findIndex((one) => one.site === wish.site && one.basis === wish.basis);
+    if (group < 0) throw new Error(`This study holds no features of “${wish.basis}” at “${wish.site}”.`);
+    const { n } = table.groups[group];
+    if (wish.index >= n) throw new Error(`There is no feature ${wish.index}: “${wish.basis}” at “${wish.site}” has ${n}, from 0 to ${n - 1}.`);
+    return { ...wish, group, n };
   }
 
-  // Phones by range of strength, the strongest range at the top.
-  function ranges(rows, sign) {
-    const totals = new Map();
-    rows.forEach((row) => row.phones.forEach(([phone, n]) => totals.set(phone, (totals.get(phone) || 0) + n)));
-    const top = [...totals].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([phone]) => phone);
-    const series = [...top.map((phone) => ({ label: phone ?? "no phone", values: rows.map((row) => (row.phones.find(([one]) => one === phone) || [0, 0])[1]) })),
-      { label: "others", values: rows.map((row) => row.phones.filter(([one]) => !top.includes(one)).reduce((sum, [, n]) => sum + n, 0)) }];
-    const labels = rows.map((row) => `${otoscope.number(row.low, 2)} to ${otoscope.number(row.high, 2)}`);
-    return [otoscope.chart.bars({ title: `Phones by range of strength, ${sign === "1" ? "above" : "below"} zero, strongest first`, labels, x_label: "Examples drawn from the range", y_label: "Range", series, stacked: true }),
-      otoscope.table({ caption: "Ranges", rows, columns: [{ label: "Strength", render: (row) => `${otoscope.number(row.low)} to ${otoscope.number(row.high)}` }, { label: "Peaks", numeric: true, render: (row) => otoscope.number(row.n_peaks) },
-        { label: "Effective number of phones", numeric: true, render: (row) => otoscope.number(row.effective_phones, 2) }, { label: "Phones", render: (row) => otoscope.data_text(row.phones.map(([phone, n]) => `${phone ?? "none"} ${n}`).join(", ")) }] })];
+  // ---- what is known about it ----------------------------------------------------------------------------------
+
+  // A value between 0 and 1 to three places, so that 0.9995 and 1 are not the same.
+  const fixed = (x) => (typeof x === "number" ? (x < 1 ? Math.min(x, 0.999) : x).toFixed(3) : "–");
+
+  // One number with what it means.
+  const fact = (term, value, meaning) => el("div", {}, el("dt", {}, term), el("dd", {}, value), el("dd", { class: "hint" }, meaning));
+  const scored = (name, auroc) => (name ? [otoscope.data_text(name), ` ${fixed(auroc)}`] : "–");
+
+  // Scores against phones, each with what chance would give.
+  function score_facts(scores) {
+    const sign = scores.sign < 0 ? "negative" : "positive", { number, percent } = otoscope;
+    return [
+      fact("AUROC", fixed(scores.auroc), ["Of the name, or of the best phone where it has none, on held-out clips; ", scores.sign ? `${sign} strengths. ` : "", `0.5 is chance; with shuffled labels ${number(scores.shuffled_auroc)}.`]),
+      fact("Average precision", number(scores.average_precision), `Chance: ${number(scores.prevalence)}, the share of such frames.`),
+      fact("Purity", [percent(scores.purity), scores.purity_phone ? [" ", otoscope.data_text(scores.purity_phone)] : null], `Share of the strongest examples in their most common phone; with shuffled labels ${percent(scores.shuffled_purity)}.`),
+      fact("Best phone", scored(scores.best_phone, scores.best_phone_auroc), "With its AUROC."),
+      fact("Best pair", scored(scores.pair, scores.pair_auroc), "Two phones as one, with its AUROC."),
+      fact("Best class", scored(scores.class, scores.class_auroc), "A class of phones, with its AUROC."),
+      fact("Information", `${number(scores.information_bits)} bits`, `About the phone of a frame; with shuffled labels ${number(scores.shuffled_information_bits)}.`),
+    ];
   }
 
-  // One example: spectrogram and strength, words, and two ways to hear it.
-  function example(one) {
-    const words = el("p", { class: "context" }, otoscope.data_text(one.before || ""), " ", el("mark", {}, otoscope.data_text(one.word ?? "·")), " ", otoscope.data_text(one.after || ""));
-    const facts = el("p", { class: "hint" }, `strength ${otoscope.number(one.strength)}, `, "phone ", otoscope.data_text(one.phone ?? "none"), ", ", otoscope.data_text(one.clip), ` at ${otoscope.seconds(one.seconds)}`, one.speaker ? [", ", otoscope.data_text(one.speaker)] : null);
-    if (one.piece === null || one.at_s === null) return el("li", { class: "card" }, words, facts, el("p", { class: "hint" }, "Its sound could not be read."));
-    const trace = one.trace ? { first_s: one.trace.first_s, step_s: one.trace.step_s, values: otoscope.decode(one.trace.values) } : null;
-    const strip = otoscope.strip({ spectrogram: `sounds/${one.piece}.png`, start_s: one.start_s, stop_s: one.stop_s, curve: trace, marker_s: one.at_s, label: `Spectrogram and strength around ${one.word ?? "the peak"}` });
-    const playing = { file: `sounds/${one.piece}.ogg`, start_s: one.start_s, stop_s: one.stop_s, on_time: (time) => strip.show_time(time), on_end: () => strip.show_time(null) };
-    return el("li", { class: "card" }, strip, words, facts, el("div", { class: "row" }, otoscope.player.button({ label: "Clip", ...playing, peak_s: null }), otoscope.player.button({ label: "Peak brought out", ...playing, peak_s: one.at_s })));
+  // Numbers of its strengths.
+  function strength_facts(statistics) {
+    const { number, percent } = otoscope;
+    return [
+      fact("Range", `${number(statistics.minimum)} to ${number(statistics.maximum)}`, `Least and greatest strength in ${Number(statistics.n_frames).toLocaleString("en")} frames of speech.`),
+      fact("Density", percent(statistics.share_above_tenth, 1), "Share of speech frames above a tenth of the maximum."),
+      fact("Kurtosis", number(statistics.kurtosis), "How rare and strong its peaks are: 0 for a normal distribution."),
+    ];
   }
 
-  // A list of examples, the first at once and the rest when asked for.
-  function examples(title, rows) {
-    if (!rows.length) return null;
-    const box = el("ul", { class: "examples" }, rows.slice(0, AT_ONCE).map(example));
-    const more = rows.length > AT_ONCE ? el("button", { type: "button", on: { click: (event) => { box.append(...rows.slice(AT_ONCE).map(example)); event.target.remove(); } } }, `Show ${rows.length - AT_ONCE} more`) : null;
-    return el("div", {}, el("h3", {}, title), box, more);
+  // What a flag of polysemanticity rests on.
+  function polysemantic(record) {
+    return Object.entries(record.polysemantic || {}).filter(([, found]) => found).map(([sign, found]) =>
+      el("p", { class: "flag" }, el("strong", {}, "Polysemantic"), ` (${SIGNS[sign].toLowerCase()} strengths): at the top `, otoscope.data_text(found.top_phone),
+        ` (${otoscope.percent(found.top_share)} of the examples), further down `, otoscope.data_text(found.other_phone),
+        ` (${otoscope.percent(found.other_share)} in range ${Number(found.other_range) + 1}; AUROC ${otoscope.number(found.other_auroc)}).`));
   }
 
-  function allExamples(record) {
-    const of = (sign, kind, range = null) => record.examples.filter((one) => one.sign === sign && one.kind === kind && (range === null || one.range === range)).sort((a, b) => a.rank - b.rank);
-    const numbers = [...new Set(record.examples.filter((one) => one.sign === 1 && one.kind !== "top").map((one) => one.range))].sort((a, b) => a - b);
-    const lower = el("details", {}, el("summary", {}, "From each range of strength below"));
-    lower.addEventListener("toggle", () => { if (lower.open && lower.children.length === 1) numbers.forEach((range) => lower.append(examples(range === 0 ? "The strongest range" : `Range ${range + 1} from the top`, record.examples.filter((one) => one.sign === 1 && one.kind !== "top" && one.range === range)) || "")); });
-    return [examples("Strongest", of(1, "top")), numbers.length ? lower : null, examples("Strongest below zero", of(-1, "top"))];
+  // A section; its heading is no link, because the address is the feature's.
+  const section = (id, title, short, ...children) =>
+    el("section", { id, "aria-labelledby": `${id}-title`, dataset: { short } }, el("h2", { id: `${id}-title`, tabindex: "-1" }, title), ...children);
+
+  // Other features that answer to the same phones.
+  function nearest(found) {
+    if (!found) return el("p", { class: "none" }, "Nearest features are told by phones, and this corpus has none.");
+    if (!found.length) return el("p", { class: "none" }, "No feature answers to the same phones.");
+    return [el("p", { class: "hint" }, "Features of all sites and bases whose mean strength by phone correlates most with this one's."),
+      el("ol", { class: "nearest" }, found.map((one) => el("li", {},
+        el("a", { href: href(one, one.feature) }, one.name ? [otoscope.data_text(one.name), " "] : null, otoscope.data_text(otoscope.feature_name(one.site, one.basis, one.feature))),
+        ` r = ${otoscope.number(one.similarity, 2)}`)))];
   }
 
-  function scores(record) {
-    if (!record.scores) return el("p", { class: "none" }, "The corpus has no phones in time: nothing was scored.");
-    const rows = SCORES.filter(([key]) => record.scores[key] !== null && record.scores[key] !== undefined);
-    const write = (key, one) => (typeof one === "number" ? (SHARES.has(key) ? otoscope.percent(one, 1) : otoscope.number(one)) : otoscope.data_text(one));
-    return el("dl", { class: "scores" }, rows.map(([key, label, title]) => el("div", { title }, el("dt", {}, label), el("dd", {}, write(key, record.scores[key])))));
+  // ---- the page ------------------------------------------------------------------------------------------------
+
+  // Links to the features beside it, and back to all.
+  function beside(at) {
+    const step = (index, text, key) => (index < 0 || index >= at.n ? el("span", { class: "step", "aria-disabled": "true" }, text)
+      : el("a", { class: "step", href: href(at, index), rel: key === "j" ? "next" : "prev", title: `Key ${key}` }, text));
+    return el("nav", { class: "row beside", "aria-label": "Features beside it" }, step(at.index - 1, "← Previous", "k"), step(at.index + 1, "Next →", "j"),
+      el("a", { href: "features.html" }, "All features"), el("span", { class: "hint keys" }, "Keys: ", el("kbd", {}, "k"), " previous, ", el("kbd", {}, "j"), " next"));
   }
 
-  const flagged = (record) => Object.entries(record.polysemantic || {}).filter(([, one]) => one).map(([sign, one]) => el("p", {}, `Polysemantic ${sign === "1" ? "above" : "below"} zero: at its strongest `, otoscope.data_text(one.top_phone), ` (${otoscope.percent(one.top_share)}), and below that `, otoscope.data_text(one.other_phone), ` (${otoscope.percent(one.other_share)} of a range).`));
-
-  // Links to the features before and after in the same group.
-  function steps(group, index) {
-    const link = (at, text) => (at >= 0 && at < group.n ? el("a", { href: otoscope.feature_href(group.site, group.basis, at).replace("feature.html", ""), rel: text }, text === "prev" ? "← previous" : "next →") : null);
-    return el("nav", { class: "row", "aria-label": "Neighbouring features" }, link(index - 1, "prev"), link(index + 1, "next"), el("a", { href: "features.html" }, "All features"));
+  // Buttons that go to a part of the page; the address stays the feature's.
+  function parts(body) {
+    const go = (part) => () => { part.scrollIntoView(); part.querySelector("h2").focus({ preventScroll: true }); };
+    return el("div", { class: "row parts", role: "group", "aria-label": "Parts of this page" },
+      [...body.querySelectorAll("section")].map((part) => el("button", { type: "button", class: "quiet", on: { click: go(part) } }, part.dataset.short)));
   }
 
-  async function show(box, heading) {
+  // Signs that the run looked at, the one that the feature is judged by first.
+  const signs_of = (record) => Object.keys(record.ranges).map(Number).sort((a, b) => (record.scores && record.scores.sign < 0 ? a - b : b - a));
+
+  function build(record, at, key) {
+    const signs = signs_of(record), body = el("div", { class: "feature" });
+    const { examples } = record, kept = (sign, kind) => examples.some((one) => one.sign === sign && one.kind === kind);
+    const charts = record.scores || examples.some((one) => one.phone !== null)
+      ? signs.map((sign) => otoscope.feature_charts.ranges(record.ranges[String(sign)], sign))
+      : el("p", { class: "none" }, "This corpus has no phones.");
+    body.append(
+      section("scores", "Scores", "Scores", polysemantic(record),
+        el("dl", { class: "scores" }, record.scores ? score_facts(record.scores) : null, strength_facts(record.statistics)),
+        record.scores ? null : el("p", { class: "none" }, "This corpus has no phones, so nothing says what the feature detects.")),
+      el("div", { class: "two wide" },
+        section("strength", "Strength in speech, silence and padding", "Strength", otoscope.feature_charts.histogram(record.histogram)),
+        section("note", "Your name and note", "Note", otoscope.notes.editor(key))),
+      section("ranges", "Phones by range of strength", "Phones by range", el("div", { class: "two" }, charts)),
+      ...signs.map((sign) => section(`examples-${sign}`, `${SIGNS[sign]} examples`, SIGNS[sign],
+        el("h3", {}, sign < 0 ? "The strongest negative" : "The strongest"), otoscope.feature_examples.top(record, sign),
+        kept(sign, "width") ? [el("h3", {}, "From each range of strength"), otoscope.feature_examples.by_range(record, sign)] : null)),
+      section("nearest", "Nearest features", "Nearest", nearest(record.nearest)));
+    body.prepend(parts(body));
+    return body;
+  }
+
+  // The heading: its name, or that it has none; a name of one's own beside it.
+  function heading(record, at, key) {
+    const mine = otoscope.notes.get(key).name;
+    const name = record.name ? otoscope.data_text(record.name) : record.kind === "silent" ? "Silent feature" : "No clear name";
+    return [name, mine ? [" ", el("span", { class: "mine" }, otoscope.data_text(mine))] : null];
+  }
+
+  // Show the feature that the address names.
+  async function show(main) {
+    const mine = (turn += 1), h1 = main.querySelector("h1"), place = main.querySelector(".place");
     otoscope.player.stop();
-    const { site, basis, index } = wanted(), at = list.groups.findIndex((one) => one.site === site && one.basis === basis);
-    if (at < 0 || !(index >= 0 && index < list.groups[at].n)) throw new Error(`This study holds no feature “${location.hash.slice(1)}”.`);
-    const shard = await otoscope.data(`features/${at}/${Math.floor(index / SHARD)}`), record = shard.features[String(index)];
-    if (!record) throw new Error("This feature is not in its record: build the pages again.");
-    heading.replaceChildren(otoscope.data_text(otoscope.feature_name(site, basis, index)));
-    document.title = `${otoscope.feature_name(site, basis, index)} · otoscope`;
-    const signs = Object.entries(record.ranges || {}).sort((a, b) => Number(b[0]) - Number(a[0])).filter(([, rows]) => rows.length);
-    box.replaceChildren(steps(list.groups[at], index), el("p", { class: "lead" }, el("strong", {}, otoscope.data_text(record.name || record.kind)), record.name ? ` (${record.kind})` : ""), ...flagged(record), scores(record),
-      otoscope.section("examples", "Examples", allExamples(record)), otoscope.section("ranges", "Phones by range of strength", signs.map(([sign, rows]) => ranges(rows, sign))),
-      otoscope.section("histogram", "How strong it is", histogram(record)),
-      otoscope.section("nearest", "Nearest features", record.nearest && record.nearest.length ? el("ul", {}, record.nearest.map((one) => el("li", {}, el("a", { href: otoscope.feature_href(one.site, one.basis, one.feature) }, otoscope.data_text(otoscope.feature_name(one.site, one.basis, one.feature))), " ", otoscope.data_text(one.name), ` (correlation ${otoscope.number(one.similarity, 2)})`))) : el("p", { class: "none" }, "Not known without phones.")),
-      otoscope.section("notes", "Your notes", notes.editor(notes.key(site, basis, index)), notes.tools()));
+    main.setAttribute("aria-busy", "true");
+    try {
+      const at = find(named(location.hash));
+      const shard = await otoscope.data(`features/${at.group}/${Math.floor(at.index / SHARD)}`);
+      const record = shard.features[String(at.index)], key = otoscope.notes.key(at.site, at.basis, at.index);
+      if (mine !== turn) return;
+      if (!record) throw new Error("The record of this feature is damaged: build the pages again.");
+      shown = at;
+      const title = () => h1.replaceChildren(...heading(record, at, key).flat().filter(Boolean));
+      title();
+      main.title_again = title;
+      document.title = `${record.name || "Feature"} · ${otoscope.feature_name(at.site, at.basis, at.index)} · otoscope`;
+      place.replaceChildren(beside(at), el("p", { class: "lead" }, otoscope.data_text(at.site), " · ", otoscope.data_text(at.basis), ` · feature ${at.index}, of ${Number(at.n).toLocaleString("en")}`),
+        build(record, at, key));
+    } catch (error) {
+      if (mine !== turn) return;
+      shown = null;
+      h1.textContent = "Feature";
+      place.replaceChildren(otoscope.problem(error), el("p", {}, el("a", { href: "features.html" }, "All features")));
+    }
+    main.removeAttribute("aria-busy");
+  }
+
+  // Follow the address; one that names no feature, such as a link to the content, leaves the page as it is.
+  function follow(main) {
+    if (shown && named(location.hash) === null) {
+      history.replaceState(null, "", href(shown, shown.index));
+      main.focus();
+      return;
+    }
+    show(main).then(() => { window.scrollTo(0, 0); main.focus({ preventScroll: true }); });
+  }
+
+  // Keys that go to the feature before or after it.
+  function pressed(event) {
+    if (!shown || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    if (event.target.closest("input, textarea, select, .scroller, [contenteditable]")) return;
+    const by = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 }[event.key], index = shown.index + (by || 0);
+    if (!by || index < 0 || index >= shown.n) return;
+    event.preventDefault();
+    location.hash = href(shown, index).split("#")[1];
   }
 
   otoscope.page({
-    name: "feature",
-    title: "Feature",
+    name: "feature", title: "Feature",
     render: async (main) => {
-      const [table, { study }] = await Promise.all([otoscope.data("features"), otoscope.data("overview")]);
-      list = table;
-      await notes.open(`${(study.model || {}).weights_hash} ${(study.corpus || {}).name} ${study.created}`).catch(() => {});
-      const box = el("div", {}), heading = main.querySelector("h1");
-      main.append(box);
-      const go = () => show(box, heading).catch((error) => box.replaceChildren(otoscope.problem(error)));
-      window.addEventListener("hashchange", go);
-      window.addEventListener("keydown", (event) => {
-        if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
-        const link = { j: "next", k: "prev" }[event.key];
-        if (link) box.querySelector(`a[rel="${link}"]`)?.click();
-      });
-      await go();
+      main.append(el("div", { class: "place" }));
+      table = await otoscope.data("features");
+      await otoscope.notes.open(table.study || location.pathname).catch((error) => main.append(otoscope.problem(error)));
+      otoscope.notes.on_change(() => main.title_again && main.title_again());
+      window.addEventListener("hashchange", () => follow(main));
+      document.addEventListener("keydown", pressed);
+      await show(main);
     },
   });
 })();

@@ -1,124 +1,223 @@
-/* Features: every feature of every site and basis, to sort, filter and search; a hundred rows in the page at a time. */
+/* All features of all sites and bases, in a table that is sorted, filtered and searched. What it shows stands in its
+   address, so that a view can be shared. */
 "use strict";
 (() => {
   const otoscope = window.otoscope;
-  const { el, features_filter: filter, notes } = otoscope;
-  const HEADS = [
-    ["place", "Feature", "site, basis and number"], ["name", "Name", "what it detects, by the rule on the page Phones"], ["phone", "Best phone", "the phone that it tells best, named or not"],
-    ["auroc", "AUROC", "held-out, of its name or its best phone; 0.5 is chance"], ["sign", "Sign", "whether it detects by strength (+) or by weakness (−)"],
-    ["purity", "Purity", "share of the strongest examples in their most common phone"], ["polysemantic", "Polysemantic", "pure at its strongest, and another phone below"],
-    ["maximum", "Maximum", "strength"], ["density", "Density", "share of speech frames above a tenth of the maximum"], ["kurtosis", "Kurtosis", "excess"],
+  const { el } = otoscope;
+  const filter = otoscope.features_filter;
+  let table = null, view = null, own = new Map(), rows = [], parts = {};
+
+  // ---- columns -------------------------------------------------------------------------------------------------
+
+  // Three places, so that columns line up; only what is 1 reads as 1.
+  const fixed = (x) => (Number.isNaN(x) ? "–" : (x < 1 ? Math.min(x, 0.999) : x).toFixed(3));
+  const SIGN = { 1: "+", "-1": "−", 0: "–" };
+  const COLUMNS = [
+    { sort: "place", label: "Feature", title: "Site, basis and number; sorts as the run lists them", cell: (row) => link(row) },
+    { sort: "name", label: "Name", title: "What it detects, where that is clear", phones: true, cell: (row) => name(row) },
+    { sort: "kind", label: "Kind", title: "What the name is of: a phone, a pair, a class; unclear; silent: without an example", phones: true, cell: (row) => table.kinds[table.kind[row]] ?? "–" },
+    { sort: "phone", label: "Best phone", title: "The phone that it tells best from all others, whether it is named so or not", phones: true, cell: (row) => (table.phone[row] < 0 ? "–" : otoscope.data_text(table.phones[table.phone[row]])) },
+    { sort: "auroc", label: "AUROC", title: "On held-out clips: of the name, or of the best phone where it has none; 0.5 is chance", phones: true, number: true, cell: (row) => fixed(table.auroc[row]) },
+    { sort: "sign", label: "Sign", title: "Of the strengths that detect it", phones: true, number: true, cell: (row) => SIGN[table.sign[row]] },
+    { sort: "purity", label: "Purity", title: "Share of the strongest examples in their most common phone", phones: true, number: true, cell: (row) => otoscope.percent(table.purity[row]) },
+    { sort: "polysemantic", label: "Polysemantic", title: "Whether weaker ranges of strength detect another phone", phones: true, cell: (row) => ["no", "yes"][table.polysemantic[row]] ?? "–" },
+    { sort: "maximum", label: "Maximum", title: "Greatest strength", number: true, cell: (row) => otoscope.number(table.maximum[row]) },
+    { sort: "density", label: "Density", title: "Share of speech frames above a tenth of the maximum", number: true, cell: (row) => otoscope.percent(table.density[row], 1) },
+    { sort: "kurtosis", label: "Kurtosis", title: "Excess kurtosis: 0 for a normal distribution", number: true, cell: (row) => otoscope.number(table.kurtosis[row]) },
   ];
-  let table = null, view = null, own = new Map();
-  const parts = {};
+  const columns = () => COLUMNS.filter((one) => !one.phones || table.phones.length > 0);
+  const group = (row) => table.groups[table.group[row]];
 
-  const value = (numbers, row, write = otoscope.number) => (Number.isNaN(numbers[row]) ? "–" : write(numbers[row]));
+  // The link to a feature's page; its text is cut where it may break.
+  function link(row) {
+    const { site, basis } = group(row), index = table.feature[row];
+    return el("a", { href: otoscope.feature_href(site, basis, index) }, otoscope.data_text(site), " ", otoscope.data_text(basis), " ", el("span", { class: "index" }, index));
+  }
 
-  // Names of one's own by row, in small letters, for the search.
-  function ownNames() {
-    const rows = new Map(), at = new Map();
-    table.groups.forEach((one, group) => at.set(`${one.site}/${one.basis}`, group));
-    if (!notes.all().size) return rows;
-    const first = new Map();
-    for (let row = 0; row < table.n; row += 1) if (!first.has(table.group[row])) first.set(table.group[row], row);
-    for (const [key, note] of notes.all()) {
-      const cut = key.lastIndexOf("/"), group = at.get(key.slice(0, cut));
-      if (group !== undefined && note.name) rows.set(first.get(group) + Number(key.slice(cut + 1)), note.name.toLowerCase());
+  // The name that the study gave, and one's own.
+  function name(row) {
+    const at = table.name[row], { site, basis } = group(row), mine = otoscope.notes.get(otoscope.notes.key(site, basis, table.feature[row])).name;
+    return [at < 0 ? (mine ? null : "–") : otoscope.data_text(table.names[at]), mine ? el("span", { class: "mine", title: "Your name for it" }, "✎ ", otoscope.data_text(mine)) : null];
+  }
+
+  // A heading that sorts.
+  function head(column) {
+    const is_sorted = view.sort === column.sort;
+    const sort = () => change({ sort: column.sort, up: is_sorted ? (view.up ? "" : "1") : filter.first_direction(column.sort) }, column.sort);
+    return el("th", { scope: "col", class: column.number ? "numeric" : null, "aria-sort": is_sorted ? (view.up ? "ascending" : "descending") : null },
+      el("button", { type: "button", class: "sort", title: column.title, dataset: { sort: column.sort }, on: { click: sort } },
+        column.label, el("span", { class: "arrow", "aria-hidden": "true" }, is_sorted ? (view.up ? "▲" : "▼") : "↕")));
+  }
+
+  // ---- showing -------------------------------------------------------------------------------------------------
+
+  const whole = (n) => Number(n).toLocaleString("en");
+
+  // One page of the table.
+  function draw() {
+    const shown = columns(), first = (view.page - 1) * filter.ROWS, some = rows.subarray(first, first + filter.ROWS);
+    parts.head.replaceChildren(el("tr", {}, shown.map(head)));
+    parts.body.replaceChildren(...Array.from(some, (row) => el("tr", {}, shown.map((column, at) =>
+      el(at ? "td" : "th", { scope: at ? null : "row", class: column.number ? "numeric" : null }, column.cell(row))))));
+    parts.told.textContent = `${whole(rows.length)} of ${otoscope.count(table.n, "feature")}`;
+    parts.none.hidden = rows.length > 0;
+    parts.scroller.hidden = rows.length === 0;
+    const place = rows.length ? `${whole(first + 1)}–${whole(first + some.length)} of ${whole(rows.length)}` : "";
+    for (const pager of parts.pagers) {
+      pager.where.textContent = place;
+      pager.back.disabled = view.page <= 1;
+      pager.on.disabled = first + some.length >= rows.length;
+      pager.hidden = rows.length <= filter.ROWS;
     }
-    return rows;
   }
 
-  // One row of the table.
-  function line(row) {
-    const group = table.groups[table.group[row]], index = table.feature[row], mine = notes.get(notes.key(group.site, group.basis, index)).name;
-    const named = table.name[row] >= 0 ? table.names[table.name[row]] : table.kinds[table.kind[row]];
-    const yes = table.polysemantic[row];
-    return el("tr", {},
-      el("th", { scope: "row" }, el("a", { href: otoscope.feature_href(group.site, group.basis, index) }, otoscope.data_text(otoscope.feature_name(group.site, group.basis, index)))),
-      el("td", {}, otoscope.data_text(named), mine ? [" ", el("span", { class: "tag", title: "your own name" }, otoscope.data_text(mine))] : null),
-      el("td", {}, table.phone[row] >= 0 ? otoscope.data_text(table.phones[table.phone[row]]) : "–"),
-      el("td", { class: "numeric" }, value(table.auroc, row)), el("td", {}, { 1: "+", "-1": "−" }[table.sign[row]] || "–"),
-      el("td", { class: "numeric" }, value(table.purity, row, otoscope.percent)), el("td", {}, yes < 0 ? "–" : yes ? "yes" : "no"),
-      el("td", { class: "numeric" }, value(table.maximum, row)), el("td", { class: "numeric" }, value(table.density, row, (x) => otoscope.percent(x, 1))), el("td", { class: "numeric" }, value(table.kurtosis, row)));
+  // Choose the rows of the view, and show the page of them that it names.
+  function apply() {
+    rows = filter.choose(table, view, own);
+    view.page = Math.min(view.page, Math.max(1, Math.ceil(rows.length / filter.ROWS)));
+    draw();
   }
 
-  // Filter, and show the page of the view.
-  function show() {
-    const rows = filter.choose(table, view, own), pages = Math.max(1, Math.ceil(rows.length / filter.ROWS));
-    view.page = Math.min(view.page, pages);
-    const start = (view.page - 1) * filter.ROWS, some = Array.from(rows.subarray(start, start + filter.ROWS));
-    parts.body.replaceChildren(...some.map(line));
-    const shown = rows.length ? `${(start + 1).toLocaleString("en")}–${(start + some.length).toLocaleString("en")} of ${rows.length.toLocaleString("en")}` : "none";
-    parts.told.textContent = `${shown}${rows.length < table.n ? ` (of ${table.n.toLocaleString("en")} features in all)` : " features"}`;
-    parts.previous.disabled = view.page <= 1;
-    parts.next.disabled = view.page >= pages;
-    parts.heads.forEach((head, name) => { head.setAttribute("aria-sort", name === view.sort ? (view.up ? "ascending" : "descending") : "none"); });
-    const hash = filter.to_hash(view);
-    history.replaceState(null, "", hash ? `#${hash}` : location.pathname.split("/").pop());
+  let writing = 0;
+
+  // Write the view into the address, not more often than browsers allow.
+  function write() {
+    clearTimeout(writing);
+    writing = setTimeout(() => {
+      const hash = filter.to_hash(view);
+      history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
+    }, 150);
   }
 
-  // Change the view, from its first page on.
-  function change(values) {
-    Object.assign(view, { page: 1 }, values);
-    show();
+  // Change the view; focus stays on the heading that was pressed.
+  function change(wish, sorted = null) {
+    view = { ...view, page: 1, ...wish };
+    apply();
+    write();
+    if (sorted) parts.head.querySelector(`[data-sort="${sorted}"]`).focus();
   }
 
-  const field = (name, label, input) => { input.dataset.field = name; return el("label", { class: "field" }, label, input); };
-
-  // A choice among values.
-  const select = (name, label, rows) => field(name, label, el("select", { on: { change: (event) => change({ [name]: event.target.value }) } },
-    el("option", { value: "" }, "all"), rows.map(([key, text]) => el("option", { value: key }, String(text).slice(0, 60)))));
-
-  function fields() {
-    const unique = (key) => [...new Set(table.groups.map((one) => one[key]))].map((one) => [one, one]);
-    const kinds = filter.kinds_of_names(table);
-    const names = table.names.map((name, at) => [`name:${name}`, `${name} (${table.kinds[kinds[at]] ?? ""})`]);
-    const input = (name, type, more) => el("input", { type, ...more, on: { input: (event) => change({ [name]: event.target.value }) } });
-    return el("form", { class: "fields", role: "search", on: { submit: (event) => event.preventDefault() } },
-      field("find", "Search", input("find", "search", { placeholder: "name, site, number", autocomplete: "off" })),
-      select("site", "Site", unique("site")), select("basis", "Basis", unique("basis")),
-      select("detects", "Detects", [...table.kinds.map((kind) => [`kind:${kind}`, `any ${kind}`]), ...names]),
-      select("phone", "Best phone", table.phones.map((phone) => [phone, phone])),
-      select("polysemantic", "Polysemantic", [["1", "yes"], ["0", "no"]]), select("sign", "Sign", [["1", "+ strength"], ["-1", "− weakness"]]),
-      field("from", "AUROC from", input("from", "number", { min: 0, max: 1, step: 0.01 })), field("to", "AUROC to", input("to", "number", { min: 0, max: 1, step: 0.01 })));
+  // Go to another page of the table.
+  function turn(by) {
+    change({ page: view.page + by });
+    parts.top.scrollIntoView({ block: "start" });
   }
 
-  // Put the view into the fields.
-  const fill = (form) => form.querySelectorAll("[data-field]").forEach((one) => { one.value = view[one.dataset.field]; });
+  // ---- choosing ------------------------------------------------------------------------------------------------
+
+  const field = (label, input, hint) => el("label", { class: "field", title: hint }, el("span", {}, label), input);
+  const option = (value, text) => el("option", { value }, text);
+
+  // A list to choose from.
+  function select(key, label, options, hint) {
+    const found = el("select", { on: { change: () => change({ [key]: found.value }) } }, option("", "All"), options);
+    parts.fields[key] = found;
+    return field(label, found, hint);
+  }
+
+  // A field to write into.
+  function input(key, label, attributes, hint) {
+    const found = el("input", { ...attributes, on: { input: () => change({ [key]: found.value }) } });
+    parts.fields[key] = found;
+    return field(label, found, hint);
+  }
+
+  // Kinds of name, then every name under its kind.
+  function names() {
+    const kinds = filter.kinds_of_names(table), sorted = table.names.map((text, at) => ({ text, kind: kinds[at] })).sort((a, b) => (a.text < b.text ? -1 : 1));
+    const titles = { phone: "Phones", pair: "Pairs of phones", class: "Classes of phones" };
+    return [
+      el("optgroup", { label: "Any of a kind" }, table.kinds.map((kind) => option(`kind:${kind}`, { phone: "any phone", pair: "any pair", class: "any class" }[kind] || kind))),
+      Object.entries(titles).map(([kind, title]) => {
+        const some = sorted.filter((one) => table.kinds[one.kind] === kind);
+        return some.length ? el("optgroup", { label: title }, some.map((one) => option(`name:${one.text}`, one.text))) : null;
+      }),
+    ];
+  }
+
+  const different = (key) => [...new Set(table.groups.map((one) => one[key]))];
+
+  // All that a table can be filtered by.
+  function controls() {
+    parts.fields = {};
+    const has_phones = table.phones.length > 0;
+    const find = input("find", "Search", { type: "search", placeholder: "name, site, number, your own name", autocomplete: "off", spellcheck: "false", dir: "auto" }, "All words must be found; a number is a feature's own. SITE/BASIS/INDEX finds one feature.");
+    find.classList.add("find");
+    return el("form", { class: "filters card", role: "search", "aria-label": "Filter the features", on: { submit: (event) => event.preventDefault() } },
+      find, select("site", "Site", different("site").map((site) => option(site, site))),
+      select("basis", "Basis", different("basis").map((basis) => option(basis, basis)), "Neurons, directions of a dictionary (sae), and their baselines: random directions, and an untrained model"),
+      has_phones ? [
+        select("detects", "Detects", names(), "By what the feature is named"),
+        select("phone", "Best phone", table.phones.map((phone) => option(phone, phone)), "Also features without a clear name"),
+        select("polysemantic", "Polysemantic", [option("1", "yes"), option("0", "no")]),
+        select("sign", "Sign", [option("1", "positive"), option("-1", "negative")]),
+        el("fieldset", { class: "between" }, el("legend", {}, "AUROC"),
+          input("from", "from", { type: "number", min: 0, max: 1, step: 0.01, inputmode: "decimal" }), input("to", "to", { type: "number", min: 0, max: 1, step: 0.01, inputmode: "decimal" })),
+      ] : null,
+      el("button", { type: "button", class: "quiet clear", on: { click: () => { view = { ...filter.PLAIN, sort: view.sort, up: view.up }; fill(); apply(); write(); } } }, "Clear all"));
+  }
+
+  // Let the fields say what the view is.
+  function fill() {
+    for (const [key, one] of Object.entries(parts.fields)) if (one.value !== String(view[key])) one.value = view[key];
+  }
+
+  // Buttons to the page before and after, with where one is.
+  function pager(label) {
+    const where = el("span", { class: "where" });
+    const back = el("button", { type: "button", on: { click: () => turn(-1) } }, "Previous"), on = el("button", { type: "button", on: { click: () => turn(1) } }, "Next");
+    const found = el("nav", { class: "row pager", "aria-label": label }, back, where, on);
+    parts.pagers.push(Object.assign(found, { where, back, on }));
+    return found;
+  }
+
+  // Names of one's own by row, in small letters.
+  function own_names() {
+    const groups = new Map();
+    let start = 0;
+    table.groups.forEach((one) => { groups.set(`${one.site}/${one.basis}`, { start, n: one.n }); start += one.n; });
+    own = new Map();
+    for (const [key, note] of otoscope.notes.all()) {
+      const cut = key.lastIndexOf("/"), found = groups.get(key.slice(0, cut)), index = Number(key.slice(cut + 1));
+      if (note.name && found && index < found.n) own.set(found.start + index, note.name.toLowerCase());
+    }
+  }
 
   function build(main) {
-    parts.heads = new Map();
-    const heads = HEADS.map(([name, label, title]) => {
-      const head = el("th", { scope: "col", title }, el("button", { type: "button", class: "quiet sort", on: { click: () => change({ sort: name, up: view.sort === name ? (view.up ? "" : "1") : filter.first_direction(name) }) } }, label));
-      parts.heads.set(name, head);
-      return head;
-    });
+    parts.pagers = [];
+    parts.told = el("p", { class: "told", role: "status", "aria-live": "polite" });
+    parts.head = el("thead", {});
     parts.body = el("tbody", {});
-    parts.told = el("p", { role: "status", "aria-live": "polite" });
-    parts.previous = el("button", { type: "button", on: { click: () => { view.page -= 1; show(); } } }, "Previous");
-    parts.next = el("button", { type: "button", on: { click: () => { view.page += 1; show(); } } }, "Next");
-    const form = fields(), plain = el("button", { type: "button", on: { click: () => { view = { ...filter.PLAIN }; fill(form); show(); } } }, "Show all");
-    main.append(form, el("div", { class: "row" }, parts.previous, parts.next, parts.told, plain),
-      el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Features" }, el("table", { class: "features" }, el("caption", {}, "Choose a heading to sort by it, a feature to look at it."), el("thead", {}, el("tr", {}, heads)), parts.body)),
-      el("section", { "aria-label": "Notes" }, el("h2", {}, "Your notes"), notes.tools()));
-    return form;
+    parts.scroller = el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Features" },
+      el("table", { class: "features" }, el("caption", { class: "visually-hidden" }, "Features; the headings sort"), parts.head, parts.body));
+    parts.none = el("p", { class: "none", hidden: true }, "No feature is like that. Take a filter away.");
+    parts.top = el("div", { class: "row above" }, parts.told, pager("Pages of the table"));
+    main.append(controls(), otoscope.notes.tools(), parts.top, parts.scroller, parts.none, pager("Pages of the table, below"));
+  }
+
+  // Take the view from the address.
+  function follow() {
+    if (location.hash === "#main") { write(); return; }
+    view = filter.known(table, filter.from_hash(location.hash));
+    fill();
+    apply();
   }
 
   otoscope.page({
-    name: "features",
-    title: "Features",
-    lead: "Every feature of every site and basis. AUROC is held out: 0.5 is chance, and random directions stand among the bases to compare with.",
+    name: "features", title: "Features", lead: "Every feature that was looked at, of all sites and bases: neurons, directions of dictionaries, and their baselines.",
     render: async (main) => {
-      const [record, { study }] = await Promise.all([otoscope.data("features"), otoscope.data("overview")]);
-      if (!record.groups.length) { main.append(el("p", { class: "none" }, otoscope.data_text(record.why || "This study harvested no features."))); return; }
+      const record = await otoscope.data("features");
+      if (!record.groups.length) {
+        main.append(el("p", { class: "none" }, "This study holds no features: ", otoscope.data_text(record.why || "this part was left out"), "."));
+        return;
+      }
       table = filter.open(record);
-      await notes.open(`${(study.model || {}).weights_hash} ${(study.corpus || {}).name} ${study.created}`).catch(() => {});
-      own = ownNames();
-      const form = build(main);
-      const read = () => { view = filter.known(table, filter.from_hash(location.hash)); fill(form); show(); };
-      notes.on_change(() => { own = ownNames(); show(); });
-      window.addEventListener("hashchange", read);
-      read();
+      await otoscope.notes.open(record.study || location.pathname).catch((error) => main.append(otoscope.problem(error)));
+      otoscope.notes.on_change(() => { own_names(); apply(); });
+      own_names();
+      build(main);
+      follow();
+      window.addEventListener("hashchange", follow);
     },
   });
 })();

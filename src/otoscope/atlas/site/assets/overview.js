@@ -99,7 +99,7 @@
       main.querySelector("h1").replaceChildren("Inside ", otoscope.data_text((record.study.model || {}).id), " on ", otoscope.data_text((record.study.corpus || {}).name));
       main.append(
         el("p", { class: "lead" }, "Which sound each part of this Whisper hears, how far each part listens, and what the decoder would say with no sound at all: three claims, measured."),
-        record.claims.length ? glance(record.claims) : el("p", { class: "none" }, "This study holds no verdicts."), facts(record), record.claims.map(claim),
+        record.claims.length ? glance(record.claims) : el("p", { class: "none" }, "This study holds no verdicts."), facts(record), ...record.claims.map(claim),
         otoscope.section("again", "How it was made, and how to make it again", el("pre", { tabindex: "0" }, otoscope.data_text(record.command)),
           record.settings ? el("details", {}, el("summary", {}, "Every setting (study.toml)"), el("pre", { tabindex: "0" }, otoscope.data_text(record.settings))) : null,
           el("p", {}, "Save the settings as study.toml and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), ". ", el("a", { href: "methods.html" }, "All settings, versions and tables"), ".")),
