@@ -27,7 +27,7 @@ install: $(STAMPS)/core
 	@echo "Installed. Run $(BIN)/otoscope --help, or make demo."
 
 demo: $(STAMPS)/core
-	$(OFFLINE) $(BIN)/otoscope demo --out $(RESULTS) --overwrite
+	$(OFFLINE) $(BIN)/otoscope demo --out $(RESULTS)
 
 test: $(STAMPS)/test
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser"

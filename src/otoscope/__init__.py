@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from otoscope.study.lens.heads import HeadLens, head_lens
     from otoscope.study.lens.heads_mean import HeadLensMean, head_lens_mean
     from otoscope.study.lens.languages import LanguageLens, language_lens
+    from otoscope.study.listening.experiment import Listening, listen
     from otoscope.study.locality.experiment import Locality, locality
     from otoscope.study.neighbours.experiment import Neighbours, neighbours
     from otoscope.study.neighbours.sounds_alike import SoundsAlike, sounds_alike
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from otoscope.study.steer.head_ablation import HeadAblation, ablate_heads
     from otoscope.study.steer.phones import PhoneSwaps, steer_phones
     from otoscope.study.steer.sounds import SteerSounds, steer_sounds
+    from otoscope.study.whole.experiment import Study, study
+    from otoscope.study.whole.settings import StudySettings
     from otoscope.study.window.experiment import WindowStudy, window
     from otoscope.study.words.experiment import WordSources, words
     from otoscope.study.words.scores import WordScores, word_sources
@@ -79,6 +82,7 @@ __all__ = [
     "LanguageLens",
     "Lens",
     "LensCurve",
+    "Listening",
     "Locality",
     "ModelError",
     "Neighbours",
@@ -98,6 +102,8 @@ __all__ = [
     "SpliceWords",
     "Steer",
     "SteerSounds",
+    "Study",
+    "StudySettings",
     "Transcription",
     "Whisper",
     "WindowStudy",
@@ -122,6 +128,7 @@ __all__ = [
     "language_lens",
     "lens",
     "lens_curve",
+    "listen",
     "load",
     "locality",
     "neighbours",
@@ -140,6 +147,7 @@ __all__ = [
     "steer",
     "steer_phones",
     "steer_sounds",
+    "study",
     "window",
     "word_sources",
     "words",
@@ -166,6 +174,7 @@ _HOME_OF = {
     "LanguageLens": "otoscope.study.lens.languages",
     "Lens": "otoscope.study.lens.experiment",
     "LensCurve": "otoscope.study.lens.curve",
+    "Listening": "otoscope.study.listening.experiment",
     "Locality": "otoscope.study.locality.experiment",
     "ModelError": "otoscope.base.errors",
     "Neighbours": "otoscope.study.neighbours.experiment",
@@ -185,6 +194,8 @@ _HOME_OF = {
     "SpliceWords": "otoscope.study.splice.words",
     "Steer": "otoscope.study.steer.experiment",
     "SteerSounds": "otoscope.study.steer.sounds",
+    "Study": "otoscope.study.whole.experiment",
+    "StudySettings": "otoscope.study.whole.settings",
     "Transcription": "otoscope.model.transcription",
     "Whisper": "otoscope.model.whisper",
     "WindowStudy": "otoscope.study.window.experiment",
@@ -208,6 +219,7 @@ _HOME_OF = {
     "language_lens": "otoscope.study.lens.languages",
     "lens": "otoscope.study.lens.experiment",
     "lens_curve": "otoscope.study.lens.curve",
+    "listen": "otoscope.study.listening.experiment",
     "load": "otoscope.model.load",
     "locality": "otoscope.study.locality.experiment",
     "neighbours": "otoscope.study.neighbours.experiment",
@@ -226,13 +238,18 @@ _HOME_OF = {
     "steer": "otoscope.study.steer.experiment",
     "steer_phones": "otoscope.study.steer.phones",
     "steer_sounds": "otoscope.study.steer.sounds",
+    "study": "otoscope",
     "window": "otoscope.study.window.experiment",
     "word_sources": "otoscope.study.words.scores",
     "words": "otoscope.study.words.experiment",
 }
 
 
-_CALLABLE_ROOMS = {"corpus": "otoscope.corpus.corpus", "harvest": "otoscope.harvest.run"}
+_CALLABLE_ROOMS = {
+    "corpus": "otoscope.corpus.corpus",
+    "harvest": "otoscope.harvest.run",
+    "study": "otoscope.study.whole.experiment",
+}
 """Rooms that share their name with a public function, and where that function is."""
 
 

@@ -55,7 +55,7 @@ from otoscope.study.words.experiment import words
 from tests.base.test_html import HOSTILE, read
 from tests.study.conftest import make_clip
 
-VALUES = {"Span", "HarvestSettings", "PhoneSettings"}
+VALUES = {"Span", "HarvestSettings", "PhoneSettings", "StudySettings"}
 """Public classes that are no results: what they print says all there is."""
 
 MOST_LINES = 10

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.base.files import write_json
+from otoscope.study.listening.experiment import listen_many
 from otoscope.study.locality.experiment import locality
 from otoscope.study.relevance.experiment import relevance
 from otoscope.study.splice.words import splice_words
@@ -80,10 +81,6 @@ def words(context: Context, out: Path) -> None:
 
 def listening(context: Context, out: Path) -> None:
     """Some recordings, listened to in every way."""
-    try:
-        from otoscope.study.listening.experiment import listen_many
-    except ModuleNotFoundError as error:
-        raise NotHereError("this version does not have it") from error
     settings = context.settings.listening
     clips = context.clips(settings.clips)
     listen_many(
