@@ -203,25 +203,29 @@ def stopping(part: Part, at: str, ran: list[str]) -> Part:
     return replace(part, answer=answer)
 
 
+FEW = ("transcripts", "dictionaries", "harvest", "sounds")
+
+
+@pytest.mark.parametrize("names", [FEW, pytest.param(NAMES, marks=pytest.mark.slow)], ids=["few", "all"])
 def test_a_study_that_is_stopped_in_any_part_goes_on_with_that_part(
-    model: Whisper, labelled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Whisper, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "study"
-    for place, name in enumerate(NAMES):
+    wanted, folder = only(*names), tmp_path / "study"
+    for place, name in enumerate(names):
         ran: list[str] = []
         monkeypatch.setattr(experiment, "PARTS", tuple(stopping(part, name, ran) for part in PARTS))
-        try:
-            study(model, labelled_corpus(), SMALL, folder)
-        except StoppedError:
-            assert ran == list(NAMES[max(place - 1, 0) : place + 1])
-            with pytest.raises(FileNotFoundError):
-                (folder / "manifest.json").read_text()
-    found = study(model, labelled_corpus(), SMALL, folder)
-    assert states(found) == states(labelled)
-    assert {path.name for path in folder.iterdir()} == {path.name for path in labelled.folder.iterdir()}
-    for part, table in (("window", "window.json"), ("lens", "lens.json"), ("transcripts", "transcripts.json")):
-        path = next(labelled.folder.glob(f"{part}/{table.removesuffix('.json')}*.json"))
-        assert (folder / part / path.name).read_text() == path.read_text(), part
+        with pytest.raises(StoppedError):
+            study(model, labelled_corpus(), wanted, folder)
+        assert ran == list(names[max(place - 1, 0) : place + 1])
+        assert not (folder / "manifest.json").exists()
+    monkeypatch.setattr(experiment, "PARTS", PARTS)
+    found = study(model, labelled_corpus(), wanted, folder)
+    assert {name for name, state in states(found).items() if state == "done"} == set(names)
+    whole = study(model, labelled_corpus(), wanted, tmp_path / "whole").folder
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
+    for table in ("transcripts/transcripts.json", "window/window.json", "lens/lens_curve.json"):
+        if (whole / table).is_file():
+            assert (folder / table).read_text() == (whole / table).read_text(), table
 
 
 def test_a_part_that_fails_is_told_the_others_go_on_and_it_is_tried_again(

@@ -305,7 +305,7 @@ def is_good_in_block_2(row: Row) -> bool:
 STEPS: list[tuple[str, str, Callable[[Row], bool]]] = [
     (".find input", "p07", lambda row: "p07" in (row["name"] or "").lower()),
     (".find input", "", lambda row: True),
-    (".field:nth-child(2) select", "encoder.blocks.2", lambda row: row["site"] == "encoder.blocks.2"),
+    (".filters .grid select", "encoder.blocks.2", lambda row: row["site"] == "encoder.blocks.2"),
     (".between input", "0.5", is_good_in_block_2),
     (
         ".find input",

@@ -105,14 +105,17 @@
       [...body.querySelectorAll("section")].map((part) => el("button", { type: "button", class: "quiet", on: { click: go(part) } }, part.dataset.short)));
   }
 
-  // Signs that the run looked at, the one that the feature is judged by first.
-  const signs_of = (record) => Object.keys(record.ranges).map(Number).sort((a, b) => (record.scores && record.scores.sign < 0 ? a - b : b - a));
+  // Signs that the feature has examples of, the one that it is judged by first.
+  function signs_of(record) {
+    const found = Object.keys(record.ranges).map(Number).filter((sign) => record.examples.some((one) => one.sign === sign));
+    return (found.length ? found : [1]).sort((a, b) => (record.scores && record.scores.sign < 0 ? a - b : b - a));
+  }
 
   function build(record, at, key) {
     const signs = signs_of(record), body = el("div", { class: "feature" });
     const { examples } = record, kept = (sign, kind) => examples.some((one) => one.sign === sign && one.kind === kind);
     const charts = record.scores || examples.some((one) => one.phone !== null)
-      ? signs.map((sign) => otoscope.feature_charts.ranges(record.ranges[String(sign)], sign))
+      ? signs.map((sign) => otoscope.feature_charts.ranges(record.ranges[String(sign)] || [], sign))
       : el("p", { class: "none" }, "This corpus has no phones.");
     body.append(
       section("scores", "Scores", "Scores", polysemantic(record),

@@ -129,13 +129,20 @@
     return found;
   }
 
+  // From where to where a range goes; ranges of negative strengths are told by size.
+  charts.range_text = (range, sign) => {
+    if (!range || range.low === null) return null;
+    const write = (x) => `${sign < 0 && x > 0 ? "−" : ""}${otoscope.number(x, 2)}`;
+    return `${write(range.low)} to ${write(range.high)}`;
+  };
+
   // The phones at peaks drawn from each range of strength, from the strongest range down.
   charts.ranges = (ranges, sign) => {
     const phones = phones_of(ranges), n_of = (one) => one.phones.reduce((sum, [, n]) => sum + n, 0);
     const most = Math.max(1, ...ranges.map(n_of));
     if (!phones.length) return el("p", { class: "none" }, `No peak of ${sign < 0 ? "negative" : "positive"} strength.`);
     const rows = ranges.map((one) => el("tr", {},
-      el("th", { scope: "row", class: "numeric" }, one.low === null ? "–" : `${otoscope.number(one.low, 2)} to ${otoscope.number(one.high, 2)}`),
+      el("th", { scope: "row", class: "numeric" }, charts.range_text(one, sign) || "–"),
       el("td", { class: "bar-cell" }, n_of(one) ? bar(one, phones, most) : el("span", { class: "quiet-text" }, "no peak")),
       el("td", { class: "numeric", title: `${n_of(one)} examples of ${one.n_peaks} peaks` }, `${n_of(one)} of ${Number(one.n_peaks).toLocaleString("en")}`),
       el("td", { class: "numeric" }, otoscope.number(one.effective_phones, 2))));

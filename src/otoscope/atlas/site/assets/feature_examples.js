@@ -85,7 +85,7 @@
     if (!numbers.length) return el("p", { class: "none" }, "No example was drawn from a range.");
     return numbers.map((number) => {
       const range = ranges.find((one) => one.range === number), some = found.filter((one) => one.range === number);
-      return [el("h4", {}, range && range.low !== null ? `Strength ${otoscope.number(range.low, 2)} to ${otoscope.number(range.high, 2)} ` : `Range ${number + 1} `,
+      return [el("h4", {}, otoscope.feature_charts.range_text(range, sign) ? `Strength ${otoscope.feature_charts.range_text(range, sign)} ` : `Range ${number + 1} `,
         el("small", { class: "quiet-text" }, `${some.length} of ${otoscope.count(range ? range.n_peaks : some.length, "peak")}, drawn at random`)), later(some)];
     });
   };

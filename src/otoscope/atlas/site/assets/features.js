@@ -31,7 +31,9 @@
   // The link to a feature's page; its text is cut where it may break.
   function link(row) {
     const { site, basis } = group(row), index = table.feature[row];
-    return el("a", { href: otoscope.feature_href(site, basis, index) }, otoscope.data_text(site), " ", otoscope.data_text(basis), " ", el("span", { class: "index" }, index));
+    const parts = site.split(".").map((part, at) => [at ? [".", el("wbr", {})] : null, part]);
+    return el("a", { href: otoscope.feature_href(site, basis, index) }, el("bdi", { dir: "auto", class: "data" }, parts), " ",
+      el("span", { class: "index" }, otoscope.data_text(basis), " ", el("strong", {}, index)));
   }
 
   // The name that the study gave, and one's own.
@@ -143,17 +145,19 @@
     const has_phones = table.phones.length > 0;
     const find = input("find", "Search", { type: "search", placeholder: "name, site, number, your own name", autocomplete: "off", spellcheck: "false", dir: "auto" }, "All words must be found; a number is a feature's own. SITE/BASIS/INDEX finds one feature.");
     find.classList.add("find");
-    return el("form", { class: "filters card", role: "search", "aria-label": "Filter the features", on: { submit: (event) => event.preventDefault() } },
-      find, select("site", "Site", different("site").map((site) => option(site, site))),
+    const is_open = window.matchMedia("(min-width: 46rem)").matches || Boolean(location.hash);
+    const others = [select("site", "Site", different("site").map((site) => option(site, site))),
       select("basis", "Basis", different("basis").map((basis) => option(basis, basis)), "Neurons, directions of a dictionary (sae), and their baselines: random directions, and an untrained model"),
-      has_phones ? [
+      ...(has_phones ? [
         select("detects", "Detects", names(), "By what the feature is named"),
         select("phone", "Best phone", table.phones.map((phone) => option(phone, phone)), "Also features without a clear name"),
         select("polysemantic", "Polysemantic", [option("1", "yes"), option("0", "no")]),
         select("sign", "Sign", [option("1", "positive"), option("-1", "negative")]),
         el("fieldset", { class: "between" }, el("legend", {}, "AUROC"),
           input("from", "from", { type: "number", min: 0, max: 1, step: 0.01, inputmode: "decimal" }), input("to", "to", { type: "number", min: 0, max: 1, step: 0.01, inputmode: "decimal" })),
-      ] : null,
+      ] : [])];
+    return el("form", { class: "filters card", role: "search", "aria-label": "Filter the features", on: { submit: (event) => event.preventDefault() } },
+      find, el("details", { open: is_open }, el("summary", {}, "Filters"), el("div", { class: "grid" }, others)),
       el("button", { type: "button", class: "quiet clear", on: { click: () => { view = { ...filter.PLAIN, sort: view.sort, up: view.up }; fill(); apply(); write(); } } }, "Clear all"));
   }
 

@@ -13,7 +13,7 @@
   // Fields of a note: they save when they are left, or when asked to.
   notes.editor = (key) => {
     const start = notes.get(key);
-    let seen = start, saving = null, is_asking = false;
+    let seen = start, saving = null, is_asking = false, show_mine = null;
     const name = el("input", { type: "text", maxlength: notes.MOST_NAME, value: start.name, autocomplete: "off", dir: "auto" });
     const note = el("textarea", { rows: 4, maxlength: notes.MOST_NOTE, dir: "auto" });
     note.value = start.note;
@@ -27,11 +27,13 @@
     };
     // Show both texts, and let the person choose.
     const differ = (theirs) => {
-      const mine = { name: name.value, note: note.value };
+      const mine = el("div", {});
+      show_mine = () => mine.replaceChildren(shown("Yours", { name: name.value, note: note.value }));
+      show_mine();
       const close = (act) => () => { is_asking = false; choice.replaceChildren(); seen = theirs; act(); name.focus(); };
       is_asking = true;
       told.textContent = "Someone else saved this note meanwhile. Which one is to stay?";
-      choice.replaceChildren(el("div", { class: "grid" }, shown("Theirs", theirs), shown("Yours", mine)),
+      choice.replaceChildren(el("div", { class: "grid" }, shown("Theirs", theirs), mine),
         el("div", { class: "row" },
           el("button", { type: "button", on: { click: close(save) } }, "Keep yours"),
           el("button", { type: "button", on: { click: close(() => { name.value = theirs.name; note.value = theirs.note; told.textContent = "Theirs it is."; }) } }, "Take theirs"),
@@ -51,8 +53,13 @@
       return saving;
     };
 
+    // What is being written is shown as it grows, also while two texts wait to be chosen from.
+    const typed = () => {
+      if (is_asking) show_mine();
+      else told.textContent = is_new() ? "Not saved yet." : "";
+    };
     const button = el("button", { type: "submit" }, "Save");
-    const form = el("form", { class: "note", on: { submit: (event) => { event.preventDefault(); save(); }, change: save, input: () => { if (!is_asking) told.textContent = is_new() ? "Not saved yet." : ""; } } },
+    const form = el("form", { class: "note", on: { submit: (event) => { event.preventDefault(); save(); }, change: save, input: typed } },
       el("label", {}, "A name of your own", name), el("label", {}, "Note", note), el("div", { class: "row" }, button, told), choice);
     form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(); });
     return form;
