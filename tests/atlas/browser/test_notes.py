@@ -205,6 +205,21 @@ def test_served_both_texts_are_shown_where_someone_else_saved_first(
     assert [error for error in visit.errors if "409" not in error] == []
 
 
+def test_served_what_is_written_while_a_save_is_on_its_way_is_saved_after_it(served: Served, visit: Visit) -> None:
+    page = visit.open(served.address + FEATURE)
+    held = []
+    page.route("**/notes/**", lambda route: held.append(route) if not held else route.continue_())
+    page.get_by_label("A name of your own").fill("first")
+    page.get_by_label("Note", exact=True).fill("second")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_timeout(50)
+    held[0].continue_()
+    said(visit, "Saved beside the study.")
+    kept = served.get("/notes.json").json["notes"][KEY]
+    assert (kept["name"], kept["note"]) == ("first", "second")
+    visit.check()
+
+
 def test_served_an_import_is_merged_by_the_server(served: Served, visit: Visit) -> None:
     visit.open(served.address + "features.html")
     assert import_(visit, as_export(a__b__1={"name": "one", "note": "", "changed": ""})).startswith("Imported: 1 new")

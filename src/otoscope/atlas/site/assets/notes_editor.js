@@ -13,7 +13,7 @@
   // Fields of a note: they save when they are left, or when asked to.
   notes.editor = (key) => {
     const start = notes.get(key);
-    let seen = start, saving = null, is_asking = false, show_mine = null;
+    let seen = start, saving = null, is_again = false, is_asking = false, show_mine = null;
     const name = el("input", { type: "text", maxlength: notes.MOST_NAME, value: start.name, autocomplete: "off", dir: "auto" });
     const note = el("textarea", { rows: 4, maxlength: notes.MOST_NOTE, dir: "auto" });
     note.value = start.note;
@@ -22,7 +22,7 @@
 
     const done = (saved) => {
       seen = saved;
-      told.textContent = notes.is_lost() ? "This browser keeps nothing for these pages: export your notes before you leave."
+      told.textContent = is_new() ? "Not saved yet." : notes.is_lost() ? "This browser keeps nothing for these pages: export your notes before you leave."
         : otoscope.served ? "Saved beside the study." : "Saved in this browser.";
     };
     // Show both texts, and let the person choose.
@@ -30,7 +30,7 @@
       const mine = el("div", {});
       show_mine = () => mine.replaceChildren(shown("Yours", { name: name.value, note: note.value }));
       show_mine();
-      const close = (act) => () => { is_asking = false; choice.replaceChildren(); seen = theirs; act(); name.focus(); };
+      const close = (act) => () => { is_asking = false; choice.replaceChildren(); seen = theirs; told.textContent = ""; act(); name.focus(); };
       is_asking = true;
       told.textContent = "Someone else saved this note meanwhile. Which one is to stay?";
       choice.replaceChildren(el("div", { class: "grid" }, shown("Theirs", theirs), mine),
@@ -45,12 +45,12 @@
         if (found.saved) done(found.saved); else differ(found.theirs);
       } catch (error) { told.textContent = error.message; }
       saving = null;
+      if (is_again) { is_again = false; save(); }
     };
-    // One save at a time; nothing to do where nothing changed.
+    // One save at a time, and another after it where one was asked for meanwhile; none where nothing changed.
     const save = () => {
-      if (is_asking || !is_new()) return saving;
-      saving = saving || once();
-      return saving;
+      if (saving) is_again = true;
+      else if (!is_asking && is_new()) saving = once();
     };
 
     // What is being written is shown as it grows, also while two texts wait to be chosen from.
