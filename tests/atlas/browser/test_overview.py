@@ -47,7 +47,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_verdicts_are_told_with_their_figures(request: pytest.FixtureRequest, pages: Path, size: str) -> None:
     visit = request.getfixturevalue(size)
     page = visit.open(pages / "index.html")
-    assert page.locator(".glance .verdict").all_inner_texts() == ["✓ holds", "○ not tested"]
+    assert page.locator(".glance .verdict.large").all_inner_texts() == ["✓ holds", "○ not tested"]
     shown = page.locator("#local .finding").inner_text()
     assert "70.0% (65.0% to 75.0%), of 1,234 clips" in shown
     assert "spread evenly: 20.0%" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,24 +12,54 @@ from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
 
 NAME = "methods"
-TABLES = (".parquet", ".sqlite", ".json", ".toml", ".npz")
-"""What is offered as a table; sounds and pictures are on the other pages."""
-WHAT = {
-    "study.json": "model, corpus and parts of the study",
-    "study.toml": "every setting, to run the study again",
-    "verdicts.json": "the claims, with every finding, interval and baseline",
-    "transcripts/transcripts.json": "what was said and what was heard, clip by clip",
-    "harvest/features.sqlite": "all tables of the harvest, to be asked in SQL",
-    "harvest/features.parquet": "statistics of every feature",
-    "harvest/examples.parquet": "the strongest moments of every feature",
-    "harvest/ranges.parquet": "ranges of strength, and the moments drawn from them",
-    "harvest/histograms.parquet": "strengths of every feature in speech, silence and padding",
-    "harvest/phone_counts.parquet": "frames by phone and strength",
-    "harvest/phone_means.parquet": "mean strength by phone",
-    "harvest/clips.parquet": "the clips, with their labels",
-    "traces/traces.parquet": "strength over time around every example",
-    "sounds/pieces.parquet": "which stretch of which clip each sound holds",
-}
+TABLES = (".parquet", ".sqlite", ".json", ".toml", ".npz", ".safetensors")
+"""What is offered; sounds and pictures are on the other pages."""
+WHAT = (
+    ("*manifest.json", "what made this part: settings, versions, files"),
+    ("study.json", "model, corpus, parts and problems of the study"),
+    ("study.toml", "every setting, to run the study again"),
+    ("verdicts.json", "the claims, with every finding, interval, baseline and rule"),
+    ("transcripts/transcripts.json", "what was said and what was heard, clip by clip"),
+    ("relevance/relevance.json", "the relevance map of one clip: what it is of"),
+    ("relevance/relevance.npz", "the relevance map of one clip, frame by frame"),
+    ("relevance/relevance_shares.json", "share of the relevance that comes from near, clip by clip"),
+    ("locality/locality.json", "how far each encoder head listens"),
+    ("locality/locality.npz", "attention by distance, for each encoder head"),
+    ("window/window.json", "transcripts and error rates at each attention window"),
+    ("splice/*.json", "each word spliced away, and what was heard then"),
+    ("words/word_scores.json", "how well each way finds the sound of each word"),
+    ("bigrams/bigrams.json", "what the decoder says next with no sound"),
+    ("bigrams/bigram_agreement.json", "its agreement with the bigrams of the corpus, word by word"),
+    ("neighbours/neighbours.json", "the tokens nearest to some words"),
+    ("neighbours/sounds_alike.json", "how alike nearest tokens are in sound and spelling"),
+    ("lens/lens_curve.json", "how likely the due token is after each decoder block"),
+    ("lens/*.json", "what each decoder block or head would say"),
+    ("dictionaries/training.json", "how the dictionaries were trained"),
+    ("dictionaries/curves.parquet", "their training curves"),
+    ("*/cfg.json", "settings of one dictionary"),
+    ("*/sae_weights.safetensors", "weights of one dictionary"),
+    ("harvest/features.sqlite", "all tables of the harvest, to be asked in SQL"),
+    ("harvest/features.parquet", "statistics of every feature"),
+    ("harvest/examples.parquet", "the strongest moments of every feature"),
+    ("harvest/ranges.parquet", "ranges of strength, and the moments drawn from them"),
+    ("harvest/histograms.parquet", "strengths of every feature in speech, silence and padding"),
+    ("harvest/phone_counts.parquet", "frames by phone and strength"),
+    ("harvest/phone_means.parquet", "mean strength by phone"),
+    ("harvest/speaker_means.parquet", "mean strength by speaker"),
+    ("harvest/language_means.parquet", "mean strength by language"),
+    ("harvest/clips.parquet", "the clips, with their labels"),
+    ("phones/feature_scores.parquet", "which phone, pair or class each feature detects, and how well"),
+    ("phones/detect_counts.parquet", "how many features detect each phone, by site and basis"),
+    ("phones/phones.json", "features that detect a phone, by site and basis, beside baselines"),
+    ("scores/scores.*", "scores of the dictionaries beside their baselines"),
+    ("scores/density.parquet", "how often each dictionary feature is active"),
+    ("scores/transcripts.json", "what was heard with each dictionary in place"),
+    ("sweep/*", "scores of dictionaries of many sizes"),
+    ("traces/traces.parquet", "strength over time around every example"),
+    ("sounds/pieces.parquet", "which stretch of which clip each sound holds"),
+    ("listening/index.json", "the recordings of the page Listening"),
+)
+"""What the files hold, the first pattern that fits."""
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
@@ -66,7 +97,6 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 
 def _what(file: str) -> str:
     """Say what a table holds."""
-    path = PurePosixPath(file)
-    if path.name == "manifest.json":
-        return "what made this part: settings, versions, files"
-    return WHAT.get(file) or f"of the part {path.parts[0]}" if len(path.parts) > 1 else WHAT.get(file, "of the study")
+    part = PurePosixPath(file).parts[0]
+    fitting = (what for pattern, what in WHAT if fnmatchcase(file, pattern))
+    return next(fitting, f"of the part {part}" if part != file else "of the study")

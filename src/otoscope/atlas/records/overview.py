@@ -11,8 +11,11 @@ from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.version import __version__
 
 NAME = "overview"
+DECODER_PARTS = ("bigrams", "neighbours", "lens", "locality")
 SETTINGS = "study.toml"
 SHOWN = ("otoscope", "created", "minutes", "preset", "seed", "model", "corpus", "versions")
+PAGE = re.compile(r"[a-z]+\.html(#[\w=&:.-]*)?")
+"""Where a finding may lead: to a page of the atlas, whatever the folder says."""
 _PATH = re.compile(r"(?<![\w/])(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
 
 
@@ -29,7 +32,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `overview`.
 
     Returns:
-        `study` (model, corpus, when, how long), `claims` as in verdicts.json with the pictures that are there, `parts`
+        `study` (model, corpus, when, how long), `wer` of the transcripts, `claims` as in verdicts.json with pictures
+        that are there, `pages` (how many things of which kind each holds, None where it has nothing to show), `parts`
         with what was left out and why, `command` and `settings` to run it again, and `cite`.
 
     Raises:
@@ -45,6 +49,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     ]
     return {
         "study": without_paths(about),
+        "wer": (folder.json("transcripts/transcripts.json") or {}).get("wer"),
+        "pages": pages(folder),
         "claims": [_claim(folder, claim) for claim in dicts(verdicts.get("claims"))],
         "parts": without_paths(parts),
         "problems": without_paths(dicts(folder.study.get("problems"))),
@@ -75,6 +81,26 @@ def cite(folder: StudyFolder) -> str:
     return "\n".join(lines)
 
 
+def pages(folder: StudyFolder) -> dict[str, int | None]:
+    """Count what the other pages have to show.
+
+    Args:
+        folder: The study.
+
+    Returns:
+        Name of a page to the number of its recordings, features, sites, dictionaries or experiments; None where there
+        is nothing.
+    """
+    found = {
+        "listening": len(dicts((folder.json("listening/index.json") or {}).get("clips"))),
+        "features": sum(group.n_features for group in folder.run.groups) if folder.run else 0,
+        "phones": len(dicts((folder.json("phones/phones.json") or {}).get("sites"))),
+        "dictionaries": len(dicts((folder.json("dictionaries/training.json") or {}).get("sites"))),
+        "decoder": sum((folder.part(name) or {}).get("state") == "done" for name in DECODER_PARTS),
+    }
+    return {name: n or None for name, n in found.items()}
+
+
 def without_paths(value: Any) -> Any:
     """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern."""
     if isinstance(value, str):
@@ -89,6 +115,7 @@ def _claim(folder: StudyFolder, claim: dict[str, Any]) -> dict[str, Any]:
     findings = [
         {
             **finding,
+            "page": finding["page"] if PAGE.fullmatch(str(finding.get("page"))) else None,
             "pictures": [
                 picture
                 for picture in dicts(finding.get("pictures"))

@@ -223,7 +223,7 @@ QUICK = StudySettings(
     transcripts=Clips(32),
     relevance=Relevance(12),
     locality=Clips(12),
-    window=Window(12, (100, 50, 20, 10, 5)),
+    window=Window(12, (100, 75, 50, 20, 10)),
     splice=Clips(12),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.5),

@@ -108,7 +108,7 @@
     isNumber(x) ? x.toLocaleString("en", Math.abs(x) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits }) : "–";
   otoscope.percent = (x, digits = 0) => (isNumber(x) ? `${(100 * x).toFixed(digits)}%` : "–");
   otoscope.seconds = (x) => (isNumber(x) ? (x >= 120 ? `${Math.round(x / 60)} min` : `${x.toFixed(2)} s`) : "–");
-  otoscope.count = (n, noun) => `${Number(n).toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+  otoscope.count = (n, noun) => `${Number(n).toLocaleString("en")} ${n === 1 ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
 
   otoscope.bytes = (n) => {
     if (!isNumber(n)) return "–";

@@ -4,28 +4,48 @@
   const otoscope = window.otoscope;
   const { el } = otoscope;
   const WORDS = [
-    ["site", "a named tensor inside the model, in OpenAI's module names"],
-    ["basis", "the directions in which a site is read: neuron (its own axes), random, untrained (a model with random weights), sae (a trained dictionary)"],
+    ["site", "a named tensor inside the model, in OpenAI's module names: encoder.blocks.3.mlp.1 is what the neurons of the fourth encoder block give"],
+    ["basis", "the directions in which a site is read: neuron (its own axes), random (random directions), untrained (a model with random weights), sae (a trained dictionary)"],
     ["feature", "one direction of a basis at a site"],
     ["strength", "a feature's activation at a frame"],
     ["frame", "20 ms, one position of the encoder"],
+    ["window", "the stretch that the model hears at once; the attention window k is how many frames on either side a frame may attend to"],
+    ["relevance", "how much each frame of the sound matters to another frame or to a word, attention weighted by its gradient and carried through all blocks"],
     ["peak", "a frame of speech that is stronger than its neighbours"],
     ["range", "a stretch of strengths, from which peaks are drawn fairly"],
     ["speech, silence, padding", "the three kinds of frame; statistics do not mix padding in"],
+    ["AUROC", "how well a strength tells a phone from all others: 0.5 is chance, 1 is always right; on clips that the phone was not chosen on"],
+    ["purity", "share of a feature's strongest examples in their most common phone"],
+    ["detects one phone", "AUROC and purity both reach the bars that stand in the settings of the part phones"],
     ["polysemantic", "pure in one phone at its strongest, and answering to another below"],
+    ["dictionary", "a sparse autoencoder: many features, few of them active at once, whose sum makes a site's values again"],
+    ["random decoder", "a dictionary whose directions are random, as a baseline"],
+    ["word error rate", "words put in, left out or changed, in a hundred words that were said"],
+    ["lens", "what the decoder would say if it stopped after a block"],
+    ["95% interval", "Wilson for shares, Newcombe for their differences, bootstrap over clips or words elsewhere"],
   ];
 
-  // Nested settings as text, one a line.
-  function lines(value, name = "") {
-    if (value === null || value === undefined) return [[name, "–"]];
-    if (Array.isArray(value)) return [[name, value.map((one) => (typeof one === "object" ? JSON.stringify(one) : String(one))).join(", ") || "none"]];
-    if (typeof value === "object") return Object.entries(value).flatMap(([key, inner]) => lines(inner, name ? `${name}.${key}` : key));
-    return [[name, String(value)]];
+  const isPlain = (value) => value === null || value === undefined || typeof value !== "object";
+
+  // One value as text.
+  function text(value) {
+    if (value === null || value === undefined) return "–";
+    if (typeof value === "number") return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
+    if (Array.isArray(value) && value.every(isPlain)) return value.map(text).join(", ") || "none";
+    return String(value);
   }
 
+  // Nested settings as names and values, one a line.
+  function lines(value, name = "") {
+    if (isPlain(value) || (Array.isArray(value) && value.every(isPlain))) return [[name, text(value)]];
+    const inner = Object.entries(value).flatMap(([key, one]) => lines(one, name ? `${name}.${key}` : key));
+    return inner.length ? inner : [[name, "none"]];
+  }
+
+  // Names and values as a table.
   const pairs = (caption, rows) => otoscope.table({
     caption, rows,
-    columns: [{ label: "Setting", render: (row) => el("code", {}, otoscope.data_text(row[0])) }, { label: "Value", render: (row) => otoscope.data_text(row[1]) }],
+    columns: [{ label: "Name", render: (row) => el("code", {}, otoscope.data_text(row[0])) }, { label: "Value", render: (row) => otoscope.data_text(row[1]) }],
   });
 
   // What each part did, and how long it took.
@@ -34,15 +54,15 @@
     columns: [
       { label: "Part", render: (row) => otoscope.data_text(row.name) },
       { label: "Question", render: (row) => otoscope.data_text(row.question) },
-      { label: "State", render: (row) => el("span", {}, String(row.state ?? "–"), row.why ? [": ", otoscope.data_text(row.why)] : null) },
+      { label: "State", render: (row) => [otoscope.data_text(row.state), row.why ? [": ", otoscope.data_text(row.why)] : null] },
       { label: "Seconds", numeric: true, render: (row) => otoscope.number(row.seconds) },
-      { label: "Settings", render: (row) => otoscope.data_text(lines(row.settings || {}).map(([name, value]) => `${name} ${value}`).join("; ")) },
+      { label: "Settings", render: (row) => otoscope.data_text(lines(row.settings || {}).map(([name, value]) => (name ? `${name} ${value}` : value)).join("; ")) },
     ],
   });
 
-  // Every table, with its size.
-  const tables = (rows) => otoscope.table({
-    caption: `${otoscope.count(rows.length, "table")} to download`, rows,
+  // The files of one part, with their sizes.
+  const files = (caption, rows) => otoscope.table({
+    caption, rows,
     columns: [
       { label: "File", render: (row) => el("a", { href: otoscope.file(row.file), download: row.file.split("/").pop() }, otoscope.data_text(row.file)) },
       { label: "Size", numeric: true, render: (row) => otoscope.bytes(row.bytes) },
@@ -50,20 +70,49 @@
     ],
   });
 
+  // Every table, part by part; each part opens.
+  function tables(rows) {
+    const groups = new Map();
+    rows.forEach((row) => {
+      const part = row.file.includes("/") ? row.file.split("/")[0] : "";
+      groups.set(part, [...(groups.get(part) || []), row]);
+    });
+    const size = (some) => otoscope.bytes(some.reduce((sum, row) => sum + row.bytes, 0));
+    const [whole, ...rest] = [...groups.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
+    if (!whole) return el("p", { class: "none" }, "No tables are there.");
+    return [
+      el("p", {}, `${otoscope.count(rows.length, "table")}, ${size(rows)} in all. Parquet opens in pandas, polars and DuckDB; features.sqlite in SQLite.`),
+      el("details", { open: true }, el("summary", {}, whole[0] ? otoscope.data_text(whole[0]) : "The study as a whole", ` (${size(whole[1])})`), files("", whole[1])),
+      rest.map(([part, some]) => el("details", {}, el("summary", {}, otoscope.data_text(part), ` (${otoscope.count(some.length, "file")}, ${size(some)})`), files("", some))),
+    ];
+  }
+
+  // Settings as study.toml has them: a table for each part.
+  const settings = (found) => el("div", { class: "grid settings" }, Object.entries(found).map(([part, values]) => pairs(el("code", {}, "[", otoscope.data_text(part), "]"), lines(values))));
+
+  // What went wrong with single clips.
+  function problems(rows) {
+    if (!rows.length) return null;
+    const columns = [{ label: "Clip", render: (row) => otoscope.data_text(row.clip) }, { label: "What happened", render: (row) => otoscope.data_text(row.message) }];
+    return otoscope.section("problems", "Problems", otoscope.table({ caption: otoscope.count(rows.length, "problem"), columns, rows }));
+  }
+
   otoscope.page({
     name: "methods",
     title: "Methods",
     lead: "Every setting, seed, version and hash of this study, and every table behind its pages.",
     render: async (main) => {
       const record = await otoscope.data("methods");
-      const { settings, model, corpus, versions, ...rest } = record.study;
-      main.append(
+      const { settings: set, model, corpus, versions, ...rest } = record.study;
+      main.append(...[
         otoscope.section("parts", "Parts", parts(record.parts)),
+        problems(record.problems),
         otoscope.section("tables", "Tables", tables(record.tables)),
-        otoscope.section("model", "Model and corpus", pairs("Model", lines(model || {})), el("br"), pairs("Corpus", lines(corpus || {}))),
-        otoscope.section("settings", "Settings", pairs("As they stand in study.toml", lines(settings || {}))),
-        otoscope.section("versions", "Versions and seeds", pairs("Versions", lines(versions || {})), el("br"), pairs("The study", lines(rest))),
-        otoscope.section("words", "Words", el("dl", { class: "glossary" }, WORDS.map(([word, meaning]) => [el("dt", {}, word), el("dd", {}, meaning)]))));
+        otoscope.section("made", "What it was made with", el("div", { class: "grid settings" },
+          pairs("Model", lines(model || {})), pairs("Corpus", lines(corpus || {})), pairs("The study", lines(rest)), pairs("Versions", lines(versions || {})))),
+        otoscope.section("settings", "Settings", el("p", {}, "As they stand in ", el("code", {}, "study.toml"), ", which runs the study again. The seed draws clips, directions and intervals in every part."), settings(set || {})),
+        otoscope.section("words", "Words", el("dl", { class: "glossary" }, WORDS.map(([word, meaning]) => [el("dt", {}, word), el("dd", {}, meaning)]))),
+      ].filter(Boolean));
     },
   });
 })();

@@ -4,92 +4,183 @@
   const otoscope = window.otoscope;
   const { el, svg } = otoscope;
   const SIGNS = { "holds": ["✓", "good"], "holds in part": ["◐", "warn"], "does not hold": ["✗", "bad"], "not tested": ["○", "none"] };
-  const MOST_PICTURES = 3;
+  const MOST_PICTURES = 3, MOST_PROBLEMS = 20;
+  const SUFFIX = { bits: " bits", frames: " frames" };
+  const AXES = { share: "share", rate: "word error rate", bits: "bits", distance: "distance, 0 the same", frames: "frames", count: "count", difference: "difference" };
+  const PAGES = [
+    ["listening", "Listening", "recording", "hear where each word came from, narrow the attention, take words away"],
+    ["features", "Features", "feature", "search them, hear what makes each of them strong"],
+    ["phones", "Phones", "site", "where each phone becomes readable, and what detects it"],
+    ["dictionaries", "Dictionaries", "dictionary", "their training, and their scores beside baselines"],
+    ["decoder", "Decoder", "experiment", "what it would say with no sound at all"],
+  ];
   const isShare = (unit) => unit === "share" || unit === "rate";
+  const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
 
-  // One number in the unit of its finding.
-  const written = (x, unit) => (isShare(unit) ? otoscope.percent(x, 1) : otoscope.number(x));
+  // One number, and a value with its interval, in the unit of their finding.
+  function written(x, unit) {
+    if (!isShare(unit)) return `${otoscope.number(x)}${isNumber(x) ? SUFFIX[unit] || "" : ""}`;
+    return isNumber(x) && x > 0 && x < 0.0005 ? `${otoscope.number(100 * x, 1)}%` : otoscope.percent(x, 1);
+  }
+  function interval(found, unit) {
+    if (!found || !isNumber(found.value)) return "–";
+    if (!isNumber(found.low) || !isNumber(found.high)) return written(found.value, unit);
+    return `${written(found.value, unit)} (${isShare(unit) ? written(found.low, unit) : otoscope.number(found.low)} to ${isShare(unit) ? written(found.high, unit) : otoscope.number(found.high)})`;
+  }
 
   // What holds, in a word and a sign.
   function verdict(word, large) {
     const [sign, kind] = SIGNS[word] || SIGNS["not tested"];
     return el("span", { class: `verdict ${kind}${large ? " large" : ""}` }, el("span", { "aria-hidden": "true" }, sign), ` ${word}`);
   }
-
   const outcome = (holds) => (holds === true ? "holds" : holds === false ? "does not hold" : "not tested");
 
-  // A finding as a dot with its interval, its baseline as an open diamond, on a scale of its own.
+  // The end of an axis: the next round number, all of it for shares above a half.
+  function end(most, unit) {
+    if (isShare(unit) && most > 0.5 && most <= 1) return 1;
+    const power = 10 ** Math.floor(Math.log10(Math.max(most, 1e-9)));
+    return [1, 2, 5, 10].map((step) => step * power).find((one) => one >= most * 1.0001);
+  }
+
+  // A finding as a dot with its interval, its baseline as an open diamond, from 0 on.
   function dots(finding) {
+    const base = finding.baseline || {}, unit = finding.unit;
+    if (!isNumber(finding.value)) return null;
+    const numbers = [finding.value, finding.low, finding.high, base.value, base.low, base.high].filter(isNumber);
+    const low = Math.min(0, ...numbers), high = end(Math.max(...numbers, 1e-6), unit);
+    const at = (x) => 8 + 304 * (x - low) / (high - low);
+    const bar = (from, to, y, look) => (isNumber(from) && isNumber(to) ? svg("path", { d: `M${at(from)} ${y}H${at(to)}M${at(from)} ${y - 4}v8M${at(to)} ${y - 4}v8`, class: look }) : null);
+    const ticks = [low, (low + high) / 2, high];
+    const label = `${interval(finding, unit)}${base.name ? `; ${base.name}: ${interval(base, unit)}` : ""}`;
+    return svg("svg", { class: "dots", viewBox: "0 0 320 62", role: "img", "aria-label": label },
+      ticks.map((x) => svg("path", { d: `M${at(x)} 2V38`, class: "guide" })), svg("path", { d: "M8 38H312", class: "axis" }),
+      bar(base.low, base.high, 27, "base"),
+      isNumber(base.value) ? svg("path", { d: `M${at(base.value)} 21l6 6l-6 6l-6 -6z`, class: "base mark" }) : null,
+      bar(finding.low, finding.high, 11, "found"),
+      svg("circle", { cx: at(finding.value), cy: 11, r: 5, class: "found mark" }),
+      ticks.map((x, place) => svg("text", { x: at(x), y: 49, "text-anchor": ["start", "middle", "end"][place], class: "tick" }, isShare(unit) ? `${otoscope.number(100 * x)}%` : otoscope.number(x))),
+      svg("text", { x: 160, y: 60, "text-anchor": "middle", class: "tick" }, AXES[unit] || ""));
+  }
+
+  // The figures of a finding in words, beside its drawing.
+  function figures(finding) {
     const base = finding.baseline || {};
-    const numbers = [finding.value, finding.low, finding.high, base.value, base.low, base.high].filter((x) => typeof x === "number");
-    if (!numbers.length) return null;
-    const low = Math.min(0, ...numbers), high = isShare(finding.unit) && Math.max(...numbers) <= 1 ? 1 : Math.max(...numbers, low + 1e-9) * 1.05;
-    const at = (x) => 8 + 284 * (x - low) / (high - low);
-    const bar = (a, b, y, style) => (typeof a === "number" && typeof b === "number" ? svg("line", { x1: at(a), x2: at(b), y1: y, y2: y, style }) : null);
-    const label = `${written(finding.value, finding.unit)}${base.name ? `; ${base.name} ${written(base.value, finding.unit)}` : ""}`;
-    return svg("svg", { class: "dots", viewBox: "0 0 300 44", role: "img", "aria-label": label },
-      svg("line", { x1: 8, x2: 292, y1: 30, y2: 30, style: { stroke: "var(--line)" } }),
-      [low, (low + high) / 2, high].map((x) => svg("text", { x: at(x), y: 42, "text-anchor": x === low ? "start" : x === high ? "end" : "middle", class: "tick" }, written(x, finding.unit))),
-      bar(base.low, base.high, 22, { stroke: "var(--c2)", "stroke-width": "2", "stroke-dasharray": "3 2" }),
-      typeof base.value === "number" ? svg("path", { d: `M${at(base.value)} 16l6 6l-6 6l-6 -6z`, style: { fill: "var(--card)", stroke: "var(--c2)", "stroke-width": "2" } }) : null,
-      bar(finding.low, finding.high, 12, { stroke: "var(--c1)", "stroke-width": "3" }),
-      typeof finding.value === "number" ? svg("circle", { cx: at(finding.value), cy: 12, r: 5, style: { fill: "var(--c1)" } }) : null);
+    const mark = (sign, look) => el("span", { class: look, "aria-hidden": "true" }, `${sign} `);
+    return el("p", { class: "hint" }, mark("●", "is-found"), interval(finding, finding.unit),
+      finding.n ? [", of ", otoscope.number(finding.n, 9), " ", otoscope.data_text(finding.n_of || "")] : null,
+      base.name ? [el("br"), mark("◇", "is-base"), otoscope.data_text(base.name), `: ${interval(base, finding.unit)}`] : null);
   }
 
   // One finding of a claim.
   function one(finding) {
-    const base = finding.baseline || {};
     return el("li", { class: "finding" },
-      el("div", { class: "words" }, el("h3", {}, otoscope.data_text(finding.question)), verdict(outcome(finding.holds)), el("p", {}, otoscope.data_text(finding.words)), el("p", { class: "hint" }, otoscope.data_text(finding.rule))),
-      el("div", { class: "figure" }, dots(finding),
-        el("p", { class: "hint" }, `● ${otoscope.interval(finding, finding.unit)}`, finding.n ? `, of ${Number(finding.n).toLocaleString("en")} ${finding.n_of || ""}` : "", base.name ? el("br") : null, base.name ? [`◇ `, otoscope.data_text(base.name), `: ${otoscope.interval(base, finding.unit)}`] : null),
-        finding.page ? el("a", { href: finding.page }, "Look closer") : null));
+      el("div", { class: "words" }, el("p", { class: "outcome" }, verdict(outcome(finding.holds))),
+        el("h3", {}, otoscope.data_text(finding.question)), el("p", {}, otoscope.data_text(finding.words)),
+        finding.rule ? el("p", { class: "hint" }, otoscope.data_text(`It ${finding.rule}.`)) : null),
+      isNumber(finding.value) ? el("div", { class: "figure" }, dots(finding), figures(finding),
+        finding.page ? el("a", { href: finding.page, "aria-label": `Look closer: ${finding.question}` }, "Look closer") : null) : null);
+  }
+
+  // The pictures of a claim: one of each finding first, each with the way to its page.
+  function pictures(findings) {
+    const seen = new Set();
+    const found = findings.flatMap((finding) => (finding.pictures || []).map((picture) => ({ ...picture, page: finding.page })))
+      .filter((picture) => !seen.has(picture.file) && seen.add(picture.file)).slice(0, MOST_PICTURES);
+    if (!found.length) return null;
+    return el("div", { class: "grid pictures" }, found.map((picture) => {
+      const figure = otoscope.picture(picture.file, picture.alt);
+      if (picture.page) figure.querySelector("figcaption").append(" ", el("a", { href: picture.page, "aria-label": `More on: ${picture.alt}` }, "More"));
+      return figure;
+    }));
   }
 
   // A claim: its verdict, findings and pictures.
   function claim(found) {
-    const seen = new Set();
-    const pictures = found.findings.flatMap((finding) => finding.pictures || []).filter((picture) => !seen.has(picture.file) && seen.add(picture.file)).slice(0, MOST_PICTURES);
+    const findings = found.findings || [];
     const columns = [
       { label: "Finding", render: (row) => otoscope.data_text(row.question) },
-      { label: "Value (95% interval)", numeric: true, render: (row) => otoscope.interval(row, row.unit) },
-      { label: "Baseline", render: (row) => (row.baseline && row.baseline.name ? el("span", {}, otoscope.data_text(row.baseline.name), ` ${otoscope.interval(row.baseline, row.unit)}`) : "–") },
-      { label: "n", numeric: true, render: (row) => (row.n ? `${Number(row.n).toLocaleString("en")} ${row.n_of || ""}` : "–") },
-      { label: "Holds", render: (row) => outcome(row.holds) },
+      { label: "Value (95% interval)", numeric: true, render: (row) => interval(row, row.unit) },
+      { label: "Baseline (95% interval)", render: (row) => (row.baseline && row.baseline.name ? [otoscope.data_text(row.baseline.name), ` ${interval(row.baseline, row.unit)}`] : "–") },
+      { label: "Unit", render: (row) => (isNumber(row.value) ? AXES[row.unit] || "–" : "–") },
+      { label: "n", numeric: true, render: (row) => (row.n ? [otoscope.number(row.n, 9), " ", otoscope.data_text(row.n_of || "")] : "–") },
+      { label: "Holds", render: (row) => verdict(outcome(row.holds)) },
     ];
     return otoscope.section(found.id, found.title,
-      el("p", { class: "judged" }, verdict(found.verdict, true), " ", otoscope.data_text(found.sentence)),
-      el("ul", { class: "findings" }, found.findings.map(one)),
-      el("details", {}, el("summary", {}, "All figures as a table"), otoscope.table({ caption: found.title, columns, rows: found.findings })),
-      pictures.length ? el("div", { class: "grid pictures" }, pictures.map((picture) => otoscope.picture(picture.file, picture.alt))) : null);
+      el("p", { class: "judged" }, verdict(found.verdict, true)), el("p", {}, otoscope.data_text(found.sentence)),
+      el("ul", { class: "findings" }, findings.map(one)),
+      el("details", {}, el("summary", {}, "All figures as a table"), otoscope.table({ caption: found.title, columns, rows: findings })),
+      pictures(findings));
   }
 
-  // The three verdicts at a glance.
+  // The three verdicts at a glance, each with what was found and what was not.
   const glance = (claims) => el("div", { class: "grid glance" }, claims.map((found) =>
-    el("a", { class: "card", href: `#${found.id}` }, verdict(found.verdict, true), el("strong", {}, otoscope.data_text(found.title)), el("span", { class: "hint" }, otoscope.data_text(found.sentence)))));
+    el("a", { class: "card", href: `#${found.id}` }, verdict(found.verdict, true), el("strong", {}, otoscope.data_text(found.title)),
+      el("span", { class: "marks" }, (found.findings || []).map((finding) => {
+        const [sign, kind] = SIGNS[outcome(finding.holds)];
+        return el("span", { class: "mark-row" }, el("span", { class: `verdict ${kind}`, "aria-hidden": "true" }, sign),
+          el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding.holds)}: `), otoscope.data_text(finding.short || finding.question)));
+      })))));
+
+  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " what was found, ", el("span", { class: "is-base" }, "◇"), " the baseline that it is held against; bars are 95% intervals.");
 
   // What it is of, as a list of facts.
-  function facts({ study }) {
+  function facts({ study, wer }) {
     const model = study.model || {}, corpus = study.corpus || {};
+    const groups = (corpus.groups || []).map((group) => [el("br"), otoscope.data_text(group.name), `: ${interval(group.wer, "rate")}, ${otoscope.count(group.n_clips, "clip")}`]);
     const rows = [
       ["Model", [otoscope.data_text(model.id), ` (${model.n_encoder_blocks} encoder and ${model.n_decoder_blocks} decoder blocks, width ${model.d_model}, window ${otoscope.number(model.window_s)} s)`]],
       ["Weights", el("code", {}, otoscope.data_text(model.weights_hash))],
       ["Corpus", [otoscope.data_text(corpus.name), `: ${otoscope.count(corpus.n_clips ?? 0, "clip")}, ${otoscope.number((corpus.hours ?? 0) * 60)} minutes, ${otoscope.count(corpus.n_speakers ?? 0, "known speaker")}`]],
       ["Languages", otoscope.data_text((corpus.languages || []).join(", ") || "not told")],
       ["Labels", ["transcripts", "words", "phones"].filter((kind) => corpus[`has_${kind}`]).join(", ") || "none"],
-      ["Made", [`by otoscope ${study.otoscope} on ${String(study.created || "").slice(0, 10)}, in ${otoscope.number(study.minutes)} minutes`]],
+      wer ? ["Word error rate", [interval(wer, "rate"), wer.n ? `, ${otoscope.count(wer.n, "clip")}` : null, groups]] : null,
+      ["Made", [`by otoscope ${study.otoscope} on ${String(study.created || "").slice(0, 10)}, in ${otoscope.number(study.minutes, 2)} minutes`]],
     ];
-    return el("dl", { class: "facts" }, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    return el("dl", { class: "facts" }, rows.filter(Boolean).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  }
+
+  // The way to the other pages that have something to show.
+  function further(pages) {
+    const there = PAGES.filter(([name]) => pages && pages[name]);
+    if (!there.length) return null;
+    return otoscope.section("pages", "Look and listen", el("ul", { class: "grid further" }, there.map(([name, title, noun, what]) =>
+      el("li", {}, el("a", { href: `${name}.html` }, title), ` (${otoscope.count(pages[name], noun)}): ${what}.`))));
   }
 
   // What is not here, and why.
   function missing(record) {
-    const out = record.parts.filter((part) => part.state !== "done");
+    const out = record.parts.filter((part) => part.state !== "done"), more = record.problems.length - MOST_PROBLEMS;
     if (!out.length && !record.problems.length) return null;
     return otoscope.section("missing", "What is not here",
       el("ul", {}, out.map((part) => el("li", {}, el("strong", {}, otoscope.data_text(part.name)), ` (${part.state}): `, otoscope.data_text(part.why))),
-        record.problems.slice(0, 20).map((problem) => el("li", {}, otoscope.data_text(problem.clip), ": ", otoscope.data_text(problem.message)))));
+        record.problems.slice(0, MOST_PROBLEMS).map((problem) => el("li", {}, otoscope.data_text(problem.clip), ": ", otoscope.data_text(problem.message))),
+        more > 0 ? el("li", {}, `and ${otoscope.count(more, "more problem")}: `, el("a", { href: "methods.html#problems" }, "all of them")) : null));
   }
+
+  // Text to take along: a button copies it where the browser lets it, and marks it where not.
+  function copyable(text, name) {
+    const box = el("pre", { tabindex: "0", "aria-label": name }, otoscope.data_text(text));
+    const said = el("span", { class: "hint", role: "status" });
+    const copy = async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        said.textContent = "Copied.";
+      } catch {
+        getSelection().selectAllChildren(box);
+        said.textContent = "Marked: copy it with the keyboard.";
+      }
+    };
+    return el("div", { class: "copyable" }, box, el("div", { class: "row" }, el("button", { type: "button", on: { click: copy }, "aria-label": `Copy: ${name}` }, "Copy"), said));
+  }
+
+  // How it was made, and how to make it again.
+  const again = (record) => otoscope.section("again", "How it was made, and how to make it again",
+    copyable(String(record.command ?? ""), "the command"),
+    record.settings ? [
+      el("p", {}, "With every setting as it was: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"), " and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), "."),
+      el("details", {}, el("summary", {}, "Every setting (study.toml)"), copyable(record.settings, "study.toml")),
+    ] : null,
+    el("p", {}, el("a", { href: "methods.html" }, "All settings, seeds, versions and tables"), "."));
 
   otoscope.page({
     name: "index",
@@ -97,14 +188,13 @@
     render: async (main) => {
       const record = await otoscope.data("overview");
       main.querySelector("h1").replaceChildren("Inside ", otoscope.data_text((record.study.model || {}).id), " on ", otoscope.data_text((record.study.corpus || {}).name));
-      main.append(
+      const parts = [
         el("p", { class: "lead" }, "Which sound each part of this Whisper hears, how far each part listens, and what the decoder would say with no sound at all: three claims, measured."),
-        record.claims.length ? glance(record.claims) : el("p", { class: "none" }, "This study holds no verdicts."), facts(record), ...record.claims.map(claim),
-        otoscope.section("again", "How it was made, and how to make it again", el("pre", { tabindex: "0" }, otoscope.data_text(record.command)),
-          record.settings ? el("details", {}, el("summary", {}, "Every setting (study.toml)"), el("pre", { tabindex: "0" }, otoscope.data_text(record.settings))) : null,
-          el("p", {}, "Save the settings as study.toml and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), ". ", el("a", { href: "methods.html" }, "All settings, versions and tables"), ".")),
-        otoscope.section("cite", "How to cite", el("pre", { tabindex: "0" }, otoscope.data_text(record.cite))),
-        missing(record) || "");
+        record.claims.length ? glance(record.claims) : el("p", { class: "none" }, "This study holds no verdicts."),
+        facts(record), further(record.pages), record.claims.length ? legend() : null, ...record.claims.map(claim), missing(record),
+        again(record), otoscope.section("cite", "How to cite", copyable(record.cite, "the citation")),
+      ];
+      main.append(...parts.filter(Boolean));
     },
   });
 })();

@@ -1,0 +1,291 @@
+"""The findings on claim 2, that features are interpretable, and polysemantic below their maximum.
+
+Reads the files of the parts `phones` and `scores`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.study.error_rate import wilson_interval
+from otoscope.study.whole.findings import (
+    BELOW,
+    HALF,
+    LOSS,
+    MORE,
+    WHERE_HEARD,
+    Share,
+    bounds,
+    finding,
+    is_above,
+    is_below,
+    more_often,
+    number_of,
+    percent,
+    too_bad,
+    untested,
+)
+from otoscope.study.whole.part_files import PartFiles
+
+PHONES_PAGE, FEATURES_PAGE, SCORES_PAGE = (
+    "phones.html#shares",
+    "features.html#polysemantic=1",
+    "dictionaries.html#scores",
+)
+PLAIN = {
+    "random": "random directions",
+    "untrained": "neurons of an untrained model",
+    "neuron": "neurons",
+    "sae": "features of the dictionaries",
+}
+PICTURE = [("phones/detect_shares.png", "Share of features that detect one phone, by site and basis")]
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def interpretable_findings(read: PartFiles) -> list[dict[str, Any]]:
+    """Find whether features are interpretable, and polysemantic below their maximum.
+
+    Args:
+        read: The study's files.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
+    """
+    rows = [row for row in read("phones/phones.json").get("sites") or [] if isinstance(row, Mapping)]
+    return [
+        _most(read, rows),
+        _more(read, rows, "neuron", "random"),
+        _trained(read, rows),
+        _more(read, rows, "sae", "neuron"),
+        _polysemantic(read, rows),
+        _kept(read),
+        _chosen(read),
+    ]
+
+
+def basis_of(row: Mapping[str, Any]) -> str:
+    """The basis of a row, without the path of a dictionary."""
+    basis = str(row.get("basis"))
+    return "sae" if basis.startswith("sae:") else basis
+
+
+def _count(rows: Rows, basis: str, n: str, of: str, sites: set[Any] | None = None) -> Share:
+    chosen = [row for row in rows if basis_of(row) == basis and (sites is None or row.get("site") in sites)]
+    counted = [row for row in chosen if n in row and of in row]
+    return sum(row[n] for row in counted), sum(row[of] for row in counted)
+
+
+def _shared(rows: Rows, *bases: str) -> set[Any]:
+    """The sites that were looked at in all of these bases."""
+    return set.intersection(*({row.get("site") for row in rows if basis_of(row) == basis} for basis in bases))
+
+
+def _told(share: Share, what: str) -> str:
+    n, of = share
+    return f"{n:,} of {of:,} {what} ({percent(n / of if of else None)})"
+
+
+def _most(read: PartFiles, rows: Rows) -> dict[str, Any]:
+    question = "Do most neurons detect a single phone?"
+    short = "most neurons detect a single phone"
+    own = _count(rows, "neuron", "n_both", "n_features")
+    share = bounds(wilson_interval(*own))
+    if share is None:
+        return untested("neurons_most", question, read.why("phones", "no neurons were looked at"), PHONES_PAGE, short)
+    settings = read("phones/phones.json").get("settings") or {}
+    auroc, purity = (settings.get(key) for key in ("auroc", "purity"))
+    bar = f" (held-out AUROC of {auroc:g}, and {100 * purity:g}% of the top examples)" if auroc and purity else ""
+    by_one = [
+        f"by {name} alone it is {percent(n / of)}"
+        for name, (n, of) in (
+            ("the AUROC", _count(rows, "neuron", "n_auroc", "n_features")),
+            ("the examples", _count(rows, "neuron", "n_purity", "n_features")),
+        )
+        if of
+    ]
+    alone = f" {'; '.join(by_one).capitalize().replace('auroc', 'AUROC')}." if by_one else ""
+    return finding(
+        "neurons_most",
+        question,
+        share,
+        ("labels shuffled", bounds(wilson_interval(*_count(rows, "neuron", "n_both_shuffled", "n_features")))),
+        n=own[1],
+        n_of="neurons",
+        words=f"{_told(own, 'neurons')} pass both bars{bar}.{alone}",
+        short=short,
+        page=PHONES_PAGE,
+        pictures=PICTURE,
+        rule="holds when the whole 95% interval (Wilson) lies above one half",
+        holds=is_above(share, HALF),
+    )
+
+
+def _more(read: PartFiles, rows: Rows, basis: str, base: str) -> dict[str, Any]:
+    """Hold features that detect one phone against those of a plainer basis, at the sites that have both."""
+    name, plainer = PLAIN[basis], PLAIN[base]
+    question = f"Do more {name} detect a single phone than {plainer} of the same sites?"
+    short = f"more {name} than {plainer} detect a phone"
+    sites = _shared(rows, basis, base)
+    own, other = (_count(rows, one, "n_both", "n_features", sites) for one in (basis, base))
+    if not own[1] or not other[1]:
+        why = read.why("phones", f"no site was looked at in both {name} and {plainer}")
+        return untested(f"{basis}_{base}", question, why, PHONES_PAGE, short)
+    judged = more_often(own, other)
+    return finding(
+        f"{basis}_{base}",
+        question,
+        judged["found"],
+        (plainer, judged["base"]),
+        n=own[1],
+        n_of=name,
+        words=f"{_told(own, name)} do, and {_told(other, plainer)}.",
+        short=short,
+        page=PHONES_PAGE,
+        pictures=PICTURE,
+        rule=MORE,
+        holds=judged["holds"],
+    )
+
+
+def _trained(read: PartFiles, rows: Rows) -> dict[str, Any]:
+    """Hold neurons against those of an untrained model, or, where none were looked at, against shuffled labels."""
+    if _shared(rows, "neuron", "untrained") or not any("n_both_shuffled" in row for row in rows):
+        return _more(read, rows, "neuron", "untrained")
+    own, other = (_count(rows, "neuron", key, "n_features") for key in ("n_both", "n_both_shuffled"))
+    question = "Do more neurons detect a single phone than when the phones are shuffled?"
+    short = "more neurons detect a phone than by chance"
+    if not own[1]:
+        return untested(
+            "neuron_shuffled", question, read.why("phones", "no neurons were looked at"), PHONES_PAGE, short
+        )
+    judged = more_often(own, other)
+    return finding(
+        "neuron_shuffled",
+        question,
+        judged["found"],
+        ("labels shuffled", judged["base"]),
+        n=own[1],
+        n_of="neurons",
+        words=f"{_told(own, 'neurons')} do, and {other[0]:,} with shuffled labels.",
+        short=short,
+        page=PHONES_PAGE,
+        pictures=PICTURE,
+        rule=MORE,
+        holds=judged["holds"],
+    )
+
+
+def _polysemantic(read: PartFiles, rows: Rows) -> dict[str, Any]:
+    question = (
+        "Do neurons that are pure at their strongest answer to another phone below, more often than random directions?"
+    )
+    short = "neurons pure at the top answer to another phone below"
+    sites = _shared(rows, "neuron", "random") or None
+    own, other = (_count(rows, one, "n_polysemantic", "n_pure_top", sites) for one in ("neuron", "random"))
+    if not own[1]:
+        why = read.why("phones", "no neuron is pure at its strongest, or none was looked at")
+        return untested("polysemantic", question, why, FEATURES_PAGE, short)
+    coded = _count(rows, "sae", "n_polysemantic", "n_pure_top")
+    told = [_told(one, name) for one, name in ((other, "random directions"), (coded, PLAIN["sae"])) if one[1]]
+    judged: dict[str, Any] = {"found": bounds(wilson_interval(*own)), "base": None, "holds": None}
+    if other[1]:
+        judged = more_often(own, other)
+    return finding(
+        "polysemantic",
+        question,
+        judged["found"],
+        ("random directions", judged["base"]),
+        n=own[1],
+        n_of="neurons pure at the top",
+        words=f"Of those with one phone at their strongest, {_told(own, 'neurons')} answer to another below"
+        + (f"; beside them {' and '.join(told)}." if told else "; no random directions were looked at to compare."),
+        short=short,
+        page=FEATURES_PAGE,
+        rule=MORE,
+        holds=judged["holds"],
+    )
+
+
+def _kept(read: PartFiles) -> dict[str, Any]:
+    question = "Is what is heard kept when a dictionary's reconstruction stands in for a block's output?"
+    short = "transcripts are kept with a dictionary in place"
+    worst = _worst(read)
+    if worst is None:
+        return untested("reconstruction", question, read.why("scores"), SCORES_PAGE, short)
+    scores = read("scores/scores.json")
+    rate, clean = worst.rates["dictionary"], worst.clean
+    return finding(
+        "reconstruction",
+        question,
+        rate,
+        ("nothing replaced", clean),
+        n=scores.get("n_clips_scored"),
+        n_of="clips",
+        words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
+        f"{percent(rate)}; with nothing replaced {percent(clean)}. {too_bad(clean)}".rstrip(),
+        short=short,
+        page=SCORES_PAGE,
+        pictures=[("scores/scores.png", "Dictionaries beside their baselines")],
+        unit="rate",
+        rule=f"holds when the whole 95% interval lies less than {100 * LOSS:g} points above the rate with nothing "
+        f"replaced{WHERE_HEARD}",
+        holds=None if too_bad(clean) else is_below(rate, clean["value"] + LOSS),
+    )
+
+
+def _chosen(read: PartFiles) -> dict[str, Any]:
+    question = "Do a dictionary's directions keep more of what is heard than random ones, with as many active?"
+    short = "a dictionary keeps more than random directions"
+    worst = _worst(read)
+    if worst is None or "random decoder" not in worst.rates:
+        why = read.why("scores", "no random decoder was fitted")
+        return untested("random_decoder", question, why, SCORES_PAGE, short)
+    rate, other = worst.rates["dictionary"], worst.rates["random decoder"]
+    beside = " and ".join(
+        f"{plain} {percent(worst.rates[name])}"
+        for name, plain in (("neurons", "neurons"), ("pca", "principal components"))
+        if name in worst.rates
+    )
+    return finding(
+        "random_decoder",
+        question,
+        rate,
+        ("random decoder", other),
+        n=read("scores/scores.json").get("n_clips_scored"),
+        n_of="clips",
+        words=f"At {worst.site} the word error rate is {percent(rate)} with the dictionary and {percent(other)} with a "
+        f"random decoder of as many features{f'; with as many active {beside}' if beside else ''}. "
+        f"{too_bad(worst.clean)}".rstrip(),
+        short=short,
+        page=SCORES_PAGE,
+        unit="rate",
+        rule=f"{BELOW}{WHERE_HEARD}",
+        holds=None if too_bad(worst.clean) else is_below(rate, number_of(other, "low")),
+    )
+
+
+@dataclass(frozen=True)
+class _Worst:
+    """The site where the dictionary does worst: its word error rates by what was put in, and with nothing replaced."""
+
+    site: str
+    rates: Mapping[str, Mapping[str, Any]]
+    clean: Mapping[str, Any]
+
+
+def _worst(read: PartFiles) -> _Worst | None:
+    """Find the site where the dictionary does worst, by what was said or else by what is heard without it."""
+    scores = read("scores/scores.json")
+    for key in ("wer", "wer_to_clean"):
+        clean = (scores.get("clean") or {}).get(key) or {}
+        sites = []
+        for site in scores.get("sites") or []:
+            rows = [row for row in site.get("rows") or [] if "value" in (row.get(key) or {})]
+            sites.append(_Worst(str(site.get("site")), {row.get("name"): row[key] for row in rows}, clean))
+        there = [one for one in sites if "dictionary" in one.rates]
+        if there and "value" in clean:
+            return max(there, key=lambda one: one.rates["dictionary"]["value"])
+    return None

@@ -1,0 +1,140 @@
+"""The findings on claim 3, that the decoder is a weak language model: bigrams, neighbours, and what it says unheard.
+
+Reads the files of the parts `bigrams`, `neighbours` and `lens`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otoscope.study.whole.findings import ABOVE, HALF, PAIRED, finding, is_above, is_below, number, percent, untested
+from otoscope.study.whole.part_files import PartFiles
+
+PAGE = "decoder.html"
+GUESSES = {
+    "unigram": (
+        "bigrams_counts",
+        "Without sound, is what the decoder says next closer to the corpus's own bigrams than word counts alone are?",
+        "the decoder is closer to the corpus's bigrams than word counts",
+        "word counts alone",
+    ),
+    "another context": (
+        "bigrams_context",
+        "Does the word before bring what it says next closer to what the corpus says after that word?",
+        "it is closer to the corpus's bigrams with the word before than with another",
+        "given another word",
+    ),
+}
+MEASURES = {"phones": ("sound", "phone"), "spelling": ("spelling", "spelling")}
+
+
+def language_model_findings(read: PartFiles) -> list[dict[str, Any]]:
+    """Find whether the decoder knows language by itself.
+
+    Args:
+        read: The study's files.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3.
+    """
+    return [*(_agrees(read, guess) for guess in GUESSES), _alike(read), _unheard(read)]
+
+
+def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
+    """Hold the decoder's divergence from the corpus's bigrams against that of a plainer guess."""
+    name, question, short, plain = GUESSES[guess]
+    found = read("bigrams/bigram_agreement.json")
+    sounds = found.get("sounds") or []
+    sound = next((one for one in sounds if one.get("sound") == "padding"), sounds[0] if sounds else {})
+    table = sound.get("by_frequency") or {}
+    own, other, gap = ((table.get(key) or {}).get("kl_bits") for key in ("model", guess, f"model - {guess}"))
+    if not own or not gap:
+        why = read.why("bigrams", "no word of the transcripts occurs often enough, or there are none")
+        return untested(name, question, why, f"{PAGE}#bigrams", short)
+    how = "at the end of sentences" if found.get("in_sentences") else "alone, as in the study"
+    return finding(
+        name,
+        question,
+        own,
+        (plain, other),
+        n=found.get("n_contexts"),
+        n_of="words to go on from",
+        words=f"Over {sound.get('sound_label')}, with words given {how}, what it says next diverges by "
+        f"{number(own)} bits from the bigrams of the corpus's transcripts; {plain}: {number(other)} bits.",
+        short=short,
+        page=f"{PAGE}#bigrams",
+        pictures=[("bigrams/bigram_agreement.png", "What the decoder says next beside the corpus's own bigrams")],
+        unit="bits",
+        rule=PAIRED.format("below"),
+        holds=is_below(gap, 0.0),
+    )
+
+
+def _alike(read: PartFiles) -> dict[str, Any]:
+    """Hold the nearest tokens against random ones: in sound, or in spelling where no pronunciations are known."""
+    found = read("neighbours/sounds_alike.json")
+    rows = {
+        (row.get("measure"), row.get("pairs")): row
+        for row in found.get("contrasts") or []
+        if row.get("space") == "embedding"
+    }
+    keys = [(measure, pairs) for measure in MEASURES for pairs in ("unrelated", "all")]
+    key = next((key for key in keys if key in rows), None)
+    alike, distance = MEASURES[key[0] if key else "phones"]
+    question = f"Are the tokens nearest to a word in the embedding more alike it in {alike} than words as frequent?"
+    short = f"nearest tokens are alike in {alike}"
+    if key is None:
+        return untested("sounds_alike", question, read.why("neighbours"), f"{PAGE}#neighbours", short)
+    row, meaning = rows[key], rows.get(("meaning", key[1]))
+    apart = ", forms of the same word left out" if key[1] == "unrelated" else ""
+    beside = ""
+    if meaning:
+        near, at_random = number(meaning.get("nearest")), number(meaning.get("random"))
+        beside = f" In meaning (cosine) they are at {near}, random words {at_random}."
+    close = ""
+    if row.get("near_nearest"):
+        near, at_random = percent(row["near_nearest"]), percent(row.get("near_random"))
+        close = f" {near} of them are within {number(found.get('close'))}, {at_random} at random."
+    return finding(
+        "sounds_alike",
+        question,
+        row.get("nearest"),
+        ("random words as frequent", row.get("random")),
+        n=row.get("n_words"),
+        n_of="words",
+        words=f"Their mean {distance} distance (0 the same, 1 all different{apart}) is {number(row.get('nearest'))}, "
+        f"that of random words {number(row.get('random'))}.{close}{beside}",
+        short=short,
+        page=f"{PAGE}#neighbours",
+        pictures=[("neighbours/sounds_alike.png", "Nearest tokens beside random words as frequent")],
+        unit="distance",
+        rule=PAIRED.format("above").replace("difference from the baseline", "difference, random less nearest,"),
+        holds=is_above(row.get("more_alike"), 0.0),
+    )
+
+
+def _unheard(read: PartFiles) -> dict[str, Any]:
+    question = "Given the words before but no sound, is the due token the decoder's first more often than by chance?"
+    short = "the due token comes first without any sound"
+    found = read("lens/lens_curve.json")
+    stages = found.get("stages") or []
+    last = ((stages[-1] if stages else {}).get("no_sound") or {}).get("is_likeliest")
+    chance = (found.get("chance") or {}).get("is_likeliest")
+    if not last or chance is None:
+        return untested("lens", question, read.why("lens"), f"{PAGE}#lens", short)
+    first = next((one["stage"] for one in stages if is_above((one.get("sound") or {}).get("is_likeliest"), HALF)), None)
+    since = f" With its sound it is first in more than half of the places from {first} on." if first else ""
+    return finding(
+        "lens",
+        question,
+        last,
+        ("one token in the vocabulary", {"value": chance}),
+        n=found.get("n_tokens"),
+        n_of="tokens",
+        words=f"Over padding alone it is first in {percent(last)} of the places after the last block, where a guess at "
+        f"random would be right in {percent(chance)}.{since}",
+        short=short,
+        page=f"{PAGE}#lens",
+        pictures=[("lens/lens_curve.png", "The due token by decoder block, with its sound and without")],
+        rule=ABOVE,
+    )

@@ -1,0 +1,60 @@
+"""Reads what the parts of a study left, for its verdicts: JSON alone, and nothing for what is not known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class PartFiles:
+    """The files of a study's parts.
+
+    Attributes:
+        folder: The study's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, name: str) -> dict[str, Any]:
+        """Read a file, once.
+
+        Args:
+            name: Its path inside the study.
+
+        Returns:
+            What it holds, without what is null in it at any depth (what was not measured is not there at all); an empty
+            object where the file is not there, is damaged, or holds something else.
+        """
+        if name not in self._read:
+            try:
+                found = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                found = {}
+            self._read[name] = known(found) if isinstance(found, dict) else {}
+        return self._read[name]
+
+    def why(self, part: str, lacking: str = "what it wrote does not hold this") -> str:
+        """Say why a part gave nothing to judge by.
+
+        Args:
+            part: Its name.
+            lacking: What to say of a part that was done.
+        """
+        for row in self("study.json").get("parts") or []:
+            if row.get("name") == part:
+                if row.get("state") == "done":
+                    return f"the part {part} was done, but {lacking}"
+                return (
+                    f"the part {part} {'failed' if row.get('state') == 'failed' else 'was left out'} ({row.get('why')})"
+                )
+        return f"there is no part {part}"
+
+
+def known(value: Any) -> Any:
+    """Leave out what is null in a value read from JSON, at any depth."""
+    if isinstance(value, dict):
+        return {key: known(one) for key, one in value.items() if one is not None}
+    return [known(one) for one in value if one is not None] if isinstance(value, list) else value

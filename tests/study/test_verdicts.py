@@ -1,0 +1,344 @@
+"""Verdicts: every figure comes from a part's file, every rule can fail, and what was not measured is not judged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otoscope.study.whole.verdicts import verdicts
+
+PHONES, SCORES, BIGRAMS = "phones/phones.json", "scores/scores.json", "bigrams/bigram_agreement.json"
+
+
+def around(value: float, half: float = 0.02) -> dict[str, float]:
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def site(basis: str, n_both: int, n_polysemantic: int = 0, **more: Any) -> dict[str, Any]:
+    return {"site": "encoder.blocks.0", "basis": basis, "n_features": 400, "n_both": n_both, "n_both_shuffled": 0,
+            "n_auroc": 300, "n_purity": 280, "n_polysemantic": n_polysemantic, "n_pure_top": 300, **more}  # fmt: skip
+
+
+def files() -> dict[str, dict[str, Any]]:
+    """What the parts of a study wrote in which everything holds."""
+    curve = [{"k": k, "wer": around(rate), "reference_wer": around(rate)} for k, rate in
+             ((None, 0.03), (100, 0.04), (75, 0.05), (20, 0.3), (5, 0.9))]  # fmt: skip
+    rates = {"dictionary": 0.06, "random decoder": 0.5, "neurons": 0.6, "pca": 0.3}
+    ways = {way: {"hit": around(hit)} for way, hit in (("relevance", 0.9), ("attention", 0.8), ("in order", 0.6))}
+    bits = {"model": around(2.0), "unigram": around(3.0), "another context": around(6.0),
+            "model - unigram": around(-1.0), "model - another context": around(-4.0)}  # fmt: skip
+    alike = {"space": "embedding", "n_words": 300, "random": around(0.7), "more_alike": around(0.1),
+             "near_nearest": around(0.05), "near_random": around(0.03)}  # fmt: skip
+    table = {guess: {"kl_bits": value} for guess, value in bits.items()}
+    return {
+        "study.json": {"model": {"id": "tiny"}, "corpus": {"name": "talks"}},
+        "relevance/relevance_shares.json": {
+            "within_frames": 25, "share": around(0.7), "if_even": around(0.1), "n_clips": 90},
+        "locality/locality.json": {
+            "local": {"within_frames": 50, "share": 0.9}, "heads": [{"is_local": True, "mean_frames": 10.0}] * 24,
+            "uniform_baseline": {"mean_frames": 150.0, "share_within": {"50": 0.2}}},
+        "window/window.json": {"n_clips": 40, "n_clips_with_reference": 40, "curve": curve},
+        "splice/splice_words.json": {
+            "own_frames": {"n": 500, "gone": around(0.9), "exact": around(0.8)},
+            "as_long_elsewhere": {"n": 500, "gone": around(0.1), "exact": around(0.05)}},
+        "words/word_scores.json": {
+            "n_words": 200, "ways": ways, "above_in_order": {"relevance": {"hit": around(0.3)}}},
+        PHONES: {"settings": {"auroc": 0.9, "purity": 0.8}, "sites": [
+            site("neuron", 250, 150), site("random", 20, 30), site("untrained", 0), site("sae:/home/x/d", 350, 40)]},
+        SCORES: {"n_clips_scored": 36, "clean": {"wer": around(0.04)}, "sites": [
+            {"site": "encoder.blocks.0", "rows": [{"name": name, "wer": around(rate)} for name, rate in rates.items()]},
+            {"site": "encoder.blocks.1", "rows": [{"name": "dictionary", "wer": around(0.05)}]}]},
+        BIGRAMS: {"n_contexts": 20, "in_sentences": False, "sounds": [
+            {"sound": "noise", "sound_label": "noise", "by_frequency": {}},
+            {"sound": "padding", "sound_label": "padding", "by_frequency": table}]},
+        "neighbours/sounds_alike.json": {"close": 0.25, "contrasts": [
+            {**alike, "pairs": "all", "measure": "phones", "nearest": around(0.5)},
+            {**alike, "pairs": "unrelated", "measure": "phones", "nearest": around(0.6)}]},
+        "lens/lens_curve.json": {"n_tokens": 700, "chance": {"is_likeliest": 0.001}, "stages": [
+            {"stage": "block 0", "sound": {"is_likeliest": around(0.4)}, "no_sound": {"is_likeliest": around(0.1)}},
+            {"stage": "block 1", "sound": {"is_likeliest": around(0.9)}, "no_sound": {"is_likeliest": around(0.3)}}]},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Callable[[dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
+    """Write the files of parts, and give the claims by their ids."""
+
+    def write(parts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, values in parts.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(json.dumps(values))
+        return {claim["id"]: claim for claim in verdicts(tmp_path)["claims"]}
+
+    return write
+
+
+def findings(claims: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {one["id"]: one for claim in claims.values() for one in claim["findings"]}
+
+
+def put(parts: dict[str, Any], path: str, value: object) -> None:
+    """Change one value, named by its file and keys."""
+    file, *keys = path.split(" > ")
+    inner = parts[file]
+    for key in keys[:-1]:
+        inner = inner[int(key) if isinstance(inner, list) else key]
+    inner[int(keys[-1]) if isinstance(inner, list) else keys[-1]] = value
+
+
+def test_claims_hold_when_every_finding_does(judge) -> None:
+    claims = judge(files())
+    assert {name: claim["verdict"] for name, claim in claims.items()} == dict.fromkeys(
+        ("local", "interpretable", "language_model"), "holds"
+    )
+
+
+WORSE = [
+    ("relevance_near", "relevance/relevance_shares.json > share", around(0.11)),
+    ("heads", "locality/locality.json > heads", [{"is_local": False, "mean_frames": 50.0}] * 20 + [{"is_local": True}]),
+    ("window", "window/window.json > curve > 2 > reference_wer", around(0.12)),
+    ("splice_gone", "splice/splice_words.json > as_long_elsewhere > gone", around(0.88)),
+    ("splice_exact", "splice/splice_words.json > own_frames > exact", around(0.4)),
+    ("splice_exact", "splice/splice_words.json > as_long_elsewhere > exact", around(0.79)),
+    ("words", "words/word_scores.json > above_in_order > relevance > hit", around(0.01)),
+    ("neurons_most", f"{PHONES} > sites > 0 > n_both", 205),
+    ("neuron_random", f"{PHONES} > sites > 1 > n_both", 250),
+    ("neuron_untrained", f"{PHONES} > sites > 2 > n_both", 245),
+    ("sae_neuron", f"{PHONES} > sites > 3 > n_both", 252),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic", 145),
+    ("reconstruction", f"{SCORES} > sites > 1 > rows > 0 > wer", around(0.13)),
+    ("random_decoder", f"{SCORES} > sites > 0 > rows > 1 > wer", around(0.07)),
+    ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > model - unigram > kl_bits", around(0.01)),
+    ("bigrams_context", f"{BIGRAMS} > sounds > 1 > by_frequency > model - another context > kl_bits", around(-0.01)),
+    ("sounds_alike", "neighbours/sounds_alike.json > contrasts > 1 > more_alike", around(0.01)),
+    ("lens", "lens/lens_curve.json > stages > 1 > no_sound > is_likeliest", around(0.01)),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value"), WORSE)
+def test_a_finding_within_reach_of_its_baseline_does_not_hold(judge, name: str, path: str, value: object) -> None:
+    parts = files()
+    put(parts, path, value)
+    claims = judge(parts)
+    failed = [one["id"] for one in findings(claims).values() if one["holds"] is False]
+    assert failed == [name]
+    (claim,) = (claim for claim in claims.values() if claim["verdict"] != "holds")
+    assert claim["verdict"] == "holds in part"
+    assert "Not found: " in claim["sentence"]
+
+
+def test_every_finding_says_its_figure_baseline_sample_and_rule(judge) -> None:
+    for one in findings(judge(files())).values():
+        assert one["low"] <= one["value"] <= one["high"], one["id"]
+        assert one["baseline"]["name"] and one["baseline"]["value"] is not None, one["id"]
+        assert one["n"] > 0 and one["n_of"] and one["rule"].startswith("holds when "), one["id"]
+        assert one["question"].endswith("?") and one["words"].endswith("."), one["id"]
+        assert one["unit"] in ("share", "rate", "bits", "distance"), one["id"]
+
+
+def test_without_any_part_nothing_is_judged_and_each_finding_says_why(judge) -> None:
+    why = "the corpus has no labels"
+    row = {"name": "phones", "state": "left out", "why": why}
+    claims = judge({"study.json": {"parts": [row]}})
+    assert {claim["verdict"] for claim in claims.values()} == {"not tested"}
+    for one in findings(claims).values():
+        assert one["holds"] is None and one["value"] is None
+        assert one["words"].startswith("Not measured: ")
+    assert why in findings(claims)["neurons_most"]["words"]
+
+
+def test_a_claim_is_judged_by_what_was_tested_and_says_how_much_was_not(judge) -> None:
+    parts = files()
+    del parts["neighbours/sounds_alike.json"], parts[BIGRAMS]
+    claim = judge(parts)["language_model"]
+    assert claim["verdict"] == "holds"
+    assert "1 of 1 findings bears it out" in claim["sentence"]
+    assert "Not tested: 3 more." in claim["sentence"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"sites": null}', '{"curve": null, "heads": null}', "\ufffd"])
+def test_damaged_and_empty_files_count_as_not_measured(judge, tmp_path: Path, text: str) -> None:
+    judge(files())
+    for name in files():
+        (tmp_path / name).write_text(text, encoding="utf-16" if text == "\ufffd" else "utf-8")
+    claims = {claim["id"]: claim for claim in verdicts(tmp_path)["claims"]}
+    assert {claim["verdict"] for claim in claims.values()} == {"not tested"}
+
+
+def test_a_number_that_is_not_known_is_never_judged(judge) -> None:
+    """A single clip has a value and no interval: it cannot be told from its baseline."""
+    parts = files()
+    single = {"value": 0.01, "low": None, "high": None}
+    put(parts, "window/window.json > curve > 2 > reference_wer", single)
+    put(parts, "words/word_scores.json > above_in_order > relevance > hit", single)
+    put(parts, "relevance/relevance_shares.json > if_even", None)
+    found = findings(judge(parts))
+    assert [found[name]["holds"] for name in ("window", "words", "relevance_near")] == [None, None, None]
+
+
+BASELINES = [
+    ("relevance_near", "relevance/relevance_shares.json > if_even"),
+    ("heads", "locality/locality.json > uniform_baseline"),
+    ("window", "window/window.json > curve > 0 > reference_wer > value"),
+    ("splice_gone", "splice/splice_words.json > as_long_elsewhere"),
+    ("splice_exact", "splice/splice_words.json > as_long_elsewhere > exact"),
+    ("words", "words/word_scores.json > ways > in order"),
+    ("neurons_most", f"{PHONES} > sites > 0 > n_both_shuffled"),
+    ("neuron_random", f"{PHONES} > sites > 1 > n_both"),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic"),
+    ("reconstruction", f"{SCORES} > clean"),
+    ("random_decoder", f"{SCORES} > sites > 0 > rows > 1"),
+    ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > unigram"),
+    ("bigrams_context", f"{BIGRAMS} > sounds > 1 > by_frequency > another context"),
+    ("sounds_alike", "neighbours/sounds_alike.json > contrasts > 1 > random"),
+    ("lens", "lens/lens_curve.json > chance"),
+]
+
+
+@pytest.mark.parametrize(("name", "path"), BASELINES)
+def test_nothing_holds_without_its_baseline(judge, name: str, path: str) -> None:
+    parts = files()
+    put(parts, path, None)
+    found = findings(judge(parts))
+    assert name not in found or found[name]["holds"] is None
+
+
+ROWS = [
+    "locality/locality.json > heads",
+    "window/window.json > curve",
+    f"{PHONES} > sites",
+    f"{SCORES} > sites",
+    f"{SCORES} > sites > 0 > rows",
+    f"{BIGRAMS} > sounds",
+    "neighbours/sounds_alike.json > contrasts",
+    "lens/lens_curve.json > stages",
+    "study.json > parts",
+]
+
+
+@pytest.mark.parametrize("path", ROWS)
+def test_rows_of_nothing_change_nothing(judge, path: str) -> None:
+    parts = files()
+    parts["study.json"]["parts"] = []
+    clean = judge(parts)
+    file, *keys = path.split(" > ")
+    rows = parts[file]
+    for key in keys:
+        rows = rows[int(key) if isinstance(rows, list) else key]
+    rows.extend([None, None])
+    assert judge(parts) == clean
+
+
+def test_a_count_that_is_not_known_is_not_counted_as_none(judge) -> None:
+    parts = files()
+    parts[PHONES]["sites"].append({**site("neuron", 0), "n_both": None})
+    assert findings(judge(parts))["neurons_most"]["n"] == 400
+
+
+@pytest.mark.parametrize(
+    ("names", "path"),
+    [
+        (["window"], "window/window.json > curve > 0 > reference_wer"),
+        (["reconstruction", "random_decoder"], f"{SCORES} > clean > wer"),
+    ],
+)
+def test_speech_that_the_model_cannot_follow_is_not_judged_by_its_losses(judge, names: list[str], path: str) -> None:
+    parts = files()
+    put(parts, path, around(1.04))
+    found = findings(judge(parts))
+    for name in names:
+        assert found[name]["holds"] is None
+        assert "not judged" in found[name]["words"]
+
+
+def test_without_transcripts_windows_are_held_against_the_model_itself(judge) -> None:
+    parts = files()
+    for point in parts["window/window.json"]["curve"]:
+        del point["reference_wer"]
+        point["wer"] = around(0.0, 0.0) if point["k"] is None else point["wer"]
+    found = findings(judge(parts))["window"]
+    assert found["holds"] is True and found["baseline"]["value"] == 0.0
+    assert "the transcript without a limit" in found["words"]
+
+
+def test_the_smallest_window_is_the_last_before_words_are_lost(judge) -> None:
+    parts = files()
+    assert "down to k = 75" in findings(judge(parts))["window"]["words"]
+    put(parts, "window/window.json > curve > 4 > reference_wer", around(0.05))  # a lucky k = 5 below a failing 20
+    assert "down to k = 75" in findings(judge(parts))["window"]["words"]
+    put(parts, "window/window.json > curve > 1 > reference_wer", around(0.5))
+    assert "At no window tried, up to k = 100" in findings(judge(parts))["window"]["words"]
+
+
+def test_a_window_that_was_not_tried_is_not_judged(judge) -> None:
+    parts = files()
+    del parts["window/window.json"]["curve"][2]
+    parts["study.json"]["parts"] = [{"name": "window", "state": "done", "why": None}]
+    found = findings(judge(parts))["window"]
+    assert found["holds"] is None and "k = 75 was not among" in found["words"]
+
+
+def test_bases_are_compared_at_the_sites_that_have_both(judge) -> None:
+    parts = files()
+    parts[PHONES]["sites"].append(site("neuron", 0, 0) | {"site": "encoder.blocks.1.mlp.1", "n_features": 10_000})
+    found = findings(judge(parts))
+    assert found["neuron_random"]["n"] == 400
+    assert found["polysemantic"]["n"] == 300
+    assert found["neurons_most"]["n"] == 10_400
+
+
+def test_without_an_untrained_model_neurons_are_held_against_shuffled_labels(judge) -> None:
+    parts = files()
+    del parts[PHONES]["sites"][2]
+    found = findings(judge(parts))
+    assert "neuron_untrained" not in found
+    assert found["neuron_shuffled"]["holds"] is True
+    put(parts, f"{PHONES} > sites > 0 > n_both_shuffled", 249)
+    assert findings(judge(parts))["neuron_shuffled"]["holds"] is False
+
+
+def test_without_random_directions_polysemantic_neurons_are_counted_but_not_judged(judge) -> None:
+    parts = files()
+    del parts[PHONES]["sites"][1]
+    found = findings(judge(parts))["polysemantic"]
+    assert found["value"] == pytest.approx(0.5) and found["holds"] is None
+
+
+def test_a_dictionary_is_judged_where_it_does_worst(judge) -> None:
+    parts = files()
+    put(parts, f"{SCORES} > sites > 1 > rows > 0 > wer", around(0.3))
+    assert findings(judge(parts))["reconstruction"]["value"] == 0.3
+
+
+def test_without_pronunciations_spelling_is_compared_and_named(judge) -> None:
+    parts = files()
+    for row in parts["neighbours/sounds_alike.json"]["contrasts"]:
+        row["measure"] = "spelling"
+    found = findings(judge(parts))["sounds_alike"]
+    assert found["holds"] is True and "in spelling" in found["question"] and "sound" not in found["short"]
+
+
+def test_like_sounding_words_are_judged_without_forms_of_the_same_word(judge) -> None:
+    assert findings(judge(files()))["sounds_alike"]["value"] == 0.6
+
+
+def test_no_folder_of_the_machine_is_told(judge) -> None:
+    assert "home" not in json.dumps(judge(files()))
+
+
+def test_names_that_are_hostile_are_kept_as_they_are(judge) -> None:
+    parts = files()
+    parts["study.json"] = {"model": {"id": "<script>"}, "corpus": {"name": 'a "b" {c} %s'}}
+    sentence = judge(parts)["local"]["sentence"]
+    assert '<script> on the corpus a "b" {c} %s' in sentence
+
+
+def test_verdicts_need_no_torch() -> None:
+    code = "import sys; import otoscope.study.whole.verdicts; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
