@@ -35,7 +35,7 @@ def number(value: float, unit: str) -> str:
         text = f"{value:.1e}"
     else:
         text = f"{value:.3f}" if unit else f"{value:.3f}".rstrip("0").rstrip(".")
-    return f"{text} {unit}" if unit == "s" else text
+    return f"{text} {unit}" if unit in ("s", "ms") else text
 
 
 def about(machine: dict[str, Any]) -> str:

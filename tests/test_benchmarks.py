@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from benchmarks import (
     live,
     neighbours,
     on_gpu,
+    pages,
     peak_memory,
     read_sites,
     relevance_map,
@@ -91,6 +93,22 @@ def test_questions_of_the_decoder_give_ratios(question: Callable[[Settings], lis
     rows = question(TINY)
     assert len(rows) == n_rows
     assert all(row.result is not None and row.result.median > 0 for row in rows)
+
+
+@pytest.mark.browser
+def test_pages_are_opened_and_filtered_in_a_browser() -> None:
+    rows = pages.measure(TINY)
+    if shutil.which("chromium") is None:
+        pytest.skip("Chromium is not installed")
+    assert len(rows) == 4
+    assert all(row.result is not None and row.result.median > 0 for row in rows)
+
+
+def test_without_a_browser_pages_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    (row,) = pages.measure(TINY)
+    assert row.result is None and not row.is_unanswered
 
 
 def test_the_subject_is_the_same_every_time(subject: Subject) -> None:

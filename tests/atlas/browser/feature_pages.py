@@ -1,14 +1,26 @@
-"""Pages of features alone: their records and the sounds beside them, built from a synthetic study."""
+"""Pages of features alone: records and sounds of a synthetic study, or a table of very many features."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from otoscope.atlas.build import as_script, copy_site
 from otoscope.atlas.records import features
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.files import write_json
+
+FILTER_MS = """([label, value]) => {
+  const field = document.querySelector(label), start = performance.now();
+  field.value = value;
+  field.dispatchEvent(new Event(field.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
+  document.body.getBoundingClientRect();
+  return performance.now() - start;
+}"""
+"""Puts a value into a field, and gives the milliseconds until the table stands, drawing included."""
 
 
 def build_features(study: Path, out: Path) -> Path:
@@ -33,3 +45,38 @@ def with_notes(study: Path, notes: dict[str, dict[str, object]]) -> Path:
     """Put notes into a study, as its server keeps them."""
     write_json(study / "notes.json", {"kind": "otoscope notes", "notes": notes})
     return study
+
+
+def many(n: int) -> dict[str, Any]:
+    """A record of many features, of numbers drawn at random."""
+    rng = np.random.default_rng(0)
+    groups = [
+        {"site": f"encoder.blocks.{at}", "basis": basis, "n": n // 8} for at in range(4) for basis in ("sae", "neuron")
+    ]
+    phones = [f"P{at:02d}" for at in range(40)]
+    pairs = [f"{one}/{other}" for one in phones for other in phones[:10]]
+    kind = rng.choice([0, 1, 3], n)
+    share = rng.random((5, n)).round(4)
+    columns = {
+        "group": np.repeat(np.arange(8), n // 8), "feature": np.tile(np.arange(n // 8), 8), "kind": kind,
+        "name": np.where(kind == 0, rng.integers(0, 40, n), np.where(kind == 1, 40 + rng.integers(0, 400, n), -1)),
+        "phone": rng.integers(0, 40, n), "auroc": share[0], "sign": rng.choice([-1, 1], n), "purity": share[1],
+        "polysemantic": rng.integers(0, 2, n), "maximum": share[2] * 10, "density": share[3], "kurtosis": share[4] * 50,
+    }  # fmt: skip
+    return {
+        "study": "many", "groups": groups, "phones": phones, "names": phones + pairs,
+        "kinds": ["phone", "pair", "class", "unclear", "silent"],
+        "columns": {name: values.tolist() for name, values in columns.items()},
+    }  # fmt: skip
+
+
+def build_table(record: dict[str, Any], out: Path) -> Path:
+    """Write the pages with nothing but a table of features.
+
+    Returns:
+        The page of the table.
+    """
+    copy_site(out)
+    (out / "data").mkdir()
+    (out / "data" / "features.js").write_text(as_script("features", record), encoding="ascii")
+    return out / "features.html"

@@ -16,6 +16,7 @@ from otoscope.atlas.records import features
 from otoscope.atlas.study_folder import StudyFolder
 from tests.atlas.browser.conftest import Visit, visiting
 from tests.atlas.browser.feature_pages import build_features
+from tests.atlas.feature_rows import records_of
 from tests.atlas.synthetic import make_study
 
 pytestmark = pytest.mark.browser
@@ -38,7 +39,7 @@ def pages(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def record(study: Path) -> dict[str, Any]:
     """Of a neuron that has a name, and strengths on both sides of zero."""
-    records = features.make(StudyFolder(study), "features/0/0")["features"].values()
+    records = records_of(features.make(StudyFolder(study), "features/0/0")).values()
     return next(
         one for one in records
         if one["name"] and one["scores"]["sign"] > 0 and {example["sign"] for example in one["examples"]} == {1, -1}
@@ -232,7 +233,7 @@ def test_an_example_shows_its_words_its_curve_and_its_stretch_of_sound(opened: V
     )
     assert image[1] == pytest.approx(100 * image[0] * 0.01 / 2, rel=1e-3)
     assert image[2] == pytest.approx(-100 * (wanted["at_s"] - 1) / 2, rel=1e-3, abs=1e-3)
-    values = np.frombuffer(base64.b64decode(wanted["trace"]["values"]), np.uint8)
+    values = np.frombuffer(base64.b64decode(wanted["values"]), np.uint8)
     points = np.array(re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", card.locator("path.curve").get_attribute("d")), float)
     assert len(points) == len(values)
     frame = 1000 * 0.02 / 2

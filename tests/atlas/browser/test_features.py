@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
 import pytest
 
 from otoscope.atlas.build import as_script, copy_site
 from otoscope.atlas.records import features
 from otoscope.atlas.study_folder import StudyFolder
 from tests.atlas.browser.conftest import PHONE, Visit, visiting
-from tests.atlas.browser.feature_pages import build_features
+from tests.atlas.browser.feature_pages import FILTER_MS, build_features, build_table, many
 from tests.atlas.synthetic import make_study
 
 pytestmark = pytest.mark.browser
@@ -258,38 +257,6 @@ def test_a_study_without_features_says_why(tmp_path: Path, visit: Visit) -> None
 # many features
 
 
-def many(n: int) -> dict[str, Any]:
-    """A record of many features, of numbers drawn at random."""
-    rng = np.random.default_rng(0)
-    groups = [
-        {"site": f"encoder.blocks.{at}", "basis": basis, "n": n // 8} for at in range(4) for basis in ("sae", "neuron")
-    ]
-    phones = [f"P{at:02d}" for at in range(40)]
-    pairs = [f"{one}/{other}" for one in phones for other in phones[:10]]
-    kind = rng.choice([0, 1, 3], n)
-    share = rng.random((5, n)).round(4)
-    columns = {
-        "group": np.repeat(np.arange(8), n // 8), "feature": np.tile(np.arange(n // 8), 8), "kind": kind,
-        "name": np.where(kind == 0, rng.integers(0, 40, n), np.where(kind == 1, 40 + rng.integers(0, 400, n), -1)),
-        "phone": rng.integers(0, 40, n), "auroc": share[0], "sign": rng.choice([-1, 1], n), "purity": share[1],
-        "polysemantic": rng.integers(0, 2, n), "maximum": share[2] * 10, "density": share[3], "kurtosis": share[4] * 50,
-    }  # fmt: skip
-    return {
-        "study": "many", "groups": groups, "phones": phones, "names": phones + pairs,
-        "kinds": ["phone", "pair", "class", "unclear", "silent"],
-        "columns": {name: values.tolist() for name, values in columns.items()},
-    }  # fmt: skip
-
-
-TIMED = """([label, value]) => {
-  const field = document.querySelector(label), start = performance.now();
-  field.value = value;
-  field.dispatchEvent(new Event(field.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
-  document.body.getBoundingClientRect();
-  return performance.now() - start;
-}"""
-
-
 SORTED = """(() => {
   const start = performance.now();
   document.querySelector("[data-sort=purity]").click();
@@ -321,16 +288,14 @@ STEPS: list[tuple[str, str, Callable[[Row], bool]]] = [
 def test_fifty_thousand_features_are_filtered_as_a_plain_filter_does(tmp_path: Path, chromium: object) -> None:
     n = 50_000
     record = many(n)
-    copy_site(tmp_path)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "features.js").write_text(as_script("features", record))
+    build_table(record, tmp_path)
     rows = rows_of(json.loads(json.dumps(record)))
     with visiting(chromium, viewport=PHONE) as visit:
         page = visit.open(tmp_path / "features.html")
         told = [f"{n} features: open after {page.evaluate('performance.now()'):.0f} ms"]
         for field, value, test in STEPS:
             wanted = [row for row in rows if test(row)]
-            took = [page.evaluate(TIMED, [field, value]) for _ in range(3)]
+            took = [page.evaluate(FILTER_MS, [field, value]) for _ in range(3)]
             told.append(f"{field} {value!r}: {len(wanted)} features, {' '.join(f'{one:.0f}' for one in took)} ms")
             assert shown(visit) == (len(wanted), names(ordered(wanted, "auroc", False)[:ROWS]))
         told.append(f"sorted by another column for the first time: {page.evaluate(SORTED):.0f} ms")

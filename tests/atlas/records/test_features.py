@@ -22,6 +22,7 @@ from otoscope.atlas.records.feature_words import ClipWords
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.harvest.opened import open_run
 from otoscope.study.examples.pieces import shown_examples
+from tests.atlas.feature_rows import records_of
 from tests.atlas.synthetic import HOSTILE, make_study
 
 SAE = 3
@@ -45,9 +46,9 @@ def records(folder: StudyFolder) -> dict[tuple[int, int], dict[str, Any]]:
     for name in features.names(folder):
         if name != "features":
             group = int(name.split("/")[1])
-            for feature, record in features.make(folder, name)["features"].items():
-                assert record["feature"] == int(feature)
-                found[group, int(feature)] = record
+            for feature, record in records_of(features.make(folder, name)).items():
+                assert record["feature"] == feature
+                found[group, feature] = record
     return found
 
 
@@ -157,13 +158,12 @@ def test_the_moment_the_excerpt_and_the_trace_lie_in_the_piece(folder: StudyFold
             )
             assert piece["start_s"] + example["at_s"] == pytest.approx(example["seconds"], abs=1e-3)
             length_s = piece["stop_s"] - piece["start_s"]
-            assert 0 <= example["start_s"] <= example["at_s"] <= example["stop_s"] <= length_s + 1e-3
-            assert example["start_s"] == pytest.approx(max(0, example["at_s"] - 1), abs=1e-3)
-            trace = example["trace"]
-            values = np.frombuffer(base64.b64decode(trace["values"]), np.uint8)
-            at = round((example["at_s"] - trace["first_s"]) / trace["step_s"])
+            assert 0 <= example["at_s"] <= length_s + 1e-3
+            assert example["length_s"] == pytest.approx(length_s, abs=1e-3)
+            values = np.frombuffer(base64.b64decode(example["values"]), np.uint8)
+            at = round((example["at_s"] - example["first_s"]) / 0.02)
             if example["seconds"] > lag * 0.02 + 0.01:
-                strength = trace["low"] + values[at] / 255 * (trace["high"] - trace["low"])
+                strength = example["low"] + values[at] / 255 * (example["high"] - example["low"])
                 assert strength == pytest.approx(example["strength"], abs=0.01 * abs(example["strength"]) + 0.01)
     assert {"0-0", "0-1", "0-2"} <= names
 
@@ -251,18 +251,18 @@ def test_without_phones_words_or_sounds_all_else_is_there(tmp_path: Path) -> Non
     found = features.make(folder, "features")
     assert found["phones"] == found["names"] == []
     assert set(found["columns"]["name"]) == {-1} and set(found["columns"]["auroc"]) == {None}
-    record = features.make(folder, "features/0/0")["features"]["0"]
+    record = records_of(features.make(folder, "features/0/0"))[0]
     assert record["scores"] is None and record["nearest"] is None and record["kind"] == "unclear"
     assert set(record["ranges"]) == {"1"} and {example["sign"] for example in record["examples"]} == {1}
     for example in record["examples"]:
-        assert (example["piece"], example["at_s"], example["trace"], example["word"]) == (None, None, None, None)
+        assert (example["piece"], example["at_s"], example["values"], example["word"]) == (None, None, None, None)
         assert example["before"] == example["after"] == ""
     json.dumps([found, record], allow_nan=False)
 
 
 def test_where_nobody_wrote_down_what_is_said_what_was_heard_is_shown(tmp_path: Path) -> None:
     folder = StudyFolder(make_study(tmp_path / "heard", 12, phones=False, words=False, sounds=False))
-    record = features.make(folder, "features/0/0")["features"]["0"]
+    record = records_of(features.make(folder, "features/0/0"))[0]
     assert any((example["word"] or "").startswith("heard") for example in record["examples"])
 
 
@@ -290,7 +290,7 @@ def test_what_may_do_harm_stays_what_it_is(tmp_path: Path) -> None:
     assert all(json.dumps(word)[1:-1] in made for word in HOSTILE[:2])
     assert any(
         example["clip"].startswith(HOSTILE[1])
-        for record in texts[1]["features"].values()
+        for record in records_of(texts[1]).values()
         for example in record["examples"]
     )
 

@@ -1,30 +1,25 @@
 """The record of a feature: its scores, its strengths, and every example that its page shows.
 
-Made for a shard of features of one group at once: what is numbers is worked out in arrays, and each example costs a few
-microseconds beyond.
+Made for a shard of features of one group at once: what is numbers is worked out in arrays.
 """
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 
+from otoscope.atlas.records.feature_examples import example_columns
 from otoscope.atlas.records.feature_names import SCORED, Names, score
 from otoscope.atlas.records.feature_numbers import number, numbers
 from otoscope.atlas.records.feature_tables import FRAME_KINDS, SIDES, FeatureTables, GroupTables
-from otoscope.atlas.records.feature_words import NO_WORDS
 from otoscope.atlas.study_folder import basis_name
-from otoscope.base.clocks import FRAME_S
-from otoscope.study.examples.pieces import KINDS, places, sound_moments
 
-EXCERPT_S = 2.0
 POLYSEMANTIC = ("top_phone", "top_share", "other_phone", "other_range", "other_share", "other_auroc")
 
 
-def feature_records(tables: FeatureTables, names: Names, number_: int, features: range) -> dict[str, dict[str, Any]]:
-    """Make the records of some features of a group.
+def feature_records(tables: FeatureTables, names: Names, number_: int, features: range) -> dict[str, Any]:
+    """Make the records of some features of a group, and what their examples share.
 
     Args:
         tables: Of the study.
@@ -33,11 +28,11 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
         features: Numbers of features side by side.
 
     Returns:
-        Number of the feature, as text, to its record.
+        `features`: number of the feature, as text, to its record; and what `example_columns` gives beside the columns.
     """
     group = tables.group(number_)
     rows = np.arange(features.start, features.stop)
-    examples = _examples(tables, group, features)
+    examples, shared = example_columns(tables, group, features)
     nearest = None if tables.neighbours is None else tables.neighbours.of(number_, rows)
     statistics = _statistics(group, rows)
     ranges = {str(sign): _ranges(tables, group, sign, rows) for sign in group.ranges}
@@ -68,7 +63,7 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
                 for near in nearest[place]
             ],
         }
-    return records
+    return {**shared, "features": records}
 
 
 def _statistics(group: GroupTables, rows: np.ndarray) -> dict[str, list[Any]]:
@@ -164,89 +159,4 @@ def _ranges(tables: FeatureTables, group: GroupTables, sign: int, rows: np.ndarr
                 for at in range(n_ranges)
             ]
         )
-    return found
-
-
-def _examples(tables: FeatureTables, group: GroupTables, features: range) -> list[list[dict[str, Any]]]:
-    """Give the examples of features side by side, feature by feature."""
-    first, stop = int(group.offset[features.start]), int(group.offset[features.stop])
-    shown = group.shown.at(slice(first, stop))
-    seconds = sound_moments(shown.frame, tables.run.lag_frames)
-    written = tables.pieces
-    piece = written.find(shown.clip, places(tables.durations[shown.clip], seconds).piece)
-    start_s = np.append(written.start_s, 0.0)[piece]  # -1, for none, is the last
-    length_s = np.append(written.stop_s, 0.0)[piece] - start_s
-    at_s = np.minimum(seconds - start_s, length_s)
-    phones: list[str | None] = [*tables.run.phones, None]
-    names: list[str | None] = [*written.name, None]
-    columns = (
-        shown.feature.tolist(),
-        shown.sign.tolist(),
-        shown.kind.tolist(),
-        shown.range.tolist(),
-        shown.rank.tolist(),
-        numbers(shown.strength),
-        shown.phone.tolist(),
-        shown.clip.tolist(),
-        np.round(seconds, 4).tolist(),
-        piece.tolist(),
-        np.round(at_s, 4).tolist(),
-        np.round(np.maximum(at_s - EXCERPT_S / 2, 0), 4).tolist(),
-        np.round(np.minimum(at_s + EXCERPT_S / 2, length_s), 4).tolist(),
-        _traces(group, first, stop, start_s, tables.run.lag_frames or 0),
-    )
-    about, words = tables.about_clips, tables.words
-    found: list[list[dict[str, Any]]] = [[] for _ in features]
-    for feature, sign, kind, at, rank, strength, phone, clip, moment, place, peak_s, from_s, to_s, trace in zip(
-        *columns, strict=True
-    ):
-        before, word, after = words.get(clip, NO_WORDS).around(moment)
-        name, speaker = about[clip]
-        is_heard = place >= 0
-        found[feature - features.start].append(
-            {
-                "sign": sign,
-                "kind": KINDS[kind],
-                "range": None if at < 0 else at,
-                "rank": rank,
-                "strength": strength,
-                "phone": phones[phone],
-                "clip": name,
-                "speaker": speaker,
-                "seconds": moment,
-                "before": before,
-                "word": word,
-                "after": after,
-                "piece": names[place],
-                "at_s": peak_s if is_heard else None,
-                "start_s": from_s if is_heard else None,
-                "stop_s": to_s if is_heard else None,
-                "trace": trace,
-            }
-        )
-    return found
-
-
-def _traces(group: GroupTables, first: int, stop: int, start_s: np.ndarray, lag_frames: int) -> list[Any]:
-    """Give the traces of examples as pages take them: where the sound of the first value lies, values as base64."""
-    traces = group.traces
-    if traces is None:
-        return [None] * (stop - first)
-    row = traces.row[first:stop]
-    found: list[Any] = [None] * (stop - first)
-    known = np.flatnonzero(row >= 0)
-    row = row[known]
-    first_s = (traces.first_frame[row] - lag_frames) * FRAME_S + FRAME_S / 2 - start_s[known]
-    columns = (
-        known.tolist(),
-        np.round(first_s, 4).tolist(),
-        numbers(traces.low[row]),
-        numbers(traces.high[row]),
-        traces.offset[row].tolist(),
-        traces.offset[row + 1].tolist(),
-    )
-    values = traces.values.data
-    for place, at_s, low, high, begin, end in zip(*columns, strict=True):
-        text = base64.b64encode(values[begin:end]).decode("ascii")
-        found[place] = {"first_s": at_s, "step_s": FRAME_S, "low": low, "high": high, "values": text}
     return found

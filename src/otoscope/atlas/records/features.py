@@ -53,7 +53,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     features = range(shard * SHARD, min((shard + 1) * SHARD, n_features))
     if not features:
         raise KeyError(name)
-    return {"features": feature_records(tables, Names(tables), number, features)}
+    return feature_records(tables, Names(tables), number, features)
 
 
 def _empty(folder: StudyFolder) -> dict[str, Any]:

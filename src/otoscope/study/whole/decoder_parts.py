@@ -10,6 +10,7 @@ from otoscope.study.bigrams.agreement import bigram_agreement
 from otoscope.study.bigrams.experiment import bigrams as go_on
 from otoscope.study.bigrams.known import bigrams_of_text
 from otoscope.study.lens.curve import lens_curve
+from otoscope.study.lens.heads_mean import head_lens_mean
 from otoscope.study.neighbours.experiment import neighbours as nearest
 from otoscope.study.neighbours.sounds_alike import sounds_alike
 from otoscope.study.whole.context import Context, NotHereError
@@ -57,11 +58,12 @@ def neighbours(context: Context, out: Path) -> None:
 
 
 def lens(context: Context, out: Path) -> None:
-    """From which block on the decoder would say what it says in the end."""
+    """From which block on the decoder would say what it says in the end, and what each head adds to it."""
     clips = context.clips(context.settings.lens.clips)
-    lens_curve(
-        context.model, clips, language=context.language, seed=context.seed, progress=context.progress("lens")
-    ).save(out)
+    progress = context.progress("lens")
+    lens_curve(context.model, clips, language=context.language, seed=context.seed, progress=progress).save(out)
+    progress = context.progress("lens: heads")
+    head_lens_mean(context.model, clips, language=context.language, seed=context.seed, progress=progress).save(out)
 
 
 def _lexicon(context: Context) -> Lexicon | None:

@@ -214,7 +214,7 @@ def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
         "window": 1.2 * (1 + len(settings.window.ks)) * unit.transcribe_s,
         "splice": 0.8 * WORDS_A_SECOND * each_s * unit.transcribe_s,
         "scores": 3 * len(check_sites(context.model, settings.dictionaries.sites)) * unit.transcribe_s,
-        "lens": 2 * unit.transcribe_s,
+        "lens": 3 * unit.transcribe_s,
         "words": traced_s,
         "listening": traced_s + (len(settings.listening.ks) + WORDS_A_SECOND * each_s) * unit.transcribe_s,
     }[name]

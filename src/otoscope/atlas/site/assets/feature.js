@@ -148,7 +148,7 @@
     try {
       const at = find(named(location.hash));
       const shard = await otoscope.data(`features/${at.group}/${Math.floor(at.index / SHARD)}`);
-      const record = shard.features[String(at.index)], key = otoscope.notes.key(at.site, at.basis, at.index);
+      const record = otoscope.feature_examples.read(shard, at.index), key = otoscope.notes.key(at.site, at.basis, at.index);
       if (mine !== turn) return;
       if (!record) throw new Error("The record of this feature is damaged: build the pages again.");
       shown = at;

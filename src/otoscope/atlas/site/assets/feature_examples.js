@@ -7,6 +7,22 @@
   const examples = (otoscope.feature_examples = {});
   const AROUND_S = 1; // shown on both sides of the moment
 
+  // A feature's record from its shard, its examples as one object each: there they are columns, clips and pieces apart.
+  examples.read = (shard, index) => {
+    const record = shard.features[String(index)];
+    if (!record) return null;
+    const columns = record.examples, names = Object.keys(columns);
+    const rows = columns.sign.map((_, at) => {
+      const row = Object.fromEntries(names.map((name) => [name, columns[name][at]])), { at_s } = row;
+      const [clip, speaker] = shard.clips[row.clip], [piece, length_s] = row.piece === null ? [null, 0] : shard.pieces[row.piece];
+      return {
+        ...row, clip, speaker, piece, start_s: Math.max(0, at_s - AROUND_S), stop_s: Math.min(length_s, at_s + AROUND_S),
+        trace: row.values === null ? null : { first_s: row.first_s, step_s: shard.step_s, values: row.values },
+      };
+    });
+    return { ...record, examples: rows };
+  };
+
   // Words around a moment, the one at the moment marked.
   function words({ before, word, after }) {
     if (!before && !after && word === null) return el("p", { class: "words quiet-text" }, "No words are known here.");
