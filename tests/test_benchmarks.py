@@ -100,7 +100,7 @@ def test_pages_are_opened_and_filtered_in_a_browser() -> None:
     rows = pages.measure(TINY)
     if shutil.which("chromium") is None:
         pytest.skip("Chromium is not installed")
-    assert len(rows) == 4
+    assert len(rows) == 6
     assert all(row.result is not None and row.result.median > 0 for row in rows)
 
 
