@@ -253,12 +253,20 @@ def test_stretching_the_axis_keeps_its_middle_and_lasts_for_the_next_recording(o
     assert opened.fits()
 
 
-def test_words_never_cover_one_another(opened: Visit) -> None:
-    boxes = [one.bounding_box() for one in opened.page.locator(".word-row.heard .word").all()]
+def test_words_never_cover_one_another(tmp_path: Path, study: Path, visit: Visit) -> None:
+    """Also where the model put many of them into one moment, the end of the recording among them."""
+    words = json.loads((study / "listening" / "0000" / "listening.json").read_text())["words"]
+    moments = [(0.2, 0.22), (0.22, 0.5), (0.5, 0.5), (0.5, 2.0), (3.9, 3.92), (3.92, 4.0)]
+    crowded = [{**word, "start_s": start, "end_s": end} for word, (start, end) in zip(words, moments, strict=True)]
+    page = reopened(tmp_path, study, visit, words=crowded)
+    boxes = [one.bounding_box() for one in page.locator(".word-row.heard .word").all()]
+    inner = page.locator(".axis .inner").bounding_box()
     for at, one in enumerate(boxes):
+        assert inner["x"] <= one["x"] and one["x"] + one["width"] <= inner["x"] + inner["width"] + 1
         for other in boxes[at + 1 :]:
             beside = one["x"] + one["width"] <= other["x"] + 1 or other["x"] + other["width"] <= one["x"] + 1
             assert beside or abs(one["y"] - other["y"]) >= 20
+    visit.check()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

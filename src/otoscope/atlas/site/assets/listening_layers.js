@@ -5,7 +5,7 @@
   const otoscope = window.otoscope;
   const { el, svg } = otoscope;
   const listening = (otoscope.listening = otoscope.listening || {});
-  const LANE = 30, LETTER = 8, WIDEST = 200; // of the rows of words, in pixels
+  const LANE = 30, LETTER = 8, WIDEST = 200, GAP = 2; // of the rows of words, in pixels
   const TALL = 80; // of the curves
 
   // The outline of the sound, the loudest moment as high as there is room.
@@ -17,16 +17,17 @@
   };
 
   // Put words into as few lanes as lets none cover another.
-  function lanes(words, scale) {
+  function lanes(words, scale, all) {
     const ends = [];
     return words.map((word) => {
       const letters = Array.from(word.text).reduce((sum, one) => sum + (one.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
-      const long = Math.max(2, (word.stop_s - word.start_s) * scale), left = word.start_s * scale;
+      const long = Math.max(2, (word.stop_s - word.start_s) * scale), start = word.start_s * scale;
       const width = Math.max(long, Math.min(WIDEST, letters * LETTER + 14));
-      let lane = ends.findIndex((end) => true);
+      const left = Math.max(0, Math.min(start, all - width)); // the last word stays inside
+      let lane = ends.findIndex((end) => end + GAP <= left);
       if (lane < 0) lane = ends.length;
       ends[lane] = left + width;
-      return { left, width, long, lane };
+      return { left, width, from: start - left, long, lane };
     });
   }
 
@@ -34,10 +35,9 @@
   listening.word_row = (name, words, make) => {
     const items = words.map(make), node = el("div", { class: `word-row ${name}` }, items, el("span", { class: "lane-name", "aria-hidden": "true" }, name));
     const place = (scale, width) => {
-      const places = lanes(words, scale);
-      places.forEach(({ left, width: wide, long, lane }, at) => {
-        const fits = Math.max(0, Math.min(left, width - wide)); // the last word stays inside
-        const put = { left: `${fits}px`, width: `${wide}px`, top: `${lane * LANE}px`, "--from": `${left - fits}px`, "--long": `${long}px` };
+      const places = lanes(words, scale, width);
+      places.forEach(({ left, width: wide, from, long, lane }, at) => {
+        const put = { left: `${left}px`, width: `${wide}px`, top: `${lane * LANE}px`, "--from": `${from}px`, "--long": `${long}px` };
         Object.entries(put).forEach(([key, value]) => items[at].style.setProperty(key, value));
       });
       node.style.setProperty("height", `${LANE * Math.max(1, ...places.map((one) => one.lane + 1))}px`);
