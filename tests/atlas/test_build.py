@@ -10,9 +10,13 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from otoscope.atlas.build import as_script, build, site_files
+from otoscope.atlas.published import published
+from tests.atlas.synthetic import make_study
 
 ROOT = Path(__file__).parents[2]
 VENDORED = {
@@ -130,3 +134,35 @@ def test_building_again_gives_the_same_records(small_study: Path, tmp_path: Path
     records = sorted(path.relative_to(one) for path in (one / "data").rglob("*.js"))
     assert records
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in records)
+
+
+def test_pages_name_no_folder_of_the_machine(tmp_path: Path) -> None:
+    study, home = make_study(tmp_path / "study", 8, n_clips=4, top=2), "/home/somebody/secret"
+    clips = study / "harvest" / "clips.parquet"
+    table = pq.read_table(clips)
+    names = pa.array([f"{home}/{number}.wav" for number in range(table.num_rows)])
+    where = table.schema.get_field_index("path")
+    pq.write_table(table.set_column(where, "path", names), clips)
+    about = {"command": f"otoscope study {home}/talks --out {home}/study", "model": {"id": f"{home}/model.pt"}}
+    (study / "harvest" / "more.json").write_text(json.dumps({**about, "kept": "and/or 1/2 https://example.org/a/b"}))
+    before = clips.read_bytes()
+    pages = build(study, tmp_path / "pages").folder
+    told = json.loads((pages / "files" / "harvest" / "more.json").read_text())
+    assert told == {"command": "otoscope study talks --out study", "model": {"id": "model.pt"},
+                    "kept": "and/or 1/2 https://example.org/a/b"}  # fmt: skip
+    shown = pq.read_table(pages / "files" / "harvest" / "clips.parquet")
+    assert shown.equals(table.drop_columns(["path"]))
+    assert clips.read_bytes() == before, "the study itself stays as it is"
+
+
+def test_what_names_no_folder_is_the_same_file(small_study: Path, tmp_path: Path) -> None:
+    pages = build(small_study, tmp_path / "pages").folder
+    own, shown = small_study / "harvest" / "features.parquet", pages / "files" / "harvest" / "features.parquet"
+    assert own.samefile(shown) or own.read_bytes() == shown.read_bytes()
+
+
+def test_a_damaged_table_is_handed_on_as_it_is(tmp_path: Path) -> None:
+    for name, content in (("harvest/clips.parquet", b"PAR1"), ("a.json", b"{"), ("b.json", b"\xff")):
+        path = tmp_path / Path(name).name
+        path.write_bytes(content)
+        assert published(path, name) is None

@@ -162,6 +162,8 @@ def test_sqlite_holds_the_same_rows(folder: Path) -> None:
         }
         for name in tables:
             table = pq.read_table(folder / f"{name}.parquet")
+            if name == "clips":
+                table = table.drop_columns(["path"])  # where a recording lies concerns this machine alone
             cursor = database.execute(f'SELECT * FROM "{name}" ORDER BY rowid')
             assert [column[0] for column in cursor.description] == table.column_names
             rows = cursor.fetchall()

@@ -1,7 +1,8 @@
 """Pages from a study, to be opened from disk or put on any web host: they need no server and ask no other host.
 
 The site's own files are copied, every record is written as a script that hands it over (a page opened from disk may not
-fetch), and what pages show or link to is hard-linked beside, or copied where the disk has no links.
+fetch), and what pages show or link to is hard-linked beside, or copied where the disk has no links. Tables that name
+folders of this machine are written anew without them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from otoscope.atlas.published import published
 from otoscope.atlas.records import all_names, record
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.results import result_folder
@@ -80,7 +82,7 @@ def build(
             _write_record(temporary / DATA, name, folder)
             progress(done, len(names) + len(shared))
         for done, relative in enumerate(shared, len(names) + 1):
-            _put(folder.path / relative, temporary / FILES / relative)
+            _put(folder.path / relative, temporary / FILES / relative, relative)
             progress(done, len(names) + len(shared))
         n_bytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
     return Built(out, len(names), len(shared), n_bytes, time.perf_counter() - started)
@@ -115,9 +117,13 @@ def _write_record(out: Path, name: str, folder: StudyFolder) -> None:
     path.write_text(as_script(name, record(folder, name)), encoding="ascii")
 
 
-def _put(source: Path, target: Path) -> None:
-    """Let a file stand at a second place, without a second copy where the disk can do so."""
+def _put(source: Path, target: Path, relative: str) -> None:
+    """Let a file stand at a second place: the same on the disk where that can be and the file names no folders."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    content = published(source, relative)
+    if content is not None:
+        target.write_bytes(content)
+        return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -95,6 +96,7 @@ def check_bases(
     model_id: str = "",
     weights_hash: str | None = None,
     force: bool = False,
+    root: str | Path | None = None,
 ) -> int:
     """Refuse a basis that is not known or a dictionary that does not fit, before any work.
 
@@ -104,6 +106,7 @@ def check_bases(
         model_id: What the model is called in messages.
         weights_hash: Of the model; None where it is not known.
         force: Let dictionaries of another site or model through.
+        root: Where a relative `sae:DIR` is looked for; None for the working directory.
 
     Returns:
         How many features they have at those sites.
@@ -117,7 +120,7 @@ def check_bases(
         if basis in PLAIN:
             n_features += sum((widths or {}).values())
             continue
-        found = _read(basis)
+        found = _read(basis, root)
         for name, dictionary in found.items():
             check_model(dictionary, model_id=model_id, weights_hash=weights_hash, force=force, name=repr(name))
         placed = found if widths is None else _placed(basis, found, widths, force=force)
@@ -132,6 +135,7 @@ def groups_of(
     seed: int,
     *,
     force: bool = False,
+    root: str | Path | None = None,
 ) -> list[Group]:
     """Build the groups of features, sites in order and the bases of each in order.
 
@@ -141,12 +145,15 @@ def groups_of(
         components: The principal components of every site, where `pca` is among the bases.
         seed: Of the random directions.
         force: Put a dictionary whose site is not among these on the only one of its width.
+        root: Where a relative `sae:DIR` is looked for; None for the working directory.
 
     Raises:
         InputError: A dictionary does not fit any site, or its site cannot be told.
     """
     dictionaries = {
-        basis: _placed(basis, _read(basis), widths, force=force) for basis in bases if basis.startswith(DICTIONARY)
+        basis: _placed(basis, _read(basis, root), widths, force=force)
+        for basis in bases
+        if basis.startswith(DICTIONARY)
     }
     groups = []
     for site, width in widths.items():
@@ -182,9 +189,9 @@ def _orthogonal(width: int, site: str, seed: int) -> Tensor:
     return torch.from_numpy((q * np.sign(np.diag(r))).astype(np.float32))
 
 
-def _read(basis: str) -> dict[str, Dictionary]:
+def _read(basis: str, root: str | Path | None) -> dict[str, Dictionary]:
     """Read the dictionaries of a basis, each by its name in messages: one, or all that a training run left."""
-    places = list(dictionaries_in(basis.removeprefix(DICTIONARY)).values())
+    places = list(dictionaries_in(Path(root or "", basis.removeprefix(DICTIONARY))).values())
     names = [basis] if len(places) == 1 else [f"{DICTIONARY}{place}" for place in places]
     return {name: load_dictionary(place) for name, place in zip(names, places, strict=True)}
 

@@ -78,7 +78,9 @@ def calibrate(
     """
     look = _look(reader, corpus, labels, "pca" in settings.bases, excluded, progress)
     components = {site: _components(look, site) for site in reader.widths} if "pca" in settings.bases else {}
-    groups = groups_of(reader.widths, settings.bases, components, settings.seed, force=settings.force)
+    groups = groups_of(
+        reader.widths, settings.bases, components, settings.seed, force=settings.force, root=settings.root
+    )
     edges = [_edges(group.directions.strengths(torch.from_numpy(look.joined(group.reads)))) for group in groups]
     scores = _lag_scores(look, len(labels.phones)) if labels.phones and look.phones else {}
     lag = settings.lag if settings.lag is not None and labels.phones else None
@@ -236,7 +238,9 @@ def calibration_of(arrays: dict[str, np.ndarray], reader: Reads, settings: Harve
         for site in reader.widths
         if f"pca.{site}" in arrays
     }
-    groups = groups_of(reader.widths, settings.bases, components, settings.seed, force=settings.force)
+    groups = groups_of(
+        reader.widths, settings.bases, components, settings.seed, force=settings.force, root=settings.root
+    )
     scores: Sequence[float] = arrays["lag_scores"].tolist()
     return Calibration(
         groups,

@@ -100,7 +100,12 @@ def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -
     check_names(settings.bases)
     widths = check_sites(model, settings.sites)
     n_features = check_bases(
-        settings.bases, widths, model_id=model.id, weights_hash=model.weights_hash, force=settings.force
+        settings.bases,
+        widths,
+        model_id=model.id,
+        weights_hash=model.weights_hash,
+        force=settings.force,
+        root=settings.root,
     )
     check_lag(settings.lag)
     if workers < 1:
@@ -336,7 +341,7 @@ def _fingerprint(
     reader: Reads, about_model: dict[str, Any], corpus: Corpus, labels: LabelSet, settings: HarvestSettings
 ) -> dict[str, Any]:
     """All that the results depend on, for a run that is taken up again."""
-    asked = {name: value for name, value in asdict(settings).items() if name != "force"}
+    asked = {name: value for name, value in asdict(settings).items() if name not in ("force", "root")}
     ids = "\n".join(f"{source.id}\t{source.speaker}\t{source.language}" for source in corpus.sources)
     return {
         "version": SCHEMA_VERSION,

@@ -16,7 +16,7 @@ class HarvestSettings:
 
     Attributes:
         sites: Names or patterns of encoder sites.
-        bases: `neuron`, `random`, `pca`, `untrained` or `sae:DIR`, each once.
+        bases: `neuron`, `random`, `pca`, `untrained` or `sae:DIR`, each once; tables name it as it is here.
         top: Examples kept of every feature and sign.
         peaks_per_clip: Peaks that one clip may have among them.
         sign: `both`, or `positive` to leave out strengths below zero.
@@ -28,6 +28,8 @@ class HarvestSettings:
         save_activations: `float16` or `float32` to write the sites' activations too; None to write none.
         part_clips: Clips after which what was gathered is put together with what was before.
         force: Try dictionaries that were trained on another site or model.
+        root: The folder from which a relative `sae:DIR` is looked for; None for the working directory. Like `force` no
+            part of what a run is, so that a run and its dictionaries may be moved together.
     """
 
     sites: tuple[str, ...]
@@ -43,6 +45,7 @@ class HarvestSettings:
     save_activations: str | None = None
     part_clips: int = 32
     force: bool = False
+    root: str | None = None
 
     def __post_init__(self) -> None:
         for name, most in (("top", 10_000), ("peaks_per_clip", 1_000), ("samples", 1_000), ("ranges", 32)):

@@ -1,8 +1,9 @@
 """Put a run's tables into one SQLite file, for those who would rather ask than read: `features.sqlite`.
 
-The rows are those of the Parquet files. Lists of numbers become blobs: little-endian 32-bit numbers (unsigned, or
-floats in `edges`) compressed with zlib. Lists of spans (start, end, text) and samples (clip, frame, strength,
-phone) become JSON arrays of arrays.
+The rows are those of the Parquet files, less where recordings lie on this machine: the file is one to hand on.
+
+Lists of numbers become blobs: little-endian 32-bit numbers (unsigned, or floats in `edges`) compressed with zlib. Lists
+of spans (start, end, text) and samples (clip, frame, strength, phone) become JSON arrays of arrays.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from otoscope.harvest.opened import TABLES
 
 _KEY = ("site", "basis", "feature")
+_LEFT_OUT = {"clips": ("path",)}
 
 
 def write_sqlite(folder: Path) -> None:
@@ -39,13 +41,14 @@ def write_sqlite(folder: Path) -> None:
 
 
 def _write_table(database: sqlite3.Connection, name: str, file: pq.ParquetFile) -> None:
-    schema = file.schema_arrow
+    schema = [field for field in file.schema_arrow if field.name not in _LEFT_OUT.get(name, ())]
+    names = [field.name for field in schema]
     columns = ", ".join(f'"{field.name}" {_type_of(field.type)}' for field in schema)
     database.execute(f'CREATE TABLE "{name}" ({columns})')
     places = ", ".join("?" * len(schema))
-    for batch in file.iter_batches(16_384):
+    for batch in file.iter_batches(16_384, columns=names):
         database.executemany(f'INSERT INTO "{name}" VALUES ({places})', _rows(batch))
-    if set(_KEY) <= set(schema.names):
+    if set(_KEY) <= set(names):
         database.execute(f'CREATE INDEX "{name}_by_feature" ON "{name}" (site, basis, feature)')
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from otoscope.atlas.published import without_paths
 from otoscope.atlas.records import methods, overview
 from otoscope.atlas.study_folder import StudyFolder
 from tests.atlas.synthetic import make_study
@@ -50,7 +51,7 @@ def test_no_folder_of_the_machine_reaches_a_page(study: Path, module) -> None:
 
 def test_a_site_or_a_share_is_no_path() -> None:
     kept = ["encoder.blocks.0/neuron/3", "S/SH", "a/b", "and/or", "https://example.org/a/b", "3/4"]
-    assert overview.without_paths(kept) == kept
+    assert without_paths(kept) == kept
 
 
 def test_parts_that_were_left_out_say_why(study: Path) -> None:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
-from otoscope.atlas.records.overview import without_paths
+from otoscope.atlas.published import without_paths
 from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from otoscope.atlas.published import without_paths
 from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.version import __version__
@@ -16,7 +17,6 @@ SETTINGS = "study.toml"
 SHOWN = ("otoscope", "created", "minutes", "preset", "seed", "model", "corpus", "versions")
 PAGE = re.compile(r"[a-z]+\.html(#[\w=&:.-]*)?")
 """Where a finding may lead: to a page of the atlas, whatever the folder says."""
-_PATH = re.compile(r"(?<![\w/])(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
@@ -99,15 +99,6 @@ def pages(folder: StudyFolder) -> dict[str, int | None]:
         "decoder": sum((folder.part(name) or {}).get("state") == "done" for name in DECODER_PARTS),
     }
     return {name: n or None for name, n in found.items()}
-
-
-def without_paths(value: Any) -> Any:
-    """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern."""
-    if isinstance(value, str):
-        return _PATH.sub("", value)
-    if isinstance(value, dict):
-        return {key: without_paths(one) for key, one in value.items()}
-    return [without_paths(one) for one in value] if isinstance(value, list) else value
 
 
 def _claim(folder: StudyFolder, claim: dict[str, Any]) -> dict[str, Any]:

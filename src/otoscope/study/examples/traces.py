@@ -36,6 +36,7 @@ def write_traces(
     *,
     top: int = TOP,
     samples_per_range: int = SAMPLES,
+    root: str | Path | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Problem, ...]:
     """Write the strength around every example that pages show, as `traces.parquet`.
@@ -50,6 +51,7 @@ def write_traces(
         folder: Where to write; must exist.
         top: The strongest of each feature and sign.
         samples_per_range: Examples from each range of strength.
+        root: Where a relative `sae:DIR` of the run is looked for; None for the working directory.
         progress: Called with clips done, and of how many.
 
     Returns:
@@ -66,7 +68,7 @@ def write_traces(
         )
     shown = shown_examples(run, top, samples_per_range)
     traces = Traces.empty(len(shown))
-    problems = _gather(model, corpus, run, shown, traces, progress) if len(shown) else ()
+    problems = _gather(model, corpus, run, shown, traces, root, progress) if len(shown) else ()
     write_trace_table(Path(folder) / TABLE, run, shown, traces)
     return problems
 
@@ -77,6 +79,7 @@ def _gather(
     run: HarvestRun,
     shown: Shown,
     traces: Traces,
+    root: str | Path | None,
     progress: Callable[[int, int], None],
 ) -> tuple[Problem, ...]:
     """Go through the clips that examples lie in, in the corpus's order."""
@@ -84,7 +87,7 @@ def _gather(
     sites = list(dict.fromkeys(run.groups[number].site for number in numbers))
     has_untrained = any(run.groups[number].basis == "untrained" for number in numbers)
     reader = EncoderReader(model, sites, int(run.manifest["settings"]["seed"]) if has_untrained else None)
-    groups = _groups(reader, corpus, run, numbers)
+    groups = _groups(reader, corpus, run, numbers, root)
     order = np.argsort(shown.clip, kind="stable")
     clips, starts = np.unique(shown.clip[order], return_index=True)
     rows_of = dict(zip(clips.tolist(), np.split(order, starts[1:]), strict=True))
@@ -104,13 +107,15 @@ def _gather(
     return tuple(problems)
 
 
-def _groups(reader: EncoderReader, corpus: Corpus, run: HarvestRun, numbers: np.ndarray) -> dict[int, Group]:
+def _groups(
+    reader: EncoderReader, corpus: Corpus, run: HarvestRun, numbers: np.ndarray, root: str | Path | None
+) -> dict[int, Group]:
     """Build the groups of a run that are wanted, by their numbers."""
     keys = {(run.groups[number].site, run.groups[number].basis): int(number) for number in numbers}
     bases = list(dict.fromkeys(basis for _, basis in keys))
     seed = int(run.manifest["settings"]["seed"])
     components = _components(reader, corpus, run) if "pca" in bases else {}
-    built = groups_of(reader.widths, bases, components, seed, force=True)
+    built = groups_of(reader.widths, bases, components, seed, force=True, root=root)
     return {keys[one.site, one.basis]: one for one in built if (one.site, one.basis) in keys}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from otoscope.base.results import MANIFEST
+from otoscope.harvest.bases import DICTIONARY
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.harvest.run import harvest as gather
 from otoscope.harvest.settings import HarvestSettings
@@ -26,6 +27,9 @@ BATCH_FRAMES, LEAST_BATCH = 4096, 64
 
 OWN = "sae"
 """The basis that stands for the study's own dictionaries."""
+DICTIONARIES = "dictionaries"
+OWN_BASIS = f"{DICTIONARY}{DICTIONARIES}"
+"""What tables call it: relative to the study, which may be moved, and names no folder of the machine."""
 
 
 def dictionaries(context: Context, out: Path) -> None:
@@ -60,8 +64,7 @@ def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
 def harvest(context: Context, out: Path) -> None:
     """What drives every feature; a harvest that was stopped goes on."""
     settings = context.settings.harvest
-    folder = context.folder / "dictionaries"
-    own = (f"sae:{folder}",) if (folder / MANIFEST).is_file() else ()
+    own = (OWN_BASIS,) if (context.folder / DICTIONARIES / MANIFEST).is_file() else ()
     bases = tuple(one for basis in settings.bases for one in (own if basis == OWN else (basis,)))
     gather(
         context.model,
@@ -73,6 +76,7 @@ def harvest(context: Context, out: Path) -> None:
             samples=settings.samples,
             ranges=settings.ranges,
             seed=context.seed,
+            root=str(context.folder),
         ),
         out,
         progress=lambda what, done, of: context.tell("harvest", done, of),
@@ -98,6 +102,7 @@ def traces(context: Context, out: Path) -> None:
         out,
         top=shown.top,
         samples_per_range=shown.samples,
+        root=context.folder,
         progress=context.progress("traces"),
     )
     context.note(problems)
@@ -119,7 +124,7 @@ def sounds(context: Context, out: Path) -> None:
 
 def scores(context: Context, out: Path) -> None:
     """How good the dictionaries are, beside their baselines."""
-    folder = context.folder / "dictionaries"
+    folder = context.folder / DICTIONARIES
     if not (folder / MANIFEST).is_file():
         raise NotHereError("it needs the part dictionaries, which is not there")
     settings = context.settings.scores

@@ -22,7 +22,7 @@
     return words.map((word) => {
       const letters = Array.from(word.text).reduce((sum, one) => sum + (one.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
       const long = Math.max(2, (word.stop_s - word.start_s) * scale), start = word.start_s * scale;
-      const width = Math.max(long, Math.min(WIDEST, letters * LETTER + 14));
+      const width = Math.max(long, Math.min(WIDEST, letters * LETTER + 18));
       const left = Math.max(0, Math.min(start, all - width)); // the last word stays inside
       let lane = ends.findIndex((end) => end + GAP <= left);
       if (lane < 0) lane = ends.length;

@@ -1,0 +1,64 @@
+"""Files of a study as pages hand them on: without the folders of the machine that made it.
+
+Knows how files are written, and nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from otoscope.base.files import to_json_text
+
+_PATH = re.compile(r"(?<![\w/])(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
+_CLIPS = "harvest/clips.parquet"
+
+
+def published(path: Path, relative: str) -> bytes | None:
+    """Give a file's content without the folders that it names.
+
+    Args:
+        path: The file.
+        relative: Where it lies in the study, with forward slashes.
+
+    Returns:
+        What pages are to hold instead; None where the file can be handed on as it is.
+    """
+    if relative == _CLIPS:
+        return _without_column(path, "path")
+    if path.suffix != ".json":
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # damaged: as it is
+    stripped = without_paths(found)
+    return None if stripped == found else to_json_text(stripped).encode()
+
+
+def without_paths(value: Any) -> Any:
+    """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern."""
+    if isinstance(value, str):
+        return _PATH.sub("", value)
+    if isinstance(value, dict):
+        return {key: without_paths(one) for key, one in value.items()}
+    return [without_paths(one) for one in value] if isinstance(value, list) else value
+
+
+def _without_column(path: Path, column: str) -> bytes | None:
+    """Write a Parquet file without one of its columns."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        return None
+    if column not in table.column_names:
+        return None
+    out = pa.BufferOutputStream()
+    pq.write_table(table.drop_columns([column]), out, compression="zstd")
+    content: bytes = out.getvalue().to_pybytes()
+    return content
