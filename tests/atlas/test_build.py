@@ -16,6 +16,7 @@ import pytest
 
 from otoscope.atlas.build import as_script, build, site_files
 from otoscope.atlas.published import published
+from otoscope.base.errors import InputError
 from tests.atlas.synthetic import make_study
 
 ROOT = Path(__file__).parents[2]
@@ -166,3 +167,12 @@ def test_a_damaged_table_is_handed_on_as_it_is(tmp_path: Path) -> None:
         path = tmp_path / Path(name).name
         path.write_bytes(content)
         assert published(path, name) is None
+
+
+def test_a_table_without_a_column_is_told(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", 8, n_clips=4, top=2)
+    features = study / "harvest" / "features.parquet"
+    pq.write_table(pq.read_table(features).drop_columns(["kurtosis"]), features)
+    with pytest.raises(InputError, match="kurtosis"):
+        build(study, tmp_path / "pages")
+    assert not (tmp_path / "pages").exists()

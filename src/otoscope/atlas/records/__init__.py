@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from otoscope.atlas.study_folder import StudyFolder
+from otoscope.base.errors import InputError
 
 MODULES = ("overview", "listening", "features", "phones", "dictionaries", "decoder", "methods")
 """Each has `names(folder)`, the records that it can make, and `make(folder, name)`; KeyError for others."""
@@ -34,12 +35,20 @@ def record(folder: StudyFolder, name: str) -> dict[str, Any]:
 
     Raises:
         KeyError: There is none of that name.
-        InputError: A table that it is made of is damaged.
+        InputError: A table that it is made of is damaged, or lacks a column or key.
     """
     module = name.partition("/")[0]
     if module not in MODULES:
         raise KeyError(name)
-    made: dict[str, Any] = _module(module).make(folder, name)
+    try:
+        made: dict[str, Any] = _module(module).make(folder, name)
+    except KeyError as error:
+        if error.args == (name,):
+            raise
+        raise InputError(
+            f"the study {str(folder.path)!r} lacks {error.args[0]!r}, of which the record {name!r} is made. Is it of "
+            "another version of otoscope? Make the study again."
+        ) from error
     return made
 
 
