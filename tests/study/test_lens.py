@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,23 @@ def test_chance_is_what_equal_probabilities_give(curve: LensCurve) -> None:
     ranks = np.arange(1, curve.vocab_size + 1)
     assert curve.chance["reciprocal_rank"] == pytest.approx((1 / ranks).mean())
     assert np.exp(curve.chance["log_probability"]) * curve.vocab_size == pytest.approx(1)
+
+
+def test_the_commonest_token_is_counted_beside_what_is_said_without_sound(
+    model: Whisper, clips: list[Clip], curve: LensCurve
+) -> None:
+    single = [lens(model, clip, language="en") for clip in clips]
+    due = [[token.id for token in one.tokens] for one in single]
+    counts = Counter(token for row in due for token in row)
+    n_most = max(counts.values())
+    assert curve.n_commonest.sum() == n_most
+    commonest = min(token for token, n in counts.items() if n == n_most)
+    assert curve.n_commonest.tolist() == [row.count(commonest) for row in due]
+    beside, n_all = curve.beside_commonest().value, curve.n_tokens.sum()
+    unheard = sum(int((one.no_sound.rank[-1] == 1).sum()) for one in single)
+    assert beside == pytest.approx([n_most / n_all, (unheard - n_most) / n_all])
+    told = curve.to_json()["commonest"]
+    assert told["token"] == curve.commonest and told["is_likeliest"]["value"] == pytest.approx(n_most / n_all, abs=1e-6)
 
 
 def test_means_pool_members_and_intervals_hold_them() -> None:

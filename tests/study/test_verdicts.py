@@ -60,7 +60,8 @@ def files() -> dict[str, dict[str, Any]]:
         "neighbours/sounds_alike.json": {"close": 0.25, "contrasts": [
             {**alike, "pairs": "all", "measure": "phones", "nearest": around(0.5)},
             {**alike, "pairs": "unrelated", "measure": "phones", "nearest": around(0.6)}]},
-        "lens/lens_curve.json": {"n_tokens": 700, "chance": {"is_likeliest": 0.001}, "stages": [
+        "lens/lens_curve.json": {"n_tokens": 700, "chance": {"is_likeliest": 0.001}, "commonest": {
+            "token": ".", "is_likeliest": around(0.1), "no_sound_above_it": around(0.2)}, "stages": [
             {"stage": "block 0", "sound": {"is_likeliest": around(0.4)}, "no_sound": {"is_likeliest": around(0.1)}},
             {"stage": "block 1", "sound": {"is_likeliest": around(0.9)}, "no_sound": {"is_likeliest": around(0.3)}}]},
     }  # fmt: skip
@@ -117,7 +118,7 @@ WORSE = [
     ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > model - unigram > kl_bits", around(0.01)),
     ("bigrams_context", f"{BIGRAMS} > sounds > 1 > by_frequency > model - another context > kl_bits", around(-0.01)),
     ("sounds_alike", "neighbours/sounds_alike.json > contrasts > 1 > more_alike", around(0.01)),
-    ("lens", "lens/lens_curve.json > stages > 1 > no_sound > is_likeliest", around(0.01)),
+    ("lens", "lens/lens_curve.json > commonest > no_sound_above_it", around(0.01)),
 ]
 
 
@@ -153,13 +154,32 @@ def test_without_any_part_nothing_is_judged_and_each_finding_says_why(judge) -> 
     assert why in findings(claims)["neurons_most"]["words"]
 
 
-def test_a_claim_is_judged_by_what_was_tested_and_says_how_much_was_not(judge) -> None:
+def test_what_was_not_tested_keeps_a_claim_from_holding_whole(judge) -> None:
     parts = files()
     del parts["neighbours/sounds_alike.json"], parts[BIGRAMS]
     claim = judge(parts)["language_model"]
-    assert claim["verdict"] == "holds"
+    assert claim["verdict"] == "holds in part"
     assert "1 of 1 findings bears it out" in claim["sentence"]
     assert "Not tested: 3 more." in claim["sentence"]
+    assert (claim["n_tested"], claim["n_findings"]) == (1, 4)
+
+
+def test_a_claim_is_not_tested_by_what_only_goes_with_it(judge) -> None:
+    """Transcripts that a dictionary keeps say nothing of what its features answer to."""
+    parts = files()
+    del parts[PHONES]
+    claim = judge(parts)["interpretable"]
+    assert {one["id"] for one in claim["findings"] if one["holds"]} == {"reconstruction", "random_decoder"}
+    assert claim["verdict"] == "not tested"
+    assert "nothing that the claim says could be measured" in claim["sentence"]
+
+
+def test_neurons_and_random_directions_of_other_sites_are_not_compared(judge) -> None:
+    parts = files()
+    put(parts, f"{PHONES} > sites > 1 > site", "encoder.blocks.3")
+    found = findings(judge(parts))
+    assert found["polysemantic"]["value"] == pytest.approx(0.5) and found["polysemantic"]["holds"] is None
+    assert found["neuron_random"]["holds"] is None
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"sites": null}', '{"curve": null, "heads": null}', "\ufffd"])
@@ -197,7 +217,7 @@ BASELINES = [
     ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > unigram"),
     ("bigrams_context", f"{BIGRAMS} > sounds > 1 > by_frequency > another context"),
     ("sounds_alike", "neighbours/sounds_alike.json > contrasts > 1 > random"),
-    ("lens", "lens/lens_curve.json > chance"),
+    ("lens", "lens/lens_curve.json > commonest > is_likeliest"),
 ]
 
 

@@ -350,3 +350,12 @@ def _spread(
     spread = np.full(shape, empty, dtype)
     spread[at] = values
     return spread
+
+
+def basis_name(basis: str) -> str:
+    """Give the name of a basis without where its dictionaries lie.
+
+    Args:
+        basis: As a run names it: `neuron`, `sae:DIR`.
+    """
+    return "sae" if basis.startswith("sae:") else basis

@@ -12,7 +12,7 @@ from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.version import __version__
 
 NAME = "overview"
-DECODER_PARTS = ("bigrams", "neighbours", "lens", "locality")
+DECODER_PARTS = ("bigrams", "neighbours", "lens")
 SETTINGS = "study.toml"
 SHOWN = ("otoscope", "created", "minutes", "preset", "seed", "model", "corpus", "versions")
 PAGE = re.compile(r"[a-z]+\.html(#[\w=&:.-]*)?")

@@ -1,11 +1,12 @@
 """How sure is each block of the decoder of the next token, over the transcripts of many clips?
 
 Costs what `lens` costs for each clip; of each, a few numbers are kept. Beside every number stands the same with padding
-alone for sound, and what a choice among all tokens alike would give.
+alone for sound, what a choice among all tokens alike would give, and what always saying the commonest token would.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from otoscope.audio.clip import Clip, as_clip
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.lens import picture as lens_picture
@@ -41,6 +43,8 @@ class LensCurve(Rich):
         vocab_size: Tokens to choose from.
         n_tokens: Tokens foretold in each clip, int64 [clip].
         sums: Sums over a clip's tokens, float64 [clip, sound, stage, measure], in the order of `SOUNDS` and `MEASURES`.
+        commonest: The token that is due most often in all clips.
+        n_commonest: How often it is due in each clip, int64 [clip].
         seed: Seeds the bootstrap over clips.
     """
 
@@ -50,6 +54,8 @@ class LensCurve(Rich):
     vocab_size: int
     n_tokens: np.ndarray
     sums: np.ndarray
+    commonest: str
+    n_commonest: np.ndarray
     seed: int
 
     def means(self) -> Means:
@@ -67,9 +73,15 @@ class LensCurve(Rich):
             "is_final_choice": 1 / n,
         }
 
+    def beside_commonest(self) -> Means:
+        """How often always saying the commonest token is right, and how much oftener the last stage unheard is, [2]."""
+        unheard = self.sums[:, SOUNDS.index("no_sound"), -1, MEASURES.index("is_likeliest")]
+        sums = np.stack([self.n_commonest, unheard - self.n_commonest], axis=-1)
+        return grouped_means(sums, self.n_tokens, seed=self.seed)
+
     def to_json(self) -> dict[str, Any]:
-        """Give the table: for each stage the means with and without sound."""
-        means = self.means()
+        """Give the table: for each stage the means with and without sound, and beside them plainer guesses."""
+        means, beside = self.means(), self.beside_commonest()
         return {
             "model": self.model,
             "n_clips": len(self.clip_ids),
@@ -87,6 +99,11 @@ class LensCurve(Rich):
                 for index, stage in enumerate(self.stages)
             ],
             "chance": {name: finite(value, 9) for name, value in self.chance.items()},
+            "commonest": {
+                "token": self.commonest,
+                "is_likeliest": means_json(beside, 0),
+                "no_sound_above_it": means_json(beside, 1),
+            },
             "intervals": f"95%, bootstrap over clips, {DRAWS} draws",
             "seed": self.seed,
             "clips": list(self.clip_ids),
@@ -202,24 +219,28 @@ def lens_curve(
     """
     counted = Counted(clips)
     sums: dict[int, np.ndarray] = {}
-    n_tokens: dict[int, int] = {}
+    due: dict[int, Counter[int]] = {}
     for batch in said_over(model, counted, language=language):
         with_sound = foretell(model, batch)
         with_none = foretell(model, without_sound(model, batch))
         for one, heard, unheard in zip(batch.said, with_sound, with_none, strict=True):
             found = np.stack([_measure(heard), _measure(unheard)])
             sums[one.clip] = sums.get(one.clip, 0) + found
-            n_tokens[one.clip] = n_tokens.get(one.clip, 0) + len(one.tokens)
+            due.setdefault(one.clip, Counter()).update(one.tokens)
         if progress is not None:
             progress(batch.said[-1].clip + 1, counted.n_all)
     counted.check()
+    tokens = [due[place] for place in sorted(due)]
+    commonest = max(sum(tokens, Counter()).items(), key=lambda item: (item[1], -item[0]))[0]
     return LensCurve(
         model=model.id,
         clip_ids=tuple(counted.ids),
         stages=stage_names(model.n_decoder_blocks),
         vocab_size=model.vocab_size,
-        n_tokens=np.array([n_tokens[place] for place in sorted(n_tokens)]),
+        n_tokens=np.array([one.total() for one in tokens]),
         sums=np.stack([sums[place] for place in sorted(sums)]),
+        commonest=token_texts(model).texts[commonest],
+        n_commonest=np.array([one[commonest] for one in tokens]),
         seed=seed,
     )
 

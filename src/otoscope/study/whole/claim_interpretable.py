@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from otoscope.harvest.opened import basis_name
 from otoscope.study.error_rate import wilson_interval
 from otoscope.study.whole.findings import (
     BELOW,
@@ -54,7 +55,11 @@ def interpretable_findings(read: PartFiles) -> list[dict[str, Any]]:
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
-    rows = [row for row in read("phones/phones.json").get("sites") or [] if isinstance(row, Mapping)]
+    rows = [
+        {**row, "basis": basis_name(str(row.get("basis")))}
+        for row in read("phones/phones.json").get("sites") or []
+        if isinstance(row, Mapping)
+    ]
     return [
         _most(read, rows),
         _more(read, rows, "neuron", "random"),
@@ -66,21 +71,15 @@ def interpretable_findings(read: PartFiles) -> list[dict[str, Any]]:
     ]
 
 
-def basis_of(row: Mapping[str, Any]) -> str:
-    """The basis of a row, without the path of a dictionary."""
-    basis = str(row.get("basis"))
-    return "sae" if basis.startswith("sae:") else basis
-
-
 def _count(rows: Rows, basis: str, n: str, of: str, sites: set[Any] | None = None) -> Share:
-    chosen = [row for row in rows if basis_of(row) == basis and (sites is None or row.get("site") in sites)]
+    chosen = [row for row in rows if row["basis"] == basis and (sites is None or row.get("site") in sites)]
     counted = [row for row in chosen if n in row and of in row]
     return sum(row[n] for row in counted), sum(row[of] for row in counted)
 
 
 def _shared(rows: Rows, *bases: str) -> set[Any]:
     """The sites that were looked at in all of these bases."""
-    return set.intersection(*({row.get("site") for row in rows if basis_of(row) == basis} for basis in bases))
+    return set.intersection(*({row.get("site") for row in rows if row["basis"] == basis} for basis in bases))
 
 
 def _told(share: Share, what: str) -> str:
@@ -173,7 +172,7 @@ def _trained(read: PartFiles, rows: Rows) -> dict[str, Any]:
         short=short,
         page=PHONES_PAGE,
         pictures=PICTURE,
-        rule=MORE,
+        rule=MORE.replace("(Newcombe)", "(Newcombe, as if they were other neurons)"),
         holds=judged["holds"],
     )
 
@@ -183,15 +182,15 @@ def _polysemantic(read: PartFiles, rows: Rows) -> dict[str, Any]:
         "Do neurons that are pure at their strongest answer to another phone below, more often than random directions?"
     )
     short = "neurons pure at the top answer to another phone below"
-    sites = _shared(rows, "neuron", "random") or None
-    own, other = (_count(rows, one, "n_polysemantic", "n_pure_top", sites) for one in ("neuron", "random"))
+    sites = _shared(rows, "neuron", "random")
+    own, other = (_count(rows, one, "n_polysemantic", "n_pure_top", sites or None) for one in ("neuron", "random"))
     if not own[1]:
         why = read.why("phones", "no neuron is pure at its strongest, or none was looked at")
         return untested("polysemantic", question, why, FEATURES_PAGE, short)
     coded = _count(rows, "sae", "n_polysemantic", "n_pure_top")
     told = [_told(one, name) for one, name in ((other, "random directions"), (coded, PLAIN["sae"])) if one[1]]
     judged: dict[str, Any] = {"found": bounds(wilson_interval(*own)), "base": None, "holds": None}
-    if other[1]:
+    if other[1] and sites:
         judged = more_often(own, other)
     return finding(
         "polysemantic",
@@ -214,7 +213,7 @@ def _kept(read: PartFiles) -> dict[str, Any]:
     short = "transcripts are kept with a dictionary in place"
     worst = _worst(read)
     if worst is None:
-        return untested("reconstruction", question, read.why("scores"), SCORES_PAGE, short)
+        return untested("reconstruction", question, read.why("scores"), SCORES_PAGE, short, is_core=False)
     scores = read("scores/scores.json")
     rate, clean = worst.rates["dictionary"], worst.clean
     return finding(
@@ -233,6 +232,7 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         rule=f"holds when the whole 95% interval lies less than {100 * LOSS:g} points above the rate with nothing "
         f"replaced{WHERE_HEARD}",
         holds=None if too_bad(clean) else is_below(rate, clean["value"] + LOSS),
+        is_core=False,
     )
 
 
@@ -242,7 +242,7 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
     worst = _worst(read)
     if worst is None or "random decoder" not in worst.rates:
         why = read.why("scores", "no random decoder was fitted")
-        return untested("random_decoder", question, why, SCORES_PAGE, short)
+        return untested("random_decoder", question, why, SCORES_PAGE, short, is_core=False)
     rate, other = worst.rates["dictionary"], worst.rates["random decoder"]
     beside = " and ".join(
         f"{plain} {percent(worst.rates[name])}"
@@ -264,6 +264,7 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         unit="rate",
         rule=f"{BELOW}{WHERE_HEARD}",
         holds=None if too_bad(worst.clean) else is_below(rate, number_of(other, "low")),
+        is_core=False,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from otoscope.study.whole.findings import ABOVE, HALF, PAIRED, finding, is_above, is_below, number, percent, untested
+from otoscope.study.whole.findings import HALF, PAIRED, finding, is_above, is_below, number, percent, untested
 from otoscope.study.whole.part_files import PartFiles
 
 PAGE = "decoder.html"
@@ -114,27 +114,33 @@ def _alike(read: PartFiles) -> dict[str, Any]:
 
 
 def _unheard(read: PartFiles) -> dict[str, Any]:
-    question = "Given the words before but no sound, is the due token the decoder's first more often than by chance?"
+    question = (
+        "Given the words before but no sound, is the due token the decoder's first more often than the commonest token "
+        "is the due one?"
+    )
     short = "the due token comes first without any sound"
     found = read("lens/lens_curve.json")
-    stages = found.get("stages") or []
+    stages, plain = found.get("stages") or [], found.get("commonest") or {}
     last = ((stages[-1] if stages else {}).get("no_sound") or {}).get("is_likeliest")
-    chance = (found.get("chance") or {}).get("is_likeliest")
-    if not last or chance is None:
+    if not last or not plain.get("is_likeliest"):
         return untested("lens", question, read.why("lens"), f"{PAGE}#lens", short)
     first = next((one["stage"] for one in stages if is_above((one.get("sound") or {}).get("is_likeliest"), HALF)), None)
     since = f" With its sound it is first in more than half of the places from {first} on." if first else ""
+    chance = (found.get("chance") or {}).get("is_likeliest")
+    evenly = f", a choice among all tokens alike in {percent(chance)}" if chance is not None else ""
+    token = str(plain.get("token"))
     return finding(
         "lens",
         question,
         last,
-        ("one token in the vocabulary", {"value": chance}),
+        (f"always saying {token!r}", plain["is_likeliest"]),
         n=found.get("n_tokens"),
         n_of="tokens",
-        words=f"Over padding alone it is first in {percent(last)} of the places after the last block, where a guess at "
-        f"random would be right in {percent(chance)}.{since}",
+        words=f"Over padding alone it is first in {percent(last)} of the places after the last block; always saying "
+        f"{token!r}, the commonest, would be right in {percent(plain['is_likeliest'])}{evenly}.{since}",
         short=short,
         page=f"{PAGE}#lens",
         pictures=[("lens/lens_curve.png", "The due token by decoder block, with its sound and without")],
-        rule=ABOVE,
+        rule=PAIRED.format("above"),
+        holds=is_above(plain.get("no_sound_above_it"), 0.0),
     )

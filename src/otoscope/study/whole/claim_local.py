@@ -26,7 +26,7 @@ from otoscope.study.whole.findings import (
 )
 from otoscope.study.whole.part_files import PartFiles
 
-PAGE, HEADS_PAGE = "listening.html", "decoder.html#heads"
+PAGE, HEADS_PAGE = "listening.html", "listening.html#heads"
 STUDIED_K = 75
 """The attention window, in frames on either side, at which the study that otoscope grew from found transcripts still
 reasonably precise."""

@@ -43,6 +43,7 @@ def finding(
     unit: str = "share",
     rule: str = ABOVE,
     holds: bool | None = None,
+    is_core: bool = True,
 ) -> dict[str, Any]:
     """Put a finding together; whether it holds follows from `ABOVE` or `BELOW`, or is told for a rule of its own.
 
@@ -59,9 +60,10 @@ def finding(
         page: Where to look closer.
         short: What it says where it holds, in a few words, for the claim's sentence.
         pictures: Files and what is to be seen on them.
-        unit: `share`, `rate`, `frames`, `count`, `bits`, `distance` or `difference`.
+        unit: `share`, `rate`, `bits` or `distance`.
         rule: `ABOVE`, `BELOW`, or the rule by which `holds` was told.
         holds: Whether it holds, for a rule of its own; None where that cannot be told.
+        is_core: Whether it asks what the claim says, and not what only goes with it.
     """
     value, base = triple(found), triple(baseline[1])
     if rule == ABOVE:
@@ -80,6 +82,7 @@ def finding(
         "n": n,
         "n_of": n_of,
         "holds": holds,
+        "is_core": is_core,
         "rule": rule,
         "words": words,
         "pictures": [{"file": file, "alt": alt} for file, alt in pictures],
@@ -87,10 +90,13 @@ def finding(
     }
 
 
-def untested(name: str, question: str, why: str, page: str, short: str = "") -> dict[str, Any]:
+def untested(name: str, question: str, why: str, page: str, short: str = "", *, is_core: bool = True) -> dict[str, Any]:
     """Say of a finding that it was not measured, and why."""
     words = f"Not measured: {why}."
-    return finding(name, question, None, ("", None), n=None, n_of="", words=words, page=page, short=short, rule="")
+    nothing: tuple[str, None] = ("", None)
+    return finding(
+        name, question, None, nothing, n=None, n_of="", words=words, page=page, short=short, rule="", is_core=is_core
+    )
 
 
 def more_often(own: Share, other: Share) -> dict[str, Any]:
@@ -166,11 +172,13 @@ def in_unit(interval: Interval, unit: str) -> str:
     """Write the value of an interval, with its unit where that is short."""
     if unit in ("share", "rate"):
         return percent(interval)
-    return number(interval) + (f" {unit}" if unit in ("frames", "bits") else "")
+    return number(interval) + (" bits" if unit == "bits" else "")
 
 
 def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Judge a claim by its findings: it holds when all that were tested hold, in part when some do.
+    """Judge a claim by its findings: it holds when all were tested and hold, in part when some hold.
+
+    Where none of those that ask what the claim says was tested, the claim was not, whatever else was found.
 
     Args:
         name: Its id.
@@ -183,19 +191,27 @@ def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Map
     held = [one for one in tested if one["holds"]]
     failed = [one for one in tested if not one["holds"]]
     missing = len(findings) - len(tested)
-    if not tested:
-        verdict, told = UNTESTED, "nothing of this could be measured"
+    if not any(one["is_core"] for one in tested):
+        verdict, told = UNTESTED, "nothing that the claim says could be measured"
     else:
-        verdict = FAILS if not held else PARTLY if failed else HOLDS
+        verdict = FAILS if not held else PARTLY if failed or missing else HOLDS
         told = f"{len(held)} of {len(tested)} findings {'bears' if len(held) == 1 else 'bear'} it out"
     sentences = [f"For the model {model} on the corpus {corpus}, {told}."]
     if held:
         sentences.append(f"Found: {'; '.join(map(_beside, held))}.")
     if failed:
         sentences.append(f"Not found: {'; '.join(map(_beside, failed))}.")
-    if tested and missing:
+    if missing and tested:
         sentences.append(f"Not tested: {missing} more.")
-    return {"id": name, "title": title, "verdict": verdict, "sentence": " ".join(sentences), "findings": list(findings)}
+    return {
+        "id": name,
+        "title": title,
+        "verdict": verdict,
+        "sentence": " ".join(sentences),
+        "n_tested": len(tested),
+        "n_findings": len(findings),
+        "findings": list(findings),
+    }
 
 
 def _beside(one: Mapping[str, Any]) -> str:
