@@ -114,14 +114,12 @@ def test_clips_that_cannot_be_used_end_with_status_1(run: Run, mixed_folder: Pat
 def test_a_part_that_failed_ends_with_status_1_and_is_named(
     run: Run, folder: Path, small: Path, tmp_path: Path
 ) -> None:
-    small.write_text(SMALL.to_toml().replace('"padding"', '"silence of the sea"'))
+    text = SMALL.to_toml()
+    assert text.count("prompts = []") == 1
+    small.write_text(text.replace("prompts = []", f'prompts = ["{"word " * 900}"]'))
     ran = run("study", folder, "--settings", small, "--out", tmp_path / "study", "--only", "bigrams", "--no-atlas")
-    if "left out" in ran.out:  # the model said no word to go on from
-        small.write_text(small.read_text().replace("prompts = []", 'prompts = ["the"]'))
-        line = ("study", folder, "--settings", small, "--only", "bigrams", "--no-atlas")
-        ran = run(*line, "--out", tmp_path / "other")
     assert ran.status == 1 and "of the study failed: bigrams" in ran.err
-    assert "bigrams: failed: " in ran.out and "silence of the sea" in ran.out
+    assert "bigrams: failed: " in ran.out
 
 
 def finding(**changed: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from otoscope.base.errors import InputError, SiteError
 from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.source import Source
 from otoscope.model.whisper import Whisper
-from otoscope.study.whole import experiment
+from otoscope.study.whole import decoder_parts, experiment
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import Study, study
 from otoscope.study.whole.folder import STUDY
@@ -111,6 +111,21 @@ def test_the_place_of_a_corpus_is_not_told(plain: Study) -> None:
     assert not [path for path in tables if path.name != "manifest.json" and talks in path.read_text()]
 
 
+def test_the_place_of_a_corpus_is_not_told_by_its_bigrams(
+    model: Whisper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talks = corpus(recordings(tmp_path / "talks", 1.0))
+    asked: list[str] = []
+    monkeypatch.setattr(decoder_parts, "bigrams_of_text", lambda *_, name, **__: asked.append(name) or stop())
+
+    def stop() -> None:
+        raise InputError("that is enough")
+
+    wanted = replace(only("transcripts", "bigrams"), bigrams=replace(SMALL.bigrams, prompts=("the",)))
+    study(model, talks, wanted, tmp_path / "study")
+    assert asked == ["transcripts of talks"]
+
+
 def test_settings_are_written_as_they_were_run(plain: Study) -> None:
     from otoscope.study.whole.settings import read
 
@@ -170,6 +185,10 @@ def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Stud
         (replace(SMALL, harvest=replace(SMALL.harvest, sites=("decoder.blocks.0",))), "a harvest reads sites of"),
         (replace(SMALL, harvest=replace(SMALL.harvest, bases=("neurons",))), "basis 'neurons' is none"),
         (replace(SMALL, dictionaries=replace(SMALL.dictionaries, coder="pca")), "pca"),
+        (replace(SMALL, study=replace(SMALL.study, language="xx")), "language 'xx' is not one of"),
+        (replace(SMALL, harvest=replace(SMALL.harvest, ranges=100)), "ranges is 100"),
+        (replace(SMALL, phones=replace(SMALL.phones, auroc=0.3)), "auroc is 0.3"),
+        (replace(SMALL, bigrams=replace(SMALL.bigrams, sounds=("the sea",))), "sound 'the sea' is not known"),
     ],
 )
 def test_what_no_part_could_use_is_refused_before_any_work(

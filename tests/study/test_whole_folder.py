@@ -79,6 +79,14 @@ def test_clearing_takes_the_study_away_and_leaves_the_rest(stopped: Path, tmp_pa
     assert not any((stopped / name).exists() for name in ("study.json", *NAMES)) and (stopped / "notes.txt").exists()
 
 
+def test_notes_of_another_study_are_set_aside_and_none_is_lost(stopped: Path) -> None:
+    for text in ("first", "second"):
+        (stopped / "notes.json").write_text(text)
+        clear(stopped, NAMES)
+        assert not (stopped / "notes.json").exists()
+    assert [(stopped / name).read_text() for name in ("notes.before.json", "notes.before2.json")] == ["first", "second"]
+
+
 def test_it_is_finished_when_verdicts_and_manifest_are_there(stopped: Path) -> None:
     assert not is_finished(stopped)
     (stopped / "verdicts.json").touch()

@@ -155,11 +155,12 @@ def run_study(asked: Request, settings: StudySettings, preset: str) -> None:
         _tell_plan(asked, whisper, corpus, settings, console)
         return
     found = _run(asked, whisper, corpus, settings, preset, console)
+    if not asked.as_json:
+        print(summary(found), flush=True)  # before the pages: should they fail, hours of work are told
     index = _make_pages(asked, console) if asked.has_pages else None
     if asked.as_json:
         print(to_json_text({**found.to_json(), "folder": found.folder, "index": index}))
     else:
-        print(summary(found))
         print(f"\nOpen {index}" if index is not None else f"\nThe study is in {found.folder}.")
     _end(found, len(corpus))
 

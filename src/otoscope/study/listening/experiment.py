@@ -20,7 +20,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.audio.spectrogram import png
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, sample_to_seconds
-from otoscope.base.files import write_json
+from otoscope.base.files import output_errors, write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.examples.sounds_of_run import ogg
 from otoscope.study.listening.live import waveform
@@ -179,15 +179,16 @@ class Listening(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        files = [write_json(where / TABLE, self.to_json(key))]
-        for name, content in (
-            (SOUND, ogg(self.clip.samples)),
-            (SPECTROGRAM, png(self.clip.samples)),
-            (MAP, self.map_png()),
-        ):
-            (where / name).write_bytes(content)
-            files.append(where / name)
-        return files
+        contents = {
+            SOUND: ogg(self.clip.samples),
+            SPECTROGRAM: png(self.clip.samples),
+            MAP: self.map_png(),
+        }
+        with output_errors(where):
+            where.mkdir(parents=True, exist_ok=True)
+            for name, content in contents.items():
+                (where / name).write_bytes(content)
+        return [write_json(where / TABLE, self.to_json(key)), *(where / name for name in contents)]
 
     def plot(self, path: str | Path) -> Path:
         """Draw where each word came from, in three ways.
@@ -291,7 +292,6 @@ def listen_many(
     chosen = list(clips)
     for number, clip in enumerate(chosen):
         key = f"{number:04d}"
-        (where / key).mkdir(parents=True, exist_ok=True)
         found = listen(model, clip, ks=ks, language=language, seed=seed)
         found.save(where / key, key)
         rows.append(

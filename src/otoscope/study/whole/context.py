@@ -139,14 +139,18 @@ class Context:
 
     def _in_order(self, sources: Sequence[Source]) -> Corpus:
         """Put chosen sources back into the corpus's order: a long clip is then read once for all its stretches."""
-        places = {source.id: place for place, source in enumerate(self.corpus.sources)}
 
         def place(source: Source) -> tuple[int, float]:
             name, start_s = origin(source)
-            return places[name], start_s
+            return self._places[name], start_s
 
         chosen = sorted(sources, key=place)
         return Corpus(short_name(self.corpus.name), chosen, asked_phone_set=self.info.phone_set)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where each clip stands in the corpus."""
+        return {source.id: place for place, source in enumerate(self.corpus.sources)}
 
     @cached_property
     def _stretches(self) -> list[Source]:

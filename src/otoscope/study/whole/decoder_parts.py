@@ -13,7 +13,7 @@ from otoscope.study.lens.curve import lens_curve
 from otoscope.study.lens.heads_mean import head_lens_mean
 from otoscope.study.neighbours.experiment import neighbours as nearest
 from otoscope.study.neighbours.sounds_alike import sounds_alike
-from otoscope.study.whole.context import Context, NotHereError
+from otoscope.study.whole.context import Context, NotHereError, short_name
 
 N_PROMPTS, N_WORDS = 4, 4
 
@@ -34,7 +34,7 @@ def bigrams(context: Context, out: Path) -> None:
         known = bigrams_of_text(
             context.model,
             context.transcripts,
-            name=f"transcripts of {context.corpus.name}",
+            name=f"transcripts of {short_name(context.corpus.name)}",
             language=context.language,
             seed=context.seed,
         )

@@ -24,9 +24,12 @@ from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.info import CorpusInfo, describe
 from otoscope.harvest.activity import check_sites
 from otoscope.harvest.bases import check_names
+from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Whisper
+from otoscope.study.bigrams.no_sound import check_sounds
 from otoscope.study.dictionaries.train import CoderChoice
 from otoscope.study.rich import Rich
+from otoscope.study.whole import feature_parts
 from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part, short_name
 from otoscope.study.whole.feature_parts import OWN
 from otoscope.study.whole.folder import (
@@ -194,12 +197,17 @@ def _check_request(model: Whisper, settings: StudySettings) -> None:
     """Refuse what no part could use, before any work.
 
     Raises:
-        InputError: A part, a site, a basis or a coder is none, or the model lacks the site.
+        InputError: A part, site, basis, coder, language or kind of no sound is none, the model lacks it, or a number
+            is out of its range.
     """
     check_parts(settings.study.without, NAMES)
+    vocabulary(model).check_language(settings.study.language)
     check_sites(model, settings.dictionaries.sites)
     check_sites(model, settings.harvest.sites)
     check_names([basis for basis in settings.harvest.bases if basis != OWN])
+    feature_parts.harvest_settings(settings, settings.harvest.bases)
+    feature_parts.phone_settings(settings)
+    check_sounds(settings.bigrams.sounds)
     CoderChoice(settings.dictionaries.coder, settings.dictionaries.expansion, k=settings.dictionaries.k)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from otoscope.base.results import MANIFEST
@@ -21,6 +22,7 @@ from otoscope.study.examples.traces import write_traces
 from otoscope.study.phones.experiment import phones as score_phones
 from otoscope.study.phones.settings import PhoneSettings
 from otoscope.study.whole.context import Context, NotHereError
+from otoscope.study.whole.settings import StudySettings
 
 BATCH_FRAMES, LEAST_BATCH = 4096, 64
 """Frames in a batch of a training: fewer where a pass has fewer than eight such batches."""
@@ -69,18 +71,42 @@ def harvest(context: Context, out: Path) -> None:
     gather(
         context.model,
         context.hours(settings.hours),
-        HarvestSettings(
-            sites=settings.sites,
-            bases=bases,
-            top=settings.top,
-            samples=settings.samples,
-            ranges=settings.ranges,
-            seed=context.seed,
-            root=str(context.folder),
-        ),
+        harvest_settings(context.settings, bases, context.folder),
         out,
         progress=lambda what, done, of: context.tell("harvest", done, of),
     )
+
+
+def harvest_settings(settings: StudySettings, bases: Sequence[str], root: Path | None = None) -> HarvestSettings:
+    """Put together what the harvest of a study is asked for.
+
+    Args:
+        settings: Of the study.
+        bases: Names of bases.
+        root: Where relative dictionaries are looked for.
+
+    Raises:
+        InputError: A number is out of its range, or a basis stands twice.
+    """
+    asked = settings.harvest
+    return HarvestSettings(
+        sites=asked.sites,
+        bases=tuple(bases),
+        top=asked.top,
+        samples=asked.samples,
+        ranges=asked.ranges,
+        seed=settings.study.seed,
+        root=None if root is None else str(root),
+    )
+
+
+def phone_settings(settings: StudySettings) -> PhoneSettings:
+    """Put together when a feature of a study detects a phone.
+
+    Raises:
+        InputError: A number is out of its range.
+    """
+    return PhoneSettings(auroc=settings.phones.auroc, purity=settings.phones.purity)
 
 
 def phones(context: Context, out: Path) -> None:
@@ -88,8 +114,7 @@ def phones(context: Context, out: Path) -> None:
     run = _run(context)
     if not run.phones:
         raise NotHereError("the corpus has no phones in time")
-    settings = context.settings.phones
-    score_phones(run, settings=PhoneSettings(auroc=settings.auroc, purity=settings.purity)).save(out)
+    score_phones(run, settings=phone_settings(context.settings)).save(out)
 
 
 def traces(context: Context, out: Path) -> None:

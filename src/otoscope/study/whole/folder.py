@@ -5,6 +5,7 @@ Touches only what a study writes: files beside it stay.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from otoscope.base.files import output_errors
 from otoscope.base.results import MANIFEST
 
 STUDY, SETTINGS, VERDICTS = "study.json", "study.toml", "verdicts.json"
-PAGES = "atlas"
+PAGES, NOTES = "atlas", "notes.json"
 LOCK = ".lock"
 DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
 
@@ -97,6 +98,8 @@ def is_finished(folder: Path) -> bool:
 def clear(folder: Path, names: Sequence[str]) -> None:
     """Take away what a study wrote; files that are not its own stay.
 
+    Notes on its features are set aside as `notes.before.json`: of another study those features are others.
+
     Args:
         folder: The study's folder.
         names: The parts of a study.
@@ -104,10 +107,22 @@ def clear(folder: Path, names: Sequence[str]) -> None:
     with output_errors(folder):
         for name in (MANIFEST, VERDICTS, STUDY, SETTINGS):
             (folder / name).unlink(missing_ok=True)
+        _set_aside(folder / NOTES)
         for name in (*names, PAGES):
             if (folder / name).is_dir() and not (folder / name).is_symlink():
                 shutil.rmtree(folder / name)
     tidy(folder, names)
+
+
+def _set_aside(path: Path) -> None:
+    """Keep a file under a name that none has yet."""
+    if not path.is_file() or path.is_symlink():
+        return
+    for number in itertools.count(1):
+        aside = path.with_name(f"{path.stem}.before{number if number > 1 else ''}{path.suffix}")
+        if not aside.exists():
+            path.replace(aside)
+            return
 
 
 def tidy(folder: Path, names: Sequence[str]) -> None:

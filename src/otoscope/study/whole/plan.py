@@ -181,11 +181,17 @@ def _timed(do: Callable[[], object]) -> float:
 def _left_out(name: str, context: Context) -> PartPlan | None:
     """Say that a part will be left out, where that is known."""
     without, info = context.settings.study.without, context.info
-    needs = {"phones": ("harvest",), "sounds": ("harvest",), "traces": ("harvest",), "scores": ("dictionaries",)}
+    settings = context.settings
+    needs = {"phones": "harvest", "sounds": "harvest", "traces": "harvest", "scores": "dictionaries"}
+    if not settings.bigrams.prompts:
+        needs["bigrams"] = "transcripts"
+    if not settings.neighbours.words:
+        needs["neighbours"] = "transcripts"
+    lacking = needs.get(name)
     if name in without:
         why = ASKED
-    elif any(one in without for one in needs.get(name, ())):
-        why = f"it needs the part {needs[name][0]}"
+    elif lacking in without:
+        why = f"it needs the part {lacking}"
     elif name in ("splice", "words") and info.words.n_clips == 0:
         why = "the corpus has no words in time"
     elif name == "phones" and info.phones.n_clips == 0:
