@@ -145,12 +145,14 @@ def test_pages_name_no_folder_of_the_machine(tmp_path: Path) -> None:
     where = table.schema.get_field_index("path")
     pq.write_table(table.set_column(where, "path", names), clips)
     about = {"command": f"otoscope study {home}/talks --out {home}/study", "model": {"id": f"{home}/model.pt"}}
-    (study / "harvest" / "more.json").write_text(json.dumps({**about, "kept": "and/or 1/2 https://example.org/a/b"}))
+    about |= {"audio": "/home/some body/My Music/a b.wav", "from": "file:///home/somebody/b.wav"}
+    kept = {"kept": "and/or 1/2 https://example.org/a/b", "heard": "/s/t or /x/y/z", "words": [{"text": "/a/b"}]}
+    (study / "harvest" / "more.json").write_text(json.dumps({**about, **kept}))
     before = clips.read_bytes()
     pages = build(study, tmp_path / "pages").folder
     told = json.loads((pages / "files" / "harvest" / "more.json").read_text())
-    assert told == {"command": "otoscope study talks --out study", "model": {"id": "model.pt"},
-                    "kept": "and/or 1/2 https://example.org/a/b"}  # fmt: skip
+    assert told == {"command": "otoscope study talks --out study", "model": {"id": "model.pt"}, "audio": "a b.wav",
+                    "from": "b.wav", **kept}  # fmt: skip
     shown = pq.read_table(pages / "files" / "harvest" / "clips.parquet")
     assert shown.equals(table.drop_columns(["path"]))
     assert clips.read_bytes() == before, "the study itself stays as it is"
@@ -163,7 +165,8 @@ def test_what_names_no_folder_is_the_same_file(small_study: Path, tmp_path: Path
 
 
 def test_a_damaged_table_is_handed_on_as_it_is(tmp_path: Path) -> None:
-    for name, content in (("harvest/clips.parquet", b"PAR1"), ("a.json", b"{"), ("b.json", b"\xff")):
+    deep = b"[" * 100_000
+    for name, content in (("harvest/clips.parquet", b"PAR1"), ("a.json", b"{"), ("b.json", b"\xff"), ("c.json", deep)):
         path = tmp_path / Path(name).name
         path.write_bytes(content)
         assert published(path, name) is None

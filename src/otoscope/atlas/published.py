@@ -15,7 +15,11 @@ import pyarrow.parquet as pq
 
 from otoscope.base.files import to_json_text
 
-_PATH = re.compile(r"(?<![\w/])(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
+_PATH = re.compile(r"(?<![\w/])(?:file://)?(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
+_WHOLE_PATH = re.compile(r"\A(?:file://)?(?:~/|/|[A-Za-z]:\\).*[/\\](?=[^/\\]+\Z)")
+"""A text that is a path and nothing else: its folders may have spaces."""
+_SPOKEN = frozenset({"text", "heard", "said", "transcript", "reference", "original", "spliced", "before", "after"})
+"""Keys of what is said: a slash in it is no path."""
 _CLIPS = "harvest/clips.parquet"
 
 
@@ -35,18 +39,22 @@ def published(path: Path, relative: str) -> bytes | None:
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # damaged: as it is
     stripped = without_paths(found)
     return None if stripped == found else to_json_text(stripped).encode()
 
 
 def without_paths(value: Any) -> Any:
-    """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern."""
+    """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern.
+
+    Args:
+        value: As JSON has it. What is said in recordings stays as it is.
+    """
     if isinstance(value, str):
-        return _PATH.sub("", value)
+        return _PATH.sub("", _WHOLE_PATH.sub("", value))
     if isinstance(value, dict):
-        return {key: without_paths(one) for key, one in value.items()}
+        return {key: one if key in _SPOKEN else without_paths(one) for key, one in value.items()}
     return [without_paths(one) for one in value] if isinstance(value, list) else value
 
 

@@ -23,26 +23,6 @@ RANGE = 8.0
 """Powers of ten below the loudest point that are told apart, as in what Whisper hears."""
 
 
-def log_mel(samples: Float32[np.ndarray, " sample"], n_mels: int = N_MELS) -> Float32[np.ndarray, "n_mels mel_frame"]:
-    """Turn samples into a log-mel spectrogram.
-
-    Args:
-        samples: Mono at 16 kHz; filled up with zeros to whole mel frames, and to 30 ms at least.
-        n_mels: Mel bands.
-
-    Returns:
-        One column for every 10 ms that begins in the sound, low frequencies first.
-
-    Raises:
-        InputError: There are no samples.
-
-    Source:
-        OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`.
-    """
-    log = _log_power(samples, n_mels)
-    return ((np.maximum(log, log.max() - RANGE) + 4.0) / 4.0).astype(np.float32)
-
-
 def grey(samples: Float32[np.ndarray, " sample"], n_mels: int = N_MELS) -> UInt8[np.ndarray, "n_mels mel_frame"]:
     """Draw a sound's log-mel as a picture: white for its loudest point, black from eight powers of ten below.
 
@@ -55,6 +35,9 @@ def grey(samples: Float32[np.ndarray, " sample"], n_mels: int = N_MELS) -> UInt8
 
     Raises:
         InputError: There are no samples.
+
+    Source:
+        OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`; silence apart, the same up to a shade of grey.
     """
     log = _log_power(samples, n_mels)
     loudest = log.max()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from otoscope.base import html
 from otoscope.base.errors import InputError, TrainingDivergedError
 from otoscope.base.files import output_errors, write_json, write_text
@@ -300,6 +302,8 @@ def _run(part: Part, context: Context) -> dict[str, Any]:
             state, why = LEFT_OUT, str(error)
         except (InputError, TrainingDivergedError) as error:
             state, why = FAILED, str(error)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            state, why = FAILED, f"there was not enough memory ({error}). Ask for less of it in the settings."
     return {
         "name": part.name,
         "folder": part.name,
