@@ -17,11 +17,12 @@ from benchmarks.row import Row
 from benchmarks.subject import Settings
 from benchmarks.timing import take_turns
 from otoscope.atlas.build import build
+from otoscope.audio.vorbis import vorbis
 from otoscope.base.clocks import seconds_to_sample
 from otoscope.corpus.corpus import Corpus
 from otoscope.corpus.source import Source
 from otoscope.harvest.opened import HarvestRun, open_run
-from otoscope.study.examples.sounds_of_run import ogg, pieces_of, write_pieces
+from otoscope.study.examples.sounds_of_run import pieces_of, write_pieces
 from tests.atlas.synthetic import make_sound, make_study
 
 TARGET = 1.0
@@ -96,7 +97,7 @@ def encode(run: HarvestRun, corpus: Corpus) -> None:
     for clip, source in zip(run.clips, corpus.sources, strict=True):
         samples = source.read().samples
         for piece in wanted.get(clip.clip, ()):
-            ogg(samples[seconds_to_sample(piece.start_s) : seconds_to_sample(piece.stop_s)])
+            vorbis(samples[seconds_to_sample(piece.start_s) : seconds_to_sample(piece.stop_s)])
 
 
 def write_sounds(run: HarvestRun, corpus: Corpus, folder: Path) -> None:

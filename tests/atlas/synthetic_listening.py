@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.atlas.live import to_ogg
+from otoscope.audio.vorbis import vorbis
 from otoscope.base.clocks import frames_begun
 from otoscope.study.listening.live import waveform
 from otoscope.study.listening.live_features import as_curve
@@ -39,7 +39,7 @@ def add_listening(study: Path, n_clips: int = 2, *, hostile: bool = False) -> Pa
         folder.mkdir(parents=True)
         about = _about(key, number, hostile)
         sound = make_sound(key, about["duration_s"], number)
-        (folder / "sound.ogg").write_bytes(to_ogg(sound.samples))
+        (folder / "sound.ogg").write_bytes(vorbis(sound.samples))
         about["waveform"] = waveform(sound.samples)
         for name in ("spectrogram", "relevance"):
             shutil.copyfile(picture, folder / f"{name}.png")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from otoscope.atlas.live import to_ogg
 from otoscope.atlas.upload import Decoder
+from otoscope.audio.vorbis import vorbis
 from otoscope.base.errors import AudioError
 
 RATE_HZ = 16_000
@@ -134,6 +134,6 @@ def test_a_process_that_waits_is_used_and_ended() -> None:
 
 def test_what_was_heard_can_be_played() -> None:
     for seconds in (1 / RATE_HZ, 0.5, 10.0):
-        samples, rate_hz = soundfile.read(io.BytesIO(to_ogg(3 * tone(seconds))))
+        samples, rate_hz = soundfile.read(io.BytesIO(vorbis(3 * tone(seconds))))
         assert rate_hz == RATE_HZ
         assert len(samples) == pytest.approx(seconds * RATE_HZ, abs=2)

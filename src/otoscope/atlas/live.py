@@ -7,7 +7,6 @@ model. Recordings stay in memory, the last 20 of them, and are gone when the ser
 from __future__ import annotations
 
 import asyncio
-import io
 import secrets
 import threading
 import time
@@ -22,6 +21,7 @@ from jaxtyping import Float32
 from starlette.requests import Request
 
 from otoscope.atlas.upload import MOST_BYTES, MOST_S, Decoder
+from otoscope.audio.vorbis import vorbis
 from otoscope.base.clocks import SAMPLE_RATE_HZ
 from otoscope.base.errors import InputError
 
@@ -167,7 +167,7 @@ class Live:
 
     def sound(self, key: str) -> bytes:
         """Give what was heard of a recording as Ogg Vorbis; `KeyError` where it is gone."""
-        return to_ogg(self.kept(key).samples)
+        return vorbis(self.kept(key).samples)
 
     def close(self) -> None:
         """Take no more questions, and let go of the one that is being answered."""
@@ -211,16 +211,3 @@ class Live:
         finally:
             is_dropped.set()
             self._n_asked -= 1
-
-
-def to_ogg(samples: Float32[np.ndarray, " sample"]) -> bytes:
-    """Encode samples at 16 kHz as Ogg Vorbis, about 40 kbit/s."""
-    import soundfile
-
-    out = io.BytesIO()
-    with soundfile.SoundFile(
-        out, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS", compression_level=0.7
-    ) as sound:
-        for start in range(0, len(samples), SAMPLE_RATE_HZ):  # libsndfile's encoder fails on long single writes
-            sound.write(np.clip(samples[start : start + SAMPLE_RATE_HZ], -1, 1))
-    return out.getvalue()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
+from otoscope.audio.vorbis import vorbis
 from otoscope.base import html
 from otoscope.base.clocks import SAMPLE_RATE_HZ, sample_to_seconds, seconds_to_sample
 
@@ -55,17 +56,13 @@ def player(samples: np.ndarray, label: str, *, width: str = "22em") -> html.Html
 
 def _encode(samples: np.ndarray) -> tuple[bytes, str]:
     """Encode a sound; give the file and its media type."""
+    if len(samples) > seconds_to_sample(WAV_S):
+        return vorbis(samples), "audio/ogg"
     sound = np.nan_to_num(np.asarray(samples, np.float32))
     loudest = float(np.abs(sound).max(initial=0.0))
-    sound = sound / loudest if loudest > 1 else sound
     file = io.BytesIO()
-    if len(sound) <= seconds_to_sample(WAV_S):
-        soundfile.write(file, sound, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-        return file.getvalue(), "audio/wav"
-    with soundfile.SoundFile(file, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS") as writer:
-        for start in range(0, len(sound), SAMPLE_RATE_HZ):  # libsndfile overflows its stack on one long block
-            writer.write(sound[start : start + SAMPLE_RATE_HZ])
-    return file.getvalue(), "audio/ogg"
+    soundfile.write(file, sound / max(loudest, 1.0), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    return file.getvalue(), "audio/wav"
 
 
 def waveform(samples: np.ndarray, words: Sequence[Span] | None = None) -> html.Html:

@@ -6,7 +6,6 @@ on a page is cut from a piece there; this does not know why a moment is worth he
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
-from jaxtyping import Float32
 
 from otoscope.audio import spectrogram
-from otoscope.base.clocks import SAMPLE_RATE_HZ, seconds_to_sample
+from otoscope.audio.vorbis import vorbis
+from otoscope.base.clocks import seconds_to_sample
 from otoscope.base.files import atomic_path, output_errors
 from otoscope.corpus.corpus import Corpus, Problem
 from otoscope.harvest.opened import HarvestRun
@@ -35,9 +33,6 @@ from otoscope.study.examples.pieces import (
 from otoscope.study.examples.run_sound import ClipReader, clip_readers, do_all, usable_workers
 
 TABLE = "pieces.parquet"
-COMPRESSION = 0.7
-"""Of libsndfile's scale from 0 to 1: about 35 kbit/s at 16 kHz, at which speech is clear."""
-FULL_SCALE = 0.98
 SCHEMA = pa.schema(
     [
         ("piece", pa.string()),
@@ -144,30 +139,6 @@ def pieces_of(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES)
     return pieces
 
 
-def ogg(samples: Float32[np.ndarray, " sample"]) -> bytes:
-    """Encode a sound as the bytes of an Ogg Vorbis file of about 35 kbit/s.
-
-    Args:
-        samples: Mono at 16 kHz; where one is beyond full scale, all are turned down by one factor.
-
-    Returns:
-        The whole file.
-
-    Source:
-        libsndfile, through soundfile.
-    """
-    loudest = float(np.abs(samples).max(initial=0))
-    if loudest > FULL_SCALE:
-        samples = samples * np.float32(FULL_SCALE / loudest)
-    file = io.BytesIO()
-    with soundfile.SoundFile(
-        file, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS", compression_level=COMPRESSION
-    ) as sound:
-        for start in range(0, len(samples), SAMPLE_RATE_HZ):  # longer stretches at once overflow libsndfile's stack
-            sound.write(samples[start : start + SAMPLE_RATE_HZ])
-    return file.getvalue()
-
-
 @dataclass(frozen=True)
 class _Task:
     """All pieces of one clip."""
@@ -181,7 +152,7 @@ class _Task:
         samples = self.reader.read().samples
         for piece in self.pieces:
             part = samples[seconds_to_sample(piece.start_s) : max(1, seconds_to_sample(piece.stop_s))]
-            (self.folder / f"{piece.name}.ogg").write_bytes(ogg(part))
+            (self.folder / f"{piece.name}.ogg").write_bytes(vorbis(part))
             (self.folder / f"{piece.name}.png").write_bytes(spectrogram.png(part))
 
 

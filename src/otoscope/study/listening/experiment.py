@@ -18,11 +18,11 @@ from PIL import Image
 from otoscope.audio.clip import Clip, Span, as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.audio.spectrogram import png
+from otoscope.audio.vorbis import vorbis
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, sample_to_seconds
 from otoscope.base.files import output_errors, write_json
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.examples.sounds_of_run import ogg
 from otoscope.study.listening.live import waveform
 from otoscope.study.listening.live_features import as_curve
 from otoscope.study.locality.experiment import Locality, locality
@@ -180,7 +180,7 @@ class Listening(Rich):
         """
         where = Path(folder)
         contents = {
-            SOUND: ogg(self.clip.samples),
+            SOUND: vorbis(self.clip.samples),
             SPECTROGRAM: png(self.clip.samples),
             MAP: self.map_png(),
         }

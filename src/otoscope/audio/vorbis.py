@@ -1,0 +1,42 @@
+"""Sounds as small files for pages and players: Ogg Vorbis in memory. Costs about 1.4 ms for a second of sound."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import soundfile
+from jaxtyping import Float32
+
+from otoscope.base.clocks import SAMPLE_RATE_HZ
+
+COMPRESSION = 0.7
+"""Of libsndfile's scale from 0 to 1: about 35 kbit/s at 16 kHz, at which speech is clear."""
+FULL_SCALE = 0.98
+"""A lossy encoder overshoots a little: what lies beyond this is turned down."""
+
+
+def vorbis(samples: Float32[np.ndarray, " sample"]) -> bytes:
+    """Encode a sound as the bytes of an Ogg Vorbis file of about 35 kbit/s.
+
+    Args:
+        samples: Mono at 16 kHz; where one is beyond full scale, all are turned down by one factor. What is not a number
+            is silence.
+
+    Returns:
+        The whole file.
+
+    Source:
+        libsndfile, through soundfile.
+    """
+    sound = np.nan_to_num(np.asarray(samples, np.float32))
+    loudest = float(np.abs(sound).max(initial=0))
+    if loudest > FULL_SCALE:
+        sound = sound * np.float32(FULL_SCALE / loudest)
+    file = io.BytesIO()
+    with soundfile.SoundFile(
+        file, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS", compression_level=COMPRESSION
+    ) as writer:
+        for start in range(0, len(sound), SAMPLE_RATE_HZ):  # longer stretches at once overflow libsndfile's stack
+            writer.write(sound[start : start + SAMPLE_RATE_HZ])
+    return file.getvalue()
