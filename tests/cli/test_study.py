@@ -35,7 +35,7 @@ def test_a_folder_of_recordings_becomes_a_study_with_pages(run: Run, folder: Pat
     about = json.loads((out / "study.json").read_text())
     assert (about["corpus"]["n_clips"], about["preset"]) == (2, "small.toml")
     assert {row["name"] for row in about["parts"] if row["state"] == "done"} == {*FEW[1::2]}
-    assert "splice: left out: it was asked to be left out." in ran.out
+    assert "splice: left out: it was not asked for." in ran.out
     assert "locality: How far does each head listen?" in ran.err
 
 
@@ -118,7 +118,7 @@ def test_a_part_that_failed_ends_with_status_1_and_is_named(
     assert text.count("prompts = []") == 1
     small.write_text(text.replace("prompts = []", f'prompts = ["{"word " * 900}"]'))
     ran = run("study", folder, "--settings", small, "--out", tmp_path / "study", "--only", "bigrams", "--no-atlas")
-    assert ran.status == 1 and "of the study failed: bigrams" in ran.err
+    assert ran.status == 1 and "parts of the study failed: bigrams" in ran.err
     assert "bigrams: failed: " in ran.out
 
 

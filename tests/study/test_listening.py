@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,11 +51,22 @@ def test_transcripts_are_those_of_the_model_under_each_window(model: Whisper, cl
     assert rows[5]["errors"] > rows[None]["errors"]
 
 
-def test_a_word_is_spliced_away_over_its_own_frames(model: Whisper, clip: Clip, found: Listening) -> None:
-    for row, word in zip(found.to_json()["words"], found.words.words, strict=True):
-        without = splice(model, clip, *word.aligned, language="en")
-        assert row["spliced"]["text"] == without.spliced
-        assert (row["spliced"]["start_s"], row["spliced"]["stop_s"]) == tuple(0.02 * frame for frame in word.aligned)
+def test_a_word_is_spliced_away_over_the_frames_of_its_label(model: Whisper, clip: Clip, found: Listening) -> None:
+    rows = found.to_json()["words"]
+    known = [row for row in rows if row["true_s"] is not None]
+    assert len(known) >= 3
+    assert [row["spliced"]["by"] == "labels" for row in rows] == [row["true_s"] is not None for row in rows]
+    for row in known:
+        start, stop = math.floor(row["true_s"][0] / 0.02), math.ceil(row["true_s"][1] / 0.02)
+        assert row["spliced"]["text"] == splice(model, clip, start, stop, language="en").spliced
+        assert (row["spliced"]["start_s"], row["spliced"]["stop_s"]) == pytest.approx((0.02 * start, 0.02 * stop))
+
+
+def test_without_labels_a_word_is_spliced_away_where_attention_puts_it(model: Whisper, clip: Clip) -> None:
+    bare = listen(model, replace(clip, words=None, phones=None), ks=(5,), language="en")
+    for row, word in zip(bare.to_json()["words"], bare.words.words, strict=True):
+        assert row["spliced"]["by"] == "attention"
+        assert row["spliced"]["text"] == splice(model, clip, *word.aligned, language="en").spliced
 
 
 def test_sources_are_those_of_the_words(model: Whisper, clip: Clip, found: Listening) -> None:
@@ -79,7 +91,9 @@ def test_heads_and_relevance_are_those_of_their_experiments(model: Whisper, clip
         at = row["block"], row["head"]
         assert row["mean_frames"] == pytest.approx(float(alone.mean_frames[at]))
         assert row["share_within_25"] == pytest.approx(float(alone.share_within(25)[at]))
-        assert row["is_local"] == bool(alone.is_local[at])
+        assert row["share_local"] == pytest.approx(float(alone.share_within(alone.local_within)[at]))
+        assert row["is_local"] == bool(alone.is_local[at]) == (row["share_local"] >= alone.local_share)
+    assert found.to_json()["local"] == {"within_frames": alone.local_within, "share": alone.local_share}
     told, map_ = found.to_json()["relevance_map"], relevance(model, clip)
     assert told["share_within_25"] == pytest.approx(map_.share_within(25))
     assert told["if_even"] == pytest.approx(map_.even_share_within(25))

@@ -224,7 +224,7 @@ def _end(found: Study, n_all: int) -> None:
     if found.problems:
         print(f"otoscope: {problem_list(found.problems, n_all)}", file=sys.stderr)
     if found.failed:
-        print(f"otoscope: of the study failed: {', '.join(found.failed)}. {RESUME}", file=sys.stderr)
+        print(f"otoscope: these parts of the study failed: {', '.join(found.failed)}. {RESUME}", file=sys.stderr)
     if found.problems or found.failed:
         raise typer.Exit(1)
 

@@ -269,7 +269,8 @@ def bigram_agreement(
         Ours; the question is claim 3 of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     if len(known.contexts) < 2:
-        raise InputError(f"{known.name}: {len(known.contexts)} contexts cannot be compared. Give two or more.")
+        n = len(known.contexts)
+        raise InputError(f"{known.name}: {n} context{'' if n == 1 else 's'} cannot be compared. Give two or more.")
     reader = prompt_reader(model, known.language)
     judge = _Judge(known, reader, seed)
     found = []

@@ -20,7 +20,13 @@ from otoscope.audio.kinds import Kind
 from otoscope.audio.spectrogram import png
 from otoscope.audio.vorbis import vorbis
 from otoscope.base import html
-from otoscope.base.clocks import FRAME_S, frames_begun, sample_to_seconds
+from otoscope.base.clocks import (
+    FRAME_S,
+    frames_begun,
+    sample_to_seconds,
+    seconds_to_frame,
+    seconds_to_stop_frame,
+)
 from otoscope.base.files import output_errors, write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.listening.live import waveform
@@ -30,7 +36,7 @@ from otoscope.study.relevance.experiment import Relevance, relevance
 from otoscope.study.rich import Rich
 from otoscope.study.splice.experiment import Spliceable
 from otoscope.study.window.experiment import WindowStudy, window
-from otoscope.study.words.experiment import WAYS, WordSources, words
+from otoscope.study.words.experiment import WAYS, WordSource, WordSources, words
 
 KS = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
 NEAR_FRAMES = 25
@@ -57,7 +63,8 @@ class Listening(Rich):
         relevance: Which frames each frame listens to.
         heads: How far each head listens in this clip; None where it holds no speech.
         windows: What is heard under attention windows.
-        spliced: What is heard without each word's frames, in the order of the words; None where it was not asked.
+        spliced: What is heard without each word's frames, in the order of the words; None where it was not asked. Its
+            frames are those that labels give it, and else those of attention.
     """
 
     model: str
@@ -103,6 +110,9 @@ class Listening(Rich):
                 }
                 for row in self.windows.transcripts[0]
             ],
+            "local": None
+            if self.heads is None
+            else {"within_frames": self.heads.local_within, "share": self.heads.local_share},
             "heads": self._heads(),
             "relevance_map": {
                 "file": f"listening/{key}/{MAP}",
@@ -127,8 +137,14 @@ class Listening(Rich):
             "log_probability": _finite(word.log_probability),
             "true_s": None if word.true_s is None else list(word.true_s),
             "ways": {way: self._way(way, number) for way in WAYS},
-            "spliced": None if spliced is None else {"start_s": start_s, "stop_s": end_s, "text": spliced},
+            "spliced": None if spliced is None else self._without(number, spliced),
         }
+
+    def _without(self, number: int, text: str) -> dict[str, Any]:
+        word = self.words.words[number]
+        start, stop = frames_of(word, self.n_frames)
+        by = "attention" if word.true_s is None else "labels"
+        return {"start_s": start * FRAME_S, "stop_s": stop * FRAME_S, "by": by, "text": text}
 
     def _way(self, way: str, number: int) -> dict[str, Any]:
         return {
@@ -142,7 +158,7 @@ class Listening(Rich):
         if heads is None:
             return []
         mean, offset, median = heads.mean_frames, heads.mean_offset_frames, heads.quantile_frames(0.5)
-        near = heads.share_within(NEAR_FRAMES)
+        near, local = heads.share_within(NEAR_FRAMES), heads.share_within(heads.local_within)
         return [
             {
                 "block": int(block),
@@ -150,6 +166,7 @@ class Listening(Rich):
                 "mean_frames": _finite(mean[block, head]),
                 "median_frames": _finite(median[block, head]),
                 "share_within_25": _finite(near[block, head]),
+                "share_local": _finite(local[block, head]),
                 "is_local": bool(heads.is_local[block, head]),
                 "mean_offset_frames": _finite(offset[block, head]),
             }
@@ -245,7 +262,7 @@ def listen(
     found = words(model, read, language=language)
     spliced = None
     if splice:
-        stretches = [word.aligned for word in found.words]
+        stretches = [frames_of(word, frames_begun(len(read.samples))) for word in found.words]
         spliced = tuple(Spliceable(model, read, language).without(stretches))
     has_speech = any((kinds == Kind.SPEECH).any() for kinds in found.kinds)
     return Listening(
@@ -307,6 +324,19 @@ def listen_many(
             progress(number + 1, len(chosen))
     write_json(where / INDEX, {"clips": rows})
     return rows
+
+
+def frames_of(word: WordSource, n_frames: int) -> tuple[int, int]:
+    """Give the frames [start, stop) that a word touches: by its labels, or else where attention puts it.
+
+    Args:
+        word: A word.
+        n_frames: Frames that hold recording.
+    """
+    if word.true_s is None:
+        return word.aligned
+    start = min(seconds_to_frame(word.true_s[0]), max(n_frames - 1, 0))
+    return start, max(start + 1, min(seconds_to_stop_frame(word.true_s[1]), n_frames))
 
 
 def first_window(clip: Clip, model: Whisper) -> Clip:

@@ -43,6 +43,9 @@ PLAIN = {
 }
 PICTURE = [("phones/detect_shares.png", "Share of features that detect one phone, by site and basis")]
 
+UNSCORED = "no feature could be scored against phones on clips held out: too little is labelled"
+SEEN = "The dictionary may have been trained on these clips, too."
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -93,7 +96,7 @@ def _most(read: PartFiles, rows: Rows) -> dict[str, Any]:
     own = _count(rows, "neuron", "n_both", "n_features")
     share = bounds(wilson_interval(*own))
     if share is None:
-        return untested("neurons_most", question, read.why("phones", "no neurons were looked at"), PHONES_PAGE, short)
+        return untested("neurons_most", question, read.why("phones", UNSCORED), PHONES_PAGE, short)
     settings = read("phones/phones.json").get("settings") or {}
     auroc, purity = (settings.get(key) for key in ("auroc", "purity"))
     bar = f" (held-out AUROC of {auroc:g}, and {100 * purity:g}% of the top examples)" if auroc and purity else ""
@@ -130,7 +133,8 @@ def _more(read: PartFiles, rows: Rows, basis: str, base: str) -> dict[str, Any]:
     sites = _shared(rows, basis, base)
     own, other = (_count(rows, one, "n_both", "n_features", sites) for one in (basis, base))
     if not own[1] or not other[1]:
-        why = read.why("phones", f"no site was looked at in both {name} and {plainer}")
+        lacking = UNSCORED if sites else f"no site was looked at in both {name} and {plainer}"
+        why = read.why("phones", lacking)
         return untested(f"{basis}_{base}", question, why, PHONES_PAGE, short)
     judged = more_often(own, other)
     return finding(
@@ -157,9 +161,7 @@ def _trained(read: PartFiles, rows: Rows) -> dict[str, Any]:
     question = "Do more neurons detect a single phone than when the phones are shuffled?"
     short = "more neurons detect a phone than by chance"
     if not own[1]:
-        return untested(
-            "neuron_shuffled", question, read.why("phones", "no neurons were looked at"), PHONES_PAGE, short
-        )
+        return untested("neuron_shuffled", question, read.why("phones", UNSCORED), PHONES_PAGE, short)
     judged = more_often(own, other)
     return finding(
         "neuron_shuffled",
@@ -224,7 +226,7 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         n=scores.get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
-        f"{percent(rate)}; with nothing replaced {percent(clean)}. {too_bad(clean)}".rstrip(),
+        f"{percent(rate)}; with nothing replaced {percent(clean)}. {SEEN} {too_bad(clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         pictures=[("scores/scores.png", "Dictionaries beside their baselines")],
@@ -237,7 +239,7 @@ def _kept(read: PartFiles) -> dict[str, Any]:
 
 
 def _chosen(read: PartFiles) -> dict[str, Any]:
-    question = "Do a dictionary's directions keep more of what is heard than random ones, with as many active?"
+    question = "Do a dictionary's directions keep more of what is heard than as many random ones?"
     short = "a dictionary keeps more than random directions"
     worst = _worst(read)
     if worst is None or "random decoder" not in worst.rates:
@@ -257,7 +259,7 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         n=read("scores/scores.json").get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site} the word error rate is {percent(rate)} with the dictionary and {percent(other)} with a "
-        f"random decoder of as many features{f'; with as many active {beside}' if beside else ''}. "
+        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}. {SEEN} "
         f"{too_bad(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,

@@ -11,6 +11,8 @@ from otoscope.study.whole.findings import HALF, PAIRED, finding, is_above, is_be
 from otoscope.study.whole.part_files import PartFiles
 
 PAGE = "decoder.html"
+LEAST_CONTEXTS = 10
+"""Of fewer words a bootstrap does not tell how far their mean may lie off."""
 GUESSES = {
     "unigram": (
         "bigrams_counts",
@@ -48,8 +50,8 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
     sound = next((one for one in sounds if one.get("sound") == "padding"), sounds[0] if sounds else {})
     table = sound.get("by_frequency") or {}
     own, other, gap = ((table.get(key) or {}).get("kl_bits") for key in ("model", guess, f"model - {guess}"))
-    if not own or not gap:
-        why = read.why("bigrams", "no word of the transcripts occurs often enough, or there are none")
+    if not own or not gap or found.get("n_contexts", 0) < LEAST_CONTEXTS:
+        why = read.why("bigrams", f"fewer than {LEAST_CONTEXTS} words of the transcripts occur often enough")
         return untested(name, question, why, f"{PAGE}#bigrams", short)
     how = "at the end of sentences" if found.get("in_sentences") else "alone, as in the study"
     return finding(

@@ -26,7 +26,9 @@ from otoscope.study.whole.findings import (
 )
 from otoscope.study.whole.part_files import PartFiles
 
-PAGE, HEADS_PAGE = "listening.html", "listening.html#heads"
+PAGE = "listening.html"
+MAP_PAGE, HEADS_PAGE, WINDOW_PAGE, SPLICE_PAGE = (f"{PAGE}#{part}" for part in ("map", "heads", "window", "splice"))
+WAYS = {"attention": "attention", "perturbation": "silencing moments"}
 STUDIED_K = 75
 """The attention window, in frames on either side, at which the study that otoscope grew from found transcripts still
 reasonably precise."""
@@ -52,7 +54,7 @@ def _near(read: PartFiles) -> dict[str, Any]:
     )
     short = f"relevance comes from within {seconds}"
     if not found.get("share"):
-        return untested("relevance_near", question, read.why("relevance"), PAGE, short)
+        return untested("relevance_near", question, read.why("relevance"), MAP_PAGE, short)
     return finding(
         "relevance_near",
         question,
@@ -63,7 +65,7 @@ def _near(read: PartFiles) -> dict[str, Any]:
         words=f"{percent(found['share'])} of it does; {percent(found.get('if_even'))} would if it were spread evenly "
         "over the window.",
         short=short,
-        page=PAGE,
+        page=MAP_PAGE,
         pictures=[("relevance/relevance.png", "Which frames each frame of one clip listens to")],
     )
 
@@ -107,20 +109,21 @@ def _heads(read: PartFiles) -> dict[str, Any]:
 
 def _window(read: PartFiles) -> dict[str, Any]:
     question = f"Do transcripts stay reasonably precise when each frame attends to {STUDIED_K} on either side alone?"
-    short = f"transcripts stay precise at k = {STUDIED_K}"
+    short = f"transcripts stay precise with {STUDIED_K * FRAME_S:g} s of attention on either side"
     found = read("window/window.json")
     curve = {point.get("k"): point for point in found.get("curve") or []}
     if STUDIED_K not in curve:
         why = read.why("window", f"k = {STUDIED_K} was not among the windows tried")
-        return untested("window", question, why, PAGE, short)
+        return untested("window", question, why, WINDOW_PAGE, short)
     is_referenced = None in curve and all(point.get("reference_wer") for point in curve.values())
     key = "reference_wer" if is_referenced else "wer"
     rates = {k: point.get(key) or {} for k, point in curve.items()}
     free, rate = rates.get(None) or {}, rates[STUDIED_K]
     if "value" not in rate or "value" not in free:
-        return untested("window", question, read.why("window"), PAGE, short)
+        return untested("window", question, read.why("window"), WINDOW_PAGE, short)
     most = free["value"] + LOSS
     against = "what was said" if is_referenced else "the transcript without a limit"
+    blind = "" if is_referenced else " No transcript says whether the model follows this speech at all."
     return finding(
         "window",
         question,
@@ -129,9 +132,9 @@ def _window(read: PartFiles) -> dict[str, Any]:
         n=found.get("n_clips_with_reference") if is_referenced else found.get("n_clips"),
         n_of="clips",
         words=f"With k = {STUDIED_K} ({STUDIED_K * FRAME_S:g} s) the word error rate against {against} is "
-        f"{percent(rate)}, without a limit {percent(free)}. {too_bad(free) or _smallest(rates, most)}",
+        f"{percent(rate)}, without a limit {percent(free)}. {too_bad(free) or _smallest(rates, most)}{blind}",
         short=short,
-        page=PAGE,
+        page=WINDOW_PAGE,
         pictures=[("window/window.png", "Word error rate against the attention window")],
         unit="rate",
         rule=f"holds when the whole 95% interval lies less than {100 * LOSS:g} points above the rate without a limit"
@@ -158,7 +161,9 @@ def _gone(read: PartFiles) -> dict[str, Any]:
     short = "words go with their frames"
     own, elsewhere, n = _spliced(read)
     if not own.get("gone"):
-        return untested("splice_gone", question, read.why("splice"), PAGE, short)
+        return untested(
+            "splice_gone", question, read.why("splice", "no labelled word was heard as it was said"), SPLICE_PAGE, short
+        )
     return finding(
         "splice_gone",
         question,
@@ -169,18 +174,24 @@ def _gone(read: PartFiles) -> dict[str, Any]:
         words=f"It goes in {percent(own['gone'])} of the cases, and in {percent(elsewhere.get('gone'))} when as long a "
         "stretch elsewhere is replaced.",
         short=short,
-        page=PAGE,
+        page=SPLICE_PAGE,
         pictures=[("splice/splice_words.png", "Words spliced away, and what went with them")],
     )
 
 
 def _exact(read: PartFiles) -> dict[str, Any]:
     question = "Does exactly that word go, and all else stay as it was, in most cases?"
-    short = "nothing else changes with them"
+    short = "a word's frames are all that its word needs: nothing else changes"
     own, elsewhere, n = _spliced(read)
     exact, other = own.get("exact"), elsewhere.get("exact")
     if not exact:
-        return untested("splice_exact", question, read.why("splice"), PAGE, short)
+        return untested(
+            "splice_exact",
+            question,
+            read.why("splice", "no labelled word was heard as it was said"),
+            SPLICE_PAGE,
+            short,
+        )
     is_most, is_more = is_above(exact, HALF), is_above(exact, number_of(other, "high"))
     return finding(
         "splice_exact",
@@ -193,7 +204,7 @@ def _exact(read: PartFiles) -> dict[str, Any]:
         "when as long a stretch elsewhere is replaced. Else the word stays, another comes in its place, or more "
         "changes.",
         short=short,
-        page=PAGE,
+        page=SPLICE_PAGE,
         rule="holds when the whole 95% interval lies above one half, and above the baseline's own interval",
         holds=None if is_most is None or is_more is None else is_most and is_more,
     )
@@ -214,8 +225,8 @@ def _sources(read: PartFiles) -> dict[str, Any]:
     hit, blind = ((ways.get(way) or {}).get("hit") for way in ("relevance", "in order"))
     gap = ((found.get("above_in_order") or {}).get("relevance") or {}).get("hit")
     if not hit or not blind or not gap:
-        return untested("words", question, read.why("words"), PAGE, short)
-    others = [(way, (ways.get(way) or {}).get("hit")) for way in ("attention", "perturbation")]
+        return untested("words", question, read.why("words", "no labelled word was heard as it was said"), PAGE, short)
+    others = [(name, (ways.get(way) or {}).get("hit")) for way, name in WAYS.items()]
     beside = ", ".join(f"{way} in {percent(one)}" for way, one in others if one)
     return finding(
         "words",

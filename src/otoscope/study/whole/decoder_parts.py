@@ -38,9 +38,11 @@ def bigrams(context: Context, out: Path) -> None:
             language=context.language,
             seed=context.seed,
         )
-    except (InputError, NotHereError):  # too little text for a word to occur often enough, or none
+        progress = context.progress("bigrams: agreement")
+        agreement = bigram_agreement(context.model, known, seed=context.seed, progress=progress)
+    except (InputError, NotHereError):  # too little text for a word or two to occur often enough, or none
         return
-    bigram_agreement(context.model, known, seed=context.seed, progress=context.progress("bigrams: agreement")).save(out)
+    agreement.save(out)
 
 
 def neighbours(context: Context, out: Path) -> None:

@@ -52,7 +52,7 @@ from otoscope.study.whole.stretches import measured
 from otoscope.study.whole.verdicts import verdicts
 
 KIND, VERSION = "study", 1
-ASKED = "it was asked to be left out"
+ASKED = "it was not asked for"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
