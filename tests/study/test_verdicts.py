@@ -336,6 +336,15 @@ def test_a_dictionary_is_judged_where_it_does_worst(judge) -> None:
     assert findings(judge(parts))["reconstruction"]["value"] == 0.3
 
 
+def test_it_is_told_whether_a_dictionary_was_trained_on_what_it_is_scored_on(judge) -> None:
+    parts = files()
+    assert "trained on other clips" in findings(judge(parts))["reconstruction"]["words"]
+    note = "encoder.blocks.0: the dictionary was trained on clips of this corpus, and maybe on the scored."
+    put(parts, f"{SCORES} > notes", ["Something else.", note])
+    for name in ("reconstruction", "random_decoder"):
+        assert "trained on these clips, too" in findings(judge(parts))[name]["words"]
+
+
 def test_without_pronunciations_spelling_is_compared_and_named(judge) -> None:
     parts = files()
     for row in parts["neighbours/sounds_alike.json"]["contrasts"]:

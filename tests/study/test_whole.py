@@ -161,6 +161,21 @@ def test_dictionaries_are_harvested_under_their_own_basis(found: Study) -> None:
     assert bases == {"neuron", "sae:dictionaries"}, "by no folder of this machine: a study may be moved"
 
 
+def test_dictionaries_are_scored_on_clips_that_they_were_not_trained_on(labelled: Study) -> None:
+    training = json.loads((labelled.folder / "dictionaries" / "training.json").read_text())
+    scores = json.loads((labelled.folder / "scores" / "scores.json").read_text())
+    n_all = labelled.about["corpus"]["n_clips"]
+    assert scores["n_clips_scored"] >= 1
+    trained = {
+        path.name: json.loads((path / "cfg.json").read_text())
+        for path in labelled.folder.glob("dictionaries/*")
+        if path.is_dir()
+    }
+    assert trained and all("but for what is scored" in json.dumps(one) for one in trained.values())
+    assert training["about"]["corpus"]["n_clips"] == n_all - scores["n_clips_scored"]
+    assert not [note for note in scores["notes"] if "trained on clips of this corpus" in note]
+
+
 def test_a_finished_study_is_told_again_without_listening(
     model: Whisper, labelled: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,7 +114,7 @@ def test_a_link_within_the_page_leaves_its_address(pages: Path, visit: Visit) ->
     page.locator("a.skip").focus()
     page.keyboard.press("Enter")
     page.wait_for_function("document.activeElement.id === 'main'")
-    assert page.url == address(pages, 2)
+    page.wait_for_url(lambda url: url == address(pages, 2))
     page.get_by_role("button", name="Nearest").click()
     assert page.evaluate("document.activeElement.textContent") == "Nearest features"
     assert page.url == address(pages, 2)

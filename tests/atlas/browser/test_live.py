@@ -99,8 +99,8 @@ def test_changes_are_asked_about_and_differences_marked(visit: Visit, served: Se
     assert "× 2" in page.locator(".changes output").first.inner_text()
     go.click()
     page.wait_for_selector(".outcome")
-    assert page.locator(".outcome del").all_inner_texts() == ["the", "ship", "sees", "blue", "fish"]
-    assert page.locator(".outcome ins").all_inner_texts() == ["THE", "SHIP", "SEES", "BLUE", "FISH"]
+    assert page.locator(".outcome del").all_inner_texts() == ["the ship sees blue fish"]
+    assert page.locator(".outcome ins").all_inner_texts() == ["THE SHIP SEES BLUE FISH"]
     page.locator(".changes button").first.click()
     assert page.locator(".changes li").count() == 1
     visit.check()
@@ -153,6 +153,42 @@ def test_it_is_told_that_one_waits_and_a_mistake_is_told(visit: Visit, study: Pa
         go_on.set()
         assert page.locator(".problem").inner_text() == "the model <b>x</b> is not there: name another."
         assert page.locator(".status").is_hidden()
+
+
+def test_the_status_stays_until_the_later_of_two_words_is_answered(visit: Visit, study: Path, recording: Path) -> None:
+    turns = threading.Semaphore(1)
+    with serving(study, Live(lambda: Parrot("the ship", lambda: turns.acquire(timeout=20)), 2.0)) as running:
+        ask(visit, running, recording)
+        page, status = visit.page, visit.page.locator("#heard .status")
+        for number in (1, 0):
+            page.locator("#heard button.word").nth(number).click()
+            page.get_by_role("button", name="Ask by relevance").click()
+        page.locator("#heard button.word").nth(1).click()
+        turns.release()
+        page.wait_for_selector(".ways li:nth-child(3)")
+        page.wait_for_timeout(100)
+        assert "Silencing" in status.inner_text()
+        turns.release()
+        status.wait_for(state="hidden")
+        visit.check()
+
+
+def test_the_status_stays_for_a_recording_that_takes_the_place_of_another(
+    visit: Visit, study: Path, recording: Path
+) -> None:
+    turns = threading.Semaphore(0)
+    with serving(study, Live(lambda: Parrot("the ship", lambda: turns.acquire(timeout=20)), 2.0)) as running:
+        page = visit.open(f"{running.address}live.html")
+        status = page.locator(".status").first
+        for _ in range(2):
+            with page.expect_request("**/live/ask"):
+                page.set_input_files("#live-file", recording)
+        page.wait_for_timeout(100)
+        assert "istening" in status.inner_text()
+        turns.release(2)
+        page.wait_for_selector("#heard")
+        status.wait_for(state="hidden")
+        visit.check()
 
 
 def test_without_live_questions_the_page_says_what_to_do(visit: Visit, study: Path) -> None:

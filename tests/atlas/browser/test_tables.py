@@ -78,6 +78,11 @@ def test_a_page_without_its_parts_says_why(empty: Path, visit: Visit, name: str)
     visit.check()
 
 
+def test_heads_that_are_missing_say_why_as_other_sections_do(empty: Path, visit: Visit) -> None:
+    page = visit.open(empty / "decoder.html")
+    assert page.locator("#heads .none").inner_text() == "No heads of the decoder here: this study has no such part."
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_person_wrote_is_shown_and_never_run(hostile: Path, visit: Visit, name: str) -> None:
     page = visit.open(hostile / f"{name}.html")
@@ -156,6 +161,19 @@ def test_curves_and_score_tables_follow_what_is_chosen(pages: Path, visit: Visit
     page.get_by_role("combobox", name="Site in the table", exact=True).select_option(index=1)
     assert "encoder.blocks.1: speech, 1,000 frames" in page.locator("#scores").inner_text()
     assert "20.0% (10.0% to 30.0%)" in page.locator("#scores table").inner_text()
+    visit.check()
+
+
+def test_a_chart_takes_the_colours_of_the_theme_also_after_another_was_chosen(pages: Path, visit: Visit) -> None:
+    page = visit.open(pages / "dictionaries.html")
+    page.wait_for_selector("#training canvas")
+    page.get_by_role("combobox", name="Curve", exact=True).select_option("mse")
+    page.wait_for_selector("#training canvas")
+    seen = "() => document.querySelector('#training canvas').toDataURL()"
+    before = page.evaluate(seen)
+    page.locator("button.theme").click()
+    assert page.evaluate(seen) != before
+    assert page.locator("#training canvas").count() == 1
     visit.check()
 
 

@@ -16,6 +16,7 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
+from otoscope.corpus.source import Source
 from otoscope.harvest.activity import TRAINED, EncoderReader
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Whisper
@@ -58,8 +59,16 @@ class Halves:
 
     def scored(self) -> Iterator[Clip]:
         """Read the clips of the half that things are scored on, in order."""
+        return self._read(self._scored)
+
+    def scored_sources(self) -> list[Source]:
+        """Name the clips of the half that things are scored on, in order."""
+        return [self.corpus.sources[number] for number in self._scored]
+
+    @property
+    def _scored(self) -> list[int]:
         wanted = self.split_by != "nothing"
-        return self._read([number for number, is_held_out in enumerate(self._held_out) if is_held_out == wanted])
+        return [number for number, is_held_out in enumerate(self._held_out) if is_held_out == wanted]
 
     @property
     def n_fitted(self) -> int:

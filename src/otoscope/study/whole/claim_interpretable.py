@@ -44,7 +44,6 @@ PLAIN = {
 PICTURE = [("phones/detect_shares.png", "Share of features that detect one phone, by site and basis")]
 
 UNSCORED = "no feature could be scored against phones on clips held out: too little is labelled"
-SEEN = "The dictionary may have been trained on these clips, too."
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -226,7 +225,7 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         n=scores.get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
-        f"{percent(rate)}; with nothing replaced {percent(clean)}. {SEEN} {too_bad(clean)}".rstrip(),
+        f"{percent(rate)}; with nothing replaced {percent(clean)}. {_of_clips(scores)} {too_bad(clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         pictures=[("scores/scores.png", "Dictionaries beside their baselines")],
@@ -259,8 +258,8 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         n=read("scores/scores.json").get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site} the word error rate is {percent(rate)} with the dictionary and {percent(other)} with a "
-        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}. {SEEN} "
-        f"{too_bad(worst.clean)}".rstrip(),
+        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}. "
+        f"{_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         unit="rate",
@@ -268,6 +267,12 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         holds=None if too_bad(worst.clean) else is_below(rate, number_of(other, "low")),
         is_core=False,
     )
+
+
+def _of_clips(scores: Mapping[str, Any]) -> str:
+    """Say whether the dictionaries were trained on what they are scored on."""
+    is_seen = any("was trained on clips of this corpus" in str(note) for note in scores.get("notes") or [])
+    return "It was trained on these clips, too." if is_seen else "It was trained on other clips."
 
 
 @dataclass(frozen=True)

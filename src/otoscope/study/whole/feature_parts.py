@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from otoscope.base.results import MANIFEST
+from otoscope.corpus import Corpus
 from otoscope.harvest.bases import DICTIONARY
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.harvest.run import harvest as gather
@@ -14,6 +16,7 @@ from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.entries import Entry, ScoreSettings
+from otoscope.study.dictionaries.measure import Halves
 from otoscope.study.dictionaries.scores import score_dictionaries, site_of
 from otoscope.study.dictionaries.sources import Source, corpus_source
 from otoscope.study.dictionaries.train import CoderChoice, default_frames, tasks_of, train_dictionaries
@@ -23,6 +26,7 @@ from otoscope.study.phones.experiment import phones as score_phones
 from otoscope.study.phones.settings import PhoneSettings
 from otoscope.study.whole.context import Context, NotHereError
 from otoscope.study.whole.settings import StudySettings
+from otoscope.study.whole.stretches import origin
 
 BATCH_FRAMES, LEAST_BATCH = 4096, 64
 """Frames in a batch of a training: fewer where a pass has fewer than eight such batches."""
@@ -54,13 +58,26 @@ def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
         context: The study.
     """
     settings = context.settings.dictionaries
-    source = corpus_source(
-        context.model, context.hours(context.settings.harvest.hours), settings.sites, seed=context.seed
-    )
+    source = corpus_source(context.model, _unscored(context), settings.sites, seed=context.seed)
     choice = CoderChoice(settings.coder, settings.expansion, k=settings.k, seed=context.seed)
     batch = min(BATCH_FRAMES, max(LEAST_BATCH, source.amount.n_frames // 8))
     n_frames = settings.frames or default_frames(source.amount.n_frames, batch)
     return source, tasks_of(source, choice), TrainSettings(n_frames, batch, checkpoint_s=60.0)
+
+
+def _unscored(context: Context) -> Corpus:
+    """Choose what dictionaries are trained on: what is harvested, but for the clips that they are scored on.
+
+    Where less than half of the sound would be left, such as of two long recordings, all of it is taken.
+    """
+    chosen = context.hours(context.settings.harvest.hours)
+    halves = Halves(context.stretches(context.settings.scores.clips))
+    scored = {origin(source)[0] for source in halves.scored_sources()}
+    kept = [source for source in chosen.sources if source.id not in scored]
+    left_s, all_s = (sum(context.lengths_s[one.id] for one in sources) for sources in (kept, chosen.sources))
+    if halves.split_by == "nothing" or left_s < all_s / 2:
+        return chosen
+    return replace(chosen, name=f"{chosen.name}, but for what is scored", sources=kept)
 
 
 def harvest(context: Context, out: Path) -> None:

@@ -102,27 +102,56 @@
 
   // ---- numbers -------------------------------------------------------------------------------------------------
 
-  const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
+  const is_number = (otoscope.is_number = (x) => typeof x === "number" && Number.isFinite(x));
 
   otoscope.number = (x, digits = 3) =>
-    isNumber(x) ? x.toLocaleString("en", Math.abs(x) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits }) : "–";
-  otoscope.percent = (x, digits = 0) => (isNumber(x) ? `${(100 * x).toFixed(digits)}%` : "–");
-  otoscope.seconds = (x) => (isNumber(x) ? (x >= 120 ? `${Math.round(x / 60)} min` : `${x.toFixed(2)} s`) : "–");
+    is_number(x) ? x.toLocaleString("en", Math.abs(x) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits }) : "–";
+  otoscope.percent = (x, digits = 0) => (is_number(x) ? `${(100 * x).toFixed(digits)}%` : "–");
+  otoscope.seconds = (x) => (is_number(x) ? (x >= 120 ? `${Math.round(x / 60)} min` : `${x.toFixed(2)} s`) : "–");
   otoscope.count = (n, noun) => `${Number(n).toLocaleString("en")} ${n === 1 ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
 
   otoscope.bytes = (n) => {
-    if (!isNumber(n)) return "–";
+    if (!is_number(n)) return "–";
     const step = Math.min(3, Math.floor(Math.log10(Math.max(n, 1)) / 3));
     return `${(n / 1000 ** step).toFixed(step ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][step]}`;
   };
 
   // A value with its 95% interval.
   otoscope.interval = (found, unit = "share") => {
-    if (!found || !isNumber(found.value)) return "–";
+    if (!found || !is_number(found.value)) return "–";
     const write = unit === "share" || unit === "rate" ? (x) => otoscope.percent(x, 1) : (x) => otoscope.number(x);
-    return isNumber(found.low) && isNumber(found.high)
+    return is_number(found.low) && is_number(found.high)
       ? `${write(found.value)} (${write(found.low)} to ${write(found.high)})`
       : write(found.value);
+  };
+
+  // ---- drawings ------------------------------------------------------------------------------------------------
+
+  // The colour of a series by its place, as the style sheet names it.
+  otoscope.colour = (place) => `--c${1 + place % 7}`;
+
+  // A line as it is drawn, for a legend.
+  otoscope.line_sample = (colour, dash) => otoscope.svg("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
+    otoscope.svg("line", { x1: 0, x2: 28, y1: 5, y2: 5, style: { stroke: `var(${colour})`, "stroke-width": "3", "stroke-dasharray": dash } }));
+
+  // Round numbers between two, at most so many steps; closer together where fewer than two would be left.
+  otoscope.ticks = (low, high, most) => {
+    if (!(high > low)) return [];
+    const least = (high - low) / Math.max(1, most), size = 10 ** Math.floor(Math.log10(least));
+    const step = size * [1, 2, 5, 10].find((one) => one * size >= least * 0.999);
+    const first = Math.ceil(low / step - 1e-6), n = Math.floor(high / step + 1e-6) - first + 1;
+    if (n < 2 && most < 12) return otoscope.ticks(low, high, most + 2);
+    return Array.from({ length: n }, (_, at) => Number(((first + at) * step).toPrecision(12)));
+  };
+
+  // Draw in a box at the width that it has, and anew when that changes, so that letters keep their size.
+  otoscope.draw_at_width = (box, draw) => {
+    let width = 0;
+    new ResizeObserver(() => {
+      const now = Math.floor(box.getBoundingClientRect().width);
+      if (now > 50 && now !== width) { width = now; box.replaceChildren(draw(now)); }
+    }).observe(box);
+    return box;
   };
 
   // ---- features ------------------------------------------------------------------------------------------------

@@ -25,18 +25,29 @@
   function next_tokens() {
     const all = record.bigrams.continuations, prompts = [...new Set(all.map((one) => one.prompt))];
     const here = all.filter((one) => one.prompt === prompts[chosen.prompt]);
-    return el("div", { class: "small-multiples" }, here.map((one) => el("div", {},
-      tables.values({ title: `After “${one.prompt}”, hearing ${one.sound_label ?? one.sound}`, labels: one.next.slice(0, 12).map((next) => tables.token(next.text)), x_label: "Probability of the next token", y_label: "Token", bars: true, series: [{ label: "probability", values: one.next.slice(0, 12).map((next) => ({ value: next.probability })) }] }),
-      tables.facts([["Prompt's tokens", el("span", {}, (one.pieces || []).map((piece) => ["[", token(piece), "] "]))], ["Entropy", `${otoscope.number(one.entropy_bits)} bits`], ["Says text at all", otoscope.percent(one.text_probability, 1)], ["Ends here", otoscope.percent(one.end_probability, 1)]]))));
+    return el("div", { class: "small-multiples" }, here.map((one) => {
+      const likeliest = one.next.slice(0, 12);
+      return el("div", {},
+        tables.values({
+          title: `After “${one.prompt}”, hearing ${one.sound_label ?? one.sound}`, labels: likeliest.map((next) => tables.token(next.text)),
+          x_label: "Probability of the next token", y_label: "Token", bars: true,
+          series: [{ label: "probability", values: likeliest.map((next) => ({ value: next.probability })) }],
+        }),
+        tables.facts([
+          ["Prompt's tokens", el("span", {}, (one.pieces || []).map((piece) => ["[", token(piece), "] "]))], ["Entropy", `${otoscope.number(one.entropy_bits)} bits`],
+          ["Says text at all", otoscope.percent(one.text_probability, 1)], ["Ends here", otoscope.percent(one.end_probability, 1)]]));
+    }));
   }
 
   function bigrams() {
     const found = record.bigrams;
     if (!found || !found.continuations.length) return tables.why_not(record.parts.bigrams, "bigrams");
     const prompts = [...new Set(found.continuations.map((one) => one.prompt))], box = el("div", {}, next_tokens());
+    const choose = (at) => { chosen.prompt = Number(at); box.replaceChildren(next_tokens()); };
     return [
-      el("p", {}, "The encoder hears nothing, the decoder reads a prompt, and says what comes next. These are the model's own probabilities of one prompt, not estimates: they have no interval. Special tokens, such as ", el("code", {}, "<|endoftext|>"), ", are among them."),
-      el("div", { class: "choosers" }, tables.chooser("Prompt", prompts.map((prompt, at) => ({ value: at, text: prompt })), chosen.prompt, (at) => { chosen.prompt = Number(at); box.replaceChildren(next_tokens()); })),
+      el("p", {}, "The encoder hears nothing, the decoder reads a prompt, and says what comes next. These are the model's own probabilities of one prompt, not estimates: ",
+        "they have no interval. Special tokens, such as ", el("code", {}, "<|endoftext|>"), ", are among them."),
+      el("div", { class: "choosers" }, tables.chooser("Prompt", prompts.map((prompt, at) => ({ value: at, text: prompt })), chosen.prompt, choose)),
       box,
     ];
   }
@@ -44,13 +55,23 @@
   // How the scores of one sound compare.
   function agreement_of(sound) {
     const guesses = ["model", "another context", "unigram"].filter((name) => sound.by_frequency[name]);
-    const charts = SCORES.map(([key, title, x_label, unit]) => tables.values({ title, labels: guesses, x_label, y_label: "Guess", unit, series: [{ label: title, values: guesses.map((name) => sound.by_frequency[name][key]) }] }));
-    const beside = (name) => ({ label: `Model less ${name} (95%)`, numeric: true, render: ([key, , , unit, less]) => { const found = (sound.by_frequency[`model - ${name}`] || {})[key]; return found ? `${otoscope.interval(found, unit === "share" ? "share" : "difference")}: ${tables.beats(found, less)}` : "–"; } });
+    const charts = SCORES.map(([key, title, x_label, unit]) => tables.values({
+      title, labels: guesses, x_label, y_label: "Guess", unit, series: [{ label: title, values: guesses.map((name) => sound.by_frequency[name][key]) }],
+    }));
+    const told = (name, [key, , , unit, less]) => {
+      const found = (sound.by_frequency[`model - ${name}`] || {})[key];
+      return found ? `${otoscope.interval(found, unit === "share" ? "share" : "difference")}: ${tables.beats(found, less)}` : "–";
+    };
+    const beside = (name) => ({ label: `Model less ${name} (95%)`, numeric: true, render: (score) => told(name, score) });
     return [
       el("div", { class: "small-multiples" }, charts),
-      tables.table({ caption: `The model beside its baselines, over ${otoscope.count(record.agreement.n_contexts, "context")}`, rows: SCORES, columns: [{ label: "Score", render: ([, title]) => title }, beside("another context"), beside("unigram")] }),
+      tables.table({
+        caption: `The model beside its baselines, over ${otoscope.count(record.agreement.n_contexts, "context")}`, rows: SCORES,
+        columns: [{ label: "Score", render: ([, title]) => title }, beside("another context"), beside("unigram")],
+      }),
       tables.table({ caption: "The contexts that pull most on what follows them", rows: sound.contexts, columns: [
-        { label: "After", render: (row) => token(row.context) }, { label: "Occurs", numeric: true, render: (row) => otoscope.number(row.weight) }, { label: "Follows most", render: (row) => token(row.likeliest) },
+        { label: "After", render: (row) => token(row.context) }, { label: "Occurs", numeric: true, render: (row) => otoscope.number(row.weight) },
+        { label: "Follows most", render: (row) => token(row.likeliest) },
         { label: "Known", numeric: true, render: (row) => otoscope.percent(row.known, 1) }, { label: "The model gives it", numeric: true, render: (row) => otoscope.percent(row.model, 1) },
         { label: "Its share of all", numeric: true, render: (row) => otoscope.percent(row.unigram, 1) }, { label: "The model says", render: (row) => token(row.says) }] }),
     ];
@@ -58,13 +79,22 @@
 
   function agreement() {
     const found = record.agreement;
-    if (!found || !found.sounds.length) return [el("h3", {}, "Against the corpus's own bigrams"), el("p", { class: "none" }, "Not compared: the study's transcripts are too few for a word to occur often enough, or there are none.")];
+    if (!found || !found.sounds.length) {
+      return [el("h3", {}, "Against the corpus's own bigrams"),
+        el("p", { class: "none" }, "Not compared: the study's transcripts are too few for a word to occur often enough, or there are none.")];
+    }
     const box = el("div", {}, agreement_of(found.sounds[0]));
+    const sounds = found.sounds.map((one, at) => ({ value: at, text: one.sound_label ?? one.sound }));
+    const choose = (at) => box.replaceChildren(...agreement_of(found.sounds[Number(at)]));
+    const says = (one) => ["Hearing ", otoscope.data_text(one.sound_label ?? one.sound), `, the model says text at all with a probability of ${otoscope.percent(one.text_probability, 1)}. `];
     return [
       el("h3", {}, "Against known bigrams"),
-      el("p", {}, "Known are those of ", otoscope.data_text(found.known), `: ${otoscope.count(found.n_contexts, "context")}, ${otoscope.percent(found.share_of_bigrams)} of all bigrams, ${otoscope.count(found.n_followers, "token")} that follow anything. The entropy of what is known is ${otoscope.number(found.floor_bits)} bits. Baselines: the model given another context, and the frequencies of all that follows (unigram). Intervals: `, otoscope.data_text(found.intervals), "."),
-      found.sounds.length > 1 ? el("div", { class: "choosers" }, tables.chooser("Hearing", found.sounds.map((one, at) => ({ value: at, text: one.sound_label ?? one.sound })), 0, (at) => box.replaceChildren(...agreement_of(found.sounds[Number(at)])))) : null,
-      el("p", { class: "quiet-text" }, found.sounds.map((one) => ["Hearing ", otoscope.data_text(one.sound_label ?? one.sound), `, the model says text at all with a probability of ${otoscope.percent(one.text_probability, 1)}. `])),
+      el("p", {}, "Known are those of ", otoscope.data_text(found.known),
+        `: ${otoscope.count(found.n_contexts, "context")}, ${otoscope.percent(found.share_of_bigrams)} of all bigrams, ${otoscope.count(found.n_followers, "token")} that follow anything. `,
+        `The entropy of what is known is ${otoscope.number(found.floor_bits)} bits. Baselines: the model given another context, and the frequencies of all that follows (unigram). Intervals: `,
+        otoscope.data_text(found.intervals), "."),
+      sounds.length > 1 ? el("div", { class: "choosers" }, tables.chooser("Hearing", sounds, 0, choose)) : null,
+      el("p", { class: "quiet-text" }, found.sounds.map(says)),
       box,
     ];
   }
@@ -80,32 +110,48 @@
       { label: "Spelling: distance", title: "edits for each letter", numeric: true, render: (one) => otoscope.number(one.spelling_distance, 2) },
       has("meaning_cosine") && { label: "Meaning: cosine", numeric: true, render: (one) => otoscope.number(one.meaning_cosine, 2) },
     ].filter(Boolean);
-    return tables.long_table({ caption: ["Nearest to ", token(word.text), word.phones ? [" (", otoscope.data_text(word.phones), ")"] : null, ` in the ${word.space}, of ${otoscope.number(record.neighbours.n_tokens)} tokens`], columns, rows: word.neighbours, shown: 10 });
+    const spoken = word.phones ? [" (", otoscope.data_text(word.phones), ")"] : null;
+    const caption = ["Nearest to ", token(word.text), spoken, ` in the ${word.space}, of ${otoscope.number(record.neighbours.n_tokens)} tokens`];
+    return tables.long_table({ caption, columns, rows: word.neighbours, shown: 10 });
   }
 
   function neighbours() {
     const found = record.neighbours;
     if (!found || !found.words.length) return tables.why_not(record.parts.neighbours, "neighbours");
     const box = el("div", {}, nearest());
+    const words = found.words.map((word, at) => ({ value: at, text: `${tables.token(word.text)}${found.is_tied ? "" : `, ${word.space}`}` }));
+    const choose = (at) => { chosen.word = Number(at); box.replaceChildren(nearest()); };
     return [
-      el("p", {}, `Nearest: of largest cosine in the decoder's token embedding${found.is_tied ? ", which is its unembedding, too" : ""}. Pronunciations: `, otoscope.data_text(found.pronunciations ?? "none, spelling alone"), "."),
-      el("div", { class: "choosers" }, tables.chooser("Word", found.words.map((word, at) => ({ value: at, text: `${tables.token(word.text)}${found.is_tied ? "" : `, ${word.space}`}` })), chosen.word, (at) => { chosen.word = Number(at); box.replaceChildren(nearest()); })),
+      el("p", {}, `Nearest: of largest cosine in the decoder's token embedding${found.is_tied ? ", which is its unembedding, too" : ""}. Pronunciations: `,
+        otoscope.data_text(found.pronunciations ?? "none, spelling alone"), "."),
+      el("div", { class: "choosers" }, tables.chooser("Word", words, chosen.word, choose)),
       box,
     ];
   }
 
   function sounds_alike() {
     const found = record.sounds_alike;
-    if (!found || !found.contrasts.length) return [el("h3", {}, "Do neighbours sound alike?"), el("p", { class: "none" }, "Not asked: too few whole words of this vocabulary could be compared.")];
-    const name = (one) => `${one.measure}, ${one.pairs === "all" ? "all pairs" : "no word forms"}${new Set(found.contrasts.map((each) => each.space)).size > 1 ? `, ${one.space}` : ""}`;
+    if (!found || !found.contrasts.length) {
+      return [el("h3", {}, "Do neighbours sound alike?"), el("p", { class: "none" }, "Not asked: too few whole words of this vocabulary could be compared.")];
+    }
+    const has_spaces = new Set(found.contrasts.map((one) => one.space)).size > 1;
+    const name = (one) => `${one.measure}, ${one.pairs === "all" ? "all pairs" : "no word forms"}${has_spaces ? `, ${one.space}` : ""}`;
+    const alike = (one) => tables.beats(one.more_alike).replace("better", "more alike").replace("worse", "less alike");
+    const series = (label) => ({ label, values: found.contrasts.map((one) => one[label]) });
     return [
       el("h3", {}, "Do neighbours sound alike?"),
-      el("p", {}, `Each of ${otoscope.count(found.n_words, "word")} beside its ${found.k} nearest, and as many random words that are as frequent (${found.frequencies}). A distance of 0 is the same, 1 nothing in common. Counted again without pairs that look like forms of one word. Intervals: `, otoscope.data_text(found.intervals), "."),
-      tables.values({ title: "Mean distance of the nearest, and of random words as frequent", labels: found.contrasts.map(name), x_label: "Mean distance (0: the same, 1: nothing in common)", y_label: "Measure and pairs", unit: "distance", series: [{ label: "nearest", values: found.contrasts.map((one) => one.nearest) }, { label: "random", values: found.contrasts.map((one) => one.random) }] }),
+      el("p", {}, `Each of ${otoscope.count(found.n_words, "word")} beside its ${found.k} nearest, and as many random words that are as frequent (${found.frequencies}). `,
+        "A distance of 0 is the same, 1 nothing in common. Counted again without pairs that look like forms of one word. Intervals: ", otoscope.data_text(found.intervals), "."),
+      tables.values({
+        title: "Mean distance of the nearest, and of random words as frequent", labels: found.contrasts.map(name), y_label: "Measure and pairs",
+        x_label: "Mean distance (0: the same, 1: nothing in common)", unit: "distance", series: [series("nearest"), series("random")],
+      }),
       tables.table({ caption: "How much more alike the nearest are", rows: found.contrasts, columns: [
-        { label: "Measure and pairs", render: name }, { label: "Words", numeric: true, render: (one) => otoscope.number(one.n_words) }, { label: "Pairs", numeric: true, render: (one) => otoscope.number(one.n_pairs) },
-        { label: "Nearer by (95%)", numeric: true, render: (one) => `${otoscope.interval(one.more_alike, "distance")}: ${{ better: "more alike", worse: "less alike" }[tables.beats(one.more_alike)] || tables.beats(one.more_alike)}` },
-        { label: `At ${otoscope.number(found.close)} or less`, numeric: true, render: (one) => (one.near_nearest ? `${otoscope.interval(one.near_nearest)}, random ${otoscope.interval(one.near_random)}` : "–") }] }),
+        { label: "Measure and pairs", render: name }, { label: "Words", numeric: true, render: (one) => otoscope.number(one.n_words) },
+        { label: "Pairs", numeric: true, render: (one) => otoscope.number(one.n_pairs) },
+        { label: "Nearer by (95%)", numeric: true, render: (one) => `${otoscope.interval(one.more_alike, "distance")}: ${alike(one)}` },
+        { label: `At ${otoscope.number(found.close)} or less`, numeric: true,
+          render: (one) => (one.near_nearest ? `${otoscope.interval(one.near_nearest)}, random ${otoscope.interval(one.near_random)}` : "–") }] }),
     ];
   }
 
@@ -115,7 +161,8 @@
     const { stages: found, chance } = record.lens, [title, x_label, unit] = MEASURES[chosen.measure];
     const of = (key) => found.map((stage) => (stage[key] ? stage[key][chosen.measure] : null));
     const by_chance = chance ? chance[chosen.measure] : null;
-    return tables.values({ title, labels: found.map((stage) => stage.stage), x_label, y_label: "After", unit, series: [{ label: "hearing the clip", values: of("sound") }, { label: "hearing padding alone", values: of("no_sound") }],
+    return tables.values({ title, labels: found.map((stage) => stage.stage), x_label, y_label: "After", unit,
+      series: [{ label: "hearing the clip", values: of("sound") }, { label: "hearing padding alone", values: of("no_sound") }],
       reference: typeof by_chance === "number" ? { label: `a choice among all tokens alike: ${tables.write(unit)(by_chance)}`, value: by_chance } : null });
   }
 
@@ -123,9 +170,12 @@
     const found = record.lens;
     if (!found || !found.stages.length) return tables.why_not(record.parts.lens, "lens over the decoder's blocks");
     const box = el("div", {}, stages());
+    const choose = (measure) => { chosen.measure = measure; box.replaceChildren(stages()); };
     return [
-      el("p", {}, `The final layer norm and the unembedding, applied after the embedding and after each block, at every place where a token is due: ${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. The transcript is the model's own, so the last block is right by construction. Intervals: `, otoscope.data_text(found.intervals), "."),
-      el("div", { class: "choosers" }, tables.chooser("Measure", Object.entries(MEASURES).map(([value, [text]]) => ({ value, text })), chosen.measure, (measure) => { chosen.measure = measure; box.replaceChildren(stages()); })),
+      el("p", {}, "The final layer norm and the unembedding, applied after the embedding and after each block, at every place where a token is due: ",
+        `${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. The transcript is the model's own, so the last block is right by construction. Intervals: `,
+        otoscope.data_text(found.intervals), "."),
+      el("div", { class: "choosers" }, tables.chooser("Measure", Object.entries(MEASURES).map(([value, [text]]) => ({ value, text })), chosen.measure, choose)),
       box,
     ];
   }
@@ -136,31 +186,40 @@
   function head_table(group) {
     const parts = record.heads.parts.filter((one) => one.group === group && one.head !== null && one.block !== null);
     if (!parts.length) return null;
-    const blocks = [...new Set(parts.map((one) => one.block))].sort((a, b) => a - b), heads = [...new Set(parts.map((one) => one.head))].sort((a, b) => a - b);
+    const different = (key) => [...new Set(parts.map((one) => one[key]))].sort((a, b) => a - b), heads = different("head");
     const most = Math.max(1e-9, ...record.heads.parts.filter((one) => one.head !== null).map((one) => Math.abs(one.difference?.value ?? 0)));
     const cell = (block, head) => {
       const found = parts.find((one) => one.block === block && one.head === head)?.difference;
       if (!found || found.value === null) return "–";
       const told = found.low > 0 || found.high < 0;
-      return el("span", { class: told ? "heat reached" : "heat", title: otoscope.interval(found, "logits"), style: { "--heat": (Math.abs(found.value) / most).toFixed(3), "--heat-colour": found.value < 0 ? "var(--c2)" : "var(--c1)" } }, `${found.value >= 0 ? "+" : "−"}${Math.abs(found.value).toFixed(2)}`);
+      const style = { "--heat": (Math.abs(found.value) / most).toFixed(3), "--heat-colour": found.value < 0 ? "var(--c2)" : "var(--c1)" };
+      return el("span", { class: told ? "heat reached" : "heat", title: otoscope.interval(found, "logits"), style },
+        `${found.value >= 0 ? "+" : "−"}${Math.abs(found.value).toFixed(2)}`);
     };
-    return tables.table({ caption: `${group}: mean logits a head adds to the due token more than to another; bold and underlined where the 95% interval leaves out 0`, rows: blocks, columns: [
+    const caption = `${group}: mean logits a head adds to the due token more than to another; bold and underlined where the 95% interval leaves out 0`;
+    return tables.table({ caption, rows: different("block"), columns: [
       { label: "Block", render: (block) => String(block) }, ...heads.map((head) => ({ label: `head ${head}`, numeric: true, render: (block) => cell(block, head) }))] });
   }
 
   function heads() {
     const found = record.heads;
-    if (!found) return el("p", { class: "none" }, "This study holds no heads of the decoder: ", el("code", {}, "otoscope lens CORPUS --heads"), " measures them.");
+    if (!found) return tables.why_not(record.parts.lens, "heads of the decoder");
     const groups = Object.keys(found.groups || {});
     const all = found.parts.filter((one) => one.head !== null);
     const strongest = [...all].sort((a, b) => Math.abs(b.difference?.value ?? 0) - Math.abs(a.difference?.value ?? 0));
+    const added = (label, key) => ({ label, values: groups.map((name) => found.groups[name][key]) });
+    const logits = (label, key) => ({ label: `${label} (95%)`, numeric: true, render: (one) => otoscope.interval(one[key], "logits") });
     return [
-      el("p", {}, `What each part adds to the logit of the due token, beside what it adds to another token of the same window: ${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. Direct contributions alone: what a head does by way of later blocks is in theirs. Unit: `, otoscope.data_text(found.unit), ". Intervals: ", otoscope.data_text(found.intervals), "."),
-      tables.values({ title: "What each kind of part adds", labels: groups, x_label: "Logits", y_label: "Part", unit: "logits", series: [{ label: "to the due token", values: groups.map((name) => found.groups[name].due) }, { label: "to another", values: groups.map((name) => found.groups[name].another) }], reference: { label: "nothing", value: 0 } }),
+      el("p", {}, "What each part adds to the logit of the due token, beside what it adds to another token of the same window: ",
+        `${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. Direct contributions alone: what a head does by way of later blocks is in theirs. Unit: `,
+        otoscope.data_text(found.unit), ". Intervals: ", otoscope.data_text(found.intervals), "."),
+      tables.values({
+        title: "What each kind of part adds", labels: groups, x_label: "Logits", y_label: "Part", unit: "logits",
+        series: [added("to the due token", "due"), added("to another", "another")], reference: { label: "nothing", value: 0 },
+      }),
       ["cross-attention", "self-attention"].map(head_table),
       tables.long_table({ caption: "Heads by the size of the difference", rows: strongest, shown: 10, columns: [
-        { label: "Head", render: (one) => otoscope.data_text(one.part) }, { label: "Due token (95%)", numeric: true, render: (one) => otoscope.interval(one.due, "logits") },
-        { label: "Another token (95%)", numeric: true, render: (one) => otoscope.interval(one.another, "logits") }, { label: "Difference (95%)", numeric: true, render: (one) => otoscope.interval(one.difference, "logits") }] }),
+        { label: "Head", render: (one) => otoscope.data_text(one.part) }, logits("Due token", "due"), logits("Another token", "another"), logits("Difference", "difference")] }),
     ];
   }
 
@@ -176,5 +235,8 @@
       otoscope.section("heads", "Heads", heads(), pictures("heads")));
   }
 
-  otoscope.page({ name: "decoder", title: "Decoder", lead: "The decoder by itself: what it says with no sound, which tokens it holds to be alike, and from which block on it knows what is due.", render });
+  otoscope.page({
+    name: "decoder", title: "Decoder", render,
+    lead: "The decoder by itself: what it says with no sound, which tokens it holds to be alike, and from which block on it knows what is due.",
+  });
 })();

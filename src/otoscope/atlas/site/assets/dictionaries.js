@@ -7,12 +7,11 @@
   const chosen = { curve: "explained_variance", site: 0, kind: "speech" };
   const CURVES = {
     explained_variance: ["Explained variance", "share of the variance"], mse: ["Squared error", "summed over the vector, mean over frames"],
-    l0: ["Active features (L0)", "features a frame"], dead_share: ["Dead features", "share of the features"], l1: ["L1 term", "loss"], l0_loss: ["L0 term", "loss"],
-    nested: ["Nested dictionaries", "loss"], aux: ["What dead features explain", "loss"], learning_rate: ["Learning rate", "rate"],
+    l0: ["Active features (L0)", "features a frame"], dead_share: ["Dead features", "share of the features"],
+    l1: ["L1 term", "loss"], l0_loss: ["L0 term", "loss"], nested: ["Nested dictionaries", "loss"], aux: ["What dead features explain", "loss"], learning_rate: ["Learning rate", "rate"],
   };
   const KINDS = { speech: "speech", silence: "silence", padding: "padding", all: "all frames" };
-  const NAMES = { "pca": "principal components" };
-  const called = (name) => NAMES[name] || name;
+  const called = (name) => (name === "pca" ? "principal components" : name);
 
   // ---- training ------------------------------------------------------------------------------------------------
 
@@ -23,14 +22,16 @@
       { label: "Dictionary of", render: (one) => otoscope.data_text(one.site ?? one.name) },
       { label: "Coder", render: (one) => otoscope.data_text(one.coder.coder) },
       { label: "Features", numeric: true, render: (one) => `${otoscope.number(one.coder.n_features)} over ${otoscope.number(one.coder.d_in)} axes` },
-      { label: "Asked for", numeric: true, title: "active features a frame, or the weight of the sparsity term", render: (one) => (one.coder.k ? `k ${one.coder.k}` : `weight ${otoscope.number(one.coder.sparsity)}`) },
+      { label: "Asked for", numeric: true, title: "active features a frame, or the weight of the sparsity term",
+        render: (one) => (one.coder.k ? `k ${one.coder.k}` : `weight ${otoscope.number(one.coder.sparsity)}`) },
       { label: "Explained variance", numeric: true, title: "at the last step, on the frames of training", render: (one) => otoscope.percent(one.explained_variance, 1) },
       { label: "L0", numeric: true, render: (one) => otoscope.number(one.l0) },
       { label: "Dead", numeric: true, render: (one) => otoscope.percent(one.dead_share, 1) },
     ];
     const settings = found.settings || {};
     return [
-      tables.facts([["Trained on", found.source], ["Kinds of frame", (found.kinds || []).join(", ")], ["Frames", otoscope.number(found.n_frames)], ["Steps", otoscope.number(found.n_steps)],
+      tables.facts([["Trained on", found.source], ["Kinds of frame", (found.kinds || []).join(", ")],
+        ["Frames", otoscope.number(found.n_frames)], ["Steps", otoscope.number(found.n_steps)],
         ["Frames a step", otoscope.number(settings.batch_frames)], ["Minutes", otoscope.number(found.minutes, 2)], found.n_failed ? ["Failed", String(found.n_failed)] : null]),
       tables.table({ caption: `At the end of training, on frames of training: no interval belongs to these; the scores below are of other clips.`, columns, rows: found.sites }),
     ];
@@ -40,15 +41,21 @@
     const having = record.curves.filter((one) => one.columns[chosen.curve]);
     const [title, unit] = CURVES[chosen.curve] || [chosen.curve, ""];
     const frames = [...new Set(having.flatMap((one) => one.frames))].sort((a, b) => a - b);
-    const at = (one) => { const found = new Map(one.frames.map((frame, place) => [frame, one.columns[chosen.curve][place]])); return frames.map((frame) => found.get(frame) ?? null); };
-    return otoscope.chart.lines({ title: `${title} during training`, x: frames, x_label: "Frames seen", y_label: unit, series: having.map((one) => ({ label: one.name, values: at(one) })) });
+    const values = (one) => {
+      const found = new Map(one.frames.map((frame, place) => [frame, one.columns[chosen.curve][place]]));
+      return frames.map((frame) => found.get(frame) ?? null);
+    };
+    return otoscope.chart.lines({
+      title: `${title} during training`, x: frames, x_label: "Frames seen", y_label: unit, series: having.map((one) => ({ label: one.name, values: values(one) })),
+    });
   }
 
   function curves() {
     if (!record.curves.length) return record.training ? el("p", { class: "none" }, "This study holds no curves.") : null;
     const box = el("div", {}, curve());
     const names = Object.keys(CURVES).filter((name) => record.curves.some((one) => one.columns[name]));
-    return [el("div", { class: "choosers" }, tables.chooser("Curve", names.map((name) => ({ value: name, text: CURVES[name][0] })), chosen.curve, (name) => { chosen.curve = name; box.replaceChildren(curve()); })), box];
+    const choose = (name) => { chosen.curve = name; box.replaceChildren(curve()); };
+    return [el("div", { class: "choosers" }, tables.chooser("Curve", names.map((name) => ({ value: name, text: CURVES[name][0] })), chosen.curve, choose)), box];
   }
 
   // ---- scores --------------------------------------------------------------------------------------------------
@@ -63,21 +70,23 @@
     const with_phones = sites.some((one) => (one.phones || []).length);
     const number = (label, title, give) => ({ label, title, numeric: true, render: (row) => (of_kind(row) ? give(of_kind(row)) : "–") });
     const rate = (label, key) => ({ label: `${label} (95%)`, numeric: true, render: (row) => (row[key] ? otoscope.interval(row[key], "rate") : "–") });
+    const share = (found) => (found ? otoscope.interval({ value: found.share, low: found.low, high: found.high }) : "–");
     const columns = [
       { label: "In place of the site", render: (row) => [otoscope.data_text(called(row.name)), el("br"), el("span", { class: "quiet-text" }, otoscope.data_text(row.what))] },
       number("Explained variance", "1 less squared error over variance", (one) => otoscope.percent(one.explained_variance, 1)),
       number("L0", "active features a frame", (one) => otoscope.number(one.l0)),
       rate("WER", "wer"),
       { label: "CE score", title: "1: nothing of the decoder's cross-entropy is lost; 0: as much as with zeros", numeric: true, render: (row) => otoscope.number(row.ce_loss_score) },
-      with_phones && { label: "Detect one phone (95%)", numeric: true, render: (row) => { const found = phones_of(site, row); return found ? otoscope.interval({ value: found.share, low: found.low, high: found.high }) : "–"; } },
+      with_phones && { label: "Detect one phone (95%)", numeric: true, render: (row) => share(phones_of(site, row)) },
       rate("WER to the clean transcript", "wer_to_clean"), rate("CER", "cer"),
       number("Cosine", "of the reconstruction and the activation", (one) => otoscope.number(one.cossim)),
       number("Length kept", "mean ratio of lengths", (one) => otoscope.percent(one.l2_ratio)),
       number("Never active", "features that no frame activates", (one) => otoscope.number(one.dead_features)),
     ].filter(Boolean);
-    const n = site.rows.map(of_kind).find(Boolean);
+    const found = site.rows.map(of_kind).find(Boolean), frames = found ? otoscope.count(found.n_frames, "frame") : "no frames";
+    const clips = otoscope.count(record.scores.n_clips_scored, "clip");
     return [
-      tables.table({ caption: `${site.site}: ${KINDS[chosen.kind]}, ${n ? otoscope.count(n.n_frames, "frame") : "no frames"} of ${otoscope.count(record.scores.n_clips_scored, "clip")}; error rates of ${otoscope.count(record.scores.n_clips_scored, "clip")}`, columns, rows: site.rows }),
+      tables.table({ caption: `${site.site}: ${KINDS[chosen.kind]}, ${frames} of ${clips}; error rates of ${clips}`, columns, rows: site.rows }),
       tables.notes("In words", site.claims),
     ];
   }
@@ -86,14 +95,21 @@
   function overview() {
     const { sites } = record.scores;
     const names = [...new Set(sites.flatMap((site) => site.rows.map((row) => row.name)))].filter((name) => !name.endsWith("ablation"));
-    const series = (give) => names.map((name) => ({ label: called(name), values: sites.map((site) => { const row = site.rows.find((one) => one.name === name); return row ? give(row) : null; }) }));
+    const row_of = (site, name) => site.rows.find((one) => one.name === name);
+    const series = (give) => names.map((name) => ({ label: called(name), values: sites.map((site) => (row_of(site, name) ? give(row_of(site, name)) : null)) }));
     const labels = sites.map((site) => site.site);
     const clean = record.scores.clean && record.scores.clean.wer;
     const explained = (row) => (of_kind(row) ? { value: of_kind(row).explained_variance } : null);
     return el("div", { class: "small-multiples" },
-      tables.values({ title: `Explained variance: ${KINDS[chosen.kind]}`, labels, x_label: "Share of the variance (one figure over all frames: no interval)", y_label: "Site", series: series(explained) }),
+      tables.values({
+        title: `Explained variance: ${KINDS[chosen.kind]}`, labels, y_label: "Site", series: series(explained),
+        x_label: "Share of the variance (over all frames: no interval)",
+      }),
       sites.some((site) => site.rows.some((row) => row.wer))
-        ? tables.values({ title: "Word error rate with the reconstruction in place", labels, x_label: "WER, with 95% intervals", y_label: "Site", series: series((row) => row.wer), reference: clean ? { label: `nothing replaced: ${otoscope.interval(clean, "rate")}`, value: clean.value } : null })
+        ? tables.values({
+          title: "Word error rate with the reconstruction in place", labels, x_label: "WER, with 95% intervals", y_label: "Site", series: series((row) => row.wer),
+          reference: clean ? { label: `nothing replaced: ${otoscope.interval(clean, "rate")}`, value: clean.value } : null,
+        })
         : null);
   }
 
@@ -122,13 +138,15 @@
     if (!found) return tables.why_not(record.parts.scores, "scores to draw a frontier of");
     const lines = [...new Set(found.points.map((one) => one.line))];
     const own = lines.filter((line) => found.points.some((one) => one.line === line && !one.is_baseline));
-    const series = (give) => [...own, ...lines.filter((line) => !own.includes(line))].map((line) => ({
-      label: called(line), points: found.points.filter((one) => one.line === line).map((one) => ({ x: one.l0, y: give(one) || {}, name: [one.name, one.site].filter(Boolean).join(", ") })) }));
+    const point = (one, give) => ({ x: one.l0, y: give(one) || {}, name: [one.name, one.site].filter(Boolean).join(", ") });
+    const series = (give) => [...own, ...lines.filter((line) => !own.includes(line))].map((line) =>
+      ({ label: called(line), points: found.points.filter((one) => one.line === line).map((one) => point(one, give)) }));
     const common = { x_label: "Active features a frame (L0)", is_line: found.is_sweep };
     return [
       el("p", {}, found.is_sweep
         ? ["Dictionaries of ", otoscope.data_text(found.site), " at many sparsities. Up and to the left is better for explained variance, down and to the left for errors."]
-        : "No sweep over sparsities is part of this study: shown are its own dictionaries, one for each site, beside baselines with as many active features. They are of different sites, so they are no frontier of one."),
+        : ["No sweep over sparsities is part of this study: shown are its own dictionaries, one for each site, beside baselines with as many active features. ",
+          "They are of different sites, so they are no frontier of one."]),
       el("div", { class: "small-multiples" },
         tables.points({ title: "Explained variance", y_label: "explained variance", series: series((one) => ({ value: one.explained_variance })), ...common }),
         found.points.some((one) => one.wer)
@@ -141,10 +159,14 @@
 
   function features() {
     if (!record.features.length) return el("p", { class: "none" }, "The features of these dictionaries were not harvested.");
-    const link = (site) => (one) => el("li", {}, tables.feature_link({ ...site, feature: one.feature }, one.name && one.kind !== "unclear" ? `${one.name} (${one.feature})` : `feature ${one.feature}`), one.auroc === null ? null : ` AUROC ${one.auroc.toFixed(2)}`);
+    const name = (one) => (one.name && one.kind !== "unclear" ? `${one.name} (${one.feature})` : `feature ${one.feature}`);
+    const link = (site) => (one) => el("li", {}, tables.feature_link({ ...site, feature: one.feature }, name(one)), one.auroc === null ? null : ` AUROC ${one.auroc.toFixed(2)}`);
+    const counted = ({ n, n_named }) => (n_named === null
+      ? `${otoscope.count(n, "feature")}; those with the highest kurtosis first`
+      : `${n_named} of ${otoscope.count(n, "feature")} named after a phone, a pair or a class; best first`);
     return [
       el("div", { class: "grid" }, record.features.map((site) => el("div", { class: "card" }, el("h3", {}, otoscope.data_text(site.site)),
-        el("p", { class: "quiet-text" }, site.n_named === null ? `${otoscope.count(site.n, "feature")}; those with the highest kurtosis first` : `${site.n_named} of ${otoscope.count(site.n, "feature")} named after a phone, a pair or a class; best first`),
+        el("p", { class: "quiet-text" }, counted(site)),
         site.features.length ? el("ul", { class: "features" }, site.features.map(link(site))) : el("p", { class: "none" }, "None is named.")))),
       el("p", {}, el("a", { href: "features.html" }, "All features, in a table to sort and filter")),
     ];
@@ -161,5 +183,8 @@
       otoscope.section("features", "Their features", features(), tables.pictures(record.pictures)));
   }
 
-  otoscope.page({ name: "dictionaries", title: "Dictionaries", lead: "Sparse dictionaries of the model's activations: how they learnt, what they keep beside plainer baselines, and what their features are.", render });
+  otoscope.page({
+    name: "dictionaries", title: "Dictionaries", render,
+    lead: "Sparse dictionaries of the model's activations: how they learnt, what they keep beside plainer baselines, and what their features are.",
+  });
 })();

@@ -37,14 +37,6 @@
     return found;
   }
 
-  // Round numbers between two, three to seven of them.
-  function ticks(low, high, wanted) {
-    const raw = (high - low) / wanted, size = 10 ** Math.floor(Math.log10(raw));
-    const step = size * [1, 2, 5, 10].find((one) => one * size >= raw * 0.999), found = [];
-    for (let at = Math.ceil(low / step - 1e-9); at * step <= high + 1e-9 * step; at += 1) found.push(at * step || 0);
-    return found;
-  }
-
   // Draw the histogram at the width that it has.
   function draw(bins, width) {
     const tall = 250, left = 58, right = 12, top = 10, bottom = 44, stop = bins.first + bins.n * bins.width;
@@ -56,7 +48,7 @@
       drawing.append(svg("line", { class: "rule", x1: left, x2: width - right, y1: y(10 ** power), y2: y(10 ** power) }),
         svg("text", { class: "tick", x: left - 6, y: y(10 ** power) + 4, "text-anchor": "end" }, (10 ** power).toLocaleString("en")));
     }
-    for (const at of ticks(bins.first, stop, width > 500 ? 8 : 4)) {
+    for (const at of otoscope.ticks(bins.first, stop, width > 500 ? 8 : 4)) {
       drawing.append(svg("line", { class: at === 0 ? "rule zero" : "rule", x1: x(at), x2: x(at), y1: top, y2: tall - bottom }),
         svg("text", { class: "tick", x: x(at), y: tall - bottom + 16, "text-anchor": "middle" }, otoscope.number(at)));
     }
@@ -79,16 +71,12 @@
   charts.histogram = (histogram) => {
     if (!histogram || histogram.edges.length < 2) return el("p", { class: "none" }, "No frame was counted for this feature.");
     const bins = even_bins(histogram), there = KINDS.filter(({ key }) => bins[key].some((count) => count > 0));
-    const plot = el("div", { class: "plot", role: "img", "aria-label": `Frames of ${there.map((one) => one.label).join(", ")} by strength, counts on an axis of powers of ten. The numbers are in the table beneath.` });
-    let width = 0;
-    new ResizeObserver(() => {
-      const now = Math.floor(plot.getBoundingClientRect().width);
-      if (now > 50 && now !== width) { width = now; plot.replaceChildren(draw(bins, now)); }
-    }).observe(plot);
-    const legend = el("div", { class: "legend" }, KINDS.map((one) => el("span", {},
-      svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("line", { x1: 0, x2: 28, y1: 5, y2: 5, "stroke-dasharray": one.dash || null, style: { stroke: `var(${one.colour})`, "stroke-width": "2.5" } })),
-      there.includes(one) ? one.label : `${one.label} (no frames)`)));
-    return el("figure", { class: "chart histogram" }, plot, legend, numbers(bins));
+    const kinds = there.map((one) => one.label).join(", ");
+    const plot = el("div", { class: "plot", role: "img",
+      "aria-label": `Frames of ${kinds} by strength, counts on an axis of powers of ten. The numbers are in the table beneath.` });
+    const legend = el("div", { class: "legend" }, KINDS.map((one) =>
+      el("span", {}, otoscope.line_sample(one.colour, one.dash), there.includes(one) ? one.label : `${one.label} (no frames)`)));
+    return el("figure", { class: "chart histogram" }, otoscope.draw_at_width(plot, (width) => draw(bins, width)), legend, numbers(bins));
   };
 
   // The numbers of the histogram, made when they are asked for.
@@ -99,7 +87,8 @@
       const rows = Array.from({ length: bins.n }, (_, bin) => [
         `${otoscope.number(bins.first + bin * bins.width)} to ${otoscope.number(bins.first + (bin + 1) * bins.width)}`,
         ...KINDS.map(({ key }) => otoscope.number(Math.round(bins[key][bin])))]);
-      details.append(otoscope.table({ caption: "Frames by strength, in bins of equal width", columns: ["Strength", ...KINDS.map((one) => one.label)].map((label, at) => ({ label, numeric: at > 0 })), rows }));
+      const columns = ["Strength", ...KINDS.map((one) => one.label)].map((label, at) => ({ label, numeric: at > 0 }));
+      details.append(otoscope.table({ caption: "Frames by strength, in bins of equal width", columns, rows }));
     });
     return details;
   }
@@ -124,7 +113,9 @@
     const found = el("div", { class: "range-bar", role: "img", "aria-label": told, style: { width: `${100 * n / most}%` } });
     phones.forEach((phone, place) => {
       const count = held.get(phone);
-      if (count) found.append(el("span", { class: `part ${look(phone, place)}`, title: `${phone_name(phone)}: ${count} of ${n}`, style: { "flex-grow": String(count) } }, phone === null ? "–" : otoscope.data_text(phone)));
+      if (!count) return;
+      found.append(el("span", { class: `part ${look(phone, place)}`, title: `${phone_name(phone)}: ${count} of ${n}`, style: { "flex-grow": String(count) } },
+        phone === null ? "–" : otoscope.data_text(phone)));
     });
     return found;
   }
@@ -149,10 +140,12 @@
     const head = el("tr", {}, el("th", { scope: "col", class: "numeric" }, "Strength"), el("th", { scope: "col" }, "Phones of the examples"),
       el("th", { scope: "col", class: "numeric", title: "Examples drawn, of all peaks in the range" }, "n"),
       el("th", { scope: "col", class: "numeric", title: "Effective number of phones: 1 when all examples are of one phone" }, "Effective"));
-    const legend = el("div", { class: "legend" }, phones.slice(0, 7).map((phone, place) => el("span", {}, el("i", { class: `swatch ${look(phone, place)}` }), phone === null ? "no phone" : otoscope.data_text(phone))),
+    const swatch = (phone, place) => el("span", {}, el("i", { class: `swatch ${look(phone, place)}` }), phone === null ? "no phone" : otoscope.data_text(phone));
+    const legend = el("div", { class: "legend" }, phones.slice(0, 7).map(swatch),
       phones.length > 7 ? el("span", {}, `and ${phones.length - 7} more, grey`) : null);
     return el("figure", { class: "ranges", dataset: { sign } },
       el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": `Phones by range of ${sign < 0 ? "negative" : "positive"} strength` },
-        el("table", {}, el("caption", {}, el("span", { class: "caption" }, sign < 0 ? "Negative strengths" : "Positive strengths", ", the strongest at the top")), el("thead", {}, head), el("tbody", {}, rows))), legend);
+        el("table", {}, el("caption", {}, el("span", { class: "caption" }, sign < 0 ? "Negative strengths" : "Positive strengths", ", the strongest at the top")),
+          el("thead", {}, head), el("tbody", {}, rows))), legend);
   };
 })();

@@ -15,9 +15,12 @@
   const COLUMNS = [
     { sort: "place", label: "Feature", title: "Site, basis and number; sorts as the run lists them", cell: (row) => link(row) },
     { sort: "name", label: "Name", title: "What it detects, where that is clear", phones: true, cell: (row) => name(row) },
-    { sort: "kind", label: "Kind", title: "What the name is of: a phone, a pair, a class; unclear; silent: without an example", phones: true, cell: (row) => table.kinds[table.kind[row]] ?? "–" },
-    { sort: "phone", label: "Best phone", title: "The phone that it tells best from all others, whether it is named so or not", phones: true, cell: (row) => (table.phone[row] < 0 ? "–" : otoscope.data_text(table.phones[table.phone[row]])) },
-    { sort: "auroc", label: "AUROC", title: "On held-out clips: of the name, or of the best phone where it has none; 0.5 is chance", phones: true, number: true, cell: (row) => fixed(table.auroc[row]) },
+    { sort: "kind", label: "Kind", title: "What the name is of: a phone, a pair, a class; unclear; silent: without an example", phones: true,
+      cell: (row) => table.kinds[table.kind[row]] ?? "–" },
+    { sort: "phone", label: "Best phone", title: "The phone that it tells best from all others, whether it is named so or not", phones: true,
+      cell: (row) => (table.phone[row] < 0 ? "–" : otoscope.data_text(table.phones[table.phone[row]])) },
+    { sort: "auroc", label: "AUROC", title: "On held-out clips: of the name, or of the best phone where it has none; 0.5 is chance", phones: true, number: true,
+      cell: (row) => fixed(table.auroc[row]) },
     { sort: "sign", label: "Sign", title: "Of the strengths that detect it", phones: true, number: true, cell: (row) => SIGN[table.sign[row]] },
     { sort: "purity", label: "Purity", title: "Share of the strongest examples in their most common phone", phones: true, number: true, cell: (row) => otoscope.percent(table.purity[row]) },
     { sort: "polysemantic", label: "Polysemantic", title: "Whether weaker ranges of strength detect another phone", phones: true, cell: (row) => ["no", "yes"][table.polysemantic[row]] ?? "–" },
@@ -128,8 +131,9 @@
   function names() {
     const kinds = filter.kinds_of_names(table), sorted = table.names.map((text, at) => ({ text, kind: kinds[at] })).sort((a, b) => (a.text < b.text ? -1 : 1));
     const titles = { phone: "Phones", pair: "Pairs of phones", class: "Classes of phones" };
+    const any = (kind) => (Object.hasOwn(titles, kind) ? `any ${kind}` : kind);
     return [
-      el("optgroup", { label: "Any of a kind" }, table.kinds.map((kind) => option(`kind:${kind}`, { phone: "any phone", pair: "any pair", class: "any class" }[kind] || kind))),
+      el("optgroup", { label: "Any of a kind" }, table.kinds.map((kind) => option(`kind:${kind}`, any(kind)))),
       Object.entries(titles).map(([kind, title]) => {
         const some = sorted.filter((one) => table.kinds[one.kind] === kind);
         return some.length ? el("optgroup", { label: title }, some.map((one) => option(`name:${one.text}`, one.text))) : null;
@@ -143,7 +147,9 @@
   function controls() {
     parts.fields = {};
     const has_phones = table.phones.length > 0;
-    const find = input("find", "Search", { type: "search", placeholder: "name, site, number, your own name", autocomplete: "off", spellcheck: "false", dir: "auto" }, "All words must be found; a number is a feature's own. SITE/BASIS/INDEX finds one feature.");
+    const find = input("find", "Search",
+      { type: "search", placeholder: "name, site, number, your own name", autocomplete: "off", spellcheck: "false", dir: "auto" },
+      "All words must be found; a number is a feature's own. SITE/BASIS/INDEX finds one feature.");
     find.classList.add("find");
     const is_open = window.matchMedia("(min-width: 46rem)").matches || Boolean(location.hash);
     const others = [select("site", "Site", different("site").map((site) => option(site, site))),

@@ -11,7 +11,7 @@
   const NEAR = 40; // pixels from the edge at which a word counts as out of sight
   let wish = null; // the zoom that was asked for, kept from recording to recording
 
-  const title = (word) => `${word.text}, ${listening.span(word.start_s, word.stop_s)}`;
+  const title = (word) => `${word.text}, ${listening.span(word.start_s, word.end_s)}`;
   const named = (word) => [el("span", { class: "extent" }), otoscope.data_text(word.text)];
 
   // Buttons that stretch the axis: {node, show(zoom)}.
@@ -32,16 +32,15 @@
 
   // Words heard, as buttons, and words said, where they are known in time.
   function wordRows(record, { choose, show, rest }) {
-    const heard = record.words.map((word) => ({ ...word, stop_s: word.end_s }));
-    const said = ((record.said && record.said.words) || []).map(([start_s, stop_s, text]) => ({ start_s, stop_s, text }));
-    const row = listening.word_row("heard", heard, (word, at) => el("button", {
+    const said = ((record.said && record.said.words) || []).map(([start_s, end_s, text]) => ({ start_s, end_s, text }));
+    const row = listening.word_row("heard", record.words, (word, at) => el("button", {
       type: "button", class: "word", "aria-pressed": "false", title: title(word),
       on: { click: () => choose(at), pointerenter: () => show(at), pointerleave: rest, focus: () => show(at), blur: rest },
     }, named(word)));
     row.node.setAttribute("role", "group");
     row.node.setAttribute("aria-label", "Words heard; arrow keys go from one to the next, space plays");
     const labels = listening.word_row("said", said, (word) => el("span", { class: "word", title: title(word) }, named(word)));
-    return { heard, row, labels, nodes: said.length ? [row.node, labels.node] : [row.node] };
+    return { row, labels, nodes: said.length ? [row.node, labels.node] : [row.node] };
   }
 
   // How wide the axis is: {zooms, draw()}; `placed` lays out what depends on it.
@@ -71,7 +70,7 @@
   function keys(scroller, rows, state, { choose, play }) {
     scroller.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey) return;
-      const last = rows.heard.length - 1, now = state.chosen;
+      const last = rows.row.items.length - 1, now = state.chosen;
       const at = { ArrowRight: now === null ? 0 : Math.min(last, now + 1), ArrowLeft: now === null ? 0 : Math.max(0, now - 1), Home: 0, End: last }[event.key];
       if (event.key === "Escape") choose(null);
       else if (event.key === " ") play(state.chosen === null ? 0 : null);
@@ -93,7 +92,7 @@
 
   // Keep a word in sight.
   function reveal(record, scroller, word) {
-    const at = (word.start_s + word.stop_s) / 2 / record.duration_s * scroller.firstChild.clientWidth, { scrollLeft, clientWidth } = scroller;
+    const at = (word.start_s + word.end_s) / 2 / record.duration_s * scroller.firstChild.clientWidth, { scrollLeft, clientWidth } = scroller;
     if (at < scrollLeft + NEAR || at > scrollLeft + clientWidth - NEAR) scroller.scrollLeft = at - clientWidth / 2;
   }
 
@@ -103,20 +102,20 @@
     const share = (time) => `${(100 * Math.min(1, Math.max(0, time / record.duration_s))).toFixed(3)}%`;
     const state = { chosen: null, k: null }, over = listening.overlays(record, share), area = el("div", { class: "sources" });
     const hint = record.words.length ? "Point at a word, or choose it: where did the model listen?" : "The model heard no words.";
-    const show = (at) => area.replaceChildren(...(at === null ? [el("p", { class: "hint" }, hint)] : listening.sources(record, rows.heard[at], share)));
+    const show = (at) => area.replaceChildren(...(at === null ? [el("p", { class: "hint" }, hint)] : listening.sources(record, record.words[at], share)));
     const rows = wordRows(record, { choose: act.choose, show, rest: () => show(state.chosen) });
     const scale = el("div", { class: "scale", "aria-hidden": "true" });
     const inner = el("div", { class: "inner" }, sound(record, act.play), area, rows.nodes, scale, over.nodes);
     const scroller = el("div", { class: "axis", tabindex: "0", role: "region", "aria-label": "Time axis: waveform, spectrogram, words" }, inner);
     const zooms = stretching(record, scroller, inner, (width) => {
       [rows.row, rows.labels].forEach((row) => row.place(width / record.duration_s, width));
-      scale.replaceChildren(...listening.ticks(0, record.duration_s * (1 - LABEL / width), width / MARK).map((at) => el("span", { style: { left: share(at) } }, `${at} s`)));
-      if (state.chosen !== null) requestAnimationFrame(() => reveal(record, scroller, rows.heard[state.chosen]));
+      scale.replaceChildren(...otoscope.ticks(0, record.duration_s * (1 - LABEL / width), width / MARK).map((at) => el("span", { style: { left: share(at) } }, `${at} s`)));
+      if (state.chosen !== null) requestAnimationFrame(() => reveal(record, scroller, record.words[state.chosen]));
     });
     // How far a frame may attend: around the chosen word, or the middle.
     const band = () => {
       if (state.k === null) { over.band(null); return; }
-      const word = rows.heard[state.chosen], middle = word ? (word.start_s + word.stop_s) / 2 : record.duration_s / 2, reach = state.k * record.frame_s;
+      const word = record.words[state.chosen], middle = word ? (word.start_s + word.end_s) / 2 : record.duration_s / 2, reach = state.k * record.frame_s;
       over.band(Math.max(0, middle - reach), Math.min(record.duration_s, middle + reach), `seen from ${otoscope.seconds(middle)}`);
     };
     keys(scroller, rows, state, act);
@@ -130,7 +129,7 @@
         rows.row.items.forEach((item, place) => { item.setAttribute("aria-pressed", String(place === at)); item.tabIndex = place === (at ?? 0) ? 0 : -1; });
         show(at);
         band();
-        if (at !== null && scroller.clientWidth) reveal(record, scroller, rows.heard[at]);
+        if (at !== null && scroller.clientWidth) reveal(record, scroller, record.words[at]);
       },
     };
   };

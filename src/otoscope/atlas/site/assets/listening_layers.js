@@ -5,37 +5,19 @@
   const otoscope = window.otoscope;
   const { el, svg } = otoscope;
   const listening = (otoscope.listening = otoscope.listening || {});
-  const LANE = 30, LETTER = 8, WIDEST = 200, GAP = 2; // of the rows of words, in pixels
+  const LANE = 30, LETTER = 8; // of the rows of words, in pixels
   const TALL = 80; // of the curves
 
   // The outline of the sound, the loudest moment as high as there is room.
-  listening.wave = ({ low, high }) => {
-    const peak = Math.max(0.001, ...high, ...low.map(Math.abs)), place = (value, at) => `${at} ${(1 - value / peak).toFixed(3)}`;
-    const outline = [...high.map(place), ...low.map(place).reverse()].join("L");
-    return svg("svg", { class: "wave", viewBox: `0 0 ${Math.max(1, high.length - 1)} 2`, preserveAspectRatio: "none", "aria-hidden": "true" },
-      high.length ? svg("path", { d: `M${outline}Z` }) : null);
-  };
-
-  // Put words into as few lanes as lets none cover another.
-  function lanes(words, scale, all) {
-    const ends = [];
-    return words.map((word) => {
-      const letters = Array.from(word.text).reduce((sum, one) => sum + (one.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
-      const long = Math.max(2, (word.stop_s - word.start_s) * scale), start = word.start_s * scale;
-      const width = Math.max(long, Math.min(WIDEST, letters * LETTER + 18));
-      const left = Math.max(0, Math.min(start, all - width)); // the last word stays inside
-      let lane = ends.findIndex((end) => end + GAP <= left);
-      if (lane < 0) lane = ends.length;
-      ends[lane] = left + width;
-      return { left, width, from: start - left, long, lane };
-    });
-  }
+  listening.wave = (waveform) =>
+    svg("svg", { class: "wave", viewBox: `0 0 ${Math.max(1, waveform.high.length - 1)} 2`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      svg("path", { d: listening.outline(waveform, (at) => at, (height) => 1 - height) }));
 
   // A row of words: {node, items, place(pixels a second, width)}; `make` gives each word its element.
   listening.word_row = (name, words, make) => {
     const items = words.map(make), node = el("div", { class: `word-row ${name}` }, items, el("span", { class: "lane-name", "aria-hidden": "true" }, name));
     const place = (scale, width) => {
-      const places = lanes(words, scale, width);
+      const places = listening.lanes(words, scale, LETTER, width);
       places.forEach(({ left, width: wide, from, long, lane }, at) => {
         const put = { left: `${left}px`, width: `${wide}px`, top: `${lane * LANE}px`, "--from": `${from}px`, "--long": `${long}px` };
         Object.entries(put).forEach(([key, value]) => items[at].style.setProperty(key, value));
@@ -61,11 +43,12 @@
 
   // Where the model listened for a word: its true time, a curve for each way, beneath them stretches and peaks.
   listening.sources = (record, word, share) => {
-    const known = listening.WAYS.filter(({ way }) => word.ways && word.ways[way]);
+    const known = listening.known_ways(word);
     const told = known.map(({ way, name }) => `${name} most at ${otoscope.seconds(word.ways[way].peak_s)}`).join(", ");
     const spoken = word.true_s ? [el("div", { class: "true", title: "said here, by the labels", style: { left: share(word.true_s[0]), width: share(word.true_s[1] - word.true_s[0]) } })] : [];
     return [...spoken,
-      svg("svg", { class: "curves", viewBox: `0 0 ${1000 * record.duration_s} ${TALL}`, preserveAspectRatio: "none", role: "img", "aria-label": `Where the model listened for “${word.text}”: ${told}` }, known.map((way) => curve(record, way, word))),
+      svg("svg", { class: "curves", viewBox: `0 0 ${1000 * record.duration_s} ${TALL}`, preserveAspectRatio: "none", role: "img",
+        "aria-label": `Where the model listened for “${word.text}”: ${told}` }, known.map((way) => curve(record, way, word))),
       ...known.map((way) => strip(way, word, share))];
   };
 

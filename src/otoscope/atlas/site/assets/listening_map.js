@@ -32,7 +32,7 @@
     const at = (time) => `${(100 * (time - from_s) / (to_s - from_s)).toFixed(2)}%`;
     const edge = side === "across" ? "left" : "top";
     const room_s = (to_s - from_s) * Math.min(1, LABEL[side] / Math.max(1, long)); // the last mark has room
-    return listening.ticks(from_s, to_s - room_s, Math.max(2, long / MARK)).map((time) => el("span", { style: { [edge]: at(time) } }, `${time} s`));
+    return otoscope.ticks(from_s, to_s - room_s, Math.max(2, long / MARK)).map((time) => el("span", { style: { [edge]: at(time) } }, `${time} s`));
   }
 
   // Wheel, drag and keys move what is seen; `look` is told of the new view, `point` of a place or null.
@@ -80,7 +80,8 @@
     const told = el("p", { class: "hint told" }, "\u00a0");
     const image = el("img", { src: otoscope.file(found.file), alt: "", draggable: "false" });
     const over = lines(total_s, end_s);
-    const frame = el("div", { class: "frame", tabindex: "0", role: "img", "aria-label": `Relevance map: a row for each frame that listens, a column for each frame it listens to, 0 to ${otoscope.seconds(total_s)} both ways, light is much. Arrow keys move, plus and minus zoom.` }, image, over);
+    const shows = `a row for each frame that listens, a column for each frame it listens to, 0 to ${otoscope.seconds(total_s)} both ways, light is much`;
+    const frame = el("div", { class: "frame", tabindex: "0", role: "img", "aria-label": `Relevance map: ${shows}. Arrow keys move, plus and minus zoom.` }, image, over);
     const across = el("div", { class: "marks across", "aria-hidden": "true" }), down = el("div", { class: "marks down", "aria-hidden": "true" });
     const draw = () => {
       const { x, y, size } = view, share = (at) => `${(100 * at).toFixed(3)}%`;

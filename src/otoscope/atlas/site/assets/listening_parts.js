@@ -15,13 +15,15 @@
   // The lines and signs of the three ways.
   listening.legend = (record) => el("ul", { class: "legend" },
     listening.WAYS.map((way) => el("li", {}, listening.sample(way), el("strong", {}, way.name), `: ${way.more}`)),
-    record.words.some((word) => word.true_s) ? el("li", {}, el("span", { class: "sample" }, el("span", { class: "true" })), el("strong", {}, "shaded"), ": where the word was said, by the labels") : null);
+    record.words.some((word) => word.true_s)
+      ? el("li", {}, el("span", { class: "sample" }, el("span", { class: "true" })), el("strong", {}, "shaded"), ": where the word was said, by the labels") : null);
 
   // The chosen word: its place, its probability and its sources, each to hear.
   listening.about = (record, word, button) => {
-    const known = listening.WAYS.filter(({ way }) => word.ways && word.ways[way]);
+    const known = listening.known_ways(word);
     const of = ({ way }) => word.ways[way];
-    const sure = typeof word.log_probability === "number" ? `log-probability ${otoscope.number(word.log_probability)}, probability ${otoscope.percent(Math.exp(word.log_probability), 1)}` : "no probability is known";
+    const sure = typeof word.log_probability === "number"
+      ? `log-probability ${otoscope.number(word.log_probability)}, probability ${otoscope.percent(Math.exp(word.log_probability), 1)}` : "no probability is known";
     return [
       el("h2", {}, "“", otoscope.data_text(word.text), "”"),
       el("p", {}, `Heard ${listening.span(word.start_s, word.end_s)}`, word.true_s ? `, said ${listening.span(...word.true_s)} by the labels` : "", `; ${sure}.`),
@@ -50,13 +52,16 @@
       label.textContent = row.k === null ? "unlimited" : `k = ${otoscope.count(row.k, "frame")} on either side (${otoscope.number(row.k * record.frame_s, 2)} s)`;
       input.setAttribute("aria-valuetext", label.textContent);
       text.replaceChildren(listening.difference(free.text, row.text, record.language));
-      errors.textContent = row.n_words ? `${row.errors} word ${row.errors === 1 ? "error" : "errors"} against the ${otoscope.count(row.n_words, "word")} that were said (one recording, so no interval).` : "\u00a0";
+      errors.textContent = row.n_words
+        ? `${otoscope.count(row.errors, "word error")} against the ${otoscope.count(row.n_words, "word")} that were said (one recording, so no interval).` : "\u00a0";
       on_k(row.k);
     };
     input.addEventListener("input", move);
     move();
-    return el("div", {}, el("div", { class: "row slider" }, el("label", { for: "window-k" }, "Window"), el("span", { class: "hint" }, "narrow"), input, el("span", { class: "hint" }, "unlimited"), label), text, errors,
-      el("p", { class: "hint" }, el("del", {}, "Struck out"), ": only in the unlimited transcript. ", el("ins", {}, "Underlined"), ": only in this one. The band on the time axis is what a frame may attend to in each encoder block."));
+    const hint = (words) => el("span", { class: "hint" }, words);
+    return el("div", {}, el("div", { class: "row slider" }, el("label", { for: "window-k" }, "Window"), hint("narrow"), input, hint("unlimited"), label), text, errors,
+      el("p", { class: "hint" }, el("del", {}, "Struck out"), ": only in the unlimited transcript. ", el("ins", {}, "Underlined"), ": only in this one. ",
+        "The band on the time axis is what a frame may attend to in each encoder block."));
   };
 
   // What is heard without the frames of a word.
@@ -77,14 +82,16 @@
     const wide = left + across * width, tall = top + down * height;
     const cells = heads.map((one) => {
       const x = left + one.head * width, y = top + one.block * height, share = one.share_within_25;
-      const words = `block ${one.block}, head ${one.head}: median ${otoscope.seconds(one.median_frames === null ? null : one.median_frames * record.frame_s)}, ${otoscope.percent(share)} within 0.5 s`;
+      const median = otoscope.seconds(one.median_frames === null ? null : one.median_frames * record.frame_s);
+      const words = `block ${one.block}, head ${one.head}: median ${median}, ${otoscope.percent(share)} within 0.5 s`;
       return svg("g", { class: one.is_local ? "local" : null }, svg("title", {}, words),
         svg("rect", { class: "cell", x: x + 1.5, y: y + 1.5, width: width - 3, height: height - 3, rx: 3, style: { "fill-opacity": (0.05 + 0.45 * (one.median_frames ?? 0) / most).toFixed(3) } }),
-        svg("text", { x: x + width / 2, y: y + 19, "text-anchor": "middle" }, `${otoscope.seconds(one.median_frames === null ? null : one.median_frames * record.frame_s)}${one.is_local ? " ●" : ""}`),
+        svg("text", { x: x + width / 2, y: y + 19, "text-anchor": "middle" }, `${median}${one.is_local ? " ●" : ""}`),
         svg("rect", { class: "rail", x: x + 8, y: y + height - 11, width: width - 16, height: 4 }),
         svg("rect", { class: "share", x: x + 8, y: y + height - 11, width: (width - 16) * Math.min(1, Math.max(0, share ?? 0)), height: 4 }));
     });
-    return svg("svg", { class: "heads", width: wide, height: tall, viewBox: `0 0 ${wide} ${tall}`, role: "img", "aria-label": "How far each head of the encoder listens; the numbers are in the table beneath." },
+    const told = "How far each head of the encoder listens; the numbers are in the table beneath.";
+    return svg("svg", { class: "heads", width: wide, height: tall, viewBox: `0 0 ${wide} ${tall}`, role: "img", "aria-label": told },
       Array.from({ length: across }, (_, at) => label(left + (at + 0.5) * width, top - 8, `head ${at}`)),
       Array.from({ length: down }, (_, at) => label(left - 8, top + (at + 0.5) * height + 4, `block ${at}`, "end")), cells);
   }
@@ -102,7 +109,8 @@
       { label: "Looks on average", numeric: true, render: (one) => side(one.mean_offset_frames) },
       { label: "Local", render: (one) => (one.is_local ? "yes" : "no") },
     ] });
-    return el("div", {}, el("p", {}, "In each cell the median distance between a frame of speech and what it attends to; the stronger the colour, the farther. The bar: the share within 0.5 s. ● is a head that counts as local."),
+    return el("div", {}, el("p", {}, "In each cell the median distance between a frame of speech and what it attends to; the stronger the colour, the farther. ",
+      "The bar: the share within 0.5 s. ● is a head that counts as local."),
       el("div", { class: "scroller heads-scroller", tabindex: "0", role: "region", "aria-label": "Blocks and heads" }, picture(record)),
       el("details", {}, el("summary", {}, "The numbers"), table));
   };

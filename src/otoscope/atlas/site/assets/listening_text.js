@@ -1,12 +1,13 @@
-/* What the parts of Listening share: the three ways and how they are drawn, and texts held against each other. */
+/* What Listening and Live share: the three ways and how they are drawn, words and a sound on a time axis, and texts held
+   against each other. */
 "use strict";
 (() => {
   const otoscope = window.otoscope;
-  const { el, svg } = otoscope;
+  const { el } = otoscope;
   const listening = (otoscope.listening = otoscope.listening || {});
   const UNSPACED = new Set(["zh", "yue", "ja", "th", "lo", "my"]); // languages written without spaces
   const MOST_COMPARED = 4e6; // pairs of pieces
-  const STEPS_S = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
+  const WIDEST = 200, GAP = 2; // of words in lanes, in pixels
 
   // The ways to ask where a word came from; told apart by colour, line and sign.
   listening.WAYS = [
@@ -15,19 +16,35 @@
     { way: "perturbation", colour: "--c3", dash: "2 3", sign: "●", name: "silencing", more: "how much less likely the word is when a moment is silenced" },
   ];
 
+  // The ways by which it is known where a word came from.
+  listening.known_ways = (word) => listening.WAYS.filter(({ way }) => word.ways && word.ways[way]);
+
   // A sample of a way's line and sign, for legends and tables.
   listening.sample = ({ colour, dash, sign }) => el("span", { class: "sample", "aria-hidden": "true" },
-    svg("svg", { viewBox: "0 0 28 10" }, svg("line", { x1: 0, x2: 28, y1: 5, y2: 5, style: { stroke: `var(${colour})`, "stroke-width": "3", "stroke-dasharray": dash } })),
-    el("span", { style: { color: `var(${colour})` } }, sign));
+    otoscope.line_sample(colour, dash), el("span", { style: { color: `var(${colour})` } }, sign));
 
   // From one moment to another.
   listening.span = (start_s, stop_s) => `${start_s.toFixed(2)} to ${stop_s.toFixed(2)} s`;
 
-  // Marks of seconds between two moments, at most so many.
-  listening.ticks = (from_s, to_s, most) => {
-    const step = STEPS_S.find((one) => (to_s - from_s) / one <= most) || 60;
-    const first = Math.ceil(from_s / step - 1e-6), last = Math.floor(to_s / step + 1e-6);
-    return Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => Number(((first + at) * step).toFixed(2)));
+  // The outline of a sound as a path, its loudest moment at 1 or -1; `x` of a step of time and `y` of a height.
+  listening.outline = ({ low, high }, x, y) => {
+    const peak = Math.max(0.001, ...high, ...low.map(Math.abs)), place = (value, at) => `${x(at).toFixed(1)} ${y(value / peak).toFixed(3)}`;
+    return high.length ? `M${[...high.map(place), ...low.map(place).reverse()].join("L")}Z` : "";
+  };
+
+  // Put words into as few lanes as lets none cover another, all inside a width; `scale` and `letter` are pixels.
+  listening.lanes = (words, scale, letter, all = Infinity) => {
+    const ends = [];
+    return words.map((word) => {
+      const letters = Array.from(word.text).reduce((sum, one) => sum + (one.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
+      const long = Math.max(2, (word.end_s - word.start_s) * scale), start = word.start_s * scale;
+      const width = Math.max(long, Math.min(WIDEST, letters * letter + 18));
+      const left = Math.max(0, Math.min(start, all - width)); // the last word stays inside
+      let lane = ends.findIndex((end) => end + GAP <= left);
+      if (lane < 0) lane = ends.length;
+      ends[lane] = left + width;
+      return { left, width, from: start - left, long, lane };
+    });
   };
 
   // How long the longest run of common pieces is, from every pair of places on.

@@ -29,26 +29,32 @@
     return found;
   }
 
-  // A line that says what is going on, and since when; only the last one asked for is shown.
+  // A line that says what is going on, and since when: {node, start(text)}. Only the last that was started is shown, and
+  // what start() gives back ends that one alone.
   function status() {
     const words = el("span", {}), clock = el("span", { class: "clock", "aria-hidden": "true" });
     const node = el("p", { class: "status", hidden: true }, el("span", { class: "spinner", "aria-hidden": "true" }), el("span", { role: "status" }, words), " ", clock);
-    let timer = 0;
-    const stop = () => { clearInterval(timer); node.hidden = true; words.textContent = ""; };
+    let timer = 0, turn = 0;
     const start = (text) => {
-      stop();
-      const begin = performance.now();
+      const mine = (turn += 1), begin = performance.now();
+      clearInterval(timer);
       node.hidden = false;
       words.textContent = text;
       clock.textContent = "";
       timer = setInterval(() => { clock.textContent = `${((performance.now() - begin) / 1000).toFixed(0)} s`; }, 1000);
+      return () => {
+        if (mine !== turn) return;
+        clearInterval(timer);
+        node.hidden = true;
+        words.textContent = "";
+      };
     };
-    return { node, start, stop };
+    return { node, start };
   }
 
   // Do something that takes a while, say so, and say in place what went wrong.
   async function during(told, text, problems, act) {
-    told.start(text);
+    const stop = told.start(text);
     problems.replaceChildren();
     try {
       return await act();
@@ -56,7 +62,7 @@
       if (error.name !== "AbortError") problems.replaceChildren(otoscope.problem(error));
       return null;
     } finally {
-      told.stop();
+      stop();
     }
   }
 
@@ -123,19 +129,18 @@
   // What is known of a word, and buttons to hear where it came from.
   function word_card(answer, number, more) {
     const word = answer.words[number];
-    const ways = Object.entries(word.ways).map(([way, found]) => {
-      const { label, colour, dash } = live.WAYS[way];
-      return el("li", {},
-        otoscope.svg("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
-          otoscope.svg("line", { x1: 0, x2: 28, y1: 5, y2: 5, stroke: `var(${colour})`, "stroke-width": 3, "stroke-dasharray": dash })),
-        el("span", {}, `${label}: peak at ${otoscope.seconds(found.peak_s)}, ${otoscope.seconds(found.stretch_s[0])} to ${otoscope.seconds(found.stretch_s[1])}`),
-        otoscope.player.button({ label: "Play", title: `Play where ${label} says it came from`, url: answer.sound,
-          start_s: Math.max(0, found.stretch_s[0] - 0.05), stop_s: found.stretch_s[1] + 0.05, peak_s: null }));
+    const ways = otoscope.listening.known_ways(word).map(({ way, name, colour, dash }) => {
+      const { peak_s, stretch_s: [start_s, stop_s] } = word.ways[way];
+      return el("li", {}, otoscope.line_sample(colour, dash),
+        el("span", {}, `${name}: peak at ${otoscope.seconds(peak_s)}, ${otoscope.seconds(start_s)} to ${otoscope.seconds(stop_s)}`),
+        otoscope.player.button({ label: "Play", title: `Play where ${name} says it came from`, url: answer.sound,
+          start_s: Math.max(0, start_s - 0.05), stop_s: stop_s + 0.05, peak_s: null }));
     });
     const probability = word.log_probability === null ? null : otoscope.percent(Math.exp(word.log_probability), 1);
     return el("div", { class: "card word-card" },
       el("h3", {}, "Where ", el("q", {}, otoscope.data_text(word.text)), " came from"),
-      el("p", { class: "quiet-text" }, `Spoken from ${otoscope.seconds(word.start_s)} to ${otoscope.seconds(word.end_s)} by alignment; the model gave it ${probability ?? "–"} after the words before.`),
+      el("p", { class: "quiet-text" }, `Spoken from ${otoscope.seconds(word.start_s)} to ${otoscope.seconds(word.end_s)} by alignment; `,
+        `the model gave it ${probability ?? "–"} after the words before.`),
       el("ul", { class: "ways" }, ways),
       el("p", { class: "hint" }, "Each curve is drawn up to its own maximum; triangles mark the peaks, shaded boxes the stretches around them."),
       word.ways.relevance ? null : el("button", { type: "button", on: { click: more } }, "Ask by relevance and silencing too"));
@@ -151,6 +156,7 @@
     const rows = el("ol", { class: "fired" }), count = el("p", { class: "quiet-text", role: "status" });
     const select = el("select", {}, all.map(([value, text]) => el("option", { value }, text)));
     const more = el("button", { type: "button", on: { click: () => show(Infinity) } }, "Show all");
+    const change = ({ site, basis, feature }) => add({ kind: "feature", site, basis, feature, scale: 0 });
     const row_of = (row) => el("li", { on: { mouseenter: () => axis.show_feature(row), focusin: () => axis.show_feature(row) } },
       el("span", { class: "which" },
         el("a", { href: otoscope.feature_href(row.site, row.basis, row.feature) }, otoscope.data_text(otoscope.feature_name(row.site, row.basis, row.feature))),
@@ -160,7 +166,7 @@
       el("span", { class: "row" },
         otoscope.player.button({ label: "Play", title: "Play around the peak, which is brought out", url: answer.sound,
           start_s: Math.max(0, row.peak_s - AROUND_S), stop_s: Math.min(answer.duration_s, row.peak_s + AROUND_S), peak_s: row.peak_s }),
-        el("button", { type: "button", title: "Scale or silence this feature, below", on: { click: () => add({ kind: "feature", site: row.site, basis: row.basis, feature: row.feature, scale: 0 }) } }, "Change")));
+        el("button", { type: "button", title: "Scale or silence this feature, below", on: { click: () => change(row) } }, "Change")));
     const show = (most) => {
       const chosen = answer.features.filter((row) => wants(row, select.value)), shown = chosen.slice(0, most);
       rows.replaceChildren(...shown.map(row_of));
@@ -174,8 +180,8 @@
     return el("div", {}, el("label", { class: "choice" }, "Show ", select), count, rows, more);
   }
 
-  // All that is shown of an answer.
-  function answered(answer, about, name, cut_from_s) {
+  // All that is shown of an answer; `name` is that of a recording of so many seconds.
+  function answered(answer, about, name, recording_s) {
     const told = status(), problems = el("div", { "aria-live": "assertive" }), card = el("div", { "aria-live": "polite" }), outcome = el("div", { "aria-live": "polite" });
     let chosen = null;
     const choose = (number) => {
@@ -191,12 +197,13 @@
     });
     const change_told = status(), change_problems = el("div", { "aria-live": "assertive" });
     const changes = live.changes(about, (wanted) => during(change_told, "Hearing it again, changed …", change_problems, async () => {
-      outcome.replaceChildren(live.outcome(await question(`live/ask/${answer.id}/change`, { changes: wanted })));
+      outcome.replaceChildren(live.outcome(await question(`live/ask/${answer.id}/change`, { changes: wanted }), answer.language));
     }));
+    const beginning = recording_s > answer.duration_s + 0.01 ? `, the beginning of ${otoscope.seconds(recording_s)}` : "";
     const heard = otoscope.section("heard", "What the model heard",
       el("p", { class: "transcript big" }, answer.heard.text ? otoscope.data_text(answer.heard.text) : el("span", { class: "quiet-text" }, "(nothing)")),
       el("div", { class: "row" }, otoscope.player.button({ label: "Play all", url: answer.sound, start_s: 0, stop_s: answer.duration_s, peak_s: null }),
-        el("span", { class: "quiet-text" }, "In ", otoscope.data_text(name), ": ", otoscope.seconds(answer.duration_s), cut_from_s ? `, the beginning of ${otoscope.seconds(cut_from_s)}` : "", `, language ${answer.language}`)),
+        el("span", { class: "quiet-text" }, "In ", otoscope.data_text(name), ": ", otoscope.seconds(answer.duration_s), `${beginning}, language ${answer.language}`)),
       el("p", { class: "hint" }, answer.words.length ? "Choose a word to see which sound it came from." : null), axis.node, told.node, problems, card);
     const fired = otoscope.section("fired", "Features that fired most",
       answer.features.length ? feature_list(answer, axis, changes.add) : el("p", { class: "none" }, "There is no speech in it, or the study harvested no features."));
@@ -221,11 +228,10 @@
         const own = (asking = new AbortController());
         otoscope.player.stop();
         during(told, about.is_loaded ? "Listening …" : "Loading the model, then listening …", problems, async () => {
-          const { body, cut_from_s } = await live.prepare(blob, about.window_s, about.most_bytes);
+          const { body, recording_s } = await live.prepare(blob, about.window_s, about.most_bytes);
           const answer = await question("live/ask", body, own.signal);
           about.is_loaded = true;
-          const from_s = cut_from_s ?? (answer.recording_s > answer.duration_s + 0.01 ? answer.recording_s : null);
-          result.replaceChildren(...answered(answer, about, name, from_s));
+          result.replaceChildren(...answered(answer, about, name, recording_s ?? answer.recording_s));
           result.querySelector("h2").scrollIntoView({ block: "start", behavior: "smooth" });
         });
       };

@@ -69,16 +69,14 @@
   };
 
   // Both transcripts, and by how much less likely the one before became.
-  live.outcome = (found) => {
-    const parts = live.difference(found.before, found.heard).map(([kind, word]) =>
-      [kind === "same" ? otoscope.data_text(word) : el(kind, {}, otoscope.data_text(word)), " "]);
+  live.outcome = (found, language) => {
     const is_same = found.before === found.heard;
     const { before, after } = found.log_probability;
     const ratio = before === null || after === null ? null : Math.exp(after - before);
     return el("div", { class: "outcome" },
       el("div", {}, el("h3", {}, "Before"), el("p", { class: "transcript" }, otoscope.data_text(found.before || "(nothing)"))),
       el("div", {}, el("h3", {}, "With the changes"),
-        el("p", { class: "transcript" }, found.heard ? parts : [parts, el("span", { class: "quiet-text" }, "(nothing)")]),
+        el("p", { class: "transcript" }, otoscope.listening.difference(found.before, found.heard, language)),
         el("p", { class: "quiet-text" }, is_same ? "The same words. " : "Words that went are crossed out, new ones are underlined. ",
           ratio === null ? null : `The words heard before are ${otoscope.number(ratio)} times as likely as they were.`)));
   };

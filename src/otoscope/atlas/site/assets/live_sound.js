@@ -20,7 +20,7 @@
     return new Blob([bytes], { type: "audio/wav" });
   }
 
-  // A recording of any format the browser knows: {body, cut_from_s}; one it does not know goes to the server as it is.
+  // A recording of any format the browser knows: {body, recording_s}; one it does not know goes to the server as it is.
   live.prepare = async (blob, window_s, most_bytes) => {
     if (blob.size > MOST_FILE_BYTES) throw new Error("This file is larger than 200 MB: cut out the part you want to ask about.");
     if (!blob.size) throw new Error("This file is empty.");
@@ -30,14 +30,14 @@
       sound = await decoder.decodeAudioData(await blob.arrayBuffer());
     } catch {
       if (blob.size > most_bytes) throw new Error("This browser cannot read the file, and it is too large to be sent as it is.");
-      return { body: blob, cut_from_s: null };
+      return { body: blob, recording_s: null };
     }
     const n = Math.min(sound.length, Math.round(window_s * RATE_HZ)), mixed = new Float32Array(n);
     for (let channel = 0; channel < sound.numberOfChannels; channel += 1) {
       sound.getChannelData(channel).subarray(0, n).forEach((sample, i) => { mixed[i] += sample / sound.numberOfChannels; });
     }
     if (!n) throw new Error("There is no sound in this file.");
-    return { body: wav(mixed), cut_from_s: sound.length > n ? sound.duration : null };
+    return { body: wav(mixed), recording_s: sound.duration };
   };
 
   // Record from the microphone until stop() or the longest time; tells how long it has been going.

@@ -22,7 +22,7 @@
     ["random decoder", "a dictionary whose directions are random, as a baseline"],
     ["word error rate", "words put in, left out or changed, in a hundred words that were said"],
     ["lens", "what the decoder would say if it stopped after a block"],
-    ["95% interval", "Wilson for shares, Newcombe for their differences, bootstrap over clips or words elsewhere"],
+    ["95% interval", "Wilson for shares, Newcombe for their differences, Hanley and McNeil for AUROCs, bootstrap over clips or words elsewhere"],
   ];
 
   const isPlain = (value) => value === null || value === undefined || typeof value !== "object";
@@ -110,7 +110,9 @@
         otoscope.section("tables", "Tables", tables(record.tables)),
         otoscope.section("made", "What it was made with", el("div", { class: "grid settings" },
           pairs("Model", lines(model || {})), pairs("Corpus", lines(corpus || {})), pairs("The study", lines(rest)), pairs("Versions", lines(versions || {})))),
-        otoscope.section("settings", "Settings", el("p", {}, "As they stand in ", el("code", {}, "study.toml"), ", which runs the study again. The seed draws clips, directions and intervals in every part."), settings(set || {})),
+        otoscope.section("settings", "Settings",
+          el("p", {}, "As they stand in ", el("code", {}, "study.toml"), ", which runs the study again. The seed draws clips, directions and intervals in every part."),
+          settings(set || {})),
         otoscope.section("words", "Words", el("dl", { class: "glossary" }, WORDS.map(([word, meaning]) => [el("dt", {}, word), el("dd", {}, meaning)]))),
       ].filter(Boolean));
     },

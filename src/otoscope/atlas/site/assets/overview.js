@@ -2,11 +2,13 @@
 "use strict";
 (() => {
   const otoscope = window.otoscope;
-  const { el, svg } = otoscope;
-  const SIGNS = { "holds": ["✓", "good"], "holds in part": ["◐", "warn"], "does not hold": ["✗", "bad"], "not tested": ["○", "none"] };
+  const { el, svg, is_number } = otoscope;
+  const UNTESTED = ["○", "none"];
+  const SIGNS = new Map([["holds", ["✓", "good"]], ["holds in part", ["◐", "warn"]], ["does not hold", ["✗", "bad"]], ["not tested", UNTESTED]]);
   const MOST_PICTURES = 3, MOST_PROBLEMS = 20;
-  const SUFFIX = { bits: " bits", frames: " frames" };
-  const AXES = { share: "share", rate: "word error rate", bits: "bits", distance: "distance, 0 the same", frames: "frames", count: "count", difference: "difference" };
+  const SUFFIXES = new Map([["bits", " bits"], ["frames", " frames"]]);
+  const AXES = new Map([["share", "share"], ["rate", "word error rate"], ["bits", "bits"], ["distance", "distance, 0 the same"],
+    ["frames", "frames"], ["count", "count"], ["difference", "difference"]]);
   const PAGES = [
     ["listening", "Listening", "recording", "hear where each word came from, narrow the attention, take words away"],
     ["features", "Features", "feature", "search them, hear what makes each of them strong"],
@@ -15,24 +17,30 @@
     ["decoder", "Decoder", "experiment", "what it would say with no sound at all"],
   ];
   const isShare = (unit) => unit === "share" || unit === "rate";
-  const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
 
   // One number, and a value with its interval, in the unit of their finding.
   function written(x, unit) {
-    if (!isShare(unit)) return `${otoscope.number(x)}${isNumber(x) ? SUFFIX[unit] || "" : ""}`;
-    return isNumber(x) && x > 0 && x < 0.0005 ? `${otoscope.number(100 * x, 1)}%` : otoscope.percent(x, 1);
+    if (!isShare(unit)) return `${otoscope.number(x)}${is_number(x) ? SUFFIXES.get(unit) ?? "" : ""}`;
+    return is_number(x) && x > 0 && x < 0.0005 ? `${otoscope.number(100 * x, 1)}%` : otoscope.percent(x, 1);
   }
   function interval(found, unit) {
-    if (!found || !isNumber(found.value)) return "–";
-    if (!isNumber(found.low) || !isNumber(found.high)) return written(found.value, unit);
-    return `${written(found.value, unit)} (${isShare(unit) ? written(found.low, unit) : otoscope.number(found.low)} to ${isShare(unit) ? written(found.high, unit) : otoscope.number(found.high)})`;
+    if (!found || !is_number(found.value)) return "–";
+    if (!is_number(found.low) || !is_number(found.high)) return written(found.value, unit);
+    const bound = (x) => (isShare(unit) ? written(x, unit) : otoscope.number(x));
+    return `${written(found.value, unit)} (${bound(found.low)} to ${bound(found.high)})`;
   }
 
   // What holds, in a word and a sign.
   function verdict(word, large) {
-    const [sign, kind] = SIGNS[word] || SIGNS["not tested"];
+    const [sign, kind] = SIGNS.get(word) ?? UNTESTED;
     return el("span", { class: `verdict ${kind}${large ? " large" : ""}` }, el("span", { "aria-hidden": "true" }, sign), ` ${word}`);
   }
+
+  // The verdict of a claim, with how many of its findings it rests on; older studies do not tell that.
+  const judged = (found) => el("span", { class: "judged" }, verdict(found.verdict, true),
+    is_number(found.n_tested) && is_number(found.n_findings)
+      ? el("span", { class: "hint" }, `${found.n_tested} of ${otoscope.count(found.n_findings, "finding")} tested`) : null);
+
   const outcome = (holds) => (holds === true ? "holds" : holds === false ? "does not hold" : "not tested");
 
   // The end of an axis: the next round number, all of it for shares above a half.
@@ -45,21 +53,24 @@
   // A finding as a dot with its interval, its baseline as an open diamond, from 0 on.
   function dots(finding) {
     const base = finding.baseline || {}, unit = finding.unit;
-    if (!isNumber(finding.value)) return null;
-    const numbers = [finding.value, finding.low, finding.high, base.value, base.low, base.high].filter(isNumber);
-    const low = Math.min(0, ...numbers), high = end(Math.max(...numbers, 1e-6), unit);
-    const at = (x) => 8 + 304 * (x - low) / (high - low);
-    const bar = (from, to, y, look) => (isNumber(from) && isNumber(to) ? svg("path", { d: `M${at(from)} ${y}H${at(to)}M${at(from)} ${y - 4}v8M${at(to)} ${y - 4}v8`, class: look }) : null);
-    const ticks = [low, (low + high) / 2, high];
+    const numbers = [finding.value, finding.low, finding.high, base.value, base.low, base.high].filter(is_number);
+    const low = Math.min(0, ...numbers), high = end(Math.max(...numbers, 1e-6), unit), ticks = [low, (low + high) / 2, high];
     const label = `${interval(finding, unit)}${base.name ? `; ${base.name}: ${interval(base, unit)}` : ""}`;
-    return svg("svg", { class: "dots", viewBox: "0 0 320 62", role: "img", "aria-label": label },
-      ticks.map((x) => svg("path", { d: `M${at(x)} 2V38`, class: "guide" })), svg("path", { d: "M8 38H312", class: "axis" }),
-      bar(base.low, base.high, 27, "base"),
-      isNumber(base.value) ? svg("path", { d: `M${at(base.value)} 21l6 6l-6 6l-6 -6z`, class: "base mark" }) : null,
-      bar(finding.low, finding.high, 11, "found"),
-      svg("circle", { cx: at(finding.value), cy: 11, r: 5, class: "found mark" }),
-      ticks.map((x, place) => svg("text", { x: at(x), y: 49, "text-anchor": ["start", "middle", "end"][place], class: "tick" }, isShare(unit) ? `${otoscope.number(100 * x)}%` : otoscope.number(x))),
-      svg("text", { x: 160, y: 60, "text-anchor": "middle", class: "tick" }, AXES[unit] || ""));
+    const text = (x) => (isShare(unit) ? `${otoscope.number(100 * x)}%` : otoscope.number(x));
+    const draw = (width) => {
+      const at = (x) => 8 + (width - 16) * (x - low) / (high - low);
+      const bar = (from, to, y, look) => (is_number(from) && is_number(to)
+        ? svg("path", { d: `M${at(from)} ${y}H${at(to)}M${at(from)} ${y - 4}v8M${at(to)} ${y - 4}v8`, class: look }) : null);
+      return svg("svg", { class: "dots", width, height: 72, role: "img", "aria-label": label },
+        ticks.map((x) => svg("path", { d: `M${at(x)} 2V38`, class: "guide" })), svg("path", { d: `M8 38H${width - 8}`, class: "axis" }),
+        bar(base.low, base.high, 27, "base"),
+        is_number(base.value) ? svg("path", { d: `M${at(base.value)} 21l6 6l-6 6l-6 -6z`, class: "base mark" }) : null,
+        bar(finding.low, finding.high, 11, "found"),
+        svg("circle", { cx: at(finding.value), cy: 11, r: 5, class: "found mark" }),
+        ticks.map((x, place) => svg("text", { x: at(x), y: 52, "text-anchor": ["start", "middle", "end"][place], class: "tick" }, text(x))),
+        svg("text", { x: width / 2, y: 67, "text-anchor": "middle", class: "tick" }, AXES.get(unit) ?? ""));
+    };
+    return otoscope.draw_at_width(el("div", { class: "drawing" }), draw);
   }
 
   // The figures of a finding in words, beside its drawing.
@@ -77,7 +88,7 @@
       el("div", { class: "words" }, el("p", { class: "outcome" }, verdict(outcome(finding.holds))),
         el("h3", {}, otoscope.data_text(finding.question)), el("p", {}, otoscope.data_text(finding.words)),
         finding.rule ? el("p", { class: "hint" }, otoscope.data_text(`It ${finding.rule}.`)) : null),
-      isNumber(finding.value) ? el("div", { class: "figure" }, dots(finding), figures(finding),
+      is_number(finding.value) ? el("div", { class: "figure" }, dots(finding), figures(finding),
         finding.page ? el("a", { href: finding.page, "aria-label": `Look closer: ${finding.question}` }, "Look closer") : null) : null);
   }
 
@@ -100,13 +111,14 @@
     const columns = [
       { label: "Finding", render: (row) => otoscope.data_text(row.question) },
       { label: "Value (95% interval)", numeric: true, render: (row) => interval(row, row.unit) },
-      { label: "Baseline (95% interval)", render: (row) => (row.baseline && row.baseline.name ? [otoscope.data_text(row.baseline.name), ` ${interval(row.baseline, row.unit)}`] : "–") },
-      { label: "Unit", render: (row) => (isNumber(row.value) ? AXES[row.unit] || "–" : "–") },
+      { label: "Baseline (95% interval)",
+        render: (row) => (row.baseline && row.baseline.name ? [otoscope.data_text(row.baseline.name), ` ${interval(row.baseline, row.unit)}`] : "–") },
+      { label: "Unit", render: (row) => (is_number(row.value) ? AXES.get(row.unit) ?? "–" : "–") },
       { label: "n", numeric: true, render: (row) => (row.n ? [otoscope.number(row.n, 9), " ", otoscope.data_text(row.n_of || "")] : "–") },
       { label: "Holds", render: (row) => verdict(outcome(row.holds)) },
     ];
     return otoscope.section(found.id, found.title,
-      el("p", { class: "judged" }, verdict(found.verdict, true)), el("p", {}, otoscope.data_text(found.sentence)),
+      judged(found), el("p", {}, otoscope.data_text(found.sentence)),
       el("ul", { class: "findings" }, findings.map(one)),
       el("details", {}, el("summary", {}, "All figures as a table"), otoscope.table({ caption: found.title, columns, rows: findings })),
       pictures(findings));
@@ -114,23 +126,26 @@
 
   // The three verdicts at a glance, each with what was found and what was not.
   const glance = (claims) => el("div", { class: "grid glance" }, claims.map((found) =>
-    el("a", { class: "card", href: `#${found.id}` }, verdict(found.verdict, true), el("strong", {}, otoscope.data_text(found.title)),
+    el("a", { class: "card", href: `#${found.id}` }, judged(found), el("strong", {}, otoscope.data_text(found.title)),
       el("span", { class: "marks" }, (found.findings || []).map((finding) => {
-        const [sign, kind] = SIGNS[outcome(finding.holds)];
+        const [sign, kind] = SIGNS.get(outcome(finding.holds));
         return el("span", { class: "mark-row" }, el("span", { class: `verdict ${kind}`, "aria-hidden": "true" }, sign),
           el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding.holds)}: `), otoscope.data_text(finding.short || finding.question)));
       })))));
 
-  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " what was found, ", el("span", { class: "is-base" }, "◇"), " the baseline that it is held against; bars are 95% intervals.");
+  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " what was found, ",
+    el("span", { class: "is-base" }, "◇"), " the baseline that it is held against; bars are 95% intervals.");
 
   // What it is of, as a list of facts.
   function facts({ study, wer }) {
     const model = study.model || {}, corpus = study.corpus || {};
     const groups = (corpus.groups || []).map((group) => [el("br"), otoscope.data_text(group.name), `: ${interval(group.wer, "rate")}, ${otoscope.count(group.n_clips, "clip")}`]);
+    const shape = `${model.n_encoder_blocks} encoder and ${model.n_decoder_blocks} decoder blocks, width ${model.d_model}, window ${otoscope.number(model.window_s)} s`;
+    const size = [otoscope.count(corpus.n_clips ?? 0, "clip"), `${otoscope.number((corpus.hours ?? 0) * 60)} minutes`, otoscope.count(corpus.n_speakers ?? 0, "known speaker")];
     const rows = [
-      ["Model", [otoscope.data_text(model.id), ` (${model.n_encoder_blocks} encoder and ${model.n_decoder_blocks} decoder blocks, width ${model.d_model}, window ${otoscope.number(model.window_s)} s)`]],
+      ["Model", [otoscope.data_text(model.id), ` (${shape})`]],
       ["Weights", el("code", {}, otoscope.data_text(model.weights_hash))],
-      ["Corpus", [otoscope.data_text(corpus.name), `: ${otoscope.count(corpus.n_clips ?? 0, "clip")}, ${otoscope.number((corpus.hours ?? 0) * 60)} minutes, ${otoscope.count(corpus.n_speakers ?? 0, "known speaker")}`]],
+      ["Corpus", [otoscope.data_text(corpus.name), `: ${size.join(", ")}`]],
       ["Languages", otoscope.data_text((corpus.languages || []).join(", ") || "not told")],
       ["Labels", ["transcripts", "words", "phones"].filter((kind) => corpus[`has_${kind}`]).join(", ") || "none"],
       wer ? ["Word error rate", [interval(wer, "rate"), wer.n ? `, ${otoscope.count(wer.n, "clip")}` : null, groups]] : null,
@@ -177,7 +192,8 @@
   const again = (record) => otoscope.section("again", "How it was made, and how to make it again",
     copyable(String(record.command ?? ""), "the command"),
     record.settings ? [
-      el("p", {}, "With every setting as it was: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"), " and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), "."),
+      el("p", {}, "With every setting as it was: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"),
+        " and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), "."),
       el("details", {}, el("summary", {}, "Every setting (study.toml)"), copyable(record.settings, "study.toml")),
     ] : null,
     el("p", {}, el("a", { href: "methods.html" }, "All settings, seeds, versions and tables"), "."));

@@ -29,17 +29,13 @@
     return image;
   }
 
-  // A step of the axis that leaves two to six numbers.
-  const step = (long_s) => [0.25, 0.5, 1, 2, 5, 10, 30].find((one) => long_s / one <= 5) || 60;
-
   // Times beneath, counted from the marked moment, or from the start where there is none.
   function axis(start_s, stop_s, zero_s) {
-    const by = step(stop_s - start_s), found = [];
-    for (let n = Math.ceil((start_s - zero_s) / by - 1e-9); zero_s + n * by <= stop_s + 1e-9; n += 1) {
-      const share = (zero_s + n * by - start_s) / (stop_s - start_s), text = `${n > 0 ? "+" : n < 0 ? "−" : ""}${Math.abs(n * by)}`;
-      found.push(el("span", { class: share < 0.02 ? "first" : share > 0.98 ? "last" : null, style: { left: `${100 * share}%` } }, n ? text : "0 s"));
-    }
-    return el("div", { class: "strip-axis", "aria-hidden": "true" }, found);
+    const marks = otoscope.ticks(start_s - zero_s, stop_s - zero_s, 5).map((time_s) => {
+      const share = (zero_s + time_s - start_s) / (stop_s - start_s), text = `${time_s > 0 ? "+" : "−"}${Math.abs(time_s)}`;
+      return el("span", { class: share < 0.02 ? "first" : share > 0.98 ? "last" : null, style: { left: `${100 * share}%` } }, time_s ? text : "0 s");
+    });
+    return el("div", { class: "strip-axis", "aria-hidden": "true" }, marks);
   }
 
   // Build a strip; `show_time(seconds|null)` of what comes back moves a line along while a sound plays.

@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const otoscope = window.otoscope;
-  const { el, svg } = otoscope;
+  const { el, svg, is_number } = otoscope;
   const tables = (otoscope.tables = {});
 
   // ---- parts ---------------------------------------------------------------------------------------------------
@@ -77,27 +77,12 @@
 
   // ---- charts --------------------------------------------------------------------------------------------------
 
-  const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
   const write = (unit) => (x) => (unit === "share" ? otoscope.percent(x, x !== 0 && Math.abs(x) < 0.1 ? 1 : 0) : otoscope.number(x));
   tables.write = write;
 
-  // Round steps between two numbers, two of them at least.
-  function ticks(low, high, wanted) {
-    const found = steps(low, high, wanted);
-    return found.length > 1 || wanted > 12 ? found : ticks(low, high, wanted + 2);
-  }
-
-  function steps(low, high, wanted) {
-    const raw = (high - low) / Math.max(1, wanted), size = 10 ** Math.floor(Math.log10(raw || 1));
-    const step = size * ([1, 2, 5, 10].find((one) => one * size >= raw) || 10);
-    const found = [];
-    for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) found.push(Math.abs(at) < step / 1e6 ? 0 : at);
-    return found;
-  }
-
   // A mark of a series: told apart by shape and colour.
   function mark(place, x, y, title) {
-    const style = { fill: `var(${otoscope.chart.colours[place % 7]})` };
+    const style = { fill: `var(${otoscope.colour(place)})` };
     const r = 4.5, shapes = [
       () => svg("circle", { cx: x, cy: y, r, style }),
       () => svg("rect", { x: x - r + 0.5, y: y - r + 0.5, width: 2 * r - 1, height: 2 * r - 1, style }),
@@ -108,28 +93,22 @@
       () => svg("rect", { x: x - r - 1, y: y - 1.6, width: 2 * r + 2, height: 3.2, style }),
     ];
     const made = shapes[place % shapes.length]();
-    if (title) made.append(svg("title", {}, title));
+    if (title) made.append(title);
     return made;
   }
 
   // What the marks stand for.
   function legend(series, reference) {
     if (series.length < 2 && !reference) return null;
+    const sample = (drawn) => svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, drawn);
     return el("div", { class: "legend" },
-      series.map((one, place) => el("span", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, mark(place, 14, 5)), otoscope.data_text(one.label))),
-      reference ? el("span", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("line", { class: "reference", x1: 0, x2: 28, y1: 5, y2: 5 })), reference.label) : null);
+      series.map((one, place) => el("span", {}, sample(mark(place, 14, 5)), otoscope.data_text(one.label))),
+      reference ? el("span", {}, sample(svg("line", { class: "reference", x1: 0, x2: 28, y1: 5, y2: 5 })), reference.label) : null);
   }
 
   // A figure that is drawn anew when its width changes.
-  function figure(title, draw, below) {
-    const plot = el("div", { class: "plot" });
-    let width = 0;
-    new ResizeObserver(() => {
-      const now = Math.floor(plot.getBoundingClientRect().width);
-      if (now > 50 && now !== width) { width = now; plot.replaceChildren(draw(width)); }
-    }).observe(plot);
-    return el("figure", { class: "chart values" }, el("figcaption", {}, otoscope.data_text(title)), plot, below);
-  }
+  const figure = (title, draw, below) =>
+    el("figure", { class: "chart values" }, el("figcaption", {}, otoscope.data_text(title)), otoscope.draw_at_width(el("div", { class: "plot" }), draw), below);
 
   // The numbers of a chart, as a table that opens.
   function numbers(table) {
@@ -139,7 +118,6 @@
     });
     return details;
   }
-
 
   // A text of so many letters at most; what is left out is in its middle, since names differ at their ends.
   function short(text, letters) {
@@ -153,71 +131,104 @@
     return svg("text", { class: "tick", x: is_wide ? width - 2 : (left + right) / 2, y, "text-anchor": is_wide ? "end" : "middle" }, shown);
   }
 
-  const ends = (one) => (one && isNumber(one.value) ? [one.value, isNumber(one.low) ? one.low : one.value, isNumber(one.high) ? one.high : one.value] : []);
+  const ends = (one) => (one && is_number(one.value) ? [one.value, is_number(one.low) ? one.low : one.value, is_number(one.high) ? one.high : one.value] : []);
+
+  // An empty picture that tells what it is of.
+  const picture_of = (width, height, told) =>
+    svg("svg", { width, height, role: "img", "aria-label": `${told} The numbers are in the table beneath.` });
+
+  // Lines at round numbers, each with its number: upright and numbered beneath, level and numbered at the left.
+  const rules_down = (ticks, x, top, bottom, text) => ticks.flatMap((at) => [
+    svg("line", { class: "rule", x1: x(at), x2: x(at), y1: top, y2: bottom }),
+    svg("text", { class: "tick", x: x(at), y: bottom + 14, "text-anchor": "middle" }, text(at))]);
+  const rules_across = (ticks, y, left, right, text) => ticks.flatMap((at) => [
+    svg("line", { class: "rule", x1: left, x2: right, y1: y(at), y2: y(at) }),
+    svg("text", { class: "tick", x: left - 6, y: y(at) + 4, "text-anchor": "end" }, text(at))]);
+
+  // From where to where an axis goes, with some room at both ends.
+  function room_around(values, share) {
+    const low = Math.min(...values), high = Math.max(...values), room = (high - low || Math.abs(high) || 1) * share;
+    return [low - room, high + room];
+  }
 
   // Values with whiskers (or bars from zero), one row a label, several series beside one another.
   tables.values = (wish) => {
     const { title, labels, x_label, y_label = "", series, reference = null, unit = "share", range = null, bars = false } = wish;
-    const all = [...series.flatMap((one) => one.values.flatMap(ends)), ...(reference && isNumber(reference.value) ? [reference.value] : []), ...(bars ? [0] : [])];
+    const has_reference = reference && is_number(reference.value);
+    const all = [...series.flatMap((one) => one.values.flatMap(ends)), ...(has_reference ? [reference.value] : []), ...(bars ? [0] : [])];
     if (!all.length) return el("p", { class: "none" }, `${title}: there are no numbers.`);
-    let [low, high] = range || [Math.min(...all), Math.max(...all)];
-    if (!range) { const room = (high - low || Math.abs(high) || 1) * 0.06; low = bars && low >= 0 ? 0 : low - room; high += room; }
-    const told = (at, one) => `${labels[at]}, ${one.label}: ${otoscope.interval(one.values[at], unit)}`;
+    let [low, high] = range || room_around(all, 0.06);
+    if (!range && bars && Math.min(...all) >= 0) low = 0;
+    const told = (at, one) => svg("title", {}, `${labels[at]}, ${one.label}: ${otoscope.interval(one.values[at], unit)}`);
     const draw = (width) => {
       const longest = Math.max(...labels.map((label) => Array.from(String(label)).length));
       const left = Math.floor(Math.min(width * 0.42, 220, Math.max(40, longest * 6.9 + 14))), right = 14, lane = bars ? 16 : 15, gap = 9;
       const tall = series.length * lane + gap, bottom = labels.length * tall + 4, letters = Math.floor((left - 8) / 6.8);
       const x = (value) => left + (Math.min(high, Math.max(low, value)) - low) / (high - low) * (width - left - right);
-      const picture = svg("svg", { width, height: bottom + 40, role: "img", "aria-label": `${title}. ${x_label}, for each of ${labels.length} rows. The numbers are in the table beneath.` });
-      for (const at of ticks(low, high, Math.max(3, Math.floor((width - left) / 80)))) {
-        picture.append(svg("line", { class: "rule", x1: x(at), x2: x(at), y1: 0, y2: bottom }), svg("text", { class: "tick", x: x(at), y: bottom + 14, "text-anchor": "middle" }, write(unit)(at)));
+      const picture = picture_of(width, bottom + 40, `${title}. ${x_label}, for each of ${labels.length} rows.`);
+      const ticks = otoscope.ticks(low, high, Math.max(3, Math.floor((width - left) / 80)));
+      picture.append(...rules_down(ticks, x, 0, bottom, write(unit)), axis_name(x_label, left, width - right, width, bottom + 33));
+      if (has_reference) {
+        const at = x(reference.value), name = `${reference.label}: ${write(unit)(reference.value)}`;
+        picture.append(svg("line", { class: "reference", x1: at, x2: at, y1: 0, y2: bottom }, svg("title", {}, name)));
       }
-      picture.append(axis_name(x_label, left, width - right, width, bottom + 33));
-      if (reference && isNumber(reference.value)) picture.append(svg("line", { class: "reference", x1: x(reference.value), x2: x(reference.value), y1: 0, y2: bottom }, svg("title", {}, `${reference.label}: ${write(unit)(reference.value)}`)));
       labels.forEach((label, at) => {
-        const top = at * tall + gap / 2;
-        picture.append(svg("text", { class: "label", x: left - 8, y: top + series.length * lane / 2 + 4, "text-anchor": "end" }, short(label, letters), svg("title", {}, String(label))));
+        const top = at * tall + gap / 2, middle = top + series.length * lane / 2 + 4;
+        picture.append(svg("text", { class: "label", x: left - 8, y: middle, "text-anchor": "end" }, short(label, letters), svg("title", {}, String(label))));
         series.forEach((one, place) => {
           const found = one.values[at], y = top + (place + 0.5) * lane;
-          if (!found || !isNumber(found.value)) return;
-          const colour = `var(${otoscope.chart.colours[place % 7]})`;
-          if (bars) picture.append(svg("rect", { x: Math.min(x(0), x(found.value)), y: y - lane / 2 + 2, width: Math.abs(x(found.value) - x(0)), height: lane - 4, style: { fill: colour } }, svg("title", {}, told(at, one))));
-          if (isNumber(found.low) && isNumber(found.high)) picture.append(svg("line", { x1: x(found.low), x2: x(found.high), y1: y, y2: y, style: { stroke: bars ? "var(--ink)" : colour, "stroke-width": "2.5" } }, svg("title", {}, told(at, one))));
+          if (!found || !is_number(found.value)) return;
+          const colour = `var(${otoscope.colour(place)})`;
+          if (bars) {
+            const from = Math.min(x(0), x(found.value)), long = Math.abs(x(found.value) - x(0));
+            picture.append(svg("rect", { x: from, y: y - lane / 2 + 2, width: long, height: lane - 4, style: { fill: colour } }, told(at, one)));
+          }
+          if (is_number(found.low) && is_number(found.high)) {
+            const style = { stroke: bars ? "var(--ink)" : colour, "stroke-width": "2.5" };
+            picture.append(svg("line", { x1: x(found.low), x2: x(found.high), y1: y, y2: y, style }, told(at, one)));
+          }
           if (!bars) picture.append(mark(place, x(found.value), y, told(at, one)));
         });
       });
       return picture;
     };
-    const table = () => ({ caption: title, columns: [{ label: y_label, render: (row) => otoscope.data_text(row.label) }, ...series.map((one) => ({ label: one.label, numeric: true, render: (row) => otoscope.interval(one.values[row.at], unit) }))], rows: labels.map((label, at) => ({ label, at })) });
+    const columns = [{ label: y_label, render: (row) => otoscope.data_text(row.label) },
+      ...series.map((one) => ({ label: one.label, numeric: true, render: (row) => otoscope.interval(one.values[row.at], unit) }))];
+    const table = () => ({ caption: title, columns, rows: labels.map((label, at) => ({ label, at })) });
     return figure(title, draw, [legend(series, reference), numbers(table)]);
   };
 
   // Points in a plane, with whiskers upwards where there are intervals; `is_line` joins them from left to right.
   tables.points = ({ title, x_label, y_label, series, y_unit = "share", is_line = false }) => {
-    const points = series.flatMap((one) => one.points).filter((one) => isNumber(one.x) && isNumber(one.y.value));
+    const is_there = (one) => is_number(one.x) && is_number(one.y.value);
+    const points = series.flatMap((one) => one.points).filter(is_there);
     if (!points.length) return el("p", { class: "none" }, `${title}: there are no numbers.`);
-    const xs = points.map((one) => one.x), ys = points.flatMap((one) => ends(one.y));
-    const spread = (values) => { const low = Math.min(...values), high = Math.max(...values), room = (high - low || Math.abs(high) || 1) * 0.08; return [low - room, high + room]; };
-    const [x0, x1] = spread(xs), [y0, y1] = spread(ys);
+    const [x0, x1] = room_around(points.map((one) => one.x), 0.08), [y0, y1] = room_around(points.flatMap((one) => ends(one.y)), 0.08);
     const draw = (width) => {
       const left = 52, right = 12, bottom = 250, top = 8;
       const x = (value) => left + (value - x0) / (x1 - x0) * (width - left - right), y = (value) => bottom - (value - y0) / (y1 - y0) * (bottom - top);
-      const picture = svg("svg", { width, height: bottom + 40, role: "img", "aria-label": `${title}. ${y_label} against ${x_label}. The numbers are in the table beneath.` });
-      for (const at of ticks(x0, x1, Math.floor(width / 90))) picture.append(svg("line", { class: "rule", x1: x(at), x2: x(at), y1: top, y2: bottom }), svg("text", { class: "tick", x: x(at), y: bottom + 14, "text-anchor": "middle" }, otoscope.number(at)));
-      for (const at of ticks(y0, y1, 5)) picture.append(svg("line", { class: "rule", x1: left, x2: width - right, y1: y(at), y2: y(at) }), svg("text", { class: "tick", x: left - 6, y: y(at) + 4, "text-anchor": "end" }, write(y_unit)(at)));
-      picture.append(axis_name(x_label, left, width - right, width, bottom + 33));
+      const picture = picture_of(width, bottom + 40, `${title}. ${y_label} against ${x_label}.`);
+      picture.append(...rules_down(otoscope.ticks(x0, x1, Math.floor(width / 90)), x, top, bottom, (at) => otoscope.number(at)),
+        ...rules_across(otoscope.ticks(y0, y1, 5), y, left, width - right, write(y_unit)), axis_name(x_label, left, width - right, width, bottom + 33));
       series.forEach((one, place) => {
-        const own = one.points.filter((point) => isNumber(point.x) && isNumber(point.y.value)).sort((a, b) => a.x - b.x);
-        const stroke = `var(${otoscope.chart.colours[place % 7]})`;
-        if (is_line && own.length > 1) picture.append(svg("path", { d: own.map((point, at) => `${at ? "L" : "M"}${x(point.x)} ${y(point.y.value)}`).join(""), style: { fill: "none", stroke, "stroke-width": "1.5" } }));
+        const own = one.points.filter(is_there).sort((a, b) => a.x - b.x), stroke = `var(${otoscope.colour(place)})`;
+        const style = { fill: "none", stroke, "stroke-width": "1.5" };
+        if (is_line && own.length > 1) picture.append(svg("path", { d: own.map((point, at) => `${at ? "L" : "M"}${x(point.x)} ${y(point.y.value)}`).join(""), style }));
         for (const point of own) {
-          if (isNumber(point.y.low) && isNumber(point.y.high)) picture.append(svg("line", { x1: x(point.x), x2: x(point.x), y1: y(point.y.low), y2: y(point.y.high), style: { stroke, "stroke-width": "1.5" } }));
-          picture.append(mark(place, x(point.x), y(point.y.value), `${one.label}, ${point.name}: ${x_label} ${otoscope.number(point.x)}, ${y_label} ${otoscope.interval(point.y, y_unit)}`));
+          if (is_number(point.y.low) && is_number(point.y.high)) {
+            picture.append(svg("line", { x1: x(point.x), x2: x(point.x), y1: y(point.y.low), y2: y(point.y.high), style }));
+          }
+          const name = `${one.label}, ${point.name}: ${x_label} ${otoscope.number(point.x)}, ${y_label} ${otoscope.interval(point.y, y_unit)}`;
+          picture.append(mark(place, x(point.x), y(point.y.value), svg("title", {}, name)));
         }
       });
       return picture;
     };
-    const table = () => ({ caption: title, columns: [{ label: "Series", render: (row) => otoscope.data_text(row.label) }, { label: "Point", render: (row) => otoscope.data_text(row.name) }, { label: x_label, numeric: true, render: (row) => otoscope.number(row.x) }, { label: y_label, numeric: true, render: (row) => otoscope.interval(row.y, y_unit) }], rows: series.flatMap((one) => one.points.map((point) => ({ label: one.label, ...point }))) });
+    const columns = [
+      { label: "Series", render: (row) => otoscope.data_text(row.label) }, { label: "Point", render: (row) => otoscope.data_text(row.name) },
+      { label: x_label, numeric: true, render: (row) => otoscope.number(row.x) },
+      { label: y_label, numeric: true, render: (row) => otoscope.interval(row.y, y_unit) }];
+    const table = () => ({ caption: title, columns, rows: series.flatMap((one) => one.points.map((point) => ({ label: one.label, ...point }))) });
     return figure(title, draw, [el("p", { class: "hint" }, `Upwards: ${y_label}.`), legend(series, null), numbers(table)]);
   };
 })();
