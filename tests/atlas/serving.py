@@ -82,7 +82,16 @@ def serving(folder: Path, live: Live | None = None, names: Sequence[str] = ()) -
     port = listening.getsockname()[1]
     app = application(StudyFolder(folder), Hosts(port, also=tuple(names)), live)
     server = uvicorn.Server(
-        uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_level="error",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -16,7 +16,7 @@ import pytest
 
 from otoscope.atlas.build import as_script, build, site_files
 from otoscope.atlas.published import published
-from otoscope.base.errors import InputError
+from otoscope.base.errors import InputError, OutputError
 from tests.atlas.synthetic import make_study
 
 ROOT = Path(__file__).parents[2]
@@ -179,3 +179,21 @@ def test_a_table_without_a_column_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="kurtosis"):
         build(study, tmp_path / "pages")
     assert not (tmp_path / "pages").exists()
+
+
+@pytest.mark.parametrize("out", ["pages", "atlas/pages", "harvest", "x/../pages", ".pages", ".", "../link/pages"])
+def test_pages_inside_the_study_would_show_themselves_and_are_refused(tmp_path: Path, out: str) -> None:
+    study = make_study(tmp_path / "study", 4, n_clips=3, top=2, sounds=False)
+    (tmp_path / "link").symlink_to(study)
+    before = sorted(study.rglob("*"))
+    with pytest.raises(OutputError, match="lies inside the study.* Leave out --out"):
+        build(study, study / out, overwrite=True)
+    assert sorted(study.rglob("*")) == before
+
+
+def test_pages_in_the_studys_own_place_do_not_grow(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", 4, n_clips=3, top=2, sounds=False)
+    (tmp_path / "link").symlink_to(study)
+    first = build(study, study / "atlas")
+    again = build(tmp_path / "link", study / "atlas", overwrite=True)
+    assert (again.n_records, again.n_files) == (first.n_records, first.n_files)

@@ -178,3 +178,19 @@ def test_odd_versions_and_times_of_a_foreign_file_are_taken_as_none(tmp_path: Pa
     row = {"name": "x", "note": "", "version": -3, "changed": "<b>"}
     (tmp_path / "notes.json").write_text(json.dumps({"kind": "otoscope notes", "notes": {KEY: row}}))
     assert Notes(tmp_path).read()[KEY] == Note("x", "", 0, "")
+
+
+def test_no_more_is_written_than_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otoscope.atlas.notes.MOST_BYTES", 2000)
+    notes = Notes(tmp_path)
+    with pytest.raises(OutputError, match=r"would take 0\.0 MB, .* nothing was saved"):
+        for number in range(100):
+            notes.save(f"a/neuron/{number}", "\u2028" * 20, "\x00" * 20, 0)  # more bytes than letters
+    before = (tmp_path / "notes.json").read_bytes()
+    assert 1000 < len(before) <= 2000
+    given = {"kind": "otoscope notes", "notes": {f"b/neuron/{number}": {"name": "x"} for number in range(30)}}
+    with pytest.raises(OutputError, match="nothing was saved"):
+        notes.merge(given)
+    assert (tmp_path / "notes.json").read_bytes() == before
+    assert len(notes.read()) == number
+    assert notes.save("a/neuron/0", "", "", 1).version == 2, "what makes it smaller is saved"

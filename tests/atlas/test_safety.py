@@ -99,7 +99,7 @@ def test_every_answer_has_the_headers_that_keep_it_safe(served: Served, path: st
     assert headers["cross-origin-resource-policy"] == headers["cross-origin-opener-policy"] == "same-origin"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-content-type-options"] == "nosniff"
-    assert "server" not in headers or "uvicorn" in headers["server"]
+    assert "server" not in headers
 
 
 def test_no_policy_lets_a_page_run_scripts_of_its_own(served: Served) -> None:
@@ -178,7 +178,6 @@ def test_a_body_that_is_longer_than_it_says_is_not_taken_in(served: Served) -> N
             b"PUT /notes/encoder.blocks.0/neuron/1 HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n" % served.port
         )
-        reply = b""
         try:
             for _ in range(64):  # 4 MB, in chunks that name no total
                 line.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
@@ -186,8 +185,8 @@ def test_a_body_that_is_longer_than_it_says_is_not_taken_in(served: Served) -> N
             pass  # the server hung up
         try:
             reply = line.recv(100_000)
-        except OSError:
-            return
+        except ConnectionError:
+            reply = b""  # a silent server, which may have taken all of it in, ends in a TimeoutError
     assert b" 413 " in reply or reply == b""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import soundfile
 from otoscope.atlas.build import site_files
 from otoscope.atlas.live import MOST_KEPT, MOST_WAITING, Live
 from otoscope.atlas.records import record
+from otoscope.atlas.server import MOST_IMPORTS
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.errors import InputError
 from tests.atlas.serving import Parrot, Served, serving
@@ -122,6 +125,20 @@ def test_notes_that_are_none_are_refused_in_words(served: Served, study: Path, b
     assert reply.status == 400
     assert reply.json["error"]
     assert not (study / "notes.json").exists()
+
+
+def test_notes_that_would_be_too_many_bytes_are_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path / "study", n_features=4, n_clips=3, top=3, sounds=False)
+    monkeypatch.setattr("otoscope.atlas.notes.MOST_BYTES", 500)
+    with serving(study) as running:
+        reply = running.ask("PUT", f"/notes/{KEY}", {"name": "x", "note": "x" * 1000, "version": 0})
+        assert reply.status == 507
+        assert "nothing was saved" in reply.json["error"]
+        given = {"kind": "otoscope notes", "notes": {KEY: {"name": "x", "note": "x" * 1000}}}
+        assert running.ask("POST", "/notes.json", given).status == 507
+        assert running.get("/notes.json").json["notes"] == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"[" * 100_000, b"\xff"])
@@ -233,6 +250,52 @@ def test_an_answer_that_takes_too_long_is_given_up(study: Path) -> None:
     assert "too long" in reply.json["error"]
 
 
+def test_loading_the_model_does_not_count(study: Path) -> None:
+    parrot = Parrot()
+
+    def start() -> Parrot:
+        time.sleep(0.6)
+        return parrot
+
+    with serving(study, Live(start, 2.0, answer_s=0.5)) as running:
+        assert running.ask("POST", "/live/ask", wav(0.1)).status == 200
+        parrot.wait = lambda: time.sleep(0.6)
+        assert running.ask("POST", "/live/ask", wav(0.1)).status == 504  # what was spared once is not spared again
+
+
+@contextmanager
+def begun(running: Served, method: str, path: str) -> Iterator[socket.socket]:
+    """Send a request whose body does not come, until it is ended."""
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as line:
+        line.sendall(
+            b"%s %s HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+            % (method.encode(), path.encode(), running.port)
+        )
+        yield line
+
+
+@pytest.mark.parametrize(("path", "most", "good"), [("/live/ask", MOST_WAITING + 1, 200),
+                                                    ("/notes.json", MOST_IMPORTS, 400)])  # fmt: skip
+def test_few_bodies_are_read_at_a_time_and_the_others_are_refused_before_they_come(
+    study: Path, path: str, most: int, good: int
+) -> None:
+    body = wav(0.1) if path == "/live/ask" else {}
+    with serving(study, Live(Parrot, 2.0)) as running:
+        with ExitStack() as lines:
+            slow = [lines.enter_context(begun(running, "POST", path)) for _ in range(most)]
+            time.sleep(0.3)  # all of these are being read
+            late = lines.enter_context(begun(running, "POST", path))
+            assert b" 503 " in late.recv(10_000), "though nothing of its body came"
+            assert running.ask("POST", path, body).status == 503
+            assert running.get("/data/features.json").status == 200
+            slow[0].close()
+            end = time.monotonic() + 10
+            while (status := running.ask("POST", path, body).status) == 503 and time.monotonic() < end:
+                time.sleep(0.05)
+            assert status == good
+        assert running.ask("PUT", f"/notes/{KEY}", {"name": 3}).status == 400
+
+
 def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(study: Path) -> None:
     tries = []
 
@@ -272,8 +335,6 @@ def test_who_goes_away_is_not_answered(study: Path) -> None:
         first = threading.Thread(target=lambda: running.ask("POST", "/live/ask", wav(0.1)))
         first.start()
         is_asked.wait(20)
-        import socket
-
         with socket.create_connection(("127.0.0.1", running.port)) as line:
             body = wav(0.2)
             line.sendall(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from otoscope.atlas.study_folder import StudyFolder, basis_name
+from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.errors import InputError
+from otoscope.harvest.opened import TABLES, basis_name
+from tests.atlas.synthetic import make_study
 
 
 @pytest.fixture
@@ -20,6 +22,20 @@ def study(tmp_path: Path) -> Path:
     (folder / "locality" / "locality.json").write_text('{"share": NaN, "far": 1e999, "n": 2}')
     (folder / "locality" / "locality.png").write_bytes(b"png")
     return folder
+
+
+def spoilt(folder: Path, **changes: object) -> None:
+    path = folder / "study.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def linked(folder: Path, name: str) -> None:
+    """Put a file elsewhere, and a link to it in its place."""
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    if (folder / name).exists():
+        (folder / name).replace(outside / Path(name).name)
+    (folder / name).symlink_to(outside / Path(name).name)
 
 
 def test_numbers_that_json_lacks_are_none(study: Path) -> None:
@@ -81,12 +97,50 @@ def test_no_name_leads_outside(study: Path, tmp_path: Path, name: str) -> None:
         (lambda folder: (folder / "study.json").write_text("[]"), "no JSON object"),
         (lambda folder: (folder / "study.json").write_text("[" * 100_000), "is damaged"),
         (lambda folder: (folder / "study.json").write_text('{"kind": "study", "study_version": 99}'), "of version 99"),
+        (lambda folder: spoilt(folder, model="tiny"), "model is a str, no dict"),
+        (lambda folder: spoilt(folder, corpus=[]), "corpus is a list, no dict"),
+        (lambda folder: spoilt(folder, parts={}), "parts is a dict, no list"),
+        (lambda folder: linked(folder, "study.json"), "is a link"),
+        (lambda folder: linked(folder, "manifest.json"), "is a link"),
     ],
 )
 def test_what_is_no_finished_study_is_refused_in_words(study: Path, spoil, words: str) -> None:
     spoil(study)
     with pytest.raises(InputError, match=words):
         StudyFolder(study)
+
+
+@pytest.mark.parametrize("name", ["harvest", "harvest/manifest.json", *(f"harvest/{name}.parquet" for name in TABLES)])
+def test_no_file_of_a_harvest_is_read_through_a_link(tmp_path: Path, name: str) -> None:
+    study = make_study(tmp_path / "study", 4, n_clips=3, top=2, sounds=False)
+    assert StudyFolder(study).run is not None
+    linked(study, name)
+    with pytest.raises(InputError, match="is a link or no regular file.* Put the file itself there"):
+        _ = StudyFolder(study).run
+
+
+def test_a_folder_that_is_called_like_a_table_is_not_read(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", 4, n_clips=3, top=2, sounds=False)
+    table = study / "harvest" / "features.parquet"
+    table.replace(study / "harvest" / "part.parquet")
+    table.mkdir()
+    with pytest.raises(InputError, match="no regular file"):
+        _ = StudyFolder(study).run
+
+
+def test_the_study_itself_may_be_reached_by_a_link(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "study", 4, n_clips=3, top=2, sounds=False)
+    (tmp_path / "link").symlink_to(study)
+    folder = StudyFolder(tmp_path / "link")
+    assert folder.run is not None
+    assert folder.shared_files() == StudyFolder(study).shared_files()
+
+
+def test_notes_are_not_shared_nor_are_those_that_were_set_aside(study: Path) -> None:
+    before = StudyFolder(study).shared_files()
+    for name in ("notes.json", "notes.before.json", "notes.before2.json"):
+        (study / name).write_text("{}")
+    assert StudyFolder(study).shared_files() == before
 
 
 def test_pages_are_told_from_the_study_they_were_made_of(tmp_path: Path) -> None:

@@ -89,6 +89,18 @@ def test_a_question_is_answered_by_the_model_that_is_named(
         assert "Start the server with --model and the study's own model" in json.loads(body)["error"]
 
 
+def test_no_question_is_answered_out_of_a_harvest_that_lies_elsewhere(
+    study: Path, model_folder: Path, recording: Path, tmp_path: Path
+) -> None:
+    own, features = Path(shutil.copytree(study, tmp_path / "study")), Path("harvest", "features.parquet")
+    (own / features).unlink()
+    (own / features).symlink_to(study / features)
+    with started(own, "--model", model_folder) as (_, port):
+        status, body = ask(port, recording.read_bytes())
+    assert status == 400
+    assert "is a link" in json.loads(body)["error"]
+
+
 def ask(port: int, body: bytes) -> tuple[int, bytes]:
     get(port, "/")
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)

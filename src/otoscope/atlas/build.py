@@ -18,7 +18,8 @@ from pathlib import Path
 
 from otoscope.atlas.published import published
 from otoscope.atlas.records import all_names, record
-from otoscope.atlas.study_folder import StudyFolder
+from otoscope.atlas.study_folder import PAGES, StudyFolder
+from otoscope.base.errors import OutputError
 from otoscope.base.results import result_folder
 
 SITE = "site"
@@ -70,10 +71,11 @@ def build(
 
     Raises:
         InputError: There is no finished study, or a table of it is damaged.
-        OutputError: The folder cannot be written.
+        OutputError: The folder cannot be written, or is a part of the study.
     """
     started = time.perf_counter()
     folder, out = StudyFolder(study), Path(out)
+    _refuse_inside(folder.path, out)
     names, shared = list(all_names(folder)), folder.shared_files()
     settings = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
     with result_folder(out, overwrite=overwrite, manifest={"kind": "atlas", "settings": settings}) as temporary:
@@ -86,6 +88,16 @@ def build(
             progress(done, len(names) + len(shared))
         n_bytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
     return Built(out, len(names), len(shared), n_bytes, time.perf_counter() - started)
+
+
+def _refuse_inside(study: Path, out: Path) -> None:
+    """Refuse pages among the files that they show: made again they would show themselves, and grow each time."""
+    place, top = out.resolve(), study.resolve()
+    if place.is_relative_to(top) and place != top / PAGES:
+        raise OutputError(
+            f"the pages cannot be written to '{out}': it lies inside the study, whose files they show. Leave out --out "
+            f"for '{study / PAGES}', or name a folder outside the study."
+        )
 
 
 def site_files() -> Iterator[tuple[str, bytes]]:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 from starlette.requests import Request
 
+from otoscope.atlas.safety import BusyError, Places, read_body
 from otoscope.atlas.upload import MOST_BYTES, MOST_S, Decoder
 from otoscope.audio.vorbis import vorbis
 from otoscope.base.clocks import SAMPLE_RATE_HZ
@@ -29,9 +30,8 @@ MOST_KEPT = 20
 MOST_WAITING = 3
 MOST_CHANGES = 16
 ANSWER_S = 300.0
-"""A question that takes longer is given up, as soon as the model can be stopped."""
+"""A question that takes longer is given up, as soon as the model can be stopped; loading it does not count."""
 
-RETRY_S = 5
 LOOK_S = 0.5
 """How often it is looked whether whoever asked is still there."""
 
@@ -65,10 +65,6 @@ class Answers(Protocol):
         """
 
 
-class BusyError(Exception):
-    """Too many are waiting already."""
-
-
 class StoppedError(Exception):
     """The answer took too long, or nobody waits for it any more."""
 
@@ -92,7 +88,7 @@ class Live:
     Args:
         start: Makes what answers; called at the first question, in the thread that answers.
         window_s: Seconds that the model hears at once; of a longer recording the beginning is taken.
-        answer_s: Seconds after which a question is given up.
+        answer_s: Seconds after which a question is given up; those in which the model was loaded do not count.
     """
 
     def __init__(self, start: Callable[[], Answers], window_s: float, *, answer_s: float = ANSWER_S) -> None:
@@ -102,7 +98,8 @@ class Live:
         self._answers: Answers | None = None
         self._answer_s = answer_s
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="live")
-        self._n_asked = 0
+        self._loading_s = 0.0
+        self._places = Places(MOST_WAITING + 1)
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._is_closed = False
@@ -118,16 +115,20 @@ class Live:
             "n_kept": MOST_KEPT,
         }
 
-    async def ask(self, request: Request, content: bytes) -> dict[str, Any]:
-        """Answer for a recording.
+    async def ask(self, request: Request) -> dict[str, Any]:
+        """Answer for a recording, which is the body of the request; it is read when there is a place.
 
         Raises:
+            HTTPException: The body is too large, too slow, or not all there.
             AudioError: It cannot be used.
             InputError: The model cannot be used.
             BusyError: Too many wait.
             StoppedError: It took too long, or whoever asked went away.
         """
+        with self._places.taken():
+            return await self._ask(request, await read_body(request, MOST_BYTES))
 
+    async def _ask(self, request: Request, content: bytes) -> dict[str, Any]:
         def answer(check: Check) -> dict[str, Any]:
             upload = self.decoder.decode(content)
             check()
@@ -149,14 +150,16 @@ class Live:
     async def word(self, request: Request, key: str, number: int) -> dict[str, Any]:
         """Answer for a word of a recording; `KeyError` where the recording is gone."""
         state = self.kept(key).state
-        return await self._answered(request, lambda check: self._model().word(state, number, check))
+        with self._places.taken():
+            return await self._answered(request, lambda check: self._model().word(state, number, check))
 
     async def change(self, request: Request, key: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Answer for a recording and a model that is changed; `KeyError` where the recording is gone."""
         if not 1 <= len(changes) <= MOST_CHANGES:
             raise InputError(f"{len(changes)} changes came: give 1 to {MOST_CHANGES}.")
         state = self.kept(key).state
-        return await self._answered(request, lambda check: self._model().change(state, changes, check))
+        with self._places.taken():
+            return await self._answered(request, lambda check: self._model().change(state, changes, check))
 
     def kept(self, key: str) -> Kept:
         """Find a recording that was asked about; `KeyError` where it is gone."""
@@ -177,26 +180,29 @@ class Live:
 
     def _model(self) -> Answers:
         if self._answers is None:
-            self._answers = self._start()
+            started = time.monotonic()
+            try:
+                self._answers = self._start()
+            finally:
+                self._loading_s += time.monotonic() - started
         return self._answers
 
     async def _answered(self, request: Request, answer: Callable[[Check], Answered]) -> Answered:
         """Have a question answered when its turn comes; drop it when nobody waits for it any more."""
-        if self._n_asked > MOST_WAITING or self._is_closed:
+        if self._is_closed:
             raise BusyError
         is_dropped = threading.Event()
 
         def run() -> Answered:
-            end = time.monotonic() + self._answer_s
+            end = time.monotonic() + self._answer_s - self._loading_s
 
             def check() -> None:
-                if is_dropped.is_set() or self._is_closed or time.monotonic() > end:
+                if is_dropped.is_set() or self._is_closed or time.monotonic() > end + self._loading_s:
                     raise StoppedError
 
             check()
             return answer(check)
 
-        self._n_asked += 1
         try:
             waited = asyncio.wrap_future(self._pool.submit(run))
             while not waited.done():
@@ -210,4 +216,3 @@ class Live:
             return waited.result()
         finally:
             is_dropped.set()
-            self._n_asked -= 1

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.base.errors import InputError, OutputError
-from otoscope.base.files import output_errors, write_json
+from otoscope.base.files import output_errors, to_json_text, write_text
 
 KIND = "otoscope notes"
 FILE = "notes.json"
@@ -29,7 +29,7 @@ MOST_NAME, MOST_NOTE, MOST_NOTES = 200, 20_000, 50_000
 """Letters of a name, letters of a note, and notes in all."""
 
 MOST_BYTES = 64_000_000
-"""A file of more is no file of notes."""
+"""A file of more is no file of notes, and none is written."""
 
 MOST_VERSION = 1 << 53
 
@@ -120,7 +120,7 @@ class Notes:
         Raises:
             NoteChangedError: It is not the version that is there.
             InputError: The key is none, a text is too long, there are too many notes, or the file is damaged.
-            OutputError: The file cannot be written.
+            OutputError: The file cannot be written, or would be too large.
         """
         check_key(key)
         name, note = _text(name, "the name", MOST_NAME), _text(note, "the note", MOST_NOTE)
@@ -132,7 +132,7 @@ class Notes:
             if key not in notes and len(notes) >= MOST_NOTES:
                 raise InputError(f"there are {len(notes):,} notes already, and no more than {MOST_NOTES:,} are kept.")
             notes[key] = Note(name, note, version + 1, _now())
-            write_json(self._path, as_json(notes))
+            self._write(notes)
             return notes[key]
 
     def merge(self, given: Mapping[str, Any]) -> dict[str, int]:
@@ -148,7 +148,7 @@ class Notes:
 
         Raises:
             InputError: It is no export, or the file is damaged.
-            OutputError: The file cannot be written.
+            OutputError: The file cannot be written, or would be too large.
         """
         theirs = notes_of(given, "the import")
         counts = {"added": 0, "changed": 0, "kept": 0}
@@ -166,8 +166,19 @@ class Notes:
             if len(notes) > MOST_NOTES:
                 raise InputError(f"that would be {len(notes):,} notes, and no more than {MOST_NOTES:,} are kept.")
             if counts["added"] or counts["changed"]:
-                write_json(self._path, as_json(notes))
+                self._write(notes)
         return counts
+
+    def _write(self, notes: Mapping[str, Note]) -> None:
+        """Write all notes, if they can be read again."""
+        text = to_json_text(as_json(notes)) + "\n"
+        n_bytes = len(text.encode())
+        if n_bytes > MOST_BYTES:
+            raise OutputError(
+                f"the notes would take {n_bytes / 1e6:,.1f} MB, and no more than {MOST_BYTES / 1e6:,.1f} MB are kept; "
+                "nothing was saved. Shorten or empty some."
+            )
+        write_text(self._path, text)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

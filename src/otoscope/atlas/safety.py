@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -172,6 +173,36 @@ class Guard:
         if any(letters in raw for letters in _ENCODED) or any(ord(letter) < 32 for letter in scope["path"]):
             return 404, "There is nothing at this address."
         return None
+
+
+class BusyError(Exception):
+    """Too many are there already."""
+
+
+class Places:
+    """Lets few in at a time, and turns the others away before anything of theirs is read; for one event loop.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._n_taken = most, 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold a place.
+
+        Raises:
+            BusyError: There is none.
+        """
+        if self._n_taken >= self._most:
+            raise BusyError
+        self._n_taken += 1
+        try:
+            yield
+        finally:
+            self._n_taken -= 1
 
 
 async def read_body(request: Request, most_bytes: int, *, most_s: float = BODY_S) -> bytes:

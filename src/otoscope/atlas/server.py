@@ -22,12 +22,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from otoscope.atlas.build import site_files
-from otoscope.atlas.live import RETRY_S, BusyError, Live, StoppedError
+from otoscope.atlas.live import Live, StoppedError
 from otoscope.atlas.notes import MOST_NOTE, NoteChangedError, Notes
 from otoscope.atlas.records import record
-from otoscope.atlas.safety import DATA_POLICY, MEDIA_POLICY, Guard, Hosts, read_body
+from otoscope.atlas.safety import DATA_POLICY, MEDIA_POLICY, BusyError, Guard, Hosts, Places, read_body
 from otoscope.atlas.study_folder import MEDIA_TYPES, StudyFolder
-from otoscope.atlas.upload import MOST_BYTES
 from otoscope.base.errors import AudioError, InputError, OtoscopeError, OutputError
 
 SITE_TYPES = {
@@ -45,6 +44,10 @@ FAVICON = "favicon.ico"
 NOTE_BYTES = 8 * MOST_NOTE
 QUESTION_BYTES = 64_000
 IMPORT_BYTES = 16_000_000
+MOST_IMPORTS = 2
+"""Taken in at a time, from the first byte on."""
+
+RETRY_S = 5
 KEPT_BYTES = 64_000_000
 
 NOT_HERE = "There is nothing at this address."
@@ -125,7 +128,9 @@ class _Pages:
                 return self._kept[name]
         try:
             values = record(self._folder, name)
-        except KeyError:
+        except KeyError as error:
+            if error.args != (name,):
+                raise
             raise HTTPException(404, f"This study holds no such record: {name[:100]!r}.") from None
         content = json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
         with self._lock:
@@ -159,6 +164,7 @@ class _NotePages:
 
     def __init__(self, folder: StudyFolder) -> None:
         self._notes = Notes(folder.path)
+        self._imports = Places(MOST_IMPORTS)
 
     async def read(self, _request: Request) -> Response:
         """Give all notes."""
@@ -176,7 +182,8 @@ class _NotePages:
 
     async def merge(self, request: Request) -> Response:
         """Take in an export."""
-        counts = await run_in_threadpool(self._notes.merge, await _object(request, IMPORT_BYTES))
+        with self._imports.taken():
+            counts = await run_in_threadpool(self._notes.merge, await _object(request, IMPORT_BYTES))
         return _json({**counts, **await run_in_threadpool(self._notes.to_json)})
 
 
@@ -195,7 +202,7 @@ class _Questions:
 
     async def ask(self, request: Request) -> Response:
         """Answer for a recording."""
-        return _json(await self._live.ask(request, await read_body(request, MOST_BYTES)))
+        return _json(await self._live.ask(request))
 
     async def word(self, request: Request) -> Response:
         """Answer for a word of it."""

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import stat
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,15 +20,15 @@ import pyarrow.parquet as pq
 
 from otoscope.base.errors import InputError
 from otoscope.base.results import MANIFEST
-from otoscope.harvest.opened import HarvestRun, open_run
+from otoscope.harvest.opened import TABLES, HarvestRun, open_run
 
 STUDY = "study.json"
 KIND, VERSION = "study", 1
 PAGES = "atlas"
 """The folder in which a study keeps its own pages; no part of what they show."""
 
-NOTES = "notes.json"
-"""What a person wrote beside the study: served and saved, and no part of pages that go to others."""
+NOTES = "notes.*json"
+"""What a person wrote beside the study, and what was set aside of it: no part of pages that go to others."""
 
 MEDIA_TYPES = {
     ".flac": "audio/flac",
@@ -94,12 +95,17 @@ class StudyFolder:
 
     @cached_property
     def run(self) -> HarvestRun | None:
-        """The study's harvest; None where it has none."""
-        return open_run(self.path / "harvest") if self._inside(f"harvest/{MANIFEST}") else None
+        """The study's harvest; None where it has none.
+
+        Raises:
+            InputError: It is damaged, of another version, or a file of it is reached by a link.
+        """
+        there = [_own_file(self.path, f"harvest/{name}") for name in (MANIFEST, *(f"{one}.parquet" for one in TABLES))]
+        return open_run(self.path / "harvest") if there[0] else None
 
     def part(self, name: str) -> dict[str, Any] | None:
         """Give what study.json says of a part: state, settings, why it was left out; None where it is silent."""
-        parts = (part for part in self.study.get("parts", []) if isinstance(part, dict))
+        parts = (part for part in self.study.get("parts") or [] if isinstance(part, dict))
         return next((part for part in parts if part.get("name") == name), None)
 
     def shared_files(self) -> list[str]:
@@ -130,36 +136,46 @@ class StudyFolder:
             Its path; None where there is none, or it is not one to be shown.
         """
         parts = PurePosixPath(relative).parts
-        if PurePosixPath(relative).suffix not in MEDIA_TYPES or not parts or parts[0] in (PAGES, NOTES):
+        if PurePosixPath(relative).suffix not in MEDIA_TYPES or not parts or parts[0] == PAGES:
             return None
-        return self._inside(relative)
+        return None if fnmatchcase(relative, NOTES) else self._inside(relative)
 
     def _inside(self, relative: str) -> Path | None:
-        """Find a regular file of the study; None for whatever lies elsewhere, is hidden, or is reached by a link."""
-        parts = relative.split("/")
-        if any(not part or part.startswith(".") or "\\" in part or "\0" in part or ":" in part for part in parts):
-            return None
-        place = self.path
-        for part in parts:
-            place = place / part
-        try:
-            links = [place, *(one for one in place.parents if self.path in one.parents)]
-            if any(one.is_symlink() for one in links):
-                return None
-            return place if stat.S_ISREG(place.stat().st_mode) else None
-        except OSError:  # also a name that is too long
-            return None
+        return _inside(self.path, relative)
 
 
-def basis_name(basis: str) -> str:
-    """Name a basis as pages and addresses do: a dictionary is `sae`, wherever it lay."""
-    return "sae" if basis.startswith("sae:") else basis
+def _inside(folder: Path, relative: str) -> Path | None:
+    """Find a regular file of a study; None for whatever lies elsewhere, is hidden, or is reached by a link."""
+    parts = relative.split("/")
+    if any(not part or part.startswith(".") or "\\" in part or "\0" in part or ":" in part for part in parts):
+        return None
+    place = folder
+    for part in parts:
+        place = place / part
+    try:
+        links = [place, *(one for one in place.parents if folder in one.parents)]
+        if any(one.is_symlink() for one in links):
+            return None
+        return place if stat.S_ISREG(place.stat().st_mode) else None
+    except OSError:  # also a name that is too long
+        return None
+
+
+def _own_file(folder: Path, relative: str) -> Path | None:
+    """Find a file that is not read where it is a link; None where there is nothing of that name."""
+    place = _inside(folder, relative)
+    if place is None and os.path.lexists(folder / relative):
+        raise InputError(
+            f"{str(folder / relative)!r} is a link or no regular file: of a study only files of its own folder are "
+            "read. Put the file itself there."
+        )
+    return place
 
 
 def _study_of(path: Path) -> dict[str, Any]:
     """Read study.json, and say in words why it cannot be used where it cannot."""
-    file = path / STUDY
-    if not file.is_file():
+    file = _own_file(path, STUDY)
+    if file is None:
         if (path / "index.html").is_file():
             raise InputError(
                 f"{str(path)!r} holds pages, not the study that they were made of: open its index.html, or name the "
@@ -172,7 +188,13 @@ def _study_of(path: Path) -> dict[str, Any]:
             f"{str(file)!r} is {study.get('kind')} of version {study.get('study_version')}; this otoscope reads {KIND} "
             f"of version {VERSION}. Run the study again."
         )
-    if not (path / MANIFEST).is_file():
+    for key, kind in (("model", dict), ("corpus", dict), ("parts", list)):
+        if not isinstance(study.get(key), kind | None):
+            raise InputError(
+                f"{str(file)!r} is damaged ({key} is a {type(study[key]).__name__}, no {kind.__name__}): run the study "
+                "again."
+            )
+    if _own_file(path, MANIFEST) is None:
         raise InputError(f"the study {str(path)!r} is not finished: give the same otoscope study command to go on.")
     return study
 

@@ -130,6 +130,7 @@ def _start(
         from otoscope.model.load import load
         from otoscope.study.listening.live import LiveModel
 
+        _ = folder.run  # refuses a harvest that is reached by links
         console.note(f"Loading {source} for the first question")
         known = weights_hash if isinstance(weights_hash, str) else None
         return LiveModel(load(source, device=device, dtype=dtype), folder.path, known)

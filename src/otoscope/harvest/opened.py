@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,10 @@ TABLES = (
     "speaker_means",
     "language_means",
 )
+
+
+Args = ParamSpec("Args")
+Given = TypeVar("Given")
 
 
 class GroupKey(NamedTuple):
@@ -119,6 +123,21 @@ class RangeTable:
     phone: Int16[np.ndarray, "feature range sample"]
 
 
+def _damage_told(
+    read: Callable[Concatenate[HarvestRun, Args], Given],
+) -> Callable[Concatenate[HarvestRun, Args], Given]:
+    """Say which table is damaged where a column of it is of another type; for a method that is called as its table."""
+
+    @wraps(read)
+    def told(run: HarvestRun, /, *args: Args.args, **kwargs: Args.kwargs) -> Given:
+        try:
+            return read(run, *args, **kwargs)
+        except (AttributeError, pa.ArrowException) as error:
+            raise _damaged(run.folder / f"{read.__name__}.parquet", error) from error
+
+    return told
+
+
 class HarvestRun:
     """A finished run.
 
@@ -144,6 +163,7 @@ class HarvestRun:
         rows = self._read("clips").to_pylist()
         return [RunClip(**{**row, "words": _spans(row["words"]), "phones": _spans(row["phones"])}) for row in rows]
 
+    @_damage_told
     def features(self, group: GroupKey) -> dict[str, np.ndarray]:
         """The statistics of a group's features.
 
@@ -156,6 +176,7 @@ class HarvestRun:
         columns["edges"] = _flat(table["edges"], np.float32).reshape(group.n_features, -1)
         return columns
 
+    @_damage_told
     def examples(self, group: GroupKey, sign: int = 1) -> PeakTable:
         """The strongest peaks of a group's features.
 
@@ -181,6 +202,7 @@ class HarvestRun:
             },
         )
 
+    @_damage_told
     def ranges(self, group: GroupKey, kind: str = "width", sign: int = 1) -> RangeTable:
         """The ranges of a group's features and the peaks drawn from them.
 
@@ -217,6 +239,7 @@ class HarvestRun:
             },
         )
 
+    @_damage_told
     def phone_counts(self, group: GroupKey) -> dict[str, UInt32[np.ndarray, "feature phone bin"]]:
         """Frames by phone and strength; the last row of phones is for frames that no phone covers.
 
@@ -248,8 +271,8 @@ class HarvestRun:
             return pq.read_table(path, columns=None if columns is None else list(columns), filters=filters)
         except FileNotFoundError:
             raise InputError(f"the run {str(self.folder)!r} lacks {path.name}: harvest again.") from None
-        except (OSError, pa.ArrowInvalid) as error:
-            raise InputError(f"{str(path)!r} is damaged ({error}): harvest again.") from error
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
 
     def _of_group(self, name: str, group: GroupKey) -> pa.Table:
         return self._read(name, _rows_of(group))
@@ -320,7 +343,7 @@ def open_run(folder: str | Path) -> HarvestRun:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         kind, version = manifest["kind"], manifest["harvest_version"]
         run = HarvestRun(folder, manifest) if (kind, version) == (KIND, SCHEMA_VERSION) else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{str(path)!r} is no manifest of a harvest run, or it is damaged ({error!r}): harvest again."
         ) from error
@@ -330,6 +353,10 @@ def open_run(folder: str | Path) -> HarvestRun:
             f"{SCHEMA_VERSION}. Harvest again."
         )
     return run
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{str(path)!r} is damaged ({error}): harvest again.")
 
 
 def _rows_of(group: GroupKey) -> Any:

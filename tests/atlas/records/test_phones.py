@@ -12,7 +12,7 @@ import pytest
 
 from otoscope.atlas.records import phones
 from otoscope.atlas.records.confusions import confusions
-from otoscope.atlas.records.shared import line_of, without_paths
+from otoscope.atlas.records.shared import line_of, without_dictionary_paths
 from otoscope.atlas.study_folder import StudyFolder
 from tests.atlas.synthetic import make_study
 
@@ -152,7 +152,7 @@ def test_no_frames_give_no_interval() -> None:
 def test_a_sentence_names_a_dictionary_without_its_place() -> None:
     bases = ["neuron", "sae:/home/someone/a", "sae:/home/someone/a b"]
     said = "encoder.blocks.0, sae:/home/someone/a b: 4 of 9; sae:/home/someone/a 3%, neuron 1%."
-    assert without_paths(said, bases) == "encoder.blocks.0, sae: 4 of 9; sae 3%, neuron 1%."
+    assert without_dictionary_paths(said, bases) == "encoder.blocks.0, sae: 4 of 9; sae 3%, neuron 1%."
 
 
 def row(feature: int, top: str | None, other: str | None, **more: object) -> dict:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from otoscope.atlas.records.shared import counted, finite
-from otoscope.atlas.study_folder import basis_name
+from otoscope.harvest.opened import basis_name
 
 SIDES = {1: "positive", -1: "negative"}
 N_FEATURES = 6

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from otoscope.atlas.records.shared import dicts, finite, part_states, pictures, some
-from otoscope.atlas.study_folder import StudyFolder, basis_name
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.harvest.opened import basis_name
 
 NAME = "dictionaries"
 MAX_POINTS = 300

@@ -13,7 +13,7 @@ from otoscope.atlas.records.feature_examples import example_columns
 from otoscope.atlas.records.feature_names import SCORED, Names, score
 from otoscope.atlas.records.feature_numbers import number, numbers
 from otoscope.atlas.records.feature_tables import FRAME_KINDS, SIDES, FeatureTables, GroupTables
-from otoscope.atlas.study_folder import basis_name
+from otoscope.harvest.opened import basis_name
 
 POLYSEMANTIC = ("top_phone", "top_share", "other_phone", "other_range", "other_share", "other_auroc")
 

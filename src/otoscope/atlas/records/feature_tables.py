@@ -275,12 +275,23 @@ _LOCK = threading.Lock()
 
 
 def feature_tables(folder: StudyFolder) -> FeatureTables | None:
-    """Give the tables of a study, the same as long as it is open; None where it has no harvest."""
+    """Give the tables of a study, the same as long as it is open; None where it has no harvest.
+
+    Raises:
+        InputError: The harvest's manifest tells of other features than its table holds.
+    """
     with _LOCK:
         if folder not in _OPEN:
-            if folder.run is None:
+            run = folder.run
+            if run is None:
                 return None
-            _OPEN[folder] = FeatureTables(folder, folder.run)
+            told, held = sum(group.n_features for group in run.groups), run.table("features", columns=["feature"])
+            if told != held.num_rows:  # whoever goes by a number that is made up has no end of records
+                raise InputError(
+                    f"the harvest {str(run.folder)!r} tells of {str(told)[:20]} features, and its table holds "
+                    f"{held.num_rows}: run the study again."
+                )
+            _OPEN[folder] = FeatureTables(folder, run)
         return _OPEN[folder]
 
 

@@ -15,7 +15,8 @@ from otoscope.atlas.records.feature_names import KINDS, Names
 from otoscope.atlas.records.feature_numbers import numbers
 from otoscope.atlas.records.feature_record import feature_records
 from otoscope.atlas.records.feature_tables import SIDES, UNCLEAR, FeatureTables, feature_tables
-from otoscope.atlas.study_folder import StudyFolder, basis_name
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.harvest.opened import basis_name
 
 SHARD = 20
 """Features in a record."""

@@ -10,7 +10,7 @@ from otoscope.atlas.records.shared import dicts, part_states, some
 from otoscope.atlas.study_folder import StudyFolder
 
 NAME = "listening"
-_KEY = re.compile(r"\d{4,}")
+_KEY = re.compile("[0-9]{4,}")
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
@@ -48,9 +48,12 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 
 
 def _rows(folder: StudyFolder) -> list[dict[str, Any]]:
+    """List the recordings that are there."""
     rows = dicts((folder.json(f"{NAME}/index.json") or {}).get("clips"))
     return [
         some(row, ("key", "id", "duration_s", "heard", "said"))
         for row in rows
-        if isinstance(row.get("key"), str) and _KEY.fullmatch(row["key"])
+        if isinstance(row.get("key"), str)
+        and _KEY.fullmatch(row["key"])
+        and folder.shared_file(f"{NAME}/{row['key']}/{NAME}.json") is not None
     ]

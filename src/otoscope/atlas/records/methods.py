@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from otoscope.atlas.study_folder import StudyFolder
 NAME = "methods"
 TABLES = (".parquet", ".sqlite", ".json", ".toml", ".npz", ".safetensors")
 """What is offered; sounds and pictures are on the other pages."""
+_OF_RECORDING = re.compile("listening/[0-9]+/")
 WHAT = (
     ("*manifest.json", "what made this part: settings, versions, files"),
     ("study.json", "model, corpus, parts and problems of the study"),
@@ -90,7 +92,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         "tables": [
             {"file": file, "bytes": (folder.path / file).stat().st_size, "what": _what(file)}
             for file in folder.shared_files()
-            if PurePosixPath(file).suffix in TABLES and not file.startswith("listening/0")
+            if PurePosixPath(file).suffix in TABLES and not _OF_RECORDING.match(file)
         ],
     }
 

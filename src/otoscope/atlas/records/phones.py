@@ -14,8 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from otoscope.atlas.records.confusions import confusions
-from otoscope.atlas.records.shared import counted, dicts, finite, line_of, part_states, pictures, some, without_paths
-from otoscope.atlas.study_folder import StudyFolder, basis_name
+from otoscope.atlas.records.shared import (
+    counted,
+    dicts,
+    finite,
+    line_of,
+    part_states,
+    pictures,
+    some,
+    without_dictionary_paths,
+)
+from otoscope.atlas.study_folder import StudyFolder
+from otoscope.harvest.opened import basis_name
 
 NAME = "phones"
 BASELINES = ("random", "untrained")
@@ -78,7 +88,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
             {"site": row.get("site"), "basis": basis_name(str(row.get("basis"))), **some(row, SITE_COLUMNS)}
             for row in sites
         ],
-        "claims": [without_paths(str(claim), bases) for claim in found.get("claims") or []],
+        "claims": [without_dictionary_paths(str(claim), bases) for claim in found.get("claims") or []],
         "detecting": _detecting(table, judged, frames, _n_held_out(run), threshold),
         "confusions": confusions(table, finite(settings.get("top_purity")) or 0.8),
         "pictures": pictures(

@@ -45,9 +45,12 @@ def pictures(folder: StudyFolder, wanted: Mapping[str, str]) -> list[dict[str, s
 
 def finite(value: Any, digits: int = 6) -> float | None:
     """Round a number; None for NaN, infinity and what is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return round(float(value), digits)
+    try:
+        return round(float(value), digits) if math.isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def counted(n: int, of: int) -> dict[str, Any]:
@@ -90,7 +93,7 @@ def line_of(site: str) -> tuple[str, int | None]:
     return f"{site[: match.start(1)]}*{site[match.end(1) :]}", int(match.group(1))
 
 
-def without_paths(text: str, bases: Iterable[str]) -> str:
+def without_dictionary_paths(text: str, bases: Iterable[str]) -> str:
     """Write `sae` for the dictionaries that a sentence names by where they lay.
 
     Args:

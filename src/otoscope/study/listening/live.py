@@ -326,9 +326,13 @@ def _way(curve: np.ndarray) -> dict[str, Any]:
 
 
 def _number(value: object, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
         raise InputError(f"{what} is {str(value)[:40]!r}: give a number.")
-    return float(value)
+    return number
 
 
 def _finite(value: float | None) -> float | None:
