@@ -62,7 +62,7 @@ def _about(key: str, number: int, hostile: bool) -> dict[str, Any]:
         {
             "text": word, "start_s": start, "end_s": end, "log_probability": -0.2, "true_s": [start, end],
             "ways": {way: _way(start, end, n_frames) for way in WAYS},
-            "spliced": {"start_s": start, "stop_s": end, "text": text(f"without {number}", at)},
+            "spliced": {"start_s": start, "stop_s": end, "by": "labels", "text": text(f"without {number}", at)},
         }
         for at, (start, end, word) in enumerate(spoken)
     ]  # fmt: skip
@@ -74,7 +74,9 @@ def _about(key: str, number: int, hostile: bool) -> dict[str, Any]:
         "windows": [{"k": k, "text": text("the ship", 3) if k else heard, "errors": 3 if k else 0, "n_words": 6}
                     for k in (None, 50, 10, 2)],
         "heads": [{"block": block, "head": head, "mean_frames": 12.0, "median_frames": 8.0, "share_within_25": 0.8,
+                   "share_local": 0.95 - 0.2 * head,
                    "is_local": head == 0, "mean_offset_frames": -1.0} for block in range(2) for head in range(2)],
+        "local": {"within_frames": 50, "share": 0.9},
         "relevance_map": {"file": f"listening/{key}/relevance.png", "n_frames": n_frames, "share_within_25": 0.7,
                           "if_even": 0.2},
         "sound": f"listening/{key}/sound.ogg", "spectrogram": f"listening/{key}/spectrogram.png",

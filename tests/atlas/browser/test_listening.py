@@ -236,6 +236,10 @@ def test_heads_are_drawn_block_by_block_and_told_in_a_table(opened: Visit) -> No
     assert page.locator("svg.heads .local").count() == 2
     page.locator("#heads summary").click()
     assert page.locator("#heads tbody tr").count() == 4
+    assert "Within 1 s" in page.locator("#heads thead").inner_text()
+    assert "90% or more of its attention" in page.locator("#heads").inner_text()
+    shares = [row.inner_text().split("\t")[3] for row in page.locator("#heads tbody tr").all()]
+    assert shares == ["95%", "75%"] * 2
     assert page.locator("#heads tbody tr").first.inner_text().split("\t")[-1] == "yes"
 
 

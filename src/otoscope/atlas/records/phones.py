@@ -182,8 +182,9 @@ def _detecting(
     """Find the features that detect each phone best, and count all that do.
 
     Returns:
-        For each phone `features` (those whose best phone it is, the highest AUROC first, of all bases but the
-        baselines) and `counts`: in each basis, how many of them reach the threshold, with Wilson's 95% interval.
+        For each phone `features` (the first of those whose best phone it is, the highest AUROC first, of all bases but
+        the baselines), `n_features`, how many there are, and `counts`: in each basis, how many of them reach the
+        threshold, with Wilson's 95% interval.
     """
     basis = np.array([basis_name(one) for one in table["basis"].to_pylist()], dtype=object)
     best = np.array(table["phone_best"].to_pylist(), dtype=object)
@@ -195,11 +196,12 @@ def _detecting(
     found = []
     for phone in judged:
         reaching = np.flatnonzero((best == phone) & (auroc >= threshold))
-        shown = np.flatnonzero((best == phone) & is_own)
-        shown = shown[np.argsort(-auroc[shown], kind="stable")][:N_FEATURES]
+        own = np.flatnonzero((best == phone) & is_own)
+        shown = own[np.argsort(-auroc[own], kind="stable")][:N_FEATURES]
         found.append(
             {
                 "phone": phone,
+                "n_features": len(own),
                 "features": [
                     _feature(row, frames[phone], n_all) for row in shown_columns.take(pa.array(shown)).to_pylist()
                 ],

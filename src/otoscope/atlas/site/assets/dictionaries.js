@@ -33,7 +33,7 @@
       tables.facts([["Trained on", found.source], ["Kinds of frame", (found.kinds || []).join(", ")],
         ["Frames", otoscope.number(found.n_frames)], ["Steps", otoscope.number(found.n_steps)],
         ["Frames a step", otoscope.number(settings.batch_frames)], ["Minutes", otoscope.number(found.minutes, 2)], found.n_failed ? ["Failed", String(found.n_failed)] : null]),
-      tables.table({ caption: `At the end of training, on frames of training: no interval belongs to these; the scores below are of other clips.`, columns, rows: found.sites }),
+      tables.table({ caption: "At the end of training, on frames of training: no interval belongs to these. The notes beneath say what the scores below are of.", columns, rows: found.sites }),
     ];
   }
 
@@ -145,7 +145,7 @@
     return [
       el("p", {}, found.is_sweep
         ? ["Dictionaries of ", otoscope.data_text(found.site), " at many sparsities. Up and to the left is better for explained variance, down and to the left for errors."]
-        : ["No sweep over sparsities is part of this study: shown are its own dictionaries, one for each site, beside baselines with as many active features. ",
+        : ["No sweep over sparsities is part of this study: shown are its own dictionaries, one for each site, beside baselines with about as many active features. ",
           "They are of different sites, so they are no frontier of one."]),
       el("div", { class: "small-multiples" },
         tables.points({ title: "Explained variance", y_label: "explained variance", series: series((one) => ({ value: one.explained_variance })), ...common }),

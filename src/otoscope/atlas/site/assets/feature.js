@@ -69,9 +69,9 @@
   // What a flag of polysemanticity rests on.
   function polysemantic(record) {
     return Object.entries(record.polysemantic || {}).filter(([, found]) => found).map(([sign, found]) =>
-      el("p", { class: "flag" }, el("strong", {}, "Polysemantic"), ` (${SIGNS[sign].toLowerCase()} strengths): at the top `, otoscope.data_text(found.top_phone),
-        ` (${otoscope.percent(found.top_share)} of the examples), further down `, otoscope.data_text(found.other_phone),
-        ` (${otoscope.percent(found.other_share)} in range ${Number(found.other_range) + 1}; AUROC ${otoscope.number(found.other_auroc)}).`));
+      el("p", { class: "flag" }, el("strong", {}, "Polysemantic"), ` (${SIGNS[sign].toLowerCase()} strengths): in its strongest ranges `, otoscope.data_text(found.top_phone),
+        ` (${otoscope.percent(found.top_share)} of the peaks drawn), further down `, otoscope.data_text(found.other_phone),
+        ` (${otoscope.percent(found.other_share)} of those drawn there; AUROC ${otoscope.number(found.other_auroc)}).`));
   }
 
   // A section; its heading is no link, because the address is the feature's.
@@ -136,8 +136,9 @@
   // The heading: its name, or that it has none; a name of one's own beside it.
   function heading(record, at, key) {
     const mine = otoscope.notes.get(key).name;
-    const name = record.name ? otoscope.data_text(record.name) : record.kind === "silent" ? "Silent feature" : "No clear name";
-    return [name, mine ? [" ", el("span", { class: "mine" }, otoscope.data_text(mine))] : null];
+    const own = mine ? el("span", { class: "mine" }, otoscope.data_text(mine)) : null;
+    if (record.name) return [otoscope.data_text(record.name), own ? [" ", own] : null];
+    return [own || (record.kind === "silent" ? "Silent feature" : "No clear name")];
   }
 
   // Show the feature that the address names.

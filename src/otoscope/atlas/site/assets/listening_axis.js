@@ -45,7 +45,7 @@
 
   // How wide the axis is: {zooms, draw()}; `placed` lays out what depends on it.
   function stretching(record, scroller, inner, placed) {
-    let zoom = 1, width = 0;
+    let zoom = 1, width = 0, is_seen = false;
     const draw = () => {
       inner.style.setProperty("width", `${width * zoom}px`);
       placed(width * zoom);
@@ -55,7 +55,8 @@
       zoom = one;
       zooms.show(one);
       draw();
-      scroller.scrollLeft = middle * inner.clientWidth - scroller.clientWidth / 2;
+      scroller.scrollLeft = is_seen ? middle * inner.clientWidth - scroller.clientWidth / 2 : 0;
+      is_seen = true;
     };
     const zooms = zoomButtons(apply);
     new ResizeObserver(() => {

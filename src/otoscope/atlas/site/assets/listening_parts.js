@@ -68,22 +68,29 @@
   listening.without = (record, word) => {
     if (!record.words.some((one) => one.spliced)) return el("p", { class: "none" }, "No words were taken out of this recording.");
     if (!word || !word.spliced) return el("p", { class: "hint" }, "Choose a word on the time axis: what is heard without its frames?");
-    const { start_s, stop_s, text } = word.spliced;
-    return el("div", {}, el("p", {}, "Without this word's frames (“", otoscope.data_text(word.text), `”, ${listening.span(start_s, stop_s)}):`),
+    const { start_s, stop_s, text, by } = word.spliced;
+    const whence = by === "labels" ? ", where it was said by the labels" : ", where attention puts it";
+    return el("div", {}, el("p", {}, "Without this word's frames (“", otoscope.data_text(word.text), `”, ${listening.span(start_s, stop_s)}${whence}):`),
       el("p", { class: "transcript" }, listening.difference(record.heard.text, text, record.language)));
   };
 
-  // Blocks by heads: the median distance in words and shade, the share within half a second as a bar.
+  // What a head is local by: frames and share, and the share of a head within them.
+  function local(record) {
+    const { within_frames, share } = record.local || { within_frames: 25, share: null };
+    return { within: `${otoscope.number(within_frames * record.frame_s, 2)} s`, least: share, of: (one) => (record.local ? one.share_local : one.share_within_25) };
+  }
+
+  // Blocks by heads: the median distance in words and shade, the share that makes a head local as a bar.
   function picture(record) {
     const { width, height, left, top } = CELL, heads = record.heads;
     const across = 1 + Math.max(...heads.map((one) => one.head)), down = 1 + Math.max(...heads.map((one) => one.block));
-    const most = Math.max(1e-9, ...heads.map((one) => one.median_frames ?? 0));
+    const near = local(record), most = Math.max(1e-9, ...heads.map((one) => one.median_frames ?? 0));
     const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, class: "name" }, text);
     const wide = left + across * width, tall = top + down * height;
     const cells = heads.map((one) => {
-      const x = left + one.head * width, y = top + one.block * height, share = one.share_within_25;
+      const x = left + one.head * width, y = top + one.block * height, share = near.of(one);
       const median = otoscope.seconds(one.median_frames === null ? null : one.median_frames * record.frame_s);
-      const words = `block ${one.block}, head ${one.head}: median ${median}, ${otoscope.percent(share)} within 0.5 s`;
+      const words = `block ${one.block}, head ${one.head}: median ${median}, ${otoscope.percent(share)} within ${near.within}`;
       return svg("g", { class: one.is_local ? "local" : null }, svg("title", {}, words),
         svg("rect", { class: "cell", x: x + 1.5, y: y + 1.5, width: width - 3, height: height - 3, rx: 3, style: { "fill-opacity": (0.05 + 0.45 * (one.median_frames ?? 0) / most).toFixed(3) } }),
         svg("text", { x: x + width / 2, y: y + 19, "text-anchor": "middle" }, `${median}${one.is_local ? " ●" : ""}`),
@@ -99,18 +106,21 @@
   // The heads of the encoder, as a picture and a table.
   listening.heads = (record) => {
     if (!record.heads.length) return el("p", { class: "none" }, "There is no speech in this recording to measure heads on.");
+    const near = local(record);
     const seconds = (frames) => otoscope.seconds(typeof frames === "number" ? Math.abs(frames) * record.frame_s : null);
     const side = (frames) => (typeof frames !== "number" ? "–" : `${seconds(frames)} ${frames < 0 ? "back" : "ahead"}`);
     const table = otoscope.table({ caption: "Attended distance in this recording", rows: record.heads, columns: [
       { label: "Head", render: (one) => `block ${one.block}, head ${one.head}` },
       { label: "Median", numeric: true, render: (one) => seconds(one.median_frames) },
       { label: "Mean", numeric: true, render: (one) => seconds(one.mean_frames) },
-      { label: "Within 0.5 s", numeric: true, render: (one) => otoscope.percent(one.share_within_25) },
+      { label: `Within ${near.within}`, numeric: true, render: (one) => otoscope.percent(near.of(one)) },
       { label: "Looks on average", numeric: true, render: (one) => side(one.mean_offset_frames) },
       { label: "Local", render: (one) => (one.is_local ? "yes" : "no") },
     ] });
     return el("div", {}, el("p", {}, "In each cell the median distance between a frame of speech and what it attends to; the stronger the colour, the farther. ",
-      "The bar: the share within 0.5 s. ● is a head that counts as local."),
+      `The bar: the share within ${near.within}. ● is a head that counts as local in this recording`,
+      near.least === null ? "." : `: ${otoscope.percent(near.least)} or more of its attention within that.`,
+      " Over many recordings, as the Overview has it, others may."),
       el("div", { class: "scroller heads-scroller", tabindex: "0", role: "region", "aria-label": "Blocks and heads" }, picture(record)),
       el("details", {}, el("summary", {}, "The numbers"), table));
   };

@@ -94,6 +94,7 @@
       el("p", { class: "big" }, "Drop a recording here"),
       el("div", { class: "row centre" }, file, el("label", { for: "live-file", class: "button" }, "Choose a file"), record, from_study(clips, take, problems)),
       el("p", { class: "hint" }, `The model hears ${about.window_s} s at once: of a longer recording its beginning. It stays on this machine, in memory, and is forgotten when the server ends.`),
+      about.model.id === "demo" ? el("p", { class: "hint" }, "The demo model learnt synthetic English speech alone: of real voices it makes little.") : null,
       problems);
     zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
     zone.addEventListener("dragleave", () => zone.classList.remove("over"));
@@ -172,7 +173,7 @@
       rows.replaceChildren(...shown.map(row_of));
       more.hidden = shown.length === chosen.length;
       count.textContent = chosen.length
-        ? `${shown.length} of ${chosen.length}, strongest first; 100% is the strongest that a feature fired in the study's corpus.`
+        ? `${shown.length} of ${chosen.length}, strongest first; 100% is the strongest that a feature fired in the study's corpus; a recording may pass it.`
         : "None of these fired.";
     };
     select.addEventListener("change", () => show(AT_FIRST));
@@ -227,6 +228,7 @@
         if (asking) asking.abort();
         const own = (asking = new AbortController());
         otoscope.player.stop();
+        result.replaceChildren();
         during(told, about.is_loaded ? "Listening …" : "Loading the model, then listening …", problems, async () => {
           const { body, recording_s } = await live.prepare(blob, about.window_s, about.most_bytes);
           const answer = await question("live/ask", body, own.signal);

@@ -41,6 +41,7 @@
     const list = el("ul", { class: "changes" });
     const button = el("button", { type: "button", class: "go", disabled: true, on: { click: () => ask(changes) } }, "What is heard then?");
     const hint = el("p", { class: "hint" }, "Nothing is changed yet: add a feature above, or a head here.");
+    const full = el("p", { class: "hint", hidden: true }, `No more than ${about.most_changes} changes at once.`);
     const item = (change) => {
       const shown = el("output", {}, "");
       const slider = el("input", { type: "range", min: 0, max: MOST_SCALE, step: 0.25, "aria-label": `Factor of ${called(change)}` });
@@ -59,13 +60,14 @@
       list.replaceChildren(...changes.map(item));
       button.disabled = !changes.length;
       hint.hidden = changes.length > 0;
+      full.hidden = changes.length < about.most_changes;
     };
     const add = (change) => {
       if (!changes.some((each) => same(each, change)) && changes.length < about.most_changes) changes.push(change);
       show();
       list.lastElementChild?.querySelector("input").focus();
     };
-    return { node: el("div", {}, hint, list, heads(about.model, add), el("p", {}, button)), add };
+    return { node: el("div", {}, hint, list, full, heads(about.model, add), el("p", {}, button)), add };
   };
 
   // Both transcripts, and by how much less likely the one before became.

@@ -5,7 +5,7 @@
   const { el, svg, is_number } = otoscope;
   const UNTESTED = ["○", "none"];
   const SIGNS = new Map([["holds", ["✓", "good"]], ["holds in part", ["◐", "warn"]], ["does not hold", ["✗", "bad"]], ["not tested", UNTESTED]]);
-  const MOST_PICTURES = 3, MOST_PROBLEMS = 20;
+  const MOST_PICTURES = 6, MOST_PROBLEMS = 20;
   const SUFFIXES = new Map([["bits", " bits"], ["frames", " frames"]]);
   const AXES = new Map([["share", "share"], ["rate", "word error rate"], ["bits", "bits"], ["distance", "distance, 0 the same"],
     ["frames", "frames"], ["count", "count"], ["difference", "difference"]]);

@@ -85,7 +85,7 @@
     const line = record.layers[chosen.line];
     const beside = line.baseline === null ? null : record.layers[line.baseline];
     const columns = [
-      { label: "Phone", render: (at) => el("button", { type: "button", class: "quiet phone", on: { click: () => choose(record.phones[at].phone) } }, otoscope.data_text(record.phones[at].phone)) },
+      { label: "Phone", render: (at) => el("button", { type: "button", class: "quiet phone", on: { click: () => { choose(record.phones[at].phone); go_to_one(); } } }, otoscope.data_text(record.phones[at].phone)) },
       { label: "Frames", numeric: true, title: "held-out frames of the phone", render: (at) => otoscope.number(record.phones[at].n_frames) },
       { label: "Readable from", render: (at) => otoscope.data_text(from_text(line, at)) },
       ...line.sites.map((_, place) => ({ label: block_name(line, place), numeric: true, render: (at) => cell(line, at, place) })),
@@ -127,7 +127,7 @@
           reference: { label: `readable: ${record.about.auroc}`, value: record.about.auroc }, series: lines.map((line) => ({ label: name_of(line), values: labels.map((label) => value_at(line, label)) })) }),
         tables.values({ title: `Features that tell it best, with ${record.about.auroc} or more`, labels: counts.map((one) => `${one.basis} (${one.n} of ${one.of})`), x_label: "Share of the features of a basis", y_label: "Basis", series: [{ label: "share", values: counts }], bars: true })),
       detecting.features.length
-        ? tables.long_table({ caption: "Features whose best phone it is, the highest held-out AUROC first (baselines left out)", columns, rows: detecting.features, shown: 6 })
+        ? tables.long_table({ caption: `Features whose best phone it is, the highest held-out AUROC first (baselines left out${detecting.features.length < detecting.n_features ? `; the first ${detecting.features.length} of ${otoscope.number(detecting.n_features)}` : ""})`, columns, rows: detecting.features, shown: 6 })
         : el("p", { class: "none" }, "No feature has this phone as its best."));
   }
 
@@ -199,6 +199,14 @@
     chosen.phone = phone;
     history.replaceState(null, "", phone === ALL ? location.pathname + location.search : `#phone=${encodeURIComponent(phone)}`);
     redraw();
+  }
+
+  // From the table to the phone that was chosen in it.
+  function go_to_one() {
+    const title = document.getElementById("one-title");
+    title.setAttribute("tabindex", "-1");
+    title.focus({ preventScroll: true });
+    title.scrollIntoView();
   }
 
   const phone_chooser = () => {
