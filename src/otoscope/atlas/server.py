@@ -193,12 +193,13 @@ class _Questions:
     def __init__(self, live: Live, folder: StudyFolder) -> None:
         self._live, self._folder = live, folder
         model = folder.study.get("model") or {}
-        self._sizes = {name: model.get(name) for name in ("n_heads", "n_encoder_blocks", "n_decoder_blocks")}
+        self._model = {name: model.get(name) for name in ("n_heads", "n_encoder_blocks", "n_decoder_blocks")}
+        self._model["is_demo"] = model.get("id") == "demo"
 
     async def about(self, _request: Request) -> Response:
         """Say what may be asked."""
         recordings = await run_in_threadpool(_recordings, self._folder)
-        return _json({**self._live.about(), "model": self._sizes, "recordings": recordings})
+        return _json({**self._live.about(), "model": self._model, "recordings": recordings})
 
     async def ask(self, request: Request) -> Response:
         """Answer for a recording."""

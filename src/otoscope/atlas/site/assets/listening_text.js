@@ -38,9 +38,9 @@
     return words.map((word) => {
       const letters = Array.from(word.text).reduce((sum, one) => sum + (one.codePointAt(0) > 0x2e7f ? 2 : 1), 0);
       const long = Math.max(2, (word.end_s - word.start_s) * scale), start = word.start_s * scale;
-      const width = Math.max(long, Math.min(WIDEST, letters * letter + 18));
+      const width = Math.max(long - GAP, Math.min(WIDEST, letters * letter + 18)); // words that follow each other stay beside each other
       const left = Math.max(0, Math.min(start, all - width)); // the last word stays inside
-      let lane = ends.findIndex((end) => end + GAP <= left);
+      let lane = ends.findIndex((end) => end <= left);
       if (lane < 0) lane = ends.length;
       ends[lane] = left + width;
       return { left, width, from: start - left, long, lane };

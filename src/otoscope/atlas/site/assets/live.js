@@ -94,7 +94,7 @@
       el("p", { class: "big" }, "Drop a recording here"),
       el("div", { class: "row centre" }, file, el("label", { for: "live-file", class: "button" }, "Choose a file"), record, from_study(clips, take, problems)),
       el("p", { class: "hint" }, `The model hears ${about.window_s} s at once: of a longer recording its beginning. It stays on this machine, in memory, and is forgotten when the server ends.`),
-      about.model.id === "demo" ? el("p", { class: "hint" }, "The demo model learnt synthetic English speech alone: of real voices it makes little.") : null,
+      about.model.is_demo ? el("p", { class: "hint" }, "The demo model learnt synthetic English speech alone: of real voices it makes little.") : null,
       problems);
     zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
     zone.addEventListener("dragleave", () => zone.classList.remove("over"));
