@@ -181,7 +181,7 @@ def test_files_hold_what_the_result_holds(result: BigramAgreement, known: KnownB
 
 def test_a_single_context_is_refused(model: Whisper, reader: PromptReader) -> None:
     one = bigrams_of_words(reader.model, {("a", "b"): 1}, name="x")
-    with pytest.raises(InputError, match="x: 1 contexts cannot be compared. Give two or more"):
+    with pytest.raises(InputError, match="x: 1 context cannot be compared. Give two or more"):
         bigram_agreement(model, one)
 
 
