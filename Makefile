@@ -33,7 +33,7 @@ test: $(STAMPS)/test
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser"
 
 test-browser: $(STAMPS)/test
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "browser and not slow" tests/atlas tests/test_benchmarks.py
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 -m "browser and not slow" tests/atlas
 
 lint: $(STAMPS)/lint
 	$(BIN)/ruff format --check .

@@ -36,21 +36,29 @@ FILTERS = (
 )
 
 
-def measure(settings: Settings) -> list[Row]:
+def measure(settings: Settings, browser: object | None = None) -> list[Row]:
     """Open pages, and filter tables of 10,000 and 50,000 features.
 
     Args:
         settings: How to measure; less than one round of repeats makes the tables smaller.
+        browser: Playwright's, where one is open already: a process can have no second.
 
     Returns:
         A row for each page that is opened, and one for each size of table that is filtered.
     """
-    sizes = [max(SMALLEST, round(min(1.0, settings.repeat) * size / SMALLEST) * SMALLEST) for size in SIZES]
+    if browser is not None:
+        return _measure(browser, settings)
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         return [Row("opening and filtering pages in a browser", "s", detail="no Chromium", is_optional=True)]
+    with _browser(program) as opened:
+        return _measure(opened, settings)
+
+
+def _measure(browser: object, settings: Settings) -> list[Row]:
+    sizes = [max(SMALLEST, round(min(1.0, settings.repeat) * size / SMALLEST) * SMALLEST) for size in SIZES]
     n_rounds = settings.rounds(ROUNDS)
-    with tempfile.TemporaryDirectory() as folder, _browser(program) as browser:
+    with tempfile.TemporaryDirectory() as folder:
         small = build(make_study(Path(folder) / "study", SMALLEST), Path(folder) / "pages").folder
         tables = {size: build_table(many(size), Path(folder) / f"table-{size}") for size in dict.fromkeys(sizes)}
         pages = {

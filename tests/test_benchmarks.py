@@ -95,15 +95,6 @@ def test_questions_of_the_decoder_give_ratios(question: Callable[[Settings], lis
     assert all(row.result is not None and row.result.median > 0 for row in rows)
 
 
-@pytest.mark.browser
-def test_pages_are_opened_and_filtered_in_a_browser() -> None:
-    rows = pages.measure(TINY)
-    if shutil.which("chromium") is None:
-        pytest.skip("Chromium is not installed")
-    assert len(rows) == 6
-    assert all(row.result is not None and row.result.median > 0 for row in rows)
-
-
 def test_without_a_browser_pages_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.delenv("CHROMIUM", raising=False)

@@ -217,8 +217,9 @@ def test_what_no_part_could_use_is_refused_before_any_work(
 def test_a_corpus_without_a_usable_clip_is_refused(model: Whisper, tmp_path: Path) -> None:
     (tmp_path / "talks").mkdir()
     (tmp_path / "talks" / "text.wav").write_text("no sound")
-    with pytest.raises(InputError, match="no clip of .* can be used"):
+    with pytest.raises(InputError, match="no clip of .* can be used. The first: .*not a recording"):
         study(model, corpus(tmp_path / "talks"), SMALL, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
 
 
 class StoppedError(Exception):

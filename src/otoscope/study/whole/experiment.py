@@ -239,8 +239,8 @@ def _survey(corpus: Corpus, progress: Progress) -> CorpusInfo:
     n = len(corpus.sources)
     info = describe(corpus, progress=lambda done: progress("survey", done, n))
     if info.all.n_clips == 0:
-        why = f" ({info.problems[0].message})" if info.problems else ""
-        raise InputError(f"no clip of {corpus.name!r} can be used{why}. Name a folder of recordings.")
+        why = f" The first: {info.problems[0].message}" if info.problems else " Name a folder of recordings."
+        raise InputError(f"no clip of {corpus.name!r} can be used.{why}")
     return info
 
 

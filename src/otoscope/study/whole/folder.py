@@ -30,6 +30,8 @@ DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
 def locked(folder: Path) -> Iterator[None]:
     """Keep other studies out of a folder; the system lets go of it when the process ends, however it ends.
 
+    A folder in which nothing was begun is taken away again.
+
     Args:
         folder: The study's folder; made when missing.
 
@@ -39,6 +41,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{str(folder)!r} is a file, and a study is a folder. Choose another name.")
+    is_new = not folder.exists()
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         place = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -49,6 +52,8 @@ def locked(folder: Path) -> Iterator[None]:
             )
         yield
     finally:
+        if is_new and [one.name for one in folder.iterdir()] == [LOCK]:
+            shutil.rmtree(folder)
         os.close(place)
 
 

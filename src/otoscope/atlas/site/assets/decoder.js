@@ -35,7 +35,7 @@
         }),
         tables.facts([
           ["Prompt's tokens", el("span", {}, (one.pieces || []).map((piece) => ["[", token(piece), "] "]))], ["Entropy", `${otoscope.number(one.entropy_bits)} bits`],
-          ["Says text at all", otoscope.percent(one.text_probability, 1)], ["Ends here", otoscope.percent(one.end_probability, 1)]]));
+          ["Says text after this prompt", otoscope.percent(one.text_probability, 1)], ["Ends here", otoscope.percent(one.end_probability, 1)]]));
     }));
   }
 
@@ -86,7 +86,7 @@
     const box = el("div", {}, agreement_of(found.sounds[0]));
     const sounds = found.sounds.map((one, at) => ({ value: at, text: one.sound_label ?? one.sound }));
     const choose = (at) => box.replaceChildren(...agreement_of(found.sounds[Number(at)]));
-    const says = (one) => ["Hearing ", otoscope.data_text(one.sound_label ?? one.sound), `, the model says text at all with a probability of ${otoscope.percent(one.text_probability, 1)}. `];
+    const says = (one) => ["Hearing ", otoscope.data_text(one.sound_label ?? one.sound), `, the model says text at all with a probability of ${otoscope.percent(one.text_probability, 1)}, over these contexts on average. `];
     return [
       el("h3", {}, "Against known bigrams"),
       el("p", {}, "Known are those of ", otoscope.data_text(found.known),

@@ -46,7 +46,7 @@
   function score_facts(scores) {
     const sign = scores.sign < 0 ? "negative" : "positive", { number, percent } = otoscope;
     return [
-      fact("AUROC", fixed(scores.auroc), ["Of the name, or of the best phone where it has none, on held-out clips; ", scores.sign ? `${sign} strengths. ` : "", `0.5 is chance; with shuffled labels ${number(scores.shuffled_auroc)}.`]),
+      fact("AUROC", fixed(scores.auroc), ["Of the name, or of the best phone where it has none, on held-out clips; ", scores.sign ? `${sign} strengths. ` : "", `0.5 is chance; the best of all phones with shuffled labels, chosen on the frames that score it, ${number(scores.shuffled_auroc)}.`]),
       fact("Average precision", number(scores.average_precision), `Chance: ${number(scores.prevalence)}, the share of such frames.`),
       fact("Purity", [percent(scores.purity), scores.purity_phone ? [" ", otoscope.data_text(scores.purity_phone)] : null], `Share of the strongest examples in their most common phone; with shuffled labels ${percent(scores.shuffled_purity)}.`),
       fact("Best phone", scored(scores.best_phone, scores.best_phone_auroc), "With its AUROC."),

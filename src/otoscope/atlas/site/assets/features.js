@@ -23,7 +23,7 @@
       cell: (row) => fixed(table.auroc[row]) },
     { sort: "sign", label: "Sign", title: "Of the strengths that detect it", phones: true, number: true, cell: (row) => SIGN[table.sign[row]] },
     { sort: "purity", label: "Purity", title: "Share of the strongest examples in their most common phone", phones: true, number: true, cell: (row) => otoscope.percent(table.purity[row]) },
-    { sort: "polysemantic", label: "Polysemantic", title: "Whether weaker ranges of strength detect another phone", phones: true, cell: (row) => ["no", "yes"][table.polysemantic[row]] ?? "–" },
+    { sort: "polysemantic", label: "Polysemantic", title: "Whether weaker ranges of strength, of either sign, detect another phone", phones: true, cell: (row) => ["no", "yes"][table.polysemantic[row]] ?? "–" },
     { sort: "maximum", label: "Maximum", title: "Greatest strength", number: true, cell: (row) => otoscope.number(table.maximum[row]) },
     { sort: "density", label: "Density", title: "Share of speech frames above a tenth of the maximum", number: true, cell: (row) => otoscope.percent(table.density[row], 1) },
     { sort: "kurtosis", label: "Kurtosis", title: "Excess kurtosis: 0 for a normal distribution", number: true, cell: (row) => otoscope.number(table.kurtosis[row]) },

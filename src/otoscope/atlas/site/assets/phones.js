@@ -145,7 +145,7 @@
       { label: `AUROC ≥ ${record.about.auroc} (95%)`, numeric: true, render: (row) => share(row, "auroc") },
       { label: "Phone / pair / class", numeric: true, title: "features named so", render: named },
       { label: "Polysemantic", numeric: true, title: "of those that are pure at their strongest", render: (row) => `${row.n_polysemantic ?? "–"} of ${row.n_pure_top ?? "–"}` },
-      { label: "Median AUROC", numeric: true, render: (row) => `${otoscope.number(row.median_auroc)} (shuffled ${otoscope.number(row.median_auroc_shuffled)})` },
+      { label: "Median AUROC", numeric: true, title: "of the best phone of each feature; with shuffled labels it is chosen on the frames that score it, and so lies above 0.5", render: (row) => `${otoscope.number(row.median_auroc)} (shuffled ${otoscope.number(row.median_auroc_shuffled)})` },
     ];
     return [
       el("p", {}, "A feature detects one phone when it tells it apart and its strongest examples fall in it. Compare each row with ", el("code", {}, "random"), " at the same site."),
