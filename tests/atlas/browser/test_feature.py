@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -262,6 +265,38 @@ def test_an_example_plays_whole_and_with_its_peak_brought_out_and_stops(
     page.keyboard.press("j")
     at(visit, record["feature"] + 1)
     visit.check()
+
+
+CURVES = """
+  window.curves = [];
+  const real = AudioParam.prototype.setValueCurveAtTime;
+  AudioParam.prototype.setValueCurveAtTime = function (values, ...rest) {
+    window.curves.push(Array.from(values));
+    return real.call(this, values, ...rest);
+  };
+"""
+
+
+def test_on_a_web_host_the_peak_is_brought_out_to_the_sample(pages: Path, record: dict[str, Any], visit: Visit) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(pages))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        visit.page.add_init_script(CURVES)
+        page = visit.open(
+            f"http://127.0.0.1:{host.server_port}/feature.html#{address_of(pages, record).partition('#')[2]}"
+        )
+        page.locator("#examples-1 .examples").first.scroll_into_view_if_needed()
+        card = page.locator("#examples-1 .example").first
+        card.get_by_role("button", name="Peak brought out", exact=True).click()
+        card.locator("line.playing[visibility=visible]").wait_for(state="attached")
+        (curve,) = page.evaluate("window.curves")
+        visit.page.goto("about:blank")
+        host.shutdown()
+    loud = np.flatnonzero(np.array(curve) > 0.99)
+    assert min(curve) == pytest.approx(0.1, abs=1e-3), "20 dB lower"
+    assert len(loud) and (np.diff(loud) == 1).all(), "one stretch at full loudness"
+    assert 0.02 < len(loud) / len(curve) < 0.2
+    assert visit.errors == []
 
 
 def test_the_nearest_features_lead_to_their_pages(opened: Visit, record: dict[str, Any]) -> None:

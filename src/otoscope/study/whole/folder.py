@@ -50,10 +50,12 @@ def locked(folder: Path) -> Iterator[None]:
             raise InputError(
                 f"another otoscope study writes to {str(folder)!r} now. Wait for it, or choose another folder."
             )
-        yield
+        try:
+            yield
+        finally:  # whoever could not lock it leaves it: it is another's
+            if is_new and folder.is_dir() and os.listdir(folder) == [LOCK]:
+                shutil.rmtree(folder)
     finally:
-        if is_new and [one.name for one in folder.iterdir()] == [LOCK]:
-            shutil.rmtree(folder)
         os.close(place)
 
 
