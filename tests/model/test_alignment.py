@@ -11,7 +11,7 @@ from torch import Tensor
 from otoscope.audio.kinds import Kind, frame_kinds
 from otoscope.base.errors import InputError, SiteError
 from otoscope.model.alignment import Head, align, check_heads, dtw, median_filter, sharpen
-from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.languages import Vocabulary
 from otoscope.model.transcribe import transcribe
 from otoscope.model.whisper import Whisper
 from tests.model.lively import features, lively, noise
@@ -24,7 +24,7 @@ def model() -> Whisper:
 
 @pytest.fixture(scope="module")
 def words(model: Whisper) -> Vocabulary:
-    return vocabulary(model)
+    return model.vocabulary
 
 
 def cheapest(cost: np.ndarray) -> float:

@@ -11,7 +11,6 @@ from torch import Tensor
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError, ModelError
 from otoscope.model.generation import Decoding, generate_tokens, prompt_tokens, write
-from otoscope.model.languages import vocabulary
 from otoscope.model.stretches import MOST_PASSES
 from otoscope.model.transcribe import transcribe, transcribe_many
 from otoscope.model.transcription import Transcription
@@ -264,7 +263,7 @@ def test_log_probabilities_are_those_generate_reports(model: Whisper) -> None:
 def test_beams_are_scored_by_what_the_model_says(model: Whisper) -> None:
     samples = noise(1.3)
     decoding = Decoding(beams=3, max_new_tokens=12)
-    written = write(model, vocabulary(model), model.encode(samples), ["en"], decoding)[0]
+    written = write(model, model.vocabulary, model.encode(samples), ["en"], decoding)[0]
     prompt, tokens = prompt_tokens(model, language="en"), written.tokens
     assert len(tokens) == 12, "nothing ended, so no end is scored"
     with torch.no_grad():

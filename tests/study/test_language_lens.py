@@ -11,7 +11,6 @@ from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
 from otoscope.corpus import corpus
 from otoscope.model.generation import detect
-from otoscope.model.languages import vocabulary
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.lens.languages import LanguageLens, language_lens
@@ -25,13 +24,13 @@ def found(model: Whisper) -> LanguageLens:
 
 def test_the_last_block_finds_what_the_model_finds(model: Whisper, found: LanguageLens) -> None:
     for place in range(3):
-        (wanted,) = detect(model, vocabulary(model), model.encode(make_clip(seed=place)))
+        (wanted,) = detect(model, model.vocabulary, model.encode(make_clip(seed=place)))
         given = dict(zip(found.languages, found.probabilities[place, -1].tolist(), strict=True))
         assert given == pytest.approx(wanted, abs=1e-5)
 
 
 def test_every_block_agrees_with_the_lens_written_again(model: Whisper, found: LanguageLens) -> None:
-    hf, words = build().hf, vocabulary(model)
+    hf, words = build().hf, model.vocabulary
     ids = list(words.language_ids.values())
     with torch.no_grad():
         output = hf.model.decoder(
@@ -45,7 +44,7 @@ def test_every_block_agrees_with_the_lens_written_again(model: Whisper, found: L
 
 
 def test_contributions_add_up_to_the_logit_of_the_language(model: Whisper, found: LanguageLens) -> None:
-    words = vocabulary(model)
+    words = model.vocabulary
     ids = list(words.language_ids.values())
     rows = []
     for place in range(3):

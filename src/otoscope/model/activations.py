@@ -14,7 +14,6 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.model.generation import detect, generate_tokens, top
-from otoscope.model.languages import vocabulary
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Sound, Whisper, Windows
@@ -73,7 +72,7 @@ def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, lang
     Raises:
         InputError: The language is not the model's, or the text is longer than its decoder.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     spoken = words.check_language(language or windows.clip.language) or top(detect(model, words, encoding)[0])
     said = model.tokenizer(text if text[:1].isspace() else f" {text}", add_special_tokens=False).input_ids
     ids = [*words.prompt(spoken, "transcribe", timestamps=False), *said, words.end_id]

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
-from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.languages import Vocabulary
 from otoscope.model.watching import ChosenLogprobs, first_logits, quiet
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def generate_tokens(
         InputError: The language or task is not the model's.
         ModelError: The model has no tokenizer.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     code = words.check_language(language)
     decoding = Decoding(task=words.check_task(task), timestamps=timestamps, max_new_tokens=max_new_tokens)
     encoded = model.encode_mel(mel, batch_size=len(mel))
@@ -112,7 +112,7 @@ def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", ti
         InputError: The language or task is not the model's.
         ModelError: The model has no tokenizer.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     return words.prompt(words.check_language(language) or "en", words.check_task(task), timestamps=timestamps)
 
 

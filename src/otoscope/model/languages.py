@@ -8,15 +8,12 @@ from __future__ import annotations
 import copy
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transformers import GenerationConfig
+from transformers import GenerationConfig, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
 from otoscope.base.errors import InputError, ModelError
-
-if TYPE_CHECKING:
-    from otoscope.model.whisper import Whisper
 
 TASKS = ("transcribe", "translate")
 MULTILINGUAL_VOCAB_SIZE = 51_865
@@ -144,44 +141,46 @@ class Vocabulary:
         )
 
 
-def vocabulary(model: Whisper) -> Vocabulary:
+def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, model_id: str) -> Vocabulary:
     """Read what a checkpoint's tokens mean.
 
     Args:
-        model: Any Whisper.
+        hf: The framework's model; its generation config is copied.
+        tokenizer: Its tokenizer.
+        model_id: What the model is called in messages.
 
     Returns:
         The meaning of its special tokens, its languages, and its generation config with what was missing filled in.
 
     Raises:
-        ModelError: There is no tokenizer, or a token that Whisper needs is in neither place.
+        ModelError: A token that Whisper needs is in neither place.
     """
-    ids = model.tokenizer.get_vocab()
-    generation = copy.deepcopy(model.hf.generation_config)
+    ids = tokenizer.get_vocab()
+    generation: Any = copy.deepcopy(hf.generation_config)
     languages = getattr(generation, "lang_to_id", None) or {}
     is_multilingual = getattr(generation, "is_multilingual", None)
     if is_multilingual is None:
-        is_multilingual = bool(languages) or model.hf.config.vocab_size >= MULTILINGUAL_VOCAB_SIZE
+        is_multilingual = bool(languages) or hf.config.vocab_size >= MULTILINGUAL_VOCAB_SIZE
     tasks = getattr(generation, "task_to_id", None) or {}
     if is_multilingual:
         languages = languages or {f"<|{code}|>": ids[f"<|{code}|>"] for code in LANGUAGES if f"<|{code}|>" in ids}
         tasks = tasks or {task: ids[f"<|{task}|>"] for task in TASKS if f"<|{task}|>" in ids}
         # Where there is a list of languages, the framework puts one into the prompt.
         generation.lang_to_id, generation.task_to_id = languages, tasks
-    end = _needed(model, generation.eos_token_id, ids, "<|endoftext|>")
+    end = _needed(model_id, generation.eos_token_id, ids, "<|endoftext|>")
     settings: dict[str, Any] = {
         "is_multilingual": bool(is_multilingual),
         "no_timestamps_token_id": _needed(
-            model, getattr(generation, "no_timestamps_token_id", None), ids, "<|notimestamps|>"
+            model_id, getattr(generation, "no_timestamps_token_id", None), ids, "<|notimestamps|>"
         ),
-        "decoder_start_token_id": _needed(model, generation.decoder_start_token_id, ids, "<|startoftranscript|>"),
+        "decoder_start_token_id": _needed(model_id, generation.decoder_start_token_id, ids, "<|startoftranscript|>"),
         "eos_token_id": end,
         "pad_token_id": end if generation.pad_token_id is None else generation.pad_token_id,
     }
     for name, value in settings.items():
         setattr(generation, name, value)
     return Vocabulary(
-        model_id=model.id,
+        model_id=model_id,
         generation=generation,
         is_multilingual=bool(is_multilingual),
         language_ids={token[2:-2]: index for token, index in languages.items()},
@@ -191,17 +190,17 @@ def vocabulary(model: Whisper) -> Vocabulary:
         pad_id=settings["pad_token_id"],
         no_timestamps_id=settings["no_timestamps_token_id"],
         no_speech_id=ids.get("<|nospeech|>", ids.get("<|nocaptions|>")),
-        special_ids=frozenset(model.tokenizer.all_special_ids) | {end},
+        special_ids=frozenset(tokenizer.all_special_ids) | {end},
     )
 
 
-def _needed(model: Whisper, configured: Any, ids: dict[str, int], token: str) -> int:
+def _needed(model_id: str, configured: Any, ids: dict[str, int], token: str) -> int:
     """The id of a token that no Whisper can do without: as configured, else as the vocabulary has it."""
     found = configured[0] if isinstance(configured, list) else configured
     found = ids.get(token) if found is None else found
     if found is None:
         raise ModelError(
-            f"{model.id} has no token {token}: neither its generation_config.json nor its tokenizer names one. "
+            f"{model_id} has no token {token}: neither its generation_config.json nor its tokenizer names one. "
             "Bring both files from the checkpoint it is based on."
         )
     return int(found)

@@ -20,7 +20,6 @@ from transformers import DynamicCache, EncoderDecoderCache
 
 from otoscope.base.errors import InputError
 from otoscope.model.generation import prompt_tokens
-from otoscope.model.languages import vocabulary
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 
@@ -128,7 +127,7 @@ def prompt_reader(model: Whisper, language: str | None) -> PromptReader:
         InputError: The language is not the model's.
         ModelError: The model has no tokenizer.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     code = words.check_language(language)
     if code is None:
         code = "en" if "en" in words.language_ids else words.any_language

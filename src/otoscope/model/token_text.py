@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool
 
-from otoscope.model.languages import vocabulary
 from otoscope.model.spelling import token_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def token_texts(model: Whisper) -> TokenTexts:
     Raises:
         ModelError: There is no tokenizer.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     known = min(model.vocab_size, len(model.tokenizer))
     names = model.tokenizer.convert_ids_to_tokens(list(range(known)))
     texts = [""] * model.vocab_size

@@ -21,7 +21,7 @@ from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.errors import InputError
 from otoscope.model.alignment import Head, align, check_heads
 from otoscope.model.generation import Decoding, Written, detect, top, write
-from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.languages import Vocabulary
 from otoscope.model.long_mel import long_log_mel
 from otoscope.model.segments import cut
 from otoscope.model.stretches import Pass, Stretch, Talk
@@ -94,7 +94,7 @@ def transcribe_many(
         AudioError: A recording cannot be used.
         ModelError: The model has no tokenizer.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     code = words.check_language(language)
     decoding = Decoding(words.check_task(task), bool(timestamps), beams, max_new_tokens)
     _check(model, words, decoding, batch_size, clips)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
 from otoscope.base.errors import InputError, ModelError
 from otoscope.model.attention import AttentionWindow
 from otoscope.model.hooks import ONE_BEAM, Edit, Switchboard
+from otoscope.model.languages import Vocabulary, read_vocabulary
 from otoscope.model.reading import Tape
 from otoscope.model.sites import Site, SiteTable
 
@@ -114,6 +116,15 @@ class Whisper:
                 f"{self.id} has no tokenizer, and text needs one: load it from a folder with tokenizer.json."
             )
         return self._tokenizer
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What the special tokens mean, read once: a generation config that is changed later is not seen.
+
+        Raises:
+            ModelError: The model came without a tokenizer, or a token that Whisper needs is nowhere named.
+        """
+        return read_vocabulary(self.hf, self.tokenizer, self.id)
 
     @property
     def device(self) -> torch.device:

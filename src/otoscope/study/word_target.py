@@ -14,7 +14,6 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.model.generation import prompt_tokens
-from otoscope.model.languages import vocabulary
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import normalise
@@ -63,7 +62,7 @@ class WordScorer:
         """
         encoding = model.encode_mel(windows.mel[window : window + 1])
         code, written = write_windows(model, encoding, [language])[0]
-        words = vocabulary(model)
+        words = model.vocabulary
         tokens = [token for token in written.tokens if words.is_text(token)]
         spelt = split_words(model.tokenizer, tokens, code)
         index = find_word([text for text, _ in spelt], word, transcript=text_of(model, tokens))

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.model.generation import Decoding, Written, detect, top, write
-from otoscope.model.languages import vocabulary
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Whisper
 
@@ -39,7 +38,7 @@ def write_windows(
     Source:
         Radford et al. 2022 (arXiv 2212.04356), section 2.3.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     codes = [words.check_language(language) for language in languages]
     rows: list[tuple[str, Written]] = []
     for batch in encodings.split(BATCH_SIZE) if codes else ():
@@ -63,7 +62,7 @@ def write_texts(
 
 def text_of(model: Whisper, tokens: Sequence[int]) -> str:
     """Turn tokens into text, timestamps and special tokens left out."""
-    words = vocabulary(model)
+    words = model.vocabulary
     text = [token for token in tokens if words.is_text(token)]
     decoded: str = model.tokenizer.decode(text, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     return decoded.strip()

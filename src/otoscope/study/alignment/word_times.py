@@ -19,7 +19,7 @@ from otoscope.base.clocks import FRAME_SAMPLES, frames_begun, sample_to_seconds
 from otoscope.base.errors import InputError
 from otoscope.model.alignment import AlignedWord, Head, align, check_heads
 from otoscope.model.generation import detect, top
-from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.languages import Vocabulary
 from otoscope.model.stretches import Talk
 from otoscope.model.transcription import UNSPACED_LANGUAGES, Word
 from otoscope.model.whisper import Sound, Whisper
@@ -67,7 +67,7 @@ def align_words(
             f"clip {clip.id!r} has no transcript: words are found in time for a text that is known. Give one, or let "
             "the model write its own with transcribe(word_times=True)."
         )
-    words = vocabulary(model)
+    words = model.vocabulary
     heads = check_heads(model, alignment_heads)
     first = _encode(model, clip, Piece(0, min(len(clip.samples), model.window_samples), ()))
     spoken = words.check_language(language or clip.language) or top(detect(model, words, first)[0])

@@ -18,7 +18,6 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
-from otoscope.model.languages import vocabulary
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, Prompt, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
@@ -285,7 +284,7 @@ def _continuations(
     best = listed.topk(min(n_next, int(is_text.sum()) if only_text else n_next), dim=-1)
     best_probabilities = probabilities.gather(-1, best.indices).tolist()
     text_share = (probabilities * is_text).sum(dim=-1).clamp(max=1).tolist()
-    end = probabilities[:, vocabulary(reader.model).end_id].tolist()
+    end = probabilities[:, reader.model.vocabulary.end_id].tolist()
     rows = zip(prompts, best.indices.tolist(), best.values.tolist(), best_probabilities, strict=True)
     return [
         Continuation(

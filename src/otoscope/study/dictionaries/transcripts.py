@@ -21,7 +21,6 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.activations import text_ids
 from otoscope.model.generation import prompt_tokens
-from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite
@@ -237,7 +236,7 @@ class _Part:
                 self._n_prompt.append(len(prompt_tokens(self._model, language=code)))
                 self.targets.append(REFERENCE)
                 return
-        longest, end = self._model.hf.config.max_target_positions, vocabulary(self._model).end_id
+        longest, end = self._model.hf.config.max_target_positions, self._model.vocabulary.end_id
         for code, written in self._rows[first : first + n]:
             prompt = list(prompt_tokens(self._model, language=code))
             self._ids.append([*prompt, *written.tokens, end][:longest])

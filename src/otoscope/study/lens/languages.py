@@ -19,7 +19,7 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
-from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.languages import Vocabulary
 from otoscope.model.unembed import unembed
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
@@ -304,7 +304,7 @@ def language_lens(
 
 def _multilingual(model: Whisper) -> Vocabulary:
     """Give the vocabulary of a model that has languages to choose from."""
-    words = vocabulary(model)
+    words = model.vocabulary
     if not words.is_multilingual or len(words.language_ids) < 2:
         raise InputError(
             f"{model.id} knows English alone, so there is no language to be found. Load a multilingual checkpoint."

@@ -16,7 +16,7 @@ from torch import Tensor
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.errors import InputError
 from otoscope.model.generation import detect, prompt_tokens, top
-from otoscope.model.languages import Vocabulary, vocabulary
+from otoscope.model.languages import Vocabulary
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.writing import write_windows
 
@@ -99,7 +99,7 @@ def said_over(
     Raises:
         InputError: The text, the window or the language cannot be used.
     """
-    words = vocabulary(model)
+    words = model.vocabulary
     words.check_language(language)
     if text is not None:
         check_text(text)

@@ -25,7 +25,6 @@ from otoscope.base.clocks import FRAME_S, SAMPLE_RATE_HZ
 from otoscope.base.errors import InputError
 from otoscope.model.alignment import align, check_heads
 from otoscope.model.generation import forced_logits, prompt_tokens
-from otoscope.model.languages import vocabulary
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.sae.dictionary import Dictionary
@@ -205,7 +204,7 @@ class LiveModel:
         """Transcribe a window, and find where the alignment heads look for each word."""
         model = self._model
         language, written = write_windows(model, encoding, [None])[0]
-        known = vocabulary(model)
+        known = model.vocabulary
         tokens = [token for token in written.tokens if known.is_text(token)]
         spelt = split_words(model.tokenizer, tokens, language) if tokens else []
         prompt = prompt_tokens(model, language=language)
@@ -228,7 +227,7 @@ class LiveModel:
         model = self._model
         tokens = heard.ids[heard.places[0].first :]
         (words,) = align(
-            model, vocabulary(model), encoding, [tokens], language=heard.language, task=tracing.TASK,
+            model, model.vocabulary, encoding, [tokens], language=heard.language, task=tracing.TASK,
             heads=self._heads, n_frames=heard.n_sound,
         )  # fmt: skip
         kinds = heard.windows.kinds[0]

@@ -20,7 +20,6 @@ from otoscope.base.clocks import FRAME_S, frames_begun
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.generation import forced_logits
-from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.result_files import finite
@@ -221,7 +220,7 @@ def _words(
     least: float,
 ) -> tuple[Pushed, ...]:
     """Take the text tokens that rise most, and write each out as a word."""
-    words = vocabulary(listener.model)
+    words = listener.model.vocabulary
     probable = (found >= math.log(least) if least > 0 else found > -torch.inf).nonzero().flatten().tolist()
     chosen = sorted((token for token in probable if words.is_text(token)), key=lambda token: -lift[token].item())[:top]
     if not chosen:
@@ -238,7 +237,7 @@ def _write_out(
     listener: Listener, alone: Float[Tensor, "1 frame d"], prompt: tuple[int, ...], tokens: list[int]
 ) -> list[str]:
     """Let the decoder go on greedily from each token to the end of the word."""
-    model, is_text = listener.model, vocabulary(listener.model).is_text
+    model, is_text = listener.model, listener.model.vocabulary.is_text
     rows = [[token] for token in tokens]
     growing = rows
     for _ in range(min(MOST_TOKENS, listener.longest) - 1):

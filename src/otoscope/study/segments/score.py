@@ -17,7 +17,6 @@ from torch import Tensor
 from otoscope.base.clocks import seconds_to_frame
 from otoscope.base.errors import InputError
 from otoscope.model.generation import detect, forced_logits, prompt_tokens, top
-from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Whisper
 
 BATCH = 16
@@ -73,7 +72,7 @@ def spelt(model: Whisper, text: str) -> tuple[int, ...]:
     """
     ids = tuple(model.tokenizer(text, add_special_tokens=False).input_ids)
     back = model.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
-    words = vocabulary(model)
+    words = model.vocabulary
     if not ids or back.strip() != text.strip() or not all(words.is_text(token) for token in ids):
         raise InputError(
             f"{text.strip()!r} is unknown to the tokenizer of {model.id}: it writes {back.strip()!r}. Give a word that "
@@ -102,19 +101,19 @@ class Listener:
     _silent: dict[tuple[int, ...], Float[Tensor, " word"]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        words = vocabulary(self.model)
+        words = self.model.vocabulary
         self.language = words.check_language(self.language)
         self.padding = self.model.padded_encoding()[0]
 
     @property
     def longest(self) -> int:
         """Tokens that there is room for after the start tokens and the context."""
-        start = prompt_tokens(self.model, language=vocabulary(self.model).any_language)
+        start = prompt_tokens(self.model, language=self.model.vocabulary.any_language)
         return int(self.model.hf.config.max_target_positions) - len(start) - len(self.context)
 
     def prompt(self, encoding: Float[Tensor, "frame d"]) -> tuple[int, ...]:
         """The tokens before the word, in the language of a window."""
-        code = self.language or top(detect(self.model, vocabulary(self.model), encoding[None])[0])
+        code = self.language or top(detect(self.model, self.model.vocabulary, encoding[None])[0])
         return (*prompt_tokens(self.model, language=code), *self.context)
 
     def alone(

@@ -17,7 +17,6 @@ from otoscope.audio.nonspeech import NONSPEECH, nonspeech
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
-from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval, words_of
@@ -292,7 +291,7 @@ def made_sounds(
         raise InputError(f"{n_sounds} sounds of each kind are too few: give 1 or more. The default is {N_SOUNDS}.")
     if not levels_dbfs:
         raise InputError("no level is given: noise and music need one, such as -40 dBFS.")
-    vocabulary(model)  # refuses a model without a tokenizer before sounds are made
+    _ = model.vocabulary  # refuses a model without a tokenizer before sounds are made
     length_s = model.window_s / 2 if duration_s is None else duration_s
     return {
         kind: [

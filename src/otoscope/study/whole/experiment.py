@@ -26,7 +26,6 @@ from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.info import CorpusInfo, describe
 from otoscope.harvest.activity import check_sites
 from otoscope.harvest.bases import check_names
-from otoscope.model.languages import vocabulary
 from otoscope.model.whisper import Whisper
 from otoscope.study.bigrams.no_sound import check_sounds
 from otoscope.study.dictionaries.train import CoderChoice
@@ -203,7 +202,7 @@ def _check_request(model: Whisper, settings: StudySettings) -> None:
             is out of its range.
     """
     check_parts(settings.study.without, NAMES)
-    vocabulary(model).check_language(settings.study.language)
+    model.vocabulary.check_language(settings.study.language)
     check_sites(model, settings.dictionaries.sites)
     check_sites(model, settings.harvest.sites)
     check_names([basis for basis in settings.harvest.bases if basis != OWN])

@@ -19,7 +19,6 @@ from torch import Tensor
 from otoscope.audio.kinds import Kind
 from otoscope.model.alignment import Head, align
 from otoscope.model.generation import prompt_tokens
-from otoscope.model.languages import vocabulary
 from otoscope.model.reading import Tape
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
@@ -126,7 +125,7 @@ def trace_window(
         encoding = model.encode_mel(windows.mel)
         with model.reading_paused():
             code, written = write_windows(model, encoding.detach(), [language])[0]
-        words = vocabulary(model)
+        words = model.vocabulary
         tokens = [token for token in written.tokens if words.is_text(token)]
         spelt = split_words(model.tokenizer, tokens, code) if tokens else []
         transcript = text_of(model, tokens)
