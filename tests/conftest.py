@@ -22,3 +22,8 @@ def fixed_seeds() -> Iterator[None]:
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
     yield
+
+
+def pytest_report_header() -> str:
+    where = {name: os.environ.get(name, "not set") for name in ("OTOSCOPE_MODELS", "OTOSCOPE_SPEECH")}
+    return "real: " + ", ".join(f"{name} {value}" for name, value in where.items())
