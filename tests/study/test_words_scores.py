@@ -12,13 +12,13 @@ from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.words.experiment import WAYS, WordSources, words
+from otoscope.study.mean import bootstrap_mean
 from otoscope.study.words.scores import (
     BASELINES,
     EVEN,
     POSITION,
     SCORES,
     WordScores,
-    bootstrap_mean,
     score_words,
     word_sources,
 )

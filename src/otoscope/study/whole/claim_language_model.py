@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from otoscope.study.whole.findings import HALF, PAIRED, finding, is_above, is_below, number, percent, untested
+from otoscope.study.whole.findings import finding, is_above, number, percent, unmeasured
 from otoscope.study.whole.part_files import PartFiles
+from otoscope.study.whole.rules import HALF, decide_gap
 
 PAGE = "decoder.html"
 LEAST_CONTEXTS = 10
@@ -51,14 +52,16 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
     table = sound.get("by_frequency") or {}
     own, other, gap = ((table.get(key) or {}).get("kl_bits") for key in ("model", guess, f"model - {guess}"))
     if not own or not gap or found.get("n_contexts", 0) < LEAST_CONTEXTS:
-        why = read.why("bigrams", f"fewer than {LEAST_CONTEXTS} words of the transcripts occur often enough")
-        return untested(name, question, why, f"{PAGE}#bigrams", short)
+        lacking = f"fewer than {LEAST_CONTEXTS} words of the transcripts occur often enough"
+        why = read.lacking("bigrams", "more transcripts", lacking)
+        return unmeasured(name, question, why, f"{PAGE}#bigrams", short)
     how = "at the end of sentences" if found.get("in_sentences") else "alone, as in the study"
     return finding(
         name,
         question,
         own,
         (plain, other),
+        decide_gap(gap, "below"),
         n=found.get("n_contexts"),
         n_of="words to go on from",
         words=f"Over {sound.get('sound_label')}, with words given {how}, what it says next diverges by "
@@ -67,8 +70,6 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
         page=f"{PAGE}#bigrams",
         pictures=[("bigrams/bigram_agreement.png", "What the decoder says next beside the corpus's own bigrams")],
         unit="bits",
-        rule=PAIRED.format("below"),
-        holds=is_below(gap, 0.0),
     )
 
 
@@ -125,7 +126,9 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
     stages, plain = found.get("stages") or [], found.get("commonest") or {}
     last = ((stages[-1] if stages else {}).get("no_sound") or {}).get("is_likeliest")
     if not last or not plain.get("is_likeliest"):
-        return untested("lens", question, read.why("lens"), f"{PAGE}#lens", short)
+        return unmeasured(
+            "lens", question, read.lacking("lens", "clips that the model hears words in"), f"{PAGE}#lens", short
+        )
     first = next((one["stage"] for one in stages if is_above((one.get("sound") or {}).get("is_likeliest"), HALF)), None)
     since = f" With its sound it is first in more than half of the places from {first} on." if first else ""
     chance = (found.get("chance") or {}).get("is_likeliest")
@@ -136,6 +139,7 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         question,
         last,
         (f"always saying {token!r}", plain["is_likeliest"]),
+        decide_gap(plain.get("no_sound_above_it")),
         n=found.get("n_tokens"),
         n_of="tokens",
         words=f"Over padding alone it is first in {percent(last)} of the places after the last block; always saying "
@@ -143,6 +147,4 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         short=short,
         page=f"{PAGE}#lens",
         pictures=[("lens/lens_curve.png", "The due token by decoder block, with its sound and without")],
-        rule=PAIRED.format("above"),
-        holds=is_above(plain.get("no_sound_above_it"), 0.0),
     )

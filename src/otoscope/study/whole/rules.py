@@ -181,6 +181,32 @@ def decide_census(n: int, of: int, bar: float = HALF, n_unclear: int = 0, needs:
     return Judgement(UNDECIDED, rule, needs)
 
 
+def decide_part(
+    n: int, of: int, of_all: int, bar: float = HALF, *, n_unclear: int = 0, needs: str = ""
+) -> tuple[Judgement, dict[str, Any]]:
+    """Decide whether most do, where all were tried (`decide_census`) or some were drawn at random.
+
+    Args:
+        n: How many do.
+        of: How many were tried.
+        of_all: How many there are.
+        bar: The share that must be exceeded.
+        n_unclear: How many of those tried cannot be told, apart from `n`.
+        needs: What would tell of these.
+
+    Returns:
+        The judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
+    """
+    if of == of_all:
+        return decide_census(n, of, bar, n_unclear, needs), {"value": n / of}
+    share = bounds(wilson_interval(n, of)) or {}
+    most = bounds(wilson_interval(n + n_unclear, of)) or {}
+    low, high = (decide_above(one, bar, f"{100 * bar:g}%") for one in (share, most))
+    if low.outcome == HOLDS or high.outcome == FAILS:
+        return (low if low.outcome == HOLDS else high), share
+    return Judgement(UNDECIDED, low.rule, needs if n_unclear else "", low.times), share
+
+
 def all_of(*judged: Judgement, rule: str) -> Judgement:
     """Join rules that must all hold: it does not hold where one does not, and is undecided where one is.
 
