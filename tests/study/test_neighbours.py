@@ -15,7 +15,8 @@ from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study.neighbours import picture as neighbours_picture
 from otoscope.study.neighbours.experiment import neighbours
-from otoscope.study.neighbours.search import nearest, token_vectors, unit
+from otoscope.study.neighbours.search import nearest, unit
+from otoscope.study.neighbours.spaces import token_vectors
 from otoscope.study.neighbours.tokens import are_kin, find_token, whole_words
 from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer

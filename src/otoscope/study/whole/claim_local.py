@@ -247,9 +247,9 @@ def _each_head(read: PartFiles) -> dict[str, Any]:
         judged,
         n=n,
         n_of="heads",
-        words=f"Over {found.get('n_clips')} clips, {len(bear)} of {n} heads{drawn} cost less than {100 * LOSS:g} points "
-        f"of word errors when they alone attend to {k * FRAME_S:g} s on either side; {len(fail)} cost more{named}, "
-        f"and {len(unclear)} lie too close to tell.",
+        words=f"Over {found.get('n_clips')} clips, {len(bear)} of {n} heads{drawn} cost less than {100 * LOSS:g} "
+        f"points of word errors when they alone attend to {k * FRAME_S:g} s on either side; {len(fail)} cost "
+        f"more{named}, and {len(unclear)} lie too close to tell.",
         short=short,
         page=WINDOW_PAGE,
         is_core=False,

@@ -15,6 +15,7 @@ from otoscope.study.splice.words import splice_words
 from otoscope.study.whole.context import Context, NotHereError
 from otoscope.study.whole.transcripts import interval_json
 from otoscope.study.window.experiment import window
+from otoscope.study.window.heads import window_by_head
 from otoscope.study.words.scores import word_sources
 
 NEAR_SHARES = ("share", "if_even", "more_than_even")
@@ -73,7 +74,7 @@ def heads(context: Context, out: Path) -> None:
 
 
 def windows(context: Context, out: Path) -> None:
-    """What is heard while frames attend to k neighbours alone."""
+    """What is heard while frames attend to k neighbours alone: all heads, then one after the other."""
     settings = context.settings.window
     clips = context.clips(settings.clips)
     window(
@@ -84,6 +85,15 @@ def windows(context: Context, out: Path) -> None:
         seed=context.seed,
         progress=context.progress("window"),
     ).save(out)
+    if settings.head_clips:
+        window_by_head(
+            context.model,
+            context.clips(settings.head_clips),
+            most_heads=settings.heads,
+            language=context.language,
+            seed=context.seed,
+            progress=context.progress("window: heads"),
+        ).save(out)
 
 
 def splices(context: Context, out: Path) -> None:

@@ -119,7 +119,7 @@ def is_above(interval: Interval | None, bar: float) -> bool:
 
 def too_bad(free: Interval) -> str:
     """Say that transcripts are too bad to begin with for a loss to be told; nothing where they are not."""
-    if free["value"] <= HALF:
+    if (free.get("value") or 0.0) <= HALF:
         return ""
     return "More than half of the words are wrong to begin with: no more could be lost, and this is not judged."
 
