@@ -112,7 +112,7 @@ class Neighbours(Rich):
     Attributes:
         model: The model's id.
         is_tied: Whether one matrix is embedding and unembedding.
-        n_tokens: Tokens among which neighbours were looked for: those that training hardly moved are left out.
+        n_tokens: Tokens among which neighbours were looked for: text tokens that training hardly moved are left out.
         common: For each space what its text tokens have in common, which the corrected vectors are without.
         special: Whether special tokens and times were among them.
         pronunciations: Where pronunciations come from; None for none.
@@ -255,10 +255,8 @@ def neighbours(
     table = token_texts(model)
     asked = [find_token(model, table, word) for word in words]
     spaces = token_spaces(model, table)
-    is_among = table.is_text if not special else np.array([text != "" for text in table.texts])
-    among = np.flatnonzero(is_among & spaces[0].is_trained)
-    if not len(among):
-        raise InputError(f"{model.id} has no text token that was trained: there is nothing to look among.")
+    is_special = np.array([text != "" for text in table.texts]) & ~table.is_text
+    among = np.flatnonzero((table.is_text & spaces[0].is_trained) | (is_special & special))
     found = [
         (space, _search(space.vectors, asked, among, k, model.id)) for space in spaces if raw or space.form == CORRECTED
     ]

@@ -94,7 +94,8 @@ def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
     found = []
     for name, vectors in token_vectors(model).items():
         is_trained = ~hardly_trained(vectors, table)
-        corrected, common = without_common(vectors.float(), table.is_text & is_trained, table.is_text & ~is_trained)
+        n_left_out = int((table.is_text & ~is_trained).sum())
+        corrected, common = without_common(vectors.float(), table.is_text & is_trained, n_left_out)
         found.append(TokenSpace(name, CORRECTED, corrected, is_trained, common))
         found.append(TokenSpace(name, RAW, vectors, is_trained, common))
     return found
@@ -125,19 +126,21 @@ def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -
 
 
 def without_common(
-    vectors: Float[Tensor, "token d_model"], is_text: np.ndarray, is_left_out: np.ndarray
+    vectors: Float[Tensor, "token d_model"], is_text: Bool[np.ndarray, " token"], n_left_out: int = 0
 ) -> tuple[Float[Tensor, "token d_model"], Common]:
     """Take the mean and the first principal component of text tokens away from all.
 
     Args:
         vectors: Of all tokens, float32.
-        is_text: The tokens that these are taken over, bool [token].
-        is_left_out: Text tokens that they are not taken over, to be counted.
+        is_text: The tokens that these are taken over.
+        n_left_out: How many text tokens they are not taken over.
 
     Returns:
-        The vectors without them, and how much that was.
+        The vectors without them, NaN for one that has no direction (all zeros, or a number that is not finite) and is
+        not counted; and how much was taken away.
     """
-    text = vectors[torch.as_tensor(is_text, device=vectors.device)]
+    has_direction = torch.isfinite(vectors).all(dim=1) & (vectors != 0).any(dim=1)
+    text = vectors[torch.as_tensor(is_text, device=vectors.device) & has_direction]
     mean = text.mean(dim=0)
     centred = text - mean
     variances, components = torch.linalg.eigh((centred.T @ centred).double())
@@ -148,6 +151,7 @@ def without_common(
         mean_share=float(mean.norm() / text.norm(dim=1).mean()),
         component_share=float(variances[-1]) / total if total > 0 else 0.0,
         n_tokens=len(text),
-        n_hardly_trained=int(is_left_out.sum()),
+        n_hardly_trained=n_left_out,
     )
-    return apart - (apart @ first)[:, None] * first, common
+    corrected = apart - (apart @ first)[:, None] * first
+    return corrected.masked_fill(~has_direction[:, None], torch.nan), common
