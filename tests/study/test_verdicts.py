@@ -34,8 +34,8 @@ def files() -> dict[str, dict[str, Any]]:
     ways = {way: {"hit": around(hit)} for way, hit in (("relevance", 0.9), ("attention", 0.8), ("in order", 0.6))}
     bits = {"model": around(2.0), "unigram": around(3.0), "another context": around(6.0),
             "model - unigram": around(-1.0), "model - another context": around(-4.0)}  # fmt: skip
-    alike = {"space": "embedding", "form": "corrected", "n_words": 300, "random": around(0.7), "more_alike": around(0.1),
-             "near_nearest": around(0.05), "near_random": around(0.03)}  # fmt: skip
+    alike = {"space": "embedding", "form": "corrected", "n_words": 300, "random": around(0.7),
+             "more_alike": around(0.1), "near_nearest": around(0.05), "near_random": around(0.03)}  # fmt: skip
     table = {guess: {"kl_bits": value} for guess, value in bits.items()}
     return {
         "study.json": {"model": {"id": "tiny"}, "corpus": {"name": "talks"}},
