@@ -37,7 +37,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     claims = [
         {"id": "local", "title": "Local", "verdict": "holds", "sentence": "It is.", "findings": [
             FINDING,
-            {**FINDING, "id": "unclear", "outcome": "undecided", "needs": "about 40 more clips", "question": "Is it so?"},
+            {**FINDING, "id": "unclear", "outcome": "undecided", "needs": "about 40 more clips"},
             {key: value for key, value in FINDING.items() if key not in ("outcome", "needs")} | {"holds": False}],
          "n_tested": 5, "n_findings": 7},
         {"id": "other", "title": "Other", "verdict": "not tested", "sentence": "Who knows?",

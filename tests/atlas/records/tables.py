@@ -130,7 +130,8 @@ def add_neighbours(study: Path, text: Text = plain) -> None:
 
 def add_sounds_alike(study: Path) -> None:
     contrasts = [
-        {"space": "embedding", "form": "corrected", "pairs": pairs, "measure": "spelling", "n_words": 40, "n_pairs": 400,
+        {"space": "embedding", "form": "corrected", "pairs": pairs, "measure": "spelling", "n_words": 40,
+         "n_pairs": 400,
          "nearest": interval(0.6), "random": interval(0.8), "more_alike": interval(0.2),
          "near_nearest": interval(0.1, 0.02), "near_random": interval(0.05, 0.02)}
         for pairs in ("all", "unrelated")
