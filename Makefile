@@ -12,7 +12,7 @@ RESULTS := demo-results
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser lint bench clean
+.PHONY: help install demo test test-browser lint bench bench-short bench-studies clean
 
 help:
 	@echo "make demo     install, and study the demo model: pages to open in $(RESULTS)/atlas/"
@@ -20,7 +20,9 @@ help:
 	@echo "make test-browser  run the tests that need Chromium, which they look for on the path or in CHROMIUM"
 	@echo "make install  install otoscope into $(VENV)"
 	@echo "make lint     check format, style, types and the directions of imports"
-	@echo "make bench    measure speed and memory against the bare transformers model"
+	@echo "make bench    measure speed and memory against transformers, openai-whisper and faster-whisper"
+	@echo "make bench-short   the same for a few questions, briefly"
+	@echo "make bench-studies how long whole studies take: half an hour"
 	@echo "make clean    remove $(VENV), $(RESULTS) and what was built"
 
 install: $(STAMPS)/core
@@ -43,6 +45,12 @@ lint: $(STAMPS)/lint
 
 bench: $(STAMPS)/core
 	$(OFFLINE) $(BIN)/python benchmarks/run.py
+
+bench-short: $(STAMPS)/core
+	$(OFFLINE) $(BIN)/python benchmarks/run.py --repeat 0.1 --only encoder reading relevance help log-mel loading
+
+bench-studies: $(STAMPS)/core
+	$(OFFLINE) $(BIN)/python benchmarks/run.py --only study-quick study study-demo
 
 clean:
 	rm -rf $(VENV) $(STAMPS) $(RESULTS) build dist
