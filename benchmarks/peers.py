@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.released import Released, Samples
 from otoscope.base.clocks import SAMPLE_RATE_HZ
-from otoscope.model.openai_checkpoint import to_transformers_name
+from otoscope.model.checkpoints.names import to_transformers_name
 
 OPENAI, FASTER = "openai-whisper", "faster-whisper"
 MODULES = {OPENAI: "whisper", FASTER: "faster_whisper"}

@@ -189,7 +189,7 @@ def _neighbours(models: Pieces) -> str:
 
 
 def _listed(tokens: Sequence[str]) -> str:
-    return ", ".join(f"`{token.strip() or token!r}`" for token in tokens[:N_SHOWN])
+    return ", ".join(f"`{token.strip() or repr(token)}`" for token in tokens[:N_SHOWN])
 
 
 def _neurons(studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> str:
