@@ -12,6 +12,7 @@ from transformers import GenerationConfig, WhisperConfig
 
 from otoscope.base.errors import ModelError
 from otoscope.model.checkpoint import Checkpoint
+from otoscope.model.generation_settings import unchecked
 from otoscope.model.safe_pickle import read_pickle
 from otoscope.model.vocabulary import find_tokenizer, read_tokenizer
 
@@ -102,11 +103,7 @@ def _generation(folder: Path, raw: dict[str, Any], source: str) -> GenerationCon
         values = read_json(path, source=source, why="it says how to generate")
     else:
         values = {name: raw[name] for name in _HELD_BY_DEFAULT if raw.get(name) is not None}
-    try:
-        return GenerationConfig.from_dict(values) if values else None
-    except (ValueError, TypeError, AttributeError) as error:
-        message = f"checkpoint {source!r}: {path.name} is refused ({error}). Copy it again, or remove it."
-        raise ModelError(message) from error
+    return unchecked(values) if values else None
 
 
 def _read_weights(folder: Path, source: str) -> dict[str, torch.Tensor]:
