@@ -276,8 +276,6 @@ def _text_odds(
     words: Vocabulary, logits: Float[Tensor, "token vocab"], text: Sequence[int]
 ) -> Float[np.ndarray, " token"]:
     """What the model gave each token among all tokens that are text."""
-    blocked = [index for index in words.special_ids if index < logits.shape[1]]
-    logits = logits[:, : words.timestamp_begin].clone()
-    logits[:, [index for index in blocked if index < words.timestamp_begin]] = -torch.inf
+    logits = logits.masked_fill(~words.text_mask.to(logits.device), -torch.inf)
     odds = logits.softmax(dim=-1).gather(1, torch.tensor(text, device=logits.device)[:, None])
     return odds[:, 0].cpu().numpy()

@@ -7,11 +7,14 @@ a note says so.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 from transformers import GenerationConfig, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
@@ -22,7 +25,7 @@ from otoscope.model.vocabulary import is_english_only, timestamp_ids
 TASKS = ("transcribe", "translate")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """What a checkpoint's tokens mean to a transcription.
 
@@ -31,6 +34,8 @@ class Vocabulary:
 
     Attributes:
         model_id: Which checkpoint.
+        vocab_size: How many ids the model has.
+        longest: How many tokens its decoder has room for, prompt included.
         generation: The settings of its generation config that are followed, completed.
         is_multilingual: Whether it takes a language and a task.
         language_ids: Token id of each language it knows, by code (`en`).
@@ -49,6 +54,8 @@ class Vocabulary:
     """
 
     model_id: str
+    vocab_size: int
+    longest: int
     generation: GenerationConfig
     is_multilingual: bool
     language_ids: dict[str, int]
@@ -72,6 +79,31 @@ class Vocabulary:
     def frame(self, token: int) -> int | None:
         """The frame that a timestamp names, counted from the window's start; None for any other token."""
         return self._frame_of.get(token)
+
+    @cached_property
+    def text_mask(self) -> Bool[Tensor, " vocab"]:
+        """Which ids are text."""
+        return self._mask(self.text_ids)
+
+    @cached_property
+    def suppressed(self) -> tuple[Bool[Tensor, " vocab"], Bool[Tensor, " vocab"]]:
+        """Which ids may not be written: as the first token, and later."""
+        later = self._mask(self.generation.suppress_tokens or ())
+        return later | self._mask(self.generation.begin_suppress_tokens or ()), later
+
+    @cached_property
+    def order(self) -> Int[Tensor, " vocab"]:
+        """All ids: text, the end, special and unknown ones, `<|notimestamps|>`, timestamps in order of time."""
+        times = [token for token in self.timestamp_ids if token < self.vocab_size]
+        text = sorted(token for token in self.text_ids if token < self.vocab_size)
+        placed = {*text, *times, self.end_id, self.no_timestamps_id}
+        rest = [token for token in range(self.vocab_size) if token not in placed]
+        return torch.tensor([*text, self.end_id, *rest, self.no_timestamps_id, *times])
+
+    def _mask(self, ids: Iterable[int]) -> Bool[Tensor, " vocab"]:
+        mask = torch.zeros(self.vocab_size, dtype=torch.bool)
+        mask[[token for token in ids if 0 <= token < self.vocab_size]] = True
+        return mask
 
     @property
     def any_language(self) -> str:
@@ -197,6 +229,8 @@ def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperToken
         setattr(generation, name, value)
     return Vocabulary(
         model_id=model_id,
+        vocab_size=hf.config.vocab_size,
+        longest=hf.config.max_target_positions,
         generation=generation,
         is_multilingual=is_multilingual,
         language_ids={token[2:-2]: index for token, index in languages.items()},
