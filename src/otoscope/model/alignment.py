@@ -23,6 +23,7 @@ from otoscope.model.languages import Vocabulary
 from otoscope.model.spelling import split_words
 
 if TYPE_CHECKING:
+    from otoscope.model.sites import Site
     from otoscope.model.whisper import Whisper
 
 MEDIAN_FRAMES = 7
@@ -187,14 +188,11 @@ def _look(
     """Run the decoder over the ids and keep what the chosen heads attended to, edits included."""
     seen: dict[int, Tensor] = {}
 
-    def keep(block: int, pattern: Tensor) -> Tensor:
-        seen[block] = pattern[0].float()
-        return pattern
+    def keep(site: Site, pattern: Tensor) -> None:
+        assert site.block is not None
+        seen[site.block] = pattern[0].float()
 
-    # An edit that changes nothing looks on where a reading would be seen by the readings around it.
-    blocks = {head.block for head in heads}
-    edits = {f"decoder.blocks.{b}.cross_attn.pattern": lambda pattern, b=b: keep(b, pattern) for b in blocks}
-    with model.edit(edits):
+    with model.looking([f"decoder.blocks.{block}.cross_attn.pattern" for block in {head.block for head in heads}], keep):
         logits = forced_logits(model, encoded, torch.tensor([ids]))[0]
     patterns = torch.stack([seen[block][head] for block, head in heads])
     return logits, patterns.cpu().numpy()

@@ -1,19 +1,18 @@
 """Stop where a model computes what is no number, and say where that began.
 
 A sum over the vocabulary of a decoder that overflowed is still a choice of a token, so that nothing but the text would
-tell: "!!!!". Checking costs a look at each output; finding the place costs one more run, with a hook on every module
-that has a site.
+tell: "!!!!". Checking costs a look at each output; finding the place costs one more run, in which all sites are looked
+at but the patterns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from otoscope.base.errors import ModelError
 from otoscope.model.sites import Kind
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class NotFiniteError(Exception):
-    """Logits that are no numbers, in the middle of a run; `finite_or_told` says where they come from."""
+    """Logits that are no numbers, in the middle of a run; `not_finite` says where they come from."""
 
 
 def are_numbers(logits: Tensor) -> bool:
@@ -54,29 +53,18 @@ def not_finite(model: Whisper, again: Callable[[], object]) -> ModelError:
         model: Any Whisper.
         again: Runs the model once more.
     """
-    sites = [site for site in model.sites() if site.kind is not Kind.PATTERN]
     found: list[Site] = []
-    with ExitStack() as stack:
-        stack.enter_context(model.reading_paused())
-        stack.enter_context(torch.no_grad())
-        for site in sites:
-            module = model.hf.get_submodule(site.path)
-            stack.callback(module.register_forward_hook(partial(_look, found, site)).remove)
-        try:
-            again()
-        except NotFiniteError:
-            pass
+
+    def look(site: Site, values: Tensor) -> None:
+        is_fine = are_numbers(values) if site.name == "logits" else bool(torch.isfinite(values).all())
+        if not (found or is_fine):
+            found.append(site)
+
+    names = [site.name for site in model.sites() if site.kind is not Kind.PATTERN]
+    with model.reading_paused(), model.looking(names, look), torch.no_grad(), suppress(NotFiniteError):
+        again()
     where = f"the first is in the output of {found[0].name!r}" if found else "a second run of the same gave none"
     return ModelError(f"{model.id} computed values that are no numbers (NaN or infinite): {where}. {_what_to_do(model)}")
-
-
-def _look(found: list[Site], site: Site, module: nn.Module, args: tuple, output: Any) -> None:
-    if found:
-        return
-    values = output[0] if isinstance(output, tuple) else output
-    is_fine = are_numbers(values) if site.name == "logits" else bool(torch.isfinite(values).all())
-    if not is_fine:
-        found.append(site)
 
 
 def _what_to_do(model: Whisper) -> str:

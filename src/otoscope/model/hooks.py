@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -81,6 +81,7 @@ class Switchboard:
         self._hf = hf
         self._table = table
         self._edits: _Owned[dict[str, list[Edit]]] = _Owned()
+        self._looks: _Owned[dict[str, list[Edit]]] = _Owned()
         self._tapes: _Owned[Tape] = _Owned()
         self._windows: _Owned[AttentionWindow] = _Owned()
         self._n_pauses: Counter[int] = Counter()
@@ -95,6 +96,18 @@ class Switchboard:
         """Apply edits to sites, after the edits that are on already, until the block ends."""
         own = {site: list(functions) for site, functions in edits.items()}
         with self._on(self._edits, own):
+            yield
+
+    @contextmanager
+    def looking(self, sites: Iterable[str], look: Callable[[Site, Tensor], None]) -> Iterator[None]:
+        """Show what passes sites, after all edits and whether readings are paused or not, until the block ends."""
+
+        def shown(site: Site, x: Tensor) -> Tensor:
+            look(site, x)
+            return x
+
+        own: dict[str, list[Edit]] = {name: [partial(shown, self._table.sites[name])] for name in sites}
+        with self._on(self._looks, own):
             yield
 
     @contextmanager
@@ -167,7 +180,7 @@ class Switchboard:
             InputError: An edit returned something that cannot stand in its place, or edits of another thread are on.
         """
         self._check_thread()
-        for edits in self._edits.own:
+        for edits in (*self._edits.own, *self._looks.own):
             for edit in edits.get(site.name, ()):
                 x = _checked(site, x, edit(x))
         tapes = self._tapes_of(site)
@@ -188,7 +201,7 @@ class Switchboard:
 
     def opens(self, site: Site) -> bool:
         """Whether a pattern must be computed in the open: it is edited, or wanted in the graph."""
-        if any(site.name in edits for edits in self._edits.own):
+        if any(site.name in edits for edits in (*self._edits.own, *self._looks.own)):
             return True
         return torch.is_grad_enabled() and any(tape.gradients for tape in self._tapes_of(site))
 
@@ -220,7 +233,7 @@ class Switchboard:
 
     def _refresh(self) -> None:
         """Put in the hooks that are wanted and missing, take out those that are not wanted any more."""
-        named = {name for edits in self._edits.all for name in edits} | {
+        named = {name for edits in (*self._edits.all, *self._looks.all) for name in edits} | {
             name for tape in self._tapes.all for name in tape.sites
         }
         sites = {name: self._table.sites[name] for name in named}

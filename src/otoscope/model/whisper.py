@@ -8,7 +8,7 @@ Whisper is for `load`, how frames become text for `transcribe`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -382,6 +382,17 @@ class Whisper:
         """
         chosen = [self._table.sites[name] for name in self.expand(sites)]
         return self._board.reading(Tape(chosen, gradients=gradients, resolve=self._table.resolve))
+
+    def looking(
+        self, sites: str | Iterable[str], look: Callable[[Site, Tensor], None]
+    ) -> AbstractContextManager[None]:
+        """Show what passes sites inside the block: after all edits, and also where readings are paused.
+
+        Args:
+            sites: Names, aliases or patterns.
+            look: Gets the site and its tensor, and changes nothing.
+        """
+        return self._board.looking(self.expand(sites), look)
 
     def edited_sites(self) -> frozenset[str]:
         """Name the sites that edits of this thread are on at."""
