@@ -18,11 +18,12 @@ from otoscope.base.errors import ModelError
 from otoscope.model import hub
 
 N_TIMESTAMPS = 1501
-ENGLISH_ONLY_SIZE = 51_864
-"""The vocabulary of tiny.en to medium.en; each multilingual release has one or two entries more."""
+ENGLISH_ONLY_TEXT = 50_256
+"""Text tokens of the English-only releases, those of GPT-2; the multilingual ones have one more."""
 CONTROLS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
 
 _SPECIAL = re.compile(r"<\|[a-z]+\|>")
+_TIMESTAMP = re.compile(r"<\|\d+\.\d\d\|>")
 RELEASED = {
     51_864: ("tiny.en", "base.en", "small.en", "medium.en"),
     51_865: ("tiny", "base", "small", "medium", "large-v2", "large-v1"),
@@ -183,6 +184,33 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
     names = ["endoftext", "startoftranscript", *list(LANGUAGES)[:n_languages], *CONTROLS]
     first = vocab_size - N_TIMESTAMPS - len(names)
     return {f"<|{name}|>": first + i for i, name in enumerate(names)}
+
+
+def is_english_only(ids: Mapping[str, int]) -> bool:
+    """Say whether a vocabulary is that of the English-only releases, however many tokens were added to it.
+
+    Args:
+        ids: Token text to id; at least `<|endoftext|>`, which follows the text tokens.
+
+    Source:
+        OpenAI Whisper, `whisper/tokenizer.py`: `gpt2.tiktoken` and `multilingual.tiktoken` differ by one entry.
+    """
+    return ids.get("<|endoftext|>") == ENGLISH_ONLY_TEXT
+
+
+def timestamp_ids(ids: Mapping[str, int], no_timestamps_id: int) -> tuple[int, ...]:
+    """Return the ids of the timestamps `<|0.00|>`, `<|0.02|>` and so on, in order of time.
+
+    Args:
+        ids: Token text to id, of the whole tokenizer.
+        no_timestamps_id: Id of `<|notimestamps|>`, after which timestamps follow where the tokenizer does not name
+            them; an id that the tokenizer gives to something else is none.
+    """
+    named = {float(text[2:-2]): i for text, i in ids.items() if _TIMESTAMP.fullmatch(text)}
+    if named:
+        return tuple(named[time_s] for time_s in sorted(named))
+    first, taken = no_timestamps_id + 1, set(ids.values())
+    return tuple(i for i in range(first, first + N_TIMESTAMPS) if i not in taken)
 
 
 def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> None:

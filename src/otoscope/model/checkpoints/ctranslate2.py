@@ -30,7 +30,7 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     to_transformers_name,
 )
-from otoscope.model.vocabulary import ENGLISH_ONLY_SIZE, RELEASED, read_tokenizer, special_ids, tokenizer_from_texts
+from otoscope.model.vocabulary import RELEASED, read_tokenizer, special_ids, tokenizer_from_texts
 
 _VERSION = 6
 _SPEC = "WhisperSpec"
@@ -310,7 +310,9 @@ def _generation(told: dict[str, Any], vocab_size: int, source: str) -> Generatio
             )
     values: dict[str, Any] = {new: told[name] for name, new in names.items() if told.get(name)}
     languages = told.get("lang_ids")
-    if languages and vocab_size in RELEASED and vocab_size != ENGLISH_ONLY_SIZE:  # English models carry a list too
+    if (
+        languages and vocab_size in RELEASED and "tiny.en" not in RELEASED[vocab_size]
+    ):  # English models carry a list too
         values["lang_to_id"] = {text: i for text, i in special_ids(vocab_size, None).items() if i in set(languages)}
     return GenerationConfig.from_dict(values) if values else None
 
