@@ -204,7 +204,11 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
         drawn = run.ranges(group, "width", sign)
         samples = count_labels(drawn.phone, labelled(drawn.clip, ground), len(run.phones))
         strongest = _top_phones(peaks, peaks.phone, is_constant, ground, at_most(settings, TOP))
-        ranges[sign] = polysemy(samples, counts["held_out"].counts, strongest, sign, ground.is_frequent, settings)
+        held_out = counts["held_out"].counts
+        flagged, mixed = (
+            polysemy(samples, held_out, top, sign, ground.is_frequent, settings) for top in (tops[sign], strongest)
+        )
+        ranges[sign] = dataclasses.replace(flagged, is_pure=mixed.is_pure, is_mixed=mixed.is_mixed)
     parts = []
     for first in range(0, group.n_features, CHUNK):
         some = slice(first, first + CHUNK)
