@@ -169,7 +169,7 @@ def decode_within(content: bytes, limits: dict[str, Any]) -> Upload:
         raise AudioError(
             f"{NAME} is {told_s / 60:.0f} minutes long: at most {limits['most_s'] / 60:g} are taken. Cut out a part."
         )
-    samples = read_audio_bytes(content, NAME)
+    samples = read_audio_bytes(content, NAME).samples
     return Upload(samples[: round(limits["keep_s"] * SAMPLE_RATE_HZ)], len(samples) / SAMPLE_RATE_HZ)
 
 

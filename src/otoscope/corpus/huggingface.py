@@ -131,14 +131,16 @@ class RowReader:
         name = f"{self.stream.opening.name} row {self.number + 1}"
         content, path = (sound.get("bytes"), sound.get("path")) if isinstance(sound, dict) else (None, sound)
         if isinstance(content, bytes):
-            samples = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
+            heard = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
         elif isinstance(path, str) and "://" in path:
-            samples = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
+            heard = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
         elif isinstance(path, str):
-            samples = read_audio(path)
+            heard = read_audio(path)
         else:
             raise AudioError(f"{name} holds no sound: expected the bytes or the path of a recording. Leave it out.")
-        return Clip(samples, self.id, self.transcript, speaker=self.speaker, language=self.language)
+        return Clip(
+            heard.samples, self.id, self.transcript, speaker=self.speaker, language=self.language, notes=heard.notes
+        )
 
 
 def is_name(source: str) -> bool:

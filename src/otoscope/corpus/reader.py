@@ -55,11 +55,12 @@ class Reader:
             InputError: Its transcript is not UTF-8 text.
         """
         if self._is_stretch:
-            samples = read_stretch(self.path, self.start_s or 0.0, self.end_s)
+            sound = read_stretch(self.path, self.start_s or 0.0, self.end_s)
         else:
-            samples = read_audio(self.path)
-        text = self._transcript(len(samples))
-        known = Clip(samples, self.id, text, None, None, self.speaker, self.language, self.path, self.label_problem)
+            sound = read_audio(self.path)
+        samples, text = sound.samples, self._transcript(len(sound.samples))
+        who = (self.speaker, self.language, self.path, self.label_problem)
+        known = Clip(samples, self.id, text, None, None, *who, notes=sound.notes)
         if self.alignment is None or self.label_problem is not None:
             return known
         duration_s = recording_duration_s(self.path) if self._is_stretch else known.duration_s
