@@ -1,9 +1,9 @@
 """Read any recording as Whisper's samples: mono, 16 kHz, float32.
 
-WAV, FLAC, Ogg Vorbis, Opus and MP3 are read by libsndfile, each stream in a file on its own and with its length counted
+WAV, FLAC, Ogg Vorbis, Opus and MP3 are read by libsndfile, each stream in a file on its own with its length counted
 (`otoscope.audio.containers`); the rest by FFmpeg (`otoscope.audio.ffmpeg`). Both are resampled by soxr: FFmpeg's own
-resampler lets a tone above 8 kHz through at -62 dB, soxr's HQ at -141 dB. Works in blocks: memory is what the samples at
-16 kHz need (230 MB an hour) and a few MB more.
+resampler lets a tone above 8 kHz through at -62 dB, soxr's HQ at -141 dB. Works in blocks: memory is what the samples
+at 16 kHz need (230 MB an hour) and a few MB more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import mmap
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +23,7 @@ from jaxtyping import Float32
 
 from otoscope.audio import ffmpeg
 from otoscope.audio.containers import Content, Layout, Part, layout_of
-from otoscope.audio.ffmpeg import READABLE, VIDEO_SUFFIXES, reason
+from otoscope.audio.ffmpeg import VIDEO_SUFFIXES, reason
 from otoscope.audio.level import measure
 from otoscope.audio.mono import Mixer
 from otoscope.base.clocks import SAMPLE_RATE_HZ
@@ -188,9 +188,7 @@ def check_layout(layout: Layout, name: str | Path) -> None:
         raise AudioError(f"'{name}' is cut short: {layout.cut_short}. Get the whole recording.")
 
 
-def decode(
-    content: Content, layout: Layout, name: str | Path, notes: list[str]
-) -> Float32[np.ndarray, " sample"]:
+def decode(content: Content, layout: Layout, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
     """Decode all recordings of a file, one after the other, on the scale that they are on.
 
     Args:
@@ -218,14 +216,14 @@ def _read(content: Content, name: str | Path) -> Sound:
     return Sound(level.apply(samples), tuple(dict.fromkeys((*notes, *level.notes))))
 
 
-def _read_part(
-    content: Content, part: Part, name: str | Path, notes: list[str]
-) -> Float32[np.ndarray, " sample"]:
+def _read_part(content: Content, part: Part, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
     """Read one recording of a file, with libsndfile where that knows its format."""
     with part.open(content) as file:
         if not part.is_ffmpeg:
             stream = _open_soundfile(file)
             if stream is not None:
+                if not part.is_counted:
+                    stream = replace(stream, n_expected=0)
                 return to_samples(stream, name, notes)
     with part.open(content) as file:
         return to_samples(Stream(_in_blocks(ffmpeg.blocks(file, content, name, notes))), name, notes)
@@ -261,12 +259,25 @@ def _open_soundfile(file: BinaryIO) -> Stream | None:
     It is given the content alone: given a path, it takes anything that is called .flac for FLAC.
     """
     try:
-        sound = soundfile.SoundFile(file)
+        sound = Forward(file)
     except soundfile.LibsndfileError as error:
         if error.code in UNKNOWN_FORMAT:
             return None
         raise
     return Stream(soundfile_blocks(sound), n_expected(sound), slack(sound))
+
+
+class Forward(soundfile.SoundFile):
+    """A recording that is read on from where it stands.
+
+    soundfile seeks to the next sample after every read of a file that it can seek in. At every seek an mp3 decoder
+    loses what it holds of the frames before, and the next 70 ms are wrong: once a block. So this says that it cannot
+    seek; `seek` itself works.
+    """
+
+    def seekable(self) -> bool:
+        """No, as far as reading is concerned."""
+        return False
 
 
 def n_expected(sound: soundfile.SoundFile) -> int:
@@ -284,12 +295,12 @@ def soundfile_blocks(sound: soundfile.SoundFile, n_samples: int | None = None) -
 
     Args:
         sound: The recording.
-        n_samples: How much to decode; None for all of it.
+        n_samples: How much to decode; None for all of it, from its beginning.
 
     Yields:
         Rate in Hz, and float32 [sample, channel].
     """
-    left = MOST_CLAIMED if n_samples is None else n_samples
+    left = n_samples or n_expected(sound) or MOST_CLAIMED
     with sound:
         while left > 0:
             block = sound.read(min(BLOCK_SAMPLES, left), dtype="float32", always_2d=True)

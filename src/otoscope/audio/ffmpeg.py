@@ -6,6 +6,9 @@ Sound lies on the file's time line: where it begins later than the picture, or p
 from __future__ import annotations
 
 import importlib.util
+import math
+import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,6 +44,8 @@ GAP_S = 0.05
 """Timestamps are rounded, and clocks drift; a longer pause between two packets is a pause in the sound."""
 TOLD_S = 0.2
 """Silence that is put in is told of from here on."""
+HEAD_BYTES = 1 << 16
+"""A stated length is looked for in so much of a file's beginning."""
 SHORT_S = 0.5
 """How far a stated length may be off: edit lists and encoder delay."""
 
@@ -75,7 +80,7 @@ def blocks(file: BinaryIO, content: Content, name: str | Path, notes: list[str])
             if len(container.streams.audio) > 1:
                 n = len(container.streams.audio)
                 notes.append(f"it has {n} sound tracks: number {container.streams.audio.index(stream) + 1} is read")
-            yield from _Track(container, stream, len(content), name, notes).blocks()
+            yield from _Track(container, stream, content, name, notes).blocks()
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise AudioError(
             f"'{name}' is not a recording, or damaged or cut short ({reason(error)}): {READABLE}."
@@ -85,11 +90,12 @@ def blocks(file: BinaryIO, content: Content, name: str | Path, notes: list[str])
 class _Track:
     """One sound track of an open file."""
 
-    def __init__(self, container: Any, stream: Any, n_bytes: int, name: str | Path, notes: list[str]) -> None:
+    def __init__(self, container: Any, stream: Any, content: Content, name: str | Path, notes: list[str]) -> None:
         self._container, self._stream, self._name, self._notes = container, stream, name, notes
-        self._n_bytes = n_bytes
+        self._content = content
         self._silence_s = 0.0
         self._n_damaged = 0
+        self._seen_s = 0.0
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Decode, with silence where there is no sound on the time line."""
@@ -108,12 +114,17 @@ class _Track:
             yield frame.sample_rate, block
         if self._n_damaged > n_frames:
             raise AudioError(f"'{self._name}' is damaged: most of its packets cannot be decoded. Get it again, whole.")
-        self._finish(end_s - first_s)
+        self._finish(first_s, end_s - first_s)
 
     def _frames(self) -> Iterator[Any]:
         import av
 
-        for packet in self._container.demux(self._stream):
+        pictures = [stream for stream in self._container.streams.video if not _is_picture(stream)]
+        for packet in self._container.demux(self._stream, *pictures):
+            if packet.pts is not None and packet.time_base:
+                self._seen_s = max(self._seen_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index != self._stream.index:
+                continue
             try:
                 decoded = packet.decode()
             except av.error.InvalidDataError:
@@ -137,7 +148,7 @@ class _Track:
         duration = self._container.duration
         return duration / av.time_base + SHORT_S if duration else 0.0
 
-    def _finish(self, found_s: float) -> None:
+    def _finish(self, first_s: float, found_s: float) -> None:
         if self._n_damaged:
             self._notes.append(f"{self._n_damaged:,} of its packets are damaged and left out")
         if self._silence_s >= TOLD_S:
@@ -145,17 +156,23 @@ class _Track:
                 f"its sound begins later than its picture or pauses: {self._silence_s:.2f} s of silence are put in, so "
                 "that times are those of the file"
             )
-        kinds = set(self._container.format.name.split(","))
-        if not kinds & {"mov", "matroska", "asf", "avi"}:
-            return  # what FFmpeg says of the others is a guess from their size
-        duration, base = self._stream.duration, self._stream.time_base
-        promised_s = float(duration * base) if duration and base else 0.0
-        if found_s >= promised_s - SHORT_S:
+        promised_s = self._promised_s()
+        if max(found_s, self._seen_s - first_s) >= promised_s - SHORT_S:
             return
         told = f"{promised_s:.2f} s are promised and decoding stopped after {found_s:.2f} s"
-        if "mov" in kinds and self._index_stop() > self._n_bytes:
+        if self._index_stop() > len(self._content):
             raise AudioError(f"'{self._name}' is cut short: {told}. Get the whole recording.")
         self._notes.append(f"its end may be missing: {told}")
+
+    def _promised_s(self) -> float:
+        """How long the sound should be, where the file says so: much of what FFmpeg says is a guess from the size."""
+        kinds = set(self._container.format.name.split(","))
+        if "matroska" in kinds:
+            return _matroska_s(self._content[:HEAD_BYTES])
+        if "flv" in kinds:
+            return _flv_s(self._content[:HEAD_BYTES])
+        duration, base = self._stream.duration, self._stream.time_base
+        return float(duration * base) if kinds & {"mov", "asf", "avi"} and duration and base else 0.0
 
     def _index_stop(self) -> int:
         """The end of the last packet that the file's index names."""
@@ -175,6 +192,25 @@ def _as_float(frame: Any) -> np.ndarray:
     return array.astype(np.float32)
 
 
+def _matroska_s(head: bytes) -> float:
+    """The duration in the head of a Matroska file; 0 where there is none. Source: RFC 9559, sections 5.1.2.9 and 10."""
+    found = re.search(rb"\x44\x89(?:\x84(.{4})|\x88(.{8}))", head, re.DOTALL)
+    if found is None:
+        return 0.0
+    scale = re.search(rb"\x2a\xd7\xb1([\x81-\x88])", head)
+    at = scale.end() if scale is not None else 0
+    tick_ns = int.from_bytes(head[at : at + head[at - 1] - 0x80], "big") if at else 1_000_000
+    ticks = struct.unpack(">f", found[1])[0] if found[1] else struct.unpack(">d", found[2])[0]
+    return float(ticks) * tick_ns / 1e9 if math.isfinite(ticks) else 0.0
+
+
+def _flv_s(head: bytes) -> float:
+    """The duration in the head of a Flash video; 0 where there is none. Source: Adobe's FLV 10.1, annex E.5."""
+    found = re.search(rb"\x08duration\x00(.{8})", head, re.DOTALL)
+    seconds = struct.unpack(">d", found[1])[0] if found else 0.0
+    return float(seconds) if math.isfinite(seconds) else 0.0
+
+
 def _is_picture(stream: Any) -> bool:
     """Whether a stream is a picture of a cover, and no video."""
     return stream.type == "video" and bool(int(getattr(stream, "disposition", 0)) & 0x400)
@@ -182,7 +218,18 @@ def _is_picture(stream: Any) -> bool:
 
 def _is_media(head: bytes) -> bool:
     """Whether a file's first bytes are those of an MP4, Matroska, AVI, ADTS, ASF, FLV, AMR or WAV file."""
-    starts = (b"\x1aE\xdf\xa3", b"\xff\xf1", b"\xff\xf9", b"0&\xb2u", b"FLV", b"#!AMR", b"RIFF", b"OggS", b"FORM", b"caff")
+    starts = (
+        b"\x1aE\xdf\xa3",
+        b"\xff\xf1",
+        b"\xff\xf9",
+        b"0&\xb2u",
+        b"FLV",
+        b"#!AMR",
+        b"RIFF",
+        b"OggS",
+        b"FORM",
+        b"caff",
+    )
     return head[4:8] == b"ftyp" or head.startswith(starts)
 
 

@@ -55,7 +55,9 @@ def measure(samples: Float32[np.ndarray, " sample"]) -> Level:
         return Level()
     n_beyond = int((np.abs(samples) > 1).sum())
     if n_beyond < min(SPIKE_SAMPLES, len(samples) // 10):
-        note = f"{n_beyond:,} of its samples are far beyond full scale (up to {largest:,.0f}): they are cut to full scale"
+        note = (
+            f"{n_beyond:,} of its samples are far beyond full scale (up to {largest:,.0f}): they are cut to full scale"
+        )
         return Level(is_spiked=True, notes=(note,))
     bits = next((bits for bits in SCALES if largest <= 1.05 * 2**bits), None)  # resampling overshoots a little
     what = "an unknown scale" if bits is None else f"the scale of {bits + 1}-bit integers"

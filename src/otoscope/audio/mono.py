@@ -1,7 +1,7 @@
 """Mix the channels of a recording to one, as a listener with two ears would hear it.
 
-The mean of two channels in opposite phase is silence, though both ears hear every word; so such channels are turned over
-before they are added. Which ones are is judged every two seconds. Channels without sound are left out of the mean.
+The mean of two channels in opposite phase is silence, though both ears hear every word; so such channels are turned
+over before they are added. Which ones are is judged every two seconds. Channels without sound are left out of the mean.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Read a stretch of a long recording without decoding all of it.
 
-What libsndfile reads is sought in; the sound of videos, and files that hold several recordings, are decoded whole and cut.
-Either way the samples are those that reading the whole recording and cutting it would give: a little more is read on both
-sides, because a resampler looks around, and the reading starts where a sample of the file meets one at 16 kHz. Two things
-are judged by the stretch alone: whether channels cancel, and whether one of them is silent.
+What libsndfile reads is sought in; videos, and files that hold several recordings, are decoded whole and cut. Either
+way the samples are those that reading the whole recording and cutting it would give: a little more is read on both
+sides, because a resampler looks around, and the reading starts where a sample of the file meets one at 16 kHz. Two
+things are judged by the stretch alone: whether channels cancel, and whether one of them is silent.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32
 
 from otoscope.audio.containers import Content, Layout, layout_of
 from otoscope.audio.decode import (
     MIN_RATE_HZ,
     UNKNOWN_FORMAT,
+    Forward,
     Sound,
     Stream,
     check_layout,
@@ -105,15 +105,15 @@ def _open(content: Content, path: Path) -> soundfile.SoundFile | None:
     """Open a file that is one recording of known length; None where it has to be decoded to know it."""
     layout = _layout(path)
     check_layout(layout, path)
-    if len(layout.parts) != 1 or layout.parts[0].is_ffmpeg:
+    if len(layout.parts) != 1 or layout.parts[0].is_ffmpeg or not layout.parts[0].is_counted:
         return None
     try:
-        sound = soundfile.SoundFile(layout.parts[0].open(content))
+        sound = Forward(layout.parts[0].open(content))
     except soundfile.LibsndfileError as error:
         if error.code in UNKNOWN_FORMAT:
             return None
         raise
-    if sound.samplerate < MIN_RATE_HZ or not sound.seekable() or not n_expected(sound):
+    if sound.samplerate < MIN_RATE_HZ or not soundfile.SoundFile.seekable(sound) or not n_expected(sound):
         sound.close()
         return None
     return sound

@@ -81,7 +81,7 @@ def words(
 def _one_recording(
     job: Job, audio: str, tracing: dict[str, Any], *, word: str | None, window: int | None, is_dry: bool
 ) -> None:
-    clip = one(audio)
+    clip = one(audio, job.console)
     job.console.note(f"Tracing the words of {clip.id} ({duration(clip.duration_s)}), with {job.model}")
     if is_dry:
         return

@@ -77,6 +77,7 @@ class CorpusInfo:
         phone_counts: How often each phone is labelled in clips whose labels can be used, the most frequent first.
         problems: Clips that cannot be read.
         label_problems: Labels that cannot be used; their clips count as not aligned.
+        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing.
         notes: What is good to know of how the corpus was found.
     """
 
@@ -95,6 +96,7 @@ class CorpusInfo:
     phone_counts: tuple[PhoneCount, ...]
     problems: tuple[Problem, ...]
     label_problems: tuple[Problem, ...]
+    sound_notes: tuple[Problem, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -116,6 +118,7 @@ class CorpusInfo:
             "phones": [asdict(count) | {"duration_s": round(count.duration_s, 3)} for count in self.phone_counts],
             "problems": [asdict(problem) for problem in self.problems],
             "label_problems": [asdict(problem) for problem in self.label_problems],
+            "sound_notes": [asdict(note) for note in self.sound_notes],
             "notes": list(self.notes),
         }
 
@@ -171,6 +174,7 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
         ),
         problems=tuple(corpus.problems),
         label_problems=tuple(corpus.label_problems),
+        sound_notes=tuple(corpus.sound_notes),
         notes=corpus.notes,
     )
 

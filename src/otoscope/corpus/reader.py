@@ -54,10 +54,8 @@ class Reader:
             AudioError: The recording cannot be used.
             InputError: Its transcript is not UTF-8 text.
         """
-        if self._is_stretch:
-            sound = read_stretch(self.path, self.start_s or 0.0, self.end_s)
-        else:
-            sound = read_audio(self.path)
+        is_part, start_s = self._is_stretch, self.start_s or 0.0
+        sound = read_stretch(self.path, start_s, self.end_s) if is_part else read_audio(self.path)
         samples, text = sound.samples, self._transcript(len(sound.samples))
         who = (self.speaker, self.language, self.path, self.label_problem)
         known = Clip(samples, self.id, text, None, None, *who, notes=sound.notes)

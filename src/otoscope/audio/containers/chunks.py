@@ -1,11 +1,11 @@
-"""Containers made of chunks that say their size: WAV, RF64, Wave64, AIFF, CAF; and AU, which is one header.
+"""Containers made of chunks that say their size: WAV, RF64, Wave64, AIFF and CAF.
 
 A recorder that writes into a pipe cannot go back to fill the sizes in, and one that is stopped does not. So the size of
 the sound is compared with what is there, and corrected where it cannot be right.
 
 Source:
-    RIFF: Multimedia Programming Interface 1.0 (IBM and Microsoft, 1991). RF64: EBU Tech 3306. Wave64: Sony, 2003. AIFF-C:
-    Apple, 1991. CAF: Apple Core Audio Format 1.0. AU: Sun, `audio_filehdr`.
+    RIFF: Multimedia Programming Interface 1.0 (IBM and Microsoft, 1991). RF64: EBU Tech 3306. Wave64: Sony, 2003.
+    AIFF-C: Apple, 1991. CAF: Apple Core Audio Format 1.0.
 """
 
 from __future__ import annotations
@@ -14,13 +14,9 @@ from dataclasses import dataclass
 
 from otoscope.audio.containers import mpeg
 from otoscope.audio.containers.part import Content, Layout, Part, Piece
+from otoscope.audio.containers.sizes import SLACK_BYTES, joined, too_large, too_small
 from otoscope.audio.containers.tags import tag_end
 
-OPEN_ENDED_BYTES = 1_000_000_000
-"""From here up, a size that the file does not have means "until the end": programs write 2,000,000,000, 0x7FFFF000,
-0x80000000 and 0xFFFFFFFF into pipes. A recording that was cut short promises less as a rule."""
-SLACK_BYTES = 4096
-"""What a recorder may leave off its last block; below a tenth of a second of PCM at 44.1 kHz stereo."""
 MPEG_TAGS = (0x50, 0x55)
 LIBSNDFILE_TAGS = (0x01, 0x02, 0x03, 0x06, 0x07, 0x11, 0x31, 0x38, 0x40)
 EXTENSIBLE = 0xFFFE
@@ -92,8 +88,6 @@ def layout(content: Content, start: int) -> Layout | None:
     Returns:
         Its recordings; None where it is none of these containers.
     """
-    if content[start : start + 4] == b".snd":
-        return _au(content, start)
     of = _format_at(content, start)
     if of is None:
         return None
@@ -108,7 +102,7 @@ def layout(content: Content, start: int) -> Layout | None:
         at = found.stop
         of = None if found.stop >= len(content) else _format_at(content, at)
     if len(parts) > 1:
-        notes.insert(0, f"it is {len(parts)} recordings in one file: all are read, one after the other")
+        notes.insert(0, joined(len(parts)))
     return Layout(tuple(parts), tuple(dict.fromkeys(notes)), cut_short)
 
 
@@ -133,7 +127,7 @@ def _walk(of: Format, content: Content, start: int) -> _Found:
     while at + of.name + of.size <= end and _format_at(content, at) is None:
         name, size_at = content[at : at + of.name], at + of.name
         size, body = of.number(content, size_at) - of.counts_itself, at + of.name + of.size
-        if name == b"fmt " or name[:4] == b"fmt " and of.name == 16:
+        if name == b"fmt " or (name[:4] == b"fmt " and of.name == 16):
             tag = _encoding(content, body, of)
         if name == b"ds64":
             wide = body + 8
@@ -197,9 +191,7 @@ def _is_chunk(of: Format, content: Content, start: int, at: int) -> bool:
     return is_name and 0 <= size <= len(content) - (at + of.name + of.size)
 
 
-def _sound_stop(
-    of: Format, content: Content, start: int, body: int, size: int
-) -> tuple[int, str | None, str | None]:
+def _sound_stop(of: Format, content: Content, start: int, body: int, size: int) -> tuple[int, str | None, str | None]:
     """Find where the sound ends, and say where that is not what the header says.
 
     Returns:
@@ -207,22 +199,17 @@ def _sound_stop(
     """
     end = len(content)
     there = end - body
-    if size > there or size < 0:
-        is_open = size >= OPEN_ENDED_BYTES or size < 0
-        if not is_open and there < size - min(SLACK_BYTES, size // 20):
-            return end, None, f"its header promises {size:,} bytes of sound and {there:,} are there"
-        note = "its header does not say how long it is (a placeholder): it is read to the end of the file"
-        return end, note if is_open else None, None
+    if size > there:
+        return end, *too_large(size, there)
+    size = max(size, 0)  # Wave64 counts the chunk's head: 0 there is less than nothing
     ends = {body + size, _aligned(of, start, body + size)}
     if any(_may_end(of, content, start, at) for at in ends) and (size or _is_chunk_list(of, content, start, body)):
         return body + size, None, None
-    if size == 0 and there:
-        return end, "its header says that it is empty: it is read to the end of the file", None
-    return end, f"its header counts {size:,} bytes of sound and {there:,} are there: all are read", None
+    return end, too_small(size, there), None
 
 
 def _may_end(of: Format, content: Content, start: int, at: int) -> bool:
-    """Whether sound may end at a place: with the file, little more, zeros, a tag, another chunk or another recording."""
+    """Whether sound may end here: with the file, or with zeros, a tag, another chunk or another recording after it."""
     end = len(content)
     if end - at < SLACK_BYTES // 8 or _format_at(content, at) is not None or tag_end(content, at, end) > at:
         return True
@@ -236,20 +223,3 @@ def _is_chunk_list(of: Format, content: Content, start: int, at: int) -> bool:
             return False
         at = _aligned(of, start, at + of.name + of.size + of.number(content, at + of.name) - of.counts_itself)
     return True
-
-
-def _au(content: Content, start: int) -> Layout:
-    body = start + int.from_bytes(content[start + 4 : start + 8], "big")
-    size, there = int.from_bytes(content[start + 8 : start + 12], "big"), len(content) - body
-    if there < 0:
-        return Layout((Part(((start, len(content)),)),))
-    note, cut_short = None, None
-    if size == 0xFFFF_FFFF or size == there:
-        pass
-    elif size > there and size < OPEN_ENDED_BYTES:
-        if there < size - min(SLACK_BYTES, size // 20):
-            cut_short = f"its header promises {size:,} bytes of sound and {there:,} are there"
-    elif size != there:
-        note = f"its header counts {size:,} bytes of sound and {there:,} are there: all are read"
-    pieces = _corrected(start, len(content), {start + 8: min(there, 0xFFFF_FFFF).to_bytes(4, "big")})
-    return Layout((Part(pieces),), (note,) if note else (), cut_short)

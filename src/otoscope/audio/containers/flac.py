@@ -13,6 +13,7 @@ import functools
 from collections.abc import Iterator
 
 from otoscope.audio.containers.part import Content, Layout, Part, spoken_seconds
+from otoscope.audio.containers.sizes import joined
 from otoscope.audio.containers.tags import sound_stop
 
 MAGIC = b"fLaC"
@@ -42,7 +43,7 @@ def layout(content: Content, start: int) -> Layout | None:
     notes: list[str] = []
     cut_short = None
     if len(begins) > 1:
-        notes.append(f"it is {len(begins)} recordings in one file: all are read, one after the other")
+        notes.append(joined(len(begins)))
     for begin, stop in zip(begins, [*begins[1:], len(content)], strict=True):
         part, note, missing = _one(content, begin, sound_stop(content, begin, stop))
         parts.append(part)
@@ -64,12 +65,13 @@ def _one(content: Content, start: int, stop: int) -> tuple[Part, str | None, str
     """One recording with a header that counts right, a note, and what is missing."""
     info = int.from_bytes(content[start + 18 : start + 26], "big")  # rate 20 bits, channels 3, sample 5, samples 36
     claimed, rate_hz = info & ((1 << 36) - 1), info >> 44
-    found = _n_samples(content, start, stop)
+    found = _counted(content, start, stop)
     if found is None:
-        return Part(((start, stop),), is_ffmpeg=claimed == 0, count_is_verified=False), None, None
-    n_samples, is_whole = found
+        return Part(((start, stop),), is_ffmpeg=claimed == 0), None, None
+    n_samples, last = found
+    is_whole = last == stop
     fixed = (info & ~((1 << 36) - 1) | n_samples).to_bytes(8, "big")
-    part = Part(((start, start + 18), fixed, (start + 26, stop)))
+    part = Part(((start, start + 18), fixed, (start + 26, last)))
     told, there = spoken_seconds(claimed, rate_hz), spoken_seconds(n_samples, rate_hz)
     if claimed == 0:
         return part, None if is_whole else "it breaks off within its last frame: its end may be missing", None
@@ -81,17 +83,17 @@ def _one(content: Content, start: int, stop: int) -> tuple[Part, str | None, str
     return part, f"its header counts {told} and {there} are there{doubt}", None
 
 
-def _n_samples(content: Content, start: int, stop: int) -> tuple[int, bool] | None:
-    """Count the samples up to the end of the last whole frame, and say whether anything follows it; None: no frame."""
+def _counted(content: Content, start: int, stop: int) -> tuple[int, int] | None:
+    """Count the samples up to the end of the last whole frame, and say where that is; None where no frame is found."""
     tail_at = max(start + INFO_BYTES, stop - TAIL_BYTES)
     tail = content[tail_at:stop]
     block = int.from_bytes(content[start + 8 : start + 10], "big")
     later: tuple[int, int] | None = None  # where the next candidate begins, and its first sample
     for number, (at, first, n) in enumerate(_frames_from_the_end(tail, block)):
         if _crc16(tail[at:]) == 0:
-            return first + n, True
+            return first + n, stop
         if later is not None and _crc16(tail[at : later[0]]) == 0:
-            return later[1], False
+            return later[1], tail_at + later[0]
         later = (at, first)
         if number == N_CANDIDATES:
             break

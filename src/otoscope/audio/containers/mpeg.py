@@ -5,8 +5,8 @@ libsndfile believes it, or guesses from the first frame's bitrate. Here every fr
 is passed over, and each stream gets a header that counts right. An hour takes about 0.1 s.
 
 Source:
-    ISO/IEC 11172-3 and 13818-3, section 2.4.2.3, for frames. The headers are a convention of encoders: `VbrTag.c` of LAME
-    for `Xing` and `Info`, Fraunhofer's for `VBRI`.
+    ISO/IEC 11172-3 and 13818-3, section 2.4.2.3, for frames. The headers are a convention of encoders: `VbrTag.c` of
+    LAME for `Xing` and `Info`, Fraunhofer's for `VBRI`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass, field
 
 from otoscope.audio.containers.part import Content, Layout, Part, Piece, spoken_seconds
+from otoscope.audio.containers.sizes import joined
 from otoscope.audio.containers.tags import tag_end
 
 N_SURE = 4
@@ -24,6 +25,9 @@ SEARCHED_BYTES = 1 << 20
 """How far the first frame is looked for, after tags and zeros."""
 JUNK_S = 0.1
 """Less than this between two frames, at the bitrate of the recording, is not worth a word."""
+SIGNED_BYTES = 1 << 14
+LAME_DELAY = b"LAME".ljust(21, b"\0") + (576 << 12).to_bytes(3, "big") + bytes(12)
+"""What LAME's header says of its delay of 576 samples. Without a header LAME is known by its name in unused bits."""
 FRAMES, SIZE, TABLE, QUALITY = 1, 2, 4, 8  # fields that a Xing header has, one after the other
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff]", re.DOTALL)
 _KBIT = {
@@ -110,13 +114,15 @@ class _Stream:
         """So many frames in seconds."""
         return spoken_seconds(n_frames * self.first.n_samples, self.first.rate_hz)
 
-    def part(self) -> Part:
+    def part(self, content: Content) -> Part:
         """The stream behind a header that counts right; layers 1 and 2 have no such header."""
         spans: list[Piece] = [(a, b) for a, b in self.spans]
         if not self.first.is_layer_3:
-            return Part(tuple(spans))
+            return Part(tuple(spans), is_counted=False)
         n_bytes = sum(b - a for a, b in self.spans)
-        return Part((_counting_frame(self.first, self.n_frames, n_bytes, self.tag), *spans))
+        start, stop = self.spans[0]
+        is_lame = b"LAME" in content[start : min(stop, start + SIGNED_BYTES)]
+        return Part((_counting_frame(self.first, self.n_frames, n_bytes, self.tag, is_lame), *spans))
 
 
 def layout(content: Content, start: int, stop: int | None = None) -> Layout | None:
@@ -138,9 +144,10 @@ def layout(content: Content, start: int, stop: int | None = None) -> Layout | No
     streams = [stream for stream in streams if stream.n_frames]
     if not streams:
         return None
-    notes = [f"{at - start:,} bytes before its first frame are no sound and are passed over"] if at > start else []
+    before = at - (start if stop is not None else tag_end(content, 0, end))
+    notes = [f"{before:,} bytes before its first frame are no sound and are passed over"] if before else []
     if len(streams) > 1:
-        notes.append(f"it is {len(streams)} recordings in one file: all are read, one after the other")
+        notes.append(joined(len(streams)))
     notes += [note for stream in streams for note in _notes(stream)]
     cut_short = None
     if is_broken_off:
@@ -151,7 +158,7 @@ def layout(content: Content, start: int, stop: int | None = None) -> Layout | No
             cut_short = f"its header promises {last.claimed_bytes:,} bytes and {end - last.start:,} are there"
         else:
             notes.append("it breaks off within its last frame: its end may be missing")
-    return Layout(tuple(stream.part() for stream in streams), tuple(notes), cut_short)
+    return Layout(tuple(stream.part(content) for stream in streams), tuple(notes), cut_short)
 
 
 def _notes(stream: _Stream) -> list[str]:
@@ -229,7 +236,7 @@ def _is_sure(content: Content, at: int, end: int, n_frames: int = N_SURE) -> boo
     for number in range(n_frames):
         header = _header(content[at : at + 4])
         if header is None or stream not in (None, header.stream):
-            return number > 0 and at + 4 > end or number > 0 and tag_end(content, at, end) == end
+            return (number > 0 and at + 4 > end) or (number > 0 and tag_end(content, at, end) == end)
         stream = header.stream
         at += header.n_bytes
         if at > end:
@@ -275,7 +282,7 @@ def _claims(frame: bytes, header: Header) -> tuple[bytes | None, int | None, int
     return frame[at:], claimed, claimed_bytes
 
 
-def _counting_frame(first: Header, n_frames: int, n_bytes: int, tag: bytes) -> bytes:
+def _counting_frame(first: Header, n_frames: int, n_bytes: int, tag: bytes, is_lame: bool) -> bytes:
     """A frame without sound whose Info header counts right; what the old one said of encoder delay is kept."""
     head = None
     for kbit_index in range(1, 15):
@@ -285,7 +292,7 @@ def _counting_frame(first: Header, n_frames: int, n_bytes: int, tag: bytes) -> b
             head = bytes([0xFF, first.stream[0] | 0xE1, second, 0xC0 if first.has_one_channel else 0])
             break
     assert head is not None and known is not None, "320 kbit/s have room at every rate"
-    encoder = b""
+    encoder = LAME_DELAY if is_lame else b""
     if tag:
         fields = int.from_bytes(tag[4:8], "big")
         sizes = ((FRAMES, 4), (SIZE, 4), (TABLE, 100), (QUALITY, 4))

@@ -6,10 +6,12 @@ Source:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from otoscope.audio.containers import flac
 from otoscope.audio.containers.part import Content, Layout, Part, Piece
+from otoscope.audio.containers.sizes import joined
 
 MAGIC = b"OggS"
 HEAD_BYTES = 27
@@ -27,6 +29,7 @@ class _Page:
     stop: int
     flags: int
     serial: int
+    number: int
 
 
 @dataclass
@@ -63,11 +66,14 @@ def layout(content: Content, start: int) -> Layout | None:
             notes += inner.notes
             cut_short = cut_short or inner.cut_short
         else:
-            parts.append(Part(_merged(pages), count_is_verified=False))
+            is_whole = all(later.number == page.number + 1 for page, later in itertools.pairwise(pages))
+            parts.append(Part(_merged(pages), is_counted=is_whole))
+            if not is_whole:
+                notes.append("some of its pages are missing: times after them are early")
         if not pages[-1].flags & LAST:
             notes.append("it is not marked as complete: its end may be missing")
     if len(links) > 1:
-        notes.insert(0, f"it is {len(links)} recordings in one file: all are read, one after the other")
+        notes.insert(0, joined(len(links)))
     return Layout(tuple(parts), tuple(dict.fromkeys(notes)), cut_short)
 
 
@@ -83,7 +89,7 @@ def _links(content: Content, at: int) -> tuple[list[_Link], str | None]:
         if len(head) < HEAD_BYTES or stop > end:
             whole = max(HEAD_BYTES, stop - at)
             return links, f"its last page promises {whole:,} bytes and {end - at:,} are there"
-        page = _Page(at, body, stop, head[5], int.from_bytes(head[14:18], "little"))
+        page = _Page(at, body, stop, head[5], *(int.from_bytes(head[a : a + 4], "little") for a in (14, 18)))
         if page.flags & FIRST:
             if not links or any(not each.flags & FIRST for each in links[-1].pages):
                 links.append(_Link())

@@ -26,13 +26,13 @@ class Part:
         pieces: What the decoder is given, in order.
         own: The bytes that the places lie in; None for those of the file.
         is_ffmpeg: Leave it to FFmpeg: libsndfile would misread it.
-        count_is_verified: The number of samples that libsndfile reports is what there is, not what a header claims.
+        is_counted: What libsndfile reports as its length is what there is; otherwise it takes decoding to know.
     """
 
     pieces: tuple[Piece, ...]
     own: bytes | None = None
     is_ffmpeg: bool = False
-    count_is_verified: bool = True
+    is_counted: bool = True
 
     def open(self, content: Content) -> io.BufferedReader:
         """Open it as a file.
