@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from otoscope.audio import stretch
-from otoscope.audio.decode import read_audio
-from otoscope.audio.stretch import read_stretch, recording_duration_s
+from otoscope.audio.stretch import recording_duration_s
 from otoscope.base.errors import AudioError, InputError
+from tests.audio.read import read_audio, read_stretch
 from tests.audio.sounds import RATE_HZ, noise
 
 
@@ -41,7 +41,7 @@ def test_compressed_recordings_are_sought_in_as_exactly(tmp_path: Path, name: st
 
 
 def test_little_more_than_the_stretch_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.wav", 60.0, 44_100)
+    path = write(tmp_path / "a.aiff", 60.0, 44_100)
     decoded: list[int] = []
     read = soundfile.SoundFile.read
 

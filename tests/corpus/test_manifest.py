@@ -65,7 +65,7 @@ def test_start_and_end_cut_the_sound_and_the_labels(tmp_path: Path) -> None:
     clips = corpus(jsonl(tmp_path / "m.jsonl", *rows))
     middle, end, start = clips
     assert [clip.id for clip in (middle, end, start)] == ["long-1.50-3.25", "long-3.00-end", "long-0.00-1.00"]
-    np.testing.assert_allclose(middle.samples, read_audio(tmp_path / "long.wav")[24_000:52_000])
+    np.testing.assert_allclose(middle.samples, read_audio(tmp_path / "long.wav").samples[24_000:52_000])
     assert middle.phones == (Span(0.0, 0.5, "B"), Span(0.5, 1.5, "K"), Span(1.5, 1.75, "D"))
     assert middle.words == (Span(0.0, 0.5, "ab"), Span(0.5, 1.75, "cd"))
     assert end.phones == (Span(0.0, 1.0, "D"),) and len(end.samples) == 16_000

@@ -12,9 +12,8 @@ import mmap
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -54,6 +53,7 @@ SOUND_SUFFIXES = (
     ".caf",
     ".w64",
     ".rf64",
+    ".sph",
 )
 
 
@@ -218,13 +218,10 @@ def _read(content: Content, name: str | Path) -> Sound:
 
 def _read_part(content: Content, part: Part, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
     """Read one recording of a file, with libsndfile where that knows its format."""
-    with part.open(content) as file:
-        if not part.is_ffmpeg:
-            stream = _open_soundfile(file)
-            if stream is not None:
-                if not part.is_counted:
-                    stream = replace(stream, n_expected=0)
-                return to_samples(stream, name, notes)
+    sound = open_part(content, part)
+    if sound is not None:
+        n = n_expected(sound) if part.is_counted else 0
+        return to_samples(Stream(soundfile_blocks(sound), n, slack(sound)), name, notes)
     with part.open(content) as file:
         return to_samples(Stream(_in_blocks(ffmpeg.blocks(file, content, name, notes))), name, notes)
 
@@ -253,18 +250,46 @@ def decoder_errors(name: str | Path) -> Iterator[None]:
         raise AudioError(f"'{name}' is damaged, and cannot be decoded ({told}). Get it again, whole.") from error
 
 
-def _open_soundfile(file: BinaryIO) -> Stream | None:
-    """Open a recording with libsndfile; None for a format that it does not know.
+def counted_s(content: Content, layout: Layout) -> float | None:
+    """Say how long a file is without decoding it.
 
-    It is given the content alone: given a path, it takes anything that is called .flac for FLAC.
+    Args:
+        content: The file.
+        layout: What was found in it.
+
+    Returns:
+        Seconds; None where it takes decoding to know.
     """
+    total_s = 0.0
+    for part in layout.parts:
+        sound = open_part(content, part) if part.is_counted else None
+        if sound is None:
+            return None
+        with sound:
+            if not n_expected(sound):
+                return None
+            total_s += sound.frames / sound.samplerate
+    return total_s
+
+
+def open_part(content: Content, part: Part) -> Forward | None:
+    """Open one recording of a file with libsndfile.
+
+    Args:
+        content: The file. A path would not do: libsndfile takes anything that is called .flac for FLAC.
+        part: The recording.
+
+    Returns:
+        The recording; None for a format that libsndfile does not know.
+    """
+    if part.is_ffmpeg:
+        return None
     try:
-        sound = Forward(file)
+        return Forward(part.open(content))
     except soundfile.LibsndfileError as error:
         if error.code in UNKNOWN_FORMAT:
             return None
         raise
-    return Stream(soundfile_blocks(sound), n_expected(sound), slack(sound))
 
 
 class Forward(soundfile.SoundFile):

@@ -6,12 +6,13 @@ Sound lies on the file's time line: where it begins later than the picture, or p
 from __future__ import annotations
 
 import importlib.util
+import io
 import math
 import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,8 @@ VIDEO_SUFFIXES = (
     ".mkv",
     ".mov",
     ".mp4",
+    ".mpeg",
+    ".mpg",
     ".mts",
     ".ts",
     ".webm",
@@ -50,7 +53,9 @@ SHORT_S = 0.5
 """How far a stated length may be off: edit lists and encoder delay."""
 
 
-def blocks(file: BinaryIO, content: Content, name: str | Path, notes: list[str]) -> Iterator[tuple[int, np.ndarray]]:
+def blocks(
+    file: io.BufferedReader, content: Content, name: str | Path, notes: list[str]
+) -> Iterator[tuple[int, np.ndarray]]:
     """Decode the sound of a file.
 
     Args:
@@ -150,7 +155,7 @@ class _Track:
 
     def _finish(self, first_s: float, found_s: float) -> None:
         if self._n_damaged:
-            self._notes.append(f"{self._n_damaged:,} of its packets are damaged and left out")
+            self._notes.append(f"damaged packets are left out: {self._n_damaged:,}")
         if self._silence_s >= TOLD_S:
             self._notes.append(
                 f"its sound begins later than its picture or pauses: {self._silence_s:.2f} s of silence are put in, so "

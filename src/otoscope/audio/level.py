@@ -1,18 +1,23 @@
-"""Bring samples of a wrong scale to full scale: floating-point numbers that are really 16-bit integers, and spikes."""
+"""Bring samples of a wrong scale to full scale: 16-bit integers as floating-point numbers, spikes, speech too faint."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
 
-from otoscope.base.clocks import SAMPLE_RATE_HZ
+from otoscope.audio.kinds import Kind, frame_kinds
+from otoscope.base.clocks import SAMPLE_RATE_HZ, frames_begun
 
 LOUDEST = 16.0
 """Full scale is 1. Mixing programs leave peaks of a few times that; at 24 dB above, the scale is another one."""
 SCALES = (15, 23, 31)
 """Bits of the integers that the samples may have been."""
+FAINT = 0.003
+"""Below this (-50 dB) of full scale Whisper begins to miss words, and at -80 dB it hears none: speech is turned up."""
+TURNED_UP_TO = 0.3
 SPIKE_SAMPLES = SAMPLE_RATE_HZ // 100
 """So few samples beyond full scale are damage, and not the scale."""
 
@@ -38,6 +43,11 @@ class Level:
         return samples if self.full_scale == 1 else samples / np.float32(self.full_scale)
 
 
+def peak(samples: Float32[np.ndarray, " sample"]) -> float:
+    """The largest distance from zero."""
+    return max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+
+
 def measure(samples: Float32[np.ndarray, " sample"]) -> Level:
     """Find the scale of a recording.
 
@@ -50,7 +60,10 @@ def measure(samples: Float32[np.ndarray, " sample"]) -> Level:
     Source:
         Ours.
     """
-    largest = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+    largest = peak(samples)
+    if 0 < largest < FAINT and (frame_kinds(samples, frames_begun(len(samples))) == Kind.SPEECH).any():
+        gain_db = 20 * math.log10(TURNED_UP_TO / largest)
+        return Level(largest / TURNED_UP_TO, notes=(f"it is very faint: it is turned up by {gain_db:.0f} dB",))
     if largest <= LOUDEST:
         return Level()
     n_beyond = int((np.abs(samples) > 1).sum())

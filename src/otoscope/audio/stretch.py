@@ -18,21 +18,21 @@ import soundfile
 from otoscope.audio.containers import Content, Layout, layout_of
 from otoscope.audio.decode import (
     MIN_RATE_HZ,
-    UNKNOWN_FORMAT,
-    Forward,
     Sound,
     Stream,
     check_layout,
+    counted_s,
     decode,
     decoder_errors,
     map_file,
     n_expected,
+    open_part,
     read_audio,
     slack,
     soundfile_blocks,
     to_samples,
 )
-from otoscope.audio.level import Level, measure
+from otoscope.audio.level import FAINT, Level, measure, peak
 from otoscope.base.clocks import FRAME_SAMPLES, SAMPLE_RATE_HZ, sample_to_seconds, seconds_to_sample
 from otoscope.base.errors import AudioError
 
@@ -93,26 +93,18 @@ def recording_duration_s(path: str | Path) -> float:
     """
     path = Path(path)
     with decoder_errors(path):
-        content = map_file(path)
-        sound = _open(content, path)
-        if sound is not None:
-            with sound:
-                return float(sound.frames / sound.samplerate)
-    return sample_to_seconds(len(read_audio(path).samples))
+        layout = _layout(path)
+        check_layout(layout, path)
+        seconds = counted_s(map_file(path), layout)
+    return sample_to_seconds(len(read_audio(path).samples)) if seconds is None else seconds
 
 
-def _open(content: Content, path: Path) -> soundfile.SoundFile | None:
-    """Open a file that is one recording of known length; None where it has to be decoded to know it."""
-    layout = _layout(path)
-    check_layout(layout, path)
-    if len(layout.parts) != 1 or layout.parts[0].is_ffmpeg or not layout.parts[0].is_counted:
+def _open(content: Content, layout: Layout) -> soundfile.SoundFile | None:
+    """Open a file that is one recording of known length; None for any other."""
+    is_one = len(layout.parts) == 1 and layout.parts[0].is_counted
+    sound = open_part(content, layout.parts[0]) if is_one else None
+    if sound is None:
         return None
-    try:
-        sound = Forward(layout.parts[0].open(content))
-    except soundfile.LibsndfileError as error:
-        if error.code in UNKNOWN_FORMAT:
-            return None
-        raise
     if sound.samplerate < MIN_RATE_HZ or not soundfile.SoundFile.seekable(sound) or not n_expected(sound):
         sound.close()
         return None
@@ -121,7 +113,9 @@ def _open(content: Content, path: Path) -> soundfile.SoundFile | None:
 
 def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound | None:
     """Seek and read samples [first, last) at 16 kHz; None where the recording is to be decoded whole."""
-    sound = _open(content, path)
+    layout = _layout(path)
+    check_layout(layout, path)
+    sound = _open(content, layout)
     if sound is None:
         return None
     is_float = sound.subtype in ("FLOAT", "DOUBLE")
@@ -132,7 +126,7 @@ def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound
     stop = sound.frames
     if last is not None:
         stop = min(stop, -(-last * rate_hz // SAMPLE_RATE_HZ) + margin)
-    notes = list(_layout(path).notes)
+    notes = list(layout.notes)
     if start >= stop:
         sound.close()
         return Sound(np.zeros(0, dtype=np.float32), tuple(notes))
@@ -141,7 +135,7 @@ def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound
     samples = to_samples(stream, path, notes)
     offset = start * SAMPLE_RATE_HZ // rate_hz
     samples = samples[first - offset : None if last is None else last - offset].copy()
-    if is_float:
+    if is_float or peak(samples) < FAINT:
         status = path.stat()
         level = _level(path, status.st_mtime_ns, status.st_size)
         samples = level.apply(samples)
