@@ -93,6 +93,15 @@ def test_resampling_in_blocks_is_resampling_at_once(tmp_path: Path, monkeypatch:
     assert np.abs(samples - at_once).max() < 1e-5
 
 
+def test_blocks_of_an_mp3_join_without_a_break(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loud_and_quiet = np.concatenate([tone(0.3, 330 + 50 * n, level=0.5 * 0.1 ** (n % 3)) for n in range(20)])
+    settings = {"bitrate_mode": "VARIABLE", "compression_level": 0.9}
+    path = write(tmp_path / "a.mp3", loud_and_quiet, **settings)
+    whole = read_audio(path)
+    monkeypatch.setattr(decode, "BLOCK_SAMPLES", 5_000)
+    np.testing.assert_array_equal(read_audio(path), whole)
+
+
 def test_a_sound_above_8_khz_does_not_fold_back(tmp_path: Path) -> None:
     samples = read_audio(write(tmp_path / "a.wav", tone(1.0, 9_000, rate_hz=44_100), 44_100, subtype="FLOAT"))
     assert np.abs(samples[1000:-1000]).max() < 1e-5
@@ -245,6 +254,34 @@ def test_a_wav_whose_last_samples_were_not_flushed_is_still_read(tmp_path: Path)
     path = write(tmp_path / "a.wav", tone(10.0))
     path.write_bytes(path.read_bytes()[:-100])
     assert len(read_audio(path)) == 10 * RATE_HZ - 50
+
+
+@pytest.mark.parametrize("error", [ValueError("array is too big"), MemoryError(), OverflowError("too large")])
+def test_whatever_a_decoder_raises_is_an_error_of_that_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    path = write(tmp_path / "a.wav", tone(1.0))
+    monkeypatch.setattr(decode, "soundfile_blocks", fail)
+    with pytest.raises(AudioError, match=rf"a\.wav' is damaged, and cannot be decoded \({type(error).__name__}"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_damaged_recordings_raise_nothing_else(tmp_path: Path, ending: str) -> None:
+    random = np.random.default_rng(0)
+    content = write(tmp_path / f"a.{ending}", tone(1.0)).read_bytes()
+    for _ in range(60):
+        damaged = bytearray(content[: random.integers(1, len(content) + 1)])
+        for place in random.integers(0, len(damaged), 20):
+            damaged[place if place % 2 else place % 64 % len(damaged)] = random.integers(256)
+        try:
+            sound = read_audio_bytes(bytes(damaged), "it")
+        except AudioError:
+            continue
+        assert np.isfinite(sound).all() and len(sound) < 60 * RATE_HZ
 
 
 def test_memory_stays_near_what_the_samples_need(tmp_path: Path) -> None:

@@ -22,8 +22,6 @@ NOTHING = 1e-10
 """Power below this (-100 dB of full scale) tells nothing of phase."""
 MOST_TRIED = 8
 """Up to so many channels all signs are tried; of more, each is set against the loudest alone."""
-FADE_S = 0.01
-"""The change from one choice of signs to another takes so long."""
 TOLD_S = 0.5
 """Less than this in opposite phase is not worth a word."""
 
@@ -38,7 +36,6 @@ class Mixer:
 
     def __init__(self, n_channels: int, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._weights: np.ndarray | None = None
         self._power = np.zeros(n_channels)
         self._turned_s = 0.0
 
@@ -78,16 +75,10 @@ class Mixer:
         power = (swing.T @ swing).astype(np.float64)
         self._power += power.diagonal()
         signs = _signs(power, len(chunk))
-        if (signs < 0).any():
-            self._turned_s += len(chunk) / self._rate_hz
-        weights = (signs / len(signs)).astype(np.float32)
-        before, self._weights = self._weights, weights
-        mixed = chunk.mean(axis=1, dtype=np.float32) if (signs > 0).all() else chunk @ weights
-        if before is not None and not np.array_equal(before, weights):
-            n = min(len(chunk), round(FADE_S * self._rate_hz))
-            rise = np.linspace(0, 1, n, dtype=np.float32)
-            mixed[:n] = rise * mixed[:n] + (1 - rise) * (chunk[:n] @ before)
-        return mixed
+        if (signs > 0).all():
+            return chunk.mean(axis=1, dtype=np.float32)
+        self._turned_s += len(chunk) / self._rate_hz
+        return chunk @ (signs / len(signs)).astype(np.float32)
 
 
 def _signs(power: np.ndarray, n_samples: int) -> np.ndarray:

@@ -10,7 +10,7 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otoscope.audio.containers import mpeg
 from otoscope.audio.containers.part import Content, Layout, Part, Piece
@@ -122,7 +122,7 @@ def _walk(of: Format, content: Content, start: int) -> _Found:
     """Look into one container; it ends where its chunks do."""
     at, end = start + of.head, len(content)
     tag, wide = 0, None
-    sound: tuple[int, int, int] | None = None  # where its size stands, where it begins and ends
+    sounds: list[tuple[int, int, int]] = []  # of each, where its size stands, where it begins and ends
     note, cut_short = None, None
     while at + of.name + of.size <= end and _format_at(content, at) is None:
         name, size_at = content[at : at + of.name], at + of.name
@@ -131,18 +131,24 @@ def _walk(of: Format, content: Content, start: int) -> _Found:
             tag = _encoding(content, body, of)
         if name == b"ds64":
             wide = body + 8
-        if name == of.sound and sound is None:
+        if name == of.sound and (not sounds or _is_chunk(of, content, start, at)):
             if of.magic == b"RF64" and size == 0xFFFF_FFFF and wide is not None:
                 size = int.from_bytes(content[wide : wide + 8], "little")
-            stop, note, cut_short = _sound_stop(of, content, start, body, size)
-            sound, size = (size_at, body, stop), stop - body
+            stop, told, missing = _sound_stop(of, content, start, body, size)
+            note, cut_short = note or told, cut_short or missing
+            sounds.append((size_at, body, stop))
+            size = stop - body
         elif not _is_chunk(of, content, start, at):
             break
         at = _aligned(of, start, body + size)
     at = min(at, end)
-    if sound is None:
+    if not sounds:
         return _Found((Part(((start, end),)),), (), None, end)
-    parts, notes = _parts(of, content, (start, at), sound, tag, wide)
+    last = at if len(sounds) == 1 else sounds[0][2]
+    parts, notes = _parts(of, content, (start, last), sounds[0], tag, wide)
+    for _, body, stop in sounds[1:]:  # behind the head of the first
+        head = _corrected(start, sounds[0][1], {sounds[0][0]: of.bytes_of(stop - body + of.counts_itself)})
+        parts = (*parts, replace(parts[0], pieces=(*head, (body, stop))))
     return _Found(parts, (*((note,) if note else ()), *notes), cut_short, at)
 
 

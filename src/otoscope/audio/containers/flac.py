@@ -74,7 +74,8 @@ def _one(content: Content, start: int, stop: int) -> tuple[Part, str | None, str
     part = Part(((start, start + 18), fixed, (start + 26, last)))
     told, there = spoken_seconds(claimed, rate_hz), spoken_seconds(n_samples, rate_hz)
     if claimed == 0:
-        return part, None if is_whole else "it breaks off within its last frame: its end may be missing", None
+        note = "its header does not say how long it is: it is read to its end"
+        return part, note if is_whole else "it breaks off within its last frame: its end may be missing", None
     if claimed == n_samples:
         return part, None, None
     if claimed > n_samples and not is_whole:

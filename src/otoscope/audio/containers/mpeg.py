@@ -25,6 +25,7 @@ SEARCHED_BYTES = 1 << 20
 """How far the first frame is looked for, after tags and zeros."""
 JUNK_S = 0.1
 """Less than this between two frames, at the bitrate of the recording, is not worth a word."""
+TAG_BY = 64
 SIGNED_BYTES = 1 << 14
 LAME_DELAY = b"LAME".ljust(21, b"\0") + (576 << 12).to_bytes(3, "big") + bytes(12)
 """What LAME's header says of its delay of 576 samples. Without a header LAME is known by its name in unused bits."""
@@ -162,19 +163,18 @@ def layout(content: Content, start: int, stop: int | None = None) -> Layout | No
 
 
 def _notes(stream: _Stream) -> list[str]:
-    notes = []
-    if stream.claimed is not None and abs(stream.claimed - stream.n_frames) > 1:
-        counted, found = stream.seconds(stream.claimed), stream.seconds(stream.n_frames)
-        doubt = "; its end may be missing" if stream.claimed > stream.n_frames else ": all of it is read"
-        notes.append(f"its header counts {counted} and {found} are there{doubt}")
     n_bytes = sum(b - a for a, b in stream.spans)
     lost_s = stream.junk_bytes / max(n_bytes, 1) * stream.n_frames * stream.first.n_samples / stream.first.rate_hz
     if lost_s > JUNK_S:
-        notes.append(
+        return [
             f"{stream.junk_bytes:,} bytes between its frames are damaged and passed over: about {lost_s:.1f} s are "
             "missing, and times after them are early"
-        )
-    return notes
+        ]
+    if stream.claimed is None or abs(stream.claimed - stream.n_frames) <= 1:
+        return []
+    counted, found = stream.seconds(stream.claimed), stream.seconds(stream.n_frames)
+    doubt = "; its end may be missing" if stream.claimed > stream.n_frames else ": all of it is read"
+    return [f"its header counts {counted} and {found} are there{doubt}"]
 
 
 def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool]:
@@ -184,9 +184,9 @@ def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool]:
     while at + 4 <= end:
         header = _header(content[at : at + 4])
         if header is None or (streams and header.stream != streams[-1].first.stream and not _is_sure(content, at, end)):
-            again = _next_frame(content, at, end, end, 2)
-            if streams:
-                streams[-1].junk_bytes += _junk(content, at, end if again is None else again, end)
+            again = _next_frame(content, at + 1, end, end, 2)
+            if streams and again is not None:
+                streams[-1].junk_bytes += _junk(content, at, again, end)
             if again is None:
                 break
             at = again
@@ -205,14 +205,13 @@ def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool]:
 
 
 def _junk(content: Content, at: int, stop: int, end: int) -> int:
-    """Count the bytes that belong to no tag and are not zero."""
+    """Count the bytes that belong to no tag."""
     n = 0
     while at < stop:
         after = tag_end(content, at, end)
         if after == at:
             after = min(stop, _next_tag(content, at + 1, stop))
-            piece = content[at:after]
-            n += len(piece) - piece.count(0)
+            n += after - at
         at = after
     return n
 
@@ -272,8 +271,8 @@ def _claims(frame: bytes, header: Header) -> tuple[bytes | None, int | None, int
         return None, None, None
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
         return b"", int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[46:50], "big")
-    at = header.tag_at
-    if frame[at : at + 4] not in (b"Xing", b"Info"):
+    at = max(frame.find(magic, 0, TAG_BY) for magic in (b"Xing", b"Info"))  # it is two bytes later behind a checksum
+    if at < 0:
         return None, None, None
     fields = int.from_bytes(frame[at + 4 : at + 8], "big")
     claimed = int.from_bytes(frame[at + 8 : at + 12], "big") if fields & FRAMES else None

@@ -29,7 +29,8 @@ def tag_end(content: Content, start: int, stop: int) -> int:
     head = content[start : min(start + 32, stop)]
     if head[:3] == b"ID3" and len(head) >= 10 and not any(byte & 0x80 for byte in head[6:10]):
         n = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        return min(stop, start + 10 + n + (10 if head[5] & 0x10 else 0))
+        after = start + 10 + n + (10 if head[5] & 0x10 else 0)
+        return after if after <= stop else start + 10  # a size beyond the file is wrong
     if head[:8] == b"APETAGEX" and len(head) >= APE_FOOTER_BYTES:
         n, flags = int.from_bytes(head[12:16], "little"), int.from_bytes(head[20:24], "little")
         return min(stop, start + APE_FOOTER_BYTES + (n if flags & 1 << 29 else 0))
