@@ -65,7 +65,6 @@ def test_speech_in_every_container_is_heard_as_in_the_first(tmp_path: Path) -> N
 
     recording = sorted(speech_folder("ljspeech_mfa").rglob("*.wav"))[0]
     samples, rate_hz = soundfile.read(recording, dtype="float32")
-    truth = released().transcribe(read_clip(recording)).text
     wav, flac, mp3 = (encoded(samples, kind, rate_hz=rate_hz) for kind in ("WAV", "FLAC", "MP3"))
     ways = {
         "placeholder.wav": put(wav, wav.find(b"data") + 4, b"\xff" * 4),
@@ -77,4 +76,6 @@ def test_speech_in_every_container_is_heard_as_in_the_first(tmp_path: Path) -> N
     }
     for name, content in ways.items():
         (tmp_path / name).write_bytes(content)
-        assert released().transcribe(read_clip(tmp_path / name)).text == truth, name
+    clips = [read_clip(recording), *(read_clip(tmp_path / name) for name in ways)]
+    truth, *texts = (heard.text for heard in released().transcribe_many(clips))
+    assert len(truth) > 40 and dict(zip(ways, texts, strict=True)) == dict.fromkeys(ways, truth)
