@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from otoscope.audio.kinds import Kind, frame_kinds
-from otoscope.base.errors import InputError, SiteError
+from otoscope.base.errors import InputError, OtoscopeWarning, SiteError
 from otoscope.model.alignment import Head, align, check_heads, dtw, median_filter, sharpen
 from otoscope.model.languages import Vocabulary
 from otoscope.model.transcribe import transcribe
@@ -203,6 +203,25 @@ def test_a_checkpoint_without_alignment_heads_uses_the_last_half() -> None:
     model = lively()
     model.hf.generation_config.alignment_heads = None
     assert check_heads(model, None) == ((1, 0), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("named", "followed", "told"),
+    [
+        ([[1, 1], [3, 0], [0, 2]], [(1, 1)], "2 of the 3 alignment heads .* the others are followed"),
+        ([[5, 0], [31, 7]], [(1, 0), (1, 1)], "2 of the 2 alignment heads .* those of the last half"),
+        ([[1, 0], "x"], [(1, 0), (1, 1)], "2 of the 2 alignment heads"),
+    ],
+)
+def test_heads_of_a_deeper_teacher_are_left_out_with_a_note(
+    named: list[object], followed: list[tuple[int, int]], told: str
+) -> None:
+    model = lively()
+    model.hf.generation_config.alignment_heads = named
+    with pytest.warns(OtoscopeWarning, match=told):
+        assert check_heads(model, None) == tuple(followed)
+    with pytest.warns(OtoscopeWarning):
+        assert transcribe(model, noise(1.3), language="en", word_times=True).words
 
 
 def test_heads_that_are_not_there_are_named(model: Whisper) -> None:

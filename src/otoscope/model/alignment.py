@@ -7,6 +7,7 @@ of the decoder and memory [head, token, frame] for the chosen heads.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,12 +17,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otoscope.base.errors import InputError, SiteError
+from otoscope.base.errors import InputError, OtoscopeWarning, SiteError
 from otoscope.model.generation import forced_logits
 from otoscope.model.languages import Vocabulary
 from otoscope.model.spelling import split_words
 
 if TYPE_CHECKING:
+    from otoscope.model.sites import Site
     from otoscope.model.whisper import Whisper
 
 MEDIAN_FRAMES = 7
@@ -61,8 +63,8 @@ def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[
 
     Args:
         model: Any Whisper.
-        heads: Block and head of each, counted from 0; None for the checkpoint's own, or, where it names none, for every
-            head of the last half of the decoder's blocks.
+        heads: Block and head of each, counted from 0; None for those that the checkpoint names and has, or, where there
+            are none, for every head of the last half of the decoder's blocks.
 
     Returns:
         The heads.
@@ -76,8 +78,7 @@ def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[
     """
     n_blocks, n_heads = model.n_decoder_blocks, int(model.hf.config.decoder_attention_heads)
     if heads is None:
-        own = getattr(model.hf.generation_config, "alignment_heads", None)
-        heads = own or [(block, head) for block in range(n_blocks // 2, n_blocks) for head in range(n_heads)]
+        return _own_heads(model, n_blocks, n_heads)
     chosen = [_pair(head) for head in heads]
     if not chosen:
         raise InputError(
@@ -90,6 +91,29 @@ def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[
                 f"with heads 0-{n_heads - 1}. Give pairs (block, head)."
             )
     return tuple(chosen)
+
+
+def _own_heads(model: Whisper, n_blocks: int, n_heads: int) -> tuple[Head, ...]:
+    """The heads that a checkpoint names, as far as they are in its decoder; else all of the last half of its blocks.
+
+    A distilled model may name the heads of its teacher, whose decoder is deeper.
+    """
+    named = getattr(model.hf.generation_config, "alignment_heads", None) or []
+    try:
+        pairs = [_pair(head) for head in named]
+    except (InputError, TypeError):
+        pairs = []
+    there = tuple(pair for pair in pairs if 0 <= pair.block < n_blocks and 0 <= pair.head < n_heads)
+    if len(there) < len(named):
+        instead = "the others are followed" if there else "those of the last half of its decoder are followed"
+        warnings.warn(
+            f"{model.id}: {len(named) - len(there)} of the {len(named)} alignment heads that its generation config "
+            f"names are not in its decoder ({n_blocks} blocks of {n_heads} heads): {instead}. Word times may be worse "
+            "than usual; give heads of its own as alignment_heads.",
+            OtoscopeWarning,
+            stacklevel=3,
+        )
+    return there or tuple(Head(block, head) for block in range(n_blocks // 2, n_blocks) for head in range(n_heads))
 
 
 def _pair(head: Any) -> Head:
@@ -164,14 +188,13 @@ def _look(
     """Run the decoder over the ids and keep what the chosen heads attended to, edits included."""
     seen: dict[int, Tensor] = {}
 
-    def keep(block: int, pattern: Tensor) -> Tensor:
-        seen[block] = pattern[0].float()
-        return pattern
+    def keep(site: Site, pattern: Tensor) -> None:
+        assert site.block is not None
+        seen[site.block] = pattern[0].float()
 
-    # An edit that changes nothing looks on where a reading would be seen by the readings around it.
-    blocks = {head.block for head in heads}
-    edits = {f"decoder.blocks.{b}.cross_attn.pattern": lambda pattern, b=b: keep(b, pattern) for b in blocks}
-    with model.edit(edits):
+    with model.looking(
+        [f"decoder.blocks.{block}.cross_attn.pattern" for block in {head.block for head in heads}], keep
+    ):
         logits = forced_logits(model, encoded, torch.tensor([ids]))[0]
     patterns = torch.stack([seen[block][head] for block, head in heads])
     return logits, patterns.cpu().numpy()
@@ -276,8 +299,6 @@ def _text_odds(
     words: Vocabulary, logits: Float[Tensor, "token vocab"], text: Sequence[int]
 ) -> Float[np.ndarray, " token"]:
     """What the model gave each token among all tokens that are text."""
-    blocked = [index for index in words.special_ids if index < logits.shape[1]]
-    logits = logits[:, : words.timestamp_begin].clone()
-    logits[:, [index for index in blocked if index < words.timestamp_begin]] = -torch.inf
+    logits = logits.masked_fill(~words.text_mask.to(logits.device), -torch.inf)
     odds = logits.softmax(dim=-1).gather(1, torch.tensor(text, device=logits.device)[:, None])
     return odds[:, 0].cpu().numpy()

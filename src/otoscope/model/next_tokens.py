@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
 from otoscope.base.errors import InputError
+from otoscope.model.finite import are_numbers, not_finite
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.transcription import UNSPACED_LANGUAGES
@@ -173,15 +174,22 @@ class NextTokens:
     def _last_logits(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "prompt vocab"]:
         model = self._model
         ids = torch.tensor([list(prompt) for prompt in prompts], device=model.device)
-        with model.reading_paused():
+
+        def run() -> Tensor:
             hidden = model.hf.model.decoder(
                 input_ids=ids,
                 encoder_hidden_states=self._encoded.expand(len(prompts), -1, -1),
                 use_cache=True,
                 **{_cache_name(model): _cache(self._cross, len(prompts))},
             ).last_hidden_state
-            logits: Tensor = model.hf.proj_out(hidden[:, -1:])[:, 0].float()
-        return logits
+            logits: Tensor = model.hf.proj_out(hidden[:, -1:])[:, 0]
+            return logits
+
+        with model.reading_paused():
+            logits = run()
+        if not are_numbers(logits):
+            raise not_finite(model, run)
+        return logits.float()
 
 
 def _by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:

@@ -61,7 +61,7 @@ def transcribe_many(
     *,
     batch_size: int = 16,
     language: str | None = None,
-    task: str = "transcribe",
+    task: str | None = None,
     timestamps: bool | None = None,
     word_times: bool = False,
     beams: int = 1,
@@ -77,7 +77,8 @@ def transcribe_many(
         batch_size: Windows run at a time.
         language: What is spoken, as code or English name, in all of them; None to have it detected in the first window
             of each.
-        task: `transcribe`, or `translate` for English from any language.
+        task: `transcribe`, or `translate` for English from any language; None for what a fine-tuned checkpoint says it
+            is for, or else `transcribe`.
         timestamps: Whether the decoder writes timestamps, so that segments are sentences. False gives one segment for
             every window, and windows side by side. None is True for recordings longer than a window.
         word_times: Whether to find where each word was spoken. Segments then begin and end with their words.
@@ -103,7 +104,7 @@ def transcribe_many(
     done: dict[int, Transcription] = {}
     for batch in _batches(_stretches(job, clips, code, timestamps), batch_size):
         _go_through(job, batch)
-        done |= {talk.index: talk.finish(model, words, task) for talk in _talks(batch) if talk.is_done}
+        done |= {talk.index: talk.finish(model, words, decoding.task) for talk in _talks(batch) if talk.is_done}
     return [done[index] for index in sorted(done)]
 
 
@@ -198,7 +199,7 @@ def _find_languages(job: _Job, stretches: list[Stretch], encoded: Tensor) -> Non
 
 def _look_at(job: _Job, stretch: Stretch, written: Written, encoded: Tensor) -> Pass:
     """Cut what was written for one window into segments and, where asked for, find its words."""
-    found = cut(written.tokens, job.words.timestamp_begin, stretch.n_mel_frames)
+    found = cut(written.tokens, job.words.frame, stretch.n_mel_frames)
     aligned = None
     if job.heads:
         aligned = align(

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.model.generation import Decoding, Written, detect, top, write
+from otoscope.model.spelling import decode
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Whisper
 
@@ -64,8 +65,7 @@ def text_of(model: Whisper, tokens: Sequence[int]) -> str:
     """Turn tokens into text, timestamps and special tokens left out."""
     words = model.vocabulary
     text = [token for token in tokens if words.is_text(token)]
-    decoded: str = model.tokenizer.decode(text, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return decoded.strip()
+    return decode(model.tokenizer, text).strip()
 
 
 def join_texts(rows: Sequence[tuple[str, str]]) -> str:
