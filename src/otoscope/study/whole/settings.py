@@ -227,7 +227,7 @@ QUICK = StudySettings(
     transcripts=Clips(32),
     relevance=Relevance(12),
     locality=Clips(12),
-    window=Window(12, (100, 75, 50, 20, 10), head_clips=6, heads=24),
+    window=Window(12, (100, 75, 50, 20, 10), head_clips=6, heads=12),
     splice=Clips(12),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.5),
