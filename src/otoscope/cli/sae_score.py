@@ -41,7 +41,7 @@ def score(
     baseline_frames: Annotated[
         int, typer.Option(metavar="N", help="Frames to train that baseline on; 0 to leave it out.")
     ] = 400_000,
-    replace: sae_options.Replace = "all",
+    replace: sae_options.Replace = "trained",
     no_phones: Annotated[
         bool, typer.Option("--no-phones", help="Do not look for features that detect one phone.")
     ] = False,

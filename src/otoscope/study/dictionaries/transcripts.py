@@ -9,7 +9,6 @@ how well it puts vectors together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -320,7 +319,7 @@ class _Group:
         self._found = found
         encodings, self._held = [], []
         for window in windows:
-            with model.reading(starts) if starts else nullcontext({}) as tape:
+            with model.reading(starts) as tape:
                 encodings.append(model.encode_mel(window.sound.mel))
             self._held.append({site: tape[site] for site in starts})
         self._encodings = torch.cat(encodings)

@@ -27,7 +27,7 @@ from otoscope.study.neighbours import picture as neighbours_picture
 from otoscope.study.neighbours.search import nearest, token_vectors, unit
 from otoscope.study.neighbours.tokens import Asked, find_token, is_word
 from otoscope.study.neighbours.words import WordList, WordVectors, cosines
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 
 
@@ -144,7 +144,7 @@ class Neighbours(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "neighbours.json", self.to_json()), self.plot(where / "neighbours.png")]
+        return [write_json(where / "neighbours.json", self.to_json()), *drawn(self.plot, where / "neighbours.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw one panel a word: the neighbours from left to right, their cosines, and in colour how alike they sound.
