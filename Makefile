@@ -12,7 +12,7 @@ RESULTS := demo-results
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser lint bench clean
+.PHONY: help install demo test test-browser lint bench bench-short bench-studies released clean
 
 help:
 	@echo "make demo     install, and study the demo model: pages to open in $(RESULTS)/atlas/"
@@ -20,7 +20,10 @@ help:
 	@echo "make test-browser  run the tests that need Chromium, which they look for on the path or in CHROMIUM"
 	@echo "make install  install otoscope into $(VENV)"
 	@echo "make lint     check format, style, types and the directions of imports"
-	@echo "make bench    measure speed and memory against the bare transformers model"
+	@echo "make bench    measure speed and memory against transformers, openai-whisper and faster-whisper"
+	@echo "make bench-short   the same for a few questions, briefly"
+	@echo "make bench-studies how long whole studies take: half an hour"
+	@echo "make released  the study's outputs again on released models, given MODELS, CORPORA, RECORDING and SPEECH"
 	@echo "make clean    remove $(VENV), $(RESULTS) and what was built"
 
 install: $(STAMPS)/core
@@ -43,6 +46,17 @@ lint: $(STAMPS)/lint
 
 bench: $(STAMPS)/core
 	$(OFFLINE) $(BIN)/python benchmarks/run.py
+
+bench-short: $(STAMPS)/core
+	$(OFFLINE) $(BIN)/python benchmarks/run.py --repeat 0.1 --only encoder reading relevance help log-mel loading
+
+bench-studies: $(STAMPS)/core
+	$(OFFLINE) $(BIN)/python benchmarks/run.py --only study-quick study study-demo
+
+# Folders of checkpoints and of corpora, the study's own recording, and one for the relevance map; kept in released/.
+released: $(STAMPS)/core
+	$(OFFLINE) $(BIN)/python -m reproduction.run $(addprefix --model ,$(MODELS)) $(addprefix --corpus ,$(CORPORA)) \
+		--recording $(RECORDING) --speech $(SPEECH) --out released --page docs/released_models.md
 
 clean:
 	rm -rf $(VENV) $(STAMPS) $(RESULTS) build dist

@@ -36,7 +36,7 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.listening.live import LiveModel
 from tests.atlas.serving import serving
-from tests.harvest.test_bases import write_dictionary
+from tests.harvest.made_dictionary import write_dictionary
 
 TARGET = 2.0
 ROUNDS = 7

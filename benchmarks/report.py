@@ -10,8 +10,8 @@ from benchmarks.row import Row
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_text
 
-BEGIN = "<!-- measured by benchmarks/run.py: begin -->"
-END = "<!-- measured by benchmarks/run.py: end -->"
+ALL, STUDIES = "benchmarks/run.py", "benchmarks/run.py --only study-quick study study-demo"
+"""What a table of the page was measured by, as its marks say."""
 HEADINGS = ("what", "median", "quartiles", "target", "", "rounds", "behind it")
 
 
@@ -35,7 +35,7 @@ def number(value: float, unit: str) -> str:
         text = f"{value:.1e}"
     else:
         text = f"{value:.3f}" if unit else f"{value:.3f}".rstrip("0").rstrip(".")
-    return f"{text} {unit}" if unit in ("s", "ms") else text
+    return f"{text} {unit}" if unit in ("s", "ms", "min") else text
 
 
 def about(machine: dict[str, Any]) -> str:
@@ -78,11 +78,17 @@ def markdown(machine: dict[str, Any], rows: Sequence[Row]) -> str:
     return "\n".join([about(machine), "", *head, *body])
 
 
-def split_page(path: Path) -> tuple[str, str]:
-    """Read a page up to the mark where the figures begin, and from the mark where they end.
+def marks(table: str) -> tuple[str, str]:
+    """The lines between which a table stands in a page."""
+    return f"<!-- measured by {table}: begin -->", f"<!-- measured by {table}: end -->"
+
+
+def split_page(path: Path, table: str) -> tuple[str, str]:
+    """Read a page up to the mark where a table begins, and from the mark where it ends.
 
     Args:
         path: The page.
+        table: `ALL` or `STUDIES`.
 
     Returns:
         What stands before and after the figures.
@@ -91,23 +97,26 @@ def split_page(path: Path) -> tuple[str, str]:
         InputError: The page is missing, or lacks the marks.
     """
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"'{path}' has no place for the figures. Give a page with the lines '{BEGIN}' and '{END}'.")
+    begin, end = marks(table)
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise InputError(f"'{path}' has no place for the figures. Give a page with the lines '{begin}' and '{end}'.")
     return before, after
 
 
-def write_into(path: Path, block: str) -> None:
+def write_into(path: Path, table: str, block: str) -> None:
     """Put a block in place of what stands between a page's two marks.
 
     Args:
         path: The page.
+        table: `ALL` or `STUDIES`: which marks.
         block: What it shall show there.
 
     Raises:
         InputError: The page is missing, or lacks the marks.
         OutputError: The page cannot be written.
     """
-    before, after = split_page(path)
-    write_text(path, f"{before}{BEGIN}\n{block}\n{END}{after}")
+    before, after = split_page(path, table)
+    begin, end = marks(table)
+    write_text(path, f"{before}{begin}\n{block}\n{end}{after}")

@@ -5,6 +5,9 @@
     python benchmarks/run.py --only encoder reading       some questions
     python benchmarks/run.py --json                       JSON on stdout
     python benchmarks/run.py --write docs/benchmarks.md   put the table into a page
+    python benchmarks/run.py --only study-quick study study-demo    whole studies, half an hour; a table of their own
+
+A released model and real speech are measured where OTOSCOPE_MODELS and OTOSCOPE_SPEECH name the folders that hold them.
 
 A missed target is shown and is no error: times belong to a machine and a moment. Exit status: 0 all was measured, 1 a
 question has no answer (no GPU is no such thing), 2 bad usage.
@@ -36,6 +39,7 @@ from benchmarks import (
     harvest_pass,
     help_command,
     live,
+    loading,
     log_mel,
     machine,
     neighbours,
@@ -45,6 +49,8 @@ from benchmarks import (
     read_sites,
     relevance_map,
     report,
+    studies,
+    transcribing,
     words,
 )
 from benchmarks.row import Row
@@ -77,8 +83,16 @@ QUESTIONS: dict[str, Question] = {
     "pages": pages.measure,
     "help": help_command.measure,
     "log-mel": log_mel.measure,
+    "transcribe": transcribing.measure,
+    "loading": loading.measure,
     "gpu": on_gpu.measure,
 }
+STUDIES: dict[str, Question] = {
+    "study-quick": studies.quick,
+    "study": studies.usual,
+    "study-demo": studies.demo,
+}
+"""Asked only by name: each takes minutes."""
 
 
 def measure(settings: Settings, questions: Sequence[str] = ()) -> list[Row]:
@@ -86,15 +100,15 @@ def measure(settings: Settings, questions: Sequence[str] = ()) -> list[Row]:
 
     Args:
         settings: How to measure.
-        questions: Names of questions; none for all.
+        questions: Names of questions; none for all but the studies.
 
     Returns:
         Their rows.
     """
     torch.set_num_threads(settings.threads)
     rows = []
-    for name, question in QUESTIONS.items():
-        if not questions or name in questions:
+    for name, question in (QUESTIONS | STUDIES).items():
+        if name in (questions or QUESTIONS):
             start = time.perf_counter()
             rows += question(settings)
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
@@ -104,7 +118,13 @@ def measure(settings: Settings, questions: Sequence[str] = ()) -> list[Row]:
 def parser() -> argparse.ArgumentParser:
     """Lay out the command's options."""
     options = argparse.ArgumentParser(prog="benchmarks/run.py", description="Measure otoscope's speed and memory.")
-    options.add_argument("--only", nargs="+", choices=QUESTIONS, default=(), help="questions to ask (default: all)")
+    options.add_argument(
+        "--only",
+        nargs="+",
+        choices=QUESTIONS | STUDIES,
+        default=(),
+        help="questions to ask (default: all but the studies)",
+    )
     options.add_argument(
         "--repeat", type=_above_zero, default=1.0, help="multiplies all numbers of rounds (default: 1)"
     )
@@ -124,16 +144,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     settings = Settings(repeat=options.repeat)
+    table = report.STUDIES if options.only and set(options.only) <= set(STUDIES) else report.ALL
     try:
         if options.write:
-            report.split_page(options.write)  # a page without a place is named before minutes of measuring
+            report.split_page(options.write, table)  # a page without a place is named before minutes of measuring
         about = machine.describe(settings.threads)
         rows = measure(settings, options.only)
         print(f"{report.about(about)}\n\n{report.text_table(rows)}", file=sys.stderr if options.json else sys.stdout)
         if options.json:
             print(json.dumps({"machine": about, "rows": [row.to_json() for row in rows]}, indent=2))
         if options.write:
-            report.write_into(options.write, report.markdown(about, rows))
+            report.write_into(options.write, table, report.markdown(about, rows))
     except OtoscopeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,15 +25,19 @@ from benchmarks import (
     harvest_pass,
     help_command,
     live,
+    loading,
     neighbours,
     on_gpu,
     pages,
     peak_memory,
     read_sites,
+    released,
     relevance_map,
     report,
     run,
     spoken,
+    studies,
+    transcribing,
     words,
 )
 from benchmarks.row import Row
@@ -93,6 +98,47 @@ def test_questions_of_the_decoder_give_ratios(question: Callable[[Settings], lis
     rows = question(TINY)
     assert len(rows) == n_rows
     assert all(row.result is not None and row.result.median > 0 for row in rows)
+
+
+def test_without_released_weights_random_ones_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTOSCOPE_MODELS", raising=False)
+    monkeypatch.delenv("OTOSCOPE_SPEECH", raising=False)
+    rows = {row.question.rpartition("against ")[2]: row for row in transcribing.measure(TINY)}
+    assert rows["transformers"].result is not None
+    assert "demo clips" in rows["transformers"].question and "random weights" in rows["transformers"].question
+    for name in ("openai-whisper", "faster-whisper"):
+        assert rows[name].result is None and rows[name].detail and not rows[name].is_unanswered
+
+
+def test_processor_time_is_that_of_the_other_process() -> None:
+    idle, busy = (loading.processor_s([f"{code}; pass"]) for code in ("pass", "sum(range(20_000_000))"))
+    assert busy > idle
+
+
+def test_a_study_s_clips_are_the_nearest_to_three_seconds_with_their_labels(tmp_path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    (tmp_path / "speech" / "one").mkdir(parents=True)
+    for name, seconds in (("short", 0.5), ("right", 3.1), ("long", 9.0)):
+        soundfile.write(tmp_path / "speech" / "one" / f"{name}.ogg", np.zeros(int(16_000 * seconds)), 16_000)
+        (tmp_path / "speech" / "one" / f"{name}.txt").write_text(name)
+    assert [path.stem for path in released.nearest(tmp_path / "speech", 2)] == ["right", "short"]
+    studies.copy_clips(tmp_path / "speech", tmp_path / "copy")
+    assert sorted(path.name for path in (tmp_path / "copy" / "one").iterdir()) == [
+        "long.ogg",
+        "long.txt",
+        "right.ogg",
+        "right.txt",
+        "short.ogg",
+        "short.txt",
+    ]
+    assert 0 < studies.size_mb(tmp_path / "copy", without={".ogg"}) < studies.size_mb(tmp_path / "copy")
+
+
+def test_the_benchmarks_need_no_package_of_the_tests() -> None:
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('pytest', 'playwright', 'beartype', 'whisper'), None)); "
+    subprocess.run([sys.executable, "-c", f"{blocked}import benchmarks.run"], check=True, cwd=Path(__file__).parents[1])
 
 
 def test_without_a_browser_pages_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,9 +331,10 @@ def test_a_verdict_says_when_the_spread_leaves_it_open(spread: Spread | None, ve
 
 def test_the_page_gets_the_table_between_its_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+    begin, end = report.marks(report.ALL)
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n", encoding="utf-8")
     rows = [Row("how long", "s", Spread(0.25, 0.2, 0.3, 5), 0.3, "a | b"), Row("nothing", detail="no GPU here")]
-    report.write_into(page, report.markdown(MACHINE, rows))
+    report.write_into(page, report.ALL, report.markdown(MACHINE, rows))
     lines = page.read_text(encoding="utf-8").splitlines()
     assert (lines[0], lines[-1]) == ("before", "after")
     assert "old" not in lines

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
-from safetensors.torch import save_file
 
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
@@ -22,22 +20,9 @@ from otoscope.model.untrained import untrained
 from tests.harvest import twin
 from tests.harvest.comparing import assert_all_equal
 from tests.harvest.fake import WINDOW, FakeClip, harvest, smooth
+from tests.harvest.made_dictionary import write_dictionary
 
 D = 12
-
-
-def write_dictionary(folder: Path, d_in: int = D, n_features: int = 30, **metadata: str) -> Path:
-    """A standard dictionary in SAELens's layout."""
-    folder.mkdir(parents=True)
-    generator = torch.Generator().manual_seed(0)
-    config = {"architecture": "standard", "d_in": d_in, "d_sae": n_features, "apply_b_dec_to_input": True}
-    (folder / "cfg.json").write_text(json.dumps({**config, "metadata": metadata}))
-    shapes = {"W_enc": (d_in, n_features), "W_dec": (n_features, d_in), "b_enc": (n_features,), "b_dec": (d_in,)}
-    save_file(
-        {name: torch.randn(*shape, generator=generator) for name, shape in shapes.items()},
-        folder / "sae_weights.safetensors",
-    )
-    return folder
 
 
 def spoken(seed: int = 0, n_clips: int = 5) -> list[FakeClip]:

@@ -187,6 +187,7 @@ def test_missing_and_damaged_files_are_named(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(whole)
     with pytest.raises(ModelError, match=r"generation_config\.json cannot be read"):
         load(folder)
+    (folder / "generation_config.json").write_text("{}")
     (folder / "tokenizer.json").write_text('{"model": 3}')
     with pytest.raises(ModelError, match=r"tokenizer files in .* cannot be read"):
         load(folder)
@@ -286,9 +287,12 @@ def test_a_source_that_is_nothing_says_what_can_be_given(source: Any, message: s
         load(source)
 
 
-def test_one_file_of_a_folder_points_to_the_folder(tiny_folder: Path) -> None:
+def test_the_weights_file_of_a_folder_stands_for_the_folder(tiny_folder: Path) -> None:
+    file = load(tiny_folder / "model.safetensors")
+    assert_same_model(file.hf, load(tiny_folder).hf)
+    assert file.tokenizer.get_vocab() == load(tiny_folder).tokenizer.get_vocab()
     with pytest.raises(ModelError, match=rf"Give the folder that holds it, '{tiny_folder}'"):
-        load(tiny_folder / "model.safetensors")
+        load(tiny_folder / "config.json")
 
 
 def test_a_short_name_goes_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otoscope.base.errors import ModelError
-from otoscope.model.vocabulary import find_tokenizer, fits, read_tokenizer, special_ids
+from otoscope.model.vocabulary import fits, read_tokenizer, released_tokenizer, special_ids, tokenizer_beside
 from tests.model.hub_server import COMMIT
 from tests.model.real_shapes import real_tokenizer
 from tests.model.tiny import special_tokens, timestamp_tokens, tiny_tokenizer
@@ -87,7 +87,7 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
 
 def test_no_files_is_no_tokenizer(tmp_path: Path) -> None:
     assert read_tokenizer(tmp_path, SIZE) is None
-    assert find_tokenizer([tmp_path, tmp_path / "absent"], 51_865) is None
+    assert tokenizer_beside([tmp_path, tmp_path / "absent"], 51_865) is None
 
 
 @pytest.mark.parametrize("vocab_size", [51_864, 51_865, 51_866])
@@ -106,7 +106,7 @@ def test_a_cached_release_with_the_same_vocabulary_lends_its_tokenizer(empty_cac
     real_tokenizer(51_865).save_pretrained(snapshot)
     (snapshot / "config.json").write_text("{}")
     (snapshot / "model.safetensors").write_bytes(b"")
-    found = find_tokenizer([], 51_865)
+    found = released_tokenizer(51_865)
     assert found is not None
-    assert len(found) == 51_865
-    assert find_tokenizer([], 51_866) is None
+    assert len(found[0]) == 51_865 and found[1] == "openai/whisper-base"
+    assert released_tokenizer(51_866) is None

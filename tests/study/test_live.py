@@ -24,7 +24,7 @@ from otoscope.study.feature_edit import scaled_features
 from otoscope.study.listening.live import LiveModel, waveform
 from otoscope.study.listening.live_features import as_curve
 from otoscope.study.words.experiment import words
-from tests.harvest.test_bases import write_dictionary
+from tests.harvest.made_dictionary import write_dictionary
 from tests.study.conftest import build, make_clip
 
 SAE_SITE = "encoder.blocks.1"

@@ -24,7 +24,7 @@ from otoscope.model.whisper import Whisper
 from otoscope.study.examples.pieces import KINDS, shown_examples
 from otoscope.study.examples.trace_table import AROUND
 from otoscope.study.examples.traces import write_traces
-from tests.harvest.test_bases import write_dictionary
+from tests.harvest.made_dictionary import write_dictionary
 from tests.study.conftest import build, make_clip
 
 LENGTHS_S = (1.6, 5.3, 0.9)

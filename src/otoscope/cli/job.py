@@ -72,7 +72,10 @@ class Job:
         with self.console.progress(f"Loading {self.model}"):
             from otoscope.model.load import load
 
-            return load(self.model, device=self.device, dtype=self.dtype)
+            model = load(self.model, device=self.device, dtype=self.dtype)
+        for note in model.notes:
+            self.console.note(f"{model.id}: {note}.")
+        return model
 
     @contextmanager
     def folder(self, model: Whisper, settings: Mapping[str, Any], failed: Sequence[Problem] = ()) -> Iterator[Path]:

@@ -9,8 +9,10 @@ import torch
 from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizer
 
 from otoscope.base.errors import ModelError
+from otoscope.model.checkpoints.described import Described
 from otoscope.model.checks import check_finite_and_hash, check_names_and_shapes
 from otoscope.model.generation_settings import complete_generation
+from otoscope.model.vocabulary import special_ids
 
 _OUTPUT = "proj_out.weight"
 _EMBEDDING = "model.decoder.embed_tokens.weight"
@@ -19,30 +21,30 @@ _HARMLESS = ("model.encoder.version", "model.decoder.version")  # markers that o
 
 @dataclass(eq=False)
 class Checkpoint:
-    """A checkpoint in memory, unchecked.
+    """A checkpoint that is whole, its weights not yet read.
 
     Attributes:
         source: What it is called in messages.
-        config: Of the model.
-        weights: Tensors on the CPU by transformers' names, in the dtype of the file.
-        generation: Its own generation settings, or None.
-        tokenizer: Its tokenizer, or None.
+        described: Its config and where its weights come from.
+        generation: Generation settings, its own or its base's, or None.
+        tokenizer: Its tokenizer, its base's, or None.
+        notes: What a user should know of it, one sentence each.
     """
 
     source: str
-    config: WhisperConfig
-    weights: dict[str, torch.Tensor]
+    described: Described
     generation: GenerationConfig | None
     tokenizer: WhisperTokenizer | None
+    notes: list[str]
 
 
 def build(
     checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
 ) -> tuple[WhisperForConditionalGeneration, str]:
-    """Check a checkpoint and make the model of it; the checkpoint's weights are used up.
+    """Check a checkpoint and make the model of it.
 
     Args:
-        checkpoint: Read from a folder or a file.
+        checkpoint: Read from a folder or a file; notes are added to it.
         device: Where the model goes.
         dtype: Of its weights, whatever the file holds.
 
@@ -54,13 +56,16 @@ def build(
         ModelError: the config makes no model, tensors are missing, left over, misshapen or not finite, or the
             tokenizer has ids that the model has not.
     """
-    config, weights, source = checkpoint.config, checkpoint.weights, checkpoint.source
+    config, source = checkpoint.described.config, checkpoint.source
     n_tokens = 0 if checkpoint.tokenizer is None else len(checkpoint.tokenizer)
     if n_tokens > config.vocab_size:
         raise ModelError(
             f"checkpoint {source!r}: its tokenizer has {n_tokens} tokens and its model {config.vocab_size}. They do "
             "not belong together; copy the tokenizer files of this checkpoint."
         )
+    if not checkpoint.described.tells_ids:
+        _complete_ids(config, checkpoint.tokenizer)
+    weights = checkpoint.described.read()
     generation = complete_generation(checkpoint.generation, config, checkpoint.tokenizer)
     _check_blocks(weights, config, source)
     model = empty_model(config, source)
@@ -78,6 +83,13 @@ def build(
     model.tie_weights()
     model.generation_config = generation
     return model.requires_grad_(False).eval(), weights_hash
+
+
+def _complete_ids(config: WhisperConfig, tokenizer: WhisperTokenizer | None) -> None:
+    """Put the special tokens' ids into a config of a format that does not tell them."""
+    ids = special_ids(config.vocab_size, tokenizer)
+    config.decoder_start_token_id = ids["<|startoftranscript|>"]
+    config.bos_token_id = config.eos_token_id = config.pad_token_id = ids["<|endoftext|>"]
 
 
 def empty_model(config: WhisperConfig, source: str) -> WhisperForConditionalGeneration:

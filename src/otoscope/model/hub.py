@@ -81,6 +81,38 @@ def cached(repo_id: str) -> Path | None:
     return folder if whole else None
 
 
+def snapshot_of(path: Path) -> Path:
+    """Return the snapshot that a repository's folder in the Hugging Face cache stands for; any other path as it is.
+
+    Args:
+        path: Perhaps `.../models--openai--whisper-tiny`, or `snapshots` in it.
+
+    Raises:
+        ModelError: the cache holds no snapshot there.
+    """
+    root = path.parent if path.name == "snapshots" else path
+    if not root.name.startswith("models--") or not (root / "snapshots").is_dir():
+        return path
+    ref = root / "refs" / "main"
+    if ref.is_file() and (snapshot := root / "snapshots" / ref.read_text().strip()).is_dir():
+        return snapshot
+    snapshots = sorted((root / "snapshots").iterdir(), key=lambda folder: folder.stat().st_mtime)
+    if not snapshots:
+        raise ModelError(f"model {str(path)!r}: this folder of the cache holds no snapshot. Download the model again.")
+    return snapshots[-1]
+
+
+def on_this_machine(name: str) -> Path | None:
+    """Return the file or folder that a checkpoint names as its base, if it is here; nothing is downloaded."""
+    path = Path(name).expanduser()
+    if path.exists():
+        return snapshot_of(path)
+    try:
+        return cached(checked_id(name))
+    except ModelError:
+        return None
+
+
 def _download(repo_id: str) -> Path:
     """Ask the hub about the repository first, briefly, so that being offline costs seconds; then download."""
     import httpx2

@@ -1,7 +1,7 @@
-"""Load any Whisper: the demo model, a Hugging Face folder or id, an OpenAI `.pt` file, or one of OpenAI's short names.
+"""Load any Whisper: the demo model, a file or folder of any format that is read, a Hugging Face id, or a short name.
 
-This is the one way in. It finds out what the source is, has it read and checked, and puts the model on its device; the
-bigger part of the time goes to reading and checking the weights.
+This is the one way in. It finds out what the source is, has it read and checked, completes what it lacks from the model
+it was made from, and puts the model on its device; the bigger part of the time goes to importing the framework.
 """
 
 from __future__ import annotations
@@ -15,27 +15,33 @@ import torch
 from otoscope.base.errors import InputError, ModelError
 from otoscope.model import hub
 from otoscope.model.checkpoint import Checkpoint, build
-from otoscope.model.folder import read_folder
-from otoscope.model.openai_checkpoint import read_openai
+from otoscope.model.checkpoints.formats import describe
+from otoscope.model.vocabulary import released_tokenizer
 
 if TYPE_CHECKING:
+    from otoscope.model.checkpoints.described import Described
     from otoscope.model.whisper import Whisper
 
 SHORT_NAMES = hub.SHORT_NAMES
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_FILE_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".json"}
+_FILE_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".json", ".gguf", ".npz"}
 
 
-def load(source: str | Path = "demo", *, device: str = "auto", dtype: str = "float32") -> Whisper:
+def load(
+    source: str | Path = "demo", *, device: str = "auto", dtype: str = "float32", base_model: str | Path | None = None
+) -> Whisper:
     """Load a Whisper.
 
     Args:
-        source: `demo`; one of `SHORT_NAMES` (`tiny`, `small.en`, `turbo`); a folder in Hugging Face's layout; an OpenAI
-            `.pt` file; a Hugging Face id, looked for in the local cache first and downloaded else. The first two go
-            before a folder of the same name: write `./tiny` for the folder.
+        source: `demo`; one of `SHORT_NAMES` (`tiny`, `small.en`, `turbo`); a file or folder of any format that is read
+            (Hugging Face, OpenAI's `.pt`, CTranslate2, whisper.cpp, MLX, a LoRA adapter); a Hugging Face id, looked for
+            in the local cache first and downloaded else. The first two go before a folder of the same name: write
+            `./tiny` for the folder.
         device: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
         dtype: `float32`, `bfloat16` or `float16`, whatever the file holds.
+        base_model: What the checkpoint was made from, named like a source: an adapter is merged into it, and tokenizer
+            and generation settings that the checkpoint lacks are taken from it. By default what the checkpoint says.
 
     Returns:
         The model, in evaluation mode, with every weight checked.
@@ -48,36 +54,70 @@ def load(source: str | Path = "demo", *, device: str = "auto", dtype: str = "flo
 
     chosen_dtype = _dtype(dtype)
     chosen_device = device_named(device)
-    checkpoint, name = _read(source)
+    path, name = _find(source)
+    checkpoint = _complete(describe(path, source=name), name, base_model)
     hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
-    return Whisper(hf, checkpoint.tokenizer, id=name, weights_hash=weights_hash)
+    return Whisper(hf, checkpoint.tokenizer, id=name, weights_hash=weights_hash, notes=tuple(checkpoint.notes))
 
 
-def _read(source: str | Path) -> tuple[Checkpoint, str]:
-    """Find out what the source is and read it; the name is what manifests call the model."""
+def _find(source: str | Path) -> tuple[Path, str]:
+    """Find the file or folder that a source stands for; the name is what manifests and messages call the model."""
     if not isinstance(source, str | Path) or not str(source):
         raise InputError(f"model {source!r} is not a name or a path. {hub.describe_choices(str(source))}")
     name = str(source)
     if name == "demo":
-        return read_folder(_demo_folder(), source=name), name
+        return _demo_folder(), name
     path = Path(source).expanduser()
     if name not in SHORT_NAMES and path.exists():
-        return _read_path(path, name), name
+        return hub.snapshot_of(path), name
     if isinstance(source, Path) or name.startswith(("/", ".", "~")) or path.suffix in _FILE_SUFFIXES:
         raise ModelError(f"model {name!r}: there is no such file or folder. {hub.describe_choices(name)}")
     repo_id = hub.checked_id(name)
-    return read_folder(hub.fetch(repo_id), source=repo_id), repo_id
+    return hub.fetch(repo_id), repo_id
 
 
-def _read_path(path: Path, name: str) -> Checkpoint:
-    if path.is_dir():
-        return read_folder(path, source=name)
-    if path.suffix in (".safetensors", ".json"):
+def _complete(described: Described, source: str, base_model: str | Path | None) -> Checkpoint:
+    """Take what a checkpoint lacks from the model it was made from, and say so."""
+    checkpoint = Checkpoint(source, described, described.generation, described.tokenizer(), list(described.notes))
+    if checkpoint.tokenizer is None or (checkpoint.generation is None and base_model is not None):
+        _take_from_base(checkpoint, base_model)
+    if checkpoint.tokenizer is None:
+        released = released_tokenizer(described.config.vocab_size)
+        if released is not None:
+            checkpoint.tokenizer = released[0]
+            checkpoint.notes.append(f"it has no tokenizer, and that of {released[1]} was taken, of the same vocabulary")
+    return checkpoint
+
+
+def _take_from_base(checkpoint: Checkpoint, base_model: str | Path | None) -> None:
+    """Take tokenizer and generation settings of the base, where there is one of the same vocabulary on this machine."""
+    described = checkpoint.described
+    path: Path | None
+    if base_model is not None:
+        path, name = _find(base_model)
+    elif described.base is not None:
+        path, name = hub.on_this_machine(described.base), described.base
+    else:
+        return
+    if path is None:
+        return
+    base = describe(path, source=name)
+    if base.config.vocab_size != described.config.vocab_size:
+        if base_model is None:
+            return
         raise ModelError(
-            f"model {name!r} is one file of a Hugging Face checkpoint. Give the folder that holds it, "
-            f"{str(path.parent)!r}."
+            f"checkpoint {checkpoint.source!r} has {described.config.vocab_size} tokens and its base model {name!r} "
+            f"{base.config.vocab_size}: they do not belong together. Name the model that it was made from."
         )
-    return read_openai(path, source=name)
+    taken = []
+    if checkpoint.tokenizer is None and (tokenizer := base.tokenizer()) is not None:
+        checkpoint.tokenizer = tokenizer
+        taken.append("tokenizer")
+    if checkpoint.generation is None and base.generation is not None:
+        checkpoint.generation = base.generation
+        taken.append("generation settings")
+    if taken:
+        checkpoint.notes.append(f"it has no {' and no '.join(taken)} of its own: taken from {name}")
 
 
 def _demo_folder() -> Path:

@@ -7,7 +7,8 @@ tokens and 1,501 timestamps, in that order and without gaps. Only files and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from transformers import WhisperTokenizer
@@ -62,8 +63,8 @@ def read_tokenizer(folder: Path, vocab_size: int) -> WhisperTokenizer | None:
     return tokenizer
 
 
-def find_tokenizer(folders: Iterable[Path], vocab_size: int) -> WhisperTokenizer | None:
-    """Look for a tokenizer that fits a vocabulary: in folders first, then in the cache among OpenAI's releases.
+def tokenizer_beside(folders: Iterable[Path], vocab_size: int) -> WhisperTokenizer | None:
+    """Look for a tokenizer that fits a vocabulary in folders that may hold another model's.
 
     Args:
         folders: Where to look, in order; a tokenizer of another size is passed by.
@@ -76,16 +77,82 @@ def find_tokenizer(folders: Iterable[Path], vocab_size: int) -> WhisperTokenizer
         tokenizer = read_tokenizer(folder, vocab_size)
         if tokenizer is not None and fits(tokenizer, vocab_size):
             return tokenizer
+    return None
+
+
+def released_tokenizer(vocab_size: int) -> tuple[WhisperTokenizer, str] | None:
+    """Look for a release of OpenAI's with this vocabulary in the local cache.
+
+    Args:
+        vocab_size: Of the model.
+
+    Returns:
+        Its tokenizer and its Hugging Face id, or None where the cache has none.
+    """
     for name in RELEASED.get(vocab_size, ()):
-        snapshot = hub.cached(hub.SHORT_NAMES[name])
-        if snapshot is not None:
-            return read_tokenizer(snapshot, vocab_size)
+        repo_id = hub.SHORT_NAMES[name]
+        snapshot = hub.cached(repo_id)
+        tokenizer = None if snapshot is None else read_tokenizer(snapshot, vocab_size)
+        if tokenizer is not None:
+            return tokenizer, repo_id
     return None
 
 
 def fits(tokenizer: WhisperTokenizer, vocab_size: int) -> bool:
-    """Say whether the tokenizer's last control token stands just before the model's timestamps."""
-    return tokenizer.get_vocab().get("<|notimestamps|>") == vocab_size - N_TIMESTAMPS - 1
+    """Say whether a tokenizer is of this vocabulary: as many tokens, or the timestamps alone left out of its files."""
+    last_control = tokenizer.get_vocab().get("<|notimestamps|>")
+    return len(tokenizer) == vocab_size or last_control == vocab_size - N_TIMESTAMPS - 1
+
+
+def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokenizer | None:
+    """Make a tokenizer of a vocabulary alone.
+
+    A byte-level vocabulary is written in the order in which its merges were learnt, so that the merge that makes a
+    token is the last one applied when its letters are put together by the tokens before it.
+
+    Args:
+        texts: The tokens in the order of their ids, bytes written as GPT-2 writes them; at least those before
+            `<|endoftext|>`. Where the special tokens are left out, they get Whisper's names in their order.
+        vocab_size: Of the model.
+
+    Returns:
+        The tokenizer, or None where the vocabulary is not built as Whisper's is.
+
+    Source:
+        transformers, `convert_slow_tokenizer.py`, `TikTokenConverter.extract_vocab_merges_from_model`.
+    """
+    end = next((i for i, text in enumerate(texts) if _SPECIAL.fullmatch(text)), len(texts))
+    vocab = {text: i for i, text in enumerate(texts[:end])}
+    special = [text for text in texts[end:] if _SPECIAL.fullmatch(text)]
+    if not special:
+        special = _special_names(vocab_size, end)
+    if len(vocab) != end or end + len(special) + N_TIMESTAMPS != vocab_size:
+        return None
+    merges = [_last_merge(text, vocab, i) for text, i in vocab.items() if len(text) > 1]
+    tokenizer = WhisperTokenizer(vocab=vocab, merges=[pair for pair in merges if pair is not None])
+    tokenizer.add_special_tokens({"extra_special_tokens": [text for text in special if text != "<|endoftext|>"]})
+    _complete(tokenizer, vocab_size)
+    ids = tokenizer.get_vocab()
+    return tokenizer if all(ids[text] == end + i for i, text in enumerate(special)) else None
+
+
+def _special_names(vocab_size: int, n_plain: int) -> list[str]:
+    """Name the special tokens between the plain ones and the timestamps, where they are as many as Whisper has."""
+    n_languages = vocab_size - N_TIMESTAMPS - n_plain - 2 - len(CONTROLS)
+    names = ["endoftext", "startoftranscript", *list(LANGUAGES)[: max(n_languages, 0)], *CONTROLS]
+    return [f"<|{name}|>" for name in names]
+
+
+def _last_merge(text: str, vocab: Mapping[str, int], limit: int) -> tuple[str, str] | None:
+    """Put the letters of a token together by the tokens before it, first learnt first, down to two parts."""
+    parts = list(text)
+    while len(parts) > 2:
+        ranks = [vocab.get(left + right, limit) for left, right in pairwise(parts)]
+        best = min(range(len(ranks)), key=ranks.__getitem__)
+        if ranks[best] >= limit:
+            return None
+        parts[best : best + 2] = [parts[best] + parts[best + 1]]
+    return parts[0], parts[1]
 
 
 def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str, int]:

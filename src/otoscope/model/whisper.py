@@ -66,14 +66,22 @@ class Whisper:
         tokenizer: Its tokenizer; None where no text is needed.
         id: What the model is called in messages and manifests.
         weights_hash: Names the weights in manifests.
+        notes: What a user should know of the checkpoint, one sentence each.
     """
 
     def __init__(
-        self, hf: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer | None, *, id: str, weights_hash: str
+        self,
+        hf: WhisperForConditionalGeneration,
+        tokenizer: WhisperTokenizer | None,
+        *,
+        id: str,
+        weights_hash: str,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.hf = hf.eval().requires_grad_(False)
         self.id = id
         self.weights_hash = weights_hash
+        self.notes = notes
         self._tokenizer = tokenizer
         self._table = SiteTable(hf.config, id)
         self._board = Switchboard(hf, self._table)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from otoscope.base.errors import ModelError
+from otoscope.model.checkpoints.names import to_transformers_name
 from otoscope.model.load import load
-from otoscope.model.openai_checkpoint import to_transformers_name
 from tests.model.openai_twin import OpenAITwin, twin_dims
 from tests.model.tiny import tiny_tokenizer
 
@@ -97,8 +97,9 @@ def test_other_contents_are_told_apart(tmp_path: Path) -> None:
     good = OpenAITwin(twin_dims(51_865)).checkpoint()
     state, dims = good["model_state_dict"], good["dims"]
     cases: dict[str, Any] = {
-        r"holds list: an OpenAI checkpoint is a dict": [1, 2],
-        r"holds a dict of encoder.*'dims' and 'model_state_dict'": state,
+        r"0\.pt holds list, and must hold tensors by name": [1, 2],
+        r"1\.pt holds a dict of epoch, loss, and must hold tensors": {"epoch": 1, "loss": 2.0},
+        r"how many heads it has, and its width, 16, is no multiple of 64": state,
         r"must be dicts": {"dims": 3, "model_state_dict": state},
         r"no whole number above 0 for n_mels, n_text_head": {
             "dims": dims | {"n_mels": 0, "n_text_head": "two"},

@@ -1,0 +1,222 @@
+"""The page that lays what the study prints, and what others published, beside what came out here.
+
+Knows the measured pieces as plain JSON: neither models nor recordings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reproduction import printed
+from reproduction.outputs import NO_ENCODER, WHITE, ZERO
+
+Pieces = Mapping[str, Mapping[str, Any]]
+"""Model to its pieces, see `outputs.measure`."""
+
+N_SHOWN = 12
+
+_YOU = 'all of it " you", tiny and small (WhisperGate)'
+SOUNDS = {ZERO: _YOU, WHITE: _YOU, "a quiet room": "", "pink noise": "", "music": "", NO_ENCODER: ""}
+"""Sounds without speech, and what others published of them."""
+
+
+def write(
+    models: Pieces, studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]], about: str
+) -> str:
+    """Write the page.
+
+    Args:
+        models: What was measured on each model.
+        studies: (corpus, model) to the study's `study.json` and its claims.
+        about: When and on what it was made.
+
+    Returns:
+        Markdown.
+    """
+    parts = [
+        "# The study on released models",
+        (
+            'Every output that "Interpreting OpenAI\'s Whisper" (Ellena Reid, 2023) prints, beside what comes out '
+            "here, and the three claims judged on real speech. The study used whisper-tiny, which is multilingual; "
+            f"here are {_and(models)}. {about} Made by `make released`; change nothing by hand."
+        ),
+        "## The three claims",
+        _claims(studies),
+        "## Claim 1: acoustic features are local",
+        _relevance(models),
+        _windows(models),
+        _splices(models),
+        "## Claim 2: named neurons",
+        _neurons(studies),
+        "## Claim 3: the decoder is a weak language model",
+        _next_tokens(models),
+        _neighbours(models),
+        "## Other published figures",
+        _published(models, studies),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
+
+
+def _said(text: str) -> str:
+    return text.strip() or "(nothing)"
+
+
+def _claims(studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> str:
+    """One table a claim: a finding a row, a study a column."""
+    columns = [f"{corpus}, {model}" for corpus, model in studies]
+    sizes = [
+        f"- {corpus}, {model}: {about['corpus']['n_clips']} clips, {60 * about['corpus']['hours']:.1f} minutes, "
+        f"{about['corpus']['n_speakers'] or 'unknown'} speakers; {about['minutes']:.1f} minutes of computing"
+        for (corpus, model), (about, _) in studies.items()
+    ]
+    parts = [
+        "Each cell: the outcome, the figure with its 95% interval, and the baseline it is held against. What each "
+        "finding asks and by which rule it is decided is said in [atlas.md](atlas.md).",
+        "\n".join(sizes),
+    ]
+    by_study = [{claim["id"]: claim for claim in claims} for _, claims in studies.values()]
+    for claim in next(iter(by_study), {}).values():
+        verdicts = [one[claim["id"]]["verdict"] for one in by_study]
+        rows = [["**verdict**", *(f"**{verdict}**" for verdict in verdicts)]]
+        ids = dict.fromkeys(row["id"] for one in by_study for row in one[claim["id"]]["findings"])
+        for name in ids:
+            found = [{row["id"]: row for row in one[claim["id"]]["findings"]}.get(name) for one in by_study]
+            short = next(row["short"] for row in found if row)
+            rows.append([short, *("" if row is None else _finding(row) for row in found)])
+        parts += [f"### {claim['title']}", _table(["finding", *columns], rows)]
+    return "\n\n".join(parts)
+
+
+def _finding(row: Mapping[str, Any]) -> str:
+    if row["value"] is None:
+        return str(row["outcome"])
+    base = row["baseline"]
+    against = "" if base["value"] is None else f"; {base['name']} {_number(base['value'], row['unit'])}"
+    bounds = (
+        ""
+        if row["low"] is None or row["high"] is None
+        else f" ({_number(row['low'], row['unit'])} to {_number(row['high'], row['unit'])})"
+    )
+    return f"{row['outcome']}: {_number(row['value'], row['unit'])}{bounds}{against}"
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{100 * value:.1f}%" if unit in ("share", "rate") else f"{value:.3g}"
+
+
+def _relevance(models: Pieces) -> str:
+    rows = []
+    for name, pieces in models.items():
+        found = pieces["relevance"]
+        near = found["share_within"]["25"]
+        rows.append([name, f"{100 * near['added']:.1f}%", f"{100 * near['even']:.1f}%", str(found["speech_end_frame"])])
+    return (
+        "**The relevance map.** In the study's figure relevance lies along a diagonal up to the end of speech "
+        "(frame 500 or so), and from there on every frame looks back to that end. Here, for a recording of 11 s:\n\n"
+        "![Relevance map of a recording on a released model](images/relevance_released.png)\n\n"
+        + _table(["model", "relevance from within 0.5 s", "if it were spread evenly", "last frame of speech"], rows)
+    )
+
+
+def _windows(models: Pieces) -> str:
+    rows = [
+        [
+            "no limit" if k is None else f"k = {k}",
+            _said(text),
+            *(_said(pieces["windows"][json.dumps(k)]) for pieces in models.values()),
+        ]
+        for k, text in printed.WINDOWS.items()
+    ]
+    return (
+        "**Transcripts when a frame may attend to k frames on either side.** The study's recording is the same; its "
+        "model is another.\n\n" + _table(["", "the study (tiny)", *models], rows)
+    )
+
+
+def _splices(models: Pieces) -> str:
+    rows = [
+        [
+            f"frames {start} to {stop}",
+            _said(text),
+            *(_said(one["splices"][f"{start}-{stop}"]) for one in models.values()),
+        ]
+        for (start, stop), text in printed.SPLICES.items()
+    ]
+    return "**Words removed by splicing padding into the encoder's output.**\n\n" + _table(
+        ["replaced", "the study (tiny)", *models], rows
+    )
+
+
+def _next_tokens(models: Pieces) -> str:
+    rows = []
+    for prompt, tokens in printed.NEXT_TOKENS.items():
+        cells = [_listed(tokens)]
+        for pieces in models.values():
+            found = pieces["next_tokens"][prompt]
+            shared = len({token.strip() for token in tokens} & {token.strip() for token in found})
+            cells.append(f"{_listed(found)} ({shared} of the study's {len({t.strip() for t in tokens})})")
+        rows.append([f"`{prompt}`", *cells])
+    return (
+        f"**What is said next with padding for sound.** The {N_SHOWN} likeliest tokens; in brackets how many of all "
+        "that the study shows are among the 20 likeliest here.\n\n"
+        + _table(["prompt", "the study (tiny)", *models], rows)
+    )
+
+
+def _neighbours(models: Pieces) -> str:
+    rows = []
+    for word, tokens in printed.NEIGHBOURS.items():
+        row = [f"`{word}`", _listed(tokens)]
+        for pieces in models.values():
+            found = next(one for one in pieces["neighbours"]["words"] if one["word"] == word)
+            row.append(_listed([near["text"] for near in found["neighbours"]]))
+        rows.append(row)
+    return f"**The {N_SHOWN} tokens nearest to a word in the embedding.**\n\n" + _table(
+        ["word", "the study (tiny)", *models], rows
+    )
+
+
+def _listed(tokens: Sequence[str]) -> str:
+    return ", ".join(f"`{token.strip() or repr(token)}`" for token in tokens[:N_SHOWN])
+
+
+def _neurons(studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> str:
+    return ""
+
+
+def _published(models: Pieces, studies: Any) -> str:
+    rows = [
+        [kind, source, *(_heard(pieces["no_speech"][kind]) for pieces in models.values())]
+        for kind, source in SOUNDS.items()
+    ]
+    return "**What is heard where nobody speaks.** A window of 30 s each.\n\n" + _table(
+        ["sound", "published", *models], rows
+    )
+
+
+def _heard(counted: Mapping[str, int]) -> str:
+    n = sum(counted.values())
+    shown = [f"{_short(text)} {count} of {n}" for text, count in list(counted.items())[:3]]
+    return ", ".join(shown) + (f", {len(counted) - 3} others" if len(counted) > 3 else "")
+
+
+def _short(text: str) -> str:
+    said = _said(text)
+    return f'"{said}"' if len(said) <= 40 else f'"{said[:40]}..."'
+
+
+def picture(folder: Path) -> Path:
+    """Where `outputs.measure` left the picture of a model's relevance map."""
+    return folder / "relevance.png"

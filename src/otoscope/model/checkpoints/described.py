@@ -1,0 +1,85 @@
+"""What every format tells of a checkpoint before its weights are read: the interface of this package.
+
+A format is three steps: `Format.detect` looks at names and first bytes, `Format.describe` reads configs and headers but
+no weights, and `Described.read` reads the weights under transformers' names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One tensor as a file holds it.
+
+    Attributes:
+        shape: Its axes, in the order of transformers' tensors.
+        precision: The file's name for the type of its values: `float16`, `int8`, `q5_0`.
+    """
+
+    shape: tuple[int, ...]
+    precision: str
+
+
+@dataclass(eq=False)
+class Described:
+    """A checkpoint, its weights not yet read.
+
+    Attributes:
+        format: What the format is called in tables: `CTranslate2`.
+        config: Of the model.
+        tensors: What the files hold, by the files' own names.
+        read: Reads the weights: tensors on the CPU by transformers' names.
+        tokenizer: Reads the checkpoint's own tokenizer; None where it has none.
+        generation: Its own generation settings, or None.
+        notes: What a user should know of the weights, one sentence each.
+        base: The model that it was made from, where it says so: a path or a Hugging Face id.
+        tells_ids: Whether the config holds the ids of the special tokens; else they follow from the vocabulary.
+    """
+
+    format: str
+    config: WhisperConfig
+    tensors: Mapping[str, Stored]
+    read: Callable[[], dict[str, torch.Tensor]]
+    tokenizer: Callable[[], WhisperTokenizer | None]
+    generation: GenerationConfig | None = None
+    notes: list[str] = field(default_factory=list)
+    base: str | None = None
+    tells_ids: bool = True
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the tensors hold."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
+
+    @property
+    def precision(self) -> str:
+        """The type that most of the numbers are stored in."""
+        counts: Counter[str] = Counter()
+        for tensor in self.tensors.values():
+            counts[tensor.precision] += math.prod(tensor.shape)
+        return counts.most_common(1)[0][0] if counts else "empty"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way in which checkpoints are stored.
+
+    Attributes:
+        name: What it is called in tables and messages.
+        detect: Says whether a file or folder is of this format; opens it, and never raises for what it finds.
+        describe: Reads all but the weights, given the path and what the checkpoint is called in messages; raises
+            ModelError where the checkpoint cannot be used.
+    """
+
+    name: str
+    detect: Callable[[Path], bool]
+    describe: Callable[[Path, str], Described]

@@ -1,0 +1,168 @@
+"""The files that weights lie in, whatever their names mean: safetensors and torch files, whole or in shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from otoscope.base.errors import ModelError
+from otoscope.model.checkpoints.described import Stored
+from otoscope.model.checkpoints.pickle_file import read_pickle
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_PRECISIONS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class TensorFiles:
+    """The tensors of one file or of several, not yet read.
+
+    Attributes:
+        stored: Shape and type of each, by the files' names.
+        read: Reads them all.
+    """
+
+    stored: Mapping[str, Stored]
+    read: Callable[[], dict[str, torch.Tensor]]
+
+
+def read_json(path: Path, *, source: str, why: str) -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Raises:
+        ModelError: there is no such file, or it does not hold a JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        held = sorted(entry.name for entry in path.parent.iterdir())
+        raise ModelError(
+            f"checkpoint {source!r} has no {path.name} ({why}); it holds {', '.join(held[:6]) or 'nothing'}. "
+            "Give the folder that save_pretrained or a download wrote."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"checkpoint {source!r}: {path.name} cannot be read ({error}). Copy it again.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"checkpoint {source!r}: {path.name} holds no JSON object. Copy it again.")
+    return values
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Say whether a file is what Git leaves in place of a large file that was not fetched."""
+    with path.open("rb") as opened:
+        return opened.read(len(_LFS_POINTER)) == _LFS_POINTER
+
+
+def refuse_lfs_pointer(path: Path, *, source: str) -> None:
+    """Refuse a file of weights that holds none.
+
+    Raises:
+        ModelError: the file is a Git LFS pointer.
+    """
+    if is_lfs_pointer(path):
+        raise ModelError(
+            f"checkpoint {source!r}: {path.name} ({path.stat().st_size} bytes) is a Git LFS pointer, not the weights "
+            "themselves. Run 'git lfs pull' in the clone, or download the file from its page."
+        )
+
+
+def open_safetensors(paths: Sequence[Path], *, source: str) -> TensorFiles:
+    """Look into safetensors files.
+
+    Args:
+        paths: One file, or all shards.
+        source: What the checkpoint is called in messages.
+
+    Raises:
+        ModelError: a file is damaged, or a tensor is in two of them; so does reading.
+    """
+    stored: dict[str, Stored] = {}
+    for path in paths:
+        refuse_lfs_pointer(path, source=source)
+        with _safetensors(path, source) as file:
+            for name in file.keys():  # noqa: SIM118 (no dict: it has no iterator)
+                header = file.get_slice(name)
+                _once(stored, name, path, source)
+                stored[name] = Stored(
+                    tuple(header.get_shape()), _PRECISIONS.get(header.get_dtype(), str(header.get_dtype()).lower())
+                )
+
+    def read() -> dict[str, torch.Tensor]:
+        weights: dict[str, torch.Tensor] = {}
+        for path in paths:
+            with _safetensors(path, source) as file:
+                weights |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return weights
+
+    return TensorFiles(stored, read)
+
+
+def _safetensors(path: Path, source: str) -> Any:
+    try:
+        return safe_open(path, framework="pt", device="cpu")
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"checkpoint {source!r}: {path.name} ({path.stat().st_size} bytes) cannot be read as safetensors: it is "
+            f"cut short or damaged ({error}). Copy or download it again."
+        ) from error
+
+
+def open_torch_files(paths: Sequence[Path], *, source: str) -> TensorFiles:
+    """Look into torch files that hold tensors by name, as `pytorch_model.bin` does; nothing in them is run.
+
+    Raises:
+        ModelError: a file is damaged, carries more than data, or does not hold tensors by name.
+    """
+    weights: dict[str, torch.Tensor] = {}
+    for path in paths:
+        refuse_lfs_pointer(path, source=source)
+        held = state_of(read_pickle(path), path.name, source=source)
+        for name in held:
+            _once(weights, name, path, source)
+        weights |= held
+    return of_tensors(weights)
+
+
+def of_tensors(weights: dict[str, torch.Tensor]) -> TensorFiles:
+    """Describe tensors that are at hand already."""
+    stored = {
+        name: Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in weights.items()
+    }
+    return TensorFiles(stored, lambda: dict(weights))
+
+
+def state_of(loaded: Any, file: str, *, source: str) -> dict[str, torch.Tensor]:
+    """Find the tensors in what a torch file holds: they are it, or one entry of it, as trainers save them.
+
+    Raises:
+        ModelError: there are no tensors by name.
+    """
+    if isinstance(loaded, dict):
+        if "proj_out.weight" in loaded or any(isinstance(value, torch.Tensor) for value in loaded.values()):
+            odd = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
+            if odd:
+                raise ModelError(
+                    f"checkpoint {source!r}: {', '.join(odd[:3])} in {file} is no tensor. Save the weights alone."
+                )
+            return dict(loaded)
+        for name in ("model_state_dict", "state_dict", "model", "module"):
+            if isinstance(loaded.get(name), dict) and loaded[name]:
+                return state_of(loaded[name], file, source=source)
+    held = f"a dict of {', '.join(map(str, list(loaded)[:4]))}" if isinstance(loaded, dict) else type(loaded).__name__
+    raise ModelError(
+        f"checkpoint {source!r}: {file} holds {held}, and must hold tensors by name, alone or under 'state_dict' or "
+        "'model_state_dict'. Save the model again with save_pretrained, or its state_dict()."
+    )
+
+
+def _once(taken: Mapping[str, Any], name: str, path: Path, source: str) -> None:
+    if name in taken:
+        raise ModelError(
+            f"checkpoint {source!r}: tensor {name!r} in {path.name} is in another shard too. Copy it again."
+        )
