@@ -205,7 +205,8 @@ def _write_study(folder: Path, made: Made) -> None:
     finding = {
         "id": "relevance_near", "question": made.text("How near is it?", 0), "unit": "share", **interval,
         "baseline": {"name": made.text("spread evenly", 4), "value": 0.2, "low": None, "high": None}, "n": 24,
-        "n_of": "clips", "holds": True, "rule": made.text("holds when the interval lies above the baseline", 1),
+        "n_of": "clips", "outcome": "holds", "needs": "",
+        "rule": made.text("holds when the interval lies above the baseline", 1),
         "words": made.text("70% of it, where 20% would if it were spread evenly", 3), "pictures": [],
         "page": "listening.html",
     }  # fmt: skip

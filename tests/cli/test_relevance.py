@@ -58,7 +58,9 @@ def test_the_summary_says_how_local_the_map_is(run: Run, recording: Path) -> Non
     out = run("relevance", recording, "--target", "seconds:0.5:1").out
     assert out.startswith("talk, window 0: ")
     assert "frames 25 to 49 (0.50-1.00 s)" in out
-    assert [line.split()[0] for line in out.splitlines()[3:]] == ["5", "10", "25", "50", "75", "100"]
+    *rows, last = out.splitlines()[3:]
+    assert [line.split()[0] for line in rows] == ["5", "10", "25", "50", "75", "100"]
+    assert last.startswith("Frames after the speech: ")
 
 
 def test_the_window_is_chosen(run: Run, tmp_path: Path) -> None:

@@ -123,8 +123,8 @@ def test_a_part_that_failed_ends_with_status_1_and_is_named(
 
 
 def finding(**changed: Any) -> dict[str, Any]:
-    plain = {"words": "70% of it, where 18% would if it were even.", "holds": True, "n": 1440, "n_of": "clips"}
-    return {**plain, **changed}
+    plain = {"words": "70% of it, where 18% would if it were even.", "outcome": "holds", "needs": ""}
+    return {**plain, "n": 1440, "n_of": "clips", **changed}
 
 
 @pytest.fixture
@@ -144,10 +144,14 @@ def told() -> Callable[..., str]:
 
 
 def test_a_claim_is_told_with_its_verdict_sentence_and_findings(told: Callable[..., str]) -> None:
-    text = told(finding(), finding(holds=False, n=None), finding(holds=None, words="word " * 40))
+    unclear = finding(outcome="undecided", needs="about 40 more clips")
+    untested = finding(outcome="not tested", words="word " * 40)
+    text = told(finding(), finding(outcome="does not hold", n=None), unclear, untested)
     assert "Features are local: holds in part.\n  It does. Mostly.\n" in text
-    assert "  [yes] 70% of it, where 18% would if it were even. (1,440 clips)\n" in text
-    assert "  [no] 70% of it, where 18% would if it were even.\n" in text and "  [-] word word" in text
+    assert "  [holds] 70% of it, where 18% would if it were even. (1,440 clips)\n" in text
+    assert "  [does not hold] 70% of it, where 18% would if it were even.\n" in text
+    assert "  [undecided] 70% of it" in text and "It takes about 40 more clips." in " ".join(text.split())
+    assert "  [not tested] word word" in text
     assert max(map(len, text.splitlines())) <= 110
 
 

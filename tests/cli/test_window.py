@@ -50,9 +50,19 @@ def test_transcripts_of_one_recording_are_printed_side_by_side(run: Run, recordi
     assert [line.split()[0] for line in lines[1:]] == ["none", "9", "4"]
 
 
+def test_heads_are_limited_one_after_the_other(run: Run, folder: Path, tmp_path: Path) -> None:
+    ran = run("window", folder, "--each-head", "--out", tmp_path / "out")
+    assert ran.status == 0 and "one head at a time attends to 10 frames on either side" in ran.out
+    assert len(json.loads((tmp_path / "out" / "window_heads.json").read_text())["heads"]) == len(
+        ran.out.splitlines()[2:]
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--each-head", "--k", "10,20"], "give one --k, such as 10"),
+        (["--each-head", "--block", "1"], "neither --block nor --head"),
         (["--k", "-1"], "--k -1 is too small: give whole numbers of 0 or more"),
         (["--k", "ten"], "--k 'ten' is no whole number"),
         (["--block", "7"], "block 7 is not in"),

@@ -35,9 +35,12 @@ def test_offset_mass_agrees_with_a_loop_over_pairs(maps: torch.Tensor, rows: np.
         np.testing.assert_allclose(mass[index], naive_offsets(maps[index].numpy(), rows), rtol=1e-5)
 
 
-def test_even_attention_is_what_a_uniform_map_gives(rows: np.ndarray) -> None:
-    uniform = np.full((N_FRAMES, N_FRAMES), 1 / N_FRAMES)
-    np.testing.assert_allclose(distance.uniform_offset_mass(rows), naive_offsets(uniform, rows), atol=1e-12)
+@pytest.mark.parametrize("n_sources", [0, 1, 17, N_FRAMES])
+def test_even_attention_is_what_a_uniform_map_gives(rows: np.ndarray, n_sources: int) -> None:
+    sources = np.arange(N_FRAMES) < n_sources
+    uniform = np.tile(sources / max(n_sources, 1), (N_FRAMES, 1))
+    expected = naive_offsets(uniform, rows)
+    np.testing.assert_allclose(distance.uniform_offset_mass(rows, sources), expected, atol=1e-12)
 
 
 def test_distances_quantiles_and_shares_agree_with_sorted_pairs(maps: torch.Tensor, rows: np.ndarray) -> None:

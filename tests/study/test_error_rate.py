@@ -7,6 +7,7 @@ import pytest
 from otoscope.base.errors import InputError
 from otoscope.study.error_rate import (
     ErrorRate,
+    bootstrap_loss,
     bootstrap_rate,
     character_errors,
     matched_words,
@@ -139,3 +140,30 @@ def test_no_transcripts_or_no_draws_are_refused() -> None:
         bootstrap_rate([])
     with pytest.raises(InputError, match="0 bootstrap draws: one or more"):
         bootstrap_rate([word_errors("a", "a")], draws=0)
+
+
+def test_a_loss_is_drawn_in_pairs_of_clips() -> None:
+    """Clips differ far more than the change: in pairs the interval is that of the change alone."""
+    before = [ErrorRate(20 - errors, errors, 0, 0) for errors in (0, 10, 1, 9, 2, 8, 3, 7)]
+    after = [ErrorRate(count.hits - 1, count.substitutions + 1, 0, 0) for count in before]
+    loss = bootstrap_loss(after, before)
+    assert (loss.value, loss.low, loss.high) == pytest.approx((0.05, 0.05, 0.05))
+    assert bootstrap_loss(before, after).value == pytest.approx(-0.05)
+
+
+def test_fewer_than_six_clips_give_no_bounds_of_a_loss() -> None:
+    few = [ErrorRate(9, 1, 0, 0)] * 5
+    assert bootstrap_loss(few).value == pytest.approx(0.1) and bootstrap_loss(few).high is None
+    assert bootstrap_loss([*few, few[0]]).high is not None
+
+
+def test_where_no_clip_changed_a_loss_is_bounded_by_the_number_of_words() -> None:
+    """None in 60 words says less than none in 6,000."""
+    same = [ErrorRate(9, 1, 0, 0)] * 6
+    loss, wilson = bootstrap_loss(same, same), wilson_interval(0, 60)
+    assert wilson is not None and (loss.low, loss.value, loss.high) == (-wilson.high, 0.0, wilson.high)
+
+
+def test_a_loss_needs_pairs() -> None:
+    with pytest.raises(InputError, match="1 comparisons with a change and 2 without"):
+        bootstrap_loss([ErrorRate(9, 1, 0, 0)], [ErrorRate(9, 1, 0, 0)] * 2)

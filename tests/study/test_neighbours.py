@@ -11,14 +11,22 @@ import otoscope
 from otoscope.base.errors import InputError, ModelError
 from otoscope.corpus import corpus
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
-from otoscope.model.token_text import token_texts
+from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study.neighbours import picture as neighbours_picture
 from otoscope.study.neighbours.experiment import neighbours
-from otoscope.study.neighbours.search import nearest, token_vectors, unit
+from otoscope.study.neighbours.search import nearest, unit
+from otoscope.study.neighbours.spaces import (
+    NEVER_IN_TEXT,
+    hardly_trained,
+    token_spaces,
+    token_vectors,
+    without_common,
+)
 from otoscope.study.neighbours.tokens import are_kin, find_token, whole_words
 from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
+from tests.released import released
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +88,22 @@ def test_more_neighbours_than_there_are_vectors_are_all_of_them() -> None:
     assert set(where[0].tolist()) == {0, 1, 2} and values[0, -1] == -torch.inf
 
 
+def all_but_the_top(vectors: torch.Tensor, among: np.ndarray) -> torch.Tensor:
+    """Take mean and first principal component away, by the decomposition that the paper gives."""
+    values = vectors.detach().double()
+    apart = values - values[among].mean(dim=0)
+    first = torch.linalg.svd(apart[among], full_matrices=False).Vh[0]
+    return (apart - torch.outer(apart @ first, first)).float()
+
+
 def test_neighbours_are_the_largest_cosines_of_the_embedding(demo: Whisper) -> None:
-    (found,) = neighbours(demo, ["rug"], k=20).found
-    among = np.flatnonzero(token_texts(demo).is_text)
-    expected = argsorted(token_vectors(demo)["embedding"], found.asked.token, among)
-    assert [each.token for each in found.neighbours] == expected[:20]
+    corrected, raw = neighbours(demo, ["rug"], k=20, raw=True).found
+    vectors, table = token_vectors(demo)["embedding"], token_texts(demo)
+    among = np.flatnonzero(table.is_text & ~hardly_trained(vectors, table))
+    assert (corrected.form, raw.form) == ("corrected", "raw")
+    assert [each.token for each in raw.neighbours] == argsorted(vectors, raw.asked.token, among)[:20]
+    plain = all_but_the_top(vectors, among)
+    assert [each.token for each in corrected.neighbours] == argsorted(plain, corrected.asked.token, among)[:20]
 
 
 def test_the_word_itself_and_special_tokens_are_no_neighbours(demo: Whisper) -> None:
@@ -129,7 +148,8 @@ def test_an_unembedding_of_its_own_has_neighbours_of_its_own(untied: Whisper) ->
     assert not result.is_tied and [each.space for each in result.found] == ["embedding", "unembedding"]
     among = np.flatnonzero(token_texts(untied).is_text)
     for each in result.found:
-        expected = argsorted(token_vectors(untied)[each.space], each.asked.token, among)
+        plain = all_but_the_top(token_vectors(untied)[each.space], among)
+        expected = argsorted(plain, each.asked.token, among)
         assert [one.token for one in each.neighbours] == expected[:5]
 
 
@@ -217,3 +237,65 @@ def test_what_a_font_lacks_and_what_cannot_be_seen_is_written_as_numbers(tmp_pat
 
     figure = neighbours_picture.neighbours_figure([panel], "distance", "model")
     assert pictures.save_figure(figure, tmp_path / "odd.png").stat().st_size > 0
+
+
+def planted(demo: Whisper, share: float) -> tuple[torch.Tensor, TokenTexts, list[int]]:
+    """Vectors of which a mean is so much of the length, with words and letters that were never trained."""
+    table = token_texts(demo)
+    generator = torch.Generator().manual_seed(0)
+    own = torch.nn.functional.normalize(torch.randn(len(table), 64, generator=generator)) * (1 - share**2) ** 0.5
+    mean = torch.zeros(64)
+    mean[0] = share
+    never = [
+        token for token, text in enumerate(table.texts) if text in NEVER_IN_TEXT or text in (" rug", "\t", "<|de|>")
+    ]
+    vectors = own + mean
+    vectors[never] = torch.ones(64) + 1e-5 * torch.randn(len(never), 64, generator=generator)
+    return vectors, table, never
+
+
+def test_tokens_that_were_never_trained_are_found_beside_bytes_that_no_text_holds(demo: Whisper) -> None:
+    vectors, table, never = planted(demo, 0.9)
+    assert np.flatnonzero(hardly_trained(vectors, table)).tolist() == never
+
+
+def test_in_a_model_that_was_not_trained_no_token_is_singled_out(demo: Whisper) -> None:
+    table = token_texts(demo)
+    assert not hardly_trained(torch.randn(len(table), 64, generator=torch.Generator().manual_seed(1)), table).any()
+
+
+def test_how_much_of_a_token_is_the_mean_is_what_was_planted(demo: Whisper) -> None:
+    vectors, table, never = planted(demo, 0.9)
+    is_text = table.is_text.copy()
+    is_text[never] = False
+    corrected, common = without_common(vectors, is_text, 7)
+    assert common.mean_share == pytest.approx(0.9, abs=0.01) and common.n_hardly_trained == 7
+    assert common.n_tokens == is_text.sum()
+    text = corrected[torch.as_tensor(is_text)]
+    assert text.mean(dim=0).norm() < 1e-4
+    variances = torch.linalg.eigvalsh((text.T @ text).double())
+    assert variances[0] < 1e-6 * variances[-1] and variances[1] > 0.1 * variances[-1]  # one direction is gone
+
+
+@pytest.mark.real
+def test_neighbours_in_a_released_model_are_those_that_sound_and_mean_alike() -> None:
+    """The raw vectors give `______`, `###` and `ん`, all at one cosine: the mean is 92% of a token's length."""
+    model = released()
+    result = neighbours(model, ["rug", "duck", "UK"], k=10, raw=True)
+    nearest = {(word.asked.word, word.form): [each.text.strip() for each in word.neighbours] for word in result.found}
+    assert {"mug", "lug", "wig", "hug", "rag", "thug"} <= set(nearest["rug", "corrected"])
+    assert {"Duck", "ducks", "dock", "buck", "puck"} <= set(nearest["duck", "corrected"])
+    assert {"US", "EU", "USA", "European"} <= set(nearest["UK", "corrected"])
+    assert {"______", "###", "ん"} <= set(nearest["rug", "raw"])
+    assert result.common["embedding"].mean_share == pytest.approx(0.92, abs=0.01)
+
+
+@pytest.mark.real
+def test_tokens_of_a_released_model_that_no_speech_holds_are_left_out() -> None:
+    model = released()
+    table = token_texts(model)
+    is_trained = token_spaces(model, table)[0].is_trained
+    never = [" SolidGoldMagikarp", " gmaxwell", "\x02", " RandomRedditor", "<|zh|>"]
+    assert not any(is_trained[table.texts.index(text)] for text in never)
+    assert all(is_trained[table.texts.index(text)] for text in (" rug", " the", " The", " traffic", ","))
+    assert 500 < (table.is_text & ~is_trained).sum() < 1500

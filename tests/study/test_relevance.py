@@ -13,6 +13,7 @@ from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.relevance.experiment import Relevance, propagate, relevance
 from otoscope.study.target import Frames, SpokenWord, Word
+from tests.released import released, speech_folder
 from tests.study.conftest import build, make_clip
 
 
@@ -143,12 +144,36 @@ def test_shares_say_how_local_a_planted_map_is() -> None:
     added[rows, rows] = 1
     added[rows[:-30], rows[:-30] + 30] = 3
     result = make_relevance(added, 100)
-    assert result.share_within(25) == pytest.approx(0.25)
+    # the last 30 rows of speech have their 3 on padding, which is told apart: 1 of 1 is near
+    assert result.share_within(25) == pytest.approx((70 * 0.25 + 30) / 100)
     assert result.share_within(50) == pytest.approx(1.0)
-    assert result.share_within(25, identity=True) == pytest.approx(0.4)
-    pairs = np.abs(rows[:100, None] - rows[None, :])
+    assert result.share_within(25, identity=True) == pytest.approx((70 * 0.4 + 30) / 100)
+    assert result.padding_share == pytest.approx(90 / 400)
+    pairs = np.abs(rows[:100, None] - rows[None, :100])
     assert result.even_share_within(25) == pytest.approx((pairs <= 25).mean())
     assert result.row_share_within(25).shape == (100,)
+
+
+def test_frames_after_the_speech_that_listen_to_its_end_are_told_from_such_as_do_not() -> None:
+    added = np.ones((200, 200))
+    assert make_relevance(added, 100).end_share(10) == pytest.approx(20 / 200)
+    assert make_relevance(added, 100).even_end_share(10) == pytest.approx(20 / 200)
+    added[100:, 95] = 1000
+    assert make_relevance(added, 100).end_share(10) == pytest.approx((19 + 1000) / (199 + 1000))
+    assert make_relevance(added, 195).end_share(10) is None  # nothing lies further on
+    assert make_relevance(added, 0).end_share(10) is None
+
+
+@pytest.mark.real
+def test_in_a_released_model_speech_listens_nearby_and_padding_to_the_end_of_speech() -> None:
+    """The study's figure: a diagonal up to the end of the speech, then all frames attend to that end."""
+    result = relevance(released(), speech_folder("openai_whisper") / "jfk.flac")
+    assert 545 <= result.speech_end_frame <= 550
+    share, even = result.share_within(25), result.even_share_within(25)
+    assert share is not None and even is not None and share > 3 * even
+    at_end = result.end_share(25)
+    assert at_end is not None and at_end > 15 * result.even_end_share(25)
+    assert int(result.added[600:].sum(axis=0).argmax()) in range(545, 556)
 
 
 def test_rows_without_relevance_and_clips_without_speech_are_said_not_guessed() -> None:

@@ -258,12 +258,21 @@ def test_a_corpus_of_which_little_is_known_is_shown_without_reading_it() -> None
 
 def test_a_study_shows_its_verdicts_and_its_findings() -> None:
     finding = {"question": "How near?", "unit": "share", "value": 0.7, "low": 0.68, "high": 0.72, "n": 144}
-    finding |= {"n_of": "clips", "holds": True, "baseline": {"name": "even", "value": 0.18, "low": None, "high": None}}
+    finding |= {"n_of": "clips", "outcome": "undecided", "needs": "9 more clips"}
+    finding |= {"baseline": {"name": "even", "value": 0.18, "low": None, "high": None}}
     claim = {"title": "Features are local", "verdict": "holds", "sentence": "They are.", "findings": [finding]}
     about = {"model": {"id": "demo"}, "corpus": {"name": "demo", "n_clips": 144}}
     made = study_shown(Path("study"), about, {"claims": [claim, {**claim, "findings": []}]})
     found = read(html.display(object(), lambda: made)).text
-    for part in ("Features are local", "holds. They are.", "70% (68% to 72%)", "18%", "144 clips", "yes"):
+    for part in (
+        "Features are local",
+        "holds. They are.",
+        "70% (68% to 72%)",
+        "18%",
+        "144 clips",
+        "undecided",
+        "9 more clips",
+    ):
         assert part in found
 
 

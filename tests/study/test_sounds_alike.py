@@ -18,6 +18,7 @@ from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study.neighbours.sounds_alike import SoundsAlike, sounds_alike
 from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, mean_intervals
+from otoscope.study.neighbours.spaces import token_spaces
 from otoscope.study.neighbours.tokens import are_kin, whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors, read_word_counts, read_word_vectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
@@ -100,8 +101,13 @@ def planted() -> Whisper:
 
 def test_the_means_are_those_of_a_slow_count(demo: Whisper, labels: Lexicon) -> None:
     found = sounds_alike(demo, pronounce=labels, k=3).contrast("phones")
-    words = {word: token for word, token in whole_words(token_texts(demo)).items() if labels.entries.get(word)}
-    vectors = demo.hf.get_input_embeddings().weight
+    space, *_ = token_spaces(demo, token_texts(demo))
+    words = {
+        word: token
+        for word, token in whole_words(token_texts(demo)).items()
+        if labels.entries.get(word) and space.is_trained[token]
+    }
+    vectors = space.vectors
     vectors = torch.nn.functional.normalize(vectors[list(words.values())]).double().numpy()
     names = list(words)
     cosines = vectors @ vectors.T
@@ -115,7 +121,9 @@ def test_the_means_are_those_of_a_slow_count(demo: Whisper, labels: Lexicon) -> 
 
 
 def test_words_of_unknown_pronunciation_are_left_out_and_counted(demo: Whisper, result: SoundsAlike) -> None:
-    assert result.n_words + result.n_unknown == len(whole_words(token_texts(demo)))
+    is_trained = token_spaces(demo, token_texts(demo))[0].is_trained
+    words = [token for token in whole_words(token_texts(demo)).values() if is_trained[token]]
+    assert result.n_words + result.n_unknown == len(words) < len(whole_words(token_texts(demo)))
 
 
 def test_without_pronunciations_spelling_alone_is_compared(demo: Whisper) -> None:

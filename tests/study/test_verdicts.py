@@ -27,26 +27,32 @@ def site(basis: str, n_both: int, n_polysemantic: int = 0, **more: Any) -> dict[
 
 def files() -> dict[str, dict[str, Any]]:
     """What the parts of a study wrote in which everything holds."""
-    curve = [{"k": k, "wer": around(rate), "reference_wer": around(rate)} for k, rate in
+    curve = [{"k": k, "wer": around(rate), "reference_wer": around(rate), "loss": around(rate - 0.03),
+              "reference_loss": around(rate - 0.03)} for k, rate in
              ((None, 0.03), (100, 0.04), (75, 0.05), (20, 0.3), (5, 0.9))]  # fmt: skip
     rates = {"dictionary": 0.06, "random decoder": 0.5, "neurons": 0.6, "pca": 0.3}
     ways = {way: {"hit": around(hit)} for way, hit in (("relevance", 0.9), ("attention", 0.8), ("in order", 0.6))}
     bits = {"model": around(2.0), "unigram": around(3.0), "another context": around(6.0),
             "model - unigram": around(-1.0), "model - another context": around(-4.0)}  # fmt: skip
-    alike = {"space": "embedding", "n_words": 300, "random": around(0.7), "more_alike": around(0.1),
-             "near_nearest": around(0.05), "near_random": around(0.03)}  # fmt: skip
+    alike = {"space": "embedding", "form": "corrected", "n_words": 300, "random": around(0.7),
+             "more_alike": around(0.1), "near_nearest": around(0.05), "near_random": around(0.03)}  # fmt: skip
     table = {guess: {"kl_bits": value} for guess, value in bits.items()}
     return {
         "study.json": {"model": {"id": "tiny"}, "corpus": {"name": "talks"}},
         "relevance/relevance_shares.json": {
-            "within_frames": 25, "share": around(0.7), "if_even": around(0.1), "n_clips": 90},
+            "within_frames": 25, "share": around(0.7), "if_even": around(0.1), "more_than_even": around(0.6),
+            "end_share": around(0.5) | {"n": 80}, "end_if_even": around(0.04), "end_more_than_even": around(0.46),
+            "padding_share": around(0.2), "n_clips": 90},
         "locality/locality.json": {
             "local": {"within_frames": 50, "share": 0.9}, "heads": [{"is_local": True, "mean_frames": 10.0}] * 24,
             "uniform_baseline": {"mean_frames": 150.0, "share_within": {"50": 0.2}}},
         "window/window.json": {"n_clips": 40, "n_clips_with_reference": 40, "curve": curve},
+        "window/window_heads.json": {"k": 10, "n_clips": 8, "n_model_heads": 24, "heads": [
+            {"block": place // 6, "head": place % 6, "wer": around(0.01)} for place in range(24)]},
         "splice/splice_words.json": {
             "own_frames": {"n": 500, "gone": around(0.9), "exact": around(0.8)},
-            "as_long_elsewhere": {"n": 500, "gone": around(0.1), "exact": around(0.05)}},
+            "as_long_elsewhere": {"n": 500, "gone": around(0.1), "exact": around(0.05)},
+            "more_than_elsewhere": {"gone": around(0.8), "exact": around(0.75)}},
         "words/word_scores.json": {
             "n_words": 200, "ways": ways, "above_in_order": {"relevance": {"hit": around(0.3)}}},
         PHONES: {"settings": {"auroc": 0.9, "purity": 0.8}, "sites": [
@@ -100,43 +106,128 @@ def test_claims_hold_when_every_finding_does(judge) -> None:
     )
 
 
+NEAR, SPLICED = "relevance/relevance_shares.json", "splice/splice_words.json"
+LOSS_75 = "window/window.json > curve > 2 > reference_loss"
+KL = f"{BIGRAMS} > sounds > 1 > by_frequency"
 WORSE = [
-    ("relevance_near", "relevance/relevance_shares.json > share", around(0.11)),
-    ("heads", "locality/locality.json > heads", [{"is_local": False, "mean_frames": 50.0}] * 20 + [{"is_local": True}]),
-    ("window", "window/window.json > curve > 2 > reference_wer", around(0.12)),
-    ("splice_gone", "splice/splice_words.json > as_long_elsewhere > gone", around(0.88)),
-    ("splice_exact", "splice/splice_words.json > own_frames > exact", around(0.4)),
-    ("splice_exact", "splice/splice_words.json > as_long_elsewhere > exact", around(0.79)),
-    ("words", "words/word_scores.json > above_in_order > relevance > hit", around(0.01)),
-    ("neurons_most", f"{PHONES} > sites > 0 > n_both", 205),
-    ("neuron_random", f"{PHONES} > sites > 1 > n_both", 250),
-    ("neuron_untrained", f"{PHONES} > sites > 2 > n_both", 245),
-    ("sae_neuron", f"{PHONES} > sites > 3 > n_both", 252),
-    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic", 145),
-    ("reconstruction", f"{SCORES} > sites > 1 > rows > 0 > wer", around(0.13)),
-    ("random_decoder", f"{SCORES} > sites > 0 > rows > 1 > wer", around(0.07)),
-    ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > model - unigram > kl_bits", around(0.01)),
-    ("bigrams_context", f"{BIGRAMS} > sounds > 1 > by_frequency > model - another context > kl_bits", around(-0.01)),
-    ("sounds_alike", "neighbours/sounds_alike.json > contrasts > 1 > more_alike", around(0.01)),
-    ("lens", "lens/lens_curve.json > commonest > no_sound_above_it", around(0.01)),
+    ("relevance_near", f"{NEAR} > more_than_even", around(-0.1), around(0.01)),
+    ("relevance_end", f"{NEAR} > end_more_than_even", around(-0.1), around(0.01)),
+    ("window", LOSS_75, around(0.2), around(0.09)),
+    ("splice_gone", f"{SPLICED} > more_than_elsewhere > gone", around(-0.1), around(0.01)),
+    ("splice_exact", f"{SPLICED} > own_frames > exact", around(0.4), around(0.51)),
+    ("splice_exact", f"{SPLICED} > more_than_elsewhere > exact", around(-0.1), around(0.01)),
+    ("words", "words/word_scores.json > above_in_order > relevance > hit", around(-0.1), around(0.01)),
+    ("neurons_most", f"{PHONES} > sites > 0 > n_both", None, 205),
+    ("neuron_random", f"{PHONES} > sites > 1 > n_both", 320, 250),
+    ("neuron_untrained", f"{PHONES} > sites > 2 > n_both", 320, 245),
+    ("sae_neuron", f"{PHONES} > sites > 3 > n_both", 100, 252),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic", 200, 145),
+    ("reconstruction", f"{SCORES} > sites > 1 > rows > 0 > wer", None, around(0.13)),
+    ("random_decoder", f"{SCORES} > sites > 0 > rows > 1 > wer", around(0.03), around(0.07)),
+    ("bigrams_counts", f"{KL} > model - unigram > kl_bits", around(0.1), around(0.01)),
+    ("bigrams_context", f"{KL} > model - another context > kl_bits", around(0.1), around(-0.01)),
+    ("sounds_alike", "neighbours/sounds_alike.json > contrasts > 1 > more_alike", around(-0.1), around(0.01)),
+    ("lens", "lens/lens_curve.json > commonest > no_sound_above_it", around(-0.1), around(0.01)),
+]
+CASES = [
+    (name, path, value, outcome)
+    for name, path, *values in WORSE
+    for value, outcome in zip(values, ("does not hold", "undecided"), strict=True)
+    if value is not None
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "value"), WORSE)
-def test_a_finding_within_reach_of_its_baseline_does_not_hold(judge, name: str, path: str, value: object) -> None:
+@pytest.mark.parametrize(("name", "path", "value", "outcome"), CASES)
+def test_each_finding_can_fail_and_is_undecided_within_reach_of_its_bar(
+    judge, name: str, path: str, value: object, outcome: str
+) -> None:
     parts = files()
     put(parts, path, value)
     claims = judge(parts)
-    failed = [one["id"] for one in findings(claims).values() if one["holds"] is False]
-    assert failed == [name]
-    (claim,) = (claim for claim in claims.values() if claim["verdict"] != "holds")
-    assert claim["verdict"] == "holds in part"
-    assert "Not found: " in claim["sentence"]
+    others = {key: one for key, one in findings(claims).items() if one["outcome"] not in ("holds", "not tested")}
+    assert {key: one["outcome"] for key, one in others.items()} == {name: outcome}
+    assert bool(others[name]["needs"]) == (outcome == "undecided")
+    (claim,) = (claim for claim in claims.values() if name in {one["id"] for one in claim["findings"]})
+    assert claim["verdict"] == ("holds in part" if others[name]["is_core"] else "holds")
+    assert ("Not found: " if outcome == "does not hold" else "Undecided: ") in claim["sentence"]
+
+
+@pytest.mark.parametrize(("n_local", "outcome"), [(14, "holds"), (13, "holds"), (12, "does not hold")])
+def test_heads_are_counted_and_have_no_interval(judge, n_local: int, outcome: str) -> None:
+    """14 of 24 are most: the heads of a model are all there are."""
+    parts = files()
+    parts["locality/locality.json"]["heads"] = [
+        {"is_local": place < n_local, "mean_frames": 9.0} for place in range(24)
+    ]
+    found = findings(judge(parts))["heads"]
+    assert (found["outcome"], found["low"], found["high"]) == (outcome, None, None)
+    assert found["value"] == n_local / 24
+
+
+def test_clips_too_short_to_tell_a_local_head_decide_nothing(judge) -> None:
+    parts = files()
+    put(parts, "locality/locality.json > uniform_baseline > share_within > 50", 0.8)
+    found = findings(judge(parts))["heads"]
+    assert found["outcome"] == "undecided" and "longer clips" in found["needs"]
+
+
+def heads(*wers: dict[str, float]) -> list[dict[str, Any]]:
+    return [{"block": place // 6, "head": place % 6, "wer": wer} for place, wer in enumerate(wers)]
+
+
+@pytest.mark.parametrize(
+    ("n_bear", "n_unclear", "n_model", "outcome"),
+    [
+        (21, 3, 24, "holds"),
+        (12, 0, 24, "does not hold"),
+        (12, 1, 24, "undecided"),
+        (16, 0, 640, "undecided"),  # 16 of 24 drawn from many
+        (22, 0, 640, "holds"),
+        (3, 1, 640, "does not hold"),
+    ],
+)
+def test_heads_that_bear_a_window_alone_are_counted(
+    judge, n_bear: int, n_unclear: int, n_model: int, outcome: str
+) -> None:
+    parts = files()
+    wers = [around(0.02)] * n_bear + [around(0.1, 0.05)] * n_unclear
+    rows = heads(*wers, *[around(0.4)] * (24 - len(wers)))
+    parts["window/window_heads.json"] |= {"heads": rows, "n_model_heads": n_model}
+    found = findings(judge(parts))["window_heads"]
+    assert found["outcome"] == outcome
+    assert (found["low"] is None) == (n_model == 24)
+    assert f"{n_bear} of 24 heads" in found["words"]
+
+
+def test_three_clips_do_not_decide_a_window(judge) -> None:
+    """14.7% against 13.2%, with an interval from 8 to 32%, says nothing: it takes more clips."""
+    parts = files()
+    put(parts, LOSS_75, {"value": 0.015, "low": -0.06, "high": 0.18})
+    parts["window/window.json"] |= {"n_clips": 3, "n_clips_with_reference": 3}
+    found = findings(judge(parts))["window"]
+    assert found["outcome"] == "undecided"
+    assert found["needs"] == "about 9 more clips, if the value stays"  # (0.165 / 0.085)^2 = 3.8 times as many
+
+
+def test_where_few_clips_have_transcripts_all_are_held_against_the_model_itself(judge) -> None:
+    parts = files()
+    parts["window/window.json"]["n_clips_with_reference"] = 3
+    found = findings(judge(parts))["window"]
+    assert found["n"] == 40 and "the transcript without a limit" in found["words"]
+    assert "known of 3 of them" in found["words"]
+
+
+def test_a_part_that_was_done_and_gave_nothing_is_undecided(judge) -> None:
+    parts = files()
+    del parts["splice/splice_words.json"]
+    parts["study.json"]["parts"] = [{"name": "splice", "state": "done", "why": None}]
+    found = findings(judge(parts))["splice_gone"]
+    assert found["outcome"] == "undecided" and found["needs"].startswith("words in time")
 
 
 def test_every_finding_says_its_figure_baseline_sample_and_rule(judge) -> None:
     for one in findings(judge(files())).values():
-        assert one["low"] <= one["value"] <= one["high"], one["id"]
+        assert one["low"] is None or one["low"] <= one["value"] <= one["high"], one["id"]
         assert one["baseline"]["name"] and one["baseline"]["value"] is not None, one["id"]
         assert one["n"] > 0 and one["n_of"] and one["rule"].startswith("holds when "), one["id"]
         assert one["question"].endswith("?") and one["words"].endswith("."), one["id"]
@@ -149,7 +240,7 @@ def test_without_any_part_nothing_is_judged_and_each_finding_says_why(judge) -> 
     claims = judge({"study.json": {"parts": [row]}})
     assert {claim["verdict"] for claim in claims.values()} == {"not tested"}
     for one in findings(claims).values():
-        assert one["holds"] is None and one["value"] is None
+        assert one["outcome"] == "not tested" and one["value"] is None and not one["needs"]
         assert one["words"].startswith("Not measured: ")
     assert why in findings(claims)["neurons_most"]["words"]
 
@@ -169,17 +260,17 @@ def test_a_claim_is_not_tested_by_what_only_goes_with_it(judge) -> None:
     parts = files()
     del parts[PHONES]
     claim = judge(parts)["interpretable"]
-    assert {one["id"] for one in claim["findings"] if one["holds"]} == {"reconstruction", "random_decoder"}
+    assert {one["id"] for one in claim["findings"] if one["outcome"] == "holds"} == {"reconstruction", "random_decoder"}
     assert claim["verdict"] == "not tested"
-    assert "nothing that the claim says could be measured" in claim["sentence"]
+    assert "nothing that the claim says was measured" in claim["sentence"]
 
 
 def test_neurons_and_random_directions_of_other_sites_are_not_compared(judge) -> None:
     parts = files()
     put(parts, f"{PHONES} > sites > 1 > site", "encoder.blocks.3")
     found = findings(judge(parts))
-    assert found["polysemantic"]["value"] == pytest.approx(0.5) and found["polysemantic"]["holds"] is None
-    assert found["neuron_random"]["holds"] is None
+    assert found["polysemantic"]["value"] == pytest.approx(0.5) and found["polysemantic"]["outcome"] == "undecided"
+    assert found["neuron_random"]["outcome"] == "not tested"
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"sites": null}', '{"curve": null, "heads": null}', "\ufffd"])
@@ -195,11 +286,11 @@ def test_a_number_that_is_not_known_is_never_judged(judge) -> None:
     """A single clip has a value and no interval: it cannot be told from its baseline."""
     parts = files()
     single = {"value": 0.01, "low": None, "high": None}
-    put(parts, "window/window.json > curve > 2 > reference_wer", single)
+    put(parts, LOSS_75, single)
     put(parts, "words/word_scores.json > above_in_order > relevance > hit", single)
     put(parts, "relevance/relevance_shares.json > if_even", None)
     found = findings(judge(parts))
-    assert [found[name]["holds"] for name in ("window", "words", "relevance_near")] == [None, None, None]
+    assert {found[name]["outcome"] for name in ("window", "words", "relevance_near")} == {"undecided"}
 
 
 BASELINES = [
@@ -226,12 +317,13 @@ def test_nothing_holds_without_its_baseline(judge, name: str, path: str) -> None
     parts = files()
     put(parts, path, None)
     found = findings(judge(parts))
-    assert name not in found or found[name]["holds"] is None
+    assert name not in found or found[name]["outcome"] in ("undecided", "not tested")
 
 
 ROWS = [
     "locality/locality.json > heads",
     "window/window.json > curve",
+    "window/window_heads.json > heads",
     f"{PHONES} > sites",
     f"{SCORES} > sites",
     f"{SCORES} > sites > 0 > rows",
@@ -273,26 +365,27 @@ def test_speech_that_the_model_cannot_follow_is_not_judged_by_its_losses(judge, 
     put(parts, path, around(1.04))
     found = findings(judge(parts))
     for name in names:
-        assert found[name]["holds"] is None
+        assert found[name]["outcome"] == "undecided" and "speech of which" in found[name]["needs"]
         assert "not judged" in found[name]["words"]
 
 
 def test_without_transcripts_windows_are_held_against_the_model_itself(judge) -> None:
     parts = files()
+    parts["window/window.json"]["n_clips_with_reference"] = 0
     for point in parts["window/window.json"]["curve"]:
-        del point["reference_wer"]
+        del point["reference_wer"], point["reference_loss"]
         point["wer"] = around(0.0, 0.0) if point["k"] is None else point["wer"]
     found = findings(judge(parts))["window"]
-    assert found["holds"] is True and found["baseline"]["value"] == 0.0
+    assert found["outcome"] == "holds" and found["baseline"]["value"] == 0.0
     assert "the transcript without a limit" in found["words"]
 
 
 def test_the_smallest_window_is_the_last_before_words_are_lost(judge) -> None:
     parts = files()
     assert "down to k = 75" in findings(judge(parts))["window"]["words"]
-    put(parts, "window/window.json > curve > 4 > reference_wer", around(0.05))  # a lucky k = 5 below a failing 20
+    put(parts, "window/window.json > curve > 4 > reference_loss", around(0.02))  # a lucky k = 5 below a failing 20
     assert "down to k = 75" in findings(judge(parts))["window"]["words"]
-    put(parts, "window/window.json > curve > 1 > reference_wer", around(0.5))
+    put(parts, "window/window.json > curve > 1 > reference_loss", around(0.5))
     assert "At no window tried, up to k = 100" in findings(judge(parts))["window"]["words"]
 
 
@@ -301,7 +394,7 @@ def test_a_window_that_was_not_tried_is_not_judged(judge) -> None:
     del parts["window/window.json"]["curve"][2]
     parts["study.json"]["parts"] = [{"name": "window", "state": "done", "why": None}]
     found = findings(judge(parts))["window"]
-    assert found["holds"] is None and "k = 75 was not among" in found["words"]
+    assert found["outcome"] == "undecided" and "k = 75 was not among" in found["words"]
 
 
 def test_bases_are_compared_at_the_sites_that_have_both(judge) -> None:
@@ -318,16 +411,16 @@ def test_without_an_untrained_model_neurons_are_held_against_shuffled_labels(jud
     del parts[PHONES]["sites"][2]
     found = findings(judge(parts))
     assert "neuron_untrained" not in found
-    assert found["neuron_shuffled"]["holds"] is True
+    assert found["neuron_shuffled"]["outcome"] == "holds"
     put(parts, f"{PHONES} > sites > 0 > n_both_shuffled", 249)
-    assert findings(judge(parts))["neuron_shuffled"]["holds"] is False
+    assert findings(judge(parts))["neuron_shuffled"]["outcome"] == "undecided"
 
 
 def test_without_random_directions_polysemantic_neurons_are_counted_but_not_judged(judge) -> None:
     parts = files()
     del parts[PHONES]["sites"][1]
     found = findings(judge(parts))["polysemantic"]
-    assert found["value"] == pytest.approx(0.5) and found["holds"] is None
+    assert found["value"] == pytest.approx(0.5) and found["outcome"] == "undecided"
 
 
 def test_a_dictionary_is_judged_where_it_does_worst(judge) -> None:
@@ -350,7 +443,7 @@ def test_without_pronunciations_spelling_is_compared_and_named(judge) -> None:
     for row in parts["neighbours/sounds_alike.json"]["contrasts"]:
         row["measure"] = "spelling"
     found = findings(judge(parts))["sounds_alike"]
-    assert found["holds"] is True and "in spelling" in found["question"] and "sound" not in found["short"]
+    assert found["outcome"] == "holds" and "in spelling" in found["question"] and "sound" not in found["short"]
 
 
 def test_like_sounding_words_are_judged_without_forms_of_the_same_word(judge) -> None:

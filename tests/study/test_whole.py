@@ -345,7 +345,7 @@ def test_a_claim_is_judged_once_all_parts_are_done(labelled: Study) -> None:
     found = json.loads((labelled.folder / "verdicts.json").read_text())
     assert found == json.loads(json.dumps(labelled.verdicts))
     for claim in found["claims"]:
-        assert claim["verdict"] in ("holds", "holds in part", "does not hold", "not tested")
+        assert claim["verdict"] in ("holds", "holds in part", "does not hold", "undecided", "not tested")
 
 
 SCRIPT = """

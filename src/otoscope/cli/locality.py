@@ -74,8 +74,8 @@ def summary(result: Locality) -> str:
     lines = [
         f"{count(result.n_clips, 'clip')}, {count(result.n_speech_frames, 'frame')} of speech. "
         f"{table_['local']['n_local']} of {count(len(table_['heads']), 'head')} are local: "
-        f"{share:.0%} of their attention or more lies within {within} frames ({within * FRAME_S:g} s).",
-        f"Attention spread evenly would have {percent(even)} there, "
+        f"{share:.0%} of their attention to sound or more lies within {within} frames ({within * FRAME_S:g} s).",
+        f"Spread evenly over the sound it would have {percent(even)} there, "
         f"at a mean distance of {table_['uniform_baseline']['mean_s']:.2f} s.",
         _by_head(result) if len(table_["heads"]) <= MOST_ROWS else _by_block(result),
     ]
@@ -91,11 +91,12 @@ def _by_head(result: Locality) -> str:
             f"{row['quantiles_s']['50%']:.2f}",
             f"{row['quantiles_s']['95%']:.2f}",
             percent(share),
+            percent(row["padding_share"]),
             "yes" if row["is_local"] else "no",
         )
         for row, share in zip(result.to_json()["heads"], result.share_within(result.local_within).ravel(), strict=True)
     ]
-    names = ("block", "head", "mean s", "median s", "95% s", f"within {result.local_within}", "local")
+    names = ("block", "head", "mean s", "median s", "95% s", f"within {result.local_within}", "on padding", "local")
     return table(names, rows)
 
 

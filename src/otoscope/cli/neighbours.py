@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from otoscope.study.error_rate import Interval
     from otoscope.study.neighbours.experiment import Neighbours, WordNeighbours
     from otoscope.study.neighbours.sounds_alike import Contrast, SoundsAlike
+    from otoscope.study.neighbours.spaces import Common
     from otoscope.study.neighbours.words import WordVectors
 
 ESPEAK = "espeak"
 SPELLING = "spelling"
-UNUSED_COSINE = 0.98
-"""Neighbours that all lie above it say nothing of the word."""
 PAIRS = {"all": "all pairs", "unrelated": "without forms of one word"}
 
 
@@ -57,6 +56,10 @@ def neighbours(
         Path | None,
         typer.Option(metavar="FILE", help="With --all: count words in this text, instead of taking token order."),
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="List the nearest by the vectors as they are, too; --all compares both anyway."),
+    ] = False,
     special: Annotated[
         bool, typer.Option("--special", help="Look among special tokens and times, too; not with --all.")
     ] = False,
@@ -71,12 +74,15 @@ def neighbours(
 ) -> None:
     """List the tokens that lie nearest to words in the decoder's embedding, and say how alike they sound.
 
+    What all text tokens have in common (their mean and first principal component) is taken away before they are
+    compared: in released models it is nine tenths of a token's length.
+
     --out gets neighbours.json and neighbours.png, or with --all sounds_alike.json and sounds_alike.png.
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     _check(words, all_words, text, special)
     settings = {"words": words, "all": all_words, "k": k, "lexicon": lexicon, "vectors": vectors, "text": text}
-    settings |= {"phone_set": phone_set, "special": special, "seed": seed}
+    settings |= {"phone_set": phone_set, "special": special, "raw": raw, "seed": seed}
     written = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     pronounce = _pronouncer(job, lexicon, phone_set)
     if all_words:
@@ -88,7 +94,13 @@ def neighbours(
 
     meanings = _meanings(whisper, vectors)
     result = measure(
-        whisper, words or [], k=20 if k is None else k, special=special, pronounce=pronounce, meanings=meanings
+        whisper,
+        words or [],
+        k=20 if k is None else k,
+        raw=raw,
+        special=special,
+        pronounce=pronounce,
+        meanings=meanings,
     )
     job.deliver(result, summary(result), whisper, written)
 
@@ -179,17 +191,35 @@ def summary(result: Neighbours) -> str:
     meaning = f", meaning by {result.meanings}" if result.meanings else ""
     same = "embedding and unembedding are one" if result.is_tied else "embedding and unembedding are two"
     head = f"{result.n_tokens:,} tokens of {result.model}, {same}; {by}{meaning}. Distances: 0 alike, 1 not."
-    return "\n\n".join([head, *(_listed(word, has_meaning=result.meanings is not None) for word in result.found)])
+    return "\n\n".join(
+        [
+            f"{head}\n{_in_common(result.common)}",
+            *(_listed(word, has_meaning=result.meanings is not None) for word in result.found),
+        ]
+    )
+
+
+def _in_common(spaces: Mapping[str, Common]) -> str:
+    """Say how much of a token is the same in all."""
+    return "\n".join(
+        f"In the {space} the mean of all text tokens is {percent(common.mean_share)} of a token's length; corrected "
+        f"vectors are without it and without the first principal component ({percent(common.component_share)} of the "
+        f"variance). {count(common.n_hardly_trained, 'token')} that training hardly moved "
+        f"{'is' if common.n_hardly_trained == 1 else 'are'} left out."
+        for space, common in spaces.items()
+    )
 
 
 def _listed(word: WordNeighbours, *, has_meaning: bool) -> str:
     asked = word.asked
-    head = f"{_quoted(word.text)} in the {word.space}" + (f", said {' '.join(word.phones)}" if word.phones else "")
+    head = f"{_quoted(word.text)} in the {word.form} {word.space}" + (
+        f", said {' '.join(word.phones)}" if word.phones else ""
+    )
     if not asked.is_whole:
         cut = " ".join(_quoted(piece) for piece in asked.pieces)
         head += f"; '{asked.word}' is {len(asked.pieces)} tokens, {cut}: the longest was taken"
-    if word.neighbours and word.neighbours[-1].cosine > UNUSED_COSINE:
-        head += "; all lie in one place, as tokens do that training hardly used"
+    if not word.is_trained:
+        head += "; training hardly moved this token, and what is near it says nothing"
     rows = [
         (
             _quoted(each.text),
@@ -219,13 +249,14 @@ def contrast_summary(result: SoundsAlike) -> str:
     unknown = f"; {result.n_unknown:,} of unknown pronunciation left out" if result.n_unknown else ""
     frequency = "token order" if result.frequencies == "token order" else "counts in the text"
     rows = [_contrast_row(each) for each in result.contrasts]
-    columns = ("", "pairs", "words", "nearest", "random", "more alike by", "near, nearest", "near, random")
+    columns = ("", "vectors", "pairs", "words", "nearest", "random", "more alike by", "near, nearest", "near, random")
     return "\n".join(
         [
             f"{count(result.n_words, 'whole-word token')} of {result.model}{by}{unknown}.",
             f"The {result.k} nearest of each, beside random words as frequent ({frequency}, "
             f"{count(result.n_bins, 'bin')}):",
             table(columns, rows),
+            _in_common(result.common),
             f"Distances: 0 alike, 1 not; meaning is a cosine. Near: at most {result.close:g}. Intervals: 95%, "
             "bootstrap over words.",
         ]
@@ -236,7 +267,8 @@ def _contrast_row(each: Contrast) -> tuple[str, ...]:
     near = ("-", "-") if each.near is None else tuple(percent(share.value) for share in each.near)
     measure = each.measure if each.space == "embedding" else f"{each.measure} ({each.space})"
     return (
-        measure, PAIRS[each.pairs], f"{each.n_words:,}", f"{each.nearest.value:.3f}", f"{each.random.value:.3f}",
+        measure, each.form, PAIRS[each.pairs], f"{each.n_words:,}",
+        f"{each.nearest.value:.3f}", f"{each.random.value:.3f}",
         _interval(each.more_alike), *near,
     )  # fmt: skip
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMS = "all, frame:120, frames:100:150, seconds:2:3.5, word:show (its text) or word:#3 (its number, from 0)"
 
+AROUND_END_FRAMES = 25
+
 
 def relevance(
     audio: options.Recording,
@@ -104,9 +106,21 @@ def summary(result: Relevance) -> str:
         (frames, f"{int(frames) * FRAME_S:g}", percent(shares["added"]), percent(shares["even"]))
         for frames, shares in table_["share_within"].items()
     ]
+    padding = (
+        f" {percent(result.padding_share)} of all they listen to is padding."
+        if result.padding_share is not None
+        else ""
+    )
     lines = [
         f"{result.clip_id}, window {result.window}: {speech}",
-        f"Relevance to {target}, share that comes from nearby frames (mean over speech frames):",
+        f"Relevance to {target} from sound, share that comes from nearby frames (mean over speech frames):{padding}",
         table(("within frames", "seconds", "relevance", "if spread evenly"), rows),
     ]
+    at_end = result.end_share(AROUND_END_FRAMES)
+    if at_end is not None:
+        lines.append(
+            f"Frames after the speech: {percent(at_end)} of what they listen to lies within "
+            f"{AROUND_END_FRAMES * FRAME_S:g} s of its end; {percent(result.even_end_share(AROUND_END_FRAMES))} if it "
+            "were spread evenly over the window."
+        )
     return "\n".join(lines)

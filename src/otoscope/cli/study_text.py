@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from otoscope.study.whole.plan import StudyPlan
 
 WIDTH = 100
-HOLDS = {True: "yes", False: "no", None: "-"}
 
 
 def plan_text(plan: StudyPlan) -> str:
@@ -57,7 +56,8 @@ def summary(study: Study) -> str:
 def _finding(finding: Mapping[str, Any]) -> list[str]:
     n = finding.get("n")
     of = "" if n is None else f" ({n:,} {finding['n_of']})"
-    return _wrapped(f"[{HOLDS[finding['holds']]}] {finding['words']}{of}", "  ", "      ")
+    needs = f" It takes {finding['needs']}." if finding["needs"] else ""
+    return _wrapped(f"[{finding['outcome']}] {finding['words']}{of}{needs}", "  ", "      ")
 
 
 def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:

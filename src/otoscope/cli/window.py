@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.base.clocks import FRAME_S
+from otoscope.base.errors import InputError
 from otoscope.cli import options
 from otoscope.cli.job import Job
 from otoscope.cli.layout import between, count, one_line, percent, table
 from otoscope.cli.sources import gather, is_one_recording, survey
 
 if TYPE_CHECKING:
+    from otoscope.corpus import Corpus
     from otoscope.study.error_rate import Interval
     from otoscope.study.window.experiment import WindowStudy
+    from otoscope.study.window.heads import HeadWindows
 
 STUDY_KS = "100,75,50,20,10"
+HEAD_K = "10"
 
 
 def window(
@@ -35,6 +39,10 @@ def window(
     head: Annotated[
         list[str] | None, typer.Option(metavar="H,...", help="Limit these heads of them alone; all by default.")
     ] = None,
+    each_head: Annotated[
+        bool,
+        typer.Option("--each-head", help=f"Limit one head after the other, alone, to one k. [{HEAD_K}]"),
+    ] = False,
     clips: options.Clips = None,
     language: options.Language = None,
     dry_run: options.DryRun = False,
@@ -50,14 +58,24 @@ def window(
     """Transcribe while every encoder frame may attend only to its k neighbours on either side.
 
     Error rates are against the transcript without a limit, and against the reference where there is one (a .txt
-    beside the recording). --out gets window.json, window.png (error rate against k) and window_mask.png.
+    beside the recording). --out gets window.json, window.png (error rate against k) and window_mask.png, or with
+    --each-head window_heads.json.
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     console = job.console
-    ks = options.numbers(k or [STUDY_KS], "--k", least=0) or ()
+    ks = options.numbers(k or [HEAD_K if each_head else STUDY_KS], "--k", least=0) or ()
     blocks, heads = options.numbers(block, "--block"), options.numbers(head, "--head")
+    if each_head and (len(ks) != 1 or blocks is not None or heads is not None):
+        raise InputError(
+            "--each-head tries every head with one window: give one --k, such as 10, and neither --block nor --head."
+        )
     recordings = gather([corpus], clips)
     found = survey(recordings, console)
+    settings = {"audio": corpus, "k": ks, "blocks": blocks, "heads": heads, "clips": clips, "seed": seed}
+    settings |= {"language": language, "each_head": each_head}
+    if each_head:
+        _by_head(job, recordings, found.plan, dry_run, settings)
+        return
     console.note(f"Transcribing {found.plan}, {len(ks) + 1} times (k: none, {', '.join(map(str, ks))}), with {model}")
     if dry_run:
         console.finish(recordings.problems, len(recordings))
@@ -77,10 +95,44 @@ def window(
             seed=seed,
             progress=lambda done, _: advance(done),
         )
-    settings = {"audio": corpus, "k": ks, "blocks": blocks, "heads": heads, "clips": clips, "seed": seed}
-    settings["language"] = language
     job.deliver(result, summary(result, is_one=is_one_recording([corpus])), whisper, settings, recordings.problems)
     console.finish(recordings.problems, len(recordings))
+
+
+def _by_head(job: Job, recordings: Corpus, plan: str, is_dry: bool, settings: dict[str, Any]) -> None:
+    """Limit one head after the other."""
+    console = job.console
+    console.note(f"Transcribing {plan}, once for each encoder head (k: {settings['k'][0]}), with {job.model}")
+    if is_dry:
+        console.finish(recordings.problems, len(recordings))
+        return
+    whisper = job.load()
+
+    from otoscope.study.window.heads import window_by_head
+
+    with console.progress("Transcribing") as advance:
+        result = window_by_head(
+            whisper,
+            recordings,
+            settings["k"][0],
+            language=settings["language"],
+            seed=settings["seed"],
+            progress=lambda done, _: advance(done),
+        )
+    job.deliver(result, heads_summary(result), whisper, settings, recordings.problems)
+    console.finish(recordings.problems, len(recordings))
+
+
+def heads_summary(result: HeadWindows) -> str:
+    """Lay out the error rates of every head limited alone."""
+    rows = [(str(head.block), str(head.head), _rate(head.wer)) for head in result.heads]
+    return "\n".join(
+        [
+            f"{count(len(result.clip_ids), 'clip')}; one head at a time attends to {result.k} frames on either side; "
+            "95% intervals over clips",
+            table(("block", "head", "wer against no limit"), rows),
+        ]
+    )
 
 
 def summary(result: WindowStudy, *, is_one: bool) -> str:

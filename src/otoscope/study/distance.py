@@ -33,20 +33,21 @@ def offset_mass(maps: Tensor, rows: Tensor) -> Tensor:
     return flat.unflatten(-1, (n_frames, 2 * n_frames - 1)).sum(-2)
 
 
-def uniform_offset_mass(rows: np.ndarray) -> np.ndarray:
-    """Give what `offset_mass` would give if every chosen destination attended to all sources alike.
+def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Give what `offset_mass` would give if every chosen destination attended to all chosen sources alike.
 
     Args:
         rows: Which destinations count, bool [frame].
+        sources: Which sources do, bool [frame].
 
     Returns:
-        Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count.
+        Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count, or to 0 where no
+        source does.
 
     Source:
-        Ours; a correlation of the chosen frames with all frames.
+        Ours; a correlation of the chosen sources with the chosen destinations.
     """
-    n_frames = len(rows)
-    return np.correlate(np.ones(n_frames), rows.astype(np.float64), mode="full") / n_frames
+    return np.correlate(sources.astype(np.float64), rows.astype(np.float64), mode="full") / max(int(sources.sum()), 1)
 
 
 def distance_mass(by_offset: np.ndarray) -> np.ndarray:

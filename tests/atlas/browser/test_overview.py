@@ -22,7 +22,8 @@ FINDING = {
     "baseline": {"name": "spread evenly", "value": 0.2, "low": None, "high": None},
     "n": 1234,
     "n_of": "clips",
-    "holds": True,
+    "outcome": "holds",
+    "needs": "",
     "rule": "holds when the whole interval lies above the baseline",
     "words": "70% comes from near.",
     "pictures": [],
@@ -34,11 +35,14 @@ FINDING = {
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = make_study(tmp_path_factory.mktemp("overview") / "study", 8, n_clips=4)
     claims = [
-        {"id": "local", "title": "Local", "verdict": "holds", "sentence": "It is.", "findings": [FINDING],
+        {"id": "local", "title": "Local", "verdict": "holds", "sentence": "It is.", "findings": [
+            FINDING,
+            {**FINDING, "id": "unclear", "outcome": "undecided", "needs": "about 40 more clips"},
+            {key: value for key, value in FINDING.items() if key not in ("outcome", "needs")} | {"holds": False}],
          "n_tested": 5, "n_findings": 7},
         {"id": "other", "title": "Other", "verdict": "not tested", "sentence": "Who knows?",
          "findings": [{**FINDING, "id": "none", "value": None, "low": None, "high": None, "baseline": None, "n": None,
-                       "holds": None, "question": "And what else?"}]},
+                       "outcome": "not tested", "question": "And what else?"}]},
     ]  # fmt: skip
     (study / "verdicts.json").write_text(json.dumps({"claims": claims}))
     return build(study, study.parent / "pages").folder
@@ -52,7 +56,10 @@ def test_verdicts_are_told_with_their_figures(request: pytest.FixtureRequest, pa
     told = "✓ holds 5 of 7 findings tested"
     for place in (".glance .judged", "section .judged"):
         assert [" ".join(one.split()) for one in page.locator(place).all_inner_texts()] == [told, "○ not tested"]
-    shown = page.locator("#local .finding").inner_text()
+    outcomes = [one.inner_text() for one in page.locator("#local .finding .outcome").all()]
+    assert outcomes == ["✓ holds", "? undecided", "✗ does not hold"]  # the last as older studies tell it
+    assert page.locator("#local .needs").all_inner_texts() == ["To decide it takes about 40 more clips."]
+    shown = page.locator("#local .finding").first.inner_text()
     assert "70.0% (65.0% to 75.0%), of 1,234 clips" in shown
     assert "spread evenly: 20.0%" in shown
     assert visit.fits()

@@ -117,17 +117,21 @@ def add_neighbours(study: Path, text: Text = plain) -> None:
         for at in range(20)
     ]  # fmt: skip
     words = [
-        {"word": word, "token": 1, "text": text(f" {word}"), "pieces": [word], "space": "embedding", "phones": None,
-         "neighbours": near}
+        {"word": word, "token": 1, "text": text(f" {word}"), "pieces": [word], "space": "embedding", "form": form,
+         "is_trained": True, "phones": None, "neighbours": near}
         for word in ("ship", "blue")
+        for form in ("corrected", "raw")
     ]  # fmt: skip
+    common = {"mean_share": 0.92, "component_share": 0.22, "n_tokens": 90, "n_hardly_trained": 7}
     about = {"model": "x", "is_tied": True, "n_tokens": 90, "pronunciations": None, "meanings": None}
+    about |= {"common": {"embedding": common}}
     write(study, "neighbours/neighbours.json", {**about, "words": words})
 
 
 def add_sounds_alike(study: Path) -> None:
     contrasts = [
-        {"space": "embedding", "pairs": pairs, "measure": "spelling", "n_words": 40, "n_pairs": 400,
+        {"space": "embedding", "form": "corrected", "pairs": pairs, "measure": "spelling", "n_words": 40,
+         "n_pairs": 400,
          "nearest": interval(0.6), "random": interval(0.8), "more_alike": interval(0.2),
          "near_nearest": interval(0.1, 0.02), "near_random": interval(0.05, 0.02)}
         for pairs in ("all", "unrelated")

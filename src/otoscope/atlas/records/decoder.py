@@ -119,10 +119,10 @@ def _neighbours(found: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     keys = ("text", "cosine", "phone_distance", "spelling_distance", "meaning_cosine", "phones")
     return {
-        **some(found, ("model", "is_tied", "n_tokens", "pronunciations", "meanings")),
+        **some(found, ("model", "is_tied", "n_tokens", "common", "pronunciations", "meanings")),
         "words": [
             {
-                **some(word, ("word", "text", "pieces", "space", "phones")),
+                **some(word, ("word", "text", "pieces", "space", "form", "is_trained", "phones")),
                 "neighbours": [some(one, keys) for one in dicts(word.get("neighbours"))],
             }
             for word in dicts(found.get("words"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import torch
 
 from otoscope.audio.kinds import Kind
 from otoscope.corpus import Corpus
+from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.matching import best_cosines
 from otoscope.study.dictionaries.baselines import Fit
 from otoscope.study.dictionaries.entries import Entry, ScoreSettings, kinds_of
@@ -24,7 +24,7 @@ from otoscope.study.dictionaries.results import (
     SiteScores,
     Stability,
 )
-from otoscope.study.dictionaries.train import FEW_STEPS, L0_OFF, LEAST_BATCH, WITH_K
+from otoscope.study.dictionaries.train import FEW_STEPS, L0_OFF, WITH_K
 from otoscope.study.dictionaries.transcripts import SPARE_TOKENS, Hearing
 from otoscope.study.dictionaries.undertrained import massive_note
 
@@ -137,17 +137,18 @@ def notes(
             found.append(untrained_note({kind for trained in kinds.values() for kind in trained}))
     for entry, table in zip(entries, tables, strict=True):
         width = len(fits[entry.site].mean)
-        found += _of_site(table, kinds[entry.site], entry.dictionary.metadata)
+        found += _of_site(table, kinds[entry.site], entry.dictionary)
         if table.k >= width:
             found.append(f"{entry.site}: L0 is {table.k} of {width} dimensions: PCA and neurons are complete.")
         if corpus.name == entry.dictionary.metadata.get("trained_on"):
             found.append(f"{entry.site}: the dictionary was trained on clips of this corpus, and maybe on the scored.")
     if any(entry.random_decoder is None for entry in entries):
         found.append("There is no random decoder to compare with: --baseline-frames is 0.")
-    elif settings.baseline_frames < LEAST_BATCH * FEW_STEPS and any(entry.random_folder is None for entry in entries):
+    few = [steps for entry in entries if (steps := _steps_of(entry.random_decoder)) is not None and steps < FEW_STEPS]
+    if few:
         found.append(
-            f"The random decoders' encoders are trained on {settings.baseline_frames:,} frames alone, which makes weak "
-            "baselines of them: give more --baseline-frames."
+            f"The encoders of random decoders are trained in {min(few):,} steps alone, which makes weak baselines of "
+            "them: give more --baseline-frames."
         )
     if any(entry.second is not None for entry in entries):
         found.append("Stability counts features that are active in some scored frame; dead ones are left out.")
@@ -156,20 +157,20 @@ def notes(
     return found
 
 
-def _of_site(table: SiteScores, trained: Collection[Kind], metadata: Mapping[str, Any]) -> list[str]:
+def _of_site(table: SiteScores, trained: Collection[Kind], dictionary: Dictionary) -> list[str]:
     """Say what is odd at a site: too little training, an L0 far from its k, unknown kinds of frame, massive values."""
     site, row = table.site, table.row(DICTIONARY)
     found, speech = [], row.by_kind["speech"] or row.by_kind["all"]
     other = table.row(PCA).by_kind["speech"] or table.row(PCA).by_kind["all"]
     if table.is_undertrained and speech is not None and other is not None:
-        steps = metadata.get("n_steps")
+        steps = _steps_of(dictionary)
         found.append(
             f"{site}: the dictionary is undertrained: it explains {_share(speech.explained_variance)} of the variance, "
             f"and {table.k} principal components explain {_share(other.explained_variance)}"
-            f"{f', after {steps:,} steps' if isinstance(steps, int) else ''}. What it spoils says nothing of "
+            f"{f', after {steps:,} steps' if steps else ''}. What it spoils says nothing of "
             "dictionaries: train it on more frames, or in smaller batches."
         )
-    coder = metadata.get("coder")
+    coder = dictionary.metadata.get("coder")
     k = coder.get("k") if isinstance(coder, dict) and coder.get("coder") in WITH_K else None
     if k and speech is not None and abs(speech.l0 - k) > L0_OFF * k:
         found.append(
@@ -188,6 +189,12 @@ def _of_site(table: SiteScores, trained: Collection[Kind], metadata: Mapping[str
             f"{' and '.join(poor)}."
         )
     return found + ([massive_note(site, table.massive)] if table.massive else [])
+
+
+def _steps_of(dictionary: Dictionary | None) -> int | None:
+    """How many steps a dictionary was trained in; None where that is not known."""
+    steps = None if dictionary is None else dictionary.metadata.get("n_steps")
+    return steps if isinstance(steps, int) else None
 
 
 def _share(share: float | None) -> str:

@@ -1,8 +1,8 @@
 """How far does each head of the encoder listen? Statistics of the attended distance over many clips.
 
 One block's patterns are held at a time, [window, head, frame, frame]; what is kept of a clip is one number per head and
-offset. Destinations are speech frames alone; sources are all frames of the window, and the share of attention that
-falls on padding is reported beside the distances.
+offset. Destinations are speech frames alone, and sources the frames that hold sound: attention that rests on padding
+listens to nothing, and its share is reported beside the distances.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Locality(Rich):
         n_clips: Clips measured.
         n_windows: Windows measured.
         n_speech_frames: Destinations measured.
-        by_offset: Mean attention at each offset source - destination, float64 [block, head, 2 * frame - 1]; each head
-            sums to 1.
-        uniform_by_offset: The same for attention spread evenly over the window, float64 [2 * frame - 1].
+        by_offset: Attention to sound at each offset source - destination, float64 [block, head, 2 * frame - 1]; each
+            head sums to 1.
+        uniform_by_offset: The same for attention spread evenly over the sound, float64 [2 * frame - 1].
         padding_share: Share of attention that falls on padding, [block, head].
         local_within: Distance, in frames, of the test for local heads.
         local_share: Share of the attention a local head has within that distance.
@@ -92,7 +92,7 @@ class Locality(Rich):
 
     @property
     def is_local(self) -> np.ndarray:
-        """Which heads have `local_share` of their attention within `local_within` frames, bool [block, head]."""
+        """Which heads have `local_share` of their attention to sound within `local_within`, bool [block, head]."""
         return self.share_within(self.local_within) >= self.local_share
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Locality(Rich):
             "n_speech_frames": self.n_speech_frames,
             "frame_s": FRAME_S,
             "destinations": "speech frames",
-            "sources": "all frames of the window, padding included",
+            "sources": "frames with sound, padding left out",
             "local": {
                 "within_frames": self.local_within,
                 "share": self.local_share,
@@ -207,6 +207,12 @@ class Locality(Rich):
         )
 
 
+def _each_of_one(by_offset: np.ndarray) -> np.ndarray:
+    """Scale each head's mass to a sum of 1; a head without any keeps none."""
+    total = by_offset.sum(axis=-1, keepdims=True)
+    return np.divide(by_offset, total, out=np.zeros_like(by_offset), where=total > 0)
+
+
 def _mean(mass: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Average positions, weighted by mass on the last axis."""
     return (mass * positions).sum(-1) / mass.sum(-1)
@@ -250,7 +256,8 @@ class _Gatherer:
             rows = torch.as_tensor(kinds == Kind.SPEECH, device=pattern.device)
             padding = torch.as_tensor(kinds == Kind.PADDING, device=pattern.device)
             for head, values in enumerate(heads.float()):
-                self.by_offset[block, head] += distance.offset_mass(values, rows).double().cpu().numpy()
+                heard = values.masked_fill(padding, 0)
+                self.by_offset[block, head] += distance.offset_mass(heard, rows).double().cpu().numpy()
                 self.on_padding[block, head] += float(values[rows][:, padding].sum())
         return pattern
 
@@ -302,8 +309,8 @@ def locality(
             kinds = np.asarray(windows.kinds)
             gatherer.start(kinds)
             model.encode(windows)
-            is_speech = kinds == Kind.SPEECH
-            uniform += sum(distance.uniform_offset_mass(rows) for rows in is_speech)
+            is_speech, is_sound = kinds == Kind.SPEECH, kinds != Kind.PADDING
+            uniform += sum(map(distance.uniform_offset_mass, is_speech, is_sound))
             n_clips, n_windows, n_speech = n_clips + 1, n_windows + len(kinds), n_speech + int(is_speech.sum())
             if progress is not None:
                 progress(n_clips, n_all)
@@ -316,7 +323,7 @@ def locality(
         n_clips=n_clips,
         n_windows=n_windows,
         n_speech_frames=n_speech,
-        by_offset=gatherer.by_offset / n_speech,
+        by_offset=_each_of_one(gatherer.by_offset),
         uniform_by_offset=uniform / n_speech,
         padding_share=gatherer.on_padding / n_speech,
         local_within=local_within,

@@ -1,14 +1,15 @@
 """Which tokens lie nearest to a word in the decoder's embedding, and do they sound like it?
 
-For a word the tokens of largest cosine, with how alike each sounds (phones where a pronouncer knows both words, letters
+For a word the tokens of largest cosine, once what all tokens have in common is taken away (`spaces`), and by the raw
+vectors where these are asked for; with how alike each sounds (phones where a pronouncer knows both words, letters
 otherwise) and, where vectors are given, how alike it means. Costs one product of the words' vectors with all tokens'.
 It does not know where pronunciations come from. Whether nearest tokens sound alike on the whole is for `sounds_alike`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study import pictures
 from otoscope.study.neighbours import picture as neighbours_picture
-from otoscope.study.neighbours.search import nearest, token_vectors, unit
+from otoscope.study.neighbours.search import nearest, unit
+from otoscope.study.neighbours.spaces import CORRECTED, Common, TokenSpace, token_spaces
 from otoscope.study.neighbours.tokens import Asked, find_token, is_word
 from otoscope.study.neighbours.words import WordList, WordVectors, cosines
 from otoscope.study.result_files import drawn, finite
@@ -74,6 +76,8 @@ class WordNeighbours:
         asked: The word, and the token that stands for it.
         text: That token's text.
         space: `embedding` or `unembedding`.
+        form: `corrected`, or `raw` as the checkpoint holds the vectors.
+        is_trained: Whether training moved the token; one that it hardly moved is near all others of that kind.
         phones: The token's pronunciation in the IPA, empty where it is not known.
         neighbours: Nearest first.
     """
@@ -81,6 +85,8 @@ class WordNeighbours:
     asked: Asked
     text: str
     space: str
+    form: str
+    is_trained: bool
     phones: tuple[str, ...]
     neighbours: tuple[Neighbour, ...]
 
@@ -92,6 +98,8 @@ class WordNeighbours:
             "text": self.text,
             "pieces": list(self.asked.pieces),
             "space": self.space,
+            "form": self.form,
+            "is_trained": self.is_trained,
             "phones": " ".join(self.phones) or None,
             "neighbours": [neighbour.to_json() for neighbour in self.neighbours],
         }
@@ -104,16 +112,19 @@ class Neighbours(Rich):
     Attributes:
         model: The model's id.
         is_tied: Whether one matrix is embedding and unembedding.
-        n_tokens: Tokens among which neighbours were looked for.
+        n_tokens: Tokens among which neighbours were looked for: text tokens that training hardly moved are left out.
+        common: For each space what its text tokens have in common, which the corrected vectors are without.
         special: Whether special tokens and times were among them.
         pronunciations: Where pronunciations come from; None for none.
         meanings: Where vectors of meaning come from; None for none.
-        found: For each word its neighbours in the embedding, and where that is another matrix in the unembedding.
+        found: For each word its neighbours in the embedding, and where that is another matrix in the unembedding, by
+            the corrected vectors, and then by the raw ones where these were asked for.
     """
 
     model: str
     is_tied: bool
     n_tokens: int
+    common: Mapping[str, Common]
     special: bool
     pronunciations: str | None
     meanings: str | None
@@ -125,6 +136,7 @@ class Neighbours(Rich):
             "model": self.model,
             "is_tied": self.is_tied,
             "n_tokens": self.n_tokens,
+            "common": {space: asdict(common) for space, common in self.common.items()},
             "special": self.special,
             "pronunciations": self.pronunciations,
             "meanings": self.meanings,
@@ -167,7 +179,7 @@ class Neighbours(Rich):
         cut = "" if word.asked.is_whole else f", one of {len(word.asked.pieces)} tokens of '{word.asked.word}'"
         return neighbours_picture.Panel(
             head=f"'{word.text.strip()}'{cut}",
-            note=f"{word.space}{' and unembedding' if self.is_tied else ''}, {self.n_tokens:,} tokens",
+            note=f"{word.space}{' and unembedding' if self.is_tied else ''}, {word.form}, {self.n_tokens:,} tokens",
             texts=[neighbour.text for neighbour in word.neighbours],
             cosines=[neighbour.cosine for neighbour in word.neighbours],
             sounds=[neighbour.sound for neighbour in word.neighbours],
@@ -179,6 +191,7 @@ class Neighbours(Rich):
             (
                 word.asked.word,
                 word.space,
+                word.form,
                 ", ".join(each.text.strip() or repr(each.text) for each in word.neighbours[:10]),
                 word.neighbours[0].cosine if word.neighbours else None,
             )
@@ -186,8 +199,15 @@ class Neighbours(Rich):
         ]
         return html.Shown(
             f"Nearest tokens: {self.model}",
-            [("looked for among", f"{self.n_tokens:,} tokens"), ("pronunciations", self.pronunciations or "none")],
-            [html.Table(("word", "by", "nearest first", "cosine of the nearest"), rows)],
+            [
+                ("looked for among", f"{self.n_tokens:,} tokens"),
+                *(
+                    (f"mean's share of a token's length ({space})", html.share(common.mean_share))
+                    for space, common in self.common.items()
+                ),
+                ("pronunciations", self.pronunciations or "none"),
+            ],
+            [html.Table(("word", "by", "vectors", "nearest first", "cosine of the nearest"), rows)],
         )
 
 
@@ -196,17 +216,22 @@ def neighbours(
     words: Sequence[str],
     *,
     k: int = 20,
+    raw: bool = False,
     special: bool = False,
     pronounce: Pronouncer | None = None,
     meanings: WordVectors | None = None,
 ) -> Neighbours:
     """Find the tokens nearest to words in the decoder's embedding.
 
+    Vectors are compared without the mean and the first principal component of text tokens, which are most of a token's
+    length in released checkpoints.
+
     Args:
         model: Any Whisper with a tokenizer.
         words: Words, or names of special tokens (`<|en|>`). One that is no token is stood for by one of its tokens,
             see `neighbours_tokens.find_token`.
         k: How many neighbours.
+        raw: List the neighbours by the vectors as they are, too.
         special: Look among special tokens and times, too.
         pronounce: Says how words are pronounced: a `Lexicon`, for one. Without it words are compared by spelling alone.
         meanings: Vectors that say how alike words mean.
@@ -219,7 +244,7 @@ def neighbours(
         ModelError: There is no tokenizer.
 
     Source:
-        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3.
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3; the correction is `token_spaces`.
     """
     if isinstance(words, str):
         words = [words]
@@ -229,22 +254,26 @@ def neighbours(
         raise InputError(f"k is {k!r}: a number of neighbours is 1 or more. The default is 20.")
     table = token_texts(model)
     asked = [find_token(model, table, word) for word in words]
-    spaces = token_vectors(model)
-    among = np.flatnonzero(table.is_text if not special else [text != "" for text in table.texts])
-    found = {name: _search(vectors, asked, among, k, model.id) for name, vectors in spaces.items()}
-    tokens = sorted({each.token for each in asked} | {token for ids, _ in found.values() for token in ids.flat})
+    spaces = token_spaces(model, table)
+    is_special = np.array([text != "" for text in table.texts]) & ~table.is_text
+    among = np.flatnonzero((table.is_text & spaces[0].is_trained) | (is_special & special))
+    found = [
+        (space, _search(space.vectors, asked, among, k, model.id)) for space in spaces if raw or space.form == CORRECTED
+    ]
+    tokens = sorted({each.token for each in asked} | {token for _, (ids, _) in found for token in ids.flat})
     alike = _Alikeness.of(table, [int(token) for token in tokens], pronounce, meanings)
     return Neighbours(
         model=model.id,
-        is_tied=len(spaces) == 1,
+        is_tied=len({space.name for space in spaces}) == 1,
         n_tokens=len(among),
+        common={space.name: space.common for space in spaces},
         special=special,
         pronunciations=None if pronounce is None else pronounce.name,
         meanings=None if meanings is None else meanings.name,
         found=tuple(
-            _rows(each, name, ids[row], values[row], table, alike)
+            _rows(each, space, ids[row], values[row], table, alike)
             for row, each in enumerate(asked)
-            for name, (ids, values) in found.items()
+            for space, (ids, values) in found
         ),
     )
 
@@ -311,14 +340,16 @@ class _Alikeness:
 
 
 def _rows(
-    asked: Asked, space: str, ids: np.ndarray, values: np.ndarray, table: TokenTexts, alike: _Alikeness
+    asked: Asked, space: TokenSpace, ids: np.ndarray, values: np.ndarray, table: TokenTexts, alike: _Alikeness
 ) -> WordNeighbours:
     others = [int(token) for token in ids]
     sound, spelling, meaning = alike.to(asked.token, others)
     return WordNeighbours(
         asked=asked,
         text=table.texts[asked.token],
-        space=space,
+        space=space.name,
+        form=space.form,
+        is_trained=bool(space.is_trained[asked.token]),
         phones=alike.phones(asked.token),
         neighbours=tuple(
             Neighbour(

@@ -1,8 +1,7 @@
 """Which vectors lie nearest by cosine: exact, in blocks of rows, so that no table of all pairs is ever held.
 
 Costs one product of all queries with all vectors and a selection, about a sixth of the product's time at 51,865 x 384
-on two cores; memory: the vectors and one block of cosines, whatever the number of queries. Knows tensors alone, save
-for `token_vectors`.
+on two cores; memory: the vectors and one block of cosines, whatever the number of queries. Knows tensors alone.
 """
 
 from __future__ import annotations
@@ -13,29 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otoscope.model.whisper import Whisper
-
 BLOCK_VALUES = 1 << 25
 """Cosines held at once: 128 MB."""
-
-EMBEDDING = "embedding"
-UNEMBEDDING = "unembedding"
-
-
-def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
-    """Give the vectors of the decoder's tokens.
-
-    Args:
-        model: Any Whisper.
-
-    Returns:
-        `embedding`: what the decoder adds for a token that it is given. `unembedding`, where it is not the same: the
-        directions that make a token likely. On the model's device, in its dtype.
-    """
-    embedding = model.hf.get_input_embeddings().weight.detach()
-    unembedding = model.hf.get_output_embeddings().weight.detach()
-    is_tied = unembedding.data_ptr() == embedding.data_ptr() or torch.equal(unembedding, embedding)
-    return {EMBEDDING: embedding} if is_tied else {EMBEDDING: embedding, UNEMBEDDING: unembedding}
 
 
 def unit(vectors: Tensor) -> Float[Tensor, "vector d"]:

@@ -1,14 +1,15 @@
 """Over the whole vocabulary: do the tokens nearest to a word sound more like it than tokens that are as frequent?
 
-Every whole-word token is compared with its k nearest and, for each of these, with words drawn from those that are about
-as frequent as it. Costs one product of all words' vectors with each other, in bounded memory, and a microsecond for
-each pair compared. It does not know where pronunciations come from.
+Every whole-word token that was trained is compared with its k nearest, by the corrected vectors and by the raw ones
+(`spaces`), and for each of these with words drawn from those that are about as frequent as it. Costs two products of
+all words' vectors with each other, in bounded memory, and a microsecond for each pair compared. It does not know where
+pronunciations come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from otoscope.model.whisper import Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval
 from otoscope.study.neighbours import sounds_alike_picture
-from otoscope.study.neighbours.search import nearest, token_vectors, unit
+from otoscope.study.neighbours.search import nearest, unit
 from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, Report, mean_intervals
+from otoscope.study.neighbours.spaces import CORRECTED, EMBEDDING, Common, TokenSpace, token_spaces
 from otoscope.study.neighbours.tokens import whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors
 from otoscope.study.result_files import drawn, finite
@@ -42,6 +44,7 @@ class Contrast:
 
     Attributes:
         space: `embedding` or `unembedding`.
+        form: `corrected` for what all tokens have in common, or `raw`.
         pairs: `all`, or `unrelated`: without pairs that look like forms of one word.
         measure: `phones` or `spelling` (distances from 0 to 1), or `meaning` (cosine).
         n_words: Words that have nearest and random words to be compared with.
@@ -54,6 +57,7 @@ class Contrast:
     """
 
     space: str
+    form: str
     pairs: str
     measure: str
     n_words: int
@@ -68,6 +72,7 @@ class Contrast:
         """Give the row."""
         return {
             "space": self.space,
+            "form": self.form,
             "pairs": self.pairs,
             "measure": self.measure,
             "n_words": self.n_words,
@@ -100,7 +105,8 @@ class SoundsAlike(Rich):
         pronunciations: Where pronunciations come from; None where spelling alone was compared.
         meanings: Where vectors of meaning come from; None for none.
         seed: Draws random words and the bootstrap.
-        contrasts: One for each space, kind of pairs and measure.
+        common: For each space what its text tokens have in common, which the corrected vectors are without.
+        contrasts: One for each space, form, kind of pairs and measure; corrected vectors first.
     """
 
     model: str
@@ -113,19 +119,24 @@ class SoundsAlike(Rich):
     pronunciations: str | None
     meanings: str | None
     seed: int
+    common: Mapping[str, Common]
     contrasts: tuple[Contrast, ...]
 
-    def contrast(self, measure: str, *, pairs: str = "all", space: str = "embedding") -> Contrast:
+    def contrast(self, measure: str, *, pairs: str = "all", space: str = EMBEDDING, form: str = CORRECTED) -> Contrast:
         """Look up one contrast.
 
         Raises:
             InputError: It was not measured.
         """
         for each in self.contrasts:
-            if (each.measure, each.pairs, each.space) == (measure, pairs, space):
+            if (each.measure, each.pairs, each.space, each.form) == (measure, pairs, space, form):
                 return each
-        there = ", ".join(f"{each.measure} of {each.pairs} pairs in the {each.space}" for each in self.contrasts)
-        raise InputError(f"{measure!r} of {pairs!r} pairs in the {space!r} was not measured. Measured: {there}.")
+        there = ", ".join(
+            f"{each.measure} of {each.pairs} pairs in the {each.form} {each.space}" for each in self.contrasts
+        )
+        raise InputError(
+            f"{measure!r} of {pairs!r} pairs in the {form!r} {space!r} was not measured. Measured: {there}."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Give the table, standard JSON values only."""
@@ -141,6 +152,7 @@ class SoundsAlike(Rich):
             "meanings": self.meanings,
             "seed": self.seed,
             "intervals": "bootstrap over words, 95%",
+            "common": {space: asdict(common) for space, common in self.common.items()},
             "contrasts": [each.to_json() for each in self.contrasts],
         }
 
@@ -174,7 +186,7 @@ class SoundsAlike(Rich):
         panels: dict[tuple[str, str], list[sounds_alike_picture.Line]] = {}
         for each in self.contrasts:
             line = sounds_alike_picture.Line(each.pairs, each.by_rank, each.random, each.n_words)
-            panels.setdefault((each.measure, each.space), []).append(line)
+            panels.setdefault((each.measure, f"{each.space}, {each.form}"), []).append(line)
         by = "token order" if self.frequencies == "token order" else "counts in a text"
         note = f"{self.model}; frequency by {by}, {pictures.count(self.n_bins, 'bin')}"
         figure = sounds_alike_picture.sounds_alike_figure(panels, note, self.pronunciations)
@@ -182,10 +194,10 @@ class SoundsAlike(Rich):
 
     def _shown(self) -> html.Shown:
         rows = [
-            (each.measure, each.pairs, each.space, each.n_words, each.nearest, each.random, each.more_alike)
+            (each.measure, each.pairs, each.space, each.form, each.n_words, each.nearest, each.random, each.more_alike)
             for each in self.contrasts
         ]
-        columns = ("measure", "pairs", "space", "words", "nearest", "random, as frequent", "more alike by")
+        columns = ("measure", "pairs", "space", "vectors", "words", "nearest", "random, as frequent", "more alike by")
         return html.Shown(
             f"Whether nearest tokens sound alike: {self.model}",
             [
@@ -237,7 +249,10 @@ def sounds_alike(
         The claim: "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3. The test is ours.
     """
     _check(k, close, draws)
-    chosen, n_unknown = _chosen_words(model, pronounce, counts, words)
+    table = token_texts(model)
+    spaces = token_spaces(model, table)
+    trained = {word: token for word, token in whole_words(table).items() if spaces[0].is_trained[token]}
+    chosen, n_unknown = _chosen_words(trained, pronounce, counts, words)
     if len(chosen.words) < k + 2:
         raise InputError(
             f"{len(chosen.words)} words are left to compare: whole-word tokens of {model.id} that are pronounced and "
@@ -246,10 +261,10 @@ def sounds_alike(
     bins = Bins.of(chosen.ranks)
     vectors = None if meanings is None else meanings.of(chosen.words)
     compare = WordList(chosen.words, chosen.pronunciations)
-    rng = np.random.default_rng(seed)
     contrasts: list[Contrast] = []
-    for space, matrix in token_vectors(model).items():
-        found = _nearest_words(matrix, chosen.tokens, k + SLACK, model.id, progress)
+    for space in spaces:
+        rng = np.random.default_rng(seed)  # random words are the same in every form
+        found = _nearest_words(space.vectors, chosen.tokens, k + SLACK, model.id, progress)
         for kind in ("all", "unrelated"):
             pairs = Pairs.of(chosen.words, found, bins, k, draws, rng, without_kin=kind == "unrelated")
             for report in pairs.reports(compare, vectors, close, by_ear=pronounce is not None):
@@ -265,6 +280,7 @@ def sounds_alike(
         pronunciations=None if pronounce is None else pronounce.name,
         meanings=None if meanings is None else meanings.name,
         seed=seed,
+        common={space.name: space.common for space in spaces},
         contrasts=tuple(contrasts),
     )
 
@@ -291,9 +307,11 @@ class _Chosen:
 
 
 def _chosen_words(
-    model: Whisper, pronounce: Pronouncer | None, counts: Mapping[str, int] | None, words: Sequence[str] | None
+    found: Mapping[str, int],
+    pronounce: Pronouncer | None,
+    counts: Mapping[str, int] | None,
+    words: Sequence[str] | None,
 ) -> tuple[_Chosen, int]:
-    found = whole_words(token_texts(model))
     if words is not None:
         wanted = {word.casefold() for word in words}
         found = {word: token for word, token in found.items() if word in wanted}
@@ -328,7 +346,7 @@ def _nearest_words(
     return nearest(vectors, vectors, k, own=own, progress=progress)[1].cpu().numpy()
 
 
-def _contrast(report: Report, space: str, pairs: str, seed: int) -> list[Contrast]:
+def _contrast(report: Report, space: TokenSpace, pairs: str, seed: int) -> list[Contrast]:
     """Sum up one measure; nothing where no word can be compared."""
     usable = np.isfinite(report.nearest).any(axis=1) & np.isfinite(report.random)
     if not usable.any():
@@ -342,7 +360,8 @@ def _contrast(report: Report, space: str, pairs: str, seed: int) -> list[Contras
     n = len(columns)
     return [
         Contrast(
-            space=space,
+            space=space.name,
+            form=space.form,
             pairs=pairs,
             measure=report.measure,
             n_words=int(usable.sum()),

@@ -45,7 +45,7 @@ def sounds_alike_figure(
     """Draw how alike neighbours are by rank, beside random words.
 
     Args:
-        panels: For each measure and space its lines.
+        panels: For each measure and space its lines; a row is drawn for each space, a column for each measure.
         note: How it was measured.
         pronunciations: Where they come from, if anywhere.
 
@@ -55,15 +55,20 @@ def sounds_alike_figure(
     Source:
         Ours.
     """
-    figure = pictures.new_figure(0.6 + 4.2 * len(panels), 3.7)
-    axes_of = np.atleast_1d(figure.subplots(1, len(panels)))
-    for axes, ((measure, space), lines) in zip(axes_of, panels.items(), strict=True):
+    measures, spaces = (list(dict.fromkeys(names)) for names in zip(*panels, strict=True))
+    figure = pictures.new_figure(0.6 + 4.2 * len(measures), 0.2 + 3.5 * len(spaces))
+    axes_of = figure.subplots(len(spaces), len(measures), squeeze=False)
+    for axes in axes_of.ravel():
+        axes.set_visible(False)
+    for (measure, space), lines in panels.items():
+        axes = axes_of[spaces.index(space), measures.index(measure)]
+        axes.set_visible(True)
         _draw(axes, lines)
         head, unit = MEASURES[measure]
         axes.set_ylabel(unit, fontsize=8, color=pictures.INK)
         by = f"; {pronunciations}" if measure == "phones" and pronunciations else ""
         pictures.title(axes, head, f"{space}, {pictures.count(lines[0].n_words, 'word')}{by}")
-    axes_of[0].legend(fontsize=7, frameon=False, loc="best")
+    axes_of[0, 0].legend(fontsize=7, frameon=False, loc="best")
     figure.supxlabel(f"{note}. Bands: 95%, bootstrap over words", fontsize=7, color=pictures.MUTED)
     return figure
 

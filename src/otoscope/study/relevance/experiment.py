@@ -67,12 +67,19 @@ class Relevance(Rich):
         return speech_end_frame(self.kinds)
 
     @property
+    def is_sound(self) -> np.ndarray:
+        """Which frames hold sound, speech or silence, and no padding, bool [frame]."""
+        return self.kinds != Kind.PADDING
+
+    @property
     def is_speech(self) -> np.ndarray:
         """Which frames hold speech, bool [frame]."""
         return self.kinds == Kind.SPEECH
 
     def row_share_within(self, frames: int, *, identity: bool = False) -> np.ndarray:
-        """Give the share of each speech frame's relevance that comes from at most so many frames away.
+        """Give the share of each speech frame's relevance to sound that comes from at most so many frames away.
+
+        What padding adds is left out: see `padding_share`.
 
         Args:
             frames: The distance, which counts as within.
@@ -82,7 +89,7 @@ class Relevance(Rich):
         Returns:
             Shares from 0 to 1, one for each speech frame in order; NaN where attention adds nothing to a row.
         """
-        values = self.relevance if identity else self.added
+        values = (self.relevance if identity else self.added) * self.is_sound
         return distance.row_share_within(values, frames)[self.is_speech]
 
     def share_within(self, frames: int, *, identity: bool = False) -> float | None:
@@ -100,9 +107,39 @@ class Relevance(Rich):
         return float(counted.mean()) if counted.size else None
 
     def even_share_within(self, frames: int) -> float | None:
-        """Give the baseline of `share_within`: relevance spread evenly over the window; None without speech."""
-        even = distance.distance_mass(distance.uniform_offset_mass(self.is_speech))
+        """Give the baseline of `share_within`: relevance spread evenly over the sound; None without speech."""
+        even = distance.distance_mass(distance.uniform_offset_mass(self.is_speech, self.is_sound))
         return float(distance.share_within(even, frames)) if even.sum() else None
+
+    @property
+    def padding_share(self) -> float | None:
+        """The share of speech frames' relevance that comes from padding; None where there is none."""
+        rows = self.added[self.is_speech]
+        total = float(rows.sum(dtype=np.float64))
+        return float(rows[:, ~self.is_sound].sum(dtype=np.float64)) / total if total > 0 else None
+
+    def end_share(self, frames: int) -> float | None:
+        """Give the share of what frames after the speech listen to that lies around its end.
+
+        Args:
+            frames: So many frames before the end and after it count as around it. Frames that lie as near themselves
+                are not asked.
+
+        Returns:
+            The mean share; None where no frame lies further on, or attention adds nothing there. Evenly spread it would
+            be `even_end_share`.
+        """
+        end = self.speech_end_frame
+        rows = self.added[end + frames :].astype(np.float64)
+        total = rows.sum(axis=1)
+        near = rows[:, max(end - frames, 0) : end + frames].sum(axis=1)
+        shares = near[total > 0] / total[total > 0]
+        return float(shares.mean()) if end and shares.size else None
+
+    def even_end_share(self, frames: int) -> float:
+        """Give the baseline of `end_share`: relevance spread evenly over the window."""
+        end = self.speech_end_frame
+        return (min(end + frames, len(self.added)) - max(end - frames, 0)) / len(self.added)
 
     def source_profile(self) -> np.ndarray:
         """Sum what attention adds over destinations: how much each source frame was listened to.
@@ -123,7 +160,8 @@ class Relevance(Rich):
 
         Returns:
             Standard JSON values only. `share_within` holds for each distance in frames the mean share over speech
-            frames: with the identity (`relevance`), without it (`added`), and for even attention (`even`).
+            frames of their relevance to sound: with the identity (`relevance`), without it (`added`), and for relevance
+            spread evenly over the sound (`even`). `end_share`: see there.
         """
         empty = int(np.isnan(self.row_share_within(0)).sum())
         return {
@@ -138,6 +176,11 @@ class Relevance(Rich):
             "speech_end_s": finite(self.speech_end_frame * FRAME_S),
             "n_speech_frames": int(self.is_speech.sum()),
             "n_speech_frames_without_added_relevance": empty,
+            "padding_share": finite(self.padding_share),
+            "end_share": {
+                str(frames): {"added": finite(self.end_share(frames)), "even": finite(self.even_end_share(frames))}
+                for frames in distance.SHARE_FRAMES
+            },
             "share_within": {
                 str(frames): {
                     "relevance": finite(self.share_within(frames, identity=True)),

@@ -21,6 +21,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
+from otoscope.study.mean import bootstrap_mean
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
@@ -126,6 +127,20 @@ class SpliceWords(Rich):
         """The baseline: rates when a stretch as long elsewhere is replaced."""
         return Rates.of([(trial.elsewhere, trial.n_others) for trial in self.trials if trial.elsewhere is not None])
 
+    def more_than_elsewhere(self, what: str) -> Interval | None:
+        """Estimate how much more often something happens than with a stretch elsewhere, word by word.
+
+        Args:
+            what: `gone`, or `exact`.
+
+        Returns:
+            The difference of the shares, with its 95% interval from a bootstrap over clips; None without words that
+            have room for a stretch elsewhere.
+        """
+        both = [(trial.clip_id, trial.own, trial.elsewhere) for trial in self.trials if trial.elsewhere is not None]
+        gaps = [float(getattr(own, what)) - float(getattr(elsewhere, what)) for _, own, elsewhere in both]
+        return bootstrap_mean(gaps, [clip for clip, _, _ in both], seed=self.seed)
+
     @property
     def mean_frames(self) -> float | None:
         """Mean length of the stretches replaced, in frames."""
@@ -145,7 +160,12 @@ class SpliceWords(Rich):
             "frame_s": FRAME_S,
             "own_frames": self.own.to_json(),
             "as_long_elsewhere": self.elsewhere.to_json(),
-            "intervals": "Wilson, 95%, words taken as independent",
+            "more_than_elsewhere": {
+                what: None if gap is None else {key: finite(value) for key, value in asdict(gap).items()}
+                for what in ("gone", "exact")
+                for gap in [self.more_than_elsewhere(what)]
+            },
+            "intervals": "Wilson, 95%, words taken as independent; of the difference a bootstrap over clips",
             "seed": self.seed,
             "trials": [asdict(trial) for trial in self.trials],
         }

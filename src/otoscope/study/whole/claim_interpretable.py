@@ -11,24 +11,18 @@ from typing import Any
 
 from otoscope.harvest.opened import basis_name
 from otoscope.study.error_rate import wilson_interval
-from otoscope.study.whole.findings import (
-    BELOW,
+from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
+from otoscope.study.whole.part_files import PartFiles
+from otoscope.study.whole.rules import (
     HALF,
-    LOSS,
-    MORE,
-    WHERE_HEARD,
+    UNDECIDED,
+    Judgement,
     Share,
     bounds,
-    finding,
-    is_above,
-    is_below,
-    more_often,
-    number_of,
-    percent,
-    too_bad,
-    untested,
+    decide_above,
+    decide_below,
+    decide_more,
 )
-from otoscope.study.whole.part_files import PartFiles
 
 PHONES_PAGE, FEATURES_PAGE, SCORES_PAGE = (
     "phones.html#shares",
@@ -44,6 +38,8 @@ PLAIN = {
 PICTURE = [("phones/detect_shares.png", "Share of features that detect one phone, by site and basis")]
 
 UNSCORED = "no feature could be scored against phones on clips held out: too little is labelled"
+
+LABELS = "more speech with phones in time"
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -95,7 +91,7 @@ def _most(read: PartFiles, rows: Rows) -> dict[str, Any]:
     own = _count(rows, "neuron", "n_both", "n_features")
     share = bounds(wilson_interval(*own))
     if share is None:
-        return untested("neurons_most", question, read.why("phones", UNSCORED), PHONES_PAGE, short)
+        return unmeasured("neurons_most", question, read.lacking("phones", LABELS, UNSCORED), PHONES_PAGE, short)
     settings = read("phones/phones.json").get("settings") or {}
     auroc, purity = (settings.get(key) for key in ("auroc", "purity"))
     bar = f" (held-out AUROC of {auroc:g}, and {100 * purity:g}% of the top examples)" if auroc and purity else ""
@@ -113,14 +109,13 @@ def _most(read: PartFiles, rows: Rows) -> dict[str, Any]:
         question,
         share,
         ("labels shuffled", bounds(wilson_interval(*_count(rows, "neuron", "n_both_shuffled", "n_features")))),
+        decide_above(share, HALF, "one half"),
         n=own[1],
         n_of="neurons",
         words=f"{_told(own, 'neurons')} pass both bars{bar}.{alone}",
         short=short,
         page=PHONES_PAGE,
         pictures=PICTURE,
-        rule="holds when the whole 95% interval (Wilson) lies above one half",
-        holds=is_above(share, HALF),
     )
 
 
@@ -133,22 +128,21 @@ def _more(read: PartFiles, rows: Rows, basis: str, base: str) -> dict[str, Any]:
     own, other = (_count(rows, one, "n_both", "n_features", sites) for one in (basis, base))
     if not own[1] or not other[1]:
         lacking = UNSCORED if sites else f"no site was looked at in both {name} and {plainer}"
-        why = read.why("phones", lacking)
-        return untested(f"{basis}_{base}", question, why, PHONES_PAGE, short)
-    judged = more_often(own, other)
+        why = read.lacking("phones", LABELS, lacking)
+        return unmeasured(f"{basis}_{base}", question, why, PHONES_PAGE, short)
+    judged = decide_more(own, other)
     return finding(
         f"{basis}_{base}",
         question,
         judged["found"],
         (plainer, judged["base"]),
+        judged["judged"],
         n=own[1],
         n_of=name,
         words=f"{_told(own, name)} do, and {_told(other, plainer)}.",
         short=short,
         page=PHONES_PAGE,
         pictures=PICTURE,
-        rule=MORE,
-        holds=judged["holds"],
     )
 
 
@@ -160,21 +154,20 @@ def _trained(read: PartFiles, rows: Rows) -> dict[str, Any]:
     question = "Do more neurons detect a single phone than when the phones are shuffled?"
     short = "more neurons detect a phone than by chance"
     if not own[1]:
-        return untested("neuron_shuffled", question, read.why("phones", UNSCORED), PHONES_PAGE, short)
-    judged = more_often(own, other)
+        return unmeasured("neuron_shuffled", question, read.lacking("phones", LABELS, UNSCORED), PHONES_PAGE, short)
+    judged = decide_more(own, other)
     return finding(
         "neuron_shuffled",
         question,
         judged["found"],
         ("labels shuffled", judged["base"]),
+        judged["judged"],
         n=own[1],
         n_of="neurons",
         words=f"{_told(own, 'neurons')} do, and {other[0]:,} with shuffled labels.",
         short=short,
         page=PHONES_PAGE,
         pictures=PICTURE,
-        rule=MORE.replace("(Newcombe)", "(Newcombe, as if they were other neurons)"),
-        holds=judged["holds"],
     )
 
 
@@ -186,26 +179,26 @@ def _polysemantic(read: PartFiles, rows: Rows) -> dict[str, Any]:
     sites = _shared(rows, "neuron", "random")
     own, other = (_count(rows, one, "n_polysemantic", "n_pure_top", sites or None) for one in ("neuron", "random"))
     if not own[1]:
-        why = read.why("phones", "no neuron is pure at its strongest, or none was looked at")
-        return untested("polysemantic", question, why, FEATURES_PAGE, short)
+        why = read.lacking("phones", LABELS, "no neuron is pure at its strongest, or none was looked at")
+        return unmeasured("polysemantic", question, why, FEATURES_PAGE, short)
     coded = _count(rows, "sae", "n_polysemantic", "n_pure_top")
     told = [_told(one, name) for one, name in ((other, "random directions"), (coded, PLAIN["sae"])) if one[1]]
-    judged: dict[str, Any] = {"found": bounds(wilson_interval(*own)), "base": None, "holds": None}
+    judged: dict[str, Any] = {"found": bounds(wilson_interval(*own)), "base": None}
+    judged["judged"] = Judgement(UNDECIDED, needs="random directions of the same sites")
     if other[1] and sites:
-        judged = more_often(own, other)
+        judged = decide_more(own, other)
     return finding(
         "polysemantic",
         question,
         judged["found"],
         ("random directions", judged["base"]),
+        judged["judged"],
         n=own[1],
         n_of="neurons pure at the top",
         words=f"Of those with one phone at their strongest, {_told(own, 'neurons')} answer to another below"
         + (f"; beside them {' and '.join(told)}." if told else "; no random directions were looked at to compare."),
         short=short,
         page=FEATURES_PAGE,
-        rule=MORE,
-        holds=judged["holds"],
     )
 
 
@@ -214,7 +207,14 @@ def _kept(read: PartFiles) -> dict[str, Any]:
     short = "transcripts are kept with a dictionary in place"
     worst = _worst(read)
     if worst is None:
-        return untested("reconstruction", question, read.why("scores"), SCORES_PAGE, short, is_core=False)
+        return unmeasured(
+            "reconstruction",
+            question,
+            read.lacking("scores", "clips that can be scored"),
+            SCORES_PAGE,
+            short,
+            is_core=False,
+        )
     scores = read("scores/scores.json")
     rate, clean = worst.rates["dictionary"], worst.clean
     return finding(
@@ -222,17 +222,21 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         question,
         rate,
         ("nothing replaced", clean),
+        _where_trained(
+            worst,
+            where_heard(
+                clean, decide_below(rate, clean["value"] + LOSS, f"{100 * LOSS:g} points above nothing replaced")
+            ),
+        ),
         n=scores.get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
-        f"{percent(rate)}; with nothing replaced {percent(clean)}. {_of_clips(scores)} {too_bad(clean)}".rstrip(),
+        f"{percent(rate)}; with nothing replaced {percent(clean)}.{worst.told} {_of_clips(scores)} "
+        f"{too_bad(clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         pictures=[("scores/scores.png", "Dictionaries beside their baselines")],
         unit="rate",
-        rule=f"holds when the whole 95% interval lies less than {100 * LOSS:g} points above the rate with nothing "
-        f"replaced{WHERE_HEARD}",
-        holds=None if too_bad(clean) else is_below(rate, clean["value"] + LOSS),
         is_core=False,
     )
 
@@ -242,8 +246,8 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
     short = "a dictionary keeps more than random directions"
     worst = _worst(read)
     if worst is None or "random decoder" not in worst.rates:
-        why = read.why("scores", "no random decoder was fitted")
-        return untested("random_decoder", question, why, SCORES_PAGE, short, is_core=False)
+        why = read.lacking("scores", "a random decoder to compare with", "no random decoder was fitted")
+        return unmeasured("random_decoder", question, why, SCORES_PAGE, short, is_core=False)
     rate, other = worst.rates["dictionary"], worst.rates["random decoder"]
     beside = " and ".join(
         f"{plain} {percent(worst.rates[name])}"
@@ -255,18 +259,30 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         question,
         rate,
         ("random decoder", other),
+        _where_trained(worst, where_heard(worst.clean, decide_below(rate, other.get("low"), "that of the baseline"))),
         n=read("scores/scores.json").get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site} the word error rate is {percent(rate)} with the dictionary and {percent(other)} with a "
-        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}. "
-        f"{_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
+        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}."
+        f"{worst.told} {_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         unit="rate",
-        rule=f"{BELOW}{WHERE_HEARD}",
-        holds=None if too_bad(worst.clean) else is_below(rate, number_of(other, "low")),
         is_core=False,
     )
+
+
+UNDERTRAINED = (
+    "The dictionary explains less than as many principal components: it is undertrained, and this is not judged."
+)
+
+
+def _where_trained(worst: _Worst, judged: Judgement) -> Judgement:
+    """Leave undecided what an undertrained dictionary does: it says nothing of dictionaries."""
+    if not worst.is_undertrained:
+        return judged
+    rule = f"{judged.rule}, and is judged where the dictionary explains more than as many principal components"
+    return Judgement(UNDECIDED, rule, "dictionaries that are trained on more frames, or in smaller batches")
 
 
 def _of_clips(scores: Mapping[str, Any]) -> str:
@@ -277,11 +293,27 @@ def _of_clips(scores: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Worst:
-    """The site where the dictionary does worst: its word error rates by what was put in, and with nothing replaced."""
+    """The site where the dictionary does worst.
+
+    Attributes:
+        site: The site.
+        rates: Word error rates by what was put in.
+        clean: The rate with nothing replaced.
+        replaced: The kinds of frame that were replaced.
+        is_undertrained: Whether the dictionary explains less than as many principal components.
+    """
 
     site: str
     rates: Mapping[str, Mapping[str, Any]]
     clean: Mapping[str, Any]
+    replaced: Sequence[str]
+    is_undertrained: bool
+
+    @property
+    def told(self) -> str:
+        """Which frames were replaced, and whether the dictionary is undertrained."""
+        kinds = f" Frames of {' and '.join(self.replaced)} were replaced." if self.replaced else ""
+        return kinds + (f" {UNDERTRAINED}" if self.is_undertrained else "")
 
 
 def _worst(read: PartFiles) -> _Worst | None:
@@ -292,7 +324,9 @@ def _worst(read: PartFiles) -> _Worst | None:
         sites = []
         for site in scores.get("sites") or []:
             rows = [row for row in site.get("rows") or [] if "value" in (row.get(key) or {})]
-            sites.append(_Worst(str(site.get("site")), {row.get("name"): row[key] for row in rows}, clean))
+            rates = {row.get("name"): row[key] for row in rows}
+            replaced = (site.get("dictionary") or {}).get("replaced") or []
+            sites.append(_Worst(str(site.get("site")), rates, clean, replaced, bool(site.get("is_undertrained"))))
         there = [one for one in sites if "dictionary" in one.rates]
         if there and "value" in clean:
             return max(there, key=lambda one: one.rates["dictionary"]["value"])

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from otoscope.study.whole.findings import HALF, PAIRED, finding, is_above, is_below, number, percent, untested
+from otoscope.study.whole.findings import finding, is_above, number, percent, unmeasured
 from otoscope.study.whole.part_files import PartFiles
+from otoscope.study.whole.rules import HALF, decide_gap
 
 PAGE = "decoder.html"
 LEAST_CONTEXTS = 10
@@ -51,14 +52,16 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
     table = sound.get("by_frequency") or {}
     own, other, gap = ((table.get(key) or {}).get("kl_bits") for key in ("model", guess, f"model - {guess}"))
     if not own or not gap or found.get("n_contexts", 0) < LEAST_CONTEXTS:
-        why = read.why("bigrams", f"fewer than {LEAST_CONTEXTS} words of the transcripts occur often enough")
-        return untested(name, question, why, f"{PAGE}#bigrams", short)
+        lacking = f"fewer than {LEAST_CONTEXTS} words of the transcripts occur often enough"
+        why = read.lacking("bigrams", "more transcripts", lacking)
+        return unmeasured(name, question, why, f"{PAGE}#bigrams", short)
     how = "at the end of sentences" if found.get("in_sentences") else "alone, as in the study"
     return finding(
         name,
         question,
         own,
         (plain, other),
+        decide_gap(gap, "below"),
         n=found.get("n_contexts"),
         n_of="words to go on from",
         words=f"Over {sound.get('sound_label')}, with words given {how}, what it says next diverges by "
@@ -67,8 +70,6 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
         page=f"{PAGE}#bigrams",
         pictures=[("bigrams/bigram_agreement.png", "What the decoder says next beside the corpus's own bigrams")],
         unit="bits",
-        rule=PAIRED.format("below"),
-        holds=is_below(gap, 0.0),
     )
 
 
@@ -76,42 +77,51 @@ def _alike(read: PartFiles) -> dict[str, Any]:
     """Hold the nearest tokens against random ones: in sound, or in spelling where no pronunciations are known."""
     found = read("neighbours/sounds_alike.json")
     rows = {
-        (row.get("measure"), row.get("pairs")): row
+        (row.get("form"), row.get("measure"), row.get("pairs")): row
         for row in found.get("contrasts") or []
         if row.get("space") == "embedding"
     }
-    keys = [(measure, pairs) for measure in MEASURES for pairs in ("unrelated", "all")]
-    key = next((key for key in keys if key in rows), None)
-    alike, distance = MEASURES[key[0] if key else "phones"]
+    keys = [("corrected", measure, pairs) for measure in MEASURES for pairs in ("unrelated", "all")]
+    form, measure, pairs = next((key for key in keys if key in rows), ("", "phones", ""))
+    alike, distance = MEASURES[measure]
     question = f"Are the tokens nearest to a word in the embedding more alike it in {alike} than words as frequent?"
     short = f"nearest tokens are alike in {alike}"
-    if key is None:
-        return untested("sounds_alike", question, read.why("neighbours"), f"{PAGE}#neighbours", short)
-    row, meaning = rows[key], rows.get(("meaning", key[1]))
-    apart = ", forms of the same word left out" if key[1] == "unrelated" else ""
-    beside = ""
-    if meaning:
-        near, at_random = number(meaning.get("nearest")), number(meaning.get("random"))
-        beside = f" In meaning (cosine) they are at {near}, random words {at_random}."
-    close = ""
+    if not form:
+        why = read.lacking("neighbours", "a vocabulary with more whole words", "too few whole words could be compared")
+        return unmeasured("sounds_alike", question, why, f"{PAGE}#neighbours", short)
+    row, meaning, raw = (
+        rows[form, measure, pairs],
+        rows.get((form, "meaning", pairs)),
+        rows.get(("raw", measure, pairs)),
+    )
+    apart = ", forms of the same word left out" if pairs == "unrelated" else ""
+    told = (
+        f"Their mean {distance} distance (0 the same, 1 all different{apart}) is {number(row.get('nearest'))}, that of "
+    )
+    told += f"random words {number(row.get('random'))}."
     if row.get("near_nearest"):
         near, at_random = percent(row["near_nearest"]), percent(row.get("near_random"))
-        close = f" {near} of them are within {number(found.get('close'))}, {at_random} at random."
+        told += f" {near} of them are within {number(found.get('close'))}, {at_random} at random."
+    if meaning:
+        near, at_random = number(meaning.get("nearest")), number(meaning.get("random"))
+        told += f" In meaning (cosine) they are at {near}, random words {at_random}."
+    common = (found.get("common") or {}).get("embedding") or {}
+    if common.get("mean_share") is not None:
+        told += f" The mean of all tokens, {percent(common['mean_share'])} of a token's length, is taken away first"
+        told += f"; with it the nearest are at {number(raw.get('nearest'))}." if raw else "."
     return finding(
         "sounds_alike",
         question,
         row.get("nearest"),
         ("random words as frequent", row.get("random")),
+        decide_gap(row.get("more_alike"), how="bootstrap over words, random less nearest"),
         n=row.get("n_words"),
         n_of="words",
-        words=f"Their mean {distance} distance (0 the same, 1 all different{apart}) is {number(row.get('nearest'))}, "
-        f"that of random words {number(row.get('random'))}.{close}{beside}",
+        words=told,
         short=short,
         page=f"{PAGE}#neighbours",
         pictures=[("neighbours/sounds_alike.png", "Nearest tokens beside random words as frequent")],
         unit="distance",
-        rule=PAIRED.format("above").replace("difference from the baseline", "difference, random less nearest,"),
-        holds=is_above(row.get("more_alike"), 0.0),
     )
 
 
@@ -125,7 +135,9 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
     stages, plain = found.get("stages") or [], found.get("commonest") or {}
     last = ((stages[-1] if stages else {}).get("no_sound") or {}).get("is_likeliest")
     if not last or not plain.get("is_likeliest"):
-        return untested("lens", question, read.why("lens"), f"{PAGE}#lens", short)
+        return unmeasured(
+            "lens", question, read.lacking("lens", "clips that the model hears words in"), f"{PAGE}#lens", short
+        )
     first = next((one["stage"] for one in stages if is_above((one.get("sound") or {}).get("is_likeliest"), HALF)), None)
     since = f" With its sound it is first in more than half of the places from {first} on." if first else ""
     chance = (found.get("chance") or {}).get("is_likeliest")
@@ -136,6 +148,7 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         question,
         last,
         (f"always saying {token!r}", plain["is_likeliest"]),
+        decide_gap(plain.get("no_sound_above_it")),
         n=found.get("n_tokens"),
         n_of="tokens",
         words=f"Over padding alone it is first in {percent(last)} of the places after the last block; always saying "
@@ -143,6 +156,4 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         short=short,
         page=f"{PAGE}#lens",
         pictures=[("lens/lens_curve.png", "The due token by decoder block, with its sound and without")],
-        rule=PAIRED.format("above"),
-        holds=is_above(plain.get("no_sound_above_it"), 0.0),
     )

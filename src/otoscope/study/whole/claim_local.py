@@ -5,26 +5,25 @@ Reads the files of the parts `relevance`, `locality`, `window`, `splice` and `wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.study.error_rate import wilson_interval
-from otoscope.study.whole.findings import (
-    HALF,
-    LOSS,
-    PAIRED,
-    WHERE_HEARD,
-    bounds,
-    finding,
-    is_above,
-    is_below,
-    number_of,
-    percent,
-    too_bad,
-    untested,
-)
+from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
 from otoscope.study.whole.part_files import PartFiles
+from otoscope.study.whole.rules import (
+    FAILS,
+    HALF,
+    HOLDS,
+    UNDECIDED,
+    Judgement,
+    all_of,
+    decide_above,
+    decide_census,
+    decide_gap,
+    decide_loss,
+    decide_part,
+)
 
 PAGE = "listening.html"
 MAP_PAGE, HEADS_PAGE, WINDOW_PAGE, SPLICE_PAGE = (f"{PAGE}#{part}" for part in ("map", "heads", "window", "splice"))
@@ -32,6 +31,14 @@ WAYS = {"attention": "attention", "perturbation": "silencing moments"}
 STUDIED_K = 75
 """The attention window, in frames on either side, at which the study that otoscope grew from found transcripts still
 reasonably precise."""
+HEAD_K = 10
+MOST_EVEN = 0.75
+"""Where even attention would have more than this share nearby, clips are too short to tell a local head."""
+MOST_NAMED = 8
+
+SPEECH = "clips with speech"
+HEARD, UNHEARD = "words in time that the model hears as they were said", "no labelled word was heard as it was said"
+BY_WORD = "bootstrap over clips, word by word"
 
 
 def local_findings(read: PartFiles) -> list[dict[str, Any]]:
@@ -43,30 +50,67 @@ def local_findings(read: PartFiles) -> list[dict[str, Any]]:
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.
     """
-    return [_near(read), _heads(read), _window(read), _gone(read), _exact(read), _sources(read)]
+    return [
+        _near(read),
+        _end(read),
+        _heads(read),
+        _window(read),
+        _each_head(read),
+        _gone(read),
+        _exact(read),
+        _sources(read),
+    ]
 
 
 def _near(read: PartFiles) -> dict[str, Any]:
     found = read("relevance/relevance_shares.json")
     seconds = f"{(found.get('within_frames') or 25) * FRAME_S:g} s"
     question = (
-        f"Does more of the relevance to a frame of speech come from within {seconds} than if it were spread evenly?"
+        f"Does more of the relevance to a frame of speech come from within {seconds} than if it were spread evenly "
+        "over the sound?"
     )
     short = f"relevance comes from within {seconds}"
     if not found.get("share"):
-        return untested("relevance_near", question, read.why("relevance"), MAP_PAGE, short)
+        return unmeasured("relevance_near", question, read.lacking("relevance", SPEECH), MAP_PAGE, short)
+    padding = found.get("padding_share")
+    beside = f" Padding gives {percent(padding)} of all relevance to speech, and is left out." if padding else ""
     return finding(
         "relevance_near",
         question,
         found["share"],
-        ("spread evenly", found.get("if_even")),
+        ("spread evenly over the sound", found.get("if_even")),
+        decide_gap(found.get("more_than_even")),
         n=found.get("n_clips"),
         n_of="clips",
-        words=f"{percent(found['share'])} of it does; {percent(found.get('if_even'))} would if it were spread evenly "
-        "over the window.",
+        words=f"{percent(found['share'])} of what comes from sound does; {percent(found.get('if_even'))} would if it "
+        f"were spread evenly over the sound.{beside}",
         short=short,
         page=MAP_PAGE,
         pictures=[("relevance/relevance.png", "Which frames each frame of one clip listens to")],
+    )
+
+
+def _end(read: PartFiles) -> dict[str, Any]:
+    found = read("relevance/relevance_shares.json")
+    seconds = f"{(found.get('within_frames') or 25) * FRAME_S:g} s"
+    question = "When the speech has ended, do all further frames listen back to its end?"
+    short = "after the speech, frames listen to its end"
+    if "value" not in (found.get("end_share") or {}):
+        why = read.lacking("relevance", "clips that end before their window does", "no clip is followed by padding")
+        return unmeasured("relevance_end", question, why, MAP_PAGE, short, is_core=False)
+    return finding(
+        "relevance_end",
+        question,
+        found["end_share"],
+        ("spread evenly over the window", found.get("end_if_even")),
+        decide_gap(found.get("end_more_than_even")),
+        n=found["end_share"].get("n"),
+        n_of="clips",
+        words=f"{percent(found['end_share'])} of their relevance comes from within {seconds} of it; "
+        f"{percent(found.get('end_if_even'))} would if it were spread evenly over the window.",
+        short=short,
+        page=MAP_PAGE,
+        is_core=False,
     )
 
 
@@ -78,33 +122,45 @@ def _heads(read: PartFiles) -> dict[str, Any]:
         f"Do most encoder heads give {100 * least:g}% of their attention to what is within {within * FRAME_S:g} s?"
     )
     short = "most heads are local"
+    if not heads:
+        return unmeasured("heads", question, read.lacking("locality", SPEECH), HEADS_PAGE, short)
     n = sum(bool(head.get("is_local")) for head in heads)
-    share = bounds(wilson_interval(n, len(heads)))
-    if share is None:
-        return untested("heads", question, read.why("locality"), HEADS_PAGE, short)
     even = found.get("uniform_baseline") or {}
     there = (even.get("share_within") or {}).get(str(within))
-    base = None if there is None else {"value": float(there >= least)}
-    distances = [head["mean_frames"] for head in heads if head.get("mean_frames") is not None]
-    far = (
-        f" Their attention lies {sum(distances) / len(distances) * FRAME_S:.2g} s away on average" if distances else ""
-    )
-    if far and even.get("mean_frames") is not None:
-        far += f", where it would be {even['mean_frames'] * FRAME_S:.2g} s if it were even"
+    judged = decide_census(n, len(heads))
+    if there is not None and there > MOST_EVEN:
+        needs = f"longer clips: in these {percent(there)} of the sound lies within {within * FRAME_S:g} s of a frame"
+        judged = Judgement(UNDECIDED, judged.rule, needs)
     return finding(
         "heads",
         question,
-        share,
-        ("even attention", base),
+        {"value": n / len(heads)},
+        ("even attention", None if there is None else {"value": float(there >= least)}),
+        judged,
         n=len(heads),
         n_of="heads",
-        words=f"{n} of {len(heads)} heads do.{far}{'.' if far else ''}",
+        words=f"{n} of {len(heads)} heads do.{_far(heads, even, there)}",
         short=short,
         page=HEADS_PAGE,
         pictures=[("locality/locality.png", "How far each encoder head listens")],
-        rule="holds when the whole 95% interval (Wilson) of the share of heads lies above one half",
-        holds=is_above(share, HALF),
     )
+
+
+def _far(heads: Sequence[Mapping[str, Any]], even: Mapping[str, Any], there: float | None) -> str:
+    """How far away attention lies, beside even attention, and how much of it rests on padding."""
+    told = ""
+    distances = [head["mean_frames"] for head in heads if head.get("mean_frames") is not None]
+    if distances:
+        told = f" Their attention lies {sum(distances) / len(distances) * FRAME_S:.2g} s away on average"
+        if even.get("mean_frames") is not None:
+            told += f", where it would be {even['mean_frames'] * FRAME_S:.2g} s if it were even over the sound"
+        told += "."
+    if there is not None:
+        told += f" Even attention would have {percent(there)} there."
+    padding = [head["padding_share"] for head in heads if head.get("padding_share") is not None]
+    if padding:
+        told += f" Up to {percent(max(padding))} of a head's attention rests on padding, and is left out."
+    return told
 
 
 def _window(read: PartFiles) -> dict[str, Any]:
@@ -112,63 +168,106 @@ def _window(read: PartFiles) -> dict[str, Any]:
     short = f"transcripts stay precise with {STUDIED_K * FRAME_S:g} s of attention on either side"
     found = read("window/window.json")
     curve = {point.get("k"): point for point in found.get("curve") or []}
-    if STUDIED_K not in curve:
-        why = read.why("window", f"k = {STUDIED_K} was not among the windows tried")
-        return untested("window", question, why, WINDOW_PAGE, short)
-    is_referenced = None in curve and all(point.get("reference_wer") for point in curve.values())
-    key = "reference_wer" if is_referenced else "wer"
-    rates = {k: point.get(key) or {} for k, point in curve.items()}
-    free, rate = rates.get(None) or {}, rates[STUDIED_K]
-    if "value" not in rate or "value" not in free:
-        return untested("window", question, read.why("window"), WINDOW_PAGE, short)
-    most = free["value"] + LOSS
+    if STUDIED_K not in curve or None not in curve:
+        lacking = "one clip gives no curve" if not curve else f"k = {STUDIED_K} was not among the windows tried"
+        why = read.lacking("window", f"k = {STUDIED_K} over several clips", lacking)
+        return unmeasured("window", question, why, WINDOW_PAGE, short)
+    n_clips, n_known = found.get("n_clips") or 0, found.get("n_clips_with_reference") or 0
+    is_referenced = n_known > 0 and n_known == n_clips
+    kind = "reference_" if is_referenced else ""
+    point, free = curve[STUDIED_K], curve[None].get(f"{kind}wer") or {}
     against = "what was said" if is_referenced else "the transcript without a limit"
-    blind = "" if is_referenced else " No transcript says whether the model follows this speech at all."
+    losses = {k: one.get(f"{kind}loss") or {} for k, one in curve.items() if k is not None}
+    judged, clean = decide_loss(losses[STUDIED_K], LOSS, "no limit"), curve[None].get("reference_wer")
     return finding(
         "window",
         question,
-        rate,
+        point.get(f"{kind}wer"),
         ("no limit", free),
-        n=found.get("n_clips_with_reference") if is_referenced else found.get("n_clips"),
+        where_heard(clean, judged) if clean else judged,
+        n=n_clips,
         n_of="clips",
         words=f"With k = {STUDIED_K} ({STUDIED_K * FRAME_S:g} s) the word error rate against {against} is "
-        f"{percent(rate)}, without a limit {percent(free)}. {too_bad(free) or _smallest(rates, most)}{blind}",
+        f"{percent(point.get(f'{kind}wer'))}, without a limit {percent(free)}. "
+        f"{(too_bad(clean) if clean else '') or _smallest(losses)}{_blind(n_known, n_clips, clean)}",
         short=short,
         page=WINDOW_PAGE,
         pictures=[("window/window.png", "Word error rate against the attention window")],
         unit="rate",
-        rule=f"holds when the whole 95% interval lies less than {100 * LOSS:g} points above the rate without a limit"
-        f"{WHERE_HEARD}",
-        holds=None if too_bad(free) else is_below(rate, most),
     )
 
 
-def _smallest(rates: Mapping[int | None, Mapping[str, Any]], most: float) -> str:
-    """Say from which window on, going up, every rate stays below a bound."""
+def _blind(n_known: int, n_clips: int, clean: Mapping[str, Any] | None) -> str:
+    """Say of how few clips it is known what was said, where not of all."""
+    if n_known == n_clips:
+        return ""
+    if not n_known or not clean:
+        return " No transcript says whether the model follows this speech at all."
+    return f" What was said is known of {n_known} of them: {percent(clean)} of its words are wrong without a limit."
+
+
+def _smallest(losses: Mapping[int, Mapping[str, Any]]) -> str:
+    """Say from which window on, going up, the loss stays within bounds for sure."""
     smallest = None
-    for k in sorted((k for k in rates if k is not None), reverse=True):
-        if not is_below(rates[k], most):
+    for k in sorted(losses, reverse=True):
+        if decide_loss(losses[k], LOSS, "").outcome != HOLDS:
             break
         smallest = k
     if smallest is None:
-        largest = max(k for k in rates if k is not None)
-        return f"At no window tried, up to k = {largest}, is it sure that less than {100 * LOSS:g} points are lost."
+        return f"At no window tried, up to k = {max(losses)}, is it sure that less than {100 * LOSS:g} points are lost."
     return f"Less than {100 * LOSS:g} points are lost down to k = {smallest} ({smallest * FRAME_S:g} s)."
+
+
+def _each_head(read: PartFiles) -> dict[str, Any]:
+    found = read("window/window_heads.json")
+    k = found.get("k") or HEAD_K
+    question = f"Do most encoder heads, each limited alone, bear a window of k = {k}?"
+    short = f"most heads bear a window of {k * FRAME_S:g} s on either side"
+    rows = found.get("heads") or []
+    if not rows:
+        why = read.lacking(
+            "window", "a study whose settings try heads ([window] head_clips)", "no head was tried alone"
+        )
+        return unmeasured("window_heads", question, why, WINDOW_PAGE, short)
+    by_outcome: dict[str, list[str]] = {outcome: [] for outcome in (HOLDS, FAILS, UNDECIDED)}
+    for row in rows:
+        outcome = decide_loss(row.get("wer"), LOSS, "no limit").outcome
+        by_outcome[outcome].append(f"{row['block']}.{row['head']}")
+    bear, fail, unclear = (by_outcome[outcome] for outcome in (HOLDS, FAILS, UNDECIDED))
+    n, n_model = len(rows), found.get("n_model_heads") or len(rows)
+    needs = f"more clips: of {len(unclear)} heads the interval holds the bar of {100 * LOSS:g} points"
+    drawn = "" if n == n_model else f", drawn from {n_model}"
+    named = f" ({', '.join(fail[:MOST_NAMED])}{', ...' if len(fail) > MOST_NAMED else ''})" if fail else ""
+    judged, share = decide_part(len(bear), n, n_model, n_unclear=len(unclear), needs=needs)
+    return finding(
+        "window_heads",
+        question,
+        share,
+        ("no head limited", {"value": 1.0}),
+        judged,
+        n=n,
+        n_of="heads",
+        words=f"Over {found.get('n_clips')} clips, {len(bear)} of {n} heads{drawn} cost less than {100 * LOSS:g} "
+        f"points of word errors when they alone attend to {k * FRAME_S:g} s on either side; {len(fail)} cost "
+        f"more{named}, and {len(unclear)} lie too close to tell.",
+        short=short,
+        page=WINDOW_PAGE,
+        is_core=False,
+    )
 
 
 def _gone(read: PartFiles) -> dict[str, Any]:
     question = "Does a word go from the transcript when its own frames are replaced by padding's?"
     short = "words go with their frames"
-    own, elsewhere, n = _spliced(read)
+    own, elsewhere, gap, n = _spliced(read)
     if not own.get("gone"):
-        return untested(
-            "splice_gone", question, read.why("splice", "no labelled word was heard as it was said"), SPLICE_PAGE, short
-        )
+        return unmeasured("splice_gone", question, read.lacking("splice", HEARD, UNHEARD), SPLICE_PAGE, short)
     return finding(
         "splice_gone",
         question,
         own["gone"],
         ("as long a stretch elsewhere", elsewhere.get("gone")),
+        decide_gap(gap.get("gone"), how=BY_WORD),
         n=n,
         n_of="words",
         words=f"It goes in {percent(own['gone'])} of the cases, and in {percent(elsewhere.get('gone'))} when as long a "
@@ -182,22 +281,20 @@ def _gone(read: PartFiles) -> dict[str, Any]:
 def _exact(read: PartFiles) -> dict[str, Any]:
     question = "Does exactly that word go, and all else stay as it was, in most cases?"
     short = "a word's frames are all that its word needs: nothing else changes"
-    own, elsewhere, n = _spliced(read)
+    own, elsewhere, gap, n = _spliced(read)
     exact, other = own.get("exact"), elsewhere.get("exact")
     if not exact:
-        return untested(
-            "splice_exact",
-            question,
-            read.why("splice", "no labelled word was heard as it was said"),
-            SPLICE_PAGE,
-            short,
-        )
-    is_most, is_more = is_above(exact, HALF), is_above(exact, number_of(other, "high"))
+        return unmeasured("splice_exact", question, read.lacking("splice", HEARD, UNHEARD), SPLICE_PAGE, short)
+    rule = (
+        "holds when the whole 95% interval lies above one half, and that of the difference from the baseline above "
+        "zero; does not when either lies below"
+    )
     return finding(
         "splice_exact",
         question,
         exact,
         ("as long a stretch elsewhere", other),
+        all_of(decide_above(exact, HALF), decide_gap(gap.get("exact")), rule=rule),
         n=n,
         n_of="words",
         words=f"In {percent(exact)} of the cases the transcript is the old one without that word; {percent(other)} "
@@ -205,16 +302,14 @@ def _exact(read: PartFiles) -> dict[str, Any]:
         "changes.",
         short=short,
         page=SPLICE_PAGE,
-        rule="holds when the whole 95% interval lies above one half, and above the baseline's own interval",
-        holds=None if is_most is None or is_more is None else is_most and is_more,
     )
 
 
-def _spliced(read: PartFiles) -> tuple[dict[str, Any], dict[str, Any], int | None]:
-    """The scores with a word's own frames replaced, with others replaced, and the number of words."""
+def _spliced(read: PartFiles) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], int | None]:
+    """The rates with a word's own frames replaced, with others replaced, their differences, and the number of words."""
     found = read("splice/splice_words.json")
     own = found.get("own_frames") or {}
-    return own, found.get("as_long_elsewhere") or {}, own.get("n")
+    return own, found.get("as_long_elsewhere") or {}, found.get("more_than_elsewhere") or {}, own.get("n")
 
 
 def _sources(read: PartFiles) -> dict[str, Any]:
@@ -225,7 +320,7 @@ def _sources(read: PartFiles) -> dict[str, Any]:
     hit, blind = ((ways.get(way) or {}).get("hit") for way in ("relevance", "in order"))
     gap = ((found.get("above_in_order") or {}).get("relevance") or {}).get("hit")
     if not hit or not blind or not gap:
-        return untested("words", question, read.why("words", "no labelled word was heard as it was said"), PAGE, short)
+        return unmeasured("words", question, read.lacking("words", HEARD, UNHEARD), PAGE, short)
     others = [(name, (ways.get(way) or {}).get("hit")) for way, name in WAYS.items()]
     beside = ", ".join(f"{way} in {percent(one)}" for way, one in others if one)
     return finding(
@@ -233,6 +328,7 @@ def _sources(read: PartFiles) -> dict[str, Any]:
         question,
         hit,
         ("words dealt out in order", blind),
+        decide_gap(gap, how=BY_WORD),
         n=found.get("n_words"),
         n_of="words",
         words=f"It does for {percent(hit)} of the words; dealing out the speech to the words in order, without "
@@ -240,6 +336,4 @@ def _sources(read: PartFiles) -> dict[str, Any]:
         short=short,
         page=PAGE,
         pictures=[("words/word_scores.png", "How often each way finds a word's sound")],
-        rule=PAIRED.format("above"),
-        holds=is_above(gap, 0.0),
     )

@@ -50,7 +50,7 @@ def neighbours(context: Context, out: Path) -> None:
     settings = context.settings.neighbours
     words = settings.words or context.frequent_words(N_WORDS)
     lexicon = _lexicon(context)
-    nearest(context.model, words, k=settings.k, pronounce=lexicon).save(out)
+    nearest(context.model, words, k=settings.k, raw=True, pronounce=lexicon).save(out)
     try:
         sounds_alike(context.model, pronounce=lexicon, seed=context.seed, progress=context.progress("neighbours")).save(
             out

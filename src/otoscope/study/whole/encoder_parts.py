@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from otoscope.base.files import write_json
 from otoscope.study.listening.experiment import listen_many
 from otoscope.study.locality.experiment import locality
-from otoscope.study.relevance.experiment import relevance
+from otoscope.study.mean import bootstrap_mean
+from otoscope.study.relevance.experiment import Relevance, relevance
 from otoscope.study.splice.words import splice_words
 from otoscope.study.whole.context import Context, NotHereError
 from otoscope.study.whole.transcripts import interval_json
 from otoscope.study.window.experiment import window
-from otoscope.study.words.scores import bootstrap_mean, word_sources
+from otoscope.study.window.heads import window_by_head
+from otoscope.study.words.scores import word_sources
+
+NEAR_SHARES = ("share", "if_even", "more_than_even")
+END_SHARES = ("end_share", "end_if_even", "end_more_than_even")
+"""Of the relevance within so many frames, and around the end of speech: measured, spread evenly, the difference."""
 
 
 def relevance_shares(context: Context, out: Path) -> None:
@@ -24,23 +30,41 @@ def relevance_shares(context: Context, out: Path) -> None:
     rows: list[dict[str, Any]] = []
     for done, clip in enumerate(context.read(chosen), 1):
         found = relevance(context.model, clip)
-        share, even = found.share_within(settings.within_frames), found.even_share_within(settings.within_frames)
-        if share is not None and even is not None:
+        row = _shares(found, settings.within_frames)
+        if row is not None:
             if not rows:
                 found.save(out)
-            rows.append({"clip": clip.id, "share": share, "if_even": even})
+            rows.append({"clip": clip.id, **row})
         context.tell("relevance", done, len(chosen))
     if not rows:
         raise NotHereError("no clip holds speech")
-    names = [row["clip"] for row in rows]
-    means = {
-        key: interval_json(bootstrap_mean([float(row[key]) for row in rows], names, seed=context.seed))
-        for key in ("share", "if_even")
-    }
+    means = {key: _mean(rows, key, context.seed) for key in (*NEAR_SHARES, *END_SHARES, "padding_share")}
     write_json(
         out / "relevance_shares.json",
         {"within_frames": settings.within_frames, **means, "n_clips": len(rows), "clips": rows},
     )
+
+
+def _shares(found: Relevance, frames: int) -> dict[str, float | None] | None:
+    """How near the relevance of one clip comes from, beside relevance spread evenly; None without speech."""
+    share, even = found.share_within(frames), found.even_share_within(frames)
+    if share is None or even is None:
+        return None
+    near = (share, even, share - even)
+    at_end, even_at_end = found.end_share(frames), found.even_end_share(frames)
+    end = (None,) * 3 if at_end is None else (at_end, even_at_end, at_end - even_at_end)
+    return {
+        **dict(zip(NEAR_SHARES, near, strict=True)),
+        **dict(zip(END_SHARES, end, strict=True)),
+        "padding_share": found.padding_share,
+    }
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], key: str, seed: int) -> dict[str, Any]:
+    """The mean over clips where it is known, with its interval and their number."""
+    known = [row for row in rows if row[key] is not None]
+    mean = bootstrap_mean([float(row[key]) for row in known], [row["clip"] for row in known], seed=seed)
+    return {**interval_json(mean), "n": len(known)}
 
 
 def heads(context: Context, out: Path) -> None:
@@ -50,7 +74,7 @@ def heads(context: Context, out: Path) -> None:
 
 
 def windows(context: Context, out: Path) -> None:
-    """What is heard while frames attend to k neighbours alone."""
+    """What is heard while frames attend to k neighbours alone: all heads, then one after the other."""
     settings = context.settings.window
     clips = context.clips(settings.clips)
     window(
@@ -61,6 +85,15 @@ def windows(context: Context, out: Path) -> None:
         seed=context.seed,
         progress=context.progress("window"),
     ).save(out)
+    if settings.head_clips:
+        window_by_head(
+            context.model,
+            context.clips(settings.head_clips),
+            most_heads=settings.heads,
+            language=context.language,
+            seed=context.seed,
+            progress=context.progress("window: heads"),
+        ).save(out)
 
 
 def splices(context: Context, out: Path) -> None:

@@ -1,6 +1,6 @@
-"""What a verdict is made of: findings with an interval and a baseline, the rules by which they hold, and their words.
+"""What a verdict is made of: findings with an interval and a baseline, their words, and a claim's verdict from them.
 
-Knows numbers and words alone: neither models nor files.
+Knows numbers and words alone: neither models nor files. The rules by which findings hold are in `rules`.
 """
 
 from __future__ import annotations
@@ -8,24 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from otoscope.study.difference import newcombe_interval
-from otoscope.study.error_rate import Interval as Estimate
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.whole.rules import FAILS, HALF, HOLDS, UNDECIDED, UNTESTED, Interval, Judgement
 
-HOLDS, PARTLY, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not tested"
-ABOVE = "holds when the whole 95% interval lies above the baseline, and above the baseline's own interval"
-BELOW = "holds when the whole 95% interval lies below the baseline, and below the baseline's own interval"
-MORE = "holds when the 95% interval of the difference from the baseline (Newcombe) lies above zero"
-PAIRED = "holds when the 95% interval of the difference from the baseline (bootstrap, in pairs) lies {} zero"
+PARTLY = "holds in part"
+"""What a claim may do, beside the outcomes of its findings."""
 
-HALF = 0.5
 LOSS = 0.1
 """As much more of the words may be wrong for a transcript still to count as reasonably precise."""
-WHERE_HEARD = ", and is tested where no more than half of the words are wrong to begin with"
-
-Interval = Mapping[str, Any]
-Share = tuple[int, int]
-"""How many, of how many."""
+WHERE_HEARD = "; it is decided where no more than half of the words are wrong to begin with"
 
 
 def finding(
@@ -33,6 +23,7 @@ def finding(
     question: str,
     found: Interval | None,
     baseline: tuple[str, Interval | None],
+    judged: Judgement,
     *,
     n: int | None,
     n_of: str,
@@ -41,19 +32,16 @@ def finding(
     short: str = "",
     pictures: Sequence[tuple[str, str]] = (),
     unit: str = "share",
-    rule: str = ABOVE,
-    holds: bool | None = None,
     is_core: bool = True,
 ) -> dict[str, Any]:
-    """Put a finding together; whether it holds follows from `ABOVE` or `BELOW`, or is told for a rule of its own.
-
-    Nothing holds, or fails, without its figure and its baseline's.
+    """Put a finding together.
 
     Args:
         name: Its id.
         question: What is asked.
         found: `value`, `low`, `high`; None where it was not measured.
         baseline: What it is held against, and its interval.
+        judged: Whether it holds, by one of `rules`. A figure or a baseline that is not there decides nothing.
         n: Of how many.
         n_of: Of what.
         words: The answer in plain words.
@@ -61,17 +49,15 @@ def finding(
         short: What it says where it holds, in a few words, for the claim's sentence.
         pictures: Files and what is to be seen on them.
         unit: `share`, `rate`, `bits` or `distance`.
-        rule: `ABOVE`, `BELOW`, or the rule by which `holds` was told.
-        holds: Whether it holds, for a rule of its own; None where that cannot be told.
         is_core: Whether it asks what the claim says, and not what only goes with it.
+
+    Returns:
+        The row of verdicts.json. `outcome` is one of `rules.OUTCOMES`, `needs` what would decide it where it is
+        undecided.
     """
     value, base = triple(found), triple(baseline[1])
-    if rule == ABOVE:
-        holds = is_above(value, number_of(base, "high"))
-    elif rule == BELOW:
-        holds = is_below(value, number_of(base, "low"))
-    if value["value"] is None or base["value"] is None:
-        holds = None
+    if judged.outcome in (HOLDS, FAILS) and (value["value"] is None or base["value"] is None):
+        judged = Judgement(UNDECIDED, judged.rule, "a baseline to hold it against")
     return {
         "id": name,
         "question": question,
@@ -81,47 +67,37 @@ def finding(
         "baseline": {"name": baseline[0], **base},
         "n": n,
         "n_of": n_of,
-        "holds": holds,
+        "outcome": judged.outcome,
+        "needs": judged.needed(n, n_of),
         "is_core": is_core,
-        "rule": rule,
+        "rule": judged.rule,
         "words": words,
         "pictures": [{"file": file, "alt": alt} for file, alt in pictures],
         "page": page,
     }
 
 
-def untested(name: str, question: str, why: str, page: str, short: str = "", *, is_core: bool = True) -> dict[str, Any]:
-    """Say of a finding that it was not measured, and why."""
-    words = f"Not measured: {why}."
-    nothing: tuple[str, None] = ("", None)
-    return finding(
-        name, question, None, nothing, n=None, n_of="", words=words, page=page, short=short, rule="", is_core=is_core
-    )
-
-
-def more_often(own: Share, other: Share) -> dict[str, Any]:
-    """Hold one share against another, of other things: what `finding` takes of it.
+def unmeasured(
+    name: str, question: str, why: tuple[str, str], page: str, short: str = "", *, is_core: bool = True
+) -> dict[str, Any]:
+    """Say of a finding that there is no figure, and why.
 
     Args:
-        own: How many of how many.
-        other: The baseline's, the second number above 0.
-
-    Returns:
-        `found`, the baseline's interval as `base`, and whether the first share is larger for sure as `holds`.
+        name: Its id.
+        question: What is asked.
+        why: Why there is none, and what would give one, see `PartFiles.lacking`. It is undecided where something
+            would, and else not tested: its part was not run.
+        page: Where to look closer.
+        short: See `finding`.
+        is_core: See `finding`.
     """
-    gap = newcombe_interval(*own, *other)
-    return {
-        "found": bounds(wilson_interval(*own)),
-        "base": bounds(wilson_interval(*other)),
-        "holds": None if gap is None or gap.low is None else bool(gap.low > 0),
-    }
-
-
-def bounds(estimate: Estimate | None) -> dict[str, float | None] | None:
-    """Write an estimate as `value`, `low`, `high`; what rounding leaves beside 0 is 0."""
-    if estimate is None:
-        return None
-    return {key: None if one is None else round(one, 9) for key, one in vars(estimate).items()}
+    reason, needs = why
+    judged = Judgement(UNDECIDED if needs else UNTESTED, needs=needs)
+    words = f"Not measured: {reason}."
+    nothing: tuple[str, None] = ("", None)
+    return finding(
+        name, question, None, nothing, judged, n=None, n_of="", words=words, page=page, short=short, is_core=is_core
+    )
 
 
 def triple(interval: Interval | None) -> dict[str, float | None]:
@@ -135,23 +111,30 @@ def number_of(interval: Interval | None, end: str) -> float | None:
     return numbers["value"] if numbers[end] is None else numbers[end]
 
 
-def is_above(interval: Interval | None, bound: float | None) -> bool | None:
-    """Whether the whole of an interval lies above a number; None where it has no lower bound, or there is no number."""
+def is_above(interval: Interval | None, bar: float) -> bool:
+    """Whether the whole of an interval is known to lie above a number."""
     low = triple(interval)["low"]
-    return None if low is None or bound is None else bool(low > bound)
-
-
-def is_below(interval: Interval | None, bound: float | None) -> bool | None:
-    """Whether the whole of an interval lies below a number; None where it has no upper bound, or there is no number."""
-    high = triple(interval)["high"]
-    return None if high is None or bound is None else bool(high < bound)
+    return low is not None and bool(low > bar)
 
 
 def too_bad(free: Interval) -> str:
     """Say that transcripts are too bad to begin with for a loss to be told; nothing where they are not."""
-    if free["value"] <= HALF:
+    if (free.get("value") or 0.0) <= HALF:
         return ""
     return "More than half of the words are wrong to begin with: no more could be lost, and this is not judged."
+
+
+def where_heard(free: Interval, judged: Judgement) -> Judgement:
+    """Leave a loss undecided where transcripts are too bad to begin with for one to be told.
+
+    Args:
+        free: The rate of errors with nothing changed.
+        judged: What is decided otherwise.
+    """
+    rule = judged.rule + WHERE_HEARD
+    if too_bad(free):
+        return Judgement(UNDECIDED, rule, "speech of which the model hears more than half of the words")
+    return Judgement(judged.outcome, rule, judged.needs, judged.times)
 
 
 def percent(share: float | Interval | None) -> str:
@@ -176,9 +159,11 @@ def in_unit(interval: Interval, unit: str) -> str:
 
 
 def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Judge a claim by its findings: it holds when all were tested and hold, in part when some hold.
+    """Judge a claim by its findings.
 
-    Where none of those that ask what the claim says was tested, the claim was not, whatever else was found.
+    Those that ask what the claim says decide (`is_core`): it holds when all of them do, in part when some do and
+    others do not or are not known, does not hold when none does and all are decided. Where none was tested the claim
+    was not; where none holds and one is undecided, so is the claim. The others are told beside.
 
     Args:
         name: Its id.
@@ -187,36 +172,45 @@ def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Map
         corpus: The corpus it is judged on.
         findings: What was found.
     """
-    tested = [one for one in findings if one["holds"] is not None]
-    held = [one for one in tested if one["holds"]]
-    failed = [one for one in tested if not one["holds"]]
-    missing = len(findings) - len(tested)
-    if not any(one["is_core"] for one in tested):
-        verdict, told = UNTESTED, "nothing that the claim says could be measured"
-    else:
-        verdict = FAILS if not held else PARTLY if failed or missing else HOLDS
-        told = f"{len(held)} of {len(tested)} findings {'bears' if len(held) == 1 else 'bear'} it out"
+    by = {outcome: [one for one in findings if one["outcome"] == outcome] for outcome in (HOLDS, FAILS, UNDECIDED)}
+    n_tested = sum(map(len, by.values()))
+    missing = len(findings) - n_tested
+    verdict = _verdict([one["outcome"] for one in findings if one["is_core"]])
+    told = f"{len(by[HOLDS])} of {n_tested} findings {'bears' if len(by[HOLDS]) == 1 else 'bear'} it out"
+    if verdict == UNTESTED:
+        told = "nothing that the claim says was measured"
     sentences = [f"For the model {model} on the corpus {corpus}, {told}."]
-    if held:
-        sentences.append(f"Found: {'; '.join(map(_beside, held))}.")
-    if failed:
-        sentences.append(f"Not found: {'; '.join(map(_beside, failed))}.")
-    if missing and tested:
+    for head, some in (("Found", by[HOLDS]), ("Not found", by[FAILS]), ("Undecided", by[UNDECIDED])):
+        if some:
+            sentences.append(f"{head}: {'; '.join(map(_beside, some))}.")
+    if missing and n_tested:
         sentences.append(f"Not tested: {missing} more.")
     return {
         "id": name,
         "title": title,
         "verdict": verdict,
         "sentence": " ".join(sentences),
-        "n_tested": len(tested),
+        "n_tested": n_tested,
         "n_findings": len(findings),
         "findings": list(findings),
     }
 
 
+def _verdict(outcomes: Sequence[str]) -> str:
+    """A claim's verdict from the outcomes of the findings that ask what it says."""
+    if all(outcome == UNTESTED for outcome in outcomes):
+        return UNTESTED
+    if HOLDS in outcomes:
+        return HOLDS if all(outcome == HOLDS for outcome in outcomes) else PARTLY
+    return UNDECIDED if UNDECIDED in outcomes else FAILS
+
+
 def _beside(one: Mapping[str, Any]) -> str:
-    """What a finding says, with its figure beside its baseline's."""
+    """What a finding says, with its figure beside its baseline's, and what would decide it where that is not known."""
     base, unit = one["baseline"], one["unit"]
+    if one["value"] is None:
+        return f"{one['short']} (it takes {one['needs']})"
     against = "" if base["value"] is None else f", {base['name']} {in_unit(base, unit)}"
     what = "word errors " if unit == "rate" else ""
-    return f"{one['short']} ({what}{in_unit(one, unit)}{against})"
+    needs = f"; it takes {one['needs']}" if one["needs"] else ""
+    return f"{one['short']} ({what}{in_unit(one, unit)}{against}{needs})"

@@ -36,21 +36,24 @@ class PartFiles:
             self._read[name] = known(found) if isinstance(found, dict) else {}
         return self._read[name]
 
-    def why(self, part: str, lacking: str = "what it wrote does not hold this") -> str:
-        """Say why a part gave nothing to judge by.
+    def lacking(self, part: str, needs: str, lacking: str = "what it wrote does not hold this") -> tuple[str, str]:
+        """Say why a part gave nothing to judge by, and what it would take.
 
         Args:
             part: Its name.
+            needs: What would give it something to judge by, of a part that was done.
             lacking: What to say of a part that was done.
+
+        Returns:
+            Why, and `needs`: empty for a part that was not done, whose findings are not tested rather than undecided.
         """
         for row in self("study.json").get("parts") or []:
             if row.get("name") == part:
                 if row.get("state") == "done":
-                    return f"the part {part} was done, but {lacking}"
-                return (
-                    f"the part {part} {'failed' if row.get('state') == 'failed' else 'was left out'} ({row.get('why')})"
-                )
-        return f"there is no part {part}"
+                    return f"the part {part} was done, but {lacking}", needs
+                state = "failed" if row.get("state") == "failed" else "was left out"
+                return f"the part {part} {state} ({row.get('why')})", ""
+        return f"there is no part {part}", ""
 
 
 def known(value: Any) -> Any:

@@ -213,11 +213,13 @@ def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
         return PartPlan(name, _clips(len(chosen)), 1.2 * n_windows * unit.transcribe_s, 1000 * n_windows)
     n_clips = len(context.stretches(getattr(settings, name).clips))
     each_s = min(context.model.window_s, context.info.all.duration_s / context.info.all.n_clips)
+    n_heads = min(settings.window.heads, context.model.n_encoder_blocks * context.model.n_heads)
+    head_s = (1 + n_heads) * min(settings.window.head_clips, n_clips) * unit.transcribe_s
     traced_s = SILENCED_A_SECOND * each_s * 1.4 * unit.encode_s
     seconds = {
         "relevance": 4.4 * unit.encode_s,
         "locality": 1.8 * unit.encode_s,
-        "window": 1.2 * (1 + len(settings.window.ks)) * unit.transcribe_s,
+        "window": 1.2 * (1 + len(settings.window.ks)) * unit.transcribe_s + head_s / max(n_clips, 1),
         "splice": 0.8 * WORDS_A_SECOND * each_s * unit.transcribe_s,
         "scores": 3 * len(check_sites(context.model, settings.dictionaries.sites)) * unit.transcribe_s,
         "lens": 3 * unit.transcribe_s,

@@ -60,10 +60,14 @@ class Window(Clips):
 
     Attributes:
         ks: Frames on either side that a frame may attend to.
+        head_clips: Clips over which one encoder head after the other is limited alone; 0 for none.
+        heads: How many heads are tried, drawn where the model has more.
     """
 
     clips: int = 48
     ks: tuple[int, ...] = (100, 75, 50, 20, 10, 5, 2)
+    head_clips: int = 12
+    heads: int = 96
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,7 @@ QUICK = StudySettings(
     transcripts=Clips(32),
     relevance=Relevance(12),
     locality=Clips(12),
-    window=Window(12, (100, 75, 50, 20, 10)),
+    window=Window(12, (100, 75, 50, 20, 10), head_clips=6, heads=24),
     splice=Clips(12),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=100_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.5),
@@ -239,7 +243,7 @@ FULL = StudySettings(
     transcripts=Clips(2000),
     relevance=Relevance(300),
     locality=Clips(300),
-    window=Window(300, (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)),
+    window=Window(300, (250, 150, 100, 75, 50, 35, 20, 10, 5, 2), head_clips=48, heads=640),
     splice=Clips(200),
     dictionaries=Dictionaries(expansion=16.0, frames=20_000_000),
     harvest=Harvest(hours=None),
@@ -324,7 +328,7 @@ def check(settings: StudySettings, what: str = "the settings") -> StudySettings:
     """
     for part in fields(settings):
         for key, value in vars(getattr(settings, part.name)).items():
-            least = 0 if key in {"seed", "baseline_frames", "samples"} else 1
+            least = 0 if key in {"seed", "baseline_frames", "samples", "head_clips"} else 1
             numbers = value if isinstance(value, tuple) else (value,)
             counts = [one for one in numbers if isinstance(one, int) and not isinstance(one, bool)]
             if any(one < least for one in counts):

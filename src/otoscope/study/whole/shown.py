@@ -25,7 +25,8 @@ def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -
             _written(finding, finding["unit"]),
             _written(finding["baseline"], finding["unit"]),
             f"{finding['n']:,} {finding['n_of']}" if finding.get("n") is not None else None,
-            finding["holds"],
+            finding["outcome"],
+            finding["needs"] or None,
         )
         for claim in verdicts["claims"]
         for finding in claim["findings"]
@@ -34,7 +35,13 @@ def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -
     return html.Shown(
         f"Study of {model['id']}",
         [*facts, ("corpus", corpus_words), ("folder", folder)],
-        [html.Table(("question", "found", "baseline", "of", "holds"), rows, "Findings with 95% intervals")],
+        [
+            html.Table(
+                ("question", "found", "baseline", "of", "outcome", "what would decide it"),
+                rows,
+                "Findings with 95% intervals",
+            )
+        ],
     )
 
 

@@ -20,7 +20,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_rate, character_errors, word_errors
+from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
@@ -65,16 +65,20 @@ class CurvePoint:
     Attributes:
         k: Frames on either side; None without a mask.
         wer: Against the transcripts without a mask.
+        loss: The same as a rise in the rate, which no few clips can bound (`bootstrap_loss`).
         cer: The same, in characters.
         reference_wer: Against what was said, over the clips where that is known; None where it is known of none.
         reference_cer: The same, in characters.
+        reference_loss: By how much `reference_wer` rose above that without a mask, over clips in pairs.
     """
 
     k: int | None
     wer: Interval
     cer: Interval
+    loss: Interval
     reference_wer: Interval | None
     reference_cer: Interval | None
+    reference_loss: Interval | None
 
     def to_json(self) -> dict[str, Any]:
         """Give the table row: value and bounds of every rate."""
@@ -129,13 +133,18 @@ class WindowStudy(Rich):
         """Pool the clips at one k."""
         rows = [clip[index] for clip in self.transcripts]
         known_words = [row.reference_words for row in rows if row.reference_words is not None]
+        known_before = [clip[0].reference_words for clip in self.transcripts if clip[0].reference_words is not None]
         known_characters = [row.reference_characters for row in rows if row.reference_characters is not None]
         return CurvePoint(
             k=self.ks[index],
             wer=self._pool([row.words for row in rows]),
             cer=self._pool([row.characters for row in rows]),
+            loss=bootstrap_loss([row.words for row in rows], draws=self.draws, seed=self.seed),
             reference_wer=self._pool(known_words) if known_words else None,
             reference_cer=self._pool(known_characters) if known_characters else None,
+            reference_loss=bootstrap_loss(known_words, known_before, draws=self.draws, seed=self.seed)
+            if known_words
+            else None,
         )
 
     def _pool(self, counts: list[ErrorRate]) -> Interval:
@@ -301,7 +310,7 @@ def window(
     chosen_heads = None if heads is None else tuple(heads)
     with model.attention_window(0, blocks=chosen_blocks, heads=chosen_heads):
         pass  # a block or head that is not there is named before anything is transcribed
-    read = _read(clips)
+    read = read_clips(clips)
     texts: list[list[str]] = []
     for done, k in enumerate(chosen):
         with model.attention_window(k, blocks=chosen_blocks, heads=chosen_heads):
@@ -349,7 +358,7 @@ def check_ks(ks: Sequence[int]) -> tuple[int | None, ...]:
     return (None, *dict.fromkeys(int(k) for k in ks))
 
 
-def _read(clips: Iterable[Sound] | Sound) -> list[Clip]:
+def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
     """Read one clip or several, before any of them is transcribed."""
     if isinstance(clips, Clip | np.ndarray | str | Path):
         return [as_clip(clips)]

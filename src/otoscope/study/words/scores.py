@@ -23,6 +23,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise
+from otoscope.study.mean import DRAWS, bootstrap_mean
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.words import picture as words_picture
@@ -34,8 +35,6 @@ BASELINES = (POSITION, EVEN)
 """Words as long as each other one after the other in the speech; and any moment of the recording."""
 
 SCORES = ("hit", "overlap", "inside")
-
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -358,36 +357,6 @@ def _seconds(stretch: tuple[int, int]) -> tuple[float, float]:
 
 def _is_hit(moment_s: float, true_s: tuple[float, float], tolerance_s: float) -> bool:
     return true_s[0] - tolerance_s <= moment_s <= true_s[1] + tolerance_s
-
-
-def bootstrap_mean(values: Sequence[float], groups: Sequence[str], *, seed: int) -> Interval | None:
-    """Estimate a mean with its 95% interval, where values of one group are not independent.
-
-    Args:
-        values: The values.
-        groups: The group of each.
-        seed: Seeds the draws.
-
-    Returns:
-        The mean, and the 2.5% and 97.5% points over draws of groups with replacement; no bounds from a single group;
-        None without values.
-
-    Source:
-        Percentile bootstrap over clusters, Davison and Hinkley 1997, "Bootstrap Methods and their Application", 3.8.
-    """
-    if not values:
-        return None
-    names = list(dict.fromkeys(groups))
-    number = {name: place for place, name in enumerate(names)}
-    places = [number[group] for group in groups]
-    sums = np.bincount(places, weights=values)
-    counts = np.bincount(places)
-    mean = float(sums.sum() / counts.sum())
-    if len(names) == 1:
-        return Interval(mean, None, None)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(DRAWS, len(names)))
-    low, high = np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
-    return Interval(mean, float(low), float(high))
 
 
 def _entry(interval: Interval | None) -> dict[str, Any] | None:

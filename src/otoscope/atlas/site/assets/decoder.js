@@ -111,19 +111,30 @@
       has("meaning_cosine") && { label: "Meaning: cosine", numeric: true, render: (one) => otoscope.number(one.meaning_cosine, 2) },
     ].filter(Boolean);
     const spoken = word.phones ? [" (", otoscope.data_text(word.phones), ")"] : null;
-    const caption = ["Nearest to ", token(word.text), spoken, ` in the ${word.space}, of ${otoscope.number(record.neighbours.n_tokens)} tokens`];
-    return tables.long_table({ caption, columns, rows: word.neighbours, shown: 10 });
+    const form = word.form ? `${word.form} ` : "";
+    const caption = ["Nearest to ", token(word.text), spoken, ` in the ${form}${word.space}, of ${otoscope.number(record.neighbours.n_tokens)} tokens`];
+    const warning = word.is_trained === false ? el("p", { class: "hint" }, "Training hardly moved this token: what is near it says nothing.") : null;
+    return el("div", {}, warning, tables.long_table({ caption, columns, rows: word.neighbours, shown: 10 }));
+  }
+
+  // What all tokens have in common, and is taken away before they are compared; older studies do not tell.
+  function in_common(spaces) {
+    return Object.entries(spaces ?? {}).map(([space, common]) => el("p", {}, `In the ${space} the mean of all text tokens is `,
+      `${otoscope.percent(common.mean_share, 1)} of a token's length, so that by the raw vectors every token is near every other. `,
+      `Corrected vectors are without that mean and without the first principal component (${otoscope.percent(common.component_share, 1)} of the variance). `,
+      `Left out: ${otoscope.count(common.n_hardly_trained, "token")} that training hardly moved.`));
   }
 
   function neighbours() {
     const found = record.neighbours;
     if (!found || !found.words.length) return tables.why_not(record.parts.neighbours, "neighbours");
     const box = el("div", {}, nearest());
-    const words = found.words.map((word, at) => ({ value: at, text: `${tables.token(word.text)}${found.is_tied ? "" : `, ${word.space}`}` }));
+    const words = found.words.map((word, at) => ({ value: at, text: `${tables.token(word.text)}${found.is_tied ? "" : `, ${word.space}`}${word.form === "raw" ? ", raw vectors" : ""}` }));
     const choose = (at) => { chosen.word = Number(at); box.replaceChildren(nearest()); };
     return [
       el("p", {}, `Nearest: of largest cosine in the decoder's token embedding${found.is_tied ? ", which is its unembedding, too" : ""}. Pronunciations: `,
         otoscope.data_text(found.pronunciations ?? "none, spelling alone"), "."),
+      ...in_common(found.common),
       el("div", { class: "choosers" }, tables.chooser("Word", words, chosen.word, choose)),
       box,
     ];
@@ -135,7 +146,7 @@
       return [el("h3", {}, "Do neighbours sound alike?"), el("p", { class: "none" }, "Not asked: too few whole words of this vocabulary could be compared.")];
     }
     const has_spaces = new Set(found.contrasts.map((one) => one.space)).size > 1;
-    const name = (one) => `${one.measure}, ${one.pairs === "all" ? "all pairs" : "no word forms"}${has_spaces ? `, ${one.space}` : ""}`;
+    const name = (one) => `${one.measure}, ${one.pairs === "all" ? "all pairs" : "no word forms"}${has_spaces ? `, ${one.space}` : ""}${one.form ? `, ${one.form}` : ""}`;
     const alike = (one) => tables.beats(one.more_alike).replace("better", "more alike").replace("worse", "less alike");
     const series = (label) => ({ label, values: found.contrasts.map((one) => one[label]) });
     return [

@@ -4,7 +4,7 @@
   const otoscope = window.otoscope;
   const { el, svg, is_number } = otoscope;
   const UNTESTED = ["○", "none"];
-  const SIGNS = new Map([["holds", ["✓", "good"]], ["holds in part", ["◐", "warn"]], ["does not hold", ["✗", "bad"]], ["not tested", UNTESTED]]);
+  const SIGNS = new Map([["holds", ["✓", "good"]], ["holds in part", ["◐", "warn"]], ["does not hold", ["✗", "bad"]], ["undecided", ["?", "warn"]], ["not tested", UNTESTED]]);
   const MOST_PICTURES = 6, MOST_PROBLEMS = 20;
   const SUFFIXES = new Map([["bits", " bits"], ["frames", " frames"]]);
   const AXES = new Map([["share", "share"], ["rate", "word error rate"], ["bits", "bits"], ["distance", "distance, 0 the same"],
@@ -41,7 +41,8 @@
     is_number(found.n_tested) && is_number(found.n_findings)
       ? el("span", { class: "hint" }, `${found.n_tested} of ${otoscope.count(found.n_findings, "finding")} tested`) : null);
 
-  const outcome = (holds) => (holds === true ? "holds" : holds === false ? "does not hold" : "not tested");
+  // What came out of a finding; older studies tell whether it holds, and know nothing undecided.
+  const outcome = ({ outcome: told, holds }) => told ?? (holds === true ? "holds" : holds === false ? "does not hold" : "not tested");
 
   // The end of an axis: the next round number, all of it for shares above a half.
   function end(most, unit) {
@@ -85,8 +86,9 @@
   // One finding of a claim.
   function one(finding) {
     return el("li", { class: "finding" },
-      el("div", { class: "words" }, el("p", { class: "outcome" }, verdict(outcome(finding.holds))),
+      el("div", { class: "words" }, el("p", { class: "outcome" }, verdict(outcome(finding))),
         el("h3", {}, otoscope.data_text(finding.question)), el("p", {}, otoscope.data_text(finding.words)),
+        finding.needs ? el("p", { class: "needs" }, "To decide it takes ", otoscope.data_text(finding.needs), ".") : null,
         finding.rule ? el("p", { class: "hint" }, otoscope.data_text(`It ${finding.rule}.`)) : null),
       is_number(finding.value) ? el("div", { class: "figure" }, dots(finding), figures(finding),
         finding.page ? el("a", { href: finding.page, "aria-label": `Look closer: ${finding.question}` }, "Look closer") : null) : null);
@@ -115,7 +117,8 @@
         render: (row) => (row.baseline && row.baseline.name ? [otoscope.data_text(row.baseline.name), ` ${interval(row.baseline, row.unit)}`] : "–") },
       { label: "Unit", render: (row) => (is_number(row.value) ? AXES.get(row.unit) ?? "–" : "–") },
       { label: "n", numeric: true, render: (row) => (row.n ? [otoscope.number(row.n, 9), " ", otoscope.data_text(row.n_of || "")] : "–") },
-      { label: "Holds", render: (row) => verdict(outcome(row.holds)) },
+      { label: "Outcome", render: (row) => verdict(outcome(row)) },
+      { label: "What would decide it", render: (row) => (row.needs ? otoscope.data_text(row.needs) : "–") },
     ];
     return otoscope.section(found.id, found.title,
       judged(found), el("p", {}, otoscope.data_text(found.sentence)),
@@ -128,9 +131,9 @@
   const glance = (claims) => el("div", { class: "grid glance" }, claims.map((found) =>
     el("a", { class: "card", href: `#${found.id}` }, judged(found), el("strong", {}, otoscope.data_text(found.title)),
       el("span", { class: "marks" }, (found.findings || []).map((finding) => {
-        const [sign, kind] = SIGNS.get(outcome(finding.holds));
+        const [sign, kind] = SIGNS.get(outcome(finding)) ?? UNTESTED;
         return el("span", { class: "mark-row" }, el("span", { class: `verdict ${kind}`, "aria-hidden": "true" }, sign),
-          el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding.holds)}: `), otoscope.data_text(finding.short || finding.question)));
+          el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding)}: `), otoscope.data_text(finding.short || finding.question)));
       })))));
 
   const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " what was found, ",

@@ -1,0 +1,157 @@
+r"""The vectors of a decoder's tokens, as they are and corrected for what all of them have in common.
+
+In released checkpoints nine tenths of a token's length is the mean of all tokens, so that by cosine every token is near
+every other. The correction takes the mean and the first principal component of text tokens away. Tokens that training
+hardly moved all lie at one point; they are found by bytes that no UTF-8 text holds, which cannot have been trained.
+Costs one product of the vectors with themselves. Knows tensors and the tokens' texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from otoscope.model.token_text import TokenTexts
+from otoscope.model.whisper import Whisper
+
+EMBEDDING, UNEMBEDDING = "embedding", "unembedding"
+CORRECTED, RAW = "corrected", "raw"
+
+NEVER_IN_TEXT = tuple(rf"\x{byte:02x}" for byte in (0xC0, 0xC1, *range(0xF5, 0x100)))
+"""Bytes that UTF-8 never uses, as `TokenTexts` writes them: tokens of them are in no transcript."""
+HARDLY_MOVED = 0.1
+"""A token was hardly trained that lies at most so far from the untrained ones, where 1 is as far as a tenth of all text
+tokens lie beyond."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the text tokens of a vocabulary have in common.
+
+    Attributes:
+        mean_share: Length of their mean, for each of their mean length: from 0 to 1.
+        component_share: Share of the variance around the mean that lies along the first principal component.
+        n_tokens: Text tokens that these are of.
+        n_hardly_trained: Text tokens that training hardly moved, left out.
+    """
+
+    mean_share: float
+    component_share: float
+    n_tokens: int
+    n_hardly_trained: int
+
+
+@dataclass(frozen=True, eq=False)
+class TokenSpace:
+    """The vectors of all tokens, of one kind and in one form.
+
+    Attributes:
+        name: `embedding` or `unembedding`.
+        form: `corrected`, or `raw` as the checkpoint holds them.
+        vectors: On the model's device.
+        is_trained: Which tokens training moved.
+        common: What is taken away in the corrected form.
+    """
+
+    name: str
+    form: str
+    vectors: Float[Tensor, "token d_model"]
+    is_trained: Bool[np.ndarray, " token"]
+    common: Common
+
+
+def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
+    """Give the vectors of the decoder's tokens.
+
+    Args:
+        model: Any Whisper.
+
+    Returns:
+        `embedding`: what the decoder adds for a token that it is given. `unembedding`, where it is not the same: the
+        directions that make a token likely. On the model's device, in its dtype.
+    """
+    embedding = model.hf.get_input_embeddings().weight.detach()
+    unembedding = model.hf.get_output_embeddings().weight.detach()
+    is_tied = unembedding.data_ptr() == embedding.data_ptr() or torch.equal(unembedding, embedding)
+    return {EMBEDDING: embedding} if is_tied else {EMBEDDING: embedding, UNEMBEDDING: unembedding}
+
+
+def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
+    """Give the tokens' vectors in every space, corrected and then raw.
+
+    Args:
+        model: Any Whisper.
+        table: What its tokens stand for.
+
+    Source:
+        Mu and Viswanath 2018, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations", with one
+        component.
+    """
+    found = []
+    for name, vectors in token_vectors(model).items():
+        is_trained = ~hardly_trained(vectors, table)
+        n_left_out = int((table.is_text & ~is_trained).sum())
+        corrected, common = without_common(vectors.float(), table.is_text & is_trained, n_left_out)
+        found.append(TokenSpace(name, CORRECTED, corrected, is_trained, common))
+        found.append(TokenSpace(name, RAW, vectors, is_trained, common))
+    return found
+
+
+def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -> Bool[np.ndarray, " token"]:
+    """Find the tokens that training hardly moved from where it left those that no text holds.
+
+    Args:
+        vectors: Of all tokens.
+        table: What they stand for.
+
+    Returns:
+        Which were hardly trained; none where the vocabulary has no such bytes, or all its tokens lie as close (a model
+        that was not trained at all).
+
+    Source:
+        After Land and Bartolo 2024, "Fishing for Magikarp: Automatically Detecting Under-trained Tokens in Large
+        Language Models"; the bytes stand in for tokens that are known to be unused.
+    """
+    unused = [token for token, text in enumerate(table.texts) if table.is_text[token] and text in NEVER_IN_TEXT]
+    if not unused:
+        return np.zeros(len(table), bool)
+    values = vectors.float()
+    distance = (values - values[unused].mean(dim=0)).norm(dim=1).cpu().numpy()
+    far = float(np.quantile(distance[table.is_text], 0.9))
+    return np.asarray(distance <= HARDLY_MOVED * far)
+
+
+def without_common(
+    vectors: Float[Tensor, "token d_model"], is_text: Bool[np.ndarray, " token"], n_left_out: int = 0
+) -> tuple[Float[Tensor, "token d_model"], Common]:
+    """Take the mean and the first principal component of text tokens away from all.
+
+    Args:
+        vectors: Of all tokens, float32.
+        is_text: The tokens that these are taken over.
+        n_left_out: How many text tokens they are not taken over.
+
+    Returns:
+        The vectors without them, NaN for one that has no direction (all zeros, or a number that is not finite) and is
+        not counted; and how much was taken away.
+    """
+    has_direction = torch.isfinite(vectors).all(dim=1) & (vectors != 0).any(dim=1)
+    text = vectors[torch.as_tensor(is_text, device=vectors.device) & has_direction]
+    mean = text.mean(dim=0)
+    centred = text - mean
+    variances, components = torch.linalg.eigh((centred.T @ centred).double())
+    first = components[:, -1].to(vectors.dtype)
+    apart = vectors - mean
+    total = float(variances.sum())
+    common = Common(
+        mean_share=float(mean.norm() / text.norm(dim=1).mean()),
+        component_share=float(variances[-1]) / total if total > 0 else 0.0,
+        n_tokens=len(text),
+        n_hardly_trained=n_left_out,
+    )
+    corrected = apart - (apart @ first)[:, None] * first
+    return corrected.masked_fill(~has_direction[:, None], torch.nan), common

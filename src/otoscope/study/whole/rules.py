@@ -1,0 +1,253 @@
+"""The rules by which a finding holds, does not hold, or is undecided. Knows numbers alone.
+
+Every rule has three outcomes. An interval that lies wholly on one side of its bar decides; one that contains the bar
+does not, and the rule says how many times as much data would. What is counted in full (the heads of a model) has no
+interval and needs none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.study.difference import newcombe_interval
+from otoscope.study.error_rate import Interval as Estimate
+from otoscope.study.error_rate import wilson_interval
+
+HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "does not hold", "undecided", "not tested"
+OUTCOMES = (HOLDS, FAILS, UNDECIDED, UNTESTED)
+
+HALF = 0.5
+SMALLEST_GAP = 0.01
+"""Shares that differ by less than this, one in a hundred, count as the same."""
+
+MOST_TIMES = 100
+"""Beyond so many times the data the amount is not worth naming: value and bar lie too close together."""
+
+Interval = Mapping[str, Any]
+Share = tuple[int, int]
+"""How many, of how many."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a rule says of a figure.
+
+    Attributes:
+        outcome: `HOLDS`, `FAILS`, `UNDECIDED` or `UNTESTED`.
+        rule: The rule in words: when it holds, when it does not.
+        needs: What would decide it, where that is not simply more data.
+        times: How many times as much data would decide it, if the value stayed; None where that cannot be told.
+    """
+
+    outcome: str
+    rule: str = ""
+    needs: str = ""
+    times: float | None = None
+
+    def needed(self, n: int | None, n_of: str) -> str:
+        """Say what would decide an undecided finding; empty for one that is decided or was not tested.
+
+        Args:
+            n: How much data there was.
+            n_of: Of what: `clips`.
+        """
+        if self.outcome != UNDECIDED:
+            return ""
+        if self.needs:
+            return self.needs
+        if self.times is None or not n:
+            return f"more {n_of or 'data'}: no interval could be given"
+        if self.times > MOST_TIMES:
+            return f"more than {MOST_TIMES} times as many {n_of}: the value lies too close to its bar"
+        more = _two_digits(n * (self.times - 1))
+        return f"about {more:,} more {n_of}, if the value stays"
+
+
+def decide_above(found: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0) -> Judgement:
+    """Decide whether a figure lies above a bar.
+
+    Args:
+        found: `value`, `low`, `high`; without bounds nothing is decided.
+        bar: What it must exceed; None where that is not known.
+        what: What the bar is called in the rule.
+        least: The smallest distance above the bar that counts. An interval that contains the bar but nothing as far
+            above it as this decides, too: it does not hold.
+    """
+    apart = f", or less than {least:g} above it" if least else ""
+    rule = f"holds when the whole 95% interval lies above {what}, and does not when it lies below it{apart}"
+    numbers = _numbers(found)
+    if numbers is None or bar is None:
+        return Judgement(UNDECIDED, rule)
+    value, low, high = numbers
+    if low > bar:
+        return Judgement(HOLDS, rule)
+    if high <= bar or high < bar + least:
+        return Judgement(FAILS, rule)
+    ways = [_times(value - low, value - bar), _times(high - value, bar + least - value)]
+    return Judgement(UNDECIDED, rule, times=min(ways))
+
+
+def decide_below(found: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0) -> Judgement:
+    """Decide whether a figure lies below a bar: `decide_above` the other way round."""
+    apart = f", or less than {least:g} below it" if least else ""
+    rule = f"holds when the whole 95% interval lies below {what}, and does not when it lies above it{apart}"
+    judged = decide_above(_mirrored(found), None if bar is None else -bar, least=least)
+    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+
+
+def decide_more(own: Share, other: Share) -> dict[str, Any]:
+    """Decide whether one share is larger than another, of other things.
+
+    Args:
+        own: How many of how many.
+        other: The baseline's.
+
+    Returns:
+        What `finding` takes: `found`, the baseline's interval as `base`, and `judged`.
+
+    Source:
+        Newcombe 1998, see `newcombe_interval`. That the interval of a difference may lie too close to nothing to count
+        is an equivalence test (Schuirmann 1987) with a margin of `SMALLEST_GAP`.
+    """
+    judged = decide_above(bounds(newcombe_interval(*own, *other)), 0.0, least=SMALLEST_GAP)
+    rule = (
+        "holds when the 95% interval of the difference from the baseline (Newcombe) lies above zero, and does not when "
+        f"it lies below {100 * SMALLEST_GAP:g} point"
+    )
+    return {
+        "found": bounds(wilson_interval(*own)),
+        "base": bounds(wilson_interval(*other)),
+        "judged": Judgement(judged.outcome, rule, judged.needs, judged.times),
+    }
+
+
+def decide_gap(
+    gap: Interval | None, side: str = "above", *, least: float = 0.0, how: str = "bootstrap, in pairs"
+) -> Judgement:
+    """Decide by the interval of a difference from the baseline.
+
+    Args:
+        gap: The figure less its baseline: `value`, `low`, `high`.
+        side: `above` where the figure must be the larger, `below` where it must be the smaller.
+        least: The smallest difference that counts, see `decide_above`.
+        how: How the interval was estimated.
+    """
+    judged = (decide_above if side == "above" else decide_below)(gap, 0.0, least=least)
+    apart = f" or within {least:g} of zero" if least else ""
+    opposite = "below" if side == "above" else "above"
+    rule = (
+        f"holds when the 95% interval of the difference from the baseline ({how}) lies {side} zero, and does not when "
+        f"it lies {opposite} zero{apart}"
+    )
+    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+
+
+def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
+    """Decide whether no more than so much is lost.
+
+    Args:
+        loss: By how much the rate of errors rose, in pairs: `value`, `low`, `high`.
+        most: As much may be lost, a share.
+        what: What the rate is held against.
+    """
+    judged = decide_below(loss, most)
+    rule = (
+        f"holds when the 95% interval of the rise in the rate of errors lies below {100 * most:g} points against "
+        f"{what}, and does not when it lies above"
+    )
+    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+
+
+def decide_census(n: int, of: int, bar: float = HALF, n_unclear: int = 0, needs: str = "") -> Judgement:
+    """Decide by counting all there are: the heads of a model are no sample, and no interval belongs there.
+
+    Args:
+        n: How many do.
+        of: Of how many.
+        bar: The share that must be exceeded.
+        n_unclear: How many cannot be told, apart from `n`.
+        needs: What would tell of these.
+    """
+    rule = f"holds when more than {100 * bar:g}% of all there are do; they are all counted, so no interval belongs here"
+    if not of:
+        return Judgement(UNDECIDED, rule, needs or "something to count")
+    if n > bar * of:
+        return Judgement(HOLDS, rule)
+    if n + n_unclear <= bar * of:
+        return Judgement(FAILS, rule)
+    return Judgement(UNDECIDED, rule, needs)
+
+
+def decide_part(
+    n: int, of: int, of_all: int, bar: float = HALF, *, n_unclear: int = 0, needs: str = ""
+) -> tuple[Judgement, dict[str, Any]]:
+    """Decide whether most do, where all were tried (`decide_census`) or some were drawn at random.
+
+    Args:
+        n: How many do.
+        of: How many were tried.
+        of_all: How many there are.
+        bar: The share that must be exceeded.
+        n_unclear: How many of those tried cannot be told, apart from `n`.
+        needs: What would tell of these.
+
+    Returns:
+        The judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
+    """
+    if of == of_all:
+        return decide_census(n, of, bar, n_unclear, needs), {"value": n / of}
+    share = bounds(wilson_interval(n, of)) or {}
+    most = bounds(wilson_interval(n + n_unclear, of)) or {}
+    low, high = (decide_above(one, bar, f"{100 * bar:g}%") for one in (share, most))
+    if low.outcome == HOLDS or high.outcome == FAILS:
+        return (low if low.outcome == HOLDS else high), share
+    return Judgement(UNDECIDED, low.rule, needs if n_unclear else "", low.times), share
+
+
+def all_of(*judged: Judgement, rule: str) -> Judgement:
+    """Join rules that must all hold: it does not hold where one does not, and is undecided where one is.
+
+    Args:
+        judged: What each rule says.
+        rule: All of them in words.
+    """
+    failed = next((one for one in judged if one.outcome == FAILS), None)
+    open_ones = [one for one in judged if one.outcome == UNDECIDED]
+    if failed is not None or not open_ones:
+        return Judgement(FAILS if failed is not None else HOLDS, rule)
+    times = [one.times for one in open_ones]
+    known = [one for one in times if one is not None]
+    needs = next((one.needs for one in open_ones if one.needs), "")
+    return Judgement(UNDECIDED, rule, needs, max(known) if len(known) == len(times) else None)
+
+
+def bounds(estimate: Estimate | None) -> dict[str, float | None] | None:
+    """Write an estimate as `value`, `low`, `high`; what rounding leaves beside 0 is 0."""
+    if estimate is None:
+        return None
+    return {key: None if one is None else round(one, 9) for key, one in vars(estimate).items()}
+
+
+def _numbers(interval: Interval | None) -> tuple[float, float, float] | None:
+    numbers = [None if interval is None else interval.get(key) for key in ("value", "low", "high")]
+    return None if None in numbers else (float(numbers[0]), float(numbers[1]), float(numbers[2]))  # type: ignore[arg-type]
+
+
+def _mirrored(interval: Interval | None) -> dict[str, float] | None:
+    numbers = _numbers(interval)
+    return None if numbers is None else {"value": -numbers[0], "low": -numbers[2], "high": -numbers[1]}
+
+
+def _times(half: float, distance: float) -> float:
+    """How many times the data would bring half an interval down to a distance: it shrinks with the root of the data."""
+    return (half / distance) ** 2 if distance > 0 else math.inf
+
+
+def _two_digits(count: float) -> int:
+    """Round a count up to two digits, one or more."""
+    whole = max(math.ceil(count), 1)
+    step = 10 ** max(len(str(whole)) - 2, 0)
+    return math.ceil(whole / step) * step
