@@ -71,13 +71,11 @@ def read_dictionary_learning(folder: Path) -> Dictionary:
                 f"dictionary {str(folder)!r} has no {name}: dictionary_learning's layout is {WEIGHTS} and {CONFIG} in "
                 "one folder. Give the folder that both are in, or copy the missing one."
             )
-    told, path = _told(folder), folder / WEIGHTS
-    if "dict_class" not in told and {*FLAT} & told.keys():
-        found = _read_tensors(path)
-        kind = _flat_class(folder, found)
-    else:
-        kind = _named_class(folder, told)
-        found = _read_tensors(path)
+    path = folder / WEIGHTS
+    told, is_flat = _told(folder)
+    kind = None if is_flat else _named_class(folder, told)
+    found = _read_tensors(path)
+    kind = kind or _flat_class(folder, found)
     of = CLASSES[kind]
     sizes = _sizes(folder, told, found, of)
     shapes = {each: [sizes[axis] for axis in axes] for each, axes in of.tensors.items()}
@@ -91,7 +89,7 @@ def read_dictionary_learning(folder: Path) -> Dictionary:
         normalize_activations="none",
         rescale_acts_by_decoder_norm=False,
         k=k,
-        metadata=_metadata(folder, told),
+        metadata=_metadata(folder, told, is_flat=is_flat),
     )
 
 
@@ -184,16 +182,16 @@ CLASSES: dict[str, _Class] = {
 # what the files hold
 
 
-def _told(folder: Path) -> dict[str, Any]:
-    """What the settings say of the dictionary: under `trainer`, or by themselves, as AudioSAE writes them."""
+def _told(folder: Path) -> tuple[dict[str, Any], bool]:
+    """What the settings say of the dictionary, and whether they say it by themselves, with no class, as AudioSAE does."""
     config = read_object(folder / CONFIG)
     told = config.get("trainer", config if {*FLAT} & config.keys() else None)
     if not isinstance(told, dict):
         raise InputError(
-            f"dictionary {str(folder)!r} has no object 'trainer' in {CONFIG}, nor {', '.join(FLAT)} by themselves: one "
-            "of these says what the dictionary is. Copy the file again."
+            f"dictionary {str(folder)!r} has no object 'trainer' in {CONFIG}, which says what the dictionary is, "
+            f"nor {', '.join(FLAT)} by themselves. Copy the file again."
         )
-    return told
+    return told, "trainer" not in config and "dict_class" not in config
 
 
 def _named_class(folder: Path, told: Mapping[str, Any]) -> str:
@@ -278,7 +276,7 @@ def _k(folder: Path, told: Mapping[str, Any], found: Tensors, n_features: int) -
     return whole_number(folder, config, "k", CONFIG, most=n_features)
 
 
-def _metadata(folder: Path, told: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(folder: Path, told: Mapping[str, Any], *, is_flat: bool) -> dict[str, Any]:
     """What its maker said, and what SAELens has names for; its own words for a place in a model are not sites.
 
     AudioSAE's folders are the exception: `layer_3` is the output of the third block of the encoder.
@@ -286,7 +284,7 @@ def _metadata(folder: Path, told: Mapping[str, Any]) -> dict[str, Any]:
     names = {"model_name": told.get("lm_name"), "hook_name": told.get("submodule_name"), "layer": told.get("layer")}
     known = {name: value for name, value in names.items() if value is not None}
     layer = re.fullmatch(r"layer_([1-9]\d*)", folder.absolute().name)
-    if layer and "dict_class" not in told and "hook_name" not in known:
+    if layer and is_flat and "hook_name" not in known:
         known["site"] = f"encoder.blocks.{int(layer[1]) - 1}"
     return {**known, "dictionary_learning": dict(told)}
 
