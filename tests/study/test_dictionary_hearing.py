@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from otoscope.audio.clip import Clip
+from otoscope.audio.clip import Clip, Span
 from otoscope.audio.kinds import Kind
 from otoscope.model.activations import text_ids
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper
 from otoscope.study.dictionaries import transcripts
 from otoscope.study.dictionaries.baselines import Constant
-from otoscope.study.dictionaries.transcripts import Replacing, hear, token_losses
+from otoscope.study.dictionaries.transcripts import REFERENCE, Replacing, hear, token_losses
 from tests.study.conftest import make_clip
 
 SPEECH = frozenset({Kind.SPEECH})
@@ -68,3 +70,12 @@ def test_a_text_that_becomes_too_long_is_cut_and_counted(model: Whisper, monkeyp
     cut = hear(model, [clip], thing).by_name["it"]
     assert (whole.n_cut, cut.n_cut) == (0, 1)
     assert whole.texts[0].startswith(cut.texts[0]) and len(cut.texts[0]) < len(whole.texts[0])
+
+
+def test_words_lost_count_no_insertions_and_words_in_time_stand_in_for_a_transcript(model: Whisper) -> None:
+    words = (Span(0.2, 0.5, "the"), Span(0.5, 0.9, "dog"))
+    found = hear(model, [make_clip(1.5, seed=1, words=words), make_clip(1.5, seed=2, transcript="the dog")], {})
+    assert found.references == ("the dog", "the dog") and found.targets == (REFERENCE, REFERENCE)
+    looped = replace(found.clean, texts=("the dog the dog the dog the dog", "the cat"))
+    rates = found.rates(looped)
+    assert (rates["wer"]["value"], rates["lost"]["value"]) == (7 / 4, 1 / 4)

@@ -404,14 +404,13 @@ def test_massive_activations_of_a_site_are_named(model: Whisper, spoken: list[Cl
 
 
 def test_the_frames_that_were_trained_on_are_replaced_and_it_is_said(model: Whisper, spoken: list[Clip]) -> None:
-    of = {
-        (kinds, how): score_dictionary(
-            model,
-            spoken,
-            replace(nothing(), metadata={"site": SITE, "kinds": kinds.split()}),
-            replace(PLAIN, replaced=how),
-        ).to_json()
+    trained_on = {
+        kinds: replace(nothing(), metadata={"site": SITE, "kinds": kinds.split()})
         for kinds in ("speech", "silence padding")
+    }
+    of = {
+        (kinds, how): score_dictionary(model, spoken, trained_on[kinds], replace(PLAIN, replaced=how)).to_json()
+        for kinds in trained_on
         for how in ("trained", "speech", "all")
     }
     told = {key: found["sites"][0]["dictionary"]["replaced"] for key, found in of.items()}

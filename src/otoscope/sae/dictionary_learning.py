@@ -183,7 +183,7 @@ CLASSES: dict[str, _Class] = {
 
 
 def _told(folder: Path) -> tuple[dict[str, Any], bool]:
-    """What the settings say of the dictionary, and whether they stand by themselves and name no class, as AudioSAE's."""
+    """What the settings say of the dictionary, and whether it stands by itself and names no class, as AudioSAE's."""
     config = read_object(folder / CONFIG)
     told = config.get("trainer", config if {*FLAT} & config.keys() else None)
     if not isinstance(told, dict):

@@ -9,7 +9,7 @@ how well it puts vectors together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -112,14 +112,17 @@ class Hearing:
     by_name: Mapping[Any, Heard]
 
     def rates(self, heard: Heard) -> dict[str, Any]:
-        """Give WER and CER against what was said and against the clean transcript, with 95% intervals over clips.
+        """Give WER, CER and words lost against what was said and against the clean transcript, with 95% intervals.
+
+        Words lost are those of the reference that are missing or became others, as a share of it. Words that were
+        inserted do not count, so a decoder that repeats itself loses no more than one that says nothing.
 
         Returns:
-            `wer` and `cer`, None where no reference is known, and `wer_to_clean` and `cer_to_clean`.
+            `wer`, `cer` and `lost`, None where no reference is known, and each with `_to_clean`; over clips.
         """
         pairs = list(zip(self.references, self.clean.texts, heard.texts, strict=True))
         found: dict[str, Any] = {}
-        for name, errors in (("wer", word_errors), ("cer", character_errors)):
+        for name, errors in (("wer", word_errors), ("cer", character_errors), ("lost", _words_lost)):
             known = [errors(said, text) for said, _, text in pairs if said is not None]
             found[name] = _interval(known) if known else None
             found[f"{name}_to_clean"] = _interval([errors(clean, text) for _, clean, text in pairs])
@@ -223,7 +226,7 @@ class _Found:
     def begin(self, clip: Clip) -> int:
         """Open a clip, and give its number."""
         self.clip_ids.append(clip.id)
-        self.references.append(clip.transcript)
+        self.references.append(_said(clip))
         self.targets.append(CLEAN)
         self.n_tokens.append(0)
         for clips in self._heard.values():
@@ -340,7 +343,7 @@ class _Group:
 
     def _set_target(self, window: _Window, place: int, written: Sequence[int]) -> None:
         """Spell what was said, or what was written with nothing in place."""
-        said, code = window.sound.clip.transcript, window.code
+        said, code = _said(window.sound.clip), window.code
         prompt = list(prompt_tokens(self._model, language=code))
         window.n_prompt = len(prompt)
         if window.is_only and said is not None and said.strip():
@@ -443,6 +446,17 @@ def _groups(model: Whisper, clips: Iterable[Clip], found: _Found, starts: Sequen
                 windows = []
     if windows:
         yield _Group(model, windows, True, found, starts)
+
+
+def _said(clip: Clip) -> str | None:
+    """What was said in a clip: its transcript, or else its words in time; None where neither is known."""
+    if clip.transcript is not None or not clip.words:
+        return clip.transcript
+    return " ".join(word.text for word in clip.words).strip() or None
+
+
+def _words_lost(reference: str, hypothesis: str) -> ErrorRate:
+    return replace(word_errors(reference, hypothesis), insertions=0)
 
 
 def _interval(counts: Sequence[ErrorRate]) -> dict[str, float | None]:

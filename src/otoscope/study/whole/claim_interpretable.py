@@ -242,9 +242,9 @@ def _kept(read: PartFiles) -> dict[str, Any]:
 
 
 def _chosen(read: PartFiles) -> dict[str, Any]:
-    question = "Do a dictionary's directions keep more of what is heard than as many random ones?"
-    short = "a dictionary keeps more than random directions"
-    worst = _worst(read)
+    question = "Do a dictionary's directions lose fewer of the words than as many random ones?"
+    short = "a dictionary loses fewer words than random directions"
+    worst = _worst(read, "lost")
     if worst is None or "random decoder" not in worst.rates:
         why = read.lacking("scores", "a random decoder to compare with", "no random decoder was fitted")
         return unmeasured("random_decoder", question, why, SCORES_PAGE, short, is_core=False)
@@ -262,12 +262,12 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         _where_trained(worst, where_heard(worst.clean, decide_below(rate, other.get("low"), "that of the baseline"))),
         n=read("scores/scores.json").get("n_clips_scored"),
         n_of="clips",
-        words=f"At {worst.site} the word error rate is {percent(rate)} with the dictionary and {percent(other)} with a "
+        words=f"At {worst.site} {percent(rate)} of the words are lost with the dictionary and {percent(other)} with a "
         f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}."
         f"{worst.told} {_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
-        unit="rate",
+        unit="share",
         is_core=False,
     )
 
@@ -297,7 +297,7 @@ class _Worst:
 
     Attributes:
         site: The site.
-        rates: Word error rates by what was put in.
+        rates: Word error rates, or shares of words lost, by what was put in.
         clean: The rate with nothing replaced.
         replaced: The kinds of frame that were replaced.
         is_undertrained: Whether the dictionary explains less than as many principal components.
@@ -316,10 +316,15 @@ class _Worst:
         return kinds + (f" {UNDERTRAINED}" if self.is_undertrained else "")
 
 
-def _worst(read: PartFiles) -> _Worst | None:
-    """Find the site where the dictionary does worst, by what was said or else by what is heard without it."""
+def _worst(read: PartFiles, measure: str = "wer") -> _Worst | None:
+    """Find the site where the dictionary does worst, by what was said or else by what is heard without it.
+
+    Args:
+        read: The study's files.
+        measure: `wer`, or `lost`: the share of words that are lost, to which a text that repeats itself adds nothing.
+    """
     scores = read("scores/scores.json")
-    for key in ("wer", "wer_to_clean"):
+    for key in (measure, f"{measure}_to_clean"):
         clean = (scores.get("clean") or {}).get(key) or {}
         sites = []
         for site in scores.get("sites") or []:
