@@ -211,8 +211,7 @@ def _once(later: Rounds, window_s: float, ready: Prepared, tables_s: float, savi
 
 def _tables_s(ready: Prepared, harvest: Harvest) -> float:
     """Write the tables of what was gathered."""
-    labels, groups, lag = ready.of.labels, ready.of.groups, ready.of.lag
-    gathered = Gathered(harvest.state, groups, labels, lag, SETTINGS.ranges, lambda: (log.rows for log in harvest.logs))
+    gathered = Gathered(harvest.state, ready.of, SETTINGS.ranges, lambda: (log.rows for log in harvest.logs))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         write_tables(Path(folder), gathered)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from otoscope.harvest.maxima import TOP, clip_samples
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from tests.harvest import twin
 from tests.harvest.fake import WINDOW, FakeClip
@@ -45,6 +47,8 @@ def assert_all_equal(run: HarvestRun, group: GroupKey, clips: list[Heard], featu
     for sign in (1, -1) if run.manifest["settings"]["sign"] == "both" else (1,):
         found = {feature: twin.peaks(clips, feature, sign) for feature in features}
         assert_examples(run, group, clips, found, sign)
+        if sign == 1 and run.phones:
+            assert_maxima(run, group, clips, found)
         for kind in ("width", "quantile"):
             assert_ranges(run, group, clips, found, sign, kind)
     assert_means(run, group, clips, features)
@@ -55,22 +59,42 @@ def assert_all_equal(run: HarvestRun, group: GroupKey, clips: list[Heard], featu
 def assert_examples(
     run: HarvestRun, group: GroupKey, clips: list[Heard], found: dict[int, list[Peak]], sign: int
 ) -> None:
-    settings, table = run.manifest["settings"], run.examples(group, sign)
+    settings, table, lags = run.manifest["settings"], run.examples(group, sign), run.lags(group)
     for feature, peaks in found.items():
         wanted = twin.top(peaks, settings["top"], settings["peaks_per_clip"])
         n = len(wanted)
         assert table.clip[feature].tolist() == [peak.clip for peak in wanted] + [-1] * (settings["top"] - n)
         assert table.frame[feature, :n].tolist() == [peak.frame for peak in wanted]
         assert table.strength[feature, :n].tolist() == [sign * peak.strength for peak in wanted]
-        assert names(run, table.phone[feature, :n]) == [phone_of(run, clips, peak) for peak in wanted]
-        dealt = [phone_of(run, clips, peak, is_shuffled=True) for peak in wanted]
+        assert names(run, table.phone[feature, :n]) == [phone_of(run, clips, peak, lags[feature]) for peak in wanted]
+        dealt = [phone_of(run, clips, peak, lags[feature], is_shuffled=True) for peak in wanted]
         assert names(run, table.shuffled_phone[feature, :n]) == dealt
+
+
+def assert_maxima(run: HarvestRun, group: GroupKey, clips: list[Heard], found: dict[int, list[Peak]]) -> None:
+    table, lags = run.maxima(group), run.lags(group)
+    assert table is not None
+    samples = clip_samples(run.manifest["corpus"]["n_clips"], run.manifest["settings"]["seed"])
+    assert list(samples.sizes) == run.manifest["clip_samples"]
+    labelled = {clip.number for clip in clips if clip.phones is not None}
+    for feature, peaks in found.items():
+        for sample in range(len(samples.sizes)):
+            inside = labelled & set(np.flatnonzero((samples.of_clip == sample).any(axis=1)).tolist())
+            top = twin.top([peak for peak in peaks if peak.clip in inside], TOP, 1)
+            assert table.n_peaks[feature, sample] == len(top)
+            for column, is_shuffled in ((table.n_in_phone, False), (table.n_in_phone_shuffled, True)):
+                spoken = [phone_of(run, clips, peak, lags[feature], is_shuffled=is_shuffled) for peak in top]
+                counts = Counter(phone for phone in spoken if phone is not None)
+                assert column[feature, sample] == max(counts.values(), default=0)
+                if not is_shuffled and counts:
+                    [phone] = names(run, table.phone[feature, [sample]])
+                    assert phone is not None and counts[phone] == max(counts.values())
 
 
 def assert_ranges(
     run: HarvestRun, group: GroupKey, clips: list[Heard], found: dict[int, list[Peak]], sign: int, kind: str
 ) -> None:
-    settings, table = run.manifest["settings"], run.ranges(group, kind, sign)
+    settings, table, lags = run.manifest["settings"], run.ranges(group, kind, sign), run.lags(group)
     salts = twin.salts(settings["seed"], f"{group.site} {group.basis}", group.n_features)
     for feature, peaks in found.items():
         wanted = twin.ranges(peaks, kind, settings["ranges"])
@@ -84,7 +108,8 @@ def assert_ranges(
             assert table.clip[feature, number].tolist() == [p.clip for p in sample] + [-1] * (settings["samples"] - n)
             assert table.frame[feature, number, :n].tolist() == [peak.frame for peak in sample]
             assert table.strength[feature, number, :n].tolist() == [sign * peak.strength for peak in sample]
-            assert names(run, table.phone[feature, number, :n]) == [phone_of(run, clips, peak) for peak in sample]
+            spoken = [phone_of(run, clips, peak, lags[feature]) for peak in sample]
+            assert names(run, table.phone[feature, number, :n]) == spoken
 
 
 def assert_statistics(run: HarvestRun, group: GroupKey, clips: list[Heard], features: list[int]) -> None:
@@ -115,14 +140,14 @@ def assert_statistics(run: HarvestRun, group: GroupKey, clips: list[Heard], feat
 def assert_phone_counts(run: HarvestRun, group: GroupKey, clips: list[Heard], features: list[int]) -> None:
     counts, edges, seed = run.phone_counts(group), run.features(group)["edges"], run.manifest["settings"]["seed"]
     for feature in features:
+        lag = int(run.lags(group)[feature])
         for part, found in counts.items():
-            lag = run.lag_frames or 0
             wanted = twin.phone_counts(clips, feature, part, run.phones, edges[feature], lag, seed)
             np.testing.assert_array_equal(found[feature], wanted)
 
 
 def assert_means(run: HarvestRun, group: GroupKey, clips: list[Heard], features: list[int]) -> None:
-    lag = run.lag_frames or 0
+    lag = run.lag_of(group) or 0
     asked = {
         "phone": (run.phones, lambda clip, t: clip.phone_at(t, lag)),
         "speaker": (run.manifest["speakers"], lambda clip, t: clip.speaker),
@@ -160,7 +185,7 @@ def names(run: HarvestRun, numbers: np.ndarray) -> list[str | None]:
     return [run.phones[number] if number >= 0 else None for number in numbers.tolist()]
 
 
-def phone_of(run: HarvestRun, clips: list[Heard], peak: Peak, *, is_shuffled: bool = False) -> str | None:
+def phone_of(run: HarvestRun, clips: list[Heard], peak: Peak, lag: int, *, is_shuffled: bool = False) -> str | None:
     clip = next(clip for clip in clips if clip.number == peak.clip)
     seed = run.manifest["settings"]["seed"]
-    return clip.phone_at(peak.frame, run.lag_frames or 0, shuffled_by=seed if is_shuffled else None)
+    return clip.phone_at(peak.frame, int(lag), shuffled_by=seed if is_shuffled else None)

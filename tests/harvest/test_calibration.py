@@ -97,6 +97,52 @@ def test_frames_are_labelled_by_the_lag_that_was_found(tmp_path: Path) -> None:
     assert (top.max(axis=1) / top.sum(axis=1)).mean() > 0.6, "are mostly of one phone"
 
 
+def test_each_site_has_its_own_lag_whatever_other_sites_are_in_the_run(tmp_path: Path) -> None:
+    early, late = answering(20, 0, noise=0.5), answering(20, 3, noise=0.5)
+    both = [
+        FakeClip(one.name, one.kinds, {"early": one.values[SITE], "late": other.values[SITE]}, one.phones)
+        for one, other in zip(early, late, strict=True)
+    ]  # the phones of both are the same, being drawn from the same seed
+    run = harvest(both, tmp_path / "run", sites=("early", "late"))
+    assert [run.lag_of(group) for group in run.groups] == [0, 3]
+    for group, lag in zip(run.groups, (0, 3), strict=True):
+        assert (run.lags(group) == lag).all(), "own lags gain nothing where all features answer alike"
+        about = next(each for each in run.manifest["groups"] if each["site"] == group.site)
+        assert max(about["lag_scores"], key=about["lag_scores"].get) == str(lag)
+
+
+def test_features_of_one_site_that_answer_at_different_times_get_lags_of_their_own(tmp_path: Path) -> None:
+    early, late = answering(20, 1, noise=0.3), answering(20, 3, noise=0.3, seed=0)
+    clips = [
+        FakeClip(
+            one.name,
+            one.kinds,
+            {SITE: np.concatenate([one.values[SITE], other.values[SITE][:, :4]], axis=1)},
+            one.phones,
+        )
+        for one, other in zip(early, late, strict=True)
+    ]
+    run = harvest(clips, tmp_path / "run")
+    group = run.groups[0]
+    assert run.lag_of(group) == 1
+    assert run.lags(group).tolist() == [1] * 12 + [3] * 4
+    about = run.manifest["groups"][0]
+    assert about["n_own_lags"] == 4 and about["own_lag_gain"]["low"] > 0
+    clip = run.clips[0]
+    assert clip.phones is not None
+    table, numbers = run.examples(group), {phone: place for place, phone in enumerate(run.phones)}
+    for feature, lag in ((0, 1), (13, 3)):  # the phone of an example is the one that its feature answers to
+        for rank in np.flatnonzero(table.clip[feature] == 0):
+            middle = (table.frame[feature, rank] - lag + 0.5) * 0.02
+            [phone] = [span.text for span in clip.phones if span.start_s <= middle < span.end_s]
+            assert table.phone[feature, rank] == numbers[phone]
+
+
+def test_lags_of_their_own_that_only_fit_noise_are_dropped() -> None:
+    found = look(answering(20, 2, noise=30))  # too noisy for one feature to tell its lag
+    assert (found.lags[0].own == found.lags[0].lag).all()
+
+
 # the edges of the bins
 
 
@@ -113,7 +159,7 @@ def test_edges_are_strengths_at_shares_that_are_even_in_log_odds() -> None:
         assert edges.tolist() == [x[min(int(share * len(x)), len(x) - 1), feature] for share in shares]
 
 
-def test_clips_looked_at_are_spread_over_the_corpus_and_only_their_first_windows() -> None:
+def test_clips_looked_at_are_spread_over_the_half_to_choose_on_and_only_their_first_windows() -> None:
     rng = np.random.default_rng(0)
     kinds = np.where(np.arange(2 * WINDOW) % WINDOW < 20, Kind.SPEECH, Kind.SILENCE).astype(np.int8)
     clips = [FakeClip(str(i), kinds, {SITE: smooth(rng, len(kinds), 2).astype(np.float32)}) for i in range(200)]
@@ -121,7 +167,7 @@ def test_clips_looked_at_are_spread_over_the_corpus_and_only_their_first_windows
     corpus = corpus_of(clips)
     reader = FakeReader(clips, lambda name, window: told.append((name, window)))
     found = calibrate(reader, corpus, label_set(corpus, None, 0), HarvestSettings((SITE,)))
-    assert [int(name) for name, _ in told] == np.linspace(0, 199, 24).round().astype(int).tolist()
+    assert [int(name) for name, _ in told] == (2 * np.linspace(0, 99, 24).round()).astype(int).tolist()
     assert {window for _, window in told} == {0} and found.n_frames == 24 * 20
 
 
@@ -169,3 +215,6 @@ def test_a_calibration_is_read_as_it_was_written() -> None:
             assert (a is None and b is None) or (a == b).all()
     for one, other in zip(found.edges, wanted.edges, strict=True):
         np.testing.assert_array_equal(one, other)
+    for mine, theirs in zip(found.lags, wanted.lags, strict=True):
+        assert (mine.lag, mine.scores, mine.gain) == (theirs.lag, theirs.scores, theirs.gain)
+        np.testing.assert_array_equal(mine.own, theirs.own)

@@ -204,9 +204,8 @@ def _tell(run: HarvestRun) -> str:
     if run.lag_frames is not None:
         lines.append(
             f"{count(corpus['n_labelled'], 'clip')} {'has' if corpus['n_labelled'] == 1 else 'have'} phones, "
-            f"counted in {run.phone_set}. "
-            f"The encoder answers {count(abs(run.lag_frames), 'frame')} ({abs(run.lag_frames) * 20} ms) "
-            f"{'before' if run.lag_frames < 0 else 'after'} the sound."
+            f"counted in {run.phone_set}. Lag: how late features answer, in frames of 20 ms; own lags: features that "
+            "answer at another one."
         )
     rows = []
     for group in run.groups:
@@ -217,11 +216,13 @@ def _tell(run: HarvestRun) -> str:
                 group.basis,
                 str(group.n_features),
                 str(int(features["is_constant"].sum())),
+                "-" if run.lag_of(group) is None else str(run.lag_of(group)),
+                str(int((run.lags(group) != (run.lag_of(group) or 0)).sum())),
                 f"{float(features['share_above_zero'].mean()):.1%}",
                 f"{float(features['share_above_tenth'].mean()):.1%}",
             )
         )
-    lines.append(table(("site", "basis", "features", "constant", "above 0", "above max/10"), rows))
+    lines.append(table(("site", "basis", "features", "constant", "lag", "own lags", "above 0", "above max/10"), rows))
     lines.append(f"Tables in {run.folder}. Score them with: otoscope phones {run.folder}")
     return "\n".join(lines)
 

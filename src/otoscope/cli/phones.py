@@ -44,6 +44,10 @@ def phones(
     min_examples: Annotated[
         int, typer.Option(metavar="N", help="A feature with fewer labelled top examples has no purity.")
     ] = 10,
+    label_agreement: Annotated[
+        float | None,
+        typer.Option(metavar="A", help="Share of the labels that are right, such as an aligner's against hand labels."),
+    ] = None,
     feature: Annotated[
         list[str] | None,
         typer.Option(metavar="SITE:BASIS:INDEX", help="Show this feature range by range; repeat for several."),
@@ -55,7 +59,8 @@ def phones(
 ) -> None:
     """Score every feature of a harvest against the phones: what it detects, how purely, and what else.
 
-    --out gets phones.json, feature_scores.parquet, detect_counts.parquet, and pictures.
+    First, whether the strongest examples share one phone, the more so the rarer they are. --out gets phones.json,
+    feature_scores.parquet, detect_counts.parquet, and pictures.
     """
     console = Console(quiet)
     check_out(out, overwrite=overwrite)
@@ -63,7 +68,14 @@ def phones(
     from otoscope.study.phones.experiment import PhoneSettings
     from otoscope.study.phones.experiment import phones as score
 
-    settings = PhoneSettings(top=top, auroc=auroc, purity=purity, min_frames=min_frames, min_examples=min_examples)
+    settings = PhoneSettings(
+        top=top,
+        auroc=auroc,
+        purity=purity,
+        min_frames=min_frames,
+        min_examples=min_examples,
+        label_agreement=label_agreement,
+    )
     with console.progress("Scoring"):
         study = score(run, baselines=baseline or (), features=feature or (), settings=settings)
     if out is not None:
@@ -74,8 +86,8 @@ def phones(
 def summary(study: PhoneStudy) -> str:
     """Say in words and tables what the features detect."""
     run = study.run
-    lag = "no lag is known" if run.lag_frames is None else _lag(run.lag_frames)
     found = study.to_json()
+    lag = _lags(found["run"]["lags"])
     n_frames = {part: f"{n:,}" for part, n in found["run"]["n_frames"].items()}
     lines = [
         f"{run.model} on {run.corpus}: {count(run.n_labelled, 'clip')} with phones ({run.phone_set}); {lag}.",
@@ -83,6 +95,7 @@ def summary(study: PhoneStudy) -> str:
         f"split by {run.split_by}.",
         *study.notes,
         "",
+        *_maximum(found, study),
         _site_table(found["sites"], study),
         "",
         found["rule"],
@@ -101,8 +114,41 @@ def _own_claims(study: PhoneStudy) -> list[str]:
     return own or list(study.claims)
 
 
-def _lag(frames: int) -> str:
-    return f"the encoder answers {count(frames, 'frame')} ({frames * FRAME_S * 1000:.0f} ms) after the sound"
+def _lags(groups: list[dict[str, Any]]) -> str:
+    """Say how late each site answers, and how many features have a lag of their own."""
+    known = [group for group in groups if group["lag_frames"] is not None]
+    if not known:
+        return "no lag is known"
+    ms = sorted({group["lag_frames"] * FRAME_S * 1000 for group in known})
+    span = f"{ms[0]:.0f} ms" if len(ms) == 1 else f"{ms[0]:.0f} to {ms[-1]:.0f} ms"
+    n_own = sum(group["n_own_lags"] or 0 for group in known)
+    own = f", {count(n_own, 'feature')} by a lag of {'its' if n_own == 1 else 'their'} own" if n_own else ""
+    return f"sites answer {span} after the sound{own}"
+
+
+def _maximum(found: dict[str, Any], study: PhoneStudy) -> list[str]:
+    """Show the share of features that are pure at their maximum, over how rare the examples are."""
+    rows = [row for row in found["maximum"] if row["run"] == study.run.name]
+    if not rows:
+        return []
+    sizes = list(dict.fromkeys(row["n_clips"] for row in rows))
+    cells: dict[tuple[str, str], dict[float, str]] = {}
+    for row in rows:
+        cells.setdefault((row["site"], row["basis"]), {})[row["n_clips"]] = percent(row["share_pure"])
+    head = ("site", "basis", *(f"of {size:,.0f} clips" for size in sizes))
+    noise = [row for row in found["label_noise"]["reached_by_features_of_one_phone"] if row["agreement"] < 1]
+    told = study.settings.label_agreement
+    reached = ", ".join(
+        f"{row['share']:.0%} where {row['agreement']:.0%} of the labels are right"
+        for row in noise
+        if told is None or row["agreement"] == told
+    )
+    return [
+        f"Features whose 10 strongest examples, one a clip, share one phone to at least {study.settings.purity:.0%}:",
+        table(head, [(*key, *(own.get(size, "-") for size in sizes)) for key, own in cells.items()]),
+        f"Wrong labels lower these shares. Of features that hear one phone alone, the bar is reached by {reached}.",
+        "",
+    ]
 
 
 def _site_table(rows: list[dict[str, Any]], study: PhoneStudy) -> str:

@@ -1,12 +1,13 @@
-"""Before the pass: a look at a few clips, to find the lag, the bins of strength by phone, and principal components.
+"""Before the pass: a look at a few clips, to find the lags, the bins of strength by phone, and principal components.
 
 Costs the encoder's pass over at most 24 windows and 16 kB a feature for as long as it lasts. What is found here sets
-where later counts have their bins and what phone a frame answers to; the counts themselves come from all clips.
+where later counts have their bins and what phone a frame answers to; the counts themselves come from all clips. Clips
+that are held out are looked at last, and so not at all unless the others are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,21 +17,18 @@ from jaxtyping import Float32
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
-from otoscope.harvest.activity import TRAINED, UNTRAINED, Activity, Reads
+from otoscope.harvest.activity import UNTRAINED, Activity, Reads
 from otoscope.harvest.bases import Directions, Group, groups_of, principal_components
 from otoscope.harvest.labels import LabelSet
+from otoscope.harvest.lags import LAGS, GroupLags, best_lag, feature_lags, lag_scores
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.state import N_COUNT_BINS
 
 N_CLIPS = 24
-"""Clips looked at, spread evenly over the corpus: the first window of each."""
+"""Clips looked at, spread evenly over the half to choose on: the first window of each."""
 N_FRAMES = 4_096
 """Frames of speech kept; without principal components to find, it stops at so many."""
 FRAMES_A_CLIP = 512
-LAGS = range(-10, 11)
-"""Frames by which an encoder may answer early or late: 200 ms either way."""
-MOST_LAG_FEATURES = 256
-"""Features of a site that the lag is found on."""
 EDGE_LOGITS = np.linspace(-6.0, 7.0, N_COUNT_BINS - 1)
 """Where the bins' edges lie among the strengths, as log-odds of the share below: finest where a detector answers."""
 
@@ -42,13 +40,15 @@ class Calibration:
     Attributes:
         groups: The groups of features.
         edges: Of the bins of strength by phone, for every group.
-        lag: Frames by which the encoder answers late; None where the clips have no phones.
-        lag_scores: For every lag tried, the mean share of a neuron's variance that phones explain.
+        lags: Of every group: the frames by which it and its features answer late; all 0 where nothing has phones.
+        lag: Of all groups together, for what asks for one; None where the clips have no phones.
+        lag_scores: For every lag tried, the mean over the groups of the model of their scores.
         n_frames: Frames of speech it rests on.
     """
 
     groups: list[Group]
     edges: list[Float32[np.ndarray, "feature edge"]]
+    lags: list[GroupLags]
     lag: int | None
     lag_scores: dict[int, float]
     n_frames: int
@@ -81,12 +81,44 @@ def calibrate(
     groups = groups_of(
         reader.widths, settings.bases, components, settings.seed, force=settings.force, root=settings.root
     )
-    edges = [_edges(group.directions.strengths(torch.from_numpy(look.joined(group.reads)))) for group in groups]
-    scores = _lag_scores(look, len(labels.phones)) if labels.phones and look.phones else {}
-    lag = settings.lag if settings.lag is not None and labels.phones else None
-    if lag is None and scores:
-        lag = max(scores, key=lambda each: (scores[each], -abs(each)))
-    return Calibration(groups, edges, lag, scores, look.n_frames)
+    edges, lags = [], []
+    for group in groups:
+        strengths = group.directions.strengths(torch.from_numpy(look.joined(group.reads))).numpy()
+        edges.append(_edges(strengths))
+        lags.append(_lags(look, strengths, edges[-1], len(labels.phones), settings.lag))
+    if not labels.phones:
+        return Calibration(groups, edges, lags, None, {}, look.n_frames)
+    scores, lag = overall(groups, lags)
+    return Calibration(groups, edges, lags, lag if settings.lag is None else settings.lag, scores, look.n_frames)
+
+
+def overall(groups: list[Group], lags: list[GroupLags]) -> tuple[dict[int, float], int | None]:
+    """Put the scores of the model's groups together, an untrained one's left out: their means, and the best lag."""
+    own = [each for group, each in zip(groups, lags, strict=True) if group.basis != "untrained" and each.scores]
+    if not own:
+        return {}, None
+    scores = {lag: float(np.mean([each.scores[lag] for each in own])) for lag in own[0].scores}
+    return scores, best_lag(scores)
+
+
+def _lags(look: _Look, strengths: np.ndarray, edges: np.ndarray, n_phones: int, given: int | None) -> GroupLags:
+    """Find the lags of a group, or take the lag that is given."""
+    n = strengths.shape[1]
+    if not n_phones or not look.phones:
+        return GroupLags(given or 0, {}, np.full(n, given or 0))
+    is_labelled, phones = np.concatenate(look.is_labelled), np.concatenate(look.phones)
+    labelled = strengths[is_labelled]
+    scores = lag_scores(labelled, phones, n_phones)
+    if given is not None:
+        return GroupLags(given, scores, np.full(n, given))
+    lag = best_lag(scores)
+    clip = np.concatenate(look.clip)[is_labelled]
+    chosen = ~np.concatenate(look.is_held_out)[is_labelled]
+    if not chosen.any():
+        chosen[:] = True
+    is_second = np.unique(clip[chosen], return_inverse=True)[1] % 2 == 1
+    own, gain = feature_lags(labelled[chosen], phones[chosen], n_phones, edges, is_second, lag)
+    return GroupLags(lag, scores, own, gain)
 
 
 @dataclass
@@ -94,6 +126,8 @@ class _Look:
     """What was seen of the clips: frames of speech, and sums over all of them where components are wanted."""
 
     kept: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
+    clip: list[np.ndarray] = field(default_factory=list)
+    is_held_out: list[np.ndarray] = field(default_factory=list)
     is_labelled: list[np.ndarray] = field(default_factory=list)
     phones: list[np.ndarray] = field(default_factory=list)  # [frame, lag]
     products: dict[str, np.ndarray] = field(default_factory=dict)
@@ -115,7 +149,7 @@ def _look(
 ) -> _Look:
     look, problem = _Look(), ""
     n_failed = len(excluded)
-    for number, index in enumerate(_spread(len(corpus))):
+    for number, index in enumerate(_in_turn(np.array(labels.held_out, bool))):
         is_enough = look.n_frames >= N_FRAMES and not has_components
         if is_enough or (number >= N_CLIPS and look.n_frames):
             break
@@ -136,7 +170,7 @@ def _look(
         if phones is not None:
             n = len(activity.kinds)
             numbers = np.stack([labels.frame_phones(phones, n, lag) for lag in LAGS], axis=1)
-        _take(look, activity, numbers, has_components)
+        _take(look, activity, numbers, has_components, (index, labels.held_out[index]))
     if not look.n_frames and n_failed == len(corpus) and problem:
         raise InputError(
             problem if n_failed == 1 else f"no clip of {corpus.name!r} could be used. The first: {problem}"
@@ -150,14 +184,17 @@ def _look(
     return look
 
 
-def _spread(n_clips: int) -> Iterator[int]:
-    """All clips, beginning with some that are spread evenly over the corpus."""
-    first = dict.fromkeys(np.linspace(0, n_clips - 1, min(N_CLIPS, n_clips)).round().astype(int).tolist())
-    yield from first
-    yield from (index for index in range(n_clips) if index not in first)
+def _in_turn(is_held_out: np.ndarray) -> Iterator[int]:
+    """All clips: of those to choose on, then of those held out, first some that are spread evenly, then the others."""
+    for part in (np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)):
+        places = np.linspace(0, len(part) - 1, min(N_CLIPS, len(part))).round().astype(int)
+        yield from part[places].tolist()
+        yield from np.delete(part, places).tolist()
 
 
-def _take(look: _Look, activity: Activity, phones: np.ndarray | None, has_components: bool) -> None:
+def _take(
+    look: _Look, activity: Activity, phones: np.ndarray | None, has_components: bool, clip: tuple[int, bool]
+) -> None:
     speech = np.flatnonzero(activity.kinds == Kind.SPEECH)
     if not len(speech):
         return
@@ -173,6 +210,8 @@ def _take(look: _Look, activity: Activity, phones: np.ndarray | None, has_compon
             look.sums[place[1]] = look.sums.get(place[1], 0) + spoken.sum(axis=0)
     look.n_summed += len(speech)
     look.n_frames += len(some)
+    look.clip.append(np.full(len(some), clip[0]))
+    look.is_held_out.append(np.full(len(some), clip[1]))
     look.is_labelled.append(np.full(len(some), phones is not None))
     if phones is not None:
         look.phones.append(phones[some])
@@ -183,39 +222,11 @@ def _components(look: _Look, site: str) -> Directions:
     return principal_components(mean, look.products[site] / look.n_summed - np.outer(mean, mean))
 
 
-def _edges(strengths: torch.Tensor) -> Float32[np.ndarray, "feature edge"]:
+def _edges(strengths: np.ndarray) -> Float32[np.ndarray, "feature edge"]:
     """Strengths that occurred, so that a bin never lies between two values that are next to each other."""
-    x = np.sort(strengths.numpy(), axis=0)
+    x = np.sort(strengths, axis=0)
     shares = 1 / (1 + np.exp(-EDGE_LOGITS))
     return np.ascontiguousarray(x[np.minimum((shares * len(x)).astype(int), len(x) - 1)].T, dtype=np.float32)
-
-
-def _lag_scores(look: _Look, n_phones: int) -> dict[int, float]:
-    """How much of the neurons' variance over speech the phones explain, for every lag: the mean of eta squared."""
-    is_labelled = np.concatenate(look.is_labelled)
-    phones = np.concatenate(look.phones)
-    x = np.concatenate(
-        [
-            _standardised(look.joined(place)[is_labelled, :: max(1, look.kept[place][0].shape[1] // MOST_LAG_FEATURES)])
-            for place in look.kept
-            if place[0] == TRAINED
-        ],
-        axis=1,
-    )
-    scores = {}
-    for column, lag in enumerate(LAGS):
-        is_phone = np.zeros((len(phones), n_phones + 1), np.float32)
-        is_phone[np.arange(len(phones)), phones[:, column]] = 1
-        n = is_phone.sum(axis=0)
-        sums = is_phone[:, n > 0].T @ x
-        scores[lag] = float((sums**2 / n[n > 0, None]).sum(axis=0).mean() / len(x))
-    return scores
-
-
-def _standardised(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float64)
-    spread = x.std(axis=0)
-    return ((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def arrays_of(calibration: Calibration) -> dict[str, np.ndarray]:
@@ -225,8 +236,12 @@ def arrays_of(calibration: Calibration) -> dict[str, np.ndarray]:
         if group.basis == "pca" and group.directions.matrix is not None and group.directions.centre is not None:
             arrays[f"pca.{group.site}"] = group.directions.matrix.numpy()
             arrays[f"centre.{group.site}"] = group.directions.centre.numpy()
+    for number, lags in enumerate(calibration.lags):
+        arrays[f"lag.{number}"] = np.array([lags.lag], np.int64)
+        arrays[f"lag_scores.{number}"] = np.array(list(lags.scores.values()), np.float64)
+        arrays[f"own_lags.{number}"] = lags.own
+        arrays[f"lag_gain.{number}"] = np.array(lags.gain or (), np.float64)
     arrays["lag"] = np.array([] if calibration.lag is None else [calibration.lag], np.int64)
-    arrays["lag_scores"] = np.array(list(calibration.lag_scores.values()), np.float64)
     arrays["n_frames"] = np.array([calibration.n_frames], np.int64)
     return arrays
 
@@ -241,11 +256,23 @@ def calibration_of(arrays: dict[str, np.ndarray], reader: Reads, settings: Harve
     groups = groups_of(
         reader.widths, settings.bases, components, settings.seed, force=settings.force, root=settings.root
     )
-    scores: Sequence[float] = arrays["lag_scores"].tolist()
+    lags = [_lags_of(arrays, number) for number in range(len(groups))]
     return Calibration(
         groups,
         [arrays[f"edges.{number}"] for number in range(len(groups))],
+        lags,
         int(arrays["lag"][0]) if len(arrays["lag"]) else None,
-        dict(zip(LAGS, scores, strict=True)) if scores else {},
+        overall(groups, lags)[0],
         int(arrays["n_frames"][0]),
+    )
+
+
+def _lags_of(arrays: dict[str, np.ndarray], number: int) -> GroupLags:
+    scores = arrays[f"lag_scores.{number}"].tolist()
+    gain = arrays[f"lag_gain.{number}"].tolist()
+    return GroupLags(
+        int(arrays[f"lag.{number}"][0]),
+        dict(zip(LAGS, scores, strict=True)) if scores else {},
+        arrays[f"own_lags.{number}"],
+        (gain[0], gain[1], gain[2]) if gain else None,
     )

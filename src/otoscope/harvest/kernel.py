@@ -268,9 +268,10 @@ def _find_peaks(x, is_first, is_last, marks, found, above, below):
 @njit(**_OPTIONS)
 def _add_peaks(x, found, n_found, side, f, clip, frames, hashes, seed, salt, peaks):
     """Offer the peaks of a row to the ranges and to the clip's own best."""
-    top_strength, top_clip, _, best_strength, best_clip, best_frame, octaves, bars, counts, kept = peaks
+    top_strength, top_clip, _, best_strength, best_clip, best_frame, octaves, bars, counts, kept = peaks[:10]
     n_top, n_best = top_clip.shape[2], best_clip.shape[2]
-    weakest = top_strength[f, side, n_top - 1] if top_clip[f, side, n_top - 1] >= 0 else np.float32(0)
+    is_full = top_clip[f, side, n_top - 1] >= 0 and (side == 1 or peaks[11].shape[1] == 0)
+    weakest = top_strength[f, side, n_top - 1] if is_full else np.float32(0)  # samples of clips want weaker ones, too
     bars, counts, kept = bars[f, side], counts[f, side], kept[f, side]
     best_strength, best_clip, best_frame = best_strength[f, side], best_clip[f, side], best_frame[f, side]
     sizes = x.view(np.int32)
@@ -314,7 +315,7 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
     Returns:
         The first feature that is not finite everywhere, or -1. The state is then of no use any more.
     """
-    order, n_by_kind, is_first, is_last, frames, hashes, labels, shuffled, present, runs = window
+    order, n_by_kind, is_first, is_last, frames, hashes, labels, shuffled, present, samples, runs, lags = window
     seed, clip, part = numbers[0], numbers[1], numbers[2]
     moments, phone_sums, clip_sums = sums[0], sums[1], sums[2]
     extremes, n_above_zero, histogram, phone_counts = counts
@@ -351,22 +352,22 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
                 if part >= 0:
                     _sum_by_phone(speech, runs, phone_sums[f])
                     _place_among(speech, edges[f], places)
-                    _count_by_phone(labels, places, by_phone)
+                    _count_by_phone(labels[lags[f]], places, by_phone)
                     _add_rows(phone_counts[f, part], by_phone, present)
                     if len(shuffled):
-                        _count_by_phone(shuffled, places, by_phone)
+                        _count_by_phone(shuffled[lags[f]], places, by_phone)
                         _add_rows(phone_counts[f, 2], by_phone, present)
                 n_above, n_below = _find_peaks(tile[j, : n_speech + 2], is_first, is_last, marks, found, above, below)
                 _add_peaks(speech, above, n_above, 0, f, clip, frames, hashes, seed, salts[f], peaks)
                 if peaks[0].shape[1] == 2:
                     _add_peaks(speech, below, n_below, 1, f, clip, frames, hashes, seed, salts[f], peaks)
             if numbers[5]:
-                _end_clip(numbers, sums, peaks, f)
+                _end_clip(numbers, samples, sums, peaks, f)
     return -1
 
 
 @njit(**_OPTIONS)
-def _end_clip(numbers, sums, peaks, f):
+def _end_clip(numbers, samples, sums, peaks, f):
     """Let a feature's best peaks of a clip meet those of the clips before it, and its sum those of its speaker."""
     speaker, language = numbers[3], numbers[4]
     clip_sums, speaker_sums, language_sums = sums[2], sums[3], sums[4]
@@ -376,6 +377,17 @@ def _end_clip(numbers, sums, peaks, f):
     if language >= 0:
         language_sums[language, f] += clip_sums[f]
     clip_sums[f] = 0
+    sample_strength, sample_clip, sample_frame = peaks[10:]
+    if best_clip[f, 0, 0] >= 0:
+        for i in samples:
+            _insert(
+                sample_strength[f, i],
+                sample_clip[f, i],
+                sample_frame[f, i],
+                best_strength[f, 0, 0],
+                best_clip[f, 0, 0],
+                best_frame[f, 0, 0],
+            )
     for side in range(top_clip.shape[1]):
         for i in range(best_clip.shape[2]):
             clip = best_clip[f, side, i]
@@ -410,21 +422,12 @@ def _add_rows(counts, added, present):
 @njit(**_OPTIONS)
 def merge_peaks(seed, salts, mine, theirs):
     """Add the examples and ranges of another state, of other clips, to mine."""
-    top_strength, top_clip, top_frame, _, _, _, octaves, bars, counts, kept = mine
-    their_strength, their_clip, their_frame, _, _, _, their_octaves, _, their_counts, their_kept = theirs
-    for f in range(top_clip.shape[0]):
-        for side in range(top_clip.shape[1]):
-            for i in range(top_clip.shape[2]):
-                if their_clip[f, side, i] < 0:
-                    break
-                _insert(
-                    top_strength[f, side],
-                    top_clip[f, side],
-                    top_frame[f, side],
-                    their_strength[f, side, i],
-                    their_clip[f, side, i],
-                    their_frame[f, side, i],
-                )
+    octaves, bars, counts, kept = mine[6:10]
+    their_octaves, _, their_counts, their_kept = theirs[6:10]
+    for f in range(octaves.shape[0]):
+        _merge_rankings(mine[10:], theirs[10:], f)
+        _merge_rankings(mine[:3], theirs[:3], f)
+        for side in range(octaves.shape[1]):
             if their_octaves[f, side]:
                 octaves[f, side] = _merge_cells(
                     seed,
@@ -435,6 +438,25 @@ def merge_peaks(seed, salts, mine, theirs):
                     their_counts[f, side],
                     their_kept[f, side],
                 )
+
+
+@njit(**_OPTIONS)
+def _merge_rankings(mine, theirs, f):
+    """Add a feature's strongest peaks of other clips to mine, ranking by ranking."""
+    strength, clip, frame = mine
+    their_strength, their_clip, their_frame = theirs
+    for side in range(clip.shape[1]):
+        for i in range(clip.shape[2]):
+            if their_clip[f, side, i] < 0:
+                break
+            _insert(
+                strength[f, side],
+                clip[f, side],
+                frame[f, side],
+                their_strength[f, side, i],
+                their_clip[f, side, i],
+                their_frame[f, side, i],
+            )
 
 
 @njit(**_OPTIONS)

@@ -29,6 +29,7 @@ TABLES = (
     "histograms",
     "examples",
     "ranges",
+    "maxima",
     "phone_counts",
     "phone_means",
     "speaker_means",
@@ -123,6 +124,26 @@ class RangeTable:
     phone: Int16[np.ndarray, "feature range sample"]
 
 
+@dataclass(frozen=True)
+class MaximaTable:
+    """The strongest peaks above zero of each feature, one a clip, in samples of the clips (`maxima`).
+
+    Attributes:
+        n_peaks: Peaks in a sample: ten, or fewer where the feature is above zero in fewer labelled clips.
+        n_in_phone: Those in the most common phone.
+        phone: That phone, an index into the run's phones, -1 for none.
+        n_in_phone_shuffled: Those in the most common phone with the phones of each clip shuffled.
+    """
+
+    n_peaks: Int[np.ndarray, "feature sample"]
+    n_in_phone: Int[np.ndarray, "feature sample"]
+    phone: Int16[np.ndarray, "feature sample"]
+    n_in_phone_shuffled: Int[np.ndarray, "feature sample"]
+
+
+_COUNTED = ("n_peaks", "n_in_phone", "n_in_phone_shuffled")
+
+
 def _damage_told(
     read: Callable[Concatenate[HarvestRun, Args], Given],
 ) -> Callable[Concatenate[HarvestRun, Args], Given]:
@@ -175,6 +196,16 @@ class HarvestRun:
         columns = {name: table[name].to_numpy() for name in names}
         columns["edges"] = _flat(table["edges"], np.float32).reshape(group.n_features, -1)
         return columns
+
+    def lag_of(self, group: GroupKey) -> int | None:
+        """Frames by which a group as a whole answers later than the sound; None where no lag was found."""
+        about = next(each for each in self.manifest["groups"] if (each["site"], each["basis"]) == group[:2])
+        return about.get("lag_frames", self.lag_frames)
+
+    def lags(self, group: GroupKey) -> Int[np.ndarray, " feature"]:
+        """Frames by which each feature of a group answers later than the sound; 0 where no lag was found."""
+        own = self.features(group).get("lag_frames")
+        return np.full(group.n_features, self.lag_of(group) or 0) if own is None else own.astype(np.int64)
 
     @_damage_told
     def examples(self, group: GroupKey, sign: int = 1) -> PeakTable:
@@ -238,6 +269,20 @@ class HarvestRun:
                 for name, value in values.items()
             },
         )
+
+    @_damage_told
+    def maxima(self, group: GroupKey) -> MaximaTable | None:
+        """How pure the ten strongest peaks above zero are in samples of the clips.
+
+        Returns:
+            The counts; None where the corpus has no phones, or the run is of before they were kept.
+        """
+        if not self.manifest.get("clip_samples"):
+            return None
+        table = self._of_group("maxima", group)
+        columns = {name: table[name].to_numpy().reshape(group.n_features, -1) for name in _COUNTED}
+        phone = self._phone_numbers(table["phone"]).reshape(group.n_features, -1)
+        return MaximaTable(**{name: column.astype(np.int64) for name, column in columns.items()}, phone=phone)
 
     @_damage_told
     def phone_counts(self, group: GroupKey) -> dict[str, UInt32[np.ndarray, "feature phone bin"]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activity import TRAINED, Activity, Reads
 from otoscope.harvest.bases import Group
 from otoscope.harvest.labels import LabelSet
+from otoscope.harvest.lags import GroupLags
+from otoscope.harvest.maxima import ClipSamples
 from otoscope.harvest.state import (
     N_KINDS,
     PARTS,
@@ -55,7 +58,8 @@ class State:
 
     Attributes:
         groups: In the order of the calibration's groups.
-        frames: `kind`, `phone`, `speaker` and `language` to counts of frames; those of the last three hold speech.
+        frames: `kind`, `phone`, `speaker` and `language` to counts of frames; those of the last three hold speech, and
+            those by phone have a row for every lag.
     """
 
     groups: list[GroupState]
@@ -104,7 +108,8 @@ class Pass:
         labels: What their labels are.
         groups: The groups of features.
         edges: Of every group's bins of strength by phone.
-        lag: Frames by which the encoder answers late.
+        lags: Of every group: the frames by which it answers late.
+        samples: Of the clips, whose strongest peaks are kept.
         settings: Sizes of the states, for every group; see `StateSettings`.
         part_clips: Clips in a part.
         pool: Threads.
@@ -115,7 +120,8 @@ class Pass:
     labels: LabelSet
     groups: list[Group]
     edges: list[np.ndarray]
-    lag: int
+    lags: list[GroupLags]
+    samples: ClipSamples
     settings: list[StateSettings]
     part_clips: int
     pool: Pool
@@ -125,14 +131,22 @@ class Pass:
         """How many parts there are."""
         return -(-len(self.corpus) // self.part_clips)
 
+    @cached_property
+    def all_lags(self) -> tuple[int, ...]:
+        """All lags that any feature has, in order."""
+        return tuple(sorted({lag for lags in self.lags for lag in (lags.lag, *np.unique(lags.own).tolist())}))
+
     def empty_state(self) -> State:
         """The state before any clip."""
-        n_phones, labels = len(self.labels.phones), self.labels
+        n_phones, labels, known = len(self.labels.phones), self.labels, np.array(self.all_lags)
         return State(
-            [GroupState(settings, edges) for settings, edges in zip(self.settings, self.edges, strict=True)],
+            [
+                GroupState(settings, edges, int(np.searchsorted(known, lags.lag)), np.searchsorted(known, lags.own))
+                for settings, edges, lags in zip(self.settings, self.edges, self.lags, strict=True)
+            ],
             {
                 "kind": np.zeros(N_KINDS, np.int64),
-                "phone": np.zeros(n_phones + 1, np.int64),
+                "phone": np.zeros((len(known), n_phones + 1), np.int64),
                 "speaker": np.zeros(len(labels.speakers), np.int64),
                 "language": np.zeros(len(labels.languages), np.int64),
             },
@@ -223,6 +237,7 @@ def _gather_clip(
                 speaker=speaker,
                 language=language,
                 ends_clip=is_last,
+                clip_samples=of.samples.of_clip[index].tolist(),
             )
             _add(of, state, activity, frames)
             if writer is not None:
@@ -231,7 +246,8 @@ def _gather_clip(
                 }
                 writer.add(index, activity.first_frame, activity.kinds, values)
             counts["kind"] += frames.n_by_kind
-            counts["phone"] += np.bincount(frames.labels, minlength=len(labels.phones) + 1)
+            for row, own in zip(counts["phone"], frames.labels, strict=False):  # none without labels
+                row += np.bincount(own, minlength=len(labels.phones) + 1)
             n_speech += int(frames.n_by_kind[Kind.SPEECH])
             n_frames += int(len(activity.kinds) - frames.n_by_kind[Kind.PADDING])
     except (InputError, RuntimeError, ValueError) as error:
@@ -254,10 +270,11 @@ def _with_last(activities: Iterator[Activity]) -> Iterator[tuple[Activity, bool]
 
 
 def _frame_phones(of: Pass, phones: tuple[Span, ...] | None, activity: Activity) -> np.ndarray | None:
-    """The phones of a window's frames; None without labels."""
+    """The phones of a window's frames at every lag; None without labels."""
     if phones is None:
         return None
-    return of.labels.frame_phones(phones, len(activity.kinds), of.lag - activity.first_frame)
+    n, first = len(activity.kinds), activity.first_frame
+    return np.stack([of.labels.frame_phones(phones, n, lag - first) for lag in of.all_lags])
 
 
 def _add(of: Pass, state: State, activity: Activity, frames: WindowFrames) -> None:

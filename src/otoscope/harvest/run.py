@@ -18,11 +18,13 @@ from otoscope.base.results import MANIFEST, full_manifest
 from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activation_shards import ShardWriter
 from otoscope.harvest.activity import EncoderReader, Reads, check_sites
-from otoscope.harvest.bases import check_bases, check_names
+from otoscope.harvest.bases import Group, check_bases, check_names
 from otoscope.harvest.calibration import Calibration, arrays_of, calibrate, calibration_of
 from otoscope.harvest.executors import Recipe, processes
 from otoscope.harvest.grid import BIN_BITS, CELL_BITS, N_OCTAVES, histogram_edges
 from otoscope.harvest.labels import LabelSet, check_lag, label_set
+from otoscope.harvest.lags import GroupLags
+from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.opened import KIND, SCHEMA_VERSION, HarvestRun, open_run
 from otoscope.harvest.part import ClipFailedError, PartLog, Pass, State, gather_part
 from otoscope.harvest.ranges import QUANTILES
@@ -189,10 +191,10 @@ def make_pass(
     n_threads: int,
 ) -> Pass:
     """Put together what a pass needs."""
+    samples = clip_samples(len(corpus), settings.seed)
+    n_labels = len(labels.phones), len(labels.speakers), len(labels.languages)
     sizes = [
-        state_settings(
-            settings, group.name, group.n_features, len(labels.phones), len(labels.speakers), len(labels.languages)
-        )
+        state_settings(settings, group.name, group.n_features, *n_labels, len(samples.sizes))
         for group in calibration.groups
     ]
     return Pass(
@@ -201,7 +203,8 @@ def make_pass(
         labels,
         calibration.groups,
         calibration.edges,
-        calibration.lag or 0,
+        calibration.lags,
+        samples,
         sizes,
         settings.part_clips,
         Pool(n_threads),
@@ -353,6 +356,7 @@ def _fingerprint(
             "phone_set": labels.source,
         },
         "settings": {**asked, "sites": list(reader.widths), "phone_set": labels.target},
+        "clip_samples": clip_samples(len(corpus), settings.seed).sizes if labels.phones else (),
     }
 
 
@@ -375,7 +379,7 @@ def _write(
             return (work.log(part).rows for part in range(of.n_parts))
 
         temporary.mkdir()
-        write_tables(temporary, Gathered(state, of.groups, labels, of.lag, settings.ranges, rows))
+        write_tables(temporary, Gathered(state, of, settings.ranges, rows))
         for path in sorted(temporary.iterdir()):
             path.replace(out / path.name)
     problems: list[Problem] = [problem for log in logs for problem in log.problems]
@@ -408,10 +412,11 @@ def _write(
             "octaves_of_cells": N_OCTAVES,
             "quantiles": QUANTILES,
         },
-        "groups": [{"site": group.site, "basis": group.basis, "n_features": group.n_features} for group in of.groups],
+        "clip_samples": fingerprint["clip_samples"],
+        "groups": [_about(*each, calibration.lag is not None) for each in zip(of.groups, of.lags, strict=True)],
         "n_frames": dict(zip(("speech", "silence", "padding"), kinds, strict=True)),
         "n_speech_frames": kinds[0],
-        "n_labelled_speech_frames": int(state.frames["phone"].sum()),
+        "n_labelled_speech_frames": int(state.frames["phone"][0].sum()),
         "state_bytes": state.n_bytes,
         "failed": problems,
         "label_problems": [problem for log in logs for problem in log.label_problems],
@@ -421,3 +426,19 @@ def _write(
     )  # a run that is killed here leaves no piece in `out`
     with output_errors(out):
         (work.folder / MANIFEST).replace(out / MANIFEST)
+
+
+def _about(group: Group, lags: GroupLags, has_lag: bool) -> dict[str, Any]:
+    """Say what a group is, and how late it answers."""
+    about: dict[str, Any] = {"site": group.site, "basis": group.basis, "n_features": group.n_features}
+    if not has_lag:
+        return about
+    n_own = int((lags.own != lags.lag).sum())
+    gain = None if lags.gain is None else dict(zip(("value", "low", "high"), lags.gain, strict=True))
+    return {
+        **about,
+        "lag_frames": lags.lag,
+        "lag_scores": lags.scores,
+        "n_own_lags": n_own,
+        "own_lag_gain": gain,
+    }

@@ -1,6 +1,6 @@
 """All that is kept of the features of one site in one basis while a corpus streams by.
 
-About 34 kB a feature with the default settings and 40 phones, whatever the length of the corpus. Counts, examples and
+About 35 kB a feature with the default settings and 40 phones, whatever the length of the corpus. Counts, examples and
 samples do not depend on the order in which clips come. Sums of floats do, in their last bits: they are gathered part
 by part of the corpus, so a state that is added up from the states of parts, in their order, equals one that saw all
 parts itself. Knows arrays; what a phone or a clip is, only by number.
@@ -9,7 +9,7 @@ parts itself. Knows arrays; what a phone or a clip is, only by number.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +17,12 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8, Int16
+from jaxtyping import Float32, Float64, Int, Int8, Int16
 
 from otoscope.audio.kinds import Kind
 from otoscope.harvest import kernel
 from otoscope.harvest.grid import N_BINS, N_CELLS
+from otoscope.harvest.maxima import TOP
 from otoscope.harvest.settings import HarvestSettings
 
 N_KINDS = 3
@@ -44,6 +45,9 @@ PEAKS = (
     "cell_bars",
     "cell_counts",
     "cell_kept",
+    "sample_strength",
+    "sample_clip",
+    "sample_frame",
 )
 _OF_A_CLIP = ("best_strength", "best_clip", "best_frame", "clip_sums")
 
@@ -63,6 +67,7 @@ class StateSettings:
         samples: Peaks kept in a cell.
         seed: Of the samples.
         name: What the features' own seeds are made from.
+        n_clip_samples: Samples of the clips whose strongest peaks above zero are kept; see `maxima`.
     """
 
     n_features: int
@@ -75,6 +80,7 @@ class StateSettings:
     samples: int
     seed: int
     name: str
+    n_clip_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,25 +91,28 @@ class WindowFrames:
         clip: Number of the clip.
         first_frame: Where the window begins in the clip.
         kinds: A `Kind` for each frame.
-        phones: Number of the phone of each frame, that after the last for none; None for a clip without labels.
+        phones: Number of the phone of each frame at each lag of the pass, that after the last for none; None for a clip
+            without labels.
         shuffled: The same with the clip's phones shuffled; None where that is not counted.
         part: Index into `PARTS` that a labelled clip is counted as.
         seed: Of the samples.
         speaker: Number of the clip's speaker, -1 where that is not known.
         language: Number of its language, -1 where that is not known.
         ends_clip: Whether it is the clip's last window.
+        clip_samples: The samples of clips that hold the clip, -1 for none; see `maxima`.
     """
 
     clip: int
     first_frame: int
     kinds: Int8[np.ndarray, " frame"]
-    phones: Int16[np.ndarray, " frame"] | None
-    shuffled: Int16[np.ndarray, " frame"] | None
+    phones: Int16[np.ndarray, "lag frame"] | None
+    shuffled: Int16[np.ndarray, "lag frame"] | None
     part: int
     seed: int
     speaker: int = -1
     language: int = -1
     ends_clip: bool = True
+    clip_samples: Sequence[int] = ()
 
     @property
     def numbers(self) -> tuple[np.generic, ...]:
@@ -124,13 +133,18 @@ class WindowFrames:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """The phones of the speech frames; empty without labels."""
+        """The phones of the speech frames, [lag, frame]; empty without labels."""
         return self._of_speech(self.phones)
 
     def _of_speech(self, numbers: np.ndarray | None) -> np.ndarray:
         if numbers is None:
-            return np.empty(0, np.int16)
-        return np.ascontiguousarray(numbers[self.order[: self.n_by_kind[Kind.SPEECH]]], dtype=np.int16)
+            return np.empty((0, 0), np.int16)
+        return np.ascontiguousarray(numbers[:, self.order[: self.n_by_kind[Kind.SPEECH]]], dtype=np.int16)
+
+    @cached_property
+    def runs(self) -> list[np.ndarray]:
+        """For every lag the start, stop and label of the stretches of one label among the speech frames."""
+        return [_runs(labels) for labels in self.labels]
 
     @cached_property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -151,8 +165,8 @@ class WindowFrames:
             hashes[speech],
             self.labels,
             shuffled,
-            np.unique(np.concatenate([self.labels, shuffled])).astype(np.int64),
-            _runs(self.labels),
+            np.unique(np.concatenate([self.labels.ravel(), shuffled.ravel()])).astype(np.int64),
+            np.array([number for number in self.clip_samples if number >= 0 and self.phones is not None], np.int32),
         )
 
 
@@ -171,10 +185,20 @@ class GroupState:
         settings: Sizes and seed.
         edges: Of the bins of strength by phone, float32 [feature, edge], ascending; sums of powers are taken about the
             middle one, so that digits do not cancel out where strengths are far from zero.
+        lag: Which of the lags of the pass is the group's; means by phone are taken at it.
+        own_lags: Which is each feature's own, at which frames are counted by phone; the group's where None.
     """
 
-    def __init__(self, settings: StateSettings, edges: Float32[np.ndarray, "feature edge"]) -> None:
+    def __init__(
+        self,
+        settings: StateSettings,
+        edges: Float32[np.ndarray, "feature edge"],
+        lag: int = 0,
+        own_lags: Int[np.ndarray, " feature"] | None = None,
+    ) -> None:
         self.settings = settings
+        self.lag = lag
+        self.own_lags = np.full(settings.n_features, lag) if own_lags is None else own_lags.astype(np.int64)
         self.edges = np.ascontiguousarray(edges, dtype=np.float32)
         n, signs, top, best = settings.n_features, settings.n_signs, settings.top, settings.peaks_per_clip
         start = zlib.crc32(settings.name.encode())
@@ -194,6 +218,9 @@ class GroupState:
             "cell_bars": np.full((n, signs, N_CELLS), 2**32 - 1, np.uint32),
             "cell_counts": np.zeros((n, signs, N_CELLS), np.uint32),
             "cell_kept": np.full((n, signs, N_CELLS, settings.samples, 3), -1, np.int32),
+            "sample_strength": np.zeros((n, settings.n_clip_samples, TOP), np.float32),
+            "sample_clip": np.full((n, settings.n_clip_samples, TOP), -1, np.int32),
+            "sample_frame": np.full((n, settings.n_clip_samples, TOP), -1, np.int32),
             "clip_sums": np.zeros(n),
             **self._no_sums(),
         }
@@ -228,10 +255,12 @@ class GroupState:
         sums = tuple(self._of_part.get(name, arrays.get(name)) for name in SUMS)
         counts, peaks = tuple(arrays[name] for name in COUNTS), tuple(arrays[name] for name in PEAKS)
         strength = np.ascontiguousarray(strength, dtype=np.float32)
+        runs = frames.runs[self.lag] if frames.runs else np.empty((0, 3), np.int32)
+        window = (*frames.arrays, runs, self.own_lags)
 
         def some(first: int, stop: int) -> int:
             return kernel.add_window(
-                strength, frames.arrays, frames.numbers, self.edges, self.salts, sums, counts, peaks, first, stop
+                strength, window, frames.numbers, self.edges, self.salts, sums, counts, peaks, first, stop
             )
 
         found = [feature for feature in pool.over(self.settings.n_features, some) if feature >= 0]
@@ -300,7 +329,9 @@ class Pool:
         return list(self._threads.map(lambda stretch: work(*stretch), stretches))
 
 
-def bytes_a_feature(settings: HarvestSettings, n_phones: int, n_speakers: int, n_languages: int) -> float:
+def bytes_a_feature(
+    settings: HarvestSettings, n_phones: int, n_speakers: int, n_languages: int, n_clip_samples: int = 0
+) -> float:
     """Memory that a state takes for each feature.
 
     Args:
@@ -308,14 +339,21 @@ def bytes_a_feature(settings: HarvestSettings, n_phones: int, n_speakers: int, n
         n_phones: Labels, the one for no phone left out.
         n_speakers: Speakers whose means are kept.
         n_languages: Languages whose means are kept.
+        n_clip_samples: Samples of the clips; none are kept without phones.
     """
     n = kernel.TILE
-    sizes = state_settings(settings, "", n, n_phones, n_speakers, n_languages)
+    sizes = state_settings(settings, "", n, n_phones, n_speakers, n_languages, n_clip_samples)
     return GroupState(sizes, np.zeros((n, N_COUNT_BINS - 1), np.float32)).n_bytes / n
 
 
 def state_settings(
-    settings: HarvestSettings, name: str, n_features: int, n_phones: int, n_speakers: int, n_languages: int
+    settings: HarvestSettings,
+    name: str,
+    n_features: int,
+    n_phones: int,
+    n_speakers: int,
+    n_languages: int,
+    n_clip_samples: int = 0,
 ) -> StateSettings:
     """Say of what size the state of a group is.
 
@@ -326,6 +364,7 @@ def state_settings(
         n_phones: Labels, the one for no phone left out.
         n_speakers: Speakers whose means are kept.
         n_languages: Languages whose means are kept.
+        n_clip_samples: Samples of the clips; none are kept without phones.
     """
     return StateSettings(
         n_features=n_features,
@@ -338,4 +377,5 @@ def state_settings(
         samples=settings.samples,
         seed=settings.seed,
         name=name,
+        n_clip_samples=n_clip_samples if n_phones else 0,
     )

@@ -6,6 +6,7 @@ the libraries that write them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int, Int16
 
 from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
-from otoscope.harvest.bases import Group
 from otoscope.harvest.grid import BINS_A_SIDE, histogram_edges
-from otoscope.harvest.labels import LabelSet
-from otoscope.harvest.part import State
+from otoscope.harvest.part import Pass, State
 from otoscope.harvest.ranges import KINDS, ranges_of
 from otoscope.harvest.sqlite import write_sqlite
 from otoscope.harvest.state import PARTS, GroupState
@@ -53,17 +53,13 @@ class Gathered:
 
     Attributes:
         state: Of all groups.
-        groups: The groups.
-        labels: What the corpus's labels are.
-        lag: Frames by which the encoder answers late.
+        of: The pass that it was gathered in.
         n_ranges: Ranges of equal width.
         logs: Gives the rows of clips, part by part, as often as it is asked.
     """
 
     state: State
-    groups: list[Group]
-    labels: LabelSet
-    lag: int
+    of: Pass
     n_ranges: int
     logs: Callable[[], Iterator[list[dict[str, Any]]]]
 
@@ -90,31 +86,32 @@ def write_tables(folder: Path, gathered: Gathered) -> None:
 def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
     for rows in gathered.logs():
         yield "clips", pa.Table.from_pylist(rows, CLIP_SCHEMA)
-    frames = gathered.state.frames
-    for group, state in zip(gathered.groups, gathered.state.groups, strict=True):
+    frames, labels = gathered.state.frames, gathered.of.labels
+    for group, lags, state in zip(gathered.of.groups, gathered.of.lags, gathered.state.groups, strict=True):
         key = (group.site, group.basis)
-        yield "features", _of_features(key, _features(state, frames["kind"]), state.edges)
+        yield "features", _of_features(key, _features(state, frames["kind"], lags.own), state.edges)
         yield "histograms", _histograms(key, state)
         phone_of, shuffled_phone_of = _phones_of_peaks(state, gathered)
-        names = (*gathered.labels.phones, None, None)
+        names = (*labels.phones, None, None)
         yield "examples", _examples(key, state, phone_of, shuffled_phone_of, names)
         yield "ranges", _ranges(key, state, gathered.n_ranges, phone_of, names)
-        if gathered.labels.phones:
+        if labels.phones:
+            yield "maxima", _maxima(key, state, phone_of, shuffled_phone_of, names)
             yield "phone_counts", _phone_counts(key, state)
         means = (
-            ("phone", gathered.labels.phones, state.arrays["phone_sums"][:, :-1].T),
-            ("speaker", gathered.labels.speakers, state.arrays["speaker_sums"]),
-            ("language", gathered.labels.languages, state.arrays["language_sums"]),
+            ("phone", labels.phones, state.arrays["phone_sums"][:, :-1].T, frames["phone"][state.lag]),
+            ("speaker", labels.speakers, state.arrays["speaker_sums"], frames["speaker"]),
+            ("language", labels.languages, state.arrays["language_sums"], frames["language"]),
         )
-        for what, labels, sums in means:
-            if labels:
-                yield f"{what}_means", _means(key, what, labels, sums, frames[what][: len(labels)])
+        for what, known, sums, n_frames in means:
+            if known:
+                yield f"{what}_means", _means(key, what, known, sums, n_frames[: len(known)])
 
 
 # the features
 
 
-def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]:
+def _features(state: GroupState, n_by_kind: np.ndarray, lags: np.ndarray) -> dict[str, np.ndarray]:
     arrays, n = state.arrays, int(n_by_kind[Kind.SPEECH])
     size = state.settings.n_features
     mean, variance, kurtosis = _central(arrays["moments"][:, Kind.SPEECH], n, state.pivots)
@@ -135,6 +132,7 @@ def _features(state: GroupState, n_by_kind: np.ndarray) -> dict[str, np.ndarray]
         "share_above_tenth": above[np.arange(size), at + 1] / max(n, 1),
         "tenth_threshold": edges[at],
         "is_constant": least == greatest,
+        "lag_frames": lags.astype(np.int8),
     }
     for kind in (Kind.SILENCE, Kind.PADDING):
         n_frames, name = int(n_by_kind[kind]), kind.name.lower()
@@ -211,36 +209,107 @@ def _means(
 # examples and ranges
 
 
-def _phones_of_peaks(state: GroupState, gathered: Gathered) -> tuple[np.ndarray, np.ndarray]:
-    """The phone at every example, and at every sampled peak, as numbers: rows [2, all peaks of top, then of cells].
+_RANKED = ("top", "sample", "cell")
+"""The kinds of peaks whose phones are looked up, in order."""
+
+
+def _phones_of_peaks(state: GroupState, gathered: Gathered) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The phone at every example, every strongest peak of a sample of clips, and every peak drawn, as numbers.
 
     Returns:
-        Phones as labelled, and with the clip's phones shuffled; see `_split` for the order.
+        Phones as labelled, and with the clip's phones shuffled, each of `_RANKED` to an array as its clips are.
     """
-    clips = np.concatenate([state.arrays["top_clip"].ravel(), state.arrays["cell_kept"][..., 0].ravel()])
-    frames = np.concatenate([state.arrays["top_frame"].ravel(), state.arrays["cell_kept"][..., 1].ravel()])
+    clip_of, frame_of = _places_of_peaks(state)
+    shapes = [clip_of[kind].shape for kind in _RANKED]
+    clips, frames, features = (
+        np.concatenate([part[kind].ravel() for kind in _RANKED])
+        for part in (clip_of, frame_of, {kind: _feature_of(clip_of[kind]) for kind in _RANKED})
+    )
     phones, shuffled = np.full(len(clips), NOT_KNOWN, np.int16), np.full(len(clips), NOT_KNOWN, np.int16)
     places = np.argsort(clips, kind="stable")
-    in_order = clips[places]
+    in_order, labels = clips[places], gathered.of.labels
     for rows in gathered.logs():
         for row in rows:
             here = places[np.searchsorted(in_order, row["clip"]) : np.searchsorted(in_order, row["clip"], side="right")]
             if row["phones"] is None or not len(here):
                 continue
-            spans = [Span(**span) for span in row["phones"]]
-            labels, n = gathered.labels, int(frames[here].max()) + 1
-            phones[here] = labels.frame_phones(spans, n, gathered.lag)[frames[here]]
-            dealt = labels.shuffled(spans, row["id"])
-            shuffled[here] = labels.frame_phones(dealt, n, gathered.lag)[frames[here]]
-    n_phones = len(gathered.labels.phones)
-    return np.where(phones == n_phones, NO_LABEL, phones), np.where(shuffled == n_phones, NO_LABEL, shuffled)
+            spans, n = [Span(**span) for span in row["phones"]], int(frames[here].max()) + 1
+            at = state.own_lags[features[here]], frames[here]
+            for found, own in ((phones, spans), (shuffled, labels.shuffled(spans, row["id"]))):
+                found[here] = np.stack([labels.frame_phones(own, n, lag) for lag in gathered.of.all_lags])[at]
+    n_phones, stops = len(labels.phones), np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    as_labelled, dealt = (
+        dict(zip(_RANKED, (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)), strict=True))
+        for parts in (np.split(np.where(found == n_phones, NO_LABEL, found), stops) for found in (phones, shuffled))
+    )
+    return as_labelled, dealt
+
+
+def _places_of_peaks(state: GroupState) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The clips and the frames of the peaks of each kind."""
+    arrays = state.arrays
+    kept = arrays["cell_kept"]
+    return (
+        {"top": arrays["top_clip"], "sample": arrays["sample_clip"], "cell": kept[..., 0]},
+        {"top": arrays["top_frame"], "sample": arrays["sample_frame"], "cell": kept[..., 1]},
+    )
+
+
+def _feature_of(places: np.ndarray) -> np.ndarray:
+    """The feature of every place of an array whose first axis is features."""
+    return np.broadcast_to(np.arange(len(places), dtype=np.int32).reshape(-1, *[1] * (places.ndim - 1)), places.shape)
+
+
+def _maxima(
+    key: tuple[str, str],
+    state: GroupState,
+    phones: dict[str, np.ndarray],
+    shuffled: dict[str, np.ndarray],
+    names: tuple[str | None, ...],
+) -> pa.Table:
+    """For every feature and sample of clips: how many of its strongest peaks are in one phone, and in which."""
+    n, n_samples, _ = phones["sample"].shape
+    n_peaks = (state.arrays["sample_clip"] >= 0).sum(axis=2)
+    (n_in_phone, phone), (n_dealt, _) = (
+        most_common(numbers["sample"], len(names) - 2) for numbers in (phones, shuffled)
+    )
+    return pa.table(
+        {
+            **_key_columns(key, np.repeat(np.arange(n), n_samples)),
+            "sample": pa.array(np.tile(np.arange(n_samples), n), pa.int16()),
+            "n_peaks": pa.array(n_peaks.ravel(), pa.uint8()),
+            "n_in_phone": pa.array(n_in_phone.ravel(), pa.uint8()),
+            "phone": _words(names, np.where(n_in_phone > 0, phone, NO_LABEL).ravel()),
+            "n_in_phone_shuffled": pa.array(n_dealt.ravel(), pa.uint8()),
+        }
+    )
+
+
+def most_common(
+    phones: Int16[np.ndarray, "*rows peak"], n_phones: int
+) -> tuple[Int[np.ndarray, "*rows"], Int[np.ndarray, "*rows"]]:
+    """Count the most common phone of each row of peaks: how many it has, and which it is, the first of equals.
+
+    Args:
+        phones: Numbers of phones; what is below zero is none.
+        n_phones: How many phones there are.
+    """
+    flat = phones.reshape(-1, phones.shape[-1])
+    counts = np.zeros((len(flat), n_phones), np.uint8)
+    row, place = np.nonzero(flat >= 0)
+    np.add.at(counts, (row, flat[row, place]), 1)
+    shape = phones.shape[:-1]
+    return counts.max(axis=1, initial=0).reshape(shape), counts.argmax(axis=1).reshape(shape)
 
 
 def _examples(
-    key: tuple[str, str], state: GroupState, phones: np.ndarray, shuffled: np.ndarray, names: tuple[str | None, ...]
+    key: tuple[str, str],
+    state: GroupState,
+    phones: dict[str, np.ndarray],
+    shuffled: dict[str, np.ndarray],
+    names: tuple[str | None, ...],
 ) -> pa.Table:
     clips = state.arrays["top_clip"]
-    n_top = clips.size
     feature, side, rank = np.nonzero(clips >= 0)
     at = (feature, side, rank)
     sign = 1 - 2 * side
@@ -252,18 +321,17 @@ def _examples(
             "clip": pa.array(clips[at], pa.int32()),
             "frame": pa.array(state.arrays["top_frame"][at], pa.int32()),
             "strength": pa.array(sign * state.arrays["top_strength"][at], pa.float32()),
-            "phone": _words(names, phones[:n_top].reshape(clips.shape)[at]),
-            "shuffled_phone": _words(names, shuffled[:n_top].reshape(clips.shape)[at]),
+            "phone": _words(names, phones["top"][at]),
+            "shuffled_phone": _words(names, shuffled["top"][at]),
         }
     )
 
 
 def _ranges(
-    key: tuple[str, str], state: GroupState, n_ranges: int, phones: np.ndarray, names: tuple[str | None, ...]
+    key: tuple[str, str], state: GroupState, n_ranges: int, phones: dict[str, np.ndarray], names: tuple[str | None, ...]
 ) -> pa.Table:
     arrays = state.arrays
-    kept = arrays["cell_kept"]
-    in_cells = phones[arrays["top_clip"].size :].reshape(kept.shape[:-1])
+    kept, in_cells = arrays["cell_kept"], phones["cell"]
     tables = []
     for side in range(state.settings.n_signs):
         highest = arrays["top_strength"][:, side, 0]

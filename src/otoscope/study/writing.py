@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.model.generation import Decoding, Written, detect, top, write
+from otoscope.model.generation import Decoding, Written, detect, prompt_tokens, top, write
 from otoscope.model.spelling import decode
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Whisper
@@ -20,7 +20,10 @@ BATCH_SIZE = 16
 
 
 def write_windows(
-    model: Whisper, encodings: Float[Tensor, "window frame d_model"], languages: Sequence[str | None]
+    model: Whisper,
+    encodings: Float[Tensor, "window frame d_model"],
+    languages: Sequence[str | None],
+    most_tokens: int | None = None,
 ) -> list[tuple[str, Written]]:
     """Write greedily, without timestamps, what the decoder takes each window's encoder output to say.
 
@@ -29,6 +32,8 @@ def write_windows(
         encodings: Final encoder outputs.
         languages: What is spoken in each window, as code or English name; None to let the model find out from that
             window's encoder output.
+        most_tokens: Stop after so many tokens; by default, and where it is more than the decoder has room for, where
+            the checkpoint stops.
 
     Returns:
         For each window its language and what was written.
@@ -46,8 +51,15 @@ def write_windows(
         own = codes[len(rows) : len(rows) + len(batch)]
         found = detect(model, words, batch) if None in own else [{}] * len(batch)
         spoken = [code or top(heard) for code, heard in zip(own, found, strict=True)]
-        rows += zip(spoken, write(model, words, batch, spoken, Decoding()), strict=True)
+        decoding = Decoding(max_new_tokens=_limit(model, spoken[0], most_tokens))
+        rows += zip(spoken, write(model, words, batch, spoken, decoding), strict=True)
     return rows
+
+
+def _limit(model: Whisper, language: str, most_tokens: int | None) -> int | None:
+    """Give a limit that the decoder has room for beside its prompt; None for the checkpoint's own."""
+    room: int = model.hf.config.max_target_positions - len(prompt_tokens(model, language=language))
+    return most_tokens if most_tokens is not None and most_tokens < room else None
 
 
 def write_texts(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from otoscope.corpus.phones import articulation
 from otoscope.harvest.opened import GroupKey, HarvestRun, open_run
 from otoscope.study import pictures
 from otoscope.study.error_rate import wilson_interval
+from otoscope.study.phones import maxima_picture
 from otoscope.study.phones import picture as phone_picture
 from otoscope.study.phones import report as phone_report
 from otoscope.study.phones import tables as phone_tables
@@ -27,6 +29,7 @@ from otoscope.study.phones.naming import KINDS, UNCLEAR
 from otoscope.study.phones.ranges import FeatureRanges, feature_ranges, find_feature
 from otoscope.study.phones.scores import FeatureScores, Ground, GroupScores, score_group, survey
 from otoscope.study.phones.settings import PhoneSettings
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 __all__ = ["PhoneSettings", "PhoneStudy", "ScoredRun", "phones"]
@@ -43,7 +46,8 @@ class ScoredRun(ShortRepr):
         corpus: The corpus's name.
         phone_set: The set its labels are counted in.
         phones: The phones, in order.
-        lag_frames: Frames of 20 ms by which the encoder answers later than the sound.
+        lag_frames: Frames of 20 ms by which the encoder answers later than the sound, over all groups.
+        lags: The same of each group, in their order, with its curve, and what own lags of features gain.
         split_by: What the halves are halves of: `speakers`, or `clips` where fewer than two are known.
         n_clips: Clips harvested.
         n_labelled: Those that have phones.
@@ -59,6 +63,7 @@ class ScoredRun(ShortRepr):
     phone_set: str
     phones: tuple[str, ...]
     lag_frames: int | None
+    lags: tuple[dict[str, Any], ...]
     split_by: str
     n_clips: int
     n_labelled: int
@@ -146,8 +151,9 @@ class PhoneStudy(Rich):
             folder: Where to; made when missing.
 
         Returns:
-            `phones.json`, `feature_scores.parquet`, `detect_counts.parquet`, `detect_shares.png`, one
-            `phone_by_layer_BASIS.png` for each basis of the run, and one `ranges_...png` for each feature asked for.
+            `phones.json`, `feature_scores.parquet`, `detect_counts.parquet`, `detect_shares.png`,
+            `pure_at_maximum.png` (where the run kept what it takes), one `phone_by_layer_BASIS.png` for each basis of
+            the run, and one `ranges_...png` for each feature asked for.
 
         Raises:
             OutputError: A file cannot be written.
@@ -157,12 +163,13 @@ class PhoneStudy(Rich):
             write_json(where / "phones.json", self.to_json()),
             phone_tables.write_feature_scores(where / "feature_scores.parquet", self),
             phone_tables.write_detect_counts(where / "detect_counts.parquet", self),
-            self.plot_shares(where / "detect_shares.png"),
-            *(
-                self.plot(where / f"phone_by_layer_{phone_report.plain(self._short(basis))}.png", basis)
+            *drawn(self.plot_shares, where / "detect_shares.png"),
+            *(drawn(self.plot_maximum, where / "pure_at_maximum.png") if phone_report.maximum_rows(self) else []),
+            *chain.from_iterable(
+                drawn(self.plot, where / f"phone_by_layer_{phone_report.plain(self._short(basis))}.png", basis)
                 for basis in self.bases
             ),
-            *(each.plot(where / each.file_name) for each in self.features),
+            *chain.from_iterable(drawn(each.plot, where / each.file_name) for each in self.features),
         ]
 
     @property
@@ -219,6 +226,25 @@ class PhoneStudy(Rich):
         bars = phone_report.share_bars(self)
         words = f"AUROC at least {self.settings.auroc:g}, purity at least {self.settings.purity:g}"
         return pictures.save_figure(phone_picture.shares_figure(bars, words), path)
+
+    def plot_maximum(self, path: str | Path) -> Path:
+        """Draw the share of features that are pure at their maximum, over how rare their examples are.
+
+        Args:
+            path: Where to; PNG.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        curves: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for row in phone_report.maximum_rows(self):
+            if row["run"] == self.run.name:
+                of_site = curves.setdefault(row["site"], {})
+                of_site.setdefault(self._short(row["basis"]), []).append(row)
+        return pictures.save_figure(maxima_picture.maximum_figure(curves, self.settings.purity), path)
 
     def _short(self, basis: str) -> str:
         """What pictures and files call a basis."""
@@ -298,6 +324,9 @@ def phones(
     return PhoneStudy(scored[0], tuple(scored[1:]), settings, shown)
 
 
+_LAGS = ("site", "basis", "lag_frames", "n_own_lags", "own_lag_gain", "lag_scores")
+
+
 def _score(run: HarvestRun, name: str, ground: Ground, settings: PhoneSettings) -> ScoredRun:
     labelled = [clip for clip in run.clips if clip.phones is not None]
     speakers = {half: {clip.speaker for clip in labelled if clip.half == half} for half in ("choose", "held_out")}
@@ -311,6 +340,7 @@ def _score(run: HarvestRun, name: str, ground: Ground, settings: PhoneSettings) 
         phone_set=run.phone_set,
         phones=run.phones,
         lag_frames=run.lag_frames,
+        lags=tuple({name: each.get(name) for name in _LAGS} for each in run.manifest["groups"]),
         split_by="speakers" if by_speaker else "clips",
         n_clips=len(run.clips),
         n_labelled=len(labelled),

@@ -14,6 +14,7 @@ import numpy as np
 
 from otoscope.study.difference import newcombe_interval
 from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.phones.maxima import in_words, label_noise, point_row
 from otoscope.study.phones.naming import KINDS, detects
 from otoscope.study.phones.picture import ShareBar
 from otoscope.study.phones.scores import FeatureScores, GroupScores
@@ -22,7 +23,8 @@ from otoscope.study.result_files import finite
 if TYPE_CHECKING:
     from otoscope.study.phones.experiment import PhoneStudy, ScoredRun
 
-MEASURES = ("both", "auroc", "purity")
+THRESHOLDS = ("both", "auroc", "purity")
+MEASURES = ("maximum", *THRESHOLDS)
 SHUFFLED = "shuffled labels"
 _PLAINNESS = {"random": 0, "untrained": 0, "pca": 1, "neuron": 2}
 """A basis is compared with those that are plainer; dictionaries are the least plain."""
@@ -35,7 +37,8 @@ class Comparison:
     Attributes:
         site: The site of both.
         basis: The basis in question.
-        measure: `both`, or one threshold alone: `auroc`, `purity`.
+        measure: `maximum` (pure at its maximum), `auroc` (detects one phone over all frames), `purity` (the top
+            examples share one phone), or `both` of the last two for one phone.
         baseline: What it is compared with.
         n: Features that reach the thresholds.
         n_features: Of so many.
@@ -127,7 +130,7 @@ def _count_row(run: ScoredRun, group: GroupScores, auroc: float, purity: float) 
         "n_constant": int(group.scores.is_constant.sum()),
         "n_judged": int(group.scores.is_judged.sum()),
     }
-    for measure in MEASURES:
+    for measure in THRESHOLDS:
         row[f"n_{measure}"], row[f"n_{measure}_shuffled"] = found[measure], chance[measure]
         share = None if found[measure] is None else wilson_interval(int(found[measure] or 0), n)
         for name, value in (("share", "value"), ("low", "low"), ("high", "high")):
@@ -166,11 +169,30 @@ def site_rows(study: PhoneStudy) -> list[dict[str, Any]]:
     return rows
 
 
+def maximum_rows(study: PhoneStudy) -> list[dict[str, Any]]:
+    """Give for each run, site, basis and size of samples how many features are pure at their maximum."""
+    return [
+        {"run": run.name, "site": group.key.site, "basis": group.key.basis, **point_row(point, shuffled)}
+        for run in study.runs
+        for group in run.groups
+        if group.maximum is not None
+        for point, shuffled in zip(group.maximum.points, group.maximum.shuffled, strict=True)
+    ]
+
+
+def _at_maximum(group: GroupScores, *, shuffled: bool = False) -> int | None:
+    """Count the features that are pure at their maximum, read where it is rarest: among all clips."""
+    if group.maximum is None:
+        return None
+    point = (group.maximum.shuffled if shuffled else group.maximum.points)[-1]
+    return round(point.n_pure) if point.n_judged else None
+
+
 def comparisons(study: PhoneStudy) -> list[Comparison]:
     """Compare every group of the run with its baselines, by each measure at the main thresholds."""
     rows = []
     for group in study.run.groups:
-        here = reaching(group.scores, study.settings.auroc, study.settings.purity)
+        here = _measured(study, group)
         for name, n_features, there in _baselines_of(study, group):
             for measure in MEASURES:
                 n, base_n = here[measure], there[measure]
@@ -187,15 +209,20 @@ def comparisons(study: PhoneStudy) -> list[Comparison]:
 
 def _baselines_of(study: PhoneStudy, group: GroupScores) -> Iterator[tuple[str, int, dict[str, int | None]]]:
     """Name each baseline of a group, the number of its features, and how many reach the thresholds."""
-    thresholds = study.settings.auroc, study.settings.purity
     for other in study.run.groups:
         if other.key.site == group.key.site and _plainness(other.key.basis) < _plainness(group.key.basis):
-            yield other.key.basis, other.key.n_features, reaching(other.scores, *thresholds)
+            yield other.key.basis, other.key.n_features, _measured(study, other)
     for run in study.baselines:
         for other in run.groups:
             if other.key[:2] == group.key[:2]:
-                yield f"{other.key.basis} of {run.name}", other.key.n_features, reaching(other.scores, *thresholds)
-    yield SHUFFLED, group.key.n_features, reaching(group.scores, *thresholds, shuffled=True)
+                yield f"{other.key.basis} of {run.name}", other.key.n_features, _measured(study, other)
+    yield SHUFFLED, group.key.n_features, _measured(study, group, shuffled=True)
+
+
+def _measured(study: PhoneStudy, group: GroupScores, *, shuffled: bool = False) -> dict[str, int | None]:
+    """Count the features of a group that reach the bar of each of `MEASURES`."""
+    found = reaching(group.scores, study.settings.auroc, study.settings.purity, shuffled=shuffled)
+    return {"maximum": _at_maximum(group, shuffled=shuffled), **found}
 
 
 def _plainness(basis: str) -> int:
@@ -203,12 +230,21 @@ def _plainness(basis: str) -> int:
 
 
 def claims(study: PhoneStudy) -> list[str]:
-    """Say for each site and basis of the run how many features detect one phone, and if that beats its baselines."""
-    compared = [row for row in comparisons(study) if row.measure == "both"]
+    """Say for each site and basis how many features are pure at their maximum, and how many detect one phone.
+
+    Each beside its baselines, and whether it beats them.
+    """
+    compared = comparisons(study)
     sentences = []
     for group in study.run.groups:
-        own = [row for row in compared if (row.site, row.basis) == (group.key.site, group.key.basis)]
-        sentences.append(_claim(study, group, own))
+        of = {
+            measure: [row for row in compared if (row.site, row.basis, row.measure) == (*group.key[:2], measure)]
+            for measure in ("maximum", "both")
+        }
+        sentences.append(
+            f"{group.key.site}, {group.key.basis}: {_maximum_claim(study, group, of['maximum'])}"
+            f"{_claim(study, group, of['both'])}"
+        )
     return sentences
 
 
@@ -221,21 +257,37 @@ def rule(study: PhoneStudy) -> str:
     )
 
 
+def _maximum_claim(study: PhoneStudy, group: GroupScores, own: list[Comparison]) -> str:
+    """Say how many features are pure at their maximum; nothing where that cannot be judged."""
+    n, of = own[0].n, own[0].n_features
+    if n is None or group.maximum is None:
+        return ""
+    point = group.maximum.points[-1]
+    said = (
+        f"at the maximum ({in_words(point.sample)}) {n:,} of {of:,} features ({_percent(wilson_interval(n, of))}) "
+        f"share one phone to at least {study.settings.purity:.0%}."
+    )
+    return f"{said} {_verdict(own)} Over all frames, "
+
+
 def _claim(study: PhoneStudy, group: GroupScores, own: list[Comparison]) -> str:
-    where, n, of = f"{group.key.site}, {group.key.basis}", own[0].n, own[0].n_features
+    n, of = own[0].n, own[0].n_features
     if n is None:
         most = max(int(top.n_examples.max(initial=0)) for top in group.scores.tops.values())
         return (
-            f"{where}: cannot be judged. No feature has {study.settings.min_examples} labelled top examples (the most "
+            f"cannot be judged. No feature has {study.settings.min_examples} labelled top examples (the most "
             f"is {most}). Harvest more labelled clips, or more peaks of each with --peaks-per-clip, or lower "
             "--min-examples."
         )
     share = wilson_interval(n, of)
-    claim = f"{where}: {n:,} of {of:,} features ({_percent(share)}) detect one phone."
+    return f"{n:,} of {of:,} features ({_percent(share)}) detect one phone. {_verdict(own)}"
+
+
+def _verdict(own: list[Comparison]) -> str:
     won, lost = [row for row in own if row.beats], [row for row in own if not row.beats]
     if not lost:
-        return f"{claim} It beats its baselines: {_list(won)}."
-    verdict = f"{claim} It does NOT beat {'its baselines' if not won else 'all of its baselines'}: {_list(lost)}."
+        return f"It beats its baselines: {_list(won)}."
+    verdict = f"It does NOT beat {'its baselines' if not won else 'all of its baselines'}: {_list(lost)}."
     return verdict + (f" It beats {_list(won)}." if won else "")
 
 
@@ -338,6 +390,8 @@ def summary(study: PhoneStudy) -> dict[str, Any]:
         "rule": rule(study),
         "notes": notes(study),
         "claims": claims(study),
+        "maximum": maximum_rows(study),
+        "label_noise": label_noise(study.settings),
         "sites": site_rows(study),
         "thresholds": list(count_rows(study)),
         "comparisons": [_compared(row) for row in comparisons(study)],
@@ -355,6 +409,7 @@ def _about(run: ScoredRun) -> dict[str, Any]:
         "corpus": run.corpus,
         "phone_set": run.phone_set,
         "lag_frames": run.lag_frames,
+        "lags": list(run.lags),
         "split_by": run.split_by,
         "n_clips": run.n_clips,
         "n_labelled_clips": run.n_labelled,

@@ -17,6 +17,7 @@ from otoscope.corpus.phones import phone_classes
 from otoscope.harvest.opened import GroupKey, HarvestRun, PeakTable
 from otoscope.study.phones import detection
 from otoscope.study.phones.choosing import Detector, Frames, best_detector
+from otoscope.study.phones.maxima import ClipSample, MaximumCurve, maximum_curve, samples_of
 from otoscope.study.phones.naming import Names, name_features
 from otoscope.study.phones.polysemy import Polysemy, polysemy
 from otoscope.study.phones.purity import TopPhones, count_labels, top_phones
@@ -39,6 +40,7 @@ class Ground:
         phones: Single phones to detect.
         pairs: Pairs of phones.
         classes: Classes of phones.
+        samples: Samples of the clips, whose strongest peaks were kept; smallest first.
     """
 
     signs: tuple[int, ...]
@@ -48,6 +50,7 @@ class Ground:
     phones: Targets
     pairs: Targets
     classes: Targets
+    samples: tuple[ClipSample, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +124,13 @@ class GroupScores:
         key: Site, basis and number of features.
         scores: Of its features.
         best: Of its phones.
+        maximum: How many features are pure at their maximum; None where the run did not keep what that takes.
     """
 
     key: GroupKey
     scores: FeatureScores
     best: BestFeatures
+    maximum: MaximumCurve | None = None
 
 
 def survey(run: HarvestRun, settings: PhoneSettings) -> Ground:
@@ -175,6 +180,7 @@ def survey(run: HarvestRun, settings: PhoneSettings) -> Ground:
         phones=phone_targets(run.phones, is_frequent),
         pairs=pair_targets(run.phones, is_frequent),
         classes=class_targets(run.phones, is_frequent, phone_classes(run.phone_set)),
+        samples=samples_of(run, is_frequent, settings),
     )
 
 
@@ -210,7 +216,7 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
         is_constant=is_constant, tops=tops, shuffled_tops=shuffled_tops, ranges=ranges, names=names, **found
     )
     best = _best_features(aurocs["choose"], aurocs["held_out"], is_constant, ground.is_frequent)
-    return GroupScores(group, scores, best)
+    return GroupScores(group, scores, best, maximum_curve(run.maxima(group), ground.samples, is_constant, settings))
 
 
 def labelled(clip: np.ndarray, ground: Ground) -> np.ndarray:

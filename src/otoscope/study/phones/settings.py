@@ -25,6 +25,8 @@ class PhoneSettings:
         top_purity: The top ranges are pure when this share of their samples is of one phone.
         mixture_share: A lower range is a mixture when another phone has at least this share of its samples.
         alpha: How unlikely by chance that share must be, over all phones and ranges of a feature.
+        label_agreement: Share of the labels at peaks that are right, where it is known, such as the agreement of an
+            aligner with hand labels; None where it is not.
     """
 
     top: int | None = None
@@ -38,6 +40,7 @@ class PhoneSettings:
     top_purity: float = 0.8
     mixture_share: float = 0.2
     alpha: float = 0.01
+    label_agreement: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("auroc", "member_auroc"):
@@ -46,6 +49,8 @@ class PhoneSettings:
         for name in ("purity", "part_share", "top_purity", "mixture_share", "alpha"):
             if not 0 < getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give a share above 0 and at most 1.")
+        if self.label_agreement is not None and not 0 < self.label_agreement <= 1:
+            raise InputError(f"label_agreement is {self.label_agreement}: give a share above 0 and at most 1.")
         for name in ("top", "min_frames", "min_examples", "min_samples"):
             value = getattr(self, name)
             if value is not None and value < 1:

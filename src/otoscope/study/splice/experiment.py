@@ -25,7 +25,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.writing import join_texts, write_texts
@@ -97,7 +97,7 @@ class Splice(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "splice.json", self.to_json()), self.plot(where / "splice.png")]
+        return [write_json(where / "splice.json", self.to_json()), *drawn(self.plot, where / "splice.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the recording with the replaced stretch, and both transcripts.

@@ -22,7 +22,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
 from otoscope.study.mean import bootstrap_mean
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.splice.experiment import Spliceable
@@ -183,7 +183,7 @@ class SpliceWords(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "splice_words.json", self.to_json()), self.plot(where / "splice_words.png")]
+        return [write_json(where / "splice_words.json", self.to_json()), *drawn(self.plot, where / "splice_words.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the rates beside those of the baseline.

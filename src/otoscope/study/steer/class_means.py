@@ -272,7 +272,7 @@ def means_of_run(run: HarvestRun, kind: str, site: str) -> ClassMeans:
         labels=tuple(name for name, there in zip(names, is_there, strict=True) if there),
         n_frames=counts[is_there],
         means=means[is_there],
-        lag=run.lag_frames if kind == "phone" else None,
+        lag=run.lag_of(groups[0]) if kind == "phone" else None,
         model=str(about.get("id", "")),
         weights_hash=str(about.get("weights_hash", "")),
         source=str(run.folder),

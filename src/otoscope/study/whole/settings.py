@@ -79,11 +79,11 @@ class Dictionaries:
         coder: Which kind.
         expansion: Features for each value of a site.
         k: Features active at a time.
-        frames: Frames to learn from in all; None for 2 million, but at most ten passes.
+        frames: Frames to learn from in all, but at most ten passes; None for 2 million.
     """
 
     sites: tuple[str, ...] = ("encoder.blocks.*",)
-    coder: str = "batchtopk"
+    coder: str = "topk"
     expansion: float = 8.0
     k: int = 32
     frames: int | None = None
@@ -229,9 +229,9 @@ QUICK = StudySettings(
     locality=Clips(12),
     window=Window(12, (100, 75, 50, 20, 10), head_clips=6, heads=12),
     splice=Clips(12),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=100_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.5),
-    scores=Scores(24, 0),
+    scores=Scores(24, 50_000),
     bigrams=Bigrams(),
     lens=Clips(12),
     words=Clips(6),

@@ -21,7 +21,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, bootstrap_rate, character_errors, word_errors
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
 
@@ -194,8 +194,8 @@ class WindowStudy(Rich):
         where = Path(folder)
         return [
             write_json(where / "window.json", self.to_json()),
-            self.plot(where / "window.png"),
-            self.plot_mask(where / "window_mask.png"),
+            *drawn(self.plot, where / "window.png"),
+            *drawn(self.plot_mask, where / "window_mask.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

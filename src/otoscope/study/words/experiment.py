@@ -23,7 +23,7 @@ from otoscope.model.alignment import check_heads
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.target import Word
 from otoscope.study.word_target import find_word
@@ -197,9 +197,9 @@ class WordSources(Rich):
             ),
         ]
         for number in dict.fromkeys(word.window for word in self.words):
-            files.append(self.plot(where / ("words.png" if number == 0 else f"words_{number}.png"), window=number))
+            files += drawn(self.plot, where / ("words.png" if number == 0 else f"words_{number}.png"), window=number)
         if self.zoom is not None:
-            files.append(self.plot_word(where / "words_zoom.png", self.zoom))
+            files += drawn(self.plot_word, where / "words_zoom.png", self.zoom)
         return files
 
     def plot(self, path: str | Path, *, window: int | None = None) -> Path:

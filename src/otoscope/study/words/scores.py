@@ -24,7 +24,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise
 from otoscope.study.mean import DRAWS, bootstrap_mean
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.words import picture as words_picture
 from otoscope.study.words.curves import overlap, part_of, share_inside
@@ -169,7 +169,7 @@ class WordScores(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "word_scores.json", self.to_json()), self.plot(where / "word_scores.png")]
+        return [write_json(where / "word_scores.json", self.to_json()), *drawn(self.plot, where / "word_scores.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the mean scores of all ways and baselines with their intervals.

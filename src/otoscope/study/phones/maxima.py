@@ -1,0 +1,229 @@
+"""Do the strongest examples of a feature share one phone, the more so the rarer they are?
+
+One peak above zero a clip, the ten strongest of samples of the clips of growing size. Reads counts of a run, no
+strengths. `docs/phones.md` defines each number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, comb
+from typing import Any
+
+import numpy as np
+
+from otoscope.harvest.maxima import TOP, clip_samples
+from otoscope.harvest.opened import HarvestRun, MaximaTable
+from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.phones.settings import PhoneSettings
+from otoscope.study.result_files import finite
+
+HALF = 0.5
+Z = 1.959963984540054
+AGREEMENTS = (1.0, 0.95, 0.9, 0.8, 0.7)
+"""Shares of right labels for which it is told how many features of one phone alone would reach the bar."""
+
+
+@dataclass(frozen=True)
+class ClipSample:
+    """Samples of one size, together.
+
+    Attributes:
+        size: Clips dealt to each.
+        numbers: Which samples of the run they are.
+        n_clips: Labelled clips in each, in the mean.
+        n_frames: Frames of speech in those, in the mean.
+        n_phones: Phones of the run that can be judged.
+        n_reachable: Those that occur in enough clips to be the phone of a feature that reaches the bar, in the mean.
+    """
+
+    size: int
+    numbers: tuple[int, ...]
+    n_clips: float
+    n_frames: float
+    n_phones: int
+    n_reachable: float
+
+
+@dataclass(frozen=True)
+class MaximumPoint:
+    """One point of the curve: how many features of a group are pure at their maximum, in samples of one size.
+
+    Attributes:
+        sample: The samples.
+        n_features: Features of the group.
+        n_judged: Those with enough examples, in the mean of the samples.
+        n_pure: Those of which the purity reaches the bar, in the mean of the samples.
+        n_half: Those of which it is at least one half, in the mean of the samples.
+        purity: Mean purity of those judged, with its 95% interval over features; None where none is.
+    """
+
+    sample: ClipSample
+    n_features: int
+    n_judged: float
+    n_pure: float
+    n_half: float
+    purity: Interval | None
+
+
+@dataclass(frozen=True)
+class MaximumCurve:
+    """The curve of a group, from the smallest samples to all clips.
+
+    Attributes:
+        points: With the phones as labelled.
+        shuffled: With the phones of each clip shuffled.
+    """
+
+    points: tuple[MaximumPoint, ...]
+    shuffled: tuple[MaximumPoint, ...]
+
+
+def samples_of(run: HarvestRun, is_frequent: np.ndarray, settings: PhoneSettings) -> tuple[ClipSample, ...]:
+    """Say what the samples of a run's clips hold, smallest first; none where the run did not keep them.
+
+    Args:
+        run: A finished run with phones.
+        is_frequent: Which of its phones can be judged.
+        settings: The thresholds.
+    """
+    sizes = tuple(run.manifest.get("clip_samples") or ())
+    if not sizes:
+        return ()
+    dealt = clip_samples(int(run.manifest["corpus"]["n_clips"]), int(run.manifest["settings"]["seed"]))
+    clips = [clip for clip in run.clips if clip.phones is not None]
+    numbers = {phone: place for place, phone in enumerate(run.phones) if is_frequent[place]}
+    has = np.zeros((len(clips), len(run.phones)), bool)
+    for row, clip in enumerate(clips):
+        has[row, [numbers[span.text] for span in clip.phones or () if span.text in numbers]] = True
+    of_clip = dealt.of_clip[[clip.clip for clip in clips]]
+    n_frames = np.array([clip.n_speech_frames for clip in clips])
+    least = ceil(round(settings.purity * TOP, 9))
+    found = []
+    for size in dict.fromkeys(sizes):
+        own = tuple(number for number, each in enumerate(sizes) if each == size)
+        inside = [(of_clip == number).any(axis=1) for number in own]
+        found.append(
+            ClipSample(
+                size,
+                own,
+                float(np.mean([each.sum() for each in inside])),
+                float(np.mean([n_frames[each].sum() for each in inside])),
+                int(is_frequent.sum()),
+                float(np.mean([(has[each].sum(axis=0) >= least).sum() for each in inside])),
+            )
+        )
+    return tuple(found)
+
+
+def maximum_curve(
+    table: MaximaTable | None, samples: Sequence[ClipSample], is_constant: np.ndarray, settings: PhoneSettings
+) -> MaximumCurve | None:
+    """Count, for samples of every size, the features that are pure at their maximum.
+
+    Args:
+        table: What the run kept of a group.
+        samples: What `samples_of` found.
+        is_constant: Features that never change; they are pure nowhere.
+        settings: The thresholds.
+
+    Returns:
+        The curve; None where the run kept nothing for it.
+
+    Source:
+        After "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2: the maximum-activating dataset examples of
+        a neuron share one phone. The curve over how rare they are is ours.
+    """
+    if table is None or not samples:
+        return None
+    is_judged = (table.n_peaks >= min(TOP, settings.min_examples)) & ~is_constant[:, None]
+    curves = [
+        tuple(_point(sample, n_same / np.maximum(table.n_peaks, 1), is_judged, settings) for sample in samples)
+        for n_same in (table.n_in_phone, table.n_in_phone_shuffled)
+    ]
+    return MaximumCurve(*curves)
+
+
+def _point(sample: ClipSample, purity: np.ndarray, is_judged: np.ndarray, settings: PhoneSettings) -> MaximumPoint:
+    own, judged = purity[:, sample.numbers], is_judged[:, sample.numbers]
+    n = len(sample.numbers)
+
+    def reaching(bar: float) -> float:
+        return float((judged & (own >= bar - 1e-9)).sum() / n)
+
+    return MaximumPoint(
+        sample,
+        len(own),
+        float(judged.sum() / n),
+        reaching(settings.purity),
+        reaching(HALF),
+        _mean(np.where(judged, own, 0).sum(axis=1)[judged.any(axis=1)] / judged.sum(axis=1)[judged.any(axis=1)]),
+    )
+
+
+def _mean(values: np.ndarray) -> Interval | None:
+    if len(values) < 2:
+        return None
+    mean, half = float(values.mean()), Z * float(values.std(ddof=1)) / len(values) ** 0.5
+    return Interval(mean, mean - half, mean + half)
+
+
+def chance_of_reaching(agreement: float, bar: float, n: int = TOP) -> float:
+    """Give the chance that a feature of one phone alone reaches the bar, where labels are right so often.
+
+    Args:
+        agreement: Share of labels at peaks that are right; a wrong one is taken to be of another phone.
+        bar: Share of the examples that must be of one phone.
+        n: Examples.
+
+    Returns:
+        The upper tail of the binomial distribution.
+    """
+    least = ceil(round(bar * n, 9))
+    return sum(comb(n, k) * agreement**k * (1 - agreement) ** (n - k) for k in range(least, n + 1))
+
+
+def label_noise(settings: PhoneSettings) -> dict[str, Any]:
+    """Say what wrong labels do to the share of features that are pure at their maximum."""
+    agreements = sorted({*AGREEMENTS, *([settings.label_agreement] if settings.label_agreement else [])}, reverse=True)
+    return {
+        "label_agreement": settings.label_agreement,
+        "reached_by_features_of_one_phone": [
+            {"agreement": each, "share": round(chance_of_reaching(each, settings.purity), 4)} for each in agreements
+        ],
+    }
+
+
+def point_row(point: MaximumPoint, shuffled: MaximumPoint) -> dict[str, Any]:
+    """Give a point of the curve as JSON.
+
+    Args:
+        point: With the phones as labelled.
+        shuffled: The same with shuffled labels.
+    """
+    sample = point.sample
+    row: dict[str, Any] = {
+        "n_clips": round(sample.n_clips, 1),
+        "n_samples": len(sample.numbers),
+        "clips_an_example": finite(sample.n_clips / TOP, 4),
+        "frames_an_example": finite(sample.n_frames / TOP, 1),
+        "n_phones": sample.n_phones,
+        "n_phones_reachable": round(sample.n_reachable, 1),
+        "n_features": point.n_features,
+    }
+    for suffix, each in (("", point), ("_shuffled", shuffled)):
+        row[f"n_judged{suffix}"] = round(each.n_judged)
+        for name, n in (("pure", each.n_pure), ("half", each.n_half)):
+            share = wilson_interval(round(n), each.n_features)
+            row[f"n_{name}{suffix}"] = round(n)
+            for key, end in (("share", "value"), ("low", "low"), ("high", "high")):
+                row[f"{key}_{name}{suffix}"] = None if share is None else finite(getattr(share, end))
+        for key, end in (("mean_purity", "value"), ("low_purity", "low"), ("high_purity", "high")):
+            row[f"{key}{suffix}"] = None if each.purity is None else finite(getattr(each.purity, end))
+    return row
+
+
+def in_words(sample: ClipSample) -> str:
+    """Say how rare the examples of a sample are: `the top 10 of 639 clips, 1 in 64`."""
+    return f"the top {TOP} of {sample.n_clips:,.0f} clips, 1 in {max(1.0, sample.n_clips / TOP):,.0f}"

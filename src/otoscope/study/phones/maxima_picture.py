@@ -1,0 +1,58 @@
+"""The picture of purity at the maximum: a curve for each basis over how rare examples are. Knows rows, not runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from otoscope.study import pictures
+
+COLOURS = {
+    "neuron": pictures.BLUE, "random": pictures.MUTED, "pca": pictures.SKY, "untrained": pictures.ORANGE,
+}  # fmt: skip
+A_ROW = 4
+
+
+def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], purity: float) -> Figure:
+    """Draw the share of features that are pure at their maximum, with 95% intervals, one panel a site.
+
+    Args:
+        curves: Sites to bases to the rows of `maxima.point_row`.
+        purity: The bar.
+
+    Returns:
+        The figure.
+
+    Source:
+        Ours.
+    """
+    n_rows = -(-len(curves) // A_ROW)
+    n_columns = min(A_ROW, len(curves))
+    figure = pictures.new_figure(2.6 * n_columns + 1.2, 2.5 * n_rows + 0.8)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+    for axes, (site, bases) in zip(panels.flat, curves.items(), strict=False):
+        _draw(axes, site, bases)
+    for axes in panels.flat[len(curves) :]:
+        axes.set_visible(False)
+    panels[0, 0].legend(fontsize=6.5, frameon=False, loc="upper left")
+    figure.supxlabel("labelled clips, of which the 10 strongest examples are taken", fontsize=8)
+    figure.suptitle(f"Features whose 10 strongest examples share one phone to at least {purity:.0%}", fontsize=9)
+    return figure
+
+
+def _draw(axes: Axes, site: str, bases: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    for basis, rows in bases.items():
+        x = np.array([row["n_clips"] for row in rows], float)
+        ends = {key: np.array([row[f"{key}_pure"] or 0 for row in rows], float) for key in ("share", "low", "high")}
+        colour = COLOURS.get(basis, pictures.GREEN)
+        axes.plot(x, ends["share"], "o-", color=colour, markersize=3, linewidth=1.2, label=basis)
+        axes.fill_between(x, ends["low"], ends["high"], color=colour, alpha=0.15, linewidth=0)
+    axes.set_xscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_title(site, fontsize=7.5)
+    axes.tick_params(labelsize=7)
+    pictures.plain(axes)
