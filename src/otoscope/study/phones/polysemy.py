@@ -141,7 +141,9 @@ def _other_phones(
     rows = np.flatnonzero(may_be.any(axis=1))
     if not len(rows):
         return share, place, other
-    base = frames[rows[0]].sum(axis=1) / max(int(frames[rows[0]].sum()), 1)  # the same frames for every feature
+    base = frames[rows].sum(axis=(0, 2)) / max(
+        int(frames[rows].sum()), 1
+    )  # but for their lags the same for every feature
     limit = settings.alpha / (max(may_be.shape[1], 1) * n_ranges * WIDEST)
     most = WIDEST * int(samples[rows].sum(axis=2).max(initial=0))
     too_many = np.stack([least_unlikely(most, float(p), limit) for p in base[:-1]], axis=1)

@@ -17,6 +17,7 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
 from otoscope.harvest.activity import check_sites
 from otoscope.harvest.labels import label_set
+from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.state import bytes_a_feature
 from otoscope.model.whisper import Whisper
@@ -254,7 +255,8 @@ def _harvest(context: Context, unit: _Unit) -> PartPlan:
         + n * HARVEST_S_A_FEATURE
         + n * n_windows * context.model.n_frames * HARVEST_S_A_FRAME_OF_A_FEATURE
     )
-    n_bytes = n * bytes_a_feature(sizes, len(labels.phones), len(labels.speakers), len(labels.languages))
+    n_labels = len(labels.phones), len(labels.speakers), len(labels.languages)
+    n_bytes = n * bytes_a_feature(sizes, *n_labels, len(clip_samples(len(corpus), context.seed).sizes))
     return PartPlan("harvest", f"{sum(lengths_s) / 3600:,.2f} h, {n:,} features", seconds, n_bytes)
 
 

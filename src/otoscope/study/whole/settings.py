@@ -117,10 +117,12 @@ class Phones:
     Attributes:
         auroc: From where on a phone is told from all else.
         purity: Share of the top examples that must fall in it.
+        label_agreement: Share of the phone labels that are right, where it is known.
     """
 
     auroc: float = 0.9
     purity: float = 0.8
+    label_agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -337,9 +339,10 @@ def check(settings: StudySettings, what: str = "the settings") -> StudySettings:
         number = getattr(getattr(settings, table), key)
         if number is not None and not 0 < number < float("inf"):
             raise InputError(f"{what}: [{table}] {key} is {number}: give a number above 0.")
-    for key in ("auroc", "purity"):
-        if not 0 < getattr(settings.phones, key) <= 1:
-            raise InputError(f"{what}: [phones] {key} is {getattr(settings.phones, key)}: give a share, up to 1.")
+    for key in ("auroc", "purity", "label_agreement"):
+        share = getattr(settings.phones, key)
+        if share is not None and not 0 < share <= 1:
+            raise InputError(f"{what}: [phones] {key} is {share}: give a share, up to 1.")
     return settings
 
 
