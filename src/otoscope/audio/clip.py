@@ -56,6 +56,7 @@ class Clip(ShortRepr):
         language: The language as Whisper's code (`en`), if known.
         path: The file it came from, if any.
         label_problem: Why the labels that were found for it cannot be used; it then has neither words nor phones.
+        is_transcript_from_labels: Whether the transcript is that of the labels (words, or utterances) for want of one.
     """
 
     samples: Float32[np.ndarray, " sample"]
@@ -67,6 +68,7 @@ class Clip(ShortRepr):
     language: str | None = None
     path: Path | None = None
     label_problem: str | None = None
+    is_transcript_from_labels: bool = False
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -91,7 +93,7 @@ class Clip(ShortRepr):
 
     def _shown(self) -> html.Shown:
         known = [
-            ("transcript", self.transcript),
+            ("transcript, from its labels" if self.is_transcript_from_labels else "transcript", self.transcript),
             ("speaker", self.speaker),
             ("language", self.language),
             ("words in time", None if self.words is None else len(self.words)),

@@ -94,6 +94,14 @@ def recording_duration_s(path: str | Path) -> float:
     return sample_to_seconds(len(read_audio(path)))
 
 
+def recording_rate_hz(path: str | Path) -> int | None:
+    """Say the sampling rate that a recording's header gives; None where libsndfile does not read it."""
+    try:
+        return int(soundfile.info(str(path)).samplerate)
+    except (soundfile.LibsndfileError, OSError):
+        return None
+
+
 def _sought(path: Path, first: int, last: int | None) -> Float32[np.ndarray, " sample"] | None:
     """Seek and read samples [first, last) at 16 kHz; None where libsndfile does not know the format."""
     with soundfile_errors(path), path.open("rb") as file:
