@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +189,28 @@ def undecoded(dataset: Any, audio: str) -> Any:
     from datasets import Audio
 
     if isinstance(dataset.features.get(audio), Audio):
-        return dataset.cast_column(audio, Audio(decode=False))
+        return dataset.cast_column(audio, _sound_as_found()(decode=False))
     return dataset
+
+
+@cache
+def _sound_as_found() -> type:
+    """A column of sound that is neither encoded nor decoded.
+
+    Rows that come from no table, as those of an AudioFolder, are encoded on their way even where nothing is decoded, and
+    for that the library asks for torchcodec.
+    """
+    from datasets import Audio
+
+    class SoundAsFound(Audio):  # type: ignore[misc]
+        def encode_example(self, value: Any) -> dict[str, Any]:
+            if isinstance(value, dict):
+                return {"bytes": value.get("bytes"), "path": value.get("path")}
+            if isinstance(value, bytes | bytearray):
+                return {"bytes": bytes(value), "path": None}
+            return {"bytes": None, "path": None if value is None else str(value)}
+
+    return SoundAsFound
 
 
 def _parse(name: str) -> tuple[Opening, tuple[str, ...]]:
