@@ -82,6 +82,13 @@ def test_labels_for_less_than_half_of_the_audio_are_a_mismatch(tmp_path: Path) -
     assert read(path, duration_s=0.9).phones is not None
 
 
+def test_phones_of_a_recording_of_known_rate_cover_most_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.phn", "0 12000 sh\n")
+    with pytest.raises(LabelError, match="line 1: the last label ends at 0.750 s, .* for at least 78% of the audio"):
+        read_alignment(path, duration_s=1.0, clip_id="x", rate_hz=16_000)
+    assert read_alignment(path, duration_s=0.9, clip_id="x", rate_hz=16_000).phones is not None
+
+
 def test_hts_labels_keep_the_phone_of_a_context(tmp_path: Path) -> None:
     rows = [(0, "sil", "x", "hh"), (3_000_000, "hh", "sil", "ax-h"), (6_000_000, "iy", "hh", "x")]
     text = "".join(

@@ -47,6 +47,7 @@ class Labels:
         words_path: The file that holds the words, where that may not be the one that was asked for.
         phones_path: The file that holds the phones, likewise.
         transcript: What is said, from a tier of whole utterances; None where there is no such tier.
+        least_covered: The share of the audio that the labels must reach, where the file states no end.
     """
 
     words: list[Row] | None = None
@@ -58,6 +59,7 @@ class Labels:
     words_path: Path | None = None
     phones_path: Path | None = None
     transcript: str | None = None
+    least_covered: float = LEAST_COVERED
 
 
 @dataclass(frozen=True)
@@ -178,12 +180,13 @@ def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
                 f"Expected labels inside the audio. {another}",
             )
     last, file = max(ends, key=lambda end: end[0].end_s, default=(None, path))
-    if last is not None and labels.end_s is None and last.end_s < LEAST_COVERED * duration_s:
+    if last is not None and labels.end_s is None and last.end_s < labels.least_covered * duration_s:
+        share = "half" if last.end_s < LEAST_COVERED * duration_s else f"{labels.least_covered:.0%}"
         raise label_error(
             file,
             last.line,
             f"the last label ends at {last.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
-            f"Expected labels for at least half of the audio. {another}",
+            f"Expected labels for at least {share} of the audio. {another}",
         )
 
 

@@ -1,7 +1,7 @@
 """TIMIT's `.phn` and `.wrd`: `start end label` a line, in samples. Words may share a sound.
 
 The samples are those of the recording, at whatever rate it has. Copies of TIMIT at another rate often keep the labels
-of the original: where labels do not fit the recording's own rate, the rate at which they end with it is taken.
+of the original: where labels do not fit the recording's own rate and end with it at 16 kHz, that is taken.
 
 Source:
     TIMIT (LDC93S1), `readme.doc`: in its example, "had your", the two words share the sound between them.
@@ -17,9 +17,12 @@ from otoscope.corpus.alignment.labels import BEYOND_S, LEAST_COVERED, Labels, Ro
 EXPECTED = "'start end label' in samples, such as '0 3050 h#'"
 USUAL_RATES_HZ = (SAMPLE_RATE_HZ, 8_000, 11_025, 12_000, 20_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 WHOLE = 0.9
-"""Phones that begin at sample 0 and cover so much of a recording are about it: `.phn` labels all of it."""
-NEAR = 0.02
-"""So near to the recording's end, as a share, labels must end at a rate that is not the recording's own."""
+"""Phones that begin at sample 0 and cover so much of a recording are surely in its samples: `.phn` labels all of it."""
+LEAST_OF_WHOLE = 0.78
+"""Phones that begin at sample 0 and cover less are of another recording or rate: 8,000, 11,025 and 12,000 Hz are 50%,
+69% and 75% of 16,000."""
+NEAR = 0.01
+"""So near to the recording's end, as a share, labels in samples of 16 kHz must end where its own rate is another."""
 
 
 def read(path: Path, duration_s: float, rate_hz: int | None = None) -> Labels:
@@ -40,7 +43,9 @@ def read(path: Path, duration_s: float, rate_hz: int | None = None) -> Labels:
     words = None if words_path is None else _rows(words_path)
     phones = None if phones_path is None else _rows(phones_path)
     rate = SAMPLE_RATE_HZ if rate_hz is None else _label_rate_hz(phones, words, duration_s, rate_hz)
+    is_whole = rate_hz is not None and phones is not None and len(phones) > 0 and phones[0].start_s == 0
     return Labels(
+        least_covered=LEAST_OF_WHOLE if is_whole else LEAST_COVERED,
         words=None if words is None else _in_seconds(words, rate),
         phones=None if phones is None else _in_seconds(phones, rate),
         words_share_phones=True,
@@ -56,16 +61,13 @@ def _label_rate_hz(phones: list[Row] | None, words: list[Row] | None, duration_s
     another rate only where the recording's own is impossible.
     """
     last = max((row.end_s for row in [*(phones or []), *(words or [])]), default=0.0)
-    share = {rate: last / rate / duration_s for rate in (own_hz, *USUAL_RATES_HZ)}
-    is_too_long = last / own_hz > duration_s + BEYOND_S
-    is_whole = phones is not None and bool(phones) and phones[0].start_s == 0
-    if not is_too_long and share[own_hz] >= (WHOLE if is_whole else LEAST_COVERED):
-        return own_hz
-    if is_whole:
-        near = [rate for rate in USUAL_RATES_HZ if abs(share[rate] - 1) <= NEAR]
-        return min(near, key=lambda rate: abs(share[rate] - 1), default=own_hz)
-    is_possible = LEAST_COVERED <= share[SAMPLE_RATE_HZ] and last / SAMPLE_RATE_HZ <= duration_s + BEYOND_S
-    return SAMPLE_RATE_HZ if is_possible else own_hz
+    own, usual = last / own_hz / duration_s, last / SAMPLE_RATE_HZ / duration_s
+    beyond = 1 + BEYOND_S / duration_s
+    if phones and phones[0].start_s == 0:
+        is_usual = not WHOLE <= own <= beyond and abs(usual - 1) <= NEAR
+    else:
+        is_usual = not LEAST_COVERED <= own <= beyond and LEAST_COVERED <= usual <= beyond
+    return SAMPLE_RATE_HZ if is_usual else own_hz
 
 
 def _in_seconds(rows: list[Row], rate_hz: int) -> list[Row]:
