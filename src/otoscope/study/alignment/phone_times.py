@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from otoscope.audio.clip import Clip, Span
+from otoscope.audio.kinds import Kind, frame_kinds
+from otoscope.base.clocks import frames_begun
 from otoscope.base.errors import InputError
 from otoscope.corpus.lexicon import Pronouncer, Pronunciation
 from otoscope.corpus.phones import to_phones
@@ -129,8 +131,8 @@ class PhoneAligner:
             Words and phones in time.
 
         Raises:
-            InputError: The clip has no transcript, is not English, holds a word that nobody can pronounce, or its
-                transcript cannot be laid over its sound.
+            InputError: The clip has no transcript, is not English, is silent, holds a word that nobody can
+                pronounce, or its transcript cannot be laid over its sound.
 
         Source:
             Huggins-Daines et al. 2006, "PocketSphinx", ICASSP; its two passes are those of the library's
@@ -142,6 +144,8 @@ class PhoneAligner:
         if not written:
             what = f"is {given[:80]!r}, which holds no word" if given else "is missing"
             raise InputError(f"the transcript of clip {clip.id!r} {what}. Give one that says what is said.")
+        if not (frame_kinds(clip.samples, frames_begun(len(clip.samples))) == Kind.SPEECH).any():
+            raise InputError(f"clip {clip.id!r} is silent, so nothing of its transcript can be found. Leave it out.")
         units = self._align(clip, self._pieces(written))
         return _timed(clip, written, units, left_out)
 

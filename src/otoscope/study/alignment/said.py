@@ -20,7 +20,7 @@ NOISES = (
 )
 """Remarks in round brackets or asterisks; other text in round brackets is said."""
 _REMARK = re.compile(
-    rf"\[[^\[\]]*\]|<[^<>]*>|\{{[^{{}}]*\}}|\(\s*(?:{NOISES})\s*\)|\*\s*(?:{NOISES})\s*\*", re.IGNORECASE
+    rf"\[[^\[\]]*\]|<(?!\|)[^<>]*>|\{{[^{{}}]*\}}|\(\s*(?:{NOISES})\s*\)|\*\s*(?:{NOISES})\s*\*", re.IGNORECASE
 )
 
 
