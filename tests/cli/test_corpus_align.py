@@ -23,9 +23,7 @@ def test_out_is_a_corpus_with_word_times(run: Run, talks: Path, tmp_path: Path) 
     assert ran.status == 0
     assert ran.out.startswith("5 words of 2 clips aligned\n") and "manifest.jsonl" in ran.out
     names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
-    assert names == {
-        "one.TextGrid", "deep/two.TextGrid", "manifest.jsonl", "manifest.json", "alignment.json"
-    }
+    assert names == {"one.TextGrid", "deep/two.TextGrid", "manifest.jsonl", "manifest.json", "alignment.json"}
     clips = {clip.id: clip for clip in corpus(tmp_path / "out" / "manifest.jsonl")}
     assert [word.text for word in clips["deep/two"].words or ()] == ["the", "little", "dog"]
     again = run("corpus", "info", tmp_path / "out" / "manifest.jsonl", model=False)

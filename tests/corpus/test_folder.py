@@ -117,7 +117,9 @@ def test_metadata_of_lj_speech_gives_transcripts_where_no_txt_does(tmp_path: Pat
     assert told == ["beside", "it was seventeen ninety-five", "plain", None]
 
 
-@pytest.mark.parametrize("names", [("a.wav", "b.wav"), ("wavs/a", "wavs/b.wav"), ("/data/LJ/wavs/a.wav", "B"), ("a", "wavs\\b")])
+@pytest.mark.parametrize(
+    "names", [("a.wav", "b.wav"), ("wavs/a", "wavs/b.wav"), ("/data/LJ/wavs/a.wav", "B"), ("a", "wavs\\b")]
+)
 def test_metadata_may_name_recordings_by_file_or_path(tmp_path: Path, names: tuple[str, str]) -> None:
     for name in "ab":
         sound(tmp_path / "wavs" / f"{name}.wav", 0.1)
@@ -253,7 +255,9 @@ def test_timit_labels_are_in_samples_of_the_recording(tmp_path: Path, rate_hz: i
         phn(tmp_path / "a.phn", f"0 {rate_hz // 2} h#", f"{rate_hz // 2} {rate_hz} ih", f"{rate_hz} {2 * rate_hz} h#")
     phn(tmp_path / "a.wrd", f"{rate_hz // 2} {int(1.5 * rate_hz)} in")
     (clip,) = corpus(tmp_path)
-    assert clip.words == (Span(rate_hz // 2 / rate_hz, int(1.5 * rate_hz) / rate_hz, "in"),) and clip.label_problem is None
+    assert (
+        clip.words == (Span(rate_hz // 2 / rate_hz, int(1.5 * rate_hz) / rate_hz, "in"),) and clip.label_problem is None
+    )
     if has_phones:
         assert clip.phones is not None and clip.phones[1] == Span(rate_hz // 2 / rate_hz, 1.0, "ih")
 

@@ -198,7 +198,10 @@ def test_a_manifest_may_be_csv_or_tsv(tmp_path: Path, ending: str, mark: str, li
     ("text", "message"),
     [
         ("path,text\na.wav,x\n", r"m\.csv', line 2: 'audio' is missing, .*Is it 'path'\? Rename that"),
-        ("audio,text\na.wav,x,y\n", r"line 2: it has 3 cells, and the first line names 2 columns\. Put text that holds"),
+        (
+            "audio,text\na.wav,x,y\n",
+            r"line 2: it has 3 cells, and the first line names 2 columns\. Put text that holds",
+        ),
         ("audio,audio\na.wav,x\n", "two columns are called 'audio'"),
         ("audio,start\na.wav,soon\n", "'start' is 'soon': expected seconds"),
         ("audio,text\n", "holds no clips"),

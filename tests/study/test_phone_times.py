@@ -54,7 +54,9 @@ def test_words_and_phones_are_found_where_they_are_spoken(aligner: PhoneAligner,
     errors_s = []
     for clip in spoken:
         found = aligner(clip)
-        assert clip.words is not None and [word.text.strip(".,?") for word in found.words] == [w.text for w in clip.words]
+        assert clip.words is not None and [word.text.strip(".,?") for word in found.words] == [
+            w.text for w in clip.words
+        ]
         errors_s += [a.start_s - b.start_s for a, b in zip(found.words, clip.words, strict=True)]
         assert all(a.end_s <= b.start_s + 1e-9 for a, b in zip(found.phones, found.phones[1:], strict=False))
         for word in found.words:  # a word is as long as its phones
@@ -103,7 +105,9 @@ def test_words_that_the_dictionary_lacks_are_pronounced(spoken: list[Clip]) -> N
     assert joined.words[0].text == "vadda-zzyzx" and joined.words[0].end_s == joined.phones[5].end_s
     with pytest.raises(InputError, match="the word 'qqqxv' is not in the dictionary .* a list has none. Spell it"):
         aligner(clip, "qqqxv")
-    with pytest.raises(InputError, match=r"no pronunciation is known. Install eSpeak NG: pip install 'otoscope\[speech\]'"):
+    with pytest.raises(
+        InputError, match=r"no pronunciation is known. Install eSpeak NG: pip install 'otoscope\[speech\]'"
+    ):
         PhoneAligner()(clip, "qqqxv")
 
 
@@ -160,7 +164,13 @@ def test_a_run_that_was_stopped_goes_on(aligner: PhoneAligner, spoken: list[Clip
 
 
 def test_a_comparison_counts_frames_and_boundaries() -> None:
-    labelled = (Span(0.0, 0.2, "sil"), Span(0.2, 0.4, "s"), Span(0.4, 0.5, "tcl"), Span(0.5, 0.6, "t"), Span(0.6, 1.0, "iy"))
+    labelled = (
+        Span(0.0, 0.2, "sil"),
+        Span(0.2, 0.4, "s"),
+        Span(0.4, 0.5, "tcl"),
+        Span(0.5, 0.6, "t"),
+        Span(0.6, 1.0, "iy"),
+    )
     found = (Span(0.2, 0.44, "S"), Span(0.44, 0.6, "T"), Span(0.63, 1.0, "IY"))
     comparison = Comparison()
     compare_alignments(comparison, found, labelled, "timit61", 1.0)
@@ -172,7 +182,9 @@ def test_a_comparison_counts_frames_and_boundaries() -> None:
     assert agreed == {"all": 47, "vowel": 19, "pause": 10, "fricative": 10, "stop": 8}
     assert classes["stop"]["n_labels"] == classes["stop"]["n_boundaries"] == 1
     assert classes["stop"]["median_error_ms"] == pytest.approx(40) and classes["stop"]["within_20_ms"] == 0
-    assert classes["all"]["median_error_ms"] == pytest.approx(30) and classes["all"]["within_20_ms"] == pytest.approx(1 / 3)
+    assert classes["all"]["median_error_ms"] == pytest.approx(30) and classes["all"]["within_20_ms"] == pytest.approx(
+        1 / 3
+    )
 
 
 @pytest.mark.real

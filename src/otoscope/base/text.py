@@ -55,7 +55,7 @@ def decode(content: bytes, *, eight_bit: bool = False) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Cut a text into lines, at `\\n`, `\\r\\n` and `\\r` alone.
+    """Cut a text into lines where LF, CRLF or CR ends them, and nowhere else.
 
     `str.splitlines` also cuts at U+2028, U+0085 and form feeds, which stand inside sentences.
     """

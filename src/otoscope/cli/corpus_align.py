@@ -139,7 +139,9 @@ def _is_of(folder: Path, wanted: Mapping[str, Any]) -> bool:
 def summary(result: AlignedCorpus, out: Path) -> str:
     """Say how many words and phones were found, and where they may be wrong."""
     n_words = sum(clip.n_words for clip in result.aligned)
-    n_phones = 0 if any(clip.score is None for clip in result.aligned) else sum(clip.n_phones for clip in result.aligned)
+    n_phones = (
+        0 if any(clip.score is None for clip in result.aligned) else sum(clip.n_phones for clip in result.aligned)
+    )
     what = count(n_words, "word") + (f" and {count(n_phones, 'phone')}" if n_phones else "")
     lines = [f"{what} of {count(len(result.aligned), 'clip')} aligned"]
     n_kept = len(result.clips) - len(result.aligned)

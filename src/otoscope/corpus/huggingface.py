@@ -178,7 +178,9 @@ def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
     names, note = _names(facts["id"], columns["id"])
     stream = Stream(opening, audio)
     readers = [
-        RowReader(stream, number, clip_id, facts["transcript"][number], facts["speaker"][number], language_code(language))
+        RowReader(
+            stream, number, clip_id, facts["transcript"][number], facts["speaker"][number], language_code(language)
+        )
         for number, (clip_id, language) in enumerate(zip(names, facts["language"], strict=True))
     ]
     return [Source(reader.id, reader, reader.speaker, reader.language) for reader in readers], (*notes, *note)
@@ -197,12 +199,12 @@ def undecoded(dataset: Any, audio: str) -> Any:
 def _sound_as_found() -> type:
     """A column of sound that is neither encoded nor decoded.
 
-    Rows that come from no table, as those of an AudioFolder, are encoded on their way even where nothing is decoded, and
-    for that the library asks for torchcodec.
+    Rows that come from no table, as those of an AudioFolder, are encoded on their way even where nothing is decoded,
+    and for that the library asks for torchcodec.
     """
     from datasets import Audio
 
-    class SoundAsFound(Audio):  # type: ignore[misc]
+    class SoundAsFound(Audio):
         def encode_example(self, value: Any) -> dict[str, Any]:
             if isinstance(value, dict):
                 return {"bytes": value.get("bytes"), "path": value.get("path")}

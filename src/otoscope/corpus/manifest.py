@@ -104,8 +104,8 @@ class _Row:
         value = self._row.get(column)
         if value is None:
             return None
-        if self._is_text_alone and isinstance(value, str):
-            value = _number(value)
+        if self._is_text_alone:
+            value = _number(str(value))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or value < 0:
             self._refuse(f"{column!r} is {shown(value)}: expected seconds from the recording's start, 0 or more")
@@ -151,8 +151,7 @@ def _known() -> str:
     return f"{COLUMNS[0]!r} and, where known, {', '.join(map(repr, COLUMNS[1:]))}"
 
 
-
-def _number(text: str) -> float | str:
+def _number(text: str) -> Any:
     """The number in a cell, with a decimal point or comma; the text itself where it is none."""
     try:
         return float(text.replace(",", "."))

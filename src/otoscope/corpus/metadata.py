@@ -1,4 +1,4 @@
-"""Tables of transcripts inside a folder of recordings: LJ Speech, Hugging Face's AudioFolder, Common Voice, and their kin.
+"""Tables of transcripts in a folder of recordings, as LJ Speech, Hugging Face's AudioFolder and Common Voice have them.
 
 A row names a recording and says what is said in it, sometimes by whom and in which language. Recordings are named by
 path or by name, with or without the ending.

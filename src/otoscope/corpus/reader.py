@@ -76,7 +76,10 @@ class Reader:
             return replace(known, label_problem=str(error))
         said = known.transcript or labels.transcript or _said(labels.words)
         return replace(
-            known, transcript=said, words=labels.words, phones=labels.phones,
+            known,
+            transcript=said,
+            words=labels.words,
+            phones=labels.phones,
             is_transcript_from_labels=bool(said and not known.transcript),
         )
 

@@ -81,8 +81,11 @@ def _csv_rows(path: Path, what: str) -> Iterator[Row]:
     is_tsv = path.suffix.lower() == ".tsv"
     delimiter = "\t" if is_tsv else max(DELIMITERS, key=header.count)
     # Quotes in a TSV are text, as Common Voice has it: a lone one would swallow the lines up to the next.
-    quoting = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    lines_of = io.StringIO(text, newline="")
+    if is_tsv:
+        rows = csv.reader(lines_of, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    else:
+        rows = csv.reader(lines_of, delimiter=delimiter)
     names: list[str] | None = None
     try:
         for cells in rows:

@@ -27,9 +27,9 @@ WILSON_Z = 1.959963984540054
 def normalise(text: str) -> str:
     """Bring a transcript to the form in which two transcripts are compared.
 
-    What nobody sees is taken out, compatibility forms are unified (NFKC), case is folded, every character that is not a letter, a mark, a digit or
-    an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers stay as they are written: "20"
-    and "twenty" are different words here.
+    What nobody sees is taken out, compatibility forms are unified (NFKC), case is folded, every character that is not
+    a letter, a mark, a digit or an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers
+    stay as they are written: "20" and "twenty" are different words here.
 
     Args:
         text: A transcript in any language.

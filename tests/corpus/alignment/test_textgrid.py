@@ -105,14 +105,18 @@ def test_text_over_several_lines_is_read_and_does_not_upset_the_line_numbers(tmp
 def test_unknown_tiers_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "x.TextGrid"
     path.write_text(short(("tones", WORDS), ("breaths", WORDS)), encoding="utf-8")
-    with pytest.raises(LabelError, match="its interval tiers are 'tones', 'breaths'. Expected intervals of words .* Rename"):
+    with pytest.raises(
+        LabelError, match="its interval tiers are 'tones', 'breaths'. Expected intervals of words .* Rename"
+    ):
         read(path)
 
 
 def test_two_speakers_who_speak_at_once_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.TextGrid"
     path.write_text(short(("Ann - words", WORDS), ("Bob - words", WORDS)), encoding="utf-8")
-    with pytest.raises(LabelError, match="'Ann - words', 'Bob - words' are the same kind, and overlap. Expected one speaker at a time"):
+    with pytest.raises(
+        LabelError, match="'Ann - words', 'Bob - words' are the same kind, and overlap. Expected one speaker at a time"
+    ):
         read(path)
 
 
@@ -278,7 +282,9 @@ def test_tiers_of_points_are_named_as_such(tmp_path: Path) -> None:
     points = '"TextTier"\n"phones"\n0\n1.5\n1\n0.5\n"AA"\n'
     text = short(("tones", WORDS)).replace("<exists>\n1", "<exists>\n2")
     path.write_text(text + points, encoding="utf-8")
-    with pytest.raises(LabelError, match="tiers are 'tones', its tiers of points 'phones'. Expected intervals of words"):
+    with pytest.raises(
+        LabelError, match="tiers are 'tones', its tiers of points 'phones'. Expected intervals of words"
+    ):
         read(path)
 
 

@@ -88,7 +88,7 @@ def label_error(path: Path, line: int | None, message: str) -> LabelError:
 
 
 def read_text(path: Path, *, eight_bit: bool = False) -> str:
-    """Read a label file: UTF-8 or UTF-16, every line ended by `\\n`.
+    """Read a label file: UTF-8 or UTF-16, every line ended by LF.
 
     Args:
         path: The file.
@@ -179,8 +179,10 @@ def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
                 f"{last.text!r} ends at {last.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
                 f"Expected labels inside the audio. {another}",
             )
-    last, file = max(ends, key=lambda end: end[0].end_s, default=(None, path))
-    if last is not None and labels.end_s is None and last.end_s < labels.least_covered * duration_s:
+    if not ends:
+        return  # there are utterances alone
+    last, file = max(ends, key=lambda end: end[0].end_s)
+    if labels.end_s is None and last.end_s < labels.least_covered * duration_s:
         share = "half" if last.end_s < LEAST_COVERED * duration_s else f"{labels.least_covered:.0%}"
         raise label_error(
             file,

@@ -43,7 +43,9 @@ def read_alignment(path: Path, *, duration_s: float, clip_id: str, rate_hz: int 
     """
     path = Path(path)
     labels = _read(path, clip_id, duration_s, rate_hz)
-    words = None if labels.words is None else [row for row in _cleaned(labels.words) if not is_pause_among_words(row.text)]
+    words = (
+        None if labels.words is None else [row for row in _cleaned(labels.words) if not is_pause_among_words(row.text)]
+    )
     phones = None if labels.phones is None else [row for row in _cleaned(labels.phones) if row.text]
     if not words and not phones and not labels.transcript:
         raise label_error(path, None, "all of its labels are empty. Expected words or phones in time.")

@@ -8,10 +8,9 @@ from typing import Protocol, TypeVar
 
 PLAIN_NAMES = frozenset({"words", "word", "wrd", "phones", "phone", "phons", "phn", "phonemes", "phoneme"})
 """Names that are also understood among other parts: `words_aligned`, `Ann_phones`, `WordTier`."""
-OTHER_THINGS = frozenset(
-    "boundaries boundary break category class classes code codes comment comments count counts duration features "
-    "frequency gloss id ids index length lemma lemmas meaning note notes number numbers pos rate score scores stress "
-    "tag tags tone tones translation type types".split()
+OTHER_THINGS = re.compile(
+    r"boundar(y|ies)|break|categor(y|ies)|class(es)?|codes?|comments?|counts?|durations?|features?|frequency|gloss|ids?|"
+    r"index|lengths?|lemmas?|meanings?|notes?|numbers?|pos|rates?|scores?|stress|tags?|tones?|translations?|types?"
 )
 """Parts of a name that say that a tier is about words or phones, and holds none: `word stress`, `phone_count`."""
 
@@ -53,4 +52,4 @@ def _contains(tier_name: str, name: str) -> bool:
     """Whether a plain name is one of a tier name's parts, and no other part says that something else is meant."""
     parts = set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tier_name).lower()))
     is_of_both = bool(parts & {"words", "word", "wrd"}) and bool(parts & (PLAIN_NAMES - {"words", "word", "wrd"}))
-    return name in PLAIN_NAMES and name in parts and not parts & OTHER_THINGS and not is_of_both
+    return name in PLAIN_NAMES and name in parts and not is_of_both and not any(map(OTHER_THINGS.fullmatch, parts))

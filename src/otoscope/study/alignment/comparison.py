@@ -74,7 +74,11 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Give the table, the largest class first."""
         ordered = sorted(self.classes.items(), key=lambda item: -item[1].n_frames)
-        return {"n_clips": self.n_clips, "left_out": self.left_out, "classes": {name: errors.to_json() for name, errors in ordered}}
+        return {
+            "n_clips": self.n_clips,
+            "left_out": self.left_out,
+            "classes": {name: errors.to_json() for name, errors in ordered},
+        }
 
 
 def compare_alignments(

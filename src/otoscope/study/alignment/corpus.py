@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import soundfile
 
-from otoscope.audio.clip import Clip, Span
+from otoscope.audio.clip import Clip
 from otoscope.audio.stretch import recording_duration_s
 from otoscope.base.clocks import FRAME_S, SAMPLE_RATE_HZ
 from otoscope.base.errors import AudioError, InputError
@@ -200,7 +200,11 @@ class FromSound:
         """Find words and phones."""
         found = self.aligner(clip)
         about = AlignedClip(
-            clip.id, len(found.words), len(found.phones), score=found.score, is_unsure=found.score < UNSURE_SCORE,
+            clip.id,
+            len(found.words),
+            len(found.phones),
+            score=found.score,
+            is_unsure=found.score < UNSURE_SCORE,
             doubts=found.doubts,
         )
         return Aligned(replace(clip, words=found.words, phones=found.phones), about)

@@ -31,7 +31,7 @@ BEAMS = (None, 1e-100, 1e-200)
 failed before it."""
 FRAME_RATE_HZ = 100
 CENTRE_S = 0.0078
-"""A boundary between two frames lies between their centres: frame n covers the samples from n * 10 ms on for 25.6 ms."""
+"""A boundary between two frames lies between their centres: frame n covers 25.6 ms from n * 10 ms on."""
 UNSURE_SCORE = -30.0
 """Below this score a frame, on average, a transcript is probably not what is said.
 

@@ -67,7 +67,8 @@ def align_words(
     written, left_out = said_words(given)
     if left_out and not written:
         raise InputError(
-            f"the transcript of clip {clip.id!r} is {given[:80]!r}, which holds no word. Give one that says what is said."
+            f"the transcript of clip {clip.id!r} is {given[:80]!r}, which holds no word. "
+            "Give one that says what is said."
         )
     if not written:
         raise InputError(
