@@ -58,6 +58,7 @@ class Clip(ShortRepr):
         path: The file it came from, if any.
         label_problem: Why the labels that were found for it cannot be used; it then has neither words nor phones.
         notes: What its recording was found to be otherwise than it says, or may lack.
+        is_transcript_from_labels: Whether the transcript is that of the labels (words, or utterances) for want of one.
     """
 
     samples: Float32[np.ndarray, " sample"]
@@ -70,6 +71,7 @@ class Clip(ShortRepr):
     path: Path | None = None
     label_problem: str | None = None
     notes: tuple[str, ...] = ()
+    is_transcript_from_labels: bool = False
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -94,7 +96,7 @@ class Clip(ShortRepr):
 
     def _shown(self) -> html.Shown:
         known = [
-            ("transcript", self.transcript),
+            ("transcript, from its labels" if self.is_transcript_from_labels else "transcript", self.transcript),
             ("speaker", self.speaker),
             ("language", self.language),
             ("words in time", None if self.words is None else len(self.words)),

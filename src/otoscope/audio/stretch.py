@@ -99,6 +99,14 @@ def recording_duration_s(path: str | Path) -> float:
     return sample_to_seconds(len(read_audio(path).samples)) if seconds is None else seconds
 
 
+def recording_rate_hz(path: str | Path) -> int | None:
+    """Say the sampling rate that a recording's header gives; None where libsndfile does not read it."""
+    try:
+        return int(soundfile.info(str(path)).samplerate)
+    except (soundfile.LibsndfileError, OSError):
+        return None
+
+
 def _open(content: Content, layout: Layout) -> soundfile.SoundFile | None:
     """Open a file that is one recording of known length; None for any other."""
     is_one = len(layout.parts) == 1 and layout.parts[0].is_counted

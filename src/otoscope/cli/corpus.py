@@ -81,7 +81,7 @@ def summary(held: CorpusInfo) -> str:
     rows = [
         ("speakers", _named(held.speakers, held)),
         ("languages", _named(held.languages, held)),
-        ("transcripts", _share(held.transcripts, held)),
+        ("transcripts", _share(held.transcripts, held) + _from_labels(held.transcripts_from_labels)),
         ("words in time", _share(held.words, held, "word")),
         ("phones in time", _share(held.phones, held, "phone") + (f", in {held.phone_set}" if held.phone_set else "")),
     ]
@@ -133,6 +133,11 @@ def _share(amount: Amount, held: CorpusInfo, what: str | None = None) -> str:
     labels = f", {count(amount.n_labels, what)}" if what else ""
     every = "all of them, " if amount.n_clips == held.all.n_clips else ""
     return f"{every}{_amount(amount)}{labels}"
+
+
+def _from_labels(amount: Amount) -> str:
+    """Say how many transcripts are the words of the labels."""
+    return f"; {count(amount.n_clips, 'clip')} from their labels, for want of a text" if amount.n_clips else ""
 
 
 def _named(amounts: dict[str, Amount], held: CorpusInfo) -> str:

@@ -172,8 +172,8 @@ def corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
     """Find the clips of a corpus; no sound is read yet.
 
     Args:
-        source: `demo` (the clips in the package), a folder of recordings, a LibriSpeech tree, a manifest (`.jsonl` or
-            `.parquet`), `hf:NAME[:CONFIG[:SPLIT]]` (Hugging Face datasets), or one recording.
+        source: `demo` (the clips in the package), a folder of recordings, a LibriSpeech tree, a manifest (`.jsonl`,
+            `.csv`, `.tsv` or `.parquet`), `hf:NAME[:CONFIG[:SPLIT]]` (Hugging Face datasets), or one recording.
         phone_set: The phone set that its labels are written in, one of `otoscope.corpus.phones.PHONE_SETS`; found out
             by default.
 
@@ -197,5 +197,5 @@ def _find(source: str | Path) -> tuple[Sequence[Source], tuple[str, ...]]:
     if manifest.is_manifest(path):
         return manifest.sources(path)
     if librispeech.is_tree(path):
-        return librispeech.sources(path), ()
-    return folder.sources(path), ()
+        return librispeech.sources(path)
+    return folder.sources(path)

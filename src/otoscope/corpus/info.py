@@ -70,6 +70,7 @@ class CorpusInfo:
         speakers: How much each speaker says, the one who says most first; clips of unknown speakers are left out.
         languages: How much there is in each language, alike.
         transcripts: Clips with a transcript.
+        transcripts_from_labels: Those of them whose transcript is that of their labels, for want of one of their own.
         words: Clips with words in time.
         phones: Clips with phones in time.
         phone_set: The phone set of the labels; None where there are no phones or no set knows them.
@@ -89,6 +90,7 @@ class CorpusInfo:
     speakers: dict[str, Amount]
     languages: dict[str, Amount]
     transcripts: Amount
+    transcripts_from_labels: Amount
     words: Amount
     phones: Amount
     phone_set: str | None
@@ -111,6 +113,7 @@ class CorpusInfo:
             "speakers": {name: amount.to_json() for name, amount in self.speakers.items()},
             "languages": {name: amount.to_json() for name, amount in self.languages.items()},
             "with_transcript": self.transcripts.to_json(),
+            "with_transcript_from_labels": self.transcripts_from_labels.to_json(),
             "with_words": self.words.to_json(),
             "with_phones": self.phones.to_json(),
             "phone_set": self.phone_set,
@@ -164,6 +167,7 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
         speakers=_largest_first(tally.speakers),
         languages=_largest_first(tally.languages),
         transcripts=tally.transcripts,
+        transcripts_from_labels=tally.transcripts_from_labels,
         words=tally.words,
         phones=tally.phones,
         phone_set=corpus.phone_set,
@@ -185,6 +189,7 @@ class _Tally:
 
     all: Amount = Amount()
     transcripts: Amount = Amount()
+    transcripts_from_labels: Amount = Amount()
     words: Amount = Amount()
     phones: Amount = Amount()
     lengths_s: set[float] = field(default_factory=set)
@@ -199,6 +204,8 @@ class _Tally:
         self.lengths_s = {min({length_s} | self.lengths_s), max({length_s} | self.lengths_s)}
         if clip.transcript:
             self.transcripts = self.transcripts.plus(length_s)
+        if clip.is_transcript_from_labels:
+            self.transcripts_from_labels = self.transcripts_from_labels.plus(length_s)
         if clip.speaker is not None:
             self.speakers[clip.speaker] = self.speakers.get(clip.speaker, Amount()).plus(length_s)
         if clip.language is not None:

@@ -135,8 +135,8 @@ class Spliceable:
     Args:
         model: Any Whisper.
         clip: The clip.
-        language: What is spoken, as Whisper's code; None to let the model find out from the first window's encoder
-            output, spliced or not.
+        language: What is spoken, as Whisper's code; None for the clip's, or else what the model finds in the first
+            window's encoder output, spliced or not.
 
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, "Removing words in embedding space".
@@ -144,10 +144,10 @@ class Spliceable:
 
     def __init__(self, model: Whisper, clip: Clip, language: str | None) -> None:
         self._model = model
-        self._language = language
+        self._language = language or clip.language
         self._encoding = model.encode(clip)
         self._padding = model.padded_encoding()[0]
-        first = write_texts(model, self._encoding[:1], [language])
+        first = write_texts(model, self._encoding[:1], [self._language])
         self._found_language = first[0][0]
         self._rows = first + write_texts(model, self._encoding[1:], [self._found_language] * (len(self._encoding) - 1))
 

@@ -358,7 +358,7 @@ def words(
     for number, one in enumerate(model.each_window(read)):
         if number not in chosen:
             continue
-        known = traces[0].language if traces else language
+        known = traces[0].language if traces else language or read.language
         check = wanted if len(chosen) == 1 else None
         traces.append(trace_window(model, one, settings, language=known, wanted=check, progress=advance))
         kinds.append(one.kinds[0])
