@@ -40,7 +40,7 @@ def test_frames_that_are_held_keep_their_residual_stream_in_every_block(whisper:
     blocks = [f"encoder.blocks.{block}" for block in range(whisper.n_encoder_blocks)]
     held = whisper.activations(noise(0.9), blocks)
 
-    def hold(block: str):  # noqa: ANN202
+    def hold(block: str):
         return lambda x: torch.cat([x[:, :stop], held[block][:, stop:].expand(len(x), -1, -1)], dim=1)
 
     with whisper.edit({block: hold(block) for block in blocks}):

@@ -1,4 +1,4 @@
-"""What the decoder's cross-attention makes of an encoder output, computed once and handed to the decoder as its cache."""
+"""Keys and values of the decoder's cross-attention, computed once and handed to the decoder as its cache."""
 
 from __future__ import annotations
 
