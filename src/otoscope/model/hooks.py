@@ -157,6 +157,11 @@ class Switchboard:
         return frozenset(site for edits in self._edits.own for site in edits)
 
     @property
+    def changes_model(self) -> bool:
+        """Whether an edit is on, or a window that limits attention."""
+        return bool(self._edits.all) or any(window.k is not None for window in self._windows.all)
+
+    @property
     def wants_gradients(self) -> bool:
         """Whether a tape keeps its tensors in the graph."""
         return not self._is_paused and any(tape.gradients for tape in self._tapes.own)
