@@ -55,7 +55,7 @@ def load(
     chosen_dtype = _dtype(dtype)
     chosen_device = device_named(device)
     path, name = _find(source)
-    checkpoint = _complete(describe(path, source=name), name, base_model)
+    checkpoint = _complete(describe(path, source=name, find=_find, base_model=base_model), name, base_model)
     hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
     return Whisper(hf, checkpoint.tokenizer, id=name, weights_hash=weights_hash, notes=tuple(checkpoint.notes))
 
@@ -101,7 +101,7 @@ def _take_from_base(checkpoint: Checkpoint, base_model: str | Path | None) -> No
         return
     if path is None:
         return
-    base = describe(path, source=name)
+    base = describe(path, source=name, find=_find)
     if base.config.vocab_size != described.config.vocab_size:
         if base_model is None:
             return

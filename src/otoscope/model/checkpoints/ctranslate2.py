@@ -30,7 +30,7 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     to_transformers_name,
 )
-from otoscope.model.vocabulary import RELEASED, read_tokenizer, special_ids, tokenizer_from_texts
+from otoscope.model.vocabulary import RELEASED, is_english_only, read_tokenizer, special_ids, tokenizer_from_texts
 
 _VERSION = 6
 _SPEC = "WhisperSpec"
@@ -310,10 +310,10 @@ def _generation(told: dict[str, Any], vocab_size: int, source: str) -> Generatio
             )
     values: dict[str, Any] = {new: told[name] for name, new in names.items() if told.get(name)}
     languages = told.get("lang_ids")
-    if (
-        languages and vocab_size in RELEASED and "tiny.en" not in RELEASED[vocab_size]
-    ):  # English models carry a list too
-        values["lang_to_id"] = {text: i for text, i in special_ids(vocab_size, None).items() if i in set(languages)}
+    if languages and vocab_size in RELEASED:
+        ids = special_ids(vocab_size, None)
+        if not is_english_only(ids):  # those carry a list too
+            values["lang_to_id"] = {text: i for text, i in ids.items() if i in set(languages)}
     return GenerationConfig.from_dict(values) if values else None
 
 
