@@ -107,7 +107,7 @@ def _model_file(path: Path) -> Path:
 def _describe(path: Path, source: str) -> Described:
     file = _model_file(path)
     refuse_lfs_pointer(file, source=source)
-    variables = _index(file, source)
+    variables, aliases = _index(file, source)
     tensors = {name: variable for name, variable in variables.items() if variable.shape and not _is_scale(name)}
     shapes = {part: shape for name in tensors for part, shape in _parts(name, tensors[name].shape).items()}
     values = _scalars(file, variables)
@@ -121,7 +121,7 @@ def _describe(path: Path, source: str) -> Described:
     return Described(
         "CTranslate2",
         config,
-        {name: Stored(variable.shape, variable.precision) for name, variable in tensors.items()},
+        {name: Stored(variable.shape, variable.precision) for name, variable in tensors.items() if name not in aliases},
         read=lambda: _read(file, variables, config, source),
         tokenizer=lambda: _tokenizer(file.parent, config.vocab_size, source),
         generation=_generation(told, config.vocab_size, source),
@@ -132,10 +132,11 @@ def _describe(path: Path, source: str) -> Described:
     )
 
 
-def _index(file: Path, source: str) -> dict[str, _Variable]:
-    """Read where every tensor lies, aliases included, and nothing of the tensors."""
+def _index(file: Path, source: str) -> tuple[dict[str, _Variable], set[str]]:
+    """Read where every tensor lies, and which are other names of one that is there; nothing of the tensors."""
     size = file.stat().st_size
     variables: dict[str, _Variable] = {}
+    aliases: set[str] = set()
     last = "its header"
     try:
         with file.open("rb") as opened:
@@ -171,6 +172,7 @@ def _index(file: Path, source: str) -> dict[str, _Variable]:
             for alias, target in [(_text(opened), _text(opened)) for _ in range(_take(opened, "<I")[0])]:
                 if target not in variables:
                     raise _damaged(file, source, f"tensor {alias!r} is said to be {target!r}, which is not there")
+                aliases.add(alias)
                 variables[alias] = variables[target]
                 if target + _SCALE in variables:
                     variables[alias + _SCALE] = variables[target + _SCALE]
@@ -178,7 +180,7 @@ def _index(file: Path, source: str) -> dict[str, _Variable]:
                 raise _damaged(file, source, f"{size - opened.tell()} bytes follow its last tensor")
     except (struct.error, UnicodeDecodeError) as error:
         raise _damaged(file, source, f"it ends or breaks at {last}") from error
-    return variables
+    return variables, aliases
 
 
 def _take(opened: BinaryIO, layout: str) -> tuple[int, ...]:
