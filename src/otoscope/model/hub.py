@@ -81,15 +81,20 @@ def checked_id(name: str) -> str:
 
 def cached(repo_id: str) -> Path | None:
     """Return the cached snapshot of a repository if it is complete enough to load, without touching the network."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
-        folder = Path(snapshot_download(repo_id, local_files_only=True))
-    except LocalEntryNotFoundError:
+    if not (Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}").is_dir():
         return None
-    whole = any((folder / name).exists() for name in _CONFIGS) and any((folder / name).exists() for name in _WEIGHTS)
-    return folder if whole else None
+    for name, patterns in _WEIGHTS.items():
+        try:
+            wanted = [*_BESIDE, *patterns]
+            folder = Path(snapshot_download(repo_id, local_files_only=True, allow_patterns=wanted))
+        except LocalEntryNotFoundError:
+            continue
+        if (folder / name).exists() and any((folder / config).exists() for config in _CONFIGS):
+            return folder
+    return None
 
 
 def snapshot_of(path: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from otoscope.base.collector import collector_paused
 from otoscope.base.errors import InputError, ModelError
 from otoscope.model import hub
 from otoscope.model.checkpoint import Checkpoint, build
@@ -58,9 +59,10 @@ def load(
     chosen_device = device_named(device)
     source, base_model = _split(source, base_model)
     path, name = find_model(source)
-    described = describe(path, source=name, find=find_model, base_model=base_model)
-    checkpoint = _complete(described, name, base_model)
-    hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
+    with collector_paused():
+        described = describe(path, source=name, find=find_model, base_model=base_model)
+        checkpoint = _complete(described, name, base_model)
+        hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
     id_ = name if base_model is None else on_base(name, base_model)
     return Whisper(hf, checkpoint.tokenizer, id=id_, weights_hash=weights_hash, notes=tuple(checkpoint.notes))
 

@@ -180,7 +180,7 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
         openai-whisper, `whisper/tokenizer.py`, get_encoding.
     """
     if tokenizer is not None:
-        return {text: i for text, i in tokenizer.get_vocab().items() if _SPECIAL.fullmatch(text)}
+        return {text: i for text, i in tokenizer.get_vocab().items() if text[:2] == "<|" and _SPECIAL.fullmatch(text)}
     if vocab_size not in RELEASED:
         raise ModelError(
             f"a vocabulary of {vocab_size} tokens needs its tokenizer: only those of OpenAI's releases "
@@ -222,7 +222,7 @@ def timestamp_ids(ids: Mapping[str, int], no_timestamps_id: int) -> tuple[int, .
 
 def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> None:
     """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps."""
-    special = [t for t, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if _SPECIAL.fullmatch(t)]
+    special = sorted(ids := special_ids(vocab_size, tokenizer), key=ids.__getitem__)
     tokenizer.add_special_tokens({"extra_special_tokens": [t for t in special if t != "<|endoftext|>"]})
     if len(tokenizer) + N_TIMESTAMPS == vocab_size and fits(tokenizer, vocab_size):
         from tokenizers import AddedToken

@@ -66,6 +66,7 @@ _STACKED = {
 }
 _KINDS = {"gamma": "weight", "beta": "bias", "weight": "weight", "bias": "bias"}
 _SCALE = "_scale"
+_OUTPUT, _EMBEDDING = "decoder/projection/weight", "decoder/embeddings/weight"
 _GELU = 3  # of CTranslate2's activations, the one that Whisper has
 
 
@@ -244,7 +245,7 @@ def _parts(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     elif rest in _OUTSIDE_BLOCKS:
         parts = [f"{half}.{_OUTSIDE_BLOCKS[rest]}"]
     else:
-        parts = ["proj_out.weight" if name == "decoder/projection/weight" else name]
+        parts = ["proj_out.weight" if name == _OUTPUT else name]
     part_shape = (shape[0] // len(parts), *shape[1:])
     return {to_transformers_name(part): part_shape for part in parts}
 
@@ -254,7 +255,7 @@ def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, so
     raw = np.memmap(file, np.uint8, mode="r")
     weights: dict[str, torch.Tensor] = {}
     for name, variable in variables.items():
-        if not variable.shape or _is_scale(name):
+        if not variable.shape or _is_scale(name) or _is_tied(name, variables):
             continue
         values = _values(raw, variable)
         if variable.precision in ("int8", "int16"):
@@ -272,10 +273,14 @@ def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, so
     return weights
 
 
+def _is_tied(name: str, variables: dict[str, _Variable]) -> bool:
+    """Say whether the output layer is the embedding under another name."""
+    return name == _OUTPUT and variables[name] == variables.get(_EMBEDDING)
+
+
 def _values(raw: np.ndarray, variable: _Variable) -> torch.Tensor:
-    held = raw[variable.offset : variable.offset + variable.n_bytes].tobytes()  # aligned, as tensors must be
-    flat = np.frombuffer(bytearray(held), _TYPES[variable.type][1])
-    tensor = torch.from_numpy(flat)
+    held = np.array(raw[variable.offset : variable.offset + variable.n_bytes])  # a copy is aligned, as tensors must be
+    tensor = torch.from_numpy(held.view(_TYPES[variable.type][1]))
     return (tensor.view(torch.bfloat16) if variable.precision == "bfloat16" else tensor).reshape(variable.shape)
 
 
