@@ -22,8 +22,8 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     is_size,
 )
-from otoscope.model.generation_settings import unchecked
 from otoscope.model.checkpoints.refused import known_refusal
+from otoscope.model.generation_settings import unchecked
 from otoscope.model.vocabulary import read_tokenizer
 
 _SIZES = (
