@@ -85,12 +85,12 @@ def test_attention_that_is_even_or_empty_makes_no_nan() -> None:
     assert np.isfinite(sharpen(np.zeros((2, 3, 10), np.float32))).all()
 
 
-def planted(frame_of_row: list[int], n_frames: int) -> Callable[[Tensor], Tensor]:
-    """Make every head look at chosen frames, token by token."""
+def planted(frame_of_row: list[int], n_frames: int, *, elsewhere: float = 0.0) -> Callable[[Tensor], Tensor]:
+    """Make every head look at chosen frames, token by token, and a little at all others."""
 
     def edit(pattern: Tensor) -> Tensor:
         frames = torch.arange(n_frames)
-        rows = [torch.exp(-((frames - frame) ** 2) / 8.0) for frame in frame_of_row]
+        rows = [torch.exp(-((frames - frame) ** 2) / 8.0) + elsewhere for frame in frame_of_row]
         return (torch.stack(rows) / torch.stack(rows).sum(-1, keepdim=True)).expand_as(pattern).to(pattern.dtype)
 
     return edit
@@ -273,7 +273,8 @@ def test_the_first_word_does_not_take_the_noise_before_it(model: Whisper, words:
     n_prompt = len(words.prompt("en", "transcribe", timestamps=False))
     said = [50 + 40 * i // len(text) for i in range(len(text) + 1)]  # nothing is heard in the first second
     encoded = model.encode(noise(2.0))
-    with model.edit({"decoder.blocks.1.cross_attn.pattern": planted([0] * (n_prompt - 1) + [*said, 99], 100)}):
+    looks = planted([0] * (n_prompt - 1) + [*said, 99], 100, elsewhere=0.02)
+    with model.edit({"decoder.blocks.1.cross_attn.pattern": looks}):
         (found,) = align(
             model, words, encoded, [text], language="en", task="transcribe", heads=[Head(1, 0)], n_frames=100
         )

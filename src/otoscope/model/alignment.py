@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MEDIAN_FRAMES = 7
 """Width of the median filter over frames. Source: OpenAI Whisper, `whisper/timing.py`."""
+LONGEST_MEDIAN_FRAMES = 35
+"""Most that counts as the median length of a word: 0.7 s. Source: OpenAI Whisper, `whisper/timing.py`."""
 HEARD_SHARE = 0.7
 """A word begins where its first token is heard at this share of its highest value, for the path gives the first word all
 that comes before it. Source: ours, chosen on forced alignments of LJ Speech with noise and music put before it."""
@@ -175,7 +177,7 @@ def align(
         spelt = split_words(model.tokenizer, piece, language)
         found.append(_timed(spelt, heard[offset:], starts[offset:], odds[offset:]))
         offset += len(piece)
-    return found
+    return _without_hesitation(found)
 
 
 def _timed(
@@ -193,6 +195,19 @@ def _timed(
         timed.append(AlignedWord(written, start, stop, float(odds[first:end].mean())))
         first = end
     return timed
+
+
+def _without_hesitation(pieces: list[list[AlignedWord]]) -> list[list[AlignedWord]]:
+    """Hold the last word of a window to twice the median length: the path gives it all that comes after it."""
+    lengths = [word.end_frame - word.start_frame for piece in pieces for word in piece]
+    lengths = [length for length in lengths if length > 0]
+    last = next((piece for piece in reversed(pieces) if piece), None)
+    if last is None or not lengths:
+        return pieces
+    longest = int(2 * min(float(np.median(lengths)), LONGEST_MEDIAN_FRAMES))
+    word = last[-1]
+    last[-1] = replace(word, end_frame=min(word.end_frame, word.start_frame + longest))
+    return pieces
 
 
 def onset(heard: Float[np.ndarray, " frame"]) -> int:
