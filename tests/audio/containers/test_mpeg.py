@@ -137,6 +137,12 @@ def test_damage_between_frames_is_told_with_how_much_it_is() -> None:
     assert "bytes between its frames are damaged and passed over" in note and "times after them are early" in note
 
 
+@pytest.mark.parametrize("lost", [bytes(9_000), random.Random(1).randbytes(9_000)], ids=["zeros", "random"])
+def test_an_end_that_is_no_sound_is_told(lost: bytes) -> None:
+    (note,) = heard(without_header(encoded(SOUND, "MP3")) + lost).notes
+    assert "bytes after its last frame are no sound and are passed over" in note
+
+
 def test_layer_2_is_read() -> None:
     assert_is(by_ffmpeg(SOUND, "mp2", "mp2", bit_rate=64_000), SOUND, late_s=DELAY_S)
 

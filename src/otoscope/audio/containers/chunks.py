@@ -160,7 +160,7 @@ def _parts(
     if tag in MPEG_TAGS:
         inner = mpeg.layout(content, body, sound_stop)
         if inner is not None:
-            return inner.parts, inner.notes
+            return inner.parts, (*inner.notes, *((inner.cut_short,) if inner.cut_short else ()))
     fixes = {size_at: of.bytes_of(sound_stop - body + of.counts_itself)}
     if wide is not None:
         fixes[wide] = (sound_stop - body).to_bytes(8, "little")

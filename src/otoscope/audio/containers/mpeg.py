@@ -29,6 +29,8 @@ TAG_BY = 64
 SIGNED_BYTES = 1 << 14
 LAME_DELAY = b"LAME".ljust(21, b"\0") + (576 << 12).to_bytes(3, "big") + bytes(12)
 """What LAME's header says of its delay of 576 samples. Without a header LAME is known by its name in unused bits."""
+AFTER_BYTES = 4096
+"""Up to so many bytes after the last frame are a tag of a kind that is not known here."""
 FRAMES, SIZE, TABLE, QUALITY = 1, 2, 4, 8  # fields that a Xing header has, one after the other
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff]", re.DOTALL)
 _KBIT = {
@@ -106,11 +108,6 @@ class _Stream:
         else:
             self.spans.append([at, stop])
 
-    @property
-    def stop(self) -> int:
-        """Where its last frame ends."""
-        return self.spans[-1][1] if self.spans else self.start
-
     def seconds(self, n_frames: int) -> str:
         """So many frames in seconds."""
         return spoken_seconds(n_frames * self.first.n_samples, self.first.rate_hz)
@@ -141,7 +138,7 @@ def layout(content: Content, start: int, stop: int | None = None) -> Layout | No
     at = _next_frame(content, start, min(end, start + SEARCHED_BYTES), end, N_SURE)
     if at is None:
         return None
-    streams, is_broken_off = _walk(content, at, end)
+    streams, is_broken_off, n_after = _walk(content, at, end)
     streams = [stream for stream in streams if stream.n_frames]
     if not streams:
         return None
@@ -150,6 +147,8 @@ def layout(content: Content, start: int, stop: int | None = None) -> Layout | No
     if len(streams) > 1:
         notes.append(joined(len(streams)))
     notes += [note for stream in streams for note in _notes(stream)]
+    if n_after > AFTER_BYTES:
+        notes.append(f"{n_after:,} bytes after its last frame are no sound and are passed over: its end may be damaged")
     cut_short = None
     if is_broken_off:
         last = streams[-1]
@@ -177,18 +176,20 @@ def _notes(stream: _Stream) -> list[str]:
     return [f"its header counts {counted} and {found} are there{doubt}"]
 
 
-def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool]:
-    """Walk the frames, and say whether the last one is incomplete."""
+def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool, int]:
+    """Walk the frames; say whether the last one is incomplete, and how many bytes after it are no tag."""
     streams: list[_Stream] = []
-    is_broken_off = False
+    is_broken_off, n_after = False, 0
     while at + 4 <= end:
         header = _header(content[at : at + 4])
         if header is None or (streams and header.stream != streams[-1].first.stream and not _is_sure(content, at, end)):
             again = _next_frame(content, at + 1, end, end, 2)
-            if streams and again is not None:
-                streams[-1].junk_bytes += _junk(content, at, again, end)
+            n_junk = _junk(content, at, end if again is None else again, end)
             if again is None:
+                n_after = n_junk
                 break
+            if streams:
+                streams[-1].junk_bytes += n_junk
             at = again
             continue
         stop = at + header.n_bytes
@@ -201,7 +202,7 @@ def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool]:
         if tag is None:
             streams[-1].add(at, stop)
         at = stop
-    return streams, is_broken_off
+    return streams, is_broken_off, n_after
 
 
 def _junk(content: Content, at: int, stop: int, end: int) -> int:
