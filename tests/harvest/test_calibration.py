@@ -11,6 +11,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.harvest.calibration import EDGE_LOGITS, Calibration, arrays_of, calibrate, calibration_of
 from otoscope.harvest.labels import label_set
+from otoscope.harvest.lags import best_lag
 from otoscope.harvest.settings import HarvestSettings
 from tests.harvest.fake import SPOKEN, WINDOW, FakeClip, FakeReader, corpus_of, harvest, odd_clips, smooth
 
@@ -142,6 +143,13 @@ def test_features_of_one_site_that_answer_at_different_times_get_lags_of_their_o
             middle = (table.frame[feature, rank] - lag + 0.5) * 0.02
             [phone] = [span.text for span in clip.phones if span.start_s <= middle < span.end_s]
             assert table.phone[feature, rank] == numbers[phone]
+
+
+def test_a_score_that_only_rises_to_the_last_lag_tells_no_lag() -> None:
+    rising = {lag: lag / 10 for lag in range(-10, 11)}
+    assert best_lag(rising) == 0
+    assert best_lag(rising | {3: 0.5}) == 3
+    assert best_lag(dict.fromkeys(range(-10, 11), 0.1)) == 0
 
 
 def test_lags_of_their_own_that_only_fit_noise_are_dropped() -> None:

@@ -20,9 +20,9 @@ def around(value: float, half: float = 0.02) -> dict[str, float]:
     return {"value": value, "low": value - half, "high": value + half}
 
 
-def site(basis: str, n_auroc: int, n_polysemantic: int = 0, **more: Any) -> dict[str, Any]:
+def site(basis: str, n_auroc: int, n_mixed: int = 0, **more: Any) -> dict[str, Any]:
     return {"run": "run", "site": "encoder.blocks.0", "basis": basis, "n_features": 400,
-            "n_auroc": n_auroc, "n_auroc_shuffled": 0, "n_polysemantic": n_polysemantic, "n_pure_top": 300,
+            "n_auroc": n_auroc, "n_auroc_shuffled": 0, "n_polysemantic": 3, "n_mixed_below": n_mixed, "n_pure_top": 300,
             **more}  # fmt: skip
 
 
@@ -137,7 +137,7 @@ WORSE = [
     ("neurons_rarer", f"{PHONES} > maximum > 4 > n_pure", 320, 245),
     ("neuron_detects", f"{PHONES} > sites > 1 > n_auroc", 320, 250),
     ("sae_detects", f"{PHONES} > sites > 3 > n_auroc", 100, 252),
-    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic", 200, 145),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_mixed_below", 200, 145),
     ("reconstruction", f"{SCORES} > sites > 1 > rows > 0 > wer", None, around(0.13)),
     ("random_decoder", f"{SCORES} > sites > 0 > rows > 1 > wer", around(0.03), around(0.07)),
     ("bigrams_counts", f"{KL} > model - unigram > kl_bits", around(0.1), around(0.01)),
@@ -318,7 +318,7 @@ BASELINES = [
     ("splice_exact", "splice/splice_words.json > as_long_elsewhere > exact"),
     ("words", "words/word_scores.json > ways > in order"),
     ("neurons_most", f"{PHONES} > maximum > 0 > n_pure_shuffled"),
-    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic"),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_mixed_below"),
     ("reconstruction", f"{SCORES} > clean"),
     ("random_decoder", f"{SCORES} > sites > 0 > rows > 1"),
     ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > unigram"),

@@ -210,11 +210,12 @@ def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
 def _below(read: PartFiles, rows: Rows) -> dict[str, Any]:
     question = "Do neurons that are pure at their strongest answer to another phone below, more often than baselines?"
     short = "neurons pure at the top answer to another phone below"
-    found = _beside(rows, "neuron", "n_polysemantic", "n_pure_top")
+    found = _beside(rows, "neuron", "n_mixed_below", "n_pure_top")
     if found is None:
         why = read.lacking("phones", LABELS, "no neuron is pure at its strongest, or none was looked at")
         return unmeasured("polysemantic", question, why, FEATURES_PAGE, short)
-    coded = _count(rows, "sae", "n_polysemantic", "n_pure_top")
+    coded = _count(rows, "sae", "n_mixed_below", "n_pure_top")
+    told_apart = _count(rows, "neuron", "n_polysemantic", "n_pure_top")
     others = {**found.others, **({PLAIN["sae"]: coded} if coded[1] else {})}
     return finding(
         "polysemantic",
@@ -225,7 +226,8 @@ def _below(read: PartFiles, rows: Rows) -> dict[str, Any]:
         n=found.own[1],
         n_of="neurons pure at the top",
         words=f"Of those with one phone at their strongest, {_told(found.own, 'neurons')} answer to another below; "
-        f"{_listed(others) or 'nothing was looked at to compare'}.",
+        f"{_listed(others) or 'nothing was looked at to compare'}. In {told_apart[0]:,} neurons, strength also tells "
+        "that other phone from the rest over all frames.",
         short=short,
         page=FEATURES_PAGE,
     )
