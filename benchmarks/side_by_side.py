@@ -60,7 +60,7 @@ def _run(n_processes: int, threads: int, environment: Mapping[str, str]) -> None
     root = Path(__file__).resolve().parents[1]
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     command = [sys.executable, "-c", PROGRAM, str(threads)]
-    started = [subprocess.Popen(command, env=inherited | environment, cwd=root) for _ in range(n_processes)]
+    started = [subprocess.Popen(command, env={**inherited, **environment}, cwd=root) for _ in range(n_processes)]
     statuses = [process.wait() for process in started]
     if any(statuses):
         raise RuntimeError(f"processes ended with {statuses}; what they said is above")

@@ -197,8 +197,8 @@ def summary(scores: DictionaryScores) -> str:
 
 
 COLUMNS = (
-    "", "L0", "explained: speech", "silence", "padding", "all", "cossim", "dead", "CE score", "WER", "CER", "words lost",
-    "one phone",
+    "", "L0", "explained: speech", "silence", "padding", "all", "cossim", "dead", "CE score", "WER", "CER",
+    "words lost", "one phone",
 )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def test_a_checkpoint_of_a_trainer_loads(original: Original, bare: Path) -> None
 
 def test_without_a_config_the_sizes_of_a_release_are_read_off_the_shapes(tmp_path: Path) -> None:
     made = random_model(real_config("tiny.en"))
-    torch.save({name: tensor for name, tensor in body(made).items()}, tmp_path / "tuned.pt")
+    torch.save(dict(body(made).items()), tmp_path / "tuned.pt")
     real_tokenizer(51_864).save_pretrained(tmp_path)
     loaded = load(tmp_path / "tuned.pt")
     assert loaded.n_heads == 6 and loaded.n_encoder_blocks == 4
