@@ -69,23 +69,15 @@ def files() -> dict[str, dict[str, Any]]:
             "more_than_elsewhere": {"gone": around(0.8), "exact": around(0.75)}},
         "words/word_scores.json": {
             "n_words": 200, "ways": ways, "above_in_order": {"relevance": {"hit": around(0.3)}}},
-<<<<<<< HEAD
         PHONES: {"settings": {"auroc": 0.9, "purity": 0.8}, "run": {"name": "run"}, "sites": [
             site("neuron", 250, 150), site("random", 20, 30), site("untrained", 0), site("sae:/home/x/d", 350, 40)],
             "label_noise": {"label_agreement": None, "reached_by_features_of_one_phone": [
                 {"agreement": 1.0, "share": 1.0}, {"agreement": 0.9, "share": 0.93}]},
             "maximum": [point("neuron", 250), point("random", 20), point("untrained", 5), point("sae:/home/x/d", 350),
                         point("neuron", 40, 30)]},
-        SCORES: {"n_clips_scored": 36, "clean": {"wer": around(0.04)}, "sites": [
-            {"site": "encoder.blocks.0", "rows": [{"name": name, "wer": around(rate)} for name, rate in rates.items()]},
-            {"site": "encoder.blocks.1", "rows": [{"name": "dictionary", "wer": around(0.05)}]}]},
-=======
-        PHONES: {"settings": {"auroc": 0.9, "purity": 0.8}, "sites": [
-            site("neuron", 250, 150), site("random", 20, 30), site("untrained", 0), site("sae:/home/x/d", 350, 40)]},
         SCORES: {"n_clips_scored": 36, "clean": both(0.04), "sites": [
             {"site": "encoder.blocks.0", "rows": [{"name": name, **both(rate)} for name, rate in rates.items()]},
             {"site": "encoder.blocks.1", "rows": [{"name": "dictionary", **both(0.05)}]}]},
->>>>>>> dictionaries
         BIGRAMS: {"n_contexts": 20, "in_sentences": False, "sounds": [
             {"sound": "noise", "sound_label": "noise", "by_frequency": {}},
             {"sound": "padding", "sound_label": "padding", "by_frequency": table}]},

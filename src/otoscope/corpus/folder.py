@@ -164,7 +164,7 @@ def notes_on(
         alignments: The alignments below the folder.
 
     Returns:
-        Notes on recordings without transcript, where others have one, and on transcripts and alignments of no recording.
+        Notes on recordings without transcript, where others have one, and on labels of no recording.
     """
     notes = []
     if 0 < len(untold) < len(paths):
