@@ -12,7 +12,7 @@ from typing import Any
 from otoscope.study.whole.claim_phones import phone_findings
 from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
 from otoscope.study.whole.part_files import PartFiles
-from otoscope.study.whole.rules import decide_below
+from otoscope.study.whole.rules import UNDECIDED, Judgement, decide_below
 
 SCORES_PAGE = "dictionaries.html#scores"
 
