@@ -5,7 +5,7 @@ Those that rest on phones are in `claim_phones`. Reads the files of the parts `p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
