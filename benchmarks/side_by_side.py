@@ -33,19 +33,20 @@ for _ in range(3):
 """
 
 
-def measure(settings: Settings) -> list[Row]:
+def measure(settings: Settings, program: str = PROGRAM) -> list[Row]:
     """Time one process, two at once, and two at once that spin.
 
     Args:
         settings: How often, and how many threads each process has.
+        program: What each process runs; it is given the number of threads.
 
     Returns:
         Two at once against one, asleep and spinning.
     """
     ways = {
-        "one": partial(_run, 1, settings.threads, {}),
-        "two": partial(_run, 2, settings.threads, {}),
-        "two that spin": partial(_run, 2, settings.threads, SPINNING),
+        "one": partial(_run, 1, program, settings.threads, {}),
+        "two": partial(_run, 2, program, settings.threads, {}),
+        "two that spin": partial(_run, 2, program, settings.threads, SPINNING),
     }
     rounds = take_turns(ways, settings.rounds(ROUNDS))
     about = f"{settings.threads} threads each, the demo model's encoder; one takes {rounds.time('one').median:.1f} s"
@@ -55,11 +56,11 @@ def measure(settings: Settings) -> list[Row]:
     ]
 
 
-def _run(n_processes: int, threads: int, environment: Mapping[str, str]) -> None:
+def _run(n_processes: int, program: str, threads: int, environment: Mapping[str, str]) -> None:
     """Run so many processes at once, and wait for all."""
     root = Path(__file__).resolve().parents[1]
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    command = [sys.executable, "-c", PROGRAM, str(threads)]
+    command = [sys.executable, "-c", program, str(threads)]
     started = [subprocess.Popen(command, env={**inherited, **environment}, cwd=root) for _ in range(n_processes)]
     statuses = [process.wait() for process in started]
     if any(statuses):
