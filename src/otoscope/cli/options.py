@@ -11,8 +11,8 @@ import typer
 from otoscope.base.errors import InputError
 
 CORPUS_HELP = (
-    "A folder of recordings, a LibriSpeech tree, a manifest (.jsonl, .csv, .tsv, .parquet), hf:NAME[:CONFIG[:SPLIT]], one "
-    "recording, demo (the clips in the package), or demo:ID (one of them)."
+    "A folder of recordings, a LibriSpeech tree, a manifest (.jsonl, .csv, .tsv, .parquet), "
+    "hf:NAME[:CONFIG[:SPLIT]], one recording, demo (the clips in the package), or demo:ID (one of them)."
 )
 
 Recordings = Annotated[
