@@ -129,8 +129,7 @@ def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict
     short = f"{name} are pure at their maximum"
     found = _beside(rarest, basis, "n_pure", "n_features")
     if found is None:
-        lacking = UNSCORED if basis == "neuron" else "no dictionary's features were looked at"
-        return unmeasured(f"{basis}_maximum", question, read.lacking("phones", LABELS, lacking), PHONES_PAGE, short)
+        return unmeasured(f"{basis}_maximum", question, _lacking(read, basis), PHONES_PAGE, short)
     purity = [
         f"{PLAIN[each]} {percent(mean)}"
         for each in (basis, *BASELINES[basis])
@@ -240,9 +239,7 @@ def _throughout(read: PartFiles, rows: Rows, basis: str) -> dict[str, Any]:
     short = f"{name} detect phones over all frames"
     found = _beside(rows, basis, "n_auroc", "n_features")
     if found is None:
-        lacking = UNSCORED if basis == "neuron" else "no dictionary's features were looked at"
-        why = read.lacking("phones", LABELS, lacking)
-        return unmeasured(f"{basis}_detects", question, why, PHONES_PAGE, short, is_core=False)
+        return unmeasured(f"{basis}_detects", question, _lacking(read, basis), PHONES_PAGE, short, is_core=False)
     auroc = (read("phones/phones.json").get("settings") or {}).get("auroc")
     bar = "" if auroc is None else f", with a held-out AUROC of at least {auroc:g}"
     return finding(
@@ -253,12 +250,19 @@ def _throughout(read: PartFiles, rows: Rows, basis: str) -> dict[str, Any]:
         found.judged,
         n=found.own[1],
         n_of=name,
-        words=f"{_told(found.own, name)} do{bar}; {_listed(found.others)}. The study claims this of no neuron.",
+        words=f"{_told(found.own, name)} do{bar}; {_listed(found.others)}. The founding study does not claim this.",
         short=short,
         page=PHONES_PAGE,
         pictures=DETECT_PICTURE,
         is_core=False,
     )
+
+
+def _lacking(read: PartFiles, basis: str) -> tuple[str, str]:
+    """Say why nothing could be read of a basis, and what it would take."""
+    if basis == "neuron":
+        return read.lacking("phones", LABELS, UNSCORED)
+    return read.lacking("phones", "a harvest with dictionaries among its bases", "no dictionary's features were scored")
 
 
 def _if_reachable(judged: Judgement, rarest: Rows) -> Judgement:
