@@ -35,8 +35,9 @@ def test_a_folder_is_harvested_and_the_run_can_be_opened(run: Run, labelled: Pat
     assert ran.status == 0
     lines = ran.out.splitlines()
     assert lines[0].startswith("2 clips, 3.5 s of audio: ") and "frames of speech" in lines[0]
-    assert lines[1].startswith("2 clips have phones, counted in arpabet. The encoder answers")
-    assert lines[2].split() == ["site", "basis", "features", "constant", "above", "0", "above", "max/10"]
+    assert lines[1].startswith("2 clips have phones, counted in arpabet. Lag: ")
+    columns = "site basis features constant lag own lags above 0 above max/10"
+    assert " ".join(lines[2].split()) == columns
     assert [line.split()[:4] for line in lines[3:5]] == [
         ["encoder.blocks.1", basis, "32", "0"] for basis in ("neuron", "random")
     ]

@@ -11,6 +11,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.harvest.calibration import EDGE_LOGITS, Calibration, arrays_of, calibrate, calibration_of
 from otoscope.harvest.labels import label_set
+from otoscope.harvest.lags import best_lag
 from otoscope.harvest.settings import HarvestSettings
 from tests.harvest.fake import SPOKEN, WINDOW, FakeClip, FakeReader, corpus_of, harvest, odd_clips, smooth
 
@@ -111,31 +112,44 @@ def test_each_site_has_its_own_lag_whatever_other_sites_are_in_the_run(tmp_path:
         assert max(about["lag_scores"], key=about["lag_scores"].get) == str(lag)
 
 
+def detecting(n_clips: int, lags: list[int], *, noise: float) -> list[FakeClip]:
+    """Clips whose features detect one phone each, each so many frames late."""
+    rng = np.random.default_rng(0)
+    clips = answering(n_clips, 0)
+    for clip in clips:
+        at = (np.arange(len(clip.kinds))[:, None] - lags + 0.5) * 0.02
+        phones = clip.phones or ()
+        starts = np.array([span.start_s for span in phones])
+        place = np.searchsorted(starts, at, side="right") - 1
+        spoken = np.array([SPOKEN.index(span.text) for span in phones])[place]
+        x = (spoken == np.arange(len(lags)) % len(SPOKEN)) + rng.normal(0, noise, spoken.shape)
+        clip.values[SITE] = np.where(place < 0, 0, x).astype(np.float32)
+    return clips
+
+
 def test_features_of_one_site_that_answer_at_different_times_get_lags_of_their_own(tmp_path: Path) -> None:
-    early, late = answering(20, 1, noise=0.3), answering(20, 3, noise=0.3, seed=0)
-    clips = [
-        FakeClip(
-            one.name,
-            one.kinds,
-            {SITE: np.concatenate([one.values[SITE], other.values[SITE][:, :4]], axis=1)},
-            one.phones,
-        )
-        for one, other in zip(early, late, strict=True)
-    ]
+    clips = detecting(60, [1] * 10 + [3] * 4, noise=0.2)
     run = harvest(clips, tmp_path / "run")
     group = run.groups[0]
     assert run.lag_of(group) == 1
-    assert run.lags(group).tolist() == [1] * 12 + [3] * 4
+    assert run.lags(group).tolist() == [1] * 10 + [3] * 4
     about = run.manifest["groups"][0]
     assert about["n_own_lags"] == 4 and about["own_lag_gain"]["low"] > 0
     clip = run.clips[0]
     assert clip.phones is not None
     table, numbers = run.examples(group), {phone: place for place, phone in enumerate(run.phones)}
-    for feature, lag in ((0, 1), (13, 3)):  # the phone of an example is the one that its feature answers to
+    for feature, lag in ((0, 1), (12, 3)):  # the phone of an example is the one that its feature answers to
         for rank in np.flatnonzero(table.clip[feature] == 0):
             middle = (table.frame[feature, rank] - lag + 0.5) * 0.02
             [phone] = [span.text for span in clip.phones if span.start_s <= middle < span.end_s]
             assert table.phone[feature, rank] == numbers[phone]
+
+
+def test_a_score_that_only_rises_to_the_last_lag_tells_no_lag() -> None:
+    rising = {lag: lag / 10 for lag in range(-10, 11)}
+    assert best_lag(rising) == 0
+    assert best_lag(rising | {3: 0.5}) == 3
+    assert best_lag(dict.fromkeys(range(-10, 11), 0.1)) == 0
 
 
 def test_lags_of_their_own_that_only_fit_noise_are_dropped() -> None:

@@ -70,11 +70,13 @@ def test_without_enough_top_examples_the_top_ranges_need_as_many_samples() -> No
 def test_the_noise_below_a_pure_detector_is_no_mixture() -> None:
     found = judge(ranges({S: 10}, {S: 8, 5: 1, 6: 1}, SPREAD, {3: 3, 4: 3, 5: 4}), frames(S))
     assert not found.is_flagged.any() and found.mixed_range[0] == -1 and np.isnan(found.other_auroc[0])
+    assert found.is_pure.all() and not found.is_mixed.any()
 
 
-def test_a_phone_that_is_common_below_and_yet_not_told_from_the_rest_is_no_mixture() -> None:
+def test_a_phone_that_is_common_below_and_yet_not_told_from_the_rest_makes_no_feature_polysemantic() -> None:
     """Seven of ten peaks are CH, as where labels are a little off; strength does not tell CH from other phones."""
-    assert not judge(ranges({S: 10}, {S: 3, CH: 7}), frames(S)).is_flagged.any()
+    found = judge(ranges({S: 10}, {S: 3, CH: 7}), frames(S))
+    assert not found.is_flagged.any() and found.is_mixed.all(), "mixed below, and not told apart over all frames"
 
 
 def test_a_phone_that_is_told_apart_and_yet_no_more_common_than_by_chance_is_no_mixture() -> None:

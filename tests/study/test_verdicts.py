@@ -20,9 +20,18 @@ def around(value: float, half: float = 0.02) -> dict[str, float]:
     return {"value": value, "low": value - half, "high": value + half}
 
 
-def site(basis: str, n_both: int, n_polysemantic: int = 0, **more: Any) -> dict[str, Any]:
-    return {"site": "encoder.blocks.0", "basis": basis, "n_features": 400, "n_both": n_both, "n_both_shuffled": 0,
-            "n_auroc": 300, "n_purity": 280, "n_polysemantic": n_polysemantic, "n_pure_top": 300, **more}  # fmt: skip
+def site(basis: str, n_auroc: int, n_mixed: int = 0, **more: Any) -> dict[str, Any]:
+    return {"run": "run", "site": "encoder.blocks.0", "basis": basis, "n_features": 400,
+            "n_auroc": n_auroc, "n_auroc_shuffled": 0, "n_polysemantic": 3, "n_mixed_below": n_mixed, "n_pure_top": 300,
+            **more}  # fmt: skip
+
+
+def point(basis: str, n_pure: int, n_clips: float = 2000, **more: Any) -> dict[str, Any]:
+    """A point of the curve of features that are pure at their maximum."""
+    return {"run": "run", "site": "encoder.blocks.0", "basis": basis, "n_clips": n_clips, "n_features": 400,
+            "clips_an_example": n_clips / 10, "frames_an_example": 20 * n_clips, "n_phones": 39,
+            "n_phones_reachable": 39.0, "n_pure": n_pure, "n_half": 380, "n_judged": 400, "n_pure_shuffled": 0,
+            "mean_purity": 0.7, **more}  # fmt: skip
 
 
 def both(rate: float) -> dict[str, Any]:
@@ -60,8 +69,12 @@ def files() -> dict[str, dict[str, Any]]:
             "more_than_elsewhere": {"gone": around(0.8), "exact": around(0.75)}},
         "words/word_scores.json": {
             "n_words": 200, "ways": ways, "above_in_order": {"relevance": {"hit": around(0.3)}}},
-        PHONES: {"settings": {"auroc": 0.9, "purity": 0.8}, "sites": [
-            site("neuron", 250, 150), site("random", 20, 30), site("untrained", 0), site("sae:/home/x/d", 350, 40)]},
+        PHONES: {"settings": {"auroc": 0.9, "purity": 0.8}, "run": {"name": "run"}, "sites": [
+            site("neuron", 250, 150), site("random", 20, 30), site("untrained", 0), site("sae:/home/x/d", 350, 40)],
+            "label_noise": {"label_agreement": None, "reached_by_features_of_one_phone": [
+                {"agreement": 1.0, "share": 1.0}, {"agreement": 0.9, "share": 0.93}]},
+            "maximum": [point("neuron", 250), point("random", 20), point("untrained", 5), point("sae:/home/x/d", 350),
+                        point("neuron", 40, 30)]},
         SCORES: {"n_clips_scored": 36, "clean": both(0.04), "sites": [
             {"site": "encoder.blocks.0", "rows": [{"name": name, **both(rate)} for name, rate in rates.items()]},
             {"site": "encoder.blocks.1", "rows": [{"name": "dictionary", **both(0.05)}]}]},
@@ -122,11 +135,14 @@ WORSE = [
     ("splice_exact", f"{SPLICED} > own_frames > exact", around(0.4), around(0.51)),
     ("splice_exact", f"{SPLICED} > more_than_elsewhere > exact", around(-0.1), around(0.01)),
     ("words", "words/word_scores.json > above_in_order > relevance > hit", around(-0.1), around(0.01)),
-    ("neurons_most", f"{PHONES} > sites > 0 > n_both", None, 205),
-    ("neuron_random", f"{PHONES} > sites > 1 > n_both", 320, 250),
-    ("neuron_untrained", f"{PHONES} > sites > 2 > n_both", 320, 245),
-    ("sae_neuron", f"{PHONES} > sites > 3 > n_both", 100, 252),
-    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic", 200, 145),
+    ("neuron_maximum", f"{PHONES} > maximum > 1 > n_pure", 320, 250),
+    ("neuron_maximum", f"{PHONES} > maximum > 2 > n_pure", 320, 245),
+    ("neuron_maximum", f"{PHONES} > maximum > 0 > n_pure_shuffled", 320, 245),
+    ("sae_maximum", f"{PHONES} > maximum > 3 > n_pure", 100, 252),
+    ("neurons_rarer", f"{PHONES} > maximum > 4 > n_pure", 320, 245),
+    ("neuron_detects", f"{PHONES} > sites > 1 > n_auroc", 320, 250),
+    ("sae_detects", f"{PHONES} > sites > 3 > n_auroc", 100, 252),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_mixed_below", 200, 145),
     ("reconstruction", f"{SCORES} > sites > 1 > rows > 0 > wer", None, around(0.13)),
     ("random_decoder", f"{SCORES} > sites > 0 > rows > 1 > lost", around(0.03), around(0.07)),
     ("bigrams_counts", f"{KL} > model - unigram > kl_bits", around(0.1), around(0.01)),
@@ -275,7 +291,8 @@ def test_neurons_and_random_directions_of_other_sites_are_not_compared(judge) ->
     put(parts, f"{PHONES} > sites > 1 > site", "encoder.blocks.3")
     found = findings(judge(parts))
     assert found["polysemantic"]["value"] == pytest.approx(0.5) and found["polysemantic"]["outcome"] == "undecided"
-    assert found["neuron_random"]["outcome"] == "not tested"
+    put(parts, f"{PHONES} > maximum > 1 > site", "encoder.blocks.3")
+    assert "random directions" not in findings(judge(parts))["neuron_maximum"]["words"].split("Mean")[0]
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"sites": null}', '{"curve": null, "heads": null}', "\ufffd"])
@@ -305,9 +322,8 @@ BASELINES = [
     ("splice_gone", "splice/splice_words.json > as_long_elsewhere"),
     ("splice_exact", "splice/splice_words.json > as_long_elsewhere > exact"),
     ("words", "words/word_scores.json > ways > in order"),
-    ("neurons_most", f"{PHONES} > sites > 0 > n_both_shuffled"),
-    ("neuron_random", f"{PHONES} > sites > 1 > n_both"),
-    ("polysemantic", f"{PHONES} > sites > 1 > n_polysemantic"),
+    ("neurons_most", f"{PHONES} > maximum > 0 > n_pure_shuffled"),
+    ("polysemantic", f"{PHONES} > sites > 1 > n_mixed_below"),
     ("reconstruction", f"{SCORES} > clean"),
     ("random_decoder", f"{SCORES} > sites > 0 > rows > 1"),
     ("bigrams_counts", f"{BIGRAMS} > sounds > 1 > by_frequency > unigram"),
@@ -354,8 +370,10 @@ def test_rows_of_nothing_change_nothing(judge, path: str) -> None:
 
 def test_a_count_that_is_not_known_is_not_counted_as_none(judge) -> None:
     parts = files()
-    parts[PHONES]["sites"].append({**site("neuron", 0), "n_both": None})
-    assert findings(judge(parts))["neurons_most"]["n"] == 400
+    parts[PHONES]["sites"].append({**site("neuron", 0), "n_auroc": None})
+    parts[PHONES]["maximum"].append({**point("neuron", 0), "n_pure": None})
+    found = findings(judge(parts))
+    assert (found["neurons_most"]["n"], found["neuron_detects"]["n"]) == (400, 400)
 
 
 @pytest.mark.parametrize(
@@ -405,21 +423,56 @@ def test_a_window_that_was_not_tried_is_not_judged(judge) -> None:
 
 def test_bases_are_compared_at_the_sites_that_have_both(judge) -> None:
     parts = files()
-    parts[PHONES]["sites"].append(site("neuron", 0, 0) | {"site": "encoder.blocks.1.mlp.1", "n_features": 10_000})
+    elsewhere = {"site": "encoder.blocks.1.mlp.1", "n_features": 10_000}
+    parts[PHONES]["sites"].append(site("neuron", 0, 0) | elsewhere)
+    parts[PHONES]["maximum"].append(point("neuron", 0) | elsewhere)
     found = findings(judge(parts))
-    assert found["neuron_random"]["n"] == 400
-    assert found["polysemantic"]["n"] == 300
-    assert found["neurons_most"]["n"] == 10_400
+    assert found["neuron_maximum"]["n"] == found["neurons_most"]["n"] == 10_400
+    assert found["neuron_maximum"]["outcome"] == "holds", "250 of 400 against 20 of 400, the other site left out"
+    assert found["polysemantic"]["n"] == 600
 
 
-def test_without_an_untrained_model_neurons_are_held_against_shuffled_labels(judge) -> None:
+def test_without_random_directions_nothing_holds_by_shuffled_labels_alone(judge) -> None:
     parts = files()
-    del parts[PHONES]["sites"][2]
+    del parts[PHONES]["sites"][1:3], parts[PHONES]["maximum"][1:3]
     found = findings(judge(parts))
-    assert "neuron_untrained" not in found
-    assert found["neuron_shuffled"]["outcome"] == "holds"
-    put(parts, f"{PHONES} > sites > 0 > n_both_shuffled", 249)
-    assert findings(judge(parts))["neuron_shuffled"]["outcome"] == "undecided"
+    for name in ("neuron_maximum", "neuron_detects", "sae_maximum", "sae_detects"):
+        assert found[name]["outcome"] == "undecided" and "random directions" in found[name]["needs"]
+
+
+def test_what_most_neurons_do_is_read_at_the_rarest_maximum_and_says_so(judge) -> None:
+    found = findings(judge(files()))
+    for name in ("neuron_maximum", "neurons_most"):
+        assert "Of the top 10 of 2,000 clips (1 in 200; 1 in 40,000 frames of speech)" in found[name]["words"]
+        assert "By number of clips: 10.0% of 30, 62.5% of 2,000" in found[name]["words"]
+    assert "Mean purity: neurons 70.0%, random directions 70.0%" in found["neuron_maximum"]["words"]
+    assert "93.0% where 90% are right" in found["neuron_maximum"]["words"]
+
+
+def test_few_pure_neurons_fail_only_where_clips_labels_and_phones_allow_many(judge) -> None:
+    parts = files()
+    put(parts, f"{PHONES} > maximum > 0 > n_pure", 120)
+    assert findings(judge(parts))["neurons_most"]["outcome"] == "does not hold"
+    for path, value, needs in (
+        ("maximum > 0 > clips_an_example", 64, "1,000 labelled clips or more: here they are 1 in 64"),
+        ("maximum > 0 > n_phones_reachable", 25.5, "25.5 of 39 phones occur in enough"),
+        ("label_noise", {"label_agreement": 0.7, "reached_by_features_of_one_phone": [
+            {"agreement": 0.7, "share": 0.38}]}, "better labels: where 70% are right"),
+    ):  # fmt: skip
+        changed = files()
+        put(changed, f"{PHONES} > maximum > 0 > n_pure", 120)
+        put(changed, f"{PHONES} > {path}", value)
+        found = findings(judge(changed))["neurons_most"]
+        assert found["outcome"] == "undecided" and needs in found["needs"]
+
+
+def test_the_share_that_right_labels_would_give_is_at_most_what_wrong_ones_hide(judge) -> None:
+    parts = files()
+    rows = [{"agreement": 0.72, "share": 0.44}]
+    put(parts, f"{PHONES} > label_noise", {"label_agreement": 0.72, "reached_by_features_of_one_phone": rows})
+    put(parts, f"{PHONES} > maximum > 0 > n_pure", 44)
+    words = findings(judge(parts))["neuron_maximum"]["words"]
+    assert "44.0% of the features of one phone alone" in words and "at most 25.0%" in words  # 11% of 44%
 
 
 def test_without_random_directions_polysemantic_neurons_are_counted_but_not_judged(judge) -> None:

@@ -9,7 +9,8 @@ OtoscopeError
 ├── OutputError           a result that cannot be written
 └── TrainingDivergedError a dictionary whose loss grew without end
 
-A message has three parts: what came (name and value), what is allowed, what to do.
+A message has three parts: what came (name and value), what is allowed, what to do. What does not stop the work is an
+`OtoscopeWarning`.
 """
 
 
@@ -43,3 +44,7 @@ class OutputError(OtoscopeError):
 
 class TrainingDivergedError(OtoscopeError):
     """The loss of a dictionary grew without end, or is no number any more."""
+
+
+class OtoscopeWarning(UserWarning):
+    """Something that whoever reads a result should know: it stands, but not quite as one might take it."""

@@ -72,8 +72,8 @@ def harvest(
 ) -> None:
     """Gather top examples, ranges of strength and statistics of every feature, in one pass over a corpus.
 
-    --out gets tables (Parquet, and features.sqlite with the same rows). A run that was stopped goes on where it was
-    when the same command is given again. See also: otoscope phones, otoscope examples.
+    --out gets tables (Parquet). A run that was stopped goes on where it was when the same command is given again. See
+    also: otoscope phones, otoscope examples.
     """
     if out is None and not dry_run:
         raise InputError("a harvest needs a folder for its tables: give --out DIR.")
@@ -136,13 +136,16 @@ def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, worke
     """Say how much there is to do, and what it takes."""
     from otoscope.harvest.activity import check_sites
     from otoscope.harvest.labels import label_set
+    from otoscope.harvest.maxima import clip_samples
     from otoscope.harvest.run import check_request
     from otoscope.harvest.state import bytes_a_feature
 
     widths = check_sites(whisper, settings.sites)
     n_features = check_request(whisper, settings, workers)
     labels = label_set(recordings, settings.phone_set, settings.seed)
-    memory = n_features * bytes_a_feature(settings, len(labels.phones), len(labels.speakers), len(labels.languages))
+    n_labels = len(labels.phones), len(labels.speakers), len(labels.languages)
+    n_samples = len(clip_samples(len(recordings), settings.seed).sizes)
+    memory = n_features * bytes_a_feature(settings, *n_labels, n_samples)
     audio_s, n_windows = _how_long(recordings, whisper.window_s)
     minutes = n_windows * _seconds_a_window(whisper) * (2 if "untrained" in settings.bases else 1) / workers / 60
     lines = [

@@ -10,11 +10,12 @@ import errno
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from otoscope.base.errors import InputError, OtoscopeError
+from otoscope.base.errors import InputError, OtoscopeError, OtoscopeWarning
 
 DONE = 0
 SOME_FAILED = 1
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are taken away
         _never_fail_to_print()
+        _warn_in_one_line()
         status = _run(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -85,6 +87,19 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _warn_in_one_line() -> None:
+    """Print our own warnings as notes, without the line of code that they come from."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, OtoscopeWarning):
+            print(f"otoscope: {message}", file=sys.stderr, flush=True)
+        else:
+            usual(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def _stdout_is_gone(error: OSError) -> int:

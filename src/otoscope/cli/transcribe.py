@@ -102,7 +102,7 @@ def transcribe(
     console = job.console
     settings: dict[str, Any] = {
         "language": language,
-        "task": "translate" if translate else "transcribe",
+        "task": "translate" if translate else None,
         "timestamps": timestamps,
         "word_times": word_times,
         "alignment_heads": _heads(alignment_head),

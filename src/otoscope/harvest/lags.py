@@ -64,8 +64,13 @@ def lag_scores(
 
 
 def best_lag(scores: dict[int, float]) -> int:
-    """Give the lag with the best score; of equals the nearest to 0."""
-    return max(scores, key=lambda each: (scores[each], -abs(each)))
+    """Give the lag with the best score; of equals the nearest to 0.
+
+    It must be no worse than the lags on either side: a score that is best at the last lag tried, as where position in
+    the clip matters and the sound does not, tells no lag. Where there is none, the lag is 0.
+    """
+    inner = [lag for lag in scores if scores[lag] >= max(scores.get(lag - 1, np.inf), scores.get(lag + 1, np.inf))]
+    return max(inner, key=lambda each: (scores[each], -abs(each)), default=0)
 
 
 def feature_lags(

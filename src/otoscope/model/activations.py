@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.model.finite import are_numbers, not_finite
 from otoscope.model.generation import detect, generate_tokens, top
 
 if TYPE_CHECKING:
@@ -51,9 +52,20 @@ def activations(
             _check_text(text, windows)
             encoding = model.encode(windows)
             ids = text_ids(model, windows, encoding, text, language)
-            with torch.no_grad():
-                model.hf(encoder_outputs=(encoding,), decoder_input_ids=ids, use_cache=False)
+            _say(model, encoding, ids)
     return {name: tape[name] for name in names}
+
+
+@torch.no_grad()
+def _say(model: Whisper, encoding: Tensor, ids: Tensor) -> None:
+    """Run the decoder over a text, to be read."""
+
+    def run() -> Tensor:
+        logits: Tensor = model.hf(encoder_outputs=(encoding,), decoder_input_ids=ids, use_cache=False).logits
+        return logits
+
+    if not are_numbers(run()):
+        raise not_finite(model, run)
 
 
 def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, language: str | None) -> Tensor:

@@ -185,7 +185,12 @@ def _routed_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **settings: Any
 ) -> tuple[Tensor, Tensor | None]:
     """Hand a routed module's attention to its route; the framework finds this by the name of `ROUTED`."""
-    return cast(Route, module.config).attend(module, query, key, value, attention_mask, **settings)
+    route = cast(Any, module).config
+    if isinstance(route, Route):
+        return route.attend(module, query, key, value, attention_mask, **settings)
+    # Another thread took the route away since the framework looked this function up.
+    kernel = ALL_ATTENTION_FUNCTIONS.get_interface(route._attn_implementation, eager_attention_forward)
+    return cast(tuple[Tensor, Tensor | None], kernel(module, query, key, value, attention_mask, **settings))
 
 
 def route(module: WhisperAttention, site: Site, board: Switchboard) -> None:

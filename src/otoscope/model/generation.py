@@ -6,19 +6,22 @@ from inside, so that log-probabilities and the no-speech probability cost no pas
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
+from otoscope.model.finite import NotFiniteError, are_numbers, not_finite
 from otoscope.model.languages import Vocabulary
-from otoscope.model.watching import ChosenLogprobs, first_logits, quiet
+from otoscope.model.token_rules import Suppressed, TimestampRules
+from otoscope.model.watching import ChosenLogprobs, quiet, watched_logits
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
@@ -64,7 +67,7 @@ def generate_tokens(
     mel: Float[Tensor, "window n_mels mel_frame"],
     *,
     language: str | None = None,
-    task: str = "transcribe",
+    task: str | None = None,
     timestamps: bool = False,
     max_new_tokens: int | None = None,
 ) -> list[list[int]]:
@@ -77,7 +80,7 @@ def generate_tokens(
         model: Any Whisper.
         mel: Log-mel windows.
         language: Code or English name; None to detect it for every window.
-        task: `transcribe` or `translate`.
+        task: `transcribe` or `translate`; None for the checkpoint's own.
         timestamps: Whether to write timestamps.
         max_new_tokens: Limit per window, or None for the checkpoint's own.
 
@@ -133,10 +136,17 @@ def forced_logits(
         Logits in float32.
     """
     ids = tokens.to(model.device)
-    with model.reading_paused():
+
+    def run() -> Tensor:
         output = model.hf(encoder_outputs=_wrap(encoded), decoder_input_ids=ids, use_cache=False)
-    logits: Tensor = output.logits.float()
-    return logits
+        logits: Tensor = output.logits
+        return logits
+
+    with model.reading_paused():
+        logits = run()
+    if not are_numbers(logits):
+        raise not_finite(model, run)
+    return logits.float()
 
 
 def detect(model: Whisper, words: Vocabulary, encoded: Float[Tensor, "window frame d_model"]) -> list[dict[str, float]]:
@@ -187,27 +197,31 @@ def write(
     Returns:
         What was written, for every window.
     """
-    settings: dict[str, Any] = {"num_beams": decoding.beams, **_limit(words, decoding, n_passes_before)}
-    if words.is_multilingual:
-        settings |= {"language": [f"<|{code}|>" for code in languages], "task": decoding.task}
-    with ExitStack() as stack:
-        stack.enter_context(quiet())
-        opening = stack.enter_context(first_logits(model.hf))
-        chosen = ChosenLogprobs()
-        if decoding.beams == 1:
-            settings["logits_processor"] = LogitsProcessorList([chosen])
-        sequences = model.hf.generate(
-            encoder_outputs=_wrap(encoded),
-            generation_config=words.generation,
-            return_timestamps=decoding.timestamps,
-            force_unique_generate_call=True,
-            **settings,
-        )
     n_prompt = len(words.prompt(languages[0], decoding.task, timestamps=decoding.timestamps))
+    chosen = ChosenLogprobs()
+
+    def run() -> tuple[Int[Tensor, "window token"], Float[Tensor, "row vocab"]]:
+        with ExitStack() as stack:
+            stack.enter_context(quiet())
+            opening = stack.enter_context(watched_logits(model.hf))
+            sequences = model.hf.generate(
+                encoder_outputs=_wrap(encoded),
+                generation_config=_generation_config(words, decoding, n_passes_before),
+                logits_processor=_rules(model, words, decoding, n_prompt, chosen),
+                return_timestamps=False,  # as far as the framework is concerned: the rules here are ours
+                force_unique_generate_call=True,
+                **_asked(words, languages, decoding),
+            )
+        return sequences, opening[0]
+
+    try:
+        sequences, opening = run()
+    except NotFiniteError:
+        raise not_finite(model, run) from None
     logprobs = (
         chosen.finish(sequences, n_prompt) if decoding.beams == 1 else _scored(model, encoded, sequences, n_prompt)
     )
-    no_speech = _no_speech(words, opening[0][:: decoding.beams])
+    no_speech = _no_speech(words, opening[:: decoding.beams])
     rows = [_strip(row, words) for row in sequences[:, n_prompt:].tolist()]
     return [
         Written(row[:n], logprobs[i, :n_scored].mean().item() if n_scored else 0.0, no_speech[i])
@@ -215,16 +229,47 @@ def write(
     ]
 
 
-def _limit(words: Vocabulary, decoding: Decoding, n_passes_before: int) -> dict[str, int]:
-    """Say how much may be written, as `generate` itself would have it."""
-    if decoding.max_new_tokens is not None:
-        return {"max_new_tokens": decoding.max_new_tokens}
-    if words.generation.max_new_tokens is not None:
+def _generation_config(words: Vocabulary, decoding: Decoding, n_passes_before: int) -> GenerationConfig:
+    """The checkpoint's settings, with how much may be written and without what the rules here see to."""
+    config: Any = copy.copy(words.generation)
+    config.suppress_tokens = config.begin_suppress_tokens = None
+    config.num_beams = decoding.beams
+    if not decoding.timestamps:
+        config.no_timestamps_token_id = words.no_timestamps_id  # the framework ends the prompt with it
+    _limit(config, words, decoding, n_passes_before)
+    return cast(GenerationConfig, config)
+
+
+def _asked(words: Vocabulary, languages: Sequence[str], decoding: Decoding) -> dict[str, Any]:
+    """What a multilingual checkpoint is asked to do."""
+    if not words.is_multilingual:
         return {}
+    return {"language": [f"<|{code}|>" for code in languages], "task": decoding.task}
+
+
+def _rules(
+    model: Whisper, words: Vocabulary, decoding: Decoding, n_prompt: int, chosen: ChosenLogprobs
+) -> LogitsProcessorList:
+    """What may come next, and who looks on."""
+    rules = LogitsProcessorList([Suppressed(words, n_prompt, model.device)])
+    if decoding.timestamps:
+        rules.append(TimestampRules(words, n_prompt, model.device))
+    if decoding.beams == 1:
+        rules.append(chosen)
+    return rules
+
+
+def _limit(config: Any, words: Vocabulary, decoding: Decoding, n_passes_before: int) -> None:
+    """Say how much may be written, as `generate` itself would have it, and no more than the decoder has room for."""
     n_prompt = len(words.prompt(words.any_language, decoding.task, timestamps=decoding.timestamps))
-    longest = words.generation.max_length or _DEFAULT_LENGTH
-    # The framework's loop over a recording adds the prompt to the same limit once for every pass.
-    return {"max_length": longest + n_passes_before * n_prompt}
+    room = words.longest - n_prompt
+    if decoding.max_new_tokens is not None:
+        config.max_new_tokens = min(decoding.max_new_tokens, room)
+    elif config.max_new_tokens is not None:
+        config.max_new_tokens = min(config.max_new_tokens, room)
+    else:
+        # The framework's loop over a recording adds the prompt to the same limit once for every pass.
+        config.max_length = (config.max_length or _DEFAULT_LENGTH) + n_passes_before * n_prompt
 
 
 def _strip(row: list[int], words: Vocabulary) -> tuple[list[int], int, int]:

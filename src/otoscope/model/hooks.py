@@ -4,15 +4,21 @@ Everything that looks into the model or changes it goes through here, so that th
 entered and left does not matter: a site has one hook, put in when the first edit or tape wants it and taken out after
 the last one. With nothing on, the model holds no hook and runs as if this module did not exist.
 
+Edits, tapes and windows belong to the thread that put them on: hooks are shared, and what is on is looked up for the
+thread that runs the model. A thread with no edit and no window of its own is refused while another thread has some:
+nobody can tell whether they were meant for it.
+
 It knows sites and modules; it does not know sound, text or where a model came from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +45,30 @@ ONE_BEAM = (
 )
 
 
+class _Owned(Generic[_T]):
+    """Things that are on, each with the thread that put it on."""
+
+    def __init__(self) -> None:
+        self._things: list[tuple[int, _T]] = []
+
+    def add(self, thing: _T) -> None:
+        self._things = [*self._things, (threading.get_ident(), thing)]
+
+    def remove(self, thing: _T) -> None:
+        self._things = [(owner, other) for owner, other in self._things if other is not thing]
+
+    @property
+    def own(self) -> list[_T]:
+        """Those of this thread."""
+        thread = threading.get_ident()
+        return [thing for owner, thing in self._things if owner == thread]
+
+    @property
+    def all(self) -> list[_T]:
+        """Those of every thread."""
+        return [thing for _, thing in self._things]
+
+
 class Switchboard:
     """Holds what is on, and keeps the model's hooks in step with it.
 
@@ -50,20 +80,34 @@ class Switchboard:
     def __init__(self, hf: WhisperForConditionalGeneration, table: SiteTable) -> None:
         self._hf = hf
         self._table = table
-        self._edits: list[dict[str, list[Edit]]] = []
-        self._tapes: list[Tape] = []
-        self._windows: list[AttentionWindow] = []
-        self._n_pauses = 0
+        self._edits: _Owned[dict[str, list[Edit]]] = _Owned()
+        self._looks: _Owned[dict[str, list[Edit]]] = _Owned()
+        self._tapes: _Owned[Tape] = _Owned()
+        self._windows: _Owned[AttentionWindow] = _Owned()
+        self._n_pauses: Counter[int] = Counter()
         self._handles: dict[str, RemovableHandle] = {}
         self._routed: dict[str, WhisperAttention] = {}
-        self._masks: dict[tuple[int, torch.device], Tensor | None] = {}
+        self._masks: dict[tuple[int, int, torch.device], Tensor | None] = {}
         self._stands_in = False
+        self._lock = threading.RLock()  # held while hooks change, never while the model runs
 
     @contextmanager
     def editing(self, edits: Mapping[str, Sequence[Edit]]) -> Iterator[None]:
         """Apply edits to sites, after the edits that are on already, until the block ends."""
         own = {site: list(functions) for site, functions in edits.items()}
         with self._on(self._edits, own):
+            yield
+
+    @contextmanager
+    def looking(self, sites: Iterable[str], look: Callable[[Site, Tensor], None]) -> Iterator[None]:
+        """Show what passes sites, after all edits and whether readings are paused or not, until the block ends."""
+
+        def shown(site: Site, x: Tensor) -> Tensor:
+            look(site, x)
+            return x
+
+        own: dict[str, list[Edit]] = {name: [partial(shown, self._table.sites[name])] for name in sites}
+        with self._on(self._looks, own):
             yield
 
     @contextmanager
@@ -84,31 +128,48 @@ class Switchboard:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Let the model run without being read until the block ends; edits and windows stay on."""
-        self._n_pauses += 1
+        thread = threading.get_ident()
+        self._n_pauses[thread] += 1
         try:
             yield
         finally:
-            self._n_pauses -= 1
+            self._n_pauses[thread] -= 1
 
     @contextmanager
-    def _on(self, things: list[_T], thing: _T) -> Iterator[None]:
-        things.append(thing)
+    def _on(self, things: _Owned[_T], thing: _T) -> Iterator[None]:
         try:
-            self._refresh()
+            with self._lock:
+                things.add(thing)
+                self._refresh()
             yield
         finally:
-            things[:] = [other for other in things if other is not thing]
-            self._refresh()
+            with self._lock:
+                things.remove(thing)
+                self._refresh()
+
+    @property
+    def _is_paused(self) -> bool:
+        return self._n_pauses[threading.get_ident()] > 0
+
+    @property
+    def edited_sites(self) -> frozenset[str]:
+        """The sites that edits of this thread are on at."""
+        return frozenset(site for edits in self._edits.own for site in edits)
+
+    @property
+    def changes_model(self) -> bool:
+        """Whether an edit is on, or a window that limits attention."""
+        return bool(self._edits.all) or any(window.k is not None for window in self._windows.all)
 
     @property
     def wants_gradients(self) -> bool:
         """Whether a tape keeps its tensors in the graph."""
-        return not self._n_pauses and any(tape.gradients for tape in self._tapes)
+        return not self._is_paused and any(tape.gradients for tape in self._tapes.own)
 
     @property
     def reads_decoder(self) -> bool:
         """Whether a tape reads the decoder."""
-        return not self._n_pauses and any(tape.reads_decoder for tape in self._tapes)
+        return not self._is_paused and any(tape.reads_decoder for tape in self._tapes.own)
 
     def passes(self, site: Site, x: Tensor) -> Tensor:
         """Send one tensor through the edits of a site, in the order they were put on, and onto its tapes.
@@ -121,9 +182,10 @@ class Switchboard:
             What the model goes on with: `x` itself where nothing changes it.
 
         Raises:
-            InputError: An edit returned something that cannot stand in its place.
+            InputError: An edit returned something that cannot stand in its place, or edits of another thread are on.
         """
-        for edits in self._edits:
+        self._check_thread()
+        for edits in (*self._edits.own, *self._looks.own):
             for edit in edits.get(site.name, ()):
                 x = _checked(site, x, edit(x))
         tapes = self._tapes_of(site)
@@ -144,39 +206,51 @@ class Switchboard:
 
     def opens(self, site: Site) -> bool:
         """Whether a pattern must be computed in the open: it is edited, or wanted in the graph."""
-        if any(site.name in edits for edits in self._edits):
+        if any(site.name in edits for edits in (*self._edits.own, *self._looks.own)):
             return True
         return torch.is_grad_enabled() and any(tape.gradients for tape in self._tapes_of(site))
 
     def window_mask(self, site: Site, device: torch.device) -> Tensor | None:
         """Give the mask that the windows in force lay on a block's pattern; None outside the encoder."""
-        if site.room != "encoder" or site.block is None or not self._windows:
+        self._check_thread()
+        windows = self._windows.own
+        if site.room != "encoder" or site.block is None or not windows:
             return None
-        place = (site.block, device)
-        if place not in self._masks:
-            own = [window for window in self._windows if site.block in window.blocks]
+        place = (threading.get_ident(), site.block, device)
+        masks = self._masks
+        if place not in masks:
+            own = [window for window in windows if site.block in window.blocks]
             n_heads, n_frames = (int(length or 0) for length in site.shape[1:3])
-            self._masks[place] = window_mask(own, n_frames, n_heads, device)
-        return self._masks[place]
+            masks[place] = window_mask(own, n_frames, n_heads, device)
+        return masks[place]
+
+    def _check_thread(self) -> None:
+        """Refuse a run that another thread's edits or windows may have been meant for, or not."""
+        if (self._edits.all or self._windows.all) and not (self._edits.own or self._windows.own):
+            raise InputError(
+                "the model runs in a thread that has no edit and no attention window on, while another thread has: "
+                "they belong to the thread that puts them on. Put them on in the thread that runs the model, or run it "
+                "inside `with model.edit({})` there to run it unedited."
+            )
 
     def _tapes_of(self, site: Site) -> list[Tape]:
-        return [] if self._n_pauses else [tape for tape in self._tapes if site.name in tape.sites]
+        return [] if self._is_paused else [tape for tape in self._tapes.own if site.name in tape.sites]
 
     def _refresh(self) -> None:
         """Put in the hooks that are wanted and missing, take out those that are not wanted any more."""
-        named = {name for edits in self._edits for name in edits} | {
-            name for tape in self._tapes for name in tape.sites
+        named = {name for edits in (*self._edits.all, *self._looks.all) for name in edits} | {
+            name for tape in self._tapes.all for name in tape.sites
         }
         sites = {name: self._table.sites[name] for name in named}
         patterns = {name for name, site in sites.items() if site.kind is Kind.PATTERN} | self._limited()
         self._refresh_hooks({name: site for name, site in sites.items() if site.kind is not Kind.PATTERN})
         self._refresh_routes(patterns)
-        self._refresh_stand_ins(any(tape.reads_decoder for tape in self._tapes))
-        self._masks.clear()
+        self._refresh_stand_ins(any(tape.reads_decoder for tape in self._tapes.all))
+        self._masks = {}
 
     def _limited(self) -> set[str]:
         """Name the patterns that a window limits."""
-        blocks = {block for window in self._windows if window.k is not None for block in window.blocks}
+        blocks = {block for window in self._windows.all if window.k is not None for block in window.blocks}
         return {f"encoder.blocks.{block}.attn.pattern" for block in blocks}
 
     def _refresh_hooks(self, wanted: dict[str, Site]) -> None:
@@ -224,12 +298,12 @@ class Switchboard:
 
     def _step(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Note the tokens of one decoder step, and whether a new decoding begins with it."""
-        if self._n_pauses:
+        if self._is_paused:
             return
         # Known by its type: transformers called it `past_key_values` up to 5.23, and `cache` from 5.24 on.
         cache = next((value for value in (*args, *kwargs.values()) if isinstance(value, Cache)), None)
         ids = kwargs.get("input_ids", args[0] if args else None)
-        for tape in self._tapes:
+        for tape in self._tapes.own:
             if tape.reads_decoder:
                 if cache is None or cache.get_seq_length() == 0:
                     tape.begin_decoding()
@@ -241,7 +315,7 @@ class Switchboard:
             return type(self._hf).detect_language(self._hf, *args, **kwargs)
 
     def _refuse_beams(self, cache: Any, beams: Tensor) -> Any:
-        if not self._n_pauses:
+        if self.reads_decoder:
             raise InputError(ONE_BEAM)
         cache.reorder_cache(beams)
         return cache

@@ -1,59 +1,109 @@
 """Which languages a checkpoint knows, and the special tokens that tell it what to do.
 
-Reads the checkpoint's generation config and, where an older one leaves something out, the tokenizer's vocabulary.
+Reads the checkpoint's generation config and the tokenizer's vocabulary. Where the two differ the tokenizer is right,
+and a note says so.
 """
 
 from __future__ import annotations
 
-import copy
 import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 from transformers import GenerationConfig, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
 from otoscope.base.errors import InputError, ModelError
+from otoscope.model.generation_settings import settle
+from otoscope.model.vocabulary import is_english_only, timestamp_ids
 
 TASKS = ("transcribe", "translate")
-MULTILINGUAL_VOCAB_SIZE = 51_865
-"""The smallest vocabulary of a released multilingual checkpoint. Source: OpenAI Whisper, `whisper/model.py`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """What a checkpoint's tokens mean to a transcription.
 
+    Text, timestamps and special tokens are told apart by what the tokenizer says, wherever their ids lie: fine-tuning
+    adds words after the timestamps.
+
     Attributes:
         model_id: Which checkpoint.
-        generation: A copy of its generation config, completed.
+        vocab_size: How many ids the model has.
+        longest: How many tokens its decoder has room for, prompt included.
+        generation: The settings of its generation config that are followed, completed.
         is_multilingual: Whether it takes a language and a task.
         language_ids: Token id of each language it knows, by code (`en`).
         task_ids: Token id of each task.
+        own_language: The language that a fine-tuned checkpoint says it is for, as code; None where it names none.
+        own_task: The task that it says it is for; `transcribe` where it names none.
         start_id: `<|startoftranscript|>`.
         end_id: `<|endoftext|>`.
         pad_id: What fills up the shorter rows of a batch; the end's id in most checkpoints.
-        no_timestamps_id: `<|notimestamps|>`; every id above it is a timestamp.
+        no_timestamps_id: `<|notimestamps|>`.
         no_speech_id: `<|nospeech|>`, or None.
-        special_ids: Ids that are no text.
+        special_ids: Ids that are no text, timestamps apart.
+        text_ids: Ids of text.
+        timestamp_ids: Ids of `<|0.00|>`, `<|0.02|>` and so on, in order of time.
+        notes: What of the checkpoint is not followed, one sentence each.
     """
 
     model_id: str
+    vocab_size: int
+    longest: int
     generation: GenerationConfig
     is_multilingual: bool
     language_ids: dict[str, int]
     task_ids: dict[str, int]
+    own_language: str | None
+    own_task: str
     start_id: int
     end_id: int
     pad_id: int
     no_timestamps_id: int
     no_speech_id: int | None
     special_ids: frozenset[int]
+    text_ids: frozenset[int]
+    timestamp_ids: tuple[int, ...]
+    notes: tuple[str, ...]
 
-    @property
-    def timestamp_begin(self) -> int:
-        """Id of `<|0.00|>`."""
-        return self.no_timestamps_id + 1
+    @cached_property
+    def _frame_of(self) -> dict[int, int]:
+        return {token: frame for frame, token in enumerate(self.timestamp_ids)}
+
+    def frame(self, token: int) -> int | None:
+        """The frame that a timestamp names, counted from the window's start; None for any other token."""
+        return self._frame_of.get(token)
+
+    @cached_property
+    def text_mask(self) -> Bool[Tensor, " vocab"]:
+        """Which ids are text."""
+        return self._mask(self.text_ids)
+
+    @cached_property
+    def suppressed(self) -> tuple[Bool[Tensor, " vocab"], Bool[Tensor, " vocab"]]:
+        """Which ids may not be written: as the first token, and later."""
+        later = self._mask(self.generation.suppress_tokens or ())
+        return later | self._mask(self.generation.begin_suppress_tokens or ()), later
+
+    @cached_property
+    def order(self) -> Int[Tensor, " vocab"]:
+        """All ids: text, the end, special and unknown ones, `<|notimestamps|>`, timestamps in order of time."""
+        times = [token for token in self.timestamp_ids if token < self.vocab_size]
+        text = sorted(token for token in self.text_ids if token < self.vocab_size)
+        placed = {*text, *times, self.end_id, self.no_timestamps_id}
+        rest = [token for token in range(self.vocab_size) if token not in placed]
+        return torch.tensor([*text, self.end_id, *rest, self.no_timestamps_id, *times])
+
+    def _mask(self, ids: Iterable[int]) -> Bool[Tensor, " vocab"]:
+        mask = torch.zeros(self.vocab_size, dtype=torch.bool)
+        mask[[token for token in ids if 0 <= token < self.vocab_size]] = True
+        return mask
 
     @property
     def any_language(self) -> str:
@@ -61,8 +111,8 @@ class Vocabulary:
         return next(iter(self.language_ids), "en")
 
     def is_text(self, token: int) -> bool:
-        """Tell text from timestamps and special tokens."""
-        return token < self.timestamp_begin and token not in self.special_ids
+        """Tell text from timestamps, special tokens, and ids that the tokenizer does not know."""
+        return token in self.text_ids
 
     def prompt(self, language: str, task: str, *, timestamps: bool) -> list[int]:
         """Give the tokens that a transcript begins with.
@@ -91,7 +141,7 @@ class Vocabulary:
             InputError: The language is unknown, or this checkpoint lacks it.
         """
         if language is None:
-            return self._own_language() if self.is_multilingual else "en"
+            return self.own_language if self.is_multilingual else "en"
         if not isinstance(language, str):
             raise InputError(f"language is {language!r}: give a code such as 'en', a name such as 'english', or None.")
         asked = language.strip().lower().removeprefix("<|").removesuffix("|>")
@@ -105,12 +155,14 @@ class Vocabulary:
             raise self._unknown(language, asked)
         return code
 
-    def check_task(self, task: str) -> str:
-        """Return the task.
+    def check_task(self, task: str | None) -> str:
+        """Return the task; the checkpoint's own where none is given.
 
         Raises:
             InputError: There is no such task, or this checkpoint cannot do it.
         """
+        if task is None:
+            return self.own_task
         if task not in TASKS:
             raise InputError(
                 f"task {task!r} is unknown: give 'transcribe', or 'translate' for English from any language."
@@ -120,11 +172,6 @@ class Vocabulary:
                 f"task 'translate' was asked of {self.model_id}, which knows English alone. Use 'transcribe'."
             )
         return task
-
-    def _own_language(self) -> str | None:
-        """The language a fine-tuned checkpoint says it is for, if any."""
-        language = getattr(self.generation, "language", None)
-        return self.check_language(language) if isinstance(language, str) else None
 
     def _unknown(self, language: str, asked: str) -> InputError:
         known = sorted(self.language_ids)
@@ -150,57 +197,129 @@ def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperToken
         model_id: What the model is called in messages.
 
     Returns:
-        The meaning of its special tokens, its languages, and its generation config with what was missing filled in.
+        The meaning of its special tokens, its languages, and the settings of its generation config that are followed,
+        with what was missing filled in.
 
     Raises:
-        ModelError: A token that Whisper needs is in neither place.
+        ModelError: A token that Whisper needs is in neither place, or a setting cannot be used.
     """
     ids = tokenizer.get_vocab()
-    generation: Any = copy.deepcopy(hf.generation_config)
-    languages = getattr(generation, "lang_to_id", None) or {}
-    is_multilingual = getattr(generation, "is_multilingual", None)
-    if is_multilingual is None:
-        is_multilingual = bool(languages) or hf.config.vocab_size >= MULTILINGUAL_VOCAB_SIZE
-    tasks = getattr(generation, "task_to_id", None) or {}
-    if is_multilingual:
-        languages = languages or {f"<|{code}|>": ids[f"<|{code}|>"] for code in LANGUAGES if f"<|{code}|>" in ids}
-        tasks = tasks or {task: ids[f"<|{task}|>"] for task in TASKS if f"<|{task}|>" in ids}
-        # Where there is a list of languages, the framework puts one into the prompt.
-        generation.lang_to_id, generation.task_to_id = languages, tasks
-    end = _needed(model_id, generation.eos_token_id, ids, "<|endoftext|>")
+    given: Any = hf.generation_config
+    generation, notes = settle(given, model_id)
+    told = _Told(model_id, given, ids, notes)
+    end = told.needed("eos_token_id", "<|endoftext|>", is_free=True)
+    start = told.needed("decoder_start_token_id", "<|startoftranscript|>")
+    no_timestamps = told.needed("no_timestamps_token_id", "<|notimestamps|>")
+    is_multilingual = told.is_multilingual()
+    languages = told.listed("lang_to_id", [f"<|{code}|>" for code in LANGUAGES]) if is_multilingual else {}
+    tasks = told.listed("task_to_id", [f"<|{task}|>" for task in TASKS]) if is_multilingual else {}
+    times = timestamp_ids(ids, no_timestamps)
+    special = (frozenset(tokenizer.all_special_ids) | {end, start, no_timestamps}) - frozenset(times)
+    pad = end if given.pad_token_id is None else given.pad_token_id
     settings: dict[str, Any] = {
-        "is_multilingual": bool(is_multilingual),
-        "no_timestamps_token_id": _needed(
-            model_id, getattr(generation, "no_timestamps_token_id", None), ids, "<|notimestamps|>"
-        ),
-        "decoder_start_token_id": _needed(model_id, generation.decoder_start_token_id, ids, "<|startoftranscript|>"),
+        "is_multilingual": is_multilingual,
+        "decoder_start_token_id": start,
         "eos_token_id": end,
-        "pad_token_id": end if generation.pad_token_id is None else generation.pad_token_id,
+        "pad_token_id": pad,
+        "bos_token_id": given.bos_token_id,
     }
+    if is_multilingual:  # where there is a list of languages, the framework puts one into the prompt
+        settings |= {"lang_to_id": languages, "task_to_id": {token[2:-2]: i for token, i in tasks.items()}}
     for name, value in settings.items():
         setattr(generation, name, value)
     return Vocabulary(
         model_id=model_id,
+        vocab_size=hf.config.vocab_size,
+        longest=hf.config.max_target_positions,
         generation=generation,
-        is_multilingual=bool(is_multilingual),
+        is_multilingual=is_multilingual,
         language_ids={token[2:-2]: index for token, index in languages.items()},
-        task_ids=dict(tasks),
-        start_id=settings["decoder_start_token_id"],
+        task_ids={token[2:-2]: index for token, index in tasks.items()},
+        own_language=told.language(languages),
+        own_task=told.task(tasks),
+        start_id=start,
         end_id=end,
-        pad_id=settings["pad_token_id"],
-        no_timestamps_id=settings["no_timestamps_token_id"],
+        pad_id=pad,
+        no_timestamps_id=no_timestamps,
         no_speech_id=ids.get("<|nospeech|>", ids.get("<|nocaptions|>")),
-        special_ids=frozenset(tokenizer.all_special_ids) | {end},
+        special_ids=special,
+        text_ids=frozenset(ids.values()) - special - frozenset(times),
+        timestamp_ids=times,
+        notes=tuple(notes),
     )
 
 
-def _needed(model_id: str, configured: Any, ids: dict[str, int], token: str) -> int:
-    """The id of a token that no Whisper can do without: as configured, else as the vocabulary has it."""
-    found = configured[0] if isinstance(configured, list) else configured
-    found = ids.get(token) if found is None else found
-    if found is None:
-        raise ModelError(
-            f"{model_id} has no token {token}: neither its generation_config.json nor its tokenizer names one. "
-            "Bring both files from the checkpoint it is based on."
-        )
-    return int(found)
+@dataclass(frozen=True)
+class _Told:
+    """What a generation config and a tokenizer say of the same tokens; where they differ the tokenizer is right."""
+
+    model_id: str
+    given: Any
+    ids: dict[str, int]
+    notes: list[str]
+
+    def needed(self, setting: str, token: str, *, is_free: bool = False) -> int:
+        """The id of a token that no Whisper can do without.
+
+        Args:
+            setting: What the generation config calls it.
+            token: What the tokenizer calls it.
+            is_free: Whether a checkpoint may choose another token for it.
+        """
+        configured, known = getattr(self.given, setting, None), self.ids.get(token)
+        if isinstance(configured, list | tuple):
+            if len(configured) > 1:
+                self.notes.append(f"its generation config gives {setting} as {list(configured)}: the first is taken")
+            configured = configured[0] if configured else None
+        if known is not None and configured is not None and configured != known and not is_free:
+            self.notes.append(f"its generation config gives {setting} as {configured}, its tokenizer as {known}")
+            configured = known
+        found = known if configured is None else configured
+        if found is None:
+            raise ModelError(
+                f"{self.model_id} has no token {token}: neither its generation_config.json nor its tokenizer names "
+                "one. Bring both files from the checkpoint it is based on."
+            )
+        return int(found)
+
+    def is_multilingual(self) -> bool:
+        """Whether the checkpoint takes a language; the vocabulary of the English-only releases has no use for one."""
+        configured = getattr(self.given, "is_multilingual", None)
+        if is_english_only(self.ids):
+            if configured:
+                self.notes.append("its generation config says is_multilingual, its vocabulary is the English-only one")
+            return False
+        return True if configured is None else bool(configured)
+
+    def listed(self, setting: str, tokens: Sequence[str]) -> dict[str, int]:
+        """The ids of languages or tasks, those that the generation config lists or else all that are known."""
+        configured = getattr(self.given, setting, None)
+        own = configured if isinstance(configured, dict) else {}
+        wanted = {f"<|{name.removeprefix('<|').removesuffix('|>')}|>": index for name, index in own.items()}
+        if wrong := [token for token, index in wanted.items() if self.ids.get(token, index) != index]:
+            self.notes.append(f"its generation config and its tokenizer give {wrong[0]} different ids in {setting}")
+        if wanted:
+            return {token: self.ids.get(token, index) for token, index in wanted.items()}
+        return {token: self.ids[token] for token in tokens if token in self.ids}
+
+    def language(self, known: Mapping[str, int]) -> str | None:
+        """The language that the checkpoint says it is for, as code."""
+        named = getattr(self.given, "language", None)
+        if named is None:
+            return None
+        asked = str(named).strip().lower().removeprefix("<|").removesuffix("|>")
+        code = TO_LANGUAGE_CODE.get(asked, asked)
+        if f"<|{code}|>" in known:
+            return code
+        if known or code != "en":
+            self.notes.append(f"its generation config names the language {named!r}, which it has no token for")
+        return None
+
+    def task(self, known: Mapping[str, int]) -> str:
+        """The task that the checkpoint says it is for."""
+        named = getattr(self.given, "task", None)
+        if named in TASKS and f"<|{named}|>" in known:
+            return str(named)
+        if named not in (None, "transcribe"):
+            self.notes.append(f"its generation config names the task {named!r}, which it has no token for")
+        return TASKS[0]

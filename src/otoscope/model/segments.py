@@ -6,6 +6,7 @@ passes over a recording add up to the tokens that `generate` itself gives.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
@@ -39,7 +40,7 @@ class Cut:
     advance: int
 
 
-def cut(tokens: list[int], timestamp_begin: int, n_mel_frames: int) -> Cut:
+def cut(tokens: Sequence[int], frame_of: Callable[[int], int | None], n_mel_frames: int) -> Cut:
     """Cut one window's tokens into segments.
 
     Two timestamps side by side end one segment and begin the next. A last timestamp alone says that nothing is spoken
@@ -47,7 +48,7 @@ def cut(tokens: list[int], timestamp_begin: int, n_mel_frames: int) -> Cut:
 
     Args:
         tokens: Ids as generated, prompt and end excluded.
-        timestamp_begin: Id of `<|0.00|>`; ids above it are later timestamps, 20 ms apart.
+        frame_of: The frame that a timestamp names; None for any other token.
         n_mel_frames: How much of the recording the window holds.
 
     Returns:
@@ -56,43 +57,42 @@ def cut(tokens: list[int], timestamp_begin: int, n_mel_frames: int) -> Cut:
     Source:
         OpenAI Whisper, `whisper/transcribe.py`; transformers, `WhisperGenerationMixin._retrieve_segment`.
     """
-    is_time = [token >= timestamp_begin for token in tokens]
+    frames = [frame_of(token) for token in tokens]
+    is_time = [frame is not None for frame in frames]
     ends = [i + 1 for i in range(len(tokens) - 1) if is_time[i] and is_time[i + 1]]
     if not ends:
-        return _whole(tokens, is_time, timestamp_begin, n_mel_frames)
+        return _whole(tokens, frames, n_mel_frames)
     if is_time[-2:] == [False, True]:
-        pieces = _pieces(tokens, [*ends, len(tokens)], timestamp_begin)
+        pieces = _pieces(tokens, frames, [*ends, len(tokens)])
         return Cut(pieces, n_mel_frames)
     # The last segment keeps both timestamps of the pair that ends it.
-    pieces = _pieces(tokens, [*ends[:-1], ends[-1] + 1], timestamp_begin, is_paired=True)
-    return Cut(pieces, (tokens[ends[-1] - 1] - timestamp_begin) * MEL_FRAMES_PER_FRAME)
+    pieces = _pieces(tokens, frames, [*ends[:-1], ends[-1] + 1], is_paired=True)
+    return Cut(pieces, (frames[ends[-1] - 1] or 0) * MEL_FRAMES_PER_FRAME)
 
 
-def _whole(tokens: list[int], is_time: list[bool], timestamp_begin: int, n_mel_frames: int) -> Cut:
+def _whole(tokens: Sequence[int], frames: Sequence[int | None], n_mel_frames: int) -> Cut:
     """Take a window without a finished segment as one segment, up to its last timestamp or to its end."""
-    end_frame = n_mel_frames // MEL_FRAMES_PER_FRAME
-    times = [token for token, is_one in zip(tokens, is_time, strict=True) if is_one]
-    if times and times[-1] != timestamp_begin:
-        end_frame = times[-1] - timestamp_begin
-    return Cut((Piece(tuple(tokens), 0, end_frame),), n_mel_frames)
+    last = next((frame for frame in reversed(frames) if frame is not None), None)
+    return Cut((Piece(tuple(tokens), 0, last or n_mel_frames // MEL_FRAMES_PER_FRAME),), n_mel_frames)
 
 
-def _pieces(tokens: list[int], ends: list[int], timestamp_begin: int, *, is_paired: bool = False) -> tuple[Piece, ...]:
+def _pieces(
+    tokens: Sequence[int], frames: Sequence[int | None], ends: Sequence[int], *, is_paired: bool = False
+) -> tuple[Piece, ...]:
     """Cut at the ends; times never run backwards, whatever a model wrote.
 
     Args:
         tokens: Ids as generated.
+        frames: The frame that each names; None where it is no timestamp.
         ends: Index after each piece.
-        timestamp_begin: Id of `<|0.00|>`.
         is_paired: Whether the last piece ends with two timestamps, the first of which is its end.
     """
     pieces, first, frame = [], 0, 0
     for end in ends:
-        piece = tokens[first:end]
-        last = piece[-2] if is_paired and end == ends[-1] else piece[-1]
+        last = frames[end - 2] if is_paired and end == ends[-1] else frames[end - 1]
         # Without the timestamp rules a piece may begin with text: then it begins where the one before it ended.
-        start = max(frame, piece[0] - timestamp_begin)
-        frame = max(start, last - timestamp_begin)
-        pieces.append(Piece(tuple(piece), start, frame))
+        start = max(frame, frames[first] or 0)
+        frame = max(start, last or 0)
+        pieces.append(Piece(tuple(tokens[first:end]), start, frame))
         first = end
     return tuple(pieces)

@@ -71,9 +71,10 @@ def _characters(tokenizer: Any, text: Sequence[int]) -> Iterator[tuple[str, list
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     run: list[int] = []
     written = ""
-    for token, name in zip(text, tokenizer.convert_ids_to_tokens(list(text)), strict=True):
-        spelt = token_bytes(name)
-        if run and not 0x80 <= spelt[0] < 0xC0:  # no continuation: what came before stays a broken character
+    for token, spelt in zip(text, token_bytes(tokenizer, text), strict=True):
+        if run and not (
+            spelt and 0x80 <= spelt[0] < 0xC0
+        ):  # no continuation: what came before stays a broken character
             yield written + decoder.decode(b"", final=True), run
             run, written = [], ""
         run.append(token)
@@ -85,12 +86,46 @@ def _characters(tokenizer: Any, text: Sequence[int]) -> Iterator[tuple[str, list
         yield written + decoder.decode(b"", final=True), run
 
 
-def token_bytes(token: str) -> bytes:
-    """The bytes that a token of a byte-level vocabulary stands for."""
+def token_bytes(tokenizer: Any, ids: Sequence[int]) -> list[bytes]:
+    """The bytes that tokens stand for.
+
+    A byte-level vocabulary writes each byte as a letter. Words added to it later are written as they are.
+
+    Args:
+        tokenizer: Turns ids into tokens.
+        ids: Tokens that it knows.
+    """
+    added = tokenizer.added_tokens_decoder
+    names = tokenizer.convert_ids_to_tokens(list(ids))
+    return [_bytes(name or "", is_added=token in added) for token, name in zip(ids, names, strict=True)]
+
+
+def decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of text tokens; bytes that are no text become U+FFFD.
+
+    The framework's own `decode` takes the letters of added words for bytes: "café" comes out as "caf" and U+FFFD.
+
+    Args:
+        tokenizer: Turns ids into tokens.
+        ids: Tokens of text.
+    """
+    return b"".join(token_bytes(tokenizer, ids)).decode(errors="replace")
+
+
+def _bytes(name: str, *, is_added: bool) -> bytes:
     table = _byte_of()
-    if all(character in table for character in token):
-        return bytes(table[character] for character in token)
-    return token.encode()
+    if not all(character in table for character in name):
+        return name.encode()
+    spelt = bytes(table[character] for character in name)
+    return name.encode() if is_added and not _is_text(spelt) else spelt
+
+
+def _is_text(spelt: bytes) -> bool:
+    try:
+        spelt.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @lru_cache

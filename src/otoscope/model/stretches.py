@@ -23,6 +23,7 @@ from otoscope.model.alignment import AlignedWord
 from otoscope.model.generation import Written
 from otoscope.model.languages import Vocabulary
 from otoscope.model.segments import Cut, Piece
+from otoscope.model.spelling import decode
 from otoscope.model.transcription import Segment, Transcription, Word
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Talk:
         return Segment(
             start_s=start_s,
             end_s=end_s,
-            text=model.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+            text=decode(model.tokenizer, tokens),
             tokens=part.piece.tokens,
             seek=part.seek,
             avg_logprob=part.written.avg_logprob,

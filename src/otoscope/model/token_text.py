@@ -55,13 +55,13 @@ def token_texts(model: Whisper) -> TokenTexts:
     texts = [""] * model.vocab_size
     is_text = np.zeros(model.vocab_size, bool)
     is_whole = np.zeros(model.vocab_size, bool)
-    for token, name in enumerate(names):
+    spellings = token_bytes(model.tokenizer, range(known))
+    for token, (name, spelt) in enumerate(zip(names, spellings, strict=True)):
         if not name:
             continue
         if not words.is_text(token):
             texts[token] = name
             continue
-        spelt = token_bytes(name)
         is_text[token] = True
         try:
             texts[token] = spelt.decode()

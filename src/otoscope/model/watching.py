@@ -16,6 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import LogitsProcessor, WhisperForConditionalGeneration
 
+from otoscope.model.finite import NotFiniteError, are_numbers
+
 _NOISY = ("transformers.generation.utils", "transformers.models.whisper.generation_whisper")
 
 
@@ -46,13 +48,22 @@ class ChosenLogprobs(LogitsProcessor):
 
 
 @contextmanager
-def first_logits(hf: WhisperForConditionalGeneration) -> Iterator[list[Tensor]]:
-    """Keep what the decoder says after `<|startoftranscript|>`, the first token of the first step."""
+def watched_logits(hf: WhisperForConditionalGeneration) -> Iterator[list[Tensor]]:
+    """Keep what the decoder says after `<|startoftranscript|>`, the first token of the first step, in this thread.
+
+    Raises:
+        NotFiniteError: Logits of any step are no numbers.
+    """
     kept: list[Tensor] = []
+    thread = threading.get_ident()
 
     def look(_module: torch.nn.Module, _inputs: tuple[Any, ...], logits: Tensor) -> None:
+        if threading.get_ident() != thread:
+            return
         if not kept:
             kept.append(logits[:, 0].detach())
+        if not are_numbers(logits):
+            raise NotFiniteError
 
     handle = hf.proj_out.register_forward_hook(look)
     try:

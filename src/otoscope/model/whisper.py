@@ -7,7 +7,8 @@ Whisper is for `load`, how frames become text for `transcribe`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,8 +28,9 @@ from otoscope.audio.mel import log_mel
 from otoscope.audio.windows import cut
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
-from otoscope.base.errors import InputError, ModelError
+from otoscope.base.errors import InputError, ModelError, OtoscopeWarning
 from otoscope.model.attention import AttentionWindow
+from otoscope.model.finite import check_finite
 from otoscope.model.hooks import ONE_BEAM, Edit, Switchboard
 from otoscope.model.languages import Vocabulary, read_vocabulary
 from otoscope.model.reading import Tape
@@ -132,7 +134,10 @@ class Whisper:
         Raises:
             ModelError: The model came without a tokenizer, or a token that Whisper needs is nowhere named.
         """
-        return read_vocabulary(self.hf, self.tokenizer, self.id)
+        words = read_vocabulary(self.hf, self.tokenizer, self.id)
+        for note in words.notes:
+            warnings.warn(f"{self.id}: {note}.", OtoscopeWarning, stacklevel=2)
+        return words
 
     @property
     def device(self) -> torch.device:
@@ -264,11 +269,20 @@ class Whisper:
     def encode_mel(
         self, mel: Float[Tensor, "window n_mels mel_frame"], *, batch_size: int = 8
     ) -> Float[Tensor, "window frame d_model"]:
-        """Run the encoder over log-mels, as `encode` does over a clip."""
+        """Run the encoder over log-mels, as `encode` does over a clip.
+
+        Raises:
+            ModelError: It computes values that are no numbers; the first site that holds one is named.
+        """
         mel = mel.to(self.device, self.dtype)
         with torch.enable_grad() if self._board.wants_gradients else torch.no_grad():
-            runs = [self.hf.model.encoder(batch).last_hidden_state for batch in mel.split(batch_size)]
+            runs = [self._encode_batch(batch) for batch in mel.split(batch_size)]
         return runs[0] if len(runs) == 1 else torch.cat(runs)
+
+    def _encode_batch(self, mel: Float[Tensor, "window n_mels mel_frame"]) -> Float[Tensor, "window frame d_model"]:
+        encoded: Tensor = self.hf.model.encoder(mel).last_hidden_state
+        check_finite(self, encoded, lambda: self.hf.model.encoder(mel))
+        return encoded
 
     def activations(
         self,
@@ -376,6 +390,24 @@ class Whisper:
         """
         chosen = [self._table.sites[name] for name in self.expand(sites)]
         return self._board.reading(Tape(chosen, gradients=gradients, resolve=self._table.resolve))
+
+    def looking(self, sites: str | Iterable[str], look: Callable[[Site, Tensor], None]) -> AbstractContextManager[None]:
+        """Show what passes sites inside the block: after all edits, and also where readings are paused.
+
+        Args:
+            sites: Names, aliases or patterns.
+            look: Gets the site and its tensor, and changes nothing.
+        """
+        return self._board.looking(self.expand(sites), look)
+
+    def edited_sites(self) -> frozenset[str]:
+        """Name the sites that edits of this thread are on at."""
+        return self._board.edited_sites
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether edits or attention windows are on, so that what was computed without them does not hold."""
+        return self._board.changes_model
 
     def reading_paused(self) -> AbstractContextManager[None]:
         """Let the model run unread inside the block, for a run that is no part of what is being looked at."""

@@ -92,7 +92,11 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         "detecting": _detecting(table, judged, frames, _n_held_out(run), threshold),
         "confusions": confusions(table, finite(settings.get("top_purity")) or 0.8),
         "pictures": pictures(
-            folder, {"phones/detect_shares.png": "The share of features that detect one phone, beside the baselines"}
+            folder,
+            {
+                "phones/pure_at_maximum.png": "The share of features whose strongest examples share one phone",
+                "phones/detect_shares.png": "The share of features that detect one phone, beside the baselines",
+            },
         ),
     }  # fmt: skip
 

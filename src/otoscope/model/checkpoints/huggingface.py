@@ -22,6 +22,8 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     is_size,
 )
+from otoscope.model.checkpoints.refused import known_refusal
+from otoscope.model.generation_settings import unchecked
 from otoscope.model.vocabulary import read_tokenizer
 
 _SIZES = (
@@ -60,7 +62,7 @@ def _describe(path: Path, source: str) -> Described:
     if path.is_dir():
         read_json(folder / "config.json", source=source, why="every Hugging Face checkpoint folder has one")
     if weights is None:
-        raise ModelError(
+        raise known_refusal(folder, source=source) or ModelError(
             f"checkpoint {source!r} has no weights: model.safetensors, or shards with model.safetensors.index.json, "
             "must lie beside its config.json. Copy them over."
         )
@@ -181,11 +183,7 @@ def _generation(folder: Path, raw: dict[str, Any], source: str) -> GenerationCon
         values = read_json(path, source=source, why="it says how to generate")
     else:
         values = {name: raw[name] for name in _HELD_BY_DEFAULT if raw.get(name) is not None}
-    try:
-        return GenerationConfig.from_dict(values) if values else None
-    except (ValueError, TypeError, AttributeError) as error:
-        message = f"checkpoint {source!r}: {path.name} is refused ({error}). Copy it again, or remove it."
-        raise ModelError(message) from error
+    return unchecked(values) if values else None
 
 
 def _weights_file(folder: Path) -> Path | None:

@@ -25,8 +25,9 @@ from otoscope.study.dictionaries.results import (
     Stability,
 )
 from otoscope.study.dictionaries.train import FEW_STEPS, L0_OFF, WITH_K
-from otoscope.study.dictionaries.transcripts import SPARE_TOKENS, Hearing
+from otoscope.study.dictionaries.transcripts import Hearing
 from otoscope.study.dictionaries.undertrained import massive_note
+from otoscope.study.writing import SPARE_TOKENS
 
 
 def row_words(entry: Entry, k: int, fitted: Fit) -> dict[str, str]:

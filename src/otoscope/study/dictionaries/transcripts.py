@@ -26,13 +26,10 @@ from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite
-from otoscope.study.writing import BATCH_SIZE, join_texts, text_of, write_windows
+from otoscope.study.writing import BATCH_SIZE, join_texts, room_beside, text_of, write_windows
 
 GROUP_WINDOWS, GROUP_BYTES = 16, 512_000_000
 """Windows that are held at a time, with what each site holds that a run begins from: no more than this of either."""
-
-SPARE_TOKENS = 20
-"""With something in place, so many tokens more than twice those of the text that is scored may be written."""
 
 REFERENCE, CLEAN = "reference", "clean transcript"
 
@@ -169,7 +166,7 @@ def hear(
     """Transcribe clips with each thing in place of a site, and score what was said in them.
 
     The language is the clip's, or the one that the model hears with nothing in place, whatever stands in. With a thing
-    in place no more is written than twice the tokens of the text that is scored, and `SPARE_TOKENS`: a decoder that
+    in place no more is written than `room_beside` the text that is scored: a decoder that
     repeats itself would go on to the end of its room.
 
     Args:
@@ -299,7 +296,7 @@ class _Window:
     @property
     def most_tokens(self) -> int:
         """How many tokens may be written in it while something stands in."""
-        return 2 * (len(self.ids) - self.n_prompt) + SPARE_TOKENS
+        return room_beside(len(self.ids) - self.n_prompt)
 
 
 class _Group:
@@ -378,7 +375,7 @@ class _Group:
         windows = [self.windows[place] for place, _, _ in waiting]
         encodings = torch.cat([encoding for _, _, encoding in waiting])
         most = 1 + max(window.most_tokens for window in windows)  # one more tells what was cut from what just ended
-        rows = write_windows(self._model, encodings, [window.code for window in windows], most)
+        rows = write_windows(self._model, encodings, [window.code for window in windows], most_tokens=most)
         losses = self._losses(encodings, windows)
         for (place, name, _), window, (code, written), loss in zip(waiting, windows, rows, losses, strict=True):
             text = text_of(self._model, written.tokens[: window.most_tokens])

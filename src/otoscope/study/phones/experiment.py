@@ -340,7 +340,10 @@ def _score(run: HarvestRun, name: str, ground: Ground, settings: PhoneSettings) 
         phone_set=run.phone_set,
         phones=run.phones,
         lag_frames=run.lag_frames,
-        lags=tuple({name: each.get(name) for name in _LAGS} for each in run.manifest["groups"]),
+        lags=tuple(
+            {**{name: about.get(name) for name in _LAGS}, "lag_frames": run.lag_of(group)}
+            for about, group in zip(run.manifest["groups"], run.groups, strict=True)
+        ),
         split_by="speakers" if by_speaker else "clips",
         n_clips=len(run.clips),
         n_labelled=len(labelled),

@@ -50,7 +50,7 @@ def _draw(axes: Axes, site: str, bases: Mapping[str, Sequence[Mapping[str, Any]]
         ends = {key: np.array([row[f"{key}_pure"] or 0 for row in rows], float) for key in ("share", "low", "high")}
         colour = COLOURS.get(basis, pictures.GREEN)
         axes.plot(x, ends["share"], "o-", color=colour, markersize=3, linewidth=1.2, label=basis)
-        axes.fill_between(x, ends["low"], ends["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.vlines(x, ends["low"], ends["high"], colors=colour, linewidth=2, alpha=0.5)
     axes.set_xscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title(site, fontsize=7.5)

@@ -27,7 +27,9 @@ class Polysemy:
         effective: Effective number of phones in each range; NaN where the samples are too few.
         top_phone: The most common phone of the top ranges, -1 for none.
         top_share: Its share of their samples; NaN where there are too few.
-        is_flagged: The top is pure and a lower range holds another phone.
+        is_pure: One phone has the top ranges and the top examples.
+        is_mixed: The top is pure, and another phone is too common for chance in a lower range.
+        is_flagged: The same, and strength tells that other phone from the rest over all frames: it is polysemantic.
         other_phone: That phone, -1 for none.
         mixed_range: The first of the lower ranges that hold it, -1 for none.
         other_share: Its share of their samples.
@@ -38,6 +40,8 @@ class Polysemy:
     effective: Float[np.ndarray, "feature range"]
     top_phone: Int[np.ndarray, " feature"]
     top_share: Float[np.ndarray, " feature"]
+    is_pure: Bool[np.ndarray, " feature"]
+    is_mixed: Bool[np.ndarray, " feature"]
     is_flagged: Bool[np.ndarray, " feature"]
     other_phone: Int[np.ndarray, " feature"]
     mixed_range: Int[np.ndarray, " feature"]
@@ -98,8 +102,9 @@ def polysemy(
         top_examples.is_judged, np.nan_to_num(of_examples) >= settings.top_purity, n_top >= settings.min_examples
     )
     raised = _raised(frames, top_phone, sign)
-    may_be_other = is_frequent & (np.nan_to_num(raised) >= settings.member_auroc) & is_pure[:, None]
-    may_be_other &= np.arange(len(is_frequent)) != top_phone[:, None]
+    may_be_other = is_frequent & is_pure[:, None] & (np.arange(len(is_frequent)) != top_phone[:, None])
+    _, mixed, _ = _other_phones(samples, frames, last_top, may_be_other, settings)
+    may_be_other &= np.nan_to_num(raised) >= settings.member_auroc
     share, place, other = _other_phones(samples, frames, last_top, may_be_other, settings)
     is_flagged = place >= 0
     rows = np.arange(n_features)
@@ -108,6 +113,8 @@ def polysemy(
         effective=effective,
         top_phone=top_phone,
         top_share=top_share,
+        is_pure=is_pure,
+        is_mixed=mixed >= 0,
         is_flagged=is_flagged,
         other_phone=np.where(is_flagged, other, -1),
         mixed_range=place,
@@ -141,7 +148,9 @@ def _other_phones(
     rows = np.flatnonzero(may_be.any(axis=1))
     if not len(rows):
         return share, place, other
-    base = frames[rows[0]].sum(axis=1) / max(int(frames[rows[0]].sum()), 1)  # the same frames for every feature
+    base = frames[rows].sum(axis=(0, 2)) / max(
+        int(frames[rows].sum()), 1
+    )  # but for their lags the same for every feature
     limit = settings.alpha / (max(may_be.shape[1], 1) * n_ranges * WIDEST)
     most = WIDEST * int(samples[rows].sum(axis=2).max(initial=0))
     too_many = np.stack([least_unlikely(most, float(p), limit) for p in base[:-1]], axis=1)

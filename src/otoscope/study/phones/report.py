@@ -149,15 +149,8 @@ def site_rows(study: PhoneStudy) -> list[dict[str, Any]]:
                     **_count_row(run, group, study.settings.auroc, study.settings.purity),
                     "n_named": {kind: int((scores.names.kind == i).sum()) for i, kind in enumerate(KINDS)},
                     "n_polysemantic": int(scores.is_polysemantic.sum()),
-                    "n_pure_top": int(
-                        np.any(
-                            [
-                                np.nan_to_num(each.top_share) >= study.settings.top_purity
-                                for each in scores.ranges.values()
-                            ],
-                            axis=0,
-                        ).sum()
-                    ),
+                    "n_pure_top": _in_either_sign(scores, "is_pure"),
+                    "n_mixed_below": _in_either_sign(scores, "is_mixed"),
                     "median_auroc": _median(scores.phone.auroc),
                     "median_auroc_shuffled": _median(scores.shuffled.auroc),
                     "median_purity": _median(scores.purity()),
@@ -167,6 +160,10 @@ def site_rows(study: PhoneStudy) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _in_either_sign(scores: FeatureScores, flag: str) -> int:
+    return int(np.any([getattr(each, flag) for each in scores.ranges.values()], axis=0).sum())
 
 
 def maximum_rows(study: PhoneStudy) -> list[dict[str, Any]]:

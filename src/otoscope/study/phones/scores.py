@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 
 from otoscope.base.errors import InputError
 from otoscope.corpus.phones import phone_classes
+from otoscope.harvest.maxima import TOP
 from otoscope.harvest.opened import GroupKey, HarvestRun, PeakTable
 from otoscope.study.phones import detection
 from otoscope.study.phones.choosing import Detector, Frames, best_detector
@@ -202,7 +203,8 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
         shuffled_tops[sign] = _top_phones(peaks, peaks.shuffled_phone, is_constant, ground, settings)
         drawn = run.ranges(group, "width", sign)
         samples = count_labels(drawn.phone, labelled(drawn.clip, ground), len(run.phones))
-        ranges[sign] = polysemy(samples, counts["held_out"].counts, tops[sign], sign, ground.is_frequent, settings)
+        strongest = _top_phones(peaks, peaks.phone, is_constant, ground, at_most(settings, TOP))
+        ranges[sign] = polysemy(samples, counts["held_out"].counts, strongest, sign, ground.is_frequent, settings)
     parts = []
     for first in range(0, group.n_features, CHUNK):
         some = slice(first, first + CHUNK)
@@ -217,6 +219,11 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
     )
     best = _best_features(aurocs["choose"], aurocs["held_out"], is_constant, ground.is_frequent)
     return GroupScores(group, scores, best, maximum_curve(run.maxima(group), ground.samples, is_constant, settings))
+
+
+def at_most(settings: PhoneSettings, top: int) -> PhoneSettings:
+    """The same settings with no more top examples: of few clips, more of them are no maxima."""
+    return dataclasses.replace(settings, top=min(settings.top or top, top))
 
 
 def labelled(clip: np.ndarray, ground: Ground) -> np.ndarray:

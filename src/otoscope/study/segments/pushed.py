@@ -20,6 +20,7 @@ from otoscope.base.clocks import FRAME_S, frames_begun
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.generation import forced_logits
+from otoscope.model.spelling import decode
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.result_files import drawn, finite
@@ -247,8 +248,8 @@ def _write_out(
         following = forced_logits(model, alone.expand(len(growing), -1, -1), ids)[:, -1].argmax(dim=-1).tolist()
         going_on = []
         for row, token in zip(growing, following, strict=True):
-            if is_text(token) and model.tokenizer.decode([token])[:1].isalnum():
+            if is_text(token) and decode(model.tokenizer, [token])[:1].isalnum():
                 row.append(token)
                 going_on.append(row)
         growing = going_on
-    return [model.tokenizer.decode(row).strip() or repr(model.tokenizer.decode(row)) for row in rows]
+    return [decode(model.tokenizer, row).strip() or repr(decode(model.tokenizer, row)) for row in rows]

@@ -17,6 +17,7 @@ from torch import Tensor
 from otoscope.base.clocks import seconds_to_frame
 from otoscope.base.errors import InputError
 from otoscope.model.generation import detect, forced_logits, prompt_tokens, top
+from otoscope.model.spelling import decode
 from otoscope.model.whisper import Whisper
 
 BATCH = 16
@@ -71,7 +72,7 @@ def spelt(model: Whisper, text: str) -> tuple[int, ...]:
         InputError: The tokenizer does not know a letter of it.
     """
     ids = tuple(model.tokenizer(text, add_special_tokens=False).input_ids)
-    back = model.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
+    back = decode(model.tokenizer, ids)
     words = model.vocabulary
     if not ids or back.strip() != text.strip() or not all(words.is_text(token) for token in ids):
         raise InputError(

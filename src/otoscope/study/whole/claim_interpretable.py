@@ -1,47 +1,20 @@
 """The findings on claim 2, that features are interpretable, and polysemantic below their maximum.
 
-Reads the files of the parts `phones` and `scores`.
+Those that rest on phones are in `claim_phones`. Reads the files of the parts `phones` and `scores`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from otoscope.harvest.opened import basis_name
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.whole.claim_phones import phone_findings
 from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
 from otoscope.study.whole.part_files import PartFiles
-from otoscope.study.whole.rules import (
-    HALF,
-    UNDECIDED,
-    Judgement,
-    Share,
-    bounds,
-    decide_above,
-    decide_below,
-    decide_more,
-)
+from otoscope.study.whole.rules import UNDECIDED, Judgement, decide_below
 
-PHONES_PAGE, FEATURES_PAGE, SCORES_PAGE = (
-    "phones.html#shares",
-    "features.html#polysemantic=1",
-    "dictionaries.html#scores",
-)
-PLAIN = {
-    "random": "random directions",
-    "untrained": "neurons of an untrained model",
-    "neuron": "neurons",
-    "sae": "features of the dictionaries",
-}
-PICTURE = [("phones/detect_shares.png", "Share of features that detect one phone, by site and basis")]
-
-UNSCORED = "no feature could be scored against phones on clips held out: too little is labelled"
-
-LABELS = "more speech with phones in time"
-
-Rows = Sequence[Mapping[str, Any]]
+SCORES_PAGE = "dictionaries.html#scores"
 
 
 def interpretable_findings(read: PartFiles) -> list[dict[str, Any]]:
@@ -53,153 +26,11 @@ def interpretable_findings(read: PartFiles) -> list[dict[str, Any]]:
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
-    rows = [
-        {**row, "basis": basis_name(str(row.get("basis")))}
-        for row in read("phones/phones.json").get("sites") or []
-        if isinstance(row, Mapping)
-    ]
     return [
-        _most(read, rows),
-        _more(read, rows, "neuron", "random"),
-        _trained(read, rows),
-        _more(read, rows, "sae", "neuron"),
-        _polysemantic(read, rows),
+        *phone_findings(read),
         _kept(read),
         _chosen(read),
     ]
-
-
-def _count(rows: Rows, basis: str, n: str, of: str, sites: set[Any] | None = None) -> Share:
-    chosen = [row for row in rows if row["basis"] == basis and (sites is None or row.get("site") in sites)]
-    counted = [row for row in chosen if n in row and of in row]
-    return sum(row[n] for row in counted), sum(row[of] for row in counted)
-
-
-def _shared(rows: Rows, *bases: str) -> set[Any]:
-    """The sites that were looked at in all of these bases."""
-    return set.intersection(*({row.get("site") for row in rows if row["basis"] == basis} for basis in bases))
-
-
-def _told(share: Share, what: str) -> str:
-    n, of = share
-    return f"{n:,} of {of:,} {what} ({percent(n / of if of else None)})"
-
-
-def _most(read: PartFiles, rows: Rows) -> dict[str, Any]:
-    question = "Do most neurons detect a single phone?"
-    short = "most neurons detect a single phone"
-    own = _count(rows, "neuron", "n_both", "n_features")
-    share = bounds(wilson_interval(*own))
-    if share is None:
-        return unmeasured("neurons_most", question, read.lacking("phones", LABELS, UNSCORED), PHONES_PAGE, short)
-    settings = read("phones/phones.json").get("settings") or {}
-    auroc, purity = (settings.get(key) for key in ("auroc", "purity"))
-    bar = f" (held-out AUROC of {auroc:g}, and {100 * purity:g}% of the top examples)" if auroc and purity else ""
-    by_one = [
-        f"by {name} alone it is {percent(n / of)}"
-        for name, (n, of) in (
-            ("the AUROC", _count(rows, "neuron", "n_auroc", "n_features")),
-            ("the examples", _count(rows, "neuron", "n_purity", "n_features")),
-        )
-        if of
-    ]
-    alone = f" {'; '.join(by_one).capitalize().replace('auroc', 'AUROC')}." if by_one else ""
-    return finding(
-        "neurons_most",
-        question,
-        share,
-        ("labels shuffled", bounds(wilson_interval(*_count(rows, "neuron", "n_both_shuffled", "n_features")))),
-        decide_above(share, HALF, "one half"),
-        n=own[1],
-        n_of="neurons",
-        words=f"{_told(own, 'neurons')} pass both bars{bar}.{alone}",
-        short=short,
-        page=PHONES_PAGE,
-        pictures=PICTURE,
-    )
-
-
-def _more(read: PartFiles, rows: Rows, basis: str, base: str) -> dict[str, Any]:
-    """Hold features that detect one phone against those of a plainer basis, at the sites that have both."""
-    name, plainer = PLAIN[basis], PLAIN[base]
-    question = f"Do more {name} detect a single phone than {plainer} of the same sites?"
-    short = f"more {name} than {plainer} detect a phone"
-    sites = _shared(rows, basis, base)
-    own, other = (_count(rows, one, "n_both", "n_features", sites) for one in (basis, base))
-    if not own[1] or not other[1]:
-        lacking = UNSCORED if sites else f"no site was looked at in both {name} and {plainer}"
-        why = read.lacking("phones", LABELS, lacking)
-        return unmeasured(f"{basis}_{base}", question, why, PHONES_PAGE, short)
-    judged = decide_more(own, other)
-    return finding(
-        f"{basis}_{base}",
-        question,
-        judged["found"],
-        (plainer, judged["base"]),
-        judged["judged"],
-        n=own[1],
-        n_of=name,
-        words=f"{_told(own, name)} do, and {_told(other, plainer)}.",
-        short=short,
-        page=PHONES_PAGE,
-        pictures=PICTURE,
-    )
-
-
-def _trained(read: PartFiles, rows: Rows) -> dict[str, Any]:
-    """Hold neurons against those of an untrained model, or, where none were looked at, against shuffled labels."""
-    if _shared(rows, "neuron", "untrained") or not any("n_both_shuffled" in row for row in rows):
-        return _more(read, rows, "neuron", "untrained")
-    own, other = (_count(rows, "neuron", key, "n_features") for key in ("n_both", "n_both_shuffled"))
-    question = "Do more neurons detect a single phone than when the phones are shuffled?"
-    short = "more neurons detect a phone than by chance"
-    if not own[1]:
-        return unmeasured("neuron_shuffled", question, read.lacking("phones", LABELS, UNSCORED), PHONES_PAGE, short)
-    judged = decide_more(own, other)
-    return finding(
-        "neuron_shuffled",
-        question,
-        judged["found"],
-        ("labels shuffled", judged["base"]),
-        judged["judged"],
-        n=own[1],
-        n_of="neurons",
-        words=f"{_told(own, 'neurons')} do, and {other[0]:,} with shuffled labels.",
-        short=short,
-        page=PHONES_PAGE,
-        pictures=PICTURE,
-    )
-
-
-def _polysemantic(read: PartFiles, rows: Rows) -> dict[str, Any]:
-    question = (
-        "Do neurons that are pure at their strongest answer to another phone below, more often than random directions?"
-    )
-    short = "neurons pure at the top answer to another phone below"
-    sites = _shared(rows, "neuron", "random")
-    own, other = (_count(rows, one, "n_polysemantic", "n_pure_top", sites or None) for one in ("neuron", "random"))
-    if not own[1]:
-        why = read.lacking("phones", LABELS, "no neuron is pure at its strongest, or none was looked at")
-        return unmeasured("polysemantic", question, why, FEATURES_PAGE, short)
-    coded = _count(rows, "sae", "n_polysemantic", "n_pure_top")
-    told = [_told(one, name) for one, name in ((other, "random directions"), (coded, PLAIN["sae"])) if one[1]]
-    judged: dict[str, Any] = {"found": bounds(wilson_interval(*own)), "base": None}
-    judged["judged"] = Judgement(UNDECIDED, needs="random directions of the same sites")
-    if other[1] and sites:
-        judged = decide_more(own, other)
-    return finding(
-        "polysemantic",
-        question,
-        judged["found"],
-        ("random directions", judged["base"]),
-        judged["judged"],
-        n=own[1],
-        n_of="neurons pure at the top",
-        words=f"Of those with one phone at their strongest, {_told(own, 'neurons')} answer to another below"
-        + (f"; beside them {' and '.join(told)}." if told else "; no random directions were looked at to compare."),
-        short=short,
-        page=FEATURES_PAGE,
-    )
 
 
 def _kept(read: PartFiles) -> dict[str, Any]:

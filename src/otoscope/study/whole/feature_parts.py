@@ -128,7 +128,8 @@ def phone_settings(settings: StudySettings) -> PhoneSettings:
     Raises:
         InputError: A number is out of its range.
     """
-    return PhoneSettings(auroc=settings.phones.auroc, purity=settings.phones.purity)
+    asked = settings.phones
+    return PhoneSettings(auroc=asked.auroc, purity=asked.purity, label_agreement=asked.label_agreement)
 
 
 def phones(context: Context, out: Path) -> None:

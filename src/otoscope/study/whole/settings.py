@@ -50,7 +50,7 @@ class Relevance(Clips):
         within_frames: Frames of 20 ms on either side that count as near.
     """
 
-    clips: int = 48
+    clips: int = 32
     within_frames: int = 25
 
 
@@ -64,7 +64,7 @@ class Window(Clips):
         heads: How many heads are tried, drawn where the model has more.
     """
 
-    clips: int = 48
+    clips: int = 32
     ks: tuple[int, ...] = (100, 75, 50, 20, 10, 5, 2)
     head_clips: int = 12
     heads: int = 96
@@ -117,10 +117,12 @@ class Phones:
     Attributes:
         auroc: From where on a phone is told from all else.
         purity: Share of the top examples that must fall in it.
+        label_agreement: Share of the phone labels that are right, where it is known.
     """
 
     auroc: float = 0.9
     purity: float = 0.8
+    label_agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class Listening(Clips):
         ks: The attention windows of the slider.
     """
 
-    clips: int = 6
+    clips: int = 4
     ks: tuple[int, ...] = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
 
 
@@ -206,7 +208,7 @@ class StudySettings:
     bigrams: Bigrams = field(default_factory=Bigrams)
     neighbours: Neighbours = field(default_factory=Neighbours)
     lens: Clips = field(default_factory=lambda: Clips(48))
-    words: Clips = field(default_factory=lambda: Clips(24))
+    words: Clips = field(default_factory=lambda: Clips(16))
     listening: Listening = field(default_factory=Listening)
 
     def to_json(self) -> dict[str, Any]:
@@ -224,18 +226,19 @@ class StudySettings:
 
 
 QUICK = StudySettings(
-    transcripts=Clips(32),
-    relevance=Relevance(12),
-    locality=Clips(12),
-    window=Window(12, (100, 75, 50, 20, 10), head_clips=6, heads=24),
+    transcripts=Clips(24),
+    relevance=Relevance(6),
+    locality=Clips(8),
+    window=Window(8, (100, 75, 50, 20, 10), head_clips=4, heads=12),
     splice=Clips(12),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=100_000),
-    harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.5),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
+    harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.25),
+    examples=Examples(top=10, samples=1),
     scores=Scores(24, 50_000),
     bigrams=Bigrams(),
-    lens=Clips(12),
-    words=Clips(6),
-    listening=Listening(2, (100, 50, 20, 10, 5)),
+    lens=Clips(8),
+    words=Clips(4),
+    listening=Listening(2, (75, 20, 10)),
 )
 """Minutes, to see whether all is well."""
 
@@ -256,17 +259,18 @@ FULL = StudySettings(
 
 DEMO = StudySettings(
     transcripts=Clips(144),
-    relevance=Relevance(144),
+    relevance=Relevance(72),
     locality=Clips(144),
-    window=Window(72),
-    splice=Clips(72),
+    window=Window(36),
+    splice=Clips(48),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=400_000),
-    scores=Scores(72, 100_000),
+    examples=Examples(top=10, samples=2),
+    scores=Scores(24, 100_000),
     bigrams=Bigrams(("The traffic", "Thank")),
     neighbours=Neighbours(("rug", "UK")),
-    lens=Clips(72),
-    words=Clips(36),
-    listening=Listening(8),
+    lens=Clips(36),
+    words=Clips(24),
+    listening=Listening(4),
 )
 """For the model and the clips in the package, within minutes on two cores."""
 
@@ -337,9 +341,10 @@ def check(settings: StudySettings, what: str = "the settings") -> StudySettings:
         number = getattr(getattr(settings, table), key)
         if number is not None and not 0 < number < float("inf"):
             raise InputError(f"{what}: [{table}] {key} is {number}: give a number above 0.")
-    for key in ("auroc", "purity"):
-        if not 0 < getattr(settings.phones, key) <= 1:
-            raise InputError(f"{what}: [phones] {key} is {getattr(settings.phones, key)}: give a share, up to 1.")
+    for key in ("auroc", "purity", "label_agreement"):
+        share = getattr(settings.phones, key)
+        if share is not None and not 0 < share <= 1:
+            raise InputError(f"{what}: [phones] {key} is {share}: give a share, up to 1.")
     return settings
 
 

@@ -225,6 +225,7 @@ def word_sources(
     stretch_s: float = 0.2,
     step_s: float = 0.1,
     batch_size: int | None = None,
+    exact: bool = False,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> WordScores:
@@ -241,6 +242,7 @@ def word_sources(
         stretch_s: Seconds silenced at a time.
         step_s: Seconds from one silenced stretch to the next.
         batch_size: Silenced windows run at a time; by default 1 on the CPU, else 16.
+        exact: Encode the whole window for every silenced stretch, as in `words`.
         seed: Seeds the bootstrap.
         progress: Called after each clip with the number done and the number in all (0 when it is not known).
 
@@ -270,6 +272,7 @@ def word_sources(
                 stretch_s=stretch_s,
                 step_s=step_s,
                 batch_size=batch_size,
+                exact=exact,
             )
             scored += score_words(found, tolerance_s)
             n_clips, n_labelled = n_clips + 1, n_labelled + labelled

@@ -1,0 +1,366 @@
+"""The findings on claim 2 that rest on phones: pure at the maximum, mixed below it, and phones told over all frames.
+
+Reads what the part `phones` wrote. What the study claims comes first: the strongest examples of a neuron share one
+phone, and those below do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from otoscope.harvest.opened import basis_name
+from otoscope.study.error_rate import wilson_interval
+from otoscope.study.whole.findings import finding, percent, unmeasured
+from otoscope.study.whole.part_files import PartFiles
+from otoscope.study.whole.rules import (
+    FAILS,
+    HALF,
+    UNDECIDED,
+    Judgement,
+    Share,
+    all_of,
+    bounds,
+    decide_above,
+    decide_more,
+)
+
+PHONES_PAGE, FEATURES_PAGE = "phones.html#shares", "features.html#polysemantic=1"
+PLAIN = {
+    "random": "random directions",
+    "pca": "principal components",
+    "untrained": "neurons of an untrained model",
+    "neuron": "neurons",
+    "sae": "features of the dictionaries",
+}
+BASELINES = {"neuron": ("random", "pca", "untrained"), "sae": ("random", "pca", "untrained", "neuron")}
+SHUFFLED = "shuffled labels"
+DETECT_PICTURE = [("phones/detect_shares.png", "Share of features that detect one phone, by site and basis")]
+MAXIMUM_PICTURE = [("phones/pure_at_maximum.png", "Share of features pure at their maximum, over how rare it is")]
+LABELS = "more speech with phones in time"
+UNSCORED = "no feature could be scored against phones: too little is labelled"
+RANDOM = "random directions of the same sites"
+REACHABLE = 2 / 3
+"""Share of the phones that must occur in enough clips for a failure at the bar to count."""
+RARE = 100
+"""Examples rarer than 1 in so many clips count as maxima: with fewer clips, few pure features decide nothing."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def phone_findings(read: PartFiles) -> list[dict[str, Any]]:
+    """Find whether features are pure at their maximum and mixed below it, and whether they detect phones throughout.
+
+    Args:
+        read: The study's files.
+
+    Source:
+        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
+    """
+    found = read("phones/phones.json")
+    name = (found.get("run") or {}).get("name")
+    sites, points = (
+        [
+            {**row, "basis": basis_name(str(row.get("basis")))}
+            for row in found.get(key) or []
+            if isinstance(row, Mapping) and row.get("run") == name
+        ]
+        for key in ("sites", "maximum")
+    )
+    most = max((row.get("n_clips", 0) for row in points), default=0)
+    rarest = [row for row in points if row.get("n_clips") == most]
+    return [
+        _at_maximum(read, points, rarest, "neuron"),
+        _most(read, points, rarest),
+        _below(read, sites),
+        _at_maximum(read, points, rarest, "sae"),
+        _rarer(read, points, rarest),
+        _throughout(read, sites, "neuron"),
+        _throughout(read, sites, "sae"),
+    ]
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """A share beside those of its baselines, each at the sites that both have.
+
+    Attributes:
+        own: How many features of how many, at all sites of the basis.
+        others: The baselines, in words, and theirs.
+        judged: Whether it is the larger of each pair.
+        highest: The baseline with the highest share: its name and interval.
+    """
+
+    own: Share
+    others: Mapping[str, Share]
+    judged: Judgement
+    highest: tuple[str, Mapping[str, Any] | None]
+
+
+def _beside(rows: Rows, basis: str, n: str, of: str) -> _Beside | None:
+    """Hold a basis against its baselines; None where it was not looked at, or nothing could be judged."""
+    own = _count(rows, basis, n, of)
+    if not own[1]:
+        return None
+    pairs: dict[str, tuple[Share, Share]] = {}
+    for base in BASELINES[basis]:
+        shared = _sites(rows, basis) & _sites(rows, base)
+        other = _count(rows, base, n, of, shared)
+        if other[1]:
+            pairs[PLAIN[base]] = _count(rows, basis, n, of, shared), other
+    shuffled = _count(rows, basis, f"{n}_shuffled", of)
+    if shuffled[1]:
+        pairs[SHUFFLED] = own, shuffled
+    if not pairs:
+        return _Beside(own, {}, Judgement(UNDECIDED, needs=RANDOM), ("", None))
+    each = [decide_more(*pair)["judged"] for pair in pairs.values()]
+    joined = all_of(*each, rule=f"{each[0].rule}; so against each of {', '.join(pairs)}")
+    if PLAIN["random"] not in pairs and joined.outcome != FAILS:
+        joined = replace(joined, outcome=UNDECIDED, needs=RANDOM)
+    highest = max(pairs, key=lambda name: pairs[name][1][0] / pairs[name][1][1])
+    others = {name: other for name, (_, other) in pairs.items()}
+    return _Beside(own, others, joined, (highest, bounds(wilson_interval(*others[highest]))))
+
+
+def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict[str, Any]:
+    name = PLAIN[basis]
+    question = f"Do the strongest examples of {name} share one phone more often than those of every baseline?"
+    short = f"{name} are pure at their maximum"
+    found = _beside(rarest, basis, "n_pure", "n_features")
+    if found is None:
+        lacking = UNSCORED if basis == "neuron" else "no dictionary's features were looked at"
+        return unmeasured(f"{basis}_maximum", question, read.lacking("phones", LABELS, lacking), PHONES_PAGE, short)
+    purity = [
+        f"{PLAIN[each]} {percent(mean)}"
+        for each in (basis, *BASELINES[basis])
+        if (mean := _mean_purity(rarest, each)) is not None
+    ]
+    words = (
+        f"{_where(rarest)}, {_told(found.own, name)} share one phone to at least {_bar(read)}; "
+        f"{_listed(found.others)}. Mean purity: {', '.join(purity)}. {_curve(points, basis)} {_noise(read, found.own)}"
+    )
+    return finding(
+        f"{basis}_maximum",
+        question,
+        bounds(wilson_interval(*found.own)),
+        found.highest,
+        _if_reachable(found.judged, rarest),
+        n=found.own[1],
+        n_of=name,
+        words=" ".join(words.split()),
+        short=short,
+        page=PHONES_PAGE,
+        pictures=MAXIMUM_PICTURE,
+    )
+
+
+def _most(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
+    question = "Do the strongest examples of most neurons share one phone?"
+    short = "most neurons are pure at their maximum"
+    own = _count(rarest, "neuron", "n_pure", "n_features")
+    share = bounds(wilson_interval(*own))
+    if share is None:
+        why = read.lacking("phones", LABELS, UNSCORED)
+        return unmeasured("neurons_most", question, why, PHONES_PAGE, short)
+    half = _count(rarest, "neuron", "n_half", "n_features")
+    judged = _if_rare(_if_reachable(_if_clean(read, decide_above(share, HALF, "one half"), own), rarest), rarest)
+    return finding(
+        "neurons_most",
+        question,
+        share,
+        (SHUFFLED, bounds(wilson_interval(*_count(rarest, "neuron", "n_pure_shuffled", "n_features")))),
+        judged,
+        n=own[1],
+        n_of="neurons",
+        words=f"{_where(rarest)}, {_told(own, 'neurons')} share one phone to at least {_bar(read)}, and {half[0]:,} "
+        f"({percent(half[0] / half[1])}) to at least one half. {_curve(points, 'neuron')}".rstrip(),
+        short=short,
+        page=PHONES_PAGE,
+        pictures=MAXIMUM_PICTURE,
+    )
+
+
+def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
+    question = "Are more neurons pure the rarer their maximum is?"
+    short = "more neurons are pure the rarer the maximum"
+    least = min((row.get("n_clips", 0) for row in points), default=0)
+    fewest = [row for row in points if row.get("n_clips") == least]
+    own, other = (_count(rows, "neuron", "n_pure", "n_features") for rows in (rarest, fewest))
+    if not own[1] or fewest == rarest:
+        why = read.lacking("phones", "60 labelled clips or more", "the corpus is too small to be divided")
+        return unmeasured("neurons_rarer", question, why, PHONES_PAGE, short, is_core=False)
+    judged = decide_more(own, other)
+    return finding(
+        "neurons_rarer",
+        question,
+        judged["found"],
+        (f"the same neurons, {_where(fewest, 'of')}", judged["base"]),
+        judged["judged"],
+        n=own[1],
+        n_of="neurons",
+        words=_curve(points, "neuron"),
+        short=short,
+        page=PHONES_PAGE,
+        pictures=MAXIMUM_PICTURE,
+        is_core=False,
+    )
+
+
+def _below(read: PartFiles, rows: Rows) -> dict[str, Any]:
+    question = "Do neurons that are pure at their strongest answer to another phone below, more often than baselines?"
+    short = "neurons pure at the top answer to another phone below"
+    found = _beside(rows, "neuron", "n_mixed_below", "n_pure_top")
+    if found is None:
+        why = read.lacking("phones", LABELS, "no neuron is pure at its strongest, or none was looked at")
+        return unmeasured("polysemantic", question, why, FEATURES_PAGE, short)
+    coded = _count(rows, "sae", "n_mixed_below", "n_pure_top")
+    told_apart = _count(rows, "neuron", "n_polysemantic", "n_pure_top")
+    others = {**found.others, **({PLAIN["sae"]: coded} if coded[1] else {})}
+    return finding(
+        "polysemantic",
+        question,
+        bounds(wilson_interval(*found.own)),
+        found.highest,
+        found.judged,
+        n=found.own[1],
+        n_of="neurons pure at the top",
+        words=f"Of those with one phone at their strongest, {_told(found.own, 'neurons')} answer to another below; "
+        f"{_listed(others) or 'nothing was looked at to compare'}. In {told_apart[0]:,} neurons, strength also tells "
+        "that other phone from the rest over all frames.",
+        short=short,
+        page=FEATURES_PAGE,
+    )
+
+
+def _throughout(read: PartFiles, rows: Rows, basis: str) -> dict[str, Any]:
+    """Whether features tell one phone from all others over all frames: more than the study claims."""
+    name = PLAIN[basis]
+    question = f"Do more {name} tell one phone from all others over all frames than every baseline?"
+    short = f"{name} detect phones over all frames"
+    found = _beside(rows, basis, "n_auroc", "n_features")
+    if found is None:
+        lacking = UNSCORED if basis == "neuron" else "no dictionary's features were looked at"
+        why = read.lacking("phones", LABELS, lacking)
+        return unmeasured(f"{basis}_detects", question, why, PHONES_PAGE, short, is_core=False)
+    auroc = (read("phones/phones.json").get("settings") or {}).get("auroc")
+    bar = "" if auroc is None else f", with a held-out AUROC of at least {auroc:g}"
+    return finding(
+        f"{basis}_detects",
+        question,
+        bounds(wilson_interval(*found.own)),
+        found.highest,
+        found.judged,
+        n=found.own[1],
+        n_of=name,
+        words=f"{_told(found.own, name)} do{bar}; {_listed(found.others)}. The study claims this of no neuron.",
+        short=short,
+        page=PHONES_PAGE,
+        pictures=DETECT_PICTURE,
+        is_core=False,
+    )
+
+
+def _if_reachable(judged: Judgement, rarest: Rows) -> Judgement:
+    """Leave a failure open where too many phones occur in too few clips to be the phone of a pure feature."""
+    n, of = (min((row.get(key, 0) for row in rarest), default=0) for key in ("n_phones_reachable", "n_phones"))
+    if judged.outcome != FAILS or n >= REACHABLE * of:
+        return judged
+    needs = f"more clips: {n:g} of {of:g} phones occur in enough of them for a feature of that phone to reach the bar"
+    return replace(judged, outcome=UNDECIDED, needs=needs)
+
+
+def _if_rare(judged: Judgement, rarest: Rows) -> Judgement:
+    """Leave a failure open where the strongest examples are no rarer than 1 in `RARE` clips."""
+    rarity = min((row.get("clips_an_example", 0) for row in rarest), default=0)
+    if judged.outcome != FAILS or rarity >= RARE:
+        return judged
+    needs = (
+        f"examples as rare as 1 in {RARE} clips, {10 * RARE:,} labelled clips or more: here they are 1 in {rarity:.0f}"
+    )
+    return replace(judged, outcome=UNDECIDED, needs=needs)
+
+
+def _if_clean(read: PartFiles, judged: Judgement, own: Share) -> Judgement:
+    """Leave a failure open where wrong labels alone could have kept features of one phone below the bar."""
+    reached = _reached(read)
+    if judged.outcome != FAILS or reached is None or own[0] / own[1] < HALF * reached[1]:
+        return judged
+    needs = f"better labels: where {reached[0]:.0%} are right, a feature of one phone alone reaches the bar too seldom"
+    return replace(judged, outcome=UNDECIDED, needs=needs)
+
+
+def _reached(read: PartFiles) -> tuple[float, float] | None:
+    """The agreement of the labels that was told, and how many features of one phone alone reach the bar with it."""
+    noise = read("phones/phones.json").get("label_noise") or {}
+    for row in noise.get("reached_by_features_of_one_phone") or []:
+        if noise.get("label_agreement") is not None and row.get("agreement") == noise["label_agreement"]:
+            return row["agreement"], row["share"]
+    return None
+
+
+def _noise(read: PartFiles, own: Share) -> str:
+    """Say what wrong labels do to a share of features at the bar."""
+    reached = _reached(read)
+    if reached is not None:
+        most = min(1.0, own[0] / own[1] / reached[1]) if reached[1] else 1.0
+        return (
+            f"Where {reached[0]:.0%} of the labels are right, as was said, {percent(reached[1])} of the features of "
+            f"one phone alone reach the bar: with right labels the share is at most {percent(most)}."
+        )
+    rows = (read("phones/phones.json").get("label_noise") or {}).get("reached_by_features_of_one_phone") or []
+    told = [f"{percent(row['share'])} where {row['agreement']:.0%} are right" for row in rows if row["agreement"] < 1]
+    return (
+        f"Wrong labels lower this: of features of one phone alone, the bar is reached by {', '.join(told)}."
+        if told
+        else ""
+    )
+
+
+def _where(rows: Rows, start: str = "Of") -> str:
+    """Say how rare the examples are that a share was read at."""
+    clips, rarity, frames = (
+        min((row.get(key, 0) for row in rows), default=0)
+        for key in ("n_clips", "clips_an_example", "frames_an_example")
+    )
+    return f"{start} the top 10 of {clips:,.0f} clips (1 in {max(rarity, 1):,.0f}; 1 in {frames:,.0f} frames of speech)"
+
+
+def _curve(points: Rows, basis: str) -> str:
+    """Give the share from the smallest samples to the largest."""
+    sizes = sorted({row.get("n_clips", 0) for row in points})
+    shares = []
+    for size in sizes:
+        n, of = _count([row for row in points if row.get("n_clips") == size], basis, "n_pure", "n_features")
+        if of:
+            shares.append(f"{percent(n / of)} of {size:,.0f}")
+    return f"By number of clips: {', '.join(shares)}." if len(shares) > 1 else ""
+
+
+def _mean_purity(rows: Rows, basis: str) -> float | None:
+    own = [row for row in rows if row["basis"] == basis and row.get("mean_purity") is not None]
+    n = sum(row.get("n_judged", 0) for row in own)
+    return sum(row["mean_purity"] * row["n_judged"] for row in own) / n if n else None
+
+
+def _bar(read: PartFiles) -> str:
+    return f"{(read('phones/phones.json').get('settings') or {}).get('purity', 0.8):.0%}"
+
+
+def _count(rows: Rows, basis: str, n: str, of: str, sites: set[Any] | None = None) -> Share:
+    chosen = [row for row in rows if row["basis"] == basis and (sites is None or row.get("site") in sites)]
+    counted = [row for row in chosen if n in row and of in row]
+    return sum(row[n] for row in counted), sum(row[of] for row in counted)
+
+
+def _sites(rows: Rows, basis: str) -> set[Any]:
+    return {row.get("site") for row in rows if row["basis"] == basis}
+
+
+def _told(share: Share, what: str) -> str:
+    n, of = share
+    return f"{n:,} of {of:,} {what} ({percent(n / of if of else None)})"
+
+
+def _listed(others: Mapping[str, Share]) -> str:
+    return ", ".join(f"{name} {percent(n / of)}" for name, (n, of) in others.items())
