@@ -147,7 +147,7 @@ def test_what_cannot_be_trained_is_refused_before_any_work(
         (["--site", "decoder.blocks.0"], "a harvest reads sites of the encoder"),
         (["--clips", 0], "number of clips is 0"),
         (["--frames", 100_000, "--batch", 5_000], "and a batch takes 5,000"),
-        ([], "frames of speech, and a batch takes 4,096"),
+        (["--batch", 4096], "frames of speech, and a batch takes 4,096"),
     ],
 )
 def test_a_corpus_that_cannot_be_trained_on_is_refused(
