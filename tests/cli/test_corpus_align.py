@@ -91,7 +91,7 @@ def test_phones_are_found_without_a_model_and_read_back(run: Run, tmp_path: Path
     (tmp_path / "in" / "a.txt").write_text(f"[noise] {clip.transcript}")
     ran = run("corpus", "align", tmp_path / "in", "--phones", "--out", tmp_path / "out", model=False)
     assert ran.status == 0 and ran.out.startswith(f"{len(clip.words or ())} words and ")
-    assert "1 word a remark, which is not said: '[noise]' in a" in ran.out
+    assert "a remark, which is not said (1 word): '[noise]' in a" in ran.out
     (read,) = corpus(tmp_path / "out" / "manifest.jsonl")
     assert read.phones and read.words and len(read.words) == len(clip.words or ())
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())

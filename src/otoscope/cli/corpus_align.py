@@ -170,7 +170,7 @@ def _doubts(result: AlignedCorpus) -> list[str]:
         for doubt in clip.doubts:
             by_problem.setdefault(doubt.problem, []).append(f"{one_line(doubt.word)!r} in {one_line(clip.id)}")
     return [
-        f"{count(len(words), 'word')} {problem}: {', '.join(words[:3])}{', ...' if len(words) > 3 else ''}"
+        f"{problem} ({count(len(words), 'word')}): {', '.join(words[:3])}{', ...' if len(words) > 3 else ''}"
         for problem, words in by_problem.items()
     ]
 
