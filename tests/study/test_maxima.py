@@ -16,6 +16,7 @@ from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.opened import MaximaTable
 from otoscope.study.phones.experiment import phones
 from otoscope.study.phones.maxima import ClipSample, chance_of_reaching, label_noise, maximum_curve, samples_of
+from otoscope.study.phones.maxima_picture import maximum_figure
 from otoscope.study.phones.settings import PhoneSettings
 from tests.harvest.fake import harvest
 from tests.harvest.test_calibration import answering
@@ -90,6 +91,17 @@ def test_a_phone_is_reachable_where_it_occurs_in_eight_clips_of_a_sample() -> No
     assert (small.size, small.numbers, small.n_clips, small.n_frames) == (30, (0, 1), 29.5, 2950.0)
     assert (small.n_phones, small.n_reachable) == (3, 1.5)  # AA and S in the first sample, AA in the second
     assert (all_clips.n_clips, all_clips.n_reachable) == (59.0, 2.0)
+
+
+@pytest.mark.parametrize("sizes", [(32,), (30, 100, 639)])
+def test_every_point_of_the_curve_is_drawn_with_its_interval(sizes: tuple[int, ...]) -> None:
+    rows = [{"n_clips": size, "share_pure": 0.1, "low_pure": 0.08, "high_pure": 0.13} for size in sizes]
+    figure = maximum_figure({"a": {"neuron": rows, "random": rows}, "b": {"sae": rows}}, 0.8)
+    figure.canvas.draw()
+    for axes in figure.axes[:2]:
+        (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert 0 < low < sizes[0] <= sizes[-1] < high and bottom < 0.08 < 0.13 < top
+        assert [label.get_text() for label in axes.get_xticklabels()] == [str(size) for size in sizes]
 
 
 def test_planted_detectors_are_pure_at_their_maximum_and_shuffled_phones_are_not(tmp_path: Path) -> None:

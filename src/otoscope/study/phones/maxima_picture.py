@@ -15,6 +15,8 @@ COLOURS = {
     "neuron": pictures.BLUE, "random": pictures.MUTED, "pca": pictures.SKY, "untrained": pictures.ORANGE,
 }  # fmt: skip
 A_ROW = 4
+WIDER = 1.5
+"""The axis goes on beyond the smallest and the largest samples by so much."""
 
 
 def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], purity: float) -> Figure:
@@ -45,13 +47,17 @@ def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]
 
 
 def _draw(axes: Axes, site: str, bases: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    sizes = sorted({row["n_clips"] for rows in bases.values() for row in rows})
+    axes.set_xscale("log")
+    axes.set_xlim(sizes[0] / WIDER, sizes[-1] * WIDER)
+    axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+    axes.minorticks_off()
     for basis, rows in bases.items():
         x = np.array([row["n_clips"] for row in rows], float)
         ends = {key: np.array([row[f"{key}_pure"] or 0 for row in rows], float) for key in ("share", "low", "high")}
         colour = COLOURS.get(basis, pictures.GREEN)
         axes.plot(x, ends["share"], "o-", color=colour, markersize=3, linewidth=1.2, label=basis)
         axes.vlines(x, ends["low"], ends["high"], colors=colour, linewidth=2, alpha=0.5)
-    axes.set_xscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title(site, fontsize=7.5)
     axes.tick_params(labelsize=7)
