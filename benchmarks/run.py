@@ -49,6 +49,7 @@ from benchmarks import (
     read_sites,
     relevance_map,
     report,
+    side_by_side,
     studies,
     transcribing,
     words,
@@ -85,6 +86,7 @@ QUESTIONS: dict[str, Question] = {
     "log-mel": log_mel.measure,
     "transcribe": transcribing.measure,
     "loading": loading.measure,
+    "side-by-side": side_by_side.measure,
     "gpu": on_gpu.measure,
 }
 STUDIES: dict[str, Question] = {

@@ -35,6 +35,7 @@ from benchmarks import (
     relevance_map,
     report,
     run,
+    side_by_side,
     spoken,
     studies,
     transcribing,
@@ -108,6 +109,15 @@ def test_without_released_weights_random_ones_are_timed(monkeypatch: pytest.Monk
     assert "demo clips" in rows["transformers"].question and "random weights" in rows["transformers"].question
     for name in ("openai-whisper", "faster-whisper"):
         assert rows[name].result is None and rows[name].detail and not rows[name].is_unanswered
+
+
+def test_processes_side_by_side_are_new_ones_and_end_well() -> None:
+    told = "import os, sys; assert sys.argv[1] == '1'; assert os.environ.get('OMP_WAIT_POLICY') in (None, 'ACTIVE')"
+    rows = side_by_side.measure(TINY, told)
+    assert [row.target for row in rows] == [side_by_side.TARGET, None]
+    assert all(row.result is not None and row.result.median > 0 for row in rows)
+    with pytest.raises(RuntimeError, match=r"processes ended with \[3"):
+        side_by_side.measure(TINY, "raise SystemExit(3)")
 
 
 def test_processor_time_is_that_of_the_other_process() -> None:

@@ -20,6 +20,7 @@ PAGES = (
         ROOT / "docs" / f"{name}.md"
         for name in (
             "usage",
+            "models",
             "corpora",
             "harvest",
             "phones",

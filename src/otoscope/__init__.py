@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from otoscope.base.version import __version__
+from otoscope.base.waiting import wait_without_spinning
 
 if TYPE_CHECKING:
     from otoscope.audio.clip import Clip, Span, as_clip, read_clip
@@ -271,6 +272,7 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+wait_without_spinning()
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import soundfile
 
 from otoscope.audio.clip import Clip, Span, as_clip, read_clip
 from otoscope.base.errors import AudioError, InputError
-from tests.audio.sounds import tone
+from tests.audio.sounds import RATE_HZ, noise, tone
 
 
 def test_a_clip_knows_its_length() -> None:
@@ -73,3 +73,18 @@ def test_a_clip_of_other_samples_is_refused() -> None:
 def test_a_word_that_ends_before_it_starts_is_refused(times: tuple[float, float]) -> None:
     with pytest.raises(InputError, match=r"'rug' runs from .* s: a word or phone starts at 0 or later"):
         Span(*times, "rug")
+
+
+def test_what_a_recording_is_otherwise_than_it_says_is_on_the_clip(tmp_path: Path) -> None:
+    sound = noise(1.0)
+    soundfile.write(tmp_path / "a.wav", np.stack([sound, -sound], axis=1), RATE_HZ)
+    clip = read_clip(tmp_path / "a.wav")
+    np.testing.assert_allclose(clip.samples, sound, atol=1e-4)
+    (note,) = clip.notes
+    assert "in opposite phase for 1.0 s" in note and note in clip._repr_html_()
+
+
+def test_an_array_on_the_scale_of_integers_is_brought_to_full_scale() -> None:
+    clip = as_clip(noise(1.0) * np.float32(32_768))
+    np.testing.assert_allclose(clip.samples, noise(1.0), rtol=1e-5)
+    assert "the scale of 16-bit integers" in clip.notes[0]

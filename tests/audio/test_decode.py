@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from otoscope.audio import decode
-from otoscope.audio.decode import read_audio, read_audio_bytes
 from otoscope.base.errors import AudioError
+from tests.audio.read import read_audio, read_audio_bytes
 from tests.audio.sounds import RATE_HZ, silence, tone
 
 CONTENTS = {
@@ -47,7 +47,7 @@ def write_m4a(path: Path, samples: np.ndarray, rate_hz: int = 44_100, codec: str
 
 def cut_in_half(path: Path) -> Path:
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[: len(content) // 2 + 7])  # 7: within a frame of an mp3 too
     return path
 
 
@@ -91,6 +91,15 @@ def test_resampling_in_blocks_is_resampling_at_once(tmp_path: Path, monkeypatch:
     at_once = soxr.resample(sound, 44_100, RATE_HZ, quality="HQ")
     assert len(samples) == len(at_once)
     assert np.abs(samples - at_once).max() < 1e-5
+
+
+def test_blocks_of_an_mp3_join_without_a_break(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loud_and_quiet = np.concatenate([tone(0.3, 330 + 50 * n, level=0.5 * 0.1 ** (n % 3)) for n in range(20)])
+    settings = {"bitrate_mode": "VARIABLE", "compression_level": 0.9}
+    path = write(tmp_path / "a.mp3", loud_and_quiet, **settings)
+    whole = read_audio(path)
+    monkeypatch.setattr(decode, "BLOCK_SAMPLES", 5_000)
+    np.testing.assert_array_equal(read_audio(path), whole)
 
 
 def test_a_sound_above_8_khz_does_not_fold_back(tmp_path: Path) -> None:
@@ -171,8 +180,7 @@ def test_an_m4a_cut_in_half_is_refused(tmp_path: Path) -> None:
 
 def test_a_recording_whose_decoding_stops_early_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.wav", tone(2.0))
-    stream = decode.Stream(RATE_HZ, 2 * RATE_HZ, iter([tone(0.5)[:, None]]), slack=0)
-    monkeypatch.setattr(decode, "_open_soundfile", lambda file: stream)
+    monkeypatch.setattr(decode, "soundfile_blocks", lambda sound: iter([(RATE_HZ, tone(0.5)[:, None])]))
     with pytest.raises(AudioError, match=r"2\.00 s are promised and decoding stopped after 0\.50 s"):
         read_audio(path)
 
@@ -246,6 +254,34 @@ def test_a_wav_whose_last_samples_were_not_flushed_is_still_read(tmp_path: Path)
     path = write(tmp_path / "a.wav", tone(10.0))
     path.write_bytes(path.read_bytes()[:-100])
     assert len(read_audio(path)) == 10 * RATE_HZ - 50
+
+
+@pytest.mark.parametrize("error", [ValueError("array is too big"), MemoryError(), OverflowError("too large")])
+def test_whatever_a_decoder_raises_is_an_error_of_that_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    path = write(tmp_path / "a.wav", tone(1.0))
+    monkeypatch.setattr(decode, "soundfile_blocks", fail)
+    with pytest.raises(AudioError, match=rf"a\.wav' is damaged, and cannot be decoded \({type(error).__name__}"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_damaged_recordings_raise_nothing_else(tmp_path: Path, ending: str) -> None:
+    random = np.random.default_rng(0)
+    content = write(tmp_path / f"a.{ending}", tone(1.0)).read_bytes()
+    for _ in range(60):
+        damaged = bytearray(content[: random.integers(1, len(content) + 1)])
+        for place in random.integers(0, len(damaged), 20):
+            damaged[place if place % 2 else place % 64 % len(damaged)] = random.integers(256)
+        try:
+            sound = read_audio_bytes(bytes(damaged), "it")
+        except AudioError:
+            continue
+        assert np.isfinite(sound).all() and len(sound) < 60 * RATE_HZ
 
 
 def test_memory_stays_near_what_the_samples_need(tmp_path: Path) -> None:

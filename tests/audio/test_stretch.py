@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from otoscope.audio import stretch
-from otoscope.audio.decode import read_audio
-from otoscope.audio.stretch import read_stretch, recording_duration_s
+from otoscope.audio.stretch import recording_duration_s
 from otoscope.base.errors import AudioError, InputError
+from tests.audio.read import read_audio, read_stretch
 from tests.audio.sounds import RATE_HZ, noise
 
 
@@ -41,7 +41,7 @@ def test_compressed_recordings_are_sought_in_as_exactly(tmp_path: Path, name: st
 
 
 def test_little_more_than_the_stretch_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.wav", 60.0, 44_100)
+    path = write(tmp_path / "a.aiff", 60.0, 44_100)
     decoded: list[int] = []
     read = soundfile.SoundFile.read
 
@@ -95,3 +95,41 @@ def test_a_missing_and_a_broken_recording_are_refused(tmp_path: Path) -> None:
 
 def test_the_length_of_a_recording_is_in_its_header(tmp_path: Path) -> None:
     assert recording_duration_s(write(tmp_path / "a.flac", 2.5, 22_050)) == pytest.approx(2.5)
+
+
+def test_a_stretch_near_the_end_of_an_mp3_of_variable_bitrate_without_header_is_right_in_time(tmp_path: Path) -> None:
+    from tests.audio.containers.test_mpeg import mixed, vbr, without_header
+
+    path = tmp_path / "a.mp3"
+    path.write_bytes(without_header(vbr(mixed())))
+    whole = read_audio(path)
+    end_s = len(whole) / RATE_HZ
+    assert recording_duration_s(path) == pytest.approx(end_s, abs=1e-3)
+    np.testing.assert_allclose(read_stretch(path, end_s - 1.5, end_s - 0.5), whole[-24_000:-8_000], atol=1e-5)
+
+
+def test_a_stretch_of_a_file_of_two_recordings_may_lie_in_the_second(tmp_path: Path) -> None:
+    from tests.audio.containers.making import encoded
+
+    path = tmp_path / "a.flac"
+    path.write_bytes(encoded(noise(2.0, seed=1), "FLAC") + encoded(noise(2.0, seed=2), "FLAC"))
+    np.testing.assert_array_equal(read_stretch(path, 1.5, 3.5), read_audio(path)[24_000:56_000])
+    assert recording_duration_s(path) == 4.0
+
+
+def test_a_quiet_stretch_is_on_the_scale_of_its_recording(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    samples = np.concatenate([noise(2.0, level=3e-5), noise(2.0, level=0.1)])
+    soundfile.write(path, samples * 32_768, RATE_HZ, subtype="FLOAT")
+    np.testing.assert_allclose(read_stretch(path, 0.5, 1.5), samples[8_000:24_000], rtol=1e-5)
+    soundfile.write(path, samples, RATE_HZ, subtype="PCM_24")
+    np.testing.assert_allclose(read_stretch(path, 0.5, 1.5), samples[8_000:24_000], atol=1e-6)
+
+
+def test_a_stretch_says_what_its_recording_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(2.0), RATE_HZ)
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + bytes(4) + content[44:])
+    sound = stretch.read_stretch(path, 0.5, 1.5)
+    assert sound.notes == ("its header says that it is empty: it is read to the end of the file",)

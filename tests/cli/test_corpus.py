@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from otoscope.cli.console import Console
 from otoscope.cli.sources import gather, is_one_recording, one
 from otoscope.corpus import corpus
 from otoscope.corpus.info import describe
@@ -31,7 +32,7 @@ def test_what_a_corpus_holds_is_printed(run: Run, aligned: Path) -> None:
     assert told == {
         "speakers": "not known",
         "languages": "not known",
-        "transcripts": "1 clip, 1.0 s (0.000 h)",
+        "transcripts": "all of them, 2 clips, 2.0 s (0.001 h); 1 clip from their labels, for want of a text",
         "words in time": "all of them, 2 clips, 2.0 s (0.001 h), 2 words",
         "phones in time": "all of them, 2 clips, 2.0 s (0.001 h), 8 phones, in arpabet-stress",
     }
@@ -111,7 +112,7 @@ def test_manifests_are_taken_wherever_a_corpus_is(run: Run, aligned: Path) -> No
 def test_a_manifest_of_one_clip_is_no_recording(aligned: Path) -> None:
     (aligned / "m.jsonl").write_text('{"audio": "a.wav"}\n')
     with pytest.raises(Exception, match="is a corpus of 1 clip, and this takes one recording"):
-        one(str(aligned / "m.jsonl"))
+        one(str(aligned / "m.jsonl"), Console())
 
 
 def test_words_are_spliced_out_of_a_folder_with_alignments(run: Run, aligned: Path) -> None:

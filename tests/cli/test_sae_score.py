@@ -64,7 +64,7 @@ def test_a_table_is_printed_with_all_baselines_and_phones(run: Run, tmp_path: Pa
     )
     assert ran.status == 0, ran.err
     lines = ran.out.splitlines()
-    first = next(number for number, line in enumerate(lines) if line.startswith(SITES[0]))
+    first = next(number for number, line in enumerate(lines) if line.startswith(SITES[0]) and "at a time" in line)
     names = [line.split("  ")[0] for line in lines[first + 2 : first + 10]]
     assert names == [
         "dictionary", "second", "random decoder", "neurons", "pca", "mean ablation", "zero ablation",

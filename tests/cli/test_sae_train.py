@@ -32,7 +32,7 @@ def test_a_corpus_is_trained_on_and_every_block_has_its_dictionary(run: Run, fol
     assert ran.status == 0
     lines = ran.out.splitlines()
     assert lines[0].startswith("2 dictionaries trained on 256 frames in ")
-    assert lines[1].split() == ["dictionary", "features", "L0", "explained", "dead", "folder"]
+    assert lines[1].split() == ["dictionary", "features", "L0", "explained", "PCA", "dead", "folder"]
     assert [line.split()[:2] for line in lines[2:4]] == [[f"encoder.blocks.{i}", "64"] for i in (0, 1)]
     assert lines[2].endswith(str(tmp_path / "out" / "encoder.blocks.0"))
     assert "Training 2 dictionaries (batchtopk, k = 4, 64 features from 32) on " in ran.err
@@ -147,7 +147,7 @@ def test_what_cannot_be_trained_is_refused_before_any_work(
         (["--site", "decoder.blocks.0"], "a harvest reads sites of the encoder"),
         (["--clips", 0], "number of clips is 0"),
         (["--frames", 100_000, "--batch", 5_000], "and a batch takes 5,000"),
-        ([], "frames of speech, and a batch takes 4,096"),
+        (["--batch", 4096], "frames of speech, and a batch takes 4,096"),
     ],
 )
 def test_a_corpus_that_cannot_be_trained_on_is_refused(

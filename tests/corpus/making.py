@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from otoscope.audio.clip import Span
@@ -18,6 +19,13 @@ def sound(path: Path, seconds: float = 1.0, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     form = "WAV" if path.suffix == ".WAV" else None
     soundfile.write(path, noise(seconds, seed=seed), RATE_HZ, format=form)
+    return path
+
+
+def write_noise(path: Path, seconds: float, rate_hz: int) -> Path:
+    """Noise at a sampling rate of its own."""
+    samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * rate_hz))
+    soundfile.write(path, samples, rate_hz)
     return path
 
 

@@ -180,3 +180,19 @@ def test_the_extra_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs one more library: run `pip install 'otoscope\[datasets\]'`"):
         corpus("hf:some/thing")
+
+
+def test_an_audiofolder_is_read_without_a_decoder_of_the_librarys(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "train"
+    folder.mkdir(parents=True)
+    for seed, name in enumerate("ab"):
+        (folder / f"{name}.flac").write_bytes(content(seed))
+    rows = [("a", "one, two", "x"), ("b", "three", "y")]
+    lines = [f'{{"file_name": "{n}.flac", "transcription": "{t}", "speaker_id": "{s}"}}\n' for n, t, s in rows]
+    (folder / "metadata.jsonl").write_text("".join(lines))
+    clips = corpus(f"hf:{tmp_path / 'set'}")
+    read = list(clips)
+    assert [(clip.transcript, clip.speaker) for clip in read] == [("one, two", "x"), ("three", "y")]
+    assert not clips.problems
+    for seed, clip in enumerate(read):
+        np.testing.assert_allclose(clip.samples, noise(0.3, seed=seed), atol=1e-4)

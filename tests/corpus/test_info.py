@@ -67,7 +67,9 @@ def test_a_corpus_is_counted(tmp_path: Path) -> None:
     held = describe(corpus(tmp_path))
     assert held.all == Amount(3, 3.5) and (held.shortest_s, held.longest_s, held.n_sources) == (0.5, 2.0, 4)
     assert list(held.speakers.items()) == [("anna", Amount(2, 3.0)), ("ben", Amount(1, 0.5))]
-    assert held.languages == {} and held.transcripts == Amount(1, 0.5)
+    assert (
+        held.languages == {} and held.transcripts == Amount(2, 2.5) and held.transcripts_from_labels == Amount(1, 2.0)
+    )
     assert held.words == Amount(1, 2.0, 2) and held.phones == Amount(1, 2.0, 2)
     assert held.phone_set == "arpabet-stress"
     assert [(item.phone, item.n_samples, item.duration_s, item.is_pause) for item in held.phone_counts] == [

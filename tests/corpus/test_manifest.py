@@ -65,7 +65,7 @@ def test_start_and_end_cut_the_sound_and_the_labels(tmp_path: Path) -> None:
     clips = corpus(jsonl(tmp_path / "m.jsonl", *rows))
     middle, end, start = clips
     assert [clip.id for clip in (middle, end, start)] == ["long-1.50-3.25", "long-3.00-end", "long-0.00-1.00"]
-    np.testing.assert_allclose(middle.samples, read_audio(tmp_path / "long.wav")[24_000:52_000])
+    np.testing.assert_allclose(middle.samples, read_audio(tmp_path / "long.wav").samples[24_000:52_000])
     assert middle.phones == (Span(0.0, 0.5, "B"), Span(0.5, 1.5, "K"), Span(1.5, 1.75, "D"))
     assert middle.words == (Span(0.0, 0.5, "ab"), Span(0.5, 1.75, "cd"))
     assert end.phones == (Span(0.0, 1.0, "D"),) and len(end.samples) == 16_000
@@ -175,3 +175,54 @@ def test_a_mark_at_the_start_of_the_file_is_no_text(tmp_path: Path) -> None:
 def test_a_path_outside_the_manifests_folder_names_its_clip_by_the_file_alone(tmp_path: Path) -> None:
     rows = [{"audio": "../x/a.wav"}, {"audio": "/data/b.wav"}, {"audio": "y/c.wav"}]
     assert [source.id for source in corpus(jsonl(tmp_path / "m.jsonl", *rows)).sources] == ["a", "b", "y/c"]
+
+
+@pytest.mark.parametrize(("ending", "mark"), [(".csv", ","), (".csv", ";"), (".tsv", "\t")])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_manifest_may_be_csv_or_tsv(tmp_path: Path, ending: str, mark: str, line_end: str) -> None:
+    sound(tmp_path / "a.wav", 2.0)
+    rows = [
+        ["audio", "start", "end", "transcript", "speaker", "language"],
+        ["a.wav", "0.5", "1,25" if mark != "," else "1.25", '"one\u2028two, three"', "07", "en-US"],
+        ["a.wav", "", "", "", "", ""],
+    ]
+    path = tmp_path / f"m{ending}"
+    path.write_bytes(line_end.join(mark.join(row) for row in rows).encode("utf-8-sig"))
+    stretch, whole = corpus(path)
+    assert (stretch.id, stretch.duration_s) == ("a-0.50-1.25", 0.75)
+    assert (stretch.transcript, stretch.speaker, stretch.language) == ("one two, three", "07", "en")
+    assert (whole.id, whole.transcript, whole.speaker, whole.language) == ("a", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,text\na.wav,x\n", r"m\.csv', line 2: 'audio' is missing, .*Is it 'path'\? Rename that"),
+        (
+            "audio,text\na.wav,x,y\n",
+            r"line 2: it has 3 cells, and the first line names 2 columns\. Put text that holds",
+        ),
+        ("audio,audio\na.wav,x\n", "two columns are called 'audio'"),
+        ("audio,start\na.wav,soon\n", "'start' is 'soon': expected seconds"),
+        ("audio,text\n", "holds no clips"),
+        ("", "holds no clips"),
+    ],
+)
+def test_a_wrong_csv_is_refused_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        corpus(tmp_path / "m.csv")
+
+
+def test_quotes_in_a_tsv_are_text(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    (tmp_path / "m.tsv").write_text('audio\tid\ttext\na.wav\tx\t"Yes, he said\na.wav\ty\t"He said ""no"""\n')
+    assert [clip.transcript for clip in corpus(tmp_path / "m.tsv")] == ['"Yes, he said', 'He said "no"']
+
+
+def test_a_stretch_without_transcript_has_the_words_whose_middle_is_in_it(tmp_path: Path) -> None:
+    sound(tmp_path / "long.wav", 4.0)
+    textgrid(tmp_path / "long.TextGrid", ("AA1", "B", "K", "D"), 4.0, ("one", "two", "three", "four"))
+    row = {"audio": "long.wav", "start": 0.75, "end": 3.25, "alignment": "long.TextGrid"}
+    (clip,) = corpus(jsonl(tmp_path / "m.jsonl", row))
+    assert clip.transcript == "two three" and clip.is_transcript_from_labels

@@ -1,22 +1,19 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
-import sqlite3
 import subprocess
 import sys
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from otoscope.base.errors import InputError
 from otoscope.corpus.phones import inventory
+from otoscope.harvest import tables
 from otoscope.harvest.opened import TABLES, open_run
 from tests.harvest.fake import harvest, odd_clips
 
@@ -138,55 +135,48 @@ def test_a_missing_or_damaged_table_is_told(how: str, copy: Path) -> None:
         _ = run.clips
 
 
-# SQLite
+# by feature
 
 
-def from_sql(value: Any, kind: pa.DataType) -> Any:
-    """A value of SQLite in the form in which Parquet's rows have it."""
-    if value is None:
-        return math.nan if pa.types.is_floating(kind) else None
-    if pa.types.is_list(kind):
-        if pa.types.is_struct(kind.value_type):
-            names = [field.name for field in kind.value_type]
-            return [dict(zip(names, row, strict=True)) for row in json.loads(value)]
-        return np.frombuffer(zlib.decompress(value), "<f4" if pa.types.is_floating(kind.value_type) else "<u4").tolist()
-    return bool(value) if pa.types.is_boolean(kind) else value
+@pytest.fixture
+def by_eight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same run with 8 features in a row group."""
+    monkeypatch.setattr(tables, "FEATURES_A_ROW_GROUP", 8)
+    harvest(odd_clips(), tmp_path / "run", bases=("neuron", "random"), samples=3, top=4)
+    return tmp_path / "run"
 
 
-def test_sqlite_holds_the_same_rows(folder: Path) -> None:
-    database = sqlite3.connect(folder / "features.sqlite")
-    try:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert tables == list(TABLES) and {f"{name}.parquet" for name in TABLES} == {
-            path.name for path in folder.glob("*.parquet")
-        }
-        for name in tables:
-            table = pq.read_table(folder / f"{name}.parquet")
-            if name == "clips":
-                table = table.drop_columns(["path"])  # where a recording lies concerns this machine alone
-            cursor = database.execute(f'SELECT * FROM "{name}" ORDER BY rowid')
-            assert [column[0] for column in cursor.description] == table.column_names
-            rows = cursor.fetchall()
-            assert len(rows) == table.num_rows > 0
-            for place, field in enumerate(table.schema):
-                found = [from_sql(row[place], field.type) for row in rows]
-                assert repr(found) == repr(table[field.name].to_pylist())
-    finally:
-        database.close()
+def test_a_row_group_holds_all_rows_of_a_few_features(by_eight: Path) -> None:
+    run = open_run(by_eight)
+    expected = [(site, basis, {first // 8}) for site, basis, n in run.groups for first in range(0, n, 8)]
+    for name in set(TABLES) - {"clips"}:
+        file = pq.ParquetFile(by_eight / f"{name}.parquet")
+        found = []
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number)
+            feature = rows["feature"].to_numpy()
+            assert (np.diff(feature) >= 0).all()
+            (site,), (basis,) = rows["site"].unique().to_pylist(), rows["basis"].unique().to_pylist()
+            found.append((site, basis, set((feature // 8).tolist())))
+        assert found == expected
 
 
-def test_sqlite_finds_a_feature_by_its_index(folder: Path) -> None:
-    database = sqlite3.connect(folder / "features.sqlite")
-    try:
-        query = "SELECT clip, frame FROM examples WHERE site='odd' AND basis='neuron' AND feature=0 AND sign=1"
-        run = open_run(folder)
-        examples = run.examples(run.groups[0])
-        assert database.execute(query).fetchall() == list(
-            zip(examples.clip[0].tolist(), examples.frame[0].tolist(), strict=True)
-        )
-        assert "USING INDEX examples_by_feature" in str(database.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
-    finally:
-        database.close()
+def test_one_feature_is_read_as_it_stands_in_the_whole_table(by_eight: Path, folder: Path) -> None:
+    run, whole = open_run(by_eight), open_run(folder)
+    for name in set(TABLES) - {"clips"}:
+        group = run.groups[1]
+        table = whole.table(name, group)
+        assert repr(run.table(name, group).to_pylist()) == repr(table.to_pylist())  # NaN is no NaN, but written alike
+        one = run.table(name, group, feature=13).to_pylist()
+        assert repr(one) == repr(table.filter(pc.equal(table["feature"], 13)).to_pylist()) and one
+
+
+def test_numbers_are_stored_to_the_bit_and_without_a_dictionary(folder: Path) -> None:
+    group = pq.ParquetFile(folder / "ranges.parquet").metadata.row_group(0)
+    encodings = {group.column(at).path_in_schema: group.column(at).encodings for at in range(group.num_columns)}
+    for path in ("samples.list.element.strength", "low", "high"):
+        assert "BYTE_STREAM_SPLIT" in encodings[path] and "RLE_DICTIONARY" not in encodings[path]
+    assert "RLE_DICTIONARY" in encodings["samples.list.element.clip"]
 
 
 def test_a_run_is_read_where_there_is_no_torch(folder: Path) -> None:

@@ -81,17 +81,17 @@ def test_an_id_is_downloaded_once_and_then_loads_from_the_cache_without_the_hub(
 
 
 def test_the_hubs_refusals_are_told_apart(tiny_folder: Path, tmp_path: Path) -> None:
-    pickled = tmp_path / "pickled"
-    pickled.mkdir()
-    (pickled / "config.json").write_text("{}")
-    (pickled / "pytorch_model.bin").write_bytes(b"")
-    served = Hub({"a/gated": tiny_folder, "a/pickled": pickled}, gated={"a/gated"})
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "config.json").write_text("{}")
+    (foreign / "tf_model.h5").write_bytes(b"")
+    served = Hub({"a/gated": tiny_folder, "a/foreign": foreign}, gated={"a/gated"})
     with running(served):
-        answers = run(FETCH, "a/gated", "a/absent", "a/pickled", home=tmp_path / "home", endpoint=served.url)
-    gated, absent, bare = answers["a/gated"], answers["a/absent"], answers["a/pickled"]
+        answers = run(FETCH, "a/gated", "a/absent", "a/foreign", home=tmp_path / "home", endpoint=served.url)
+    gated, absent, bare = answers["a/gated"], answers["a/absent"], answers["a/foreign"]
     assert "'a/gated' is gated" in gated and "accept its terms" in gated and "hf auth login" in gated
     assert f"'a/absent' is not at {served.url}" in absent and "'openai/whisper-tiny'" in absent
-    assert "holds no config.json with model.safetensors (it holds config.json, pytorch_model.bin)" in bare
+    assert "holds no config.json with model.safetensors (it holds config.json, tf_model.h5)" in bare
     assert not any("resolve" in line for line in served.requests)
 
 

@@ -134,9 +134,12 @@ def test_a_thread_with_a_reading_alone_is_refused_too(model: Whisper) -> None:
     def read() -> dict[str, Tensor]:
         return model.activations(noise(1.3), "encoder.blocks.1")
 
-    with model.edit({"encoder.blocks.0": scaled(0.2)}), ThreadPoolExecutor(1) as pool:
-        with pytest.raises(InputError, match="belong to the thread that puts them on"):
-            pool.submit(read).result(WAIT_S)
+    with (
+        model.edit({"encoder.blocks.0": scaled(0.2)}),
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(InputError, match="belong to the thread that puts them on"),
+    ):
+        pool.submit(read).result(WAIT_S)
 
 
 def test_blocks_that_come_and_go_in_one_thread_leave_the_other_as_it_is(model: Whisper) -> None:

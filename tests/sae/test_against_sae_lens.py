@@ -135,4 +135,4 @@ def test_the_scale_of_vectors_is_theirs() -> None:
     x = torch.randn(200, D_IN, generator=torch.Generator().manual_seed(4)) * 5 + 2
     scaler = ActivationScaler()
     scaler.estimate_scaling_factor(d_in=D_IN, data_provider=iter([x]), n_batches_for_norm_estimate=1)
-    assert input_scale(x) == pytest.approx(scaler.scaling_factor, rel=1e-5)
+    assert input_scale(x, "expected_average_only_in") == pytest.approx(scaler.scaling_factor, rel=1e-5)

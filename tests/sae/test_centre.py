@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.sae.centre import geometric_median, input_scale
+from otoscope.sae.centre import geometric_median, input_scale, massive_activations
 
 
 def cloud(n: int = 400, d: int = 5, seed: int = 0) -> Tensor:
@@ -67,8 +67,35 @@ def test_it_moves_and_grows_with_the_vectors() -> None:
 
 
 def test_scaled_vectors_are_as_long_as_the_root_of_their_width() -> None:
-    x = cloud() * 37
-    assert (x * input_scale(x)).norm(dim=1).mean().item() == pytest.approx(math.sqrt(x.shape[1]), rel=1e-6)
+    x = cloud(401) * 37
+    lengths = (x * input_scale(x)).norm(dim=1)
+    assert lengths.median().item() == pytest.approx(math.sqrt(x.shape[1]), rel=1e-6)
+    lengths = (x * input_scale(x, "expected_average_only_in")).norm(dim=1)
+    assert lengths.mean().item() == pytest.approx(math.sqrt(x.shape[1]), rel=1e-6)
+
+
+def test_massive_activations_are_named_and_do_not_rule_the_scale() -> None:
+    x = cloud(1000, 8)
+    before = input_scale(x)
+    assert massive_activations(x) == []
+    x[::100, 3] = 600.0
+    x[5, 6] = -450.0
+    (first, second) = massive_activations(x)
+    assert (first.dimension, first.largest, second.dimension, second.largest) == (3, 600.0, 6, 450.0)
+    shares = x.double().var(dim=0, correction=0) / x.double().var(dim=0, correction=0).sum()
+    assert (first.variance_share, second.variance_share) == pytest.approx((float(shares[3]), float(shares[6])))
+    assert input_scale(x) == pytest.approx(before, rel=0.02)
+    assert input_scale(x, "expected_average_only_in") < 0.7 * before
+
+
+def test_values_that_are_large_throughout_are_not_massive() -> None:
+    assert massive_activations(cloud(100, 8) * 1000) == [] and massive_activations(cloud(0)) == []
+
+
+def test_vectors_that_are_mostly_zeros_are_scaled_by_their_mean_length() -> None:
+    x = torch.zeros(9, 4)
+    x[0] = 3.0
+    assert input_scale(x) == input_scale(x, "expected_average_only_in") == pytest.approx(2 / (6 / 9))
 
 
 @pytest.mark.parametrize("what", [geometric_median, input_scale])

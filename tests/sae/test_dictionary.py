@@ -92,7 +92,9 @@ def test_layer_norm_comes_before_the_bias_is_taken_off(tmp_path: Path, x: Tensor
 
 
 def test_an_average_that_is_in_the_weights_changes_nothing_more(tmp_path: Path, x: Tensor) -> None:
-    scaled = load_dictionary(write(tmp_path / "a", "standard", normalize_activations="expected_average_only_in"))
+    folder = write(tmp_path / "a", "standard", normalize_activations="expected_average_only_in")
+    (folder / "activation_scaler.json").write_text('{"scaling_factor": null}')
+    scaled = load_dictionary(folder)
     plain = load_dictionary(write(tmp_path / "b", "standard"))
     torch.testing.assert_close(scaled.encode(x), plain.encode(x), rtol=0, atol=0)
 

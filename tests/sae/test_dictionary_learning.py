@@ -351,3 +351,68 @@ def test_settings_without_a_trainer_are_refused(tmp_path: Path, text: str) -> No
     (write(tmp_path, "AutoEncoder") / "config.json").write_text(text)
     with pytest.raises(InputError, match="has no object 'trainer' in config.json, which says what the dictionary is"):
         load_dictionary(tmp_path)
+
+
+# AudioSAE's folders: the same tensors, flat settings, the block in the name
+
+
+def audio_sae(folder: Path, weights: dict[str, Tensor] | None = None, **settings: Any) -> Path:
+    folder.mkdir(parents=True)
+    config = {"activation_dim": D, "dict_size": N, "k": K, **settings}
+    (folder / "config.json").write_text(json.dumps({name: value for name, value in config.items() if value is not ...}))
+    torch.save(linear(b_dec=random(D, seed=8), **of_k(None)) if weights is None else weights, folder / "ae.pt")
+    return folder
+
+
+def test_flat_settings_without_a_threshold_are_plain_top_k(tmp_path: Path) -> None:
+    dictionary = load_dictionary(audio_sae(tmp_path / "layer_3"))
+    assert (dictionary.architecture, dictionary.k, dictionary.d_in, dictionary.n_features) == ("topk", K, D, N)
+    x = random(50, D, seed=20)
+    strengths, again = topk(linear(b_dec=random(D, seed=8)), x)
+    torch.testing.assert_close(dictionary.encode(x), strengths, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(dictionary.reconstruct(x), again, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "site"),
+    [("layer_1", "encoder.blocks.0"), ("layer_12", "encoder.blocks.11"), ("layer_0", None), ("other", None)],
+)
+def test_the_block_is_counted_from_1_in_the_name_of_the_folder(tmp_path: Path, name: str, site: str | None) -> None:
+    assert load_dictionary(audio_sae(tmp_path / name)).metadata.get("site") == site
+
+
+def test_all_layers_of_a_folder_are_found(tmp_path: Path) -> None:
+    for layer in (1, 2, 10):
+        audio_sae(tmp_path / f"layer_{layer}")
+    sites = {load_dictionary(path).metadata["site"] for path in dictionaries_in(tmp_path).values()}
+    assert sites == {"encoder.blocks.0", "encoder.blocks.1", "encoder.blocks.9"}
+
+
+@pytest.mark.parametrize("left_out", ["activation_dim", "dict_size", "k"])
+def test_what_flat_settings_leave_out_is_taken_from_the_weights(tmp_path: Path, left_out: str) -> None:
+    dictionary = load_dictionary(audio_sae(tmp_path / "it", **{left_out: ...}))
+    assert (dictionary.d_in, dictionary.n_features, dictionary.k) == (D, N, K)
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights", "message"),
+    [
+        ({"k": 5}, {}, "has k 5 in config.json and 3 in ae.pt"),
+        ({"dict_size": 7}, {}, r"encoder.bias is \[20\], not \[7\]"),
+        ({"k": 21}, {"k": torch.tensor(21)}, "has k 21: it is a whole number, 1 to 20"),
+        ({}, {"threshold": torch.tensor(0.3)}, "names no dict_class: whether the k strongest"),
+        ({}, {"b_dec": torch.full((D,), torch.nan)}, "b_dec holds NaN"),
+        ({}, {"scale": torch.ones(1)}, "scale is not of this architecture"),
+    ],
+)
+def test_flat_settings_that_do_not_fit_the_weights_are_refused(
+    tmp_path: Path, settings: dict[str, Any], weights: dict[str, Tensor], message: str
+) -> None:
+    own = {**linear(b_dec=random(D, seed=8), **of_k(None)), **weights}
+    with pytest.raises(InputError, match=message):
+        load_dictionary(audio_sae(tmp_path / "it", own, **settings))
+
+
+def test_a_threshold_that_was_never_set_leaves_top_k(tmp_path: Path) -> None:
+    own = {**linear(b_dec=random(D, seed=8), **of_k(-1.0))}
+    assert load_dictionary(audio_sae(tmp_path / "it", own)).architecture == "topk"

@@ -41,6 +41,8 @@ def test_resuming_gives_the_same_bits(tmp_path: Path, coder: str, steps: tuple[i
     resumed = train(SmallFeed(), tasks(coder), tmp_path / "run", SETTINGS)
     for name, value in weights(whole).items():
         assert torch.equal(weights(resumed)[name], value), name
+    for name, dictionary in whole.dictionaries.items():
+        assert resumed.dictionaries[name].metadata == dictionary.metadata
     for name, columns in whole.curves.items():
         for column in COLUMNS:
             if column not in TIMES:

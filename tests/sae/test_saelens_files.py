@@ -100,6 +100,12 @@ def test_a_checkpoint_whose_scale_is_not_in_its_weights_is_refused(tmp_path: Pat
         load_dictionary(tmp_path)
 
 
+def test_a_scale_that_is_nowhere_is_not_taken_for_one_in_the_weights(tmp_path: Path) -> None:
+    write(tmp_path, "standard", normalize_activations="expected_average_only_in")
+    with pytest.raises(InputError, match=r"no activation_scaler\.json: its input is to be multiplied .*write 'none'"):
+        load_dictionary(tmp_path)
+
+
 def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "standard")
     whole = (tmp_path / "sae_weights.safetensors").read_bytes()

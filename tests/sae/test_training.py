@@ -79,7 +79,7 @@ def test_the_input_is_scaled_and_the_factor_is_in_the_weights(tmp_path: Path) ->
     factor = dictionary.metadata["normalisation"]["factor"]
     torch.testing.assert_close(dictionary.weights["W_dec"].norm(dim=1), torch.full((24,), 1 / factor))
     first = torch.cat([batch.values["low"] for batch, _ in zip(SmallFeed().batches(32), range(40), strict=False)])
-    assert factor == pytest.approx(D_IN**0.5 / float(first.norm(dim=1).mean()), rel=1e-5)
+    assert factor == pytest.approx(D_IN**0.5 / float(first.norm(dim=1).median()), rel=1e-5)
 
 
 def test_the_rate_rises_stays_and_falls_to_nearly_nothing() -> None:
@@ -233,3 +233,30 @@ def test_the_manifest_says_what_was_trained_and_on_what(tmp_path: Path) -> None:
     assert manifest["training"]["about"] == {"corpus": "mine"}
     assert [task["name"] for task in manifest["training"]["tasks"]] == ["one", "other"]
     assert "other/sae_weights.safetensors" in manifest["files"]
+
+
+@pytest.mark.parametrize("coder", ["batchtopk", "matryoshka"])
+def test_a_short_training_has_as_many_active_features_in_use_as_k(tmp_path: Path, coder: str) -> None:
+    settings = replace(SETTINGS, n_frames=32 * 14, learning_rate=0.02)
+    trained = train(SmallFeed(), tasks(coder)[:1], tmp_path / "run", settings)
+    dictionary = trained.dictionaries["one"]
+    seen = torch.cat([batch.values["low"] for batch, _ in zip(SmallFeed().batches(32), range(14), strict=False)])
+    l0 = float((dictionary.encode(seen) != 0).sum(dim=1).float().mean())
+    assert l0 == pytest.approx(3, abs=0.25)
+    assert dictionary.metadata["last_batches"]["l0"] == pytest.approx(l0, abs=1e-6)
+    assert dictionary.metadata["n_steps"] == 14
+
+
+def test_a_finished_dictionary_is_measured_beside_components_of_the_last_batches(tmp_path: Path) -> None:
+    trained = train(SmallFeed(), tasks("topk")[:1], tmp_path / "run", SETTINGS)
+    dictionary, steps = trained.dictionaries["one"], SETTINGS.n_steps
+    x = torch.cat([batch.values["low"] for batch, _ in zip(SmallFeed().batches(32), range(steps), strict=False)])
+    centred = x.double() - x.double().mean(dim=0)
+    found, k = dictionary.metadata["last_batches"], dictionary.metadata["last_batches"]["pca_components"]
+    assert (found["n_frames"], k) == (len(x), round(found["l0"]))
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    left = centred - centred @ directions[:k].T @ directions[:k]
+    total = float(centred.square().sum())
+    assert found["pca_explained_variance"] == pytest.approx(1 - float(left.square().sum()) / total, rel=1e-6)
+    error = float((x - dictionary.reconstruct(x)).double().square().sum())
+    assert found["explained_variance"] == pytest.approx(1 - error / total, rel=1e-5)

@@ -22,6 +22,7 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
+from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
 from otoscope.study.dictionaries.entries import as_corpus, kinds_of
 from otoscope.study.dictionaries.measure import Halves, measure
@@ -348,6 +349,81 @@ def test_results_are_written_with_a_row_for_each_thing_and_kind(scored: Dictiona
     assert density.num_rows == sum(4 * row.n_features for row in rows)
     heard = json.loads((tmp_path / "transcripts.json").read_text())
     assert len(heard) == scored.n_scored and set(heard[0][SITE]) == {row.name for row in rows}
+
+
+def test_tables_are_all_there_when_the_picture_fails(
+    scored: DictionaryScores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no room for labels")
+
+    monkeypatch.setattr(dictionary_picture, "score_figure", fails)
+    with pytest.warns(RuntimeWarning, match="scores.png could not be drawn"):
+        written = scored.save(tmp_path)
+    names = {"scores.json", "scores.parquet", "density.parquet", "transcripts.json"}
+    assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} == names
+
+
+@pytest.mark.parametrize("shares", [(None, None), (None, 0.3)])
+def test_phones_that_cannot_be_judged_are_left_out_of_the_picture(
+    scored: DictionaryScores, tmp_path: Path, shares: tuple[float | None, ...]
+) -> None:
+    rows = tuple(
+        {"name": name, "n_features": 4, "share": share, "low": share, "high": share}
+        for name, share in zip(("dictionary", "neurons"), shares, strict=True)
+    )
+    found = replace(scored, sites=(replace(scored.sites[0], phones=rows),))
+    assert found.plot(tmp_path / "it.png").stat().st_size > 1000
+    n_panels = len(dictionary_picture.score_figure(found).axes)
+    assert n_panels == (2 if shares == (None, None) else 3)
+
+
+def test_a_dictionary_that_explains_less_than_components_is_said_to_be_undertrained(
+    model: Whisper, spoken: list[Clip]
+) -> None:
+    settings = replace(PLAIN, has_transcripts=False)
+    poor = score_dictionary(model, spoken, nothing(), settings)
+    assert poor.sites[0].is_undertrained and poor.to_json()["sites"][0]["is_undertrained"]
+    assert any("is undertrained: it explains" in note for note in poor.notes)
+    good = score_dictionary(model, spoken, perfect(), settings)
+    assert not good.sites[0].is_undertrained and not any("undertrained" in note for note in good.notes)
+
+
+def test_massive_activations_of_a_site_are_named(model: Whisper, spoken: list[Clip]) -> None:
+    def spoil(x: Tensor) -> Tensor:
+        x = x.clone()
+        x[:, 3, 5] = 5000.0
+        return x
+
+    with model.edit({SITE: spoil}):
+        found = score_dictionary(model, spoken, perfect(), replace(PLAIN, has_transcripts=False))
+    (massive,) = found.sites[0].massive
+    assert (massive.dimension, massive.largest) == (5, 5000.0)
+    assert found.to_json()["sites"][0]["massive_activations"][0]["dimension"] == 5
+    assert any("massive activations in dimension 5 (up to 5000" in note for note in found.notes)
+
+
+def test_the_frames_that_were_trained_on_are_replaced_and_it_is_said(model: Whisper, spoken: list[Clip]) -> None:
+    trained_on = {
+        kinds: replace(nothing(), metadata={"site": SITE, "kinds": kinds.split()})
+        for kinds in ("speech", "silence padding")
+    }
+    of = {
+        (kinds, how): score_dictionary(model, spoken, trained_on[kinds], replace(PLAIN, replaced=how)).to_json()
+        for kinds in trained_on
+        for how in ("trained", "speech", "all")
+    }
+    told = {key: found["sites"][0]["dictionary"]["replaced"] for key, found in of.items()}
+    assert told["speech", "trained"] == told["silence padding", "speech"] == ["speech"]
+    assert told["silence padding", "trained"] == ["silence", "padding"]
+    assert told["speech", "all"] == ["speech", "silence", "padding"]
+    heard = {key: found["sites"][0]["rows"][0]["ce_loss_with_sae"] for key, found in of.items()}
+    assert heard["speech", "trained"] == heard["speech", "speech"] == heard["silence padding", "speech"]
+    assert len({heard["speech", "trained"], heard["speech", "all"], heard["silence padding", "trained"]}) == 3
+    notes = {key: " ".join(found["notes"]) for key, found in of.items()}
+    assert "speech frames alone are replaced, by dictionaries and baselines alike" in notes["speech", "trained"]
+    assert "silence and padding frames alone are replaced" in notes["silence padding", "trained"]
+    assert "errors may come from" in notes["speech", "all"] and "errors may come" not in notes["speech", "trained"]
 
 
 def test_several_sites_have_a_table_each(model: Whisper, spoken: list[Clip], tmp_path: Path) -> None:

@@ -36,6 +36,24 @@ def test_normalising_keeps_words_and_drops_the_rest(text: str, wanted: str) -> N
     assert normalise(wanted) == wanted
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "in being\u200b compa\u00adratively modern",
+        "\ufeffin being\u00a0comparatively modern\u200e",
+        "\u202ain being comparatively mo\u2060dern\u202c",
+        "in being \u200b comparatively modern",
+    ],
+)
+def test_characters_that_nobody_sees_are_no_errors(written: str) -> None:
+    assert word_errors("in being comparatively modern", written).errors == 0
+    assert character_errors(written, "in being comparatively modern").errors == 0
+
+
+def test_composed_and_decomposed_letters_are_the_same_word() -> None:
+    assert word_errors("re\u0301sume\u0301 caf\u00e9", "r\u00e9sum\u00e9 cafe\u0301").errors == 0
+
+
 def edit_distance(reference: list[str], hypothesis: list[str]) -> int:
     """The textbook table, row by row."""
     row = list(range(len(hypothesis) + 1))

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+import otoscope as oto
 from otoscope.audio.clip import Clip
-from otoscope.model.generation import prompt_tokens
-from otoscope.model.whisper import Whisper
+from otoscope.model.generation import forced_logits, prompt_tokens
+from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.words import perturbation
 from otoscope.study.words.perturbation import WordTokens, drop_curves, silence_level, silenced, sliding, word_scores
+from tests.released import released, speech_folder
 
 
 @pytest.mark.parametrize(("length", "step"), [(10, 5), (7, 3), (1, 1), (4, 4), (300, 20)])
@@ -49,11 +51,67 @@ def test_words_are_scored_as_a_loop_over_their_tokens_does() -> None:
         )
 
 
-def test_scores_do_not_depend_on_the_batch(model: Whisper, clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
-    mel = model.windows(clip).mel
+def the_dog(model: Whisper) -> tuple[list[int], list[WordTokens]]:
     prompt = prompt_tokens(model, language="en")
     ids = [*prompt, *model.tokenizer(" the dog", add_special_tokens=False).input_ids]
-    words = [WordTokens(len(prompt), len(ids))]
+    return ids, [WordTokens(len(prompt), len(ids))]
+
+
+def in_full(model: Whisper, windows: Windows, stretches: list[tuple[int, int]]) -> np.ndarray:
+    """Score by encoding every silenced window as a whole."""
+    ids, words = the_dog(model)
+    encoded = model.encode_mel(silenced(windows.mel, stretches))
+    logits = forced_logits(model, encoded, torch.tensor([ids]).expand(len(stretches), -1))
+    return word_scores(logits, ids, words).numpy()
+
+
+def test_exact_scores_are_those_of_whole_windows(model: Whisper, clip: Clip) -> None:
+    windows, (ids, words) = model.windows(clip), the_dog(model)
+    _, stretches = sliding(60, 10, 9)
+    exact = perturbation.stretch_scores(model, windows, ids, words, stretches, batch_size=4, exact=True)
+    np.testing.assert_allclose(exact, in_full(model, windows, stretches), atol=1e-4)
+
+
+def test_held_padding_changes_scores_little_and_a_window_without_padding_not_at_all(model: Whisper, clip: Clip) -> None:
+    ids, words = the_dog(model)
+    _, stretches = sliding(60, 10, 9)
+    held = perturbation.stretch_scores(model, model.windows(clip), ids, words, stretches, batch_size=4)
+    exact = in_full(model, model.windows(clip), stretches)
+    assert not np.array_equal(held, exact)
+    np.testing.assert_allclose(held, exact, atol=0.05 * np.ptp(exact))
+    full = model.windows(np.resize(clip.samples, model.window_samples))
+    found = perturbation.stretch_scores(model, full, ids, words, stretches, batch_size=4)
+    np.testing.assert_allclose(found, in_full(model, full, stretches), atol=1e-4)
+
+
+def test_edits_and_attention_windows_apply_to_whole_windows(model: Whisper, clip: Clip) -> None:
+    windows, (ids, words) = model.windows(clip), the_dog(model)
+    with model.attention_window(3), model.edit({"encoder.blocks.0": lambda x: x * 1.1}):
+        found = perturbation.stretch_scores(model, windows, ids, words, [(10, 20)], batch_size=1)
+        np.testing.assert_allclose(found, in_full(model, windows, [(10, 20)]), atol=1e-4)
+    plain = perturbation.stretch_scores(model, windows, ids, words, [(10, 20)], batch_size=1)
+    assert not np.allclose(found, plain, atol=1e-3)
+
+
+@pytest.mark.real
+def test_held_padding_finds_the_same_moments_in_released_weights() -> None:
+    model, clip = released(), oto.corpus(speech_folder("ljspeech_mfa")).first(2)
+    windows = model.windows(list(clip)[1])
+    text = model.tokenizer(" in being comparatively modern.", add_special_tokens=False).input_ids
+    ids = [*prompt_tokens(model, language="en"), *text]
+    words = [WordTokens(at, at + 1) for at in range(len(ids) - len(text), len(ids))]
+    _, stretches = sliding(95, 10, 10)
+    settings: dict = {"batch_size": 1}
+    held = perturbation.stretch_scores(model, windows, ids, words, stretches, **settings)
+    exact = perturbation.stretch_scores(model, windows, ids, words, stretches, exact=True, **settings)
+    assert np.corrcoef(held.ravel(), exact.ravel())[0, 1] > 0.995
+    assert np.abs(held - exact).max() < 0.1 * np.ptp(exact)
+    assert held.argmin(axis=0).tolist() == exact.argmin(axis=0).tolist()
+
+
+def test_scores_do_not_depend_on_the_batch(model: Whisper, clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    mel = model.windows(clip)
+    ids, words = the_dog(model)
     _, stretches = sliding(80, 10, 9)
     done: list[int] = []
     settings: dict = {"batch_size": 4, "progress": done.append}

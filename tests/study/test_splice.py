@@ -11,6 +11,7 @@ from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.splice.experiment import Spliceable, splice
+from otoscope.study.writing import text_of, write_texts, write_windows
 from tests.study.conftest import make_clip
 
 SILENCE = np.zeros(32_000, np.float32)
@@ -100,3 +101,17 @@ def test_stretches_that_are_not_there_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         splice(model, clip, start, stop, unit)  # type: ignore[arg-type]
+
+
+def test_a_transcript_that_runs_on_is_stopped_and_no_other(model: Whisper, clip: Clip) -> None:
+    encodings = model.encode(clip).expand(2, -1, -1)
+    (code, whole), _ = write_texts(model, encodings, ["en", "en"])
+    tokens = write_windows(model, encodings[:1], ["en"])[0][1].tokens
+    assert len(tokens) > 4
+    found = write_texts(model, encodings, ["en", "en"], most_tokens=[3, len(tokens)])
+    assert found == [(code, text_of(model, tokens[:3])), (code, whole)]
+    assert write_texts(model, encodings, ["en", "en"], most_tokens=[10_000] * 2) == [(code, whole)] * 2
+    spliceable, stretches = Spliceable(model, clip, "en"), [(0, 40), (30, 90)]
+    spliceable._room = [2]  # as if the original had been as good as empty
+    cut, full = spliceable.without(stretches, cuts_loops=True), spliceable.without(stretches)
+    assert cut != full and all(text.startswith(part) for part, text in zip(cut, full, strict=True))

@@ -48,6 +48,9 @@ def test_every_heard_word_is_spliced_once_and_so_is_a_stretch_elsewhere(model: W
     gone = sum(trial.own.gone for trial in result.trials)
     assert table["own_frames"]["gone"]["value"] == pytest.approx(gone / len(result.trials), abs=1e-6)
     assert table["as_long_elsewhere"]["n"] == len(result.trials)
+    elsewhere = sum(trial.elsewhere.gone for trial in result.trials if trial.elsewhere is not None)
+    more = {"value": pytest.approx((gone - elsewhere) / len(result.trials)), "low": None, "high": None}
+    assert table["more_than_elsewhere"]["gone"] == more  # from a single clip no interval
     assert [path.name for path in result.save(tmp_path)] == ["splice_words.json", "splice_words.png"]
     assert json.loads((tmp_path / "splice_words.json").read_text()) == table
     assert (tmp_path / "splice_words.png").read_bytes().startswith(b"\x89PNG")

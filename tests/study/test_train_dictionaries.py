@@ -28,6 +28,8 @@ from otoscope.study.dictionaries.train import (
     CoderChoice,
     DictionaryTraining,
     default_frames,
+    fitting_batch,
+    short_training,
     task_of,
     tasks_of,
     train_dictionaries,
@@ -275,3 +277,27 @@ def test_the_picture_has_a_line_for_every_dictionary_in_every_panel(n_curves: in
     curves = {f"site{i}": {name: rng.random(9) for name in names} for i in range(n_curves)}
     figure = curves_figure(curves)
     assert [len(axes.lines) for axes in figure.axes] == [n_curves] * 4
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "n_pass", "batch"),
+    [
+        (2_000_000, None, 4096),
+        (60_000, 10_000, 128),
+        (200_000, 10_000, 256),
+        (5_000, None, 64),
+        (1_000_000, 100, 64),
+        (40, None, 32),
+        (1, 1, 1),
+    ],
+)
+def test_batches_are_sized_to_the_frames(n_frames: int, n_pass: int | None, batch: int) -> None:
+    assert fitting_batch(n_frames, n_pass) == batch
+
+
+def test_a_short_training_is_said_to_be_one() -> None:
+    note = short_training(TrainSettings(60_000, 4096))
+    assert note is not None and "14 steps: 57,344 frames in batches of 4,096" in note and "batches of 128" in note
+    assert short_training(TrainSettings(60_000, 128)) is None
+    few = short_training(TrainSettings(640, 64))
+    assert few is not None and "Take more frames." in few

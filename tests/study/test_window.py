@@ -137,3 +137,13 @@ def test_bad_settings_are_refused_before_anything_is_transcribed(model: Whisper,
             window(model, clip, [10], heads=[2])
         with pytest.raises(InputError, match="no clips were given"):
             window(model, [], [10])
+
+
+def test_a_masked_transcript_ends_where_the_unmasked_one_leaves_no_room(
+    model: Whisper, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = window(model, clip, [0], language="en").transcripts[0]
+    monkeypatch.setattr("otoscope.study.window.experiment.room_beside", lambda n_tokens: 2)
+    cut = window(model, clip, [0], language="en").transcripts[0]
+    assert cut[0] == full[0]
+    assert full[1].text.startswith(cut[1].text) and len(cut[1].text) < len(full[1].text)

@@ -38,7 +38,6 @@ MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
     ".safetensors": "application/octet-stream",
-    ".sqlite": "application/vnd.sqlite3",
     ".toml": "application/toml",
 }
 """What pages may link to, by the ending of the name, and as what it is sent."""

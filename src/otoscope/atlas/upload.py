@@ -7,7 +7,6 @@ of a second to start, so one is kept waiting (some 40 MB). Knows no study and no
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -151,25 +150,26 @@ def decode_within(content: bytes, limits: dict[str, Any]) -> Upload:
     Raises:
         AudioError: It cannot be read, or is too long.
     """
-    import soundfile
-
-    from otoscope.audio.decode import read_audio_bytes
+    from otoscope.audio.containers import layout_of
+    from otoscope.audio.decode import counted_s, decoder_errors, read_audio_bytes
     from otoscope.base.clocks import SAMPLE_RATE_HZ
 
     if not content:
         raise AudioError(f"{NAME} is empty (0 bytes). Send it again.")
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as sound:
-            told_s = sound.frames / max(sound.samplerate, 1)
-    except (soundfile.LibsndfileError, TypeError):
+        with decoder_errors(NAME):
+            told_s = counted_s(content, layout_of(content))
+    except AudioError:
+        told_s = None
+    if told_s is None:
         raise AudioError(
             f"{NAME} cannot be read: it is damaged, or not wav, flac, ogg, opus or mp3. Save it as one of these."
-        ) from None
+        )
     if told_s > limits["most_s"]:
         raise AudioError(
             f"{NAME} is {told_s / 60:.0f} minutes long: at most {limits['most_s'] / 60:g} are taken. Cut out a part."
         )
-    samples = read_audio_bytes(content, NAME)
+    samples = read_audio_bytes(content, NAME).samples
     return Upload(samples[: round(limits["keep_s"] * SAMPLE_RATE_HZ)], len(samples) / SAMPLE_RATE_HZ)
 
 

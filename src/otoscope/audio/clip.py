@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from otoscope.audio.decode import check_samples, read_audio
+from otoscope.audio.level import measure
 from otoscope.audio.player import player, waveform
 from otoscope.base import html
 from otoscope.base.clocks import SAMPLE_RATE_HZ, sample_to_seconds
@@ -56,6 +57,8 @@ class Clip(ShortRepr):
         language: The language as Whisper's code (`en`), if known.
         path: The file it came from, if any.
         label_problem: Why the labels that were found for it cannot be used; it then has neither words nor phones.
+        notes: What its recording was found to be otherwise than it says, or may lack.
+        is_transcript_from_labels: Whether the transcript is that of the labels (words, or utterances) for want of one.
     """
 
     samples: Float32[np.ndarray, " sample"]
@@ -67,6 +70,8 @@ class Clip(ShortRepr):
     language: str | None = None
     path: Path | None = None
     label_problem: str | None = None
+    notes: tuple[str, ...] = ()
+    is_transcript_from_labels: bool = False
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -91,12 +96,13 @@ class Clip(ShortRepr):
 
     def _shown(self) -> html.Shown:
         known = [
-            ("transcript", self.transcript),
+            ("transcript, from its labels" if self.is_transcript_from_labels else "transcript", self.transcript),
             ("speaker", self.speaker),
             ("language", self.language),
             ("words in time", None if self.words is None else len(self.words)),
             ("phones in time", None if self.phones is None else len(self.phones)),
             ("labels that cannot be used", self.label_problem),
+            ("notes", self.notes or None),
         ]
         length = ("length", f"{self.duration_s:,.2f} s")
         sounds = [player(self.samples, f"Clip {self.id}")]
@@ -112,13 +118,14 @@ def read_clip(path: str | Path, **labels: Any) -> Clip:
             `phones`, `speaker`, `language`.
 
     Returns:
-        The clip, mono at 16 kHz.
+        The clip, mono at 16 kHz; its `notes` say what was read otherwise than the file says.
 
     Raises:
         AudioError: The recording cannot be used.
     """
     path = Path(path)
-    return Clip(**{"samples": read_audio(path), "id": path.stem, "path": path, **labels})
+    sound = read_audio(path)
+    return Clip(**{"samples": sound.samples, "id": path.stem, "path": path, "notes": sound.notes, **labels})
 
 
 def as_clip(x: Clip | np.ndarray | str | Path) -> Clip:
@@ -140,11 +147,18 @@ def as_clip(x: Clip | np.ndarray | str | Path) -> Clip:
     if isinstance(x, str | Path):
         return read_clip(x)
     if isinstance(x, np.ndarray):
-        return Clip(samples=_mono_float32(x), id="array")
+        return _array_clip(x)
     raise InputError(
         f"a {type(x).__name__} is no clip: give a Clip, the path of a recording, "
         f"or a NumPy array of samples (mono at {SAMPLE_RATE_HZ} Hz)."
     )
+
+
+def _array_clip(array: np.ndarray) -> Clip:
+    samples = _mono_float32(array)
+    check_samples(samples, "the array")
+    level = measure(samples)
+    return Clip(level.apply(samples), id="array", notes=level.notes)
 
 
 def _mono_float32(samples: np.ndarray) -> Float32[np.ndarray, " sample"]:

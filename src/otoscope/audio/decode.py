@@ -1,59 +1,73 @@
 """Read any recording as Whisper's samples: mono, 16 kHz, float32.
 
-WAV, FLAC, Ogg Vorbis, Opus and MP3 are read by libsndfile; M4A, AAC and the sound of videos by FFmpeg through `av`, an
-extra. Both are resampled by soxr: FFmpeg's own resampler lets a tone above 8 kHz through at -62 dB, soxr's HQ at
--141 dB. Works in blocks: memory is what the samples at 16 kHz need (230 MB an hour) and a few MB more.
+WAV, FLAC, Ogg Vorbis, Opus and MP3 are read by libsndfile, each stream in a file on its own with its length counted
+(`otoscope.audio.containers`); the rest by FFmpeg (`otoscope.audio.ffmpeg`). Both are resampled by soxr: FFmpeg's own
+resampler lets a tone above 8 kHz through at -62 dB, soxr's HQ at -141 dB. Works in blocks: memory is what the samples
+at 16 kHz need (230 MB an hour) and a few MB more.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import io
+import mmap
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from jaxtyping import Float32
 
-from otoscope.audio.cut_short import promised_and_found
+from otoscope.audio import ffmpeg
+from otoscope.audio.containers import Content, Layout, Part, layout_of
+from otoscope.audio.ffmpeg import VIDEO_SUFFIXES, reason
+from otoscope.audio.level import measure
+from otoscope.audio.mono import Mixer
 from otoscope.base.clocks import SAMPLE_RATE_HZ
-from otoscope.base.errors import AudioError
+from otoscope.base.errors import AudioError, OtoscopeError
+
+__all__ = ["SOUND_SUFFIXES", "VIDEO_SUFFIXES", "Sound", "read_audio", "read_audio_bytes"]
 
 BLOCK_SAMPLES = 1 << 18  # read at a time, per channel: 6 s at 44.1 kHz
+MOST_AT_FIRST = 3600 * SAMPLE_RATE_HZ  # room that is made before anything is decoded: a header may claim what it likes
+MOST_CLAIMED = 1 << 40  # libsndfile's "not known" is near 1 << 63
 MIN_RATE_HZ = 1_000  # anything slower is no speech, and a damaged header that claims 1 Hz would fill the memory
 MAX_ABS_SAMPLE = 1e12  # full scale is 1; past this a power spectrum leaves float32
 MP3_SLACK_S = 0.1  # the padding that encoders add is counted in some files and not in others
-AV_SLACK_S = 0.5  # how far FFmpeg's stated durations may be off: edit lists and encoder delay
 UNKNOWN_FORMAT = (1, 4)  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING
-READABLE = "wav, flac, ogg, opus and mp3 are read as they are, m4a, aac and video with `pip install 'otoscope[av]'`"
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
-VIDEO_SUFFIXES = (
-    ".3gp",
-    ".aac",
-    ".ac3",
-    ".amr",
-    ".asf",
-    ".avi",
-    ".flv",
-    ".m4a",
-    ".m4b",
-    ".m4v",
-    ".mka",
-    ".mkv",
-    ".mov",
-    ".mp4",
-    ".mts",
-    ".ts",
-    ".webm",
-    ".wma",
-    ".wmv",
+SOUND_SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".mp2",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".snd",
+    ".caf",
+    ".w64",
+    ".rf64",
+    ".sph",
 )
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A recording as Whisper hears it.
+
+    Attributes:
+        samples: Mono at 16 kHz, at least one; full scale is 1.
+        notes: What was read otherwise than the file says, or may be missing: each a sentence about "its" parts.
+    """
+
+    samples: Float32[np.ndarray, " sample"]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,39 +75,35 @@ class Stream:
     """Blocks of sound as they are decoded.
 
     Attributes:
-        rate_hz: The recording's own rate.
-        n_expected: Samples per channel that the recording claims, or 0 where it claims none.
-        blocks: float32 [sample, channel], one after the other.
+        blocks: Rate in Hz and float32 [sample, channel], one after the other; either may change.
+        n_expected: Samples per channel that there should be, or 0 where that is not known.
         slack: Samples that may be missing without a word.
     """
 
-    rate_hz: int
-    n_expected: int
-    blocks: Iterator[np.ndarray]
-    slack: int
+    blocks: Iterator[tuple[int, np.ndarray]]
+    n_expected: int = 0
+    slack: int = 0
 
 
-def read_audio(path: str | Path) -> Float32[np.ndarray, " sample"]:
+def read_audio(path: str | Path) -> Sound:
     """Read a recording of any format, rate and number of channels.
 
     Args:
         path: The file.
 
     Returns:
-        Mono samples at 16 kHz (the mean of the channels), at least one; full scale is 1.
+        Its samples, and what is good to know of them.
 
     Raises:
         AudioError: The file is missing, a folder, empty, cut short, no recording, without sound, not readable, or holds
             samples that are not finite.
     """
     path = Path(path)
-    check_file(path)
-    with path.open("rb") as file:
-        samples = _read_with_soundfile(file, path)
-    return _read_with_av(path, path) if samples is None else samples
+    with decoder_errors(path):
+        return _read(map_file(path), path)
 
 
-def read_audio_bytes(content: bytes, name: str) -> Float32[np.ndarray, " sample"]:
+def read_audio_bytes(content: bytes, name: str) -> Sound:
     """Read a recording that is held in memory, as rows of a table hold it.
 
     Args:
@@ -101,7 +111,7 @@ def read_audio_bytes(content: bytes, name: str) -> Float32[np.ndarray, " sample"
         name: What messages call it.
 
     Returns:
-        Mono samples at 16 kHz, as `read_audio` gives them.
+        What `read_audio` gives.
 
     Raises:
         AudioError: It is empty, cut short, no recording, without sound, not readable, or holds samples that are not
@@ -109,11 +119,8 @@ def read_audio_bytes(content: bytes, name: str) -> Float32[np.ndarray, " sample"
     """
     if not content:
         raise AudioError(f"'{name}' is empty (0 bytes). Get the recording again.")
-    short = promised_and_found(io.BytesIO(content))
-    if short is not None:
-        raise AudioError(_cut_short(name, short))
-    samples = _read_with_soundfile(io.BytesIO(content), name)
-    return _read_with_av(io.BytesIO(content), name) if samples is None else samples
+    with decoder_errors(name):
+        return _read(content, name)
 
 
 def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
@@ -139,14 +146,17 @@ def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
         )
 
 
-def check_file(path: Path) -> None:
-    """Refuse a path that cannot be a recording, before it is decoded.
+def map_file(path: Path) -> mmap.mmap:
+    """Map a recording into memory; nothing is read yet.
 
     Args:
         path: The file.
 
+    Returns:
+        Its bytes.
+
     Raises:
-        AudioError: It is missing, a folder, no regular file, empty, unreadable or cut short.
+        AudioError: It is missing, a folder, no regular file, empty or unreadable.
     """
     try:
         status = path.stat()
@@ -157,32 +167,68 @@ def check_file(path: Path) -> None:
         if status.st_size == 0:
             raise AudioError(f"'{path}' is empty (0 bytes). Get the recording again.")
         with path.open("rb") as file:
-            short = promised_and_found(file)
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError as error:
         raise AudioError(f"there is no recording '{path}'. Check the path; it is taken from {Path.cwd()}.") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
-        raise AudioError(f"'{path}' cannot be read: {_reason(error)}. Check its permissions and the disk.") from error
-    if short is not None:
-        raise AudioError(_cut_short(path, short))
+        raise AudioError(f"'{path}' cannot be read: {reason(error)}. Check its permissions and the disk.") from error
 
 
-def _cut_short(name: str | Path, short: tuple[int, int]) -> str:
-    return (
-        f"'{name}' is cut short: its header promises {short[0]:,} bytes and {short[1]:,} are there. "
-        "Get the whole recording."
-    )
+def check_layout(layout: Layout, name: str | Path) -> None:
+    """Refuse a recording whose end is missing.
+
+    Args:
+        layout: What was found in it.
+        name: What messages call it.
+
+    Raises:
+        AudioError: It is cut short.
+    """
+    if layout.cut_short is not None:
+        raise AudioError(f"'{name}' is cut short: {layout.cut_short}. Get the whole recording.")
 
 
-def _read_with_soundfile(file: BinaryIO | io.BytesIO, name: str | Path) -> Float32[np.ndarray, " sample"] | None:
-    """Read all of a recording with libsndfile; None for a format that it does not know."""
-    with soundfile_errors(name):
-        stream = _open_soundfile(file)
-        return None if stream is None else to_samples(stream, name)
+def decode(content: Content, layout: Layout, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
+    """Decode all recordings of a file, one after the other, on the scale that they are on.
+
+    Args:
+        content: The file.
+        layout: What was found in it.
+        name: What messages call it.
+        notes: Takes what is good to know.
+
+    Returns:
+        Mono samples at 16 kHz, at least one.
+
+    Raises:
+        AudioError: It is cut short, or cannot be decoded.
+    """
+    check_layout(layout, name)
+    done = [_read_part(content, part, name, notes) for part in layout.parts]
+    return done[0] if len(done) == 1 else np.concatenate(done)
+
+
+def _read(content: Content, name: str | Path) -> Sound:
+    layout = layout_of(content)
+    notes = list(layout.notes)
+    samples = decode(content, layout, name, notes)
+    level = measure(samples)
+    return Sound(level.apply(samples), tuple(dict.fromkeys((*notes, *level.notes))))
+
+
+def _read_part(content: Content, part: Part, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
+    """Read one recording of a file, with libsndfile where that knows its format."""
+    sound = open_part(content, part)
+    if sound is not None:
+        n = n_expected(sound) if part.is_counted else 0
+        return to_samples(Stream(soundfile_blocks(sound), n, slack(sound)), name, notes)
+    with part.open(content) as file:
+        return to_samples(Stream(_in_blocks(ffmpeg.blocks(file, content, name, notes))), name, notes)
 
 
 @contextmanager
-def soundfile_errors(name: str | Path) -> Iterator[None]:
-    """Turn what libsndfile raises into an `AudioError`.
+def decoder_errors(name: str | Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into an `AudioError`, so that one bad file never stops the others.
 
     Args:
         name: What messages call the recording.
@@ -195,39 +241,122 @@ def soundfile_errors(name: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except OtoscopeError:
+        raise
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"'{name}' is damaged or cut short ({_reason(error)}). Get it again, whole.") from error
-    except TypeError as error:  # soundfile wants to be told the rate of .raw files
-        raise AudioError(f"'{name}' is raw samples, and nothing says how. Convert it to wav: {READABLE}.") from error
+        raise AudioError(f"'{name}' is damaged or cut short ({reason(error)}). Get it again, whole.") from error
+    except Exception as error:  # decoders of damaged files raise anything: sizes that do not fit, memory, endless loops
+        told = f"{type(error).__name__}: {reason(error)}"
+        raise AudioError(f"'{name}' is damaged, and cannot be decoded ({told}). Get it again, whole.") from error
 
 
-def _open_soundfile(file: BinaryIO | io.BytesIO) -> Stream | None:
-    """Open a recording with libsndfile; None for a format that it does not know.
+def counted_s(content: Content, layout: Layout) -> float | None:
+    """Say how long a file is without decoding it.
 
-    It is given the content alone: given a path, it takes anything that is called .flac for FLAC.
+    Args:
+        content: The file.
+        layout: What was found in it.
+
+    Returns:
+        Seconds; None where it takes decoding to know.
     """
+    total_s = 0.0
+    for part in layout.parts:
+        sound = open_part(content, part) if part.is_counted else None
+        if sound is None:
+            return None
+        with sound:
+            if not n_expected(sound):
+                return None
+            total_s += sound.frames / sound.samplerate
+    return total_s
+
+
+def open_part(content: Content, part: Part) -> Forward | None:
+    """Open one recording of a file with libsndfile.
+
+    Args:
+        content: The file. A path would not do: libsndfile takes anything that is called .flac for FLAC.
+        part: The recording.
+
+    Returns:
+        The recording; None for a format that libsndfile does not know.
+    """
+    if part.is_ffmpeg:
+        return None
     try:
-        sound = soundfile.SoundFile(file)
+        return Forward(part.open(content))
     except soundfile.LibsndfileError as error:
         if error.code in UNKNOWN_FORMAT:
             return None
         raise
-    slack_s = MP3_SLACK_S if sound.format == "MP3" else 0.0
-    return Stream(sound.samplerate, sound.frames, _soundfile_blocks(sound), slack=round(slack_s * sound.samplerate))
 
 
-def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
+class Forward(soundfile.SoundFile):
+    """A recording that is read on from where it stands.
+
+    soundfile seeks to the next sample after every read of a file that it can seek in. At every seek an mp3 decoder
+    loses what it holds of the frames before, and the next 70 ms are wrong: once a block. So this says that it cannot
+    seek; `seek` itself works.
+    """
+
+    def seekable(self) -> bool:
+        """No, as far as reading is concerned."""
+        return False
+
+
+def n_expected(sound: soundfile.SoundFile) -> int:
+    """Samples per channel that an open recording holds; 0 where it does not know."""
+    return sound.frames if sound.frames < MOST_CLAIMED else 0
+
+
+def slack(sound: soundfile.SoundFile) -> int:
+    """Samples that an open recording may lack without a word."""
+    return round(MP3_SLACK_S * sound.samplerate) if sound.format == "MP3" else 0
+
+
+def soundfile_blocks(sound: soundfile.SoundFile, n_samples: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode an open recording from where it stands, and close it.
+
+    Args:
+        sound: The recording.
+        n_samples: How much to decode; None for all of it, from its beginning.
+
+    Yields:
+        Rate in Hz, and float32 [sample, channel].
+    """
+    left = n_samples or n_expected(sound) or MOST_CLAIMED
     with sound:
-        while len(block := sound.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-            yield block
+        while left > 0:
+            block = sound.read(min(BLOCK_SAMPLES, left), dtype="float32", always_2d=True)
+            if not len(block):
+                return
+            left -= len(block)
+            yield sound.samplerate, block
 
 
-def to_samples(stream: Stream, name: str | Path) -> Float32[np.ndarray, " sample"]:
+def _in_blocks(frames: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Put the small frames of a decoder together into blocks."""
+    held: list[np.ndarray] = []
+    kind, n_held = (0, 0), 0
+    for rate_hz, frame in frames:
+        if held and (kind != (rate_hz, frame.shape[1]) or n_held >= BLOCK_SAMPLES):
+            yield kind[0], np.concatenate(held)
+            held, n_held = [], 0
+        kind = (rate_hz, frame.shape[1])
+        held.append(frame)
+        n_held += len(frame)
+    if held:
+        yield kind[0], np.concatenate(held)
+
+
+def to_samples(stream: Stream, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
     """Mix to mono, check, resample and put together, block by block.
 
     Args:
         stream: The recording as it is decoded.
         name: What messages call it.
+        notes: Takes what is good to know.
 
     Returns:
         Mono samples at 16 kHz, at least one.
@@ -235,29 +364,58 @@ def to_samples(stream: Stream, name: str | Path) -> Float32[np.ndarray, " sample
     Raises:
         AudioError: The rate is too low, there are no samples or fewer than promised, or one is not finite.
     """
-    if stream.rate_hz < MIN_RATE_HZ:
-        raise AudioError(f"'{name}' claims {stream.rate_hz} samples a second: at least {MIN_RATE_HZ} are needed.")
-    resampler = None
-    if stream.rate_hz != SAMPLE_RATE_HZ:
-        resampler = soxr.ResampleStream(stream.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
-    out = _Growing(stream.n_expected * SAMPLE_RATE_HZ // stream.rate_hz + 1)
+    runs: list[_Run] = []
     n_read = 0
-    last = np.zeros(1, dtype=np.float32)
-    for block in stream.blocks:
+    for rate_hz, block in stream.blocks:
+        if rate_hz < MIN_RATE_HZ:
+            raise AudioError(f"'{name}' claims {rate_hz} samples a second: at least {MIN_RATE_HZ} are needed.")
+        if not len(block):
+            continue
         check_samples(block, f"'{name}'", first=n_read)
-        last = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-        n_read += len(last)
-        out.append(last if resampler is None else resampler.resample_chunk(last))
+        if not runs or runs[-1].kind != (rate_hz, block.shape[1]):
+            runs.append(_Run(rate_hz, block.shape[1], stream.n_expected))
+        runs[-1].add(block)
+        n_read += len(block)
     if n_read == 0:
         raise AudioError(f"'{name}' holds no samples: it is 0 s long. Give a recording with at least one sample.")
     if n_read < stream.n_expected - stream.slack:
+        rate_hz = runs[-1].kind[0]
         raise AudioError(
-            f"'{name}' is cut short: {stream.n_expected / stream.rate_hz:.2f} s are promised and decoding stopped "
-            f"after {n_read / stream.rate_hz:.2f} s. Get the whole recording."
+            f"'{name}' is cut short: {stream.n_expected / rate_hz:.2f} s are promised and decoding stopped "
+            f"after {n_read / rate_hz:.2f} s. Get the whole recording."
         )
-    if resampler is not None:
-        out.append(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
-    return out.samples() if out.n else last[:1].copy()  # a sample at 44.1 kHz is less than one at 16 kHz
+    done = [run.samples(notes) for run in runs]
+    return done[0] if len(done) == 1 else np.concatenate(done)
+
+
+class _Run:
+    """Blocks of one rate and one number of channels, on their way to mono at 16 kHz."""
+
+    def __init__(self, rate_hz: int, n_channels: int, n_expected: int) -> None:
+        self.kind = (rate_hz, n_channels)
+        self._mixer = Mixer(n_channels, rate_hz)
+        self._resampler = None
+        if rate_hz != SAMPLE_RATE_HZ:
+            self._resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
+        self._out = _Growing(min(n_expected * SAMPLE_RATE_HZ // rate_hz + 1, MOST_AT_FIRST))
+        self._last = np.zeros(1, dtype=np.float32)
+
+    def add(self, block: np.ndarray) -> None:
+        """Take a block, not empty."""
+        mixed = self._mixer.mix(block)
+        self._last = mixed[-1:].copy()
+        self._out.append(mixed if self._resampler is None else self._resampler.resample_chunk(mixed))
+
+    def samples(self, notes: list[str]) -> Float32[np.ndarray, " sample"]:
+        """Give all of it, once."""
+        if self._resampler is not None:
+            self._out.append(self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+        gain, told = self._mixer.gain_and_notes()
+        notes += told
+        samples = self._out.samples() if self._out.n else self._last  # a sample at 44.1 kHz is less than one at 16 kHz
+        if gain != 1:
+            samples *= np.float32(gain)
+        return samples
 
 
 class _Growing:
@@ -278,61 +436,3 @@ class _Growing:
 
     def samples(self) -> Float32[np.ndarray, " sample"]:
         return self._array[: self.n]
-
-
-def _read_with_av(source: Path | io.BytesIO, name: str | Path) -> Float32[np.ndarray, " sample"]:
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            head = file.read(16)
-    else:
-        head = source.getvalue()[:16]
-    if importlib.util.find_spec("av") is None:
-        if Path(name).suffix.lower() in VIDEO_SUFFIXES or _is_media(head):
-            raise AudioError(f"'{name}' needs one more library: run `pip install 'otoscope[av]'` ({READABLE}).")
-        raise AudioError(f"'{name}' is not a recording that can be read: {READABLE}.")
-    import av
-
-    try:
-        with av.open(str(source) if isinstance(source, Path) else source) as container:
-            # FFmpeg goes by the name too: a text called .txt is pictures to it, and one called .flac has 0 Hz.
-            if not container.streams.audio or not container.streams.audio[0].rate:
-                raise AudioError(f"'{name}' has no sound in it, or is not a recording: {READABLE}.")
-            return to_samples(_av_stream(container), name)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise AudioError(
-            f"'{name}' is not a recording, or damaged or cut short ({_reason(error)}): {READABLE}."
-        ) from error
-
-
-def _is_media(head: bytes) -> bool:
-    """Whether a file's first bytes are those of an MP4, Matroska, AVI, ADTS, ASF, FLV or AMR file."""
-    starts = (b"\x1aE\xdf\xa3", b"\xff\xf1", b"\xff\xf9", b"0&\xb2u", b"FLV", b"#!AMR")
-    return head[4:8] == b"ftyp" or head.startswith(starts) or head[8:12] == b"AVI "
-
-
-def _av_stream(container: Any) -> Stream:
-    stream = container.streams.audio[0]
-    rate_hz = stream.rate
-    seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-    n_expected = round(seconds * rate_hz)
-    return Stream(rate_hz, n_expected, _av_blocks(container, stream), slack=round(AV_SLACK_S * rate_hz))
-
-
-def _av_blocks(container: Any, stream: Any) -> Iterator[np.ndarray]:
-    import av
-
-    to_float = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)  # converts, does not resample
-    for frame in container.decode(stream):
-        for converted in to_float.resample(frame):
-            yield converted.to_ndarray().T
-    for converted in to_float.resample(None):
-        yield converted.to_ndarray().T
-
-
-def _reason(error: Exception) -> str:
-    """The last part of a library's message, without the path that it repeats."""
-    strerror = getattr(error, "strerror", None)
-    if strerror:
-        return str(strerror)
-    text = getattr(error, "error_string", None) or str(error)
-    return text.rsplit(": ", 1)[-1].strip(". ") or type(error).__name__

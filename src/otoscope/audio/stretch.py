@@ -1,31 +1,38 @@
 """Read a stretch of a long recording without decoding all of it.
 
-What libsndfile reads is sought in; the sound of videos is decoded whole and cut. Either way the samples are those that
-reading the whole recording and cutting it would give: a little more is read on both sides, because a resampler looks
-around, and the reading starts where a sample of the file meets one at 16 kHz.
+What libsndfile reads is sought in; videos, and files that hold several recordings, are decoded whole and cut. Either
+way the samples are those that reading the whole recording and cutting it would give: a little more is read on both
+sides, because a resampler looks around, and the reading starts where a sample of the file meets one at 16 kHz. Two
+things are judged by the stretch alone: whether channels cancel, and whether one of them is silent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32
 
+from otoscope.audio.containers import Content, Layout, layout_of
 from otoscope.audio.decode import (
-    BLOCK_SAMPLES,
     MIN_RATE_HZ,
-    MP3_SLACK_S,
-    UNKNOWN_FORMAT,
+    Sound,
     Stream,
-    check_file,
+    check_layout,
+    counted_s,
+    decode,
+    decoder_errors,
+    map_file,
+    n_expected,
+    open_part,
     read_audio,
-    soundfile_errors,
+    slack,
+    soundfile_blocks,
     to_samples,
 )
+from otoscope.audio.level import FAINT, Level, measure, peak
 from otoscope.base.clocks import FRAME_SAMPLES, SAMPLE_RATE_HZ, sample_to_seconds, seconds_to_sample
 from otoscope.base.errors import AudioError
 
@@ -33,7 +40,7 @@ MARGIN_S = 0.5
 """Read so much more on both sides; soxr's HQ filter is far shorter at any rate."""
 
 
-def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -> Float32[np.ndarray, " sample"]:
+def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -> Sound:
     """Read a stretch of a recording.
 
     Args:
@@ -43,7 +50,7 @@ def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -
             do, and is then the end.
 
     Returns:
-        Mono samples at 16 kHz, at least one.
+        Its samples, at least one, and what is good to know of the recording.
 
     Raises:
         AudioError: The recording cannot be used, or the stretch is empty or not inside it.
@@ -53,25 +60,27 @@ def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -
         Ours; tests compare it with the whole recording, cut.
     """
     path = Path(path)
-    check_file(path)
     first = seconds_to_sample(start_s)
     last = None if end_s is None else seconds_to_sample(end_s)
     if last is not None and last <= first:
         raise AudioError(f"{start_s} s to {end_s} s is no stretch of '{path}': it ends after it begins.")
-    samples = _sought(path, first, last)
-    if samples is None:
-        samples = read_audio(path)[first:last].copy()
-    if len(samples) == 0 or (last is not None and len(samples) < last - first - FRAME_SAMPLES):
+    with decoder_errors(path):
+        content = map_file(path)
+        sound = _sought(content, path, first, last)
+    if sound is None:
+        whole = read_audio(path)
+        sound = Sound(whole.samples[first:last].copy(), whole.notes)
+    if len(sound.samples) == 0 or (last is not None and len(sound.samples) < last - first - FRAME_SAMPLES):
         end = "its end" if end_s is None else f"{end_s} s"
         raise AudioError(
             f"the stretch from {start_s} s to {end} is not inside '{path}', which ends at "
             f"{recording_duration_s(path):.2f} s. Correct the times."
         )
-    return samples
+    return sound
 
 
 def recording_duration_s(path: str | Path) -> float:
-    """Say how long a recording is, from its header where it has one and by decoding it otherwise.
+    """Say how long a recording is, without decoding it where its length can be counted.
 
     Args:
         path: Any recording that `read_audio` reads.
@@ -83,49 +92,78 @@ def recording_duration_s(path: str | Path) -> float:
         AudioError: The recording cannot be used.
     """
     path = Path(path)
-    check_file(path)
-    with soundfile_errors(path), path.open("rb") as file:
-        try:
-            with soundfile.SoundFile(file) as sound:
-                return float(sound.frames / sound.samplerate)
-        except soundfile.LibsndfileError as error:
-            if error.code not in UNKNOWN_FORMAT:
-                raise
-    return sample_to_seconds(len(read_audio(path)))
+    with decoder_errors(path):
+        layout = _layout(path)
+        check_layout(layout, path)
+        seconds = counted_s(map_file(path), layout)
+    return sample_to_seconds(len(read_audio(path).samples)) if seconds is None else seconds
 
 
-def _sought(path: Path, first: int, last: int | None) -> Float32[np.ndarray, " sample"] | None:
-    """Seek and read samples [first, last) at 16 kHz; None where libsndfile does not know the format."""
-    with soundfile_errors(path), path.open("rb") as file:
-        try:
-            sound = soundfile.SoundFile(file)
-        except soundfile.LibsndfileError as error:
-            if error.code in UNKNOWN_FORMAT:
-                return None
-            raise
-        with sound:
-            rate_hz = sound.samplerate
-            if rate_hz < MIN_RATE_HZ or not sound.seekable():
-                return None
-            step = rate_hz // math.gcd(rate_hz, SAMPLE_RATE_HZ)  # so many samples of the file end on one at 16 kHz
-            margin = round(MARGIN_S * rate_hz)
-            start = max(0, first * rate_hz // SAMPLE_RATE_HZ - margin) // step * step
-            stop = sound.frames
-            if last is not None:
-                stop = min(stop, -(-last * rate_hz // SAMPLE_RATE_HZ) + margin)
-            if start >= stop:
-                return np.zeros(0, dtype=np.float32)
-            sound.seek(start)
-            slack = round(MP3_SLACK_S * rate_hz) if sound.format == "MP3" else 0
-            samples = to_samples(Stream(rate_hz, stop - start, _blocks(sound, stop - start), slack), path)
+def recording_rate_hz(path: str | Path) -> int | None:
+    """Say the sampling rate that a recording's header gives; None where libsndfile does not read it."""
+    try:
+        return int(soundfile.info(str(path)).samplerate)
+    except (soundfile.LibsndfileError, OSError):
+        return None
+
+
+def _open(content: Content, layout: Layout) -> soundfile.SoundFile | None:
+    """Open a file that is one recording of known length; None for any other."""
+    is_one = len(layout.parts) == 1 and layout.parts[0].is_counted
+    sound = open_part(content, layout.parts[0]) if is_one else None
+    if sound is None:
+        return None
+    if sound.samplerate < MIN_RATE_HZ or not soundfile.SoundFile.seekable(sound) or not n_expected(sound):
+        sound.close()
+        return None
+    return sound
+
+
+def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound | None:
+    """Seek and read samples [first, last) at 16 kHz; None where the recording is to be decoded whole."""
+    layout = _layout(path)
+    check_layout(layout, path)
+    sound = _open(content, layout)
+    if sound is None:
+        return None
+    is_float = sound.subtype in ("FLOAT", "DOUBLE")
+    rate_hz = sound.samplerate
+    step = rate_hz // math.gcd(rate_hz, SAMPLE_RATE_HZ)  # so many samples of the file end on one at 16 kHz
+    margin = round(MARGIN_S * rate_hz)
+    start = max(0, first * rate_hz // SAMPLE_RATE_HZ - margin) // step * step
+    stop = sound.frames
+    if last is not None:
+        stop = min(stop, -(-last * rate_hz // SAMPLE_RATE_HZ) + margin)
+    notes = list(layout.notes)
+    if start >= stop:
+        sound.close()
+        return Sound(np.zeros(0, dtype=np.float32), tuple(notes))
+    sound.seek(start)
+    stream = Stream(soundfile_blocks(sound, stop - start), stop - start, slack(sound))
+    samples = to_samples(stream, path, notes)
     offset = start * SAMPLE_RATE_HZ // rate_hz
-    return samples[first - offset : None if last is None else last - offset].copy()
+    samples = samples[first - offset : None if last is None else last - offset].copy()
+    if is_float or peak(samples) < FAINT:
+        status = path.stat()
+        level = _level(path, status.st_mtime_ns, status.st_size)
+        samples = level.apply(samples)
+        notes += level.notes
+    return Sound(samples, tuple(dict.fromkeys(notes)))
 
 
-def _blocks(sound: soundfile.SoundFile, n_samples: int) -> Iterator[np.ndarray]:
-    while n_samples > 0:
-        block = sound.read(min(BLOCK_SAMPLES, n_samples), dtype="float32", always_2d=True)
-        if not len(block):
-            return
-        n_samples -= len(block)
-        yield block
+def _layout(path: Path) -> Layout:
+    """What is in a file; looked for once for all stretches of it."""
+    status = path.stat()
+    return _known_layout(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _known_layout(path: Path, changed: int, n_bytes: int) -> Layout:
+    return layout_of(map_file(path))
+
+
+@lru_cache(maxsize=16)
+def _level(path: Path, changed: int, n_bytes: int) -> Level:
+    """The scale of all of a recording: a quiet stretch does not show it."""
+    content = map_file(path)
+    return measure(decode(content, layout_of(content), path, []))

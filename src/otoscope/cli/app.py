@@ -19,6 +19,7 @@ from otoscope.cli import (
     harvest,
     lens,
     locality,
+    models,
     neighbours,
     phones,
     probe,
@@ -33,6 +34,7 @@ from otoscope.cli import (
     window,
     words,
 )
+from otoscope.cli.base_model import take_base_models
 
 app = typer.Typer(
     name="otoscope",
@@ -45,6 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command(short_help="Write down what is said in recordings.")(transcribe.transcribe)
+app.command(short_help="List the Whispers on this machine, and whether they load.")(models.models)
 app.command(short_help="List the sites of a model: what can be read in it.")(sites.sites)
 app.command(short_help="Read what sites hold for recordings, to safetensors.")(activations.activations)
 app.command(short_help="Map which frames each encoder frame listens to.")(relevance.relevance)
@@ -67,6 +70,7 @@ app.command(short_help="Make the sound that drives a feature most.")(dream.dream
 app.command(short_help="Run the whole study over a corpus: verdicts and pages.")(study.study)
 app.command(short_help="Run the whole study on the demo model and its clips.")(demo.demo)
 app.add_typer(atlas.app, name="atlas", short_help="Make or serve the pages of a study.")
+take_base_models(app)
 
 
 def _print_version(is_wanted: bool) -> None:

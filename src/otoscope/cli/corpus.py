@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +17,13 @@ from otoscope.cli.layout import count, duration
 from otoscope.cli.sources import gather
 
 if TYPE_CHECKING:
+    from otoscope.corpus import Problem
     from otoscope.corpus.info import Amount, CorpusInfo, PhoneCount
 
 MOST_NAMES = 12
 """Up to so many speakers or languages are named; of more, their number."""
 MOST_PROBLEMS = 20
-"""Up to so many label problems are printed; all are in the JSON."""
+"""Up to so many problems of a kind are printed; all are in the JSON."""
 
 app = typer.Typer(help="Say what a corpus holds.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -80,7 +81,7 @@ def summary(held: CorpusInfo) -> str:
     rows = [
         ("speakers", _named(held.speakers, held)),
         ("languages", _named(held.languages, held)),
-        ("transcripts", _share(held.transcripts, held)),
+        ("transcripts", _share(held.transcripts, held) + _from_labels(held.transcripts_from_labels)),
         ("words in time", _share(held.words, held, "word")),
         ("phones in time", _share(held.phones, held, "phone") + (f", in {held.phone_set}" if held.phone_set else "")),
     ]
@@ -90,12 +91,20 @@ def summary(held: CorpusInfo) -> str:
     lines += [f"{name:<14}  {text}" for name, text in rows]
     if held.phone_counts:
         lines += ["", "Samples of each phone:", phone_table(held.phone_counts)]
-    if held.label_problems:
-        lines += ["", f"Labels that cannot be used, and are left out ({count(len(held.label_problems), 'clip')}):"]
-        lines += [f"  {problem.clip}: {problem.message}" for problem in held.label_problems[:MOST_PROBLEMS]]
-        if len(held.label_problems) > MOST_PROBLEMS:
-            lines.append(f"  and {len(held.label_problems) - MOST_PROBLEMS} more: see --json or --out")
+    lines += _listed(held.label_problems, "Labels that cannot be used, and are left out")
+    lines += _listed(held.sound_notes, "Recordings that are not what they say")
     return "\n".join([*lines, *(f"note: {note}" for note in held.notes)])
+
+
+def _listed(problems: Sequence[Problem], what: str) -> list[str]:
+    """List the first problems under a heading."""
+    if not problems:
+        return []
+    lines = ["", f"{what} ({count(len({problem.clip for problem in problems}), 'clip')}):"]
+    lines += [f"  {problem.clip}: {problem.message}" for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"  and {len(problems) - MOST_PROBLEMS} more: see --json or --out")
+    return lines
 
 
 def phone_table(counts: tuple[PhoneCount, ...], width: int = 110) -> str:
@@ -124,6 +133,11 @@ def _share(amount: Amount, held: CorpusInfo, what: str | None = None) -> str:
     labels = f", {count(amount.n_labels, what)}" if what else ""
     every = "all of them, " if amount.n_clips == held.all.n_clips else ""
     return f"{every}{_amount(amount)}{labels}"
+
+
+def _from_labels(amount: Amount) -> str:
+    """Say how many transcripts are the words of the labels."""
+    return f"; {count(amount.n_clips, 'clip')} from their labels, for want of a text" if amount.n_clips else ""
 
 
 def _named(amounts: dict[str, Amount], held: CorpusInfo) -> str:

@@ -93,7 +93,7 @@ def dream(
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     asked = dict(locals())
     settings = _settings(asked)
-    clip = None if start == NOISE else one(start)
+    clip = None if start == NOISE else one(start, job.console)
     real = None if run is not None or corpus == NONE else gather([corpus], clips)
     if real is not None:
         survey(real, job.console)

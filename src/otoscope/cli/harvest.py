@@ -72,8 +72,8 @@ def harvest(
 ) -> None:
     """Gather top examples, ranges of strength and statistics of every feature, in one pass over a corpus.
 
-    --out gets tables (Parquet, and features.sqlite with the same rows). A run that was stopped goes on where it was
-    when the same command is given again. See also: otoscope phones, otoscope examples.
+    --out gets tables (Parquet). A run that was stopped goes on where it was when the same command is given again. See
+    also: otoscope phones, otoscope examples.
     """
     if out is None and not dry_run:
         raise InputError("a harvest needs a folder for its tables: give --out DIR.")

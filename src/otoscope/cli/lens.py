@@ -112,7 +112,7 @@ def _one_recording(
     top: int | None,
     is_dry: bool,
 ) -> None:
-    clip = one(settings["audio"])
+    clip = one(settings["audio"], job.console)
     what = "blocks" if wanted == "blocks" else "heads"
     job.console.note(f"Reading the decoder's {what} over {clip.id} ({duration(clip.duration_s)}), with {job.model}")
     if is_dry:

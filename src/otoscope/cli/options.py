@@ -11,8 +11,8 @@ import typer
 from otoscope.base.errors import InputError
 
 CORPUS_HELP = (
-    "A folder of recordings, a LibriSpeech tree, a manifest (.jsonl, .parquet), hf:NAME[:CONFIG[:SPLIT]], one "
-    "recording, demo (the clips in the package), or demo:ID (one of them)."
+    "A folder of recordings, a LibriSpeech tree, a manifest (.jsonl, .csv, .tsv, .parquet), "
+    "hf:NAME[:CONFIG[:SPLIT]], one recording, demo (the clips in the package), or demo:ID (one of them)."
 )
 
 Recordings = Annotated[
@@ -31,7 +31,16 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="MODEL",
-        help="demo, a name (tiny, small.en, turbo), a Hugging Face id or folder, or an OpenAI .pt file.",
+        help="demo, a name (tiny, small.en, turbo, or one that 'otoscope models' lists), a Hugging Face id, or the "
+        "file or folder of a Whisper.",
+    ),
+]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="The model that --model was made from: a LoRA adapter is merged into it, and a tokenizer that is missing "
+        "is taken from it. By default what the checkpoint names itself.",
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]

@@ -45,7 +45,7 @@ def relevance(
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     console = job.console
     wanted = parse_target(target)
-    clip = one(audio)
+    clip = one(audio, console)
     whisper = job.load()
     console.note(f"Mapping window {window} of {clip.id} ({duration(clip.duration_s)}), with {whisper.id}")
 

@@ -27,7 +27,10 @@ Frames = Annotated[
     int | None,
     typer.Option(metavar="N", help="Frames to train on in all; 2 million by default, but at most 10 passes."),
 ]
-Batch = Annotated[int, typer.Option(metavar="N", help="Frames in a step.")]
+Batch = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Frames in a step; by default few enough for 400 steps, from 64 to 4096."),
+]
 LearningRate = Annotated[
     float | None,
     typer.Option("--lr", metavar="R", help="Learning rate; by the rule of the coder's paper by default."),
@@ -41,7 +44,11 @@ TrainDtype = Annotated[
 ]
 CheckpointMinutes = Annotated[float, typer.Option(metavar="M", help="Minutes between two checkpoints.")]
 Replace = Annotated[
-    str, typer.Option(metavar="all|speech", help="Frames that a reconstruction replaces in transcription.")
+    str,
+    typer.Option(
+        metavar="trained|speech|all",
+        help="Frames that reconstructions replace in transcription: of the kinds that were trained on, or others.",
+    ),
 ]
 NoTranscripts = Annotated[bool, typer.Option("--no-transcripts", help="Do not transcribe: no CE, WER and CER.")]
 
@@ -66,17 +73,17 @@ def check_training(train_dtype: str, checkpoint_minutes: float) -> None:
 def train_settings(
     n_there: int,
     frames: int | None,
-    batch: int,
+    batch: int | None,
     lr: float | None,
     minutes: float,
-    normalise: str = "expected_average_only_in",
+    normalise: str = "median_length",
 ) -> TrainSettings:
     """Settle how to train.
 
     Args:
         n_there: Frames that the source has.
         frames: Frames to train on in all, where they were asked for.
-        batch: Frames in a step.
+        batch: Frames in a step, where they were asked for.
         lr: Learning rate, where one was asked for.
         minutes: Minutes between two checkpoints.
         normalise: What is done to vectors first.
@@ -85,7 +92,8 @@ def train_settings(
         InputError: A number is out of its range.
     """
     from otoscope.sae.training_settings import TrainSettings
-    from otoscope.study.dictionaries.train import default_frames
+    from otoscope.study.dictionaries.train import default_frames, fitting_batch
 
-    n_frames = default_frames(n_there, batch) if frames is None else frames
+    n_frames = default_frames(n_there, batch or 1) if frames is None else frames
+    batch = fitting_batch(n_frames, n_there) if batch is None else batch
     return TrainSettings(n_frames, batch, lr, normalise=normalise, checkpoint_s=60 * minutes)

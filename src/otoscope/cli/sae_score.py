@@ -41,7 +41,7 @@ def score(
     baseline_frames: Annotated[
         int, typer.Option(metavar="N", help="Frames to train that baseline on; 0 to leave it out.")
     ] = 400_000,
-    replace: sae_options.Replace = "all",
+    replace: sae_options.Replace = "trained",
     no_phones: Annotated[
         bool, typer.Option("--no-phones", help="Do not look for features that detect one phone.")
     ] = False,
@@ -197,7 +197,8 @@ def summary(scores: DictionaryScores) -> str:
 
 
 COLUMNS = (
-    "", "L0", "explained: speech", "silence", "padding", "all", "cossim", "dead", "CE score", "WER", "CER", "one phone",
+    "", "L0", "explained: speech", "silence", "padding", "all", "cossim", "dead", "CE score", "WER", "CER",
+    "words lost", "one phone",
 )  # fmt: skip
 
 
@@ -226,6 +227,7 @@ def _cells(row: Row, phones: Mapping[str, Any] | None) -> tuple[str, ...]:
         "-" if heard.get("ce_loss_score") is None else f"{heard['ce_loss_score']:.3f}",
         _rate(heard.get("wer") or heard.get("wer_to_clean")),
         _rate(heard.get("cer") or heard.get("cer_to_clean")),
+        _rate(heard.get("lost") or heard.get("lost_to_clean")),
         "-" if phones is None else _share(phones),
     )
 

@@ -44,15 +44,16 @@ def train(
         typer.Option(metavar="L", help="Weight of the sparsity term (jumprelu, standard, tied); the coder's own."),
     ] = None,
     frames: sae_options.Frames = None,
-    batch: sae_options.Batch = 4096,
+    batch: sae_options.Batch = None,
     lr: sae_options.LearningRate = None,
     kinds: sae_options.Kinds = None,
     normalise: Annotated[
         str,
         typer.Option(
-            metavar="expected_average_only_in|none", help="Scale vectors to a length of sqrt(width) on average, or not."
+            metavar="median_length|expected_average_only_in|none",
+            help="Scale vectors to a length of sqrt(width), by their median or mean length, or not.",
         ),
-    ] = "expected_average_only_in",
+    ] = "median_length",
     train_dtype: sae_options.TrainDtype = "float32",
     random_decoder: Annotated[
         bool, typer.Option("--random-decoder", help="Leave the decoder as it is drawn: a baseline.")
@@ -146,10 +147,14 @@ def _source(
 
 def _say_plan(data: Source, tasks: list[Task], settings: TrainSettings, where: torch.device, console: Console) -> None:
     from otoscope.study.dictionaries.plan import plan_training
+    from otoscope.study.dictionaries.train import short_training
 
     with console.progress("Timing"):
         plan = plan_training(data, tasks, settings, device=where)
     console.note(plan_text(data, tasks, plan))
+    short = short_training(settings)
+    if short:
+        console.note(short)
 
 
 def plan_text(data: Source, tasks: list[Task], plan: TrainingPlan) -> str:
@@ -214,6 +219,7 @@ def summary(run: DictionaryTraining) -> str:
             f"{each.coder.n_features:,}",
             f"{each.l0:.1f}",
             percent(each.explained_variance),
+            _share(each.measured.get("pca_explained_variance")),
             percent(each.dead_share),
             str(each.folder),
         )
@@ -223,10 +229,15 @@ def summary(run: DictionaryTraining) -> str:
     lines = [
         f"{_dictionaries(len(run.sites))} trained on {n_frames:,} frames in {run.minutes:,.1f} min, "
         f"{percent(run.waited_share)} of them waiting for frames. Means of the last rows of the curves:",
-        table(("dictionary", "features", "L0", "explained", "dead", "folder"), rows),
+        table(("dictionary", "features", "L0", "explained", "PCA", "dead", "folder"), rows),
+        *run.notes,
         f"Score them with: otoscope sae score {run.folder} CORPUS",
     ]
     return "\n".join(lines)
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else percent(share)
 
 
 def _dictionaries(n: int) -> str:

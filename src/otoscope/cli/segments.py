@@ -122,7 +122,7 @@ class _Saved:
 
 def _push(job: Job, audio: str, at: str, settings: dict[str, Any], is_dry: bool) -> None:
     start_s, stop_s = stretch_of(at)
-    clip = one(audio)
+    clip = one(audio, job.console)
     job.console.note(f"Hearing {start_s:g} to {stop_s:g} s of {clip.id} alone, with {job.model}")
     if is_dry:
         return

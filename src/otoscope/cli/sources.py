@@ -15,11 +15,13 @@ from otoscope.cli.layout import count, duration
 
 if TYPE_CHECKING:
     from otoscope.audio.clip import Clip
-    from otoscope.corpus import Corpus
+    from otoscope.corpus import Corpus, Problem
     from otoscope.corpus.corpus import Source
 
 DEMO = "demo"
 DEMO_PREFIX = "demo:"
+MOST_NOTES = 10
+"""Up to so many notes on recordings are shown before the work."""
 MANIFEST_NAME = "manifest"
 """No recording's results may be filed under the name of the folder's own manifest."""
 
@@ -59,11 +61,12 @@ class Survey:
         return f"{count(self.n_clips, 'clip')}, {duration(self.duration_s)} of audio"
 
 
-def one(audio: str) -> Clip:
+def one(audio: str, console: Console) -> Clip:
     """Read one recording, or one clip of the package.
 
     Args:
         audio: A path, or `demo:ID`.
+        console: Says what is good to know of the recording.
 
     Returns:
         The clip, with its transcript where there is one beside it.
@@ -71,11 +74,15 @@ def one(audio: str) -> Clip:
     Raises:
         InputError: There is no such recording, it cannot be used, or it is more than one.
     """
+    from otoscope.corpus import Problem
+
     found = gather([audio])
     if not is_one_recording([audio]):
         hint = "Choose one of them, such as demo:en-us-f2-1" if audio == DEMO else "Name one of the recordings in it"
         raise InputError(f"{audio!r} is a corpus of {count(len(found), 'clip')}, and this takes one recording. {hint}.")
-    return found.sources[0].read()
+    clip = found.sources[0].read()
+    note_sounds([Problem(clip.id, note) for note in clip.notes], console)
+    return clip
 
 
 def gather(audio: Sequence[str], n_clips: int | None = None, *, phone_set: str | None = None) -> Corpus:
@@ -125,10 +132,24 @@ def survey(corpus: Corpus, console: Console) -> Survey:
         for clip in corpus:
             lengths_s.append(clip.duration_s)
             advance(len(lengths_s) + len(corpus.problems))
+    note_sounds(corpus.sound_notes, console)
     if not lengths_s:
         is_only = len(corpus) == 1
         raise InputError(corpus.problems[0].message if is_only else problem_list(corpus.problems, len(corpus)))
     return Survey(tuple(lengths_s))
+
+
+def note_sounds(notes: Sequence[Problem], console: Console) -> None:
+    """Say which recordings were read otherwise than they say, or may lack something.
+
+    Args:
+        notes: What is good to know of each.
+        console: Says it.
+    """
+    for note in notes[:MOST_NOTES]:
+        console.note(f"{note.clip}: {note.message}.")
+    if len(notes) > MOST_NOTES:
+        console.note(f"and {len(notes) - MOST_NOTES:,} more notes on recordings; otoscope corpus info lists them.")
 
 
 def note_label_problems(corpus: Corpus, console: Console) -> None:

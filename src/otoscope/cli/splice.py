@@ -70,7 +70,7 @@ def _splice_stretch(
 ) -> None:
     if start < 0 or not start < stop:
         raise InputError(f"{unit} {start:g} to {stop:g} are no stretch: --start is 0 or more, and --stop is after it.")
-    clip = one(audio)
+    clip = one(audio, job.console)
     job.console.note(
         f"Splicing {unit} {start:g} to {stop:g} of {clip.id} ({duration(clip.duration_s)}), with {job.model}"
     )

@@ -138,8 +138,9 @@ def with_parts(settings: StudySettings, only: Sequence[str] | None, without: Seq
 
 def run_study(asked: Request, settings: StudySettings, preset: str) -> None:
     """Run a study, print what came of it, and make its pages; end with status 1 where some of it failed."""
-    from otoscope.cli.sources import gather
+    from otoscope.cli.sources import gather, note_sounds
     from otoscope.cli.study_text import summary
+    from otoscope.corpus import Problem
 
     console = Console(asked.quiet)
     if asked.is_dry_run and not asked.as_json:
@@ -155,6 +156,7 @@ def run_study(asked: Request, settings: StudySettings, preset: str) -> None:
         _tell_plan(asked, whisper, corpus, settings, console)
         return
     found = _run(asked, whisper, corpus, settings, preset, console)
+    note_sounds([Problem(**note) for note in found.about["corpus"].get("sound_notes", ())], console)
     if not asked.as_json:
         print(summary(found), flush=True)  # before the pages: should they fail, hours of work are told
     index = _make_pages(asked, console) if asked.has_pages else None

@@ -45,6 +45,9 @@ def words(
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", help="Silenced windows run at a time; 1 on the CPU, else 16.")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Let padding react to what is silenced, too; several times as slow.")
+    ] = False,
     clips: options.Clips = None,
     language: options.Language = None,
     dry_run: options.DryRun = False,
@@ -69,6 +72,7 @@ def words(
         "stretch_s": silence,
         "step_s": step,
         "batch_size": batch_size,
+        "exact": exact,
     }
     if is_one_recording([audio]):
         _one_recording(job, audio, tracing, word=word, window=window, is_dry=dry_run)
@@ -81,7 +85,7 @@ def words(
 def _one_recording(
     job: Job, audio: str, tracing: dict[str, Any], *, word: str | None, window: int | None, is_dry: bool
 ) -> None:
-    clip = one(audio)
+    clip = one(audio, job.console)
     job.console.note(f"Tracing the words of {clip.id} ({duration(clip.duration_s)}), with {job.model}")
     if is_dry:
         return

@@ -37,6 +37,7 @@ class Corpus(ShortRepr):
         sources: The clips, unread.
         problems: What could not be read so far; iterating fills it.
         label_problems: Labels that were found and could not be used; iterating fills it.
+        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing; iterating fills it.
         unknown_phones: How many clips hold each symbol that the phone set lacks; iterating fills it.
         notes: What is good to know of how the corpus was found.
         asked_phone_set: The phone set that its labels are said to be in; None to find out.
@@ -46,6 +47,7 @@ class Corpus(ShortRepr):
     sources: Sequence[Source]
     problems: list[Problem] = field(default_factory=list)
     label_problems: list[Problem] = field(default_factory=list)
+    sound_notes: list[Problem] = field(default_factory=list)
     unknown_phones: Counter[str] = field(default_factory=Counter)
     notes: tuple[str, ...] = ()
     asked_phone_set: str | None = None
@@ -62,6 +64,7 @@ class Corpus(ShortRepr):
         """Read the clips one after another; one that cannot be read goes to `problems` and is passed over."""
         self.problems.clear()
         self.label_problems.clear()
+        self.sound_notes.clear()
         self.unknown_phones.clear()
         for source in self.sources:
             try:
@@ -71,6 +74,7 @@ class Corpus(ShortRepr):
                 continue
             if clip.label_problem is not None:
                 self.label_problems.append(Problem(clip.id, clip.label_problem))
+            self.sound_notes += [Problem(clip.id, note) for note in clip.notes]
             yield clip
 
     @cached_property
@@ -139,6 +143,7 @@ class Corpus(ShortRepr):
             ("notes", self.notes),
             ("could not be read", len(self.problems)),
             ("labels that cannot be used", len(self.label_problems)),
+            ("notes on recordings", len(self.sound_notes)),
         ]
         rows = [(each.id, each.speaker, each.language, each.duration_s) for each in self.sources[: html.MOST_ROWS]]
         table = html.Table(("clip", "speaker", "language", "seconds"), rows, "", len(self))
@@ -167,8 +172,8 @@ def corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
     """Find the clips of a corpus; no sound is read yet.
 
     Args:
-        source: `demo` (the clips in the package), a folder of recordings, a LibriSpeech tree, a manifest (`.jsonl` or
-            `.parquet`), `hf:NAME[:CONFIG[:SPLIT]]` (Hugging Face datasets), or one recording.
+        source: `demo` (the clips in the package), a folder of recordings, a LibriSpeech tree, a manifest (`.jsonl`,
+            `.csv`, `.tsv` or `.parquet`), `hf:NAME[:CONFIG[:SPLIT]]` (Hugging Face datasets), or one recording.
         phone_set: The phone set that its labels are written in, one of `otoscope.corpus.phones.PHONE_SETS`; found out
             by default.
 
@@ -192,5 +197,5 @@ def _find(source: str | Path) -> tuple[Sequence[Source], tuple[str, ...]]:
     if manifest.is_manifest(path):
         return manifest.sources(path)
     if librispeech.is_tree(path):
-        return librispeech.sources(path), ()
-    return folder.sources(path), ()
+        return librispeech.sources(path)
+    return folder.sources(path)

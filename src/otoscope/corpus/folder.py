@@ -1,10 +1,11 @@
-"""Recordings in a folder: the transcript beside each, its alignment, and the speaker whose subfolder it is in.
+"""Recordings in a folder: the transcript of each, its alignment, and the speaker whose subfolder it is in.
 
-`metadata.csv` as LJ Speech has it (`id|text|normalised text`) gives transcripts where there is no `.txt`.
+Tables (`metadata.csv`, ...) give transcripts where there is no text file.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,40 +13,55 @@ from pathlib import Path
 from otoscope.audio.decode import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from otoscope.base.errors import InputError, LabelError
 from otoscope.corpus.alignment import AlignmentIndex
+from otoscope.corpus.metadata import About, read_tables
 from otoscope.corpus.reader import Reader
 from otoscope.corpus.source import Source
+from otoscope.corpus.transcripts import TranscriptIndex
 
 SUFFIXES: tuple[str, ...] = (*SOUND_SUFFIXES, *VIDEO_SUFFIXES)
 """What a recording's name ends with; other files in a folder are left alone."""
-METADATA = "metadata.csv"
+MOST_NAMES = 3
+"""Up to so many files are named in a note."""
 NO_SPEAKERS = frozenset({"train", "training", "test", "testing", "dev", "valid", "validation", "eval"})
 """Subfolders of these names are parts of a corpus, and nobody's name."""
 
 
-def sources(root: Path) -> list[Source]:
+def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
     """Find the recordings below a folder, or the one recording that a path is.
 
     Args:
         root: The folder or recording.
 
     Returns:
-        The clips, sorted by path; nothing is read but the names of files and `metadata.csv`.
+        The clips, sorted by path, and notes on files that are not used; nothing is read but the names of files, and
+        tables of transcripts.
 
     Raises:
-        InputError: The path is not there, no recording is in it, or `metadata.csv` is wrong.
+        InputError: The path is not there, no recording is in it, or a table of transcripts is wrong.
     """
     if root.is_file():
-        return [one_recording(root)]
+        return [one_recording(root)], ()
     paths = find_recordings(root)
-    texts = read_metadata(root / METADATA)
+    tables, notes = read_tables(root, paths)
     speakers = find_speakers(root, paths)
-    index = AlignmentIndex(root)
+    alignments, transcripts = AlignmentIndex(root), TranscriptIndex(root)
     readers = []
     for name, path in zip(clip_ids(root, paths), paths, strict=True):
-        alignment, problem = find_labels(index, path)
-        text = text_beside(path) or texts.get(path.stem)
-        readers.append(Reader(path, name, text, alignment, problem, speakers.get(path)))
-    return [reader.source() for reader in readers]
+        alignment, problem = find_labels(alignments, path)
+        about = tables.get(path, About())
+        text = find_text(transcripts, path, notes) or about.text
+        speaker, language = about.speaker or speakers.get(path), about.language
+        if _is_libritts(path):
+            speaker, language = path.parent.parent.name, "en"
+        readers.append(Reader(path, name, text, alignment, problem, speaker, language))
+    untold = [reader.path for reader in readers if reader.transcript is None and reader.alignment is None]
+    return [reader.source() for reader in readers], (*notes, *notes_on(paths, untold, transcripts, alignments))
+
+
+def _is_libritts(path: Path) -> bool:
+    """Whether a recording lies as LibriTTS has them: `SPEAKER/CHAPTER/SPEAKER_CHAPTER_PARAGRAPH_SENTENCE.wav`."""
+    match = re.fullmatch(r"(\d+)_(\d+)_\d{6}_\d{6}", path.stem)
+    return match is not None and match.groups() == (path.parent.parent.name, path.parent.name)
 
 
 def one_recording(path: Path) -> Source:
@@ -61,7 +77,7 @@ def one_recording(path: Path) -> Source:
         alignment, problem = find_labels(AlignmentIndex(path), path)  # the index of no folder: only beside it
     except (OSError, ValueError):  # there is no such folder: reading the recording says so
         alignment, problem = None, None
-    return Reader(path, path.stem or str(path), text_beside(path), alignment, problem).source()
+    return Reader(path, path.stem or str(path), find_text(TranscriptIndex(path), path, []), alignment, problem).source()
 
 
 def find_labels(index: AlignmentIndex, path: Path) -> tuple[Path | None, str | None]:
@@ -80,6 +96,26 @@ def find_labels(index: AlignmentIndex, path: Path) -> tuple[Path | None, str | N
         return None, str(error)
 
 
+def find_text(index: TranscriptIndex, path: Path, notes: list[str]) -> Path | None:
+    """Find the text file of a recording.
+
+    Args:
+        index: Of the corpus's folder.
+        path: The recording.
+        notes: Gets a note where two are equally near, and none is taken.
+
+    Returns:
+        The file, or None.
+    """
+    try:
+        return index.find(path)
+    except LabelError as error:
+        notes.append(f"{error}")
+    except (OSError, ValueError):  # there is no such folder: reading the recording says so
+        pass
+    return None
+
+
 def find_recordings(root: Path) -> list[Path]:
     """All recordings below a folder, sorted; hidden files are passed over.
 
@@ -94,8 +130,8 @@ def find_recordings(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise InputError(
-            f"corpus {str(root)!r} is not there: a corpus is 'demo', a folder of recordings, a manifest (.jsonl or "
-            ".parquet), hf:NAME or one recording."
+            f"corpus {str(root)!r} is not there: a corpus is 'demo', a folder of recordings, a manifest (.jsonl, "
+            ".csv, .tsv or .parquet), hf:NAME or one recording."
         )
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and _is_shown(path, root))
     if not paths:
@@ -116,10 +152,34 @@ def clip_ids(root: Path, paths: Sequence[Path]) -> list[str]:
     return ids if len(set(ids)) == len(ids) else [path.as_posix() for path in relative]  # a.wav beside a.wav.wav
 
 
-def text_beside(path: Path) -> Path | None:
-    """The `.txt` of a recording's name beside it, in small or capital letters."""
-    beside = (path.with_suffix(suffix) for suffix in (".txt", ".TXT")) if path.name else ()
-    return next((text for text in beside if text.is_file()), None)
+def notes_on(
+    paths: Sequence[Path], untold: Sequence[Path], transcripts: TranscriptIndex, alignments: AlignmentIndex
+) -> list[str]:
+    """Say which files that are meant for a corpus are not used.
+
+    Args:
+        paths: The recordings.
+        untold: Those of them without a transcript.
+        transcripts: The text files below the folder.
+        alignments: The alignments below the folder.
+
+    Returns:
+        Notes on recordings without transcript, where others have one, and on labels of no recording.
+    """
+    notes = []
+    if 0 < len(untold) < len(paths):
+        notes.append(f"{len(untold):,} of {len(paths):,} recordings have no transcript: {_some(untold)}.")
+    for what, index in (("transcript", transcripts), ("alignment", alignments)):
+        unused = index.unused()
+        if unused:
+            are = f"1 {what} is named after" if len(unused) == 1 else f"{len(unused):,} {what}s are named after"
+            notes.append(f"{are} no recording here, and left aside: {_some(unused)}.")
+    return notes
+
+
+def _some(paths: Sequence[Path]) -> str:
+    shown = ", ".join(repr(path.name) for path in paths[:MOST_NAMES])
+    return f"{shown}, ..." if len(paths) > MOST_NAMES else shown
 
 
 def find_speakers(root: Path, paths: Sequence[Path]) -> dict[Path, str]:
@@ -142,39 +202,3 @@ def find_speakers(root: Path, paths: Sequence[Path]) -> dict[Path, str]:
 
 def _may_be_speaker(name: str) -> bool:
     return not name.lower().endswith(("_bndl", "_ses")) and name.lower() not in NO_SPEAKERS
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read a `metadata.csv` as LJ Speech has it: `id|text|normalised text` a line, without a header.
-
-    Args:
-        path: The file; one that is not there, or has no `|` in its first line, holds nothing.
-
-    Returns:
-        Transcript by id, the normalised one where there is one.
-
-    Raises:
-        InputError: It is not UTF-8, a line is not as expected, or two lines have one id.
-
-    Source:
-        LJ Speech 1.1, README: fields are separated by `|` and never quoted.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"'{path}' is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
-    if not lines or "|" not in lines[0]:
-        return {}
-    texts: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name, *forms = line.split("|")
-        if not forms or not name.strip():
-            raise InputError(f"'{path}', line {number}: {line[:80]!r} is not 'id|text|normalised text'. Correct it.")
-        if name in texts:
-            raise InputError(f"'{path}', line {number}: id {name!r} is there already. Remove one of the two lines.")
-        texts[name] = " ".join((forms[1] if len(forms) > 1 and forms[1].strip() else forms[0]).split())
-    return texts

@@ -9,14 +9,17 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from otoscope.audio.clip import Clip
 from otoscope.audio.decode import read_audio, read_audio_bytes
 from otoscope.base.errors import AudioError, InputError
+from otoscope.base.text import one_line
 from otoscope.corpus import datasets_hub
 from otoscope.corpus import source as clips
+from otoscope.corpus.language import language_code
 from otoscope.corpus.source import Source
 
 PREFIX = "hf:"
@@ -131,14 +134,16 @@ class RowReader:
         name = f"{self.stream.opening.name} row {self.number + 1}"
         content, path = (sound.get("bytes"), sound.get("path")) if isinstance(sound, dict) else (None, sound)
         if isinstance(content, bytes):
-            samples = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
+            heard = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
         elif isinstance(path, str) and "://" in path:
-            samples = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
+            heard = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
         elif isinstance(path, str):
-            samples = read_audio(path)
+            heard = read_audio(path)
         else:
             raise AudioError(f"{name} holds no sound: expected the bytes or the path of a recording. Leave it out.")
-        return Clip(samples, self.id, self.transcript, speaker=self.speaker, language=self.language)
+        return Clip(
+            heard.samples, self.id, self.transcript, speaker=self.speaker, language=self.language, notes=heard.notes
+        )
 
 
 def is_name(source: str) -> bool:
@@ -175,7 +180,9 @@ def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
     names, note = _names(facts["id"], columns["id"])
     stream = Stream(opening, audio)
     readers = [
-        RowReader(stream, number, clip_id, facts["transcript"][number], facts["speaker"][number], _code(language))
+        RowReader(
+            stream, number, clip_id, facts["transcript"][number], facts["speaker"][number], language_code(language)
+        )
         for number, (clip_id, language) in enumerate(zip(names, facts["language"], strict=True))
     ]
     return [Source(reader.id, reader, reader.speaker, reader.language) for reader in readers], (*notes, *note)
@@ -186,8 +193,28 @@ def undecoded(dataset: Any, audio: str) -> Any:
     from datasets import Audio
 
     if isinstance(dataset.features.get(audio), Audio):
-        return dataset.cast_column(audio, Audio(decode=False))
+        return dataset.cast_column(audio, _sound_as_found()(decode=False))
     return dataset
+
+
+@cache
+def _sound_as_found() -> type:
+    """A column of sound that is neither encoded nor decoded.
+
+    Rows that come from no table, as those of an AudioFolder, are encoded on their way even where nothing is decoded,
+    and for that the library asks for torchcodec.
+    """
+    from datasets import Audio
+
+    class SoundAsFound(Audio):
+        def encode_example(self, value: Any) -> dict[str, Any]:
+            if isinstance(value, dict):
+                return {"bytes": value.get("bytes"), "path": value.get("path")}
+            if isinstance(value, bytes | bytearray):
+                return {"bytes": bytes(value), "path": None}
+            return {"bytes": None, "path": None if value is None else str(value)}
+
+    return SoundAsFound
 
 
 def _parse(name: str) -> tuple[Opening, tuple[str, ...]]:
@@ -234,7 +261,7 @@ def _text(row: dict[str, Any], column: str | None, features: Any) -> str | None:
         value = features[column].int2str(value)  # a class's number
     if value is None or not isinstance(value, str | int | float):
         return None
-    return " ".join(str(value).split()) or None
+    return one_line(str(value)) or None
 
 
 def _names(values: list[str | None], column: str | None) -> tuple[list[str], tuple[str, ...]]:
@@ -244,11 +271,6 @@ def _names(values: list[str | None], column: str | None) -> tuple[list[str], tup
         return names, ()
     note = () if column is None else (f"column {column!r} does not name each row: clips are called by their numbers.",)
     return [f"{number:06d}" for number in range(1, len(values) + 1)], note
-
-
-def _code(language: str | None) -> str | None:
-    """The language of a locale: `en` of `en-US`."""
-    return None if language is None else language.replace("_", "-").split("-")[0].lower()
 
 
 def _fetch(url: str, name: str) -> bytes:

@@ -70,6 +70,7 @@ class CorpusInfo:
         speakers: How much each speaker says, the one who says most first; clips of unknown speakers are left out.
         languages: How much there is in each language, alike.
         transcripts: Clips with a transcript.
+        transcripts_from_labels: Those of them whose transcript is that of their labels, for want of one of their own.
         words: Clips with words in time.
         phones: Clips with phones in time.
         phone_set: The phone set of the labels; None where there are no phones or no set knows them.
@@ -77,6 +78,7 @@ class CorpusInfo:
         phone_counts: How often each phone is labelled in clips whose labels can be used, the most frequent first.
         problems: Clips that cannot be read.
         label_problems: Labels that cannot be used; their clips count as not aligned.
+        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing.
         notes: What is good to know of how the corpus was found.
     """
 
@@ -88,6 +90,7 @@ class CorpusInfo:
     speakers: dict[str, Amount]
     languages: dict[str, Amount]
     transcripts: Amount
+    transcripts_from_labels: Amount
     words: Amount
     phones: Amount
     phone_set: str | None
@@ -95,6 +98,7 @@ class CorpusInfo:
     phone_counts: tuple[PhoneCount, ...]
     problems: tuple[Problem, ...]
     label_problems: tuple[Problem, ...]
+    sound_notes: tuple[Problem, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -109,6 +113,7 @@ class CorpusInfo:
             "speakers": {name: amount.to_json() for name, amount in self.speakers.items()},
             "languages": {name: amount.to_json() for name, amount in self.languages.items()},
             "with_transcript": self.transcripts.to_json(),
+            "with_transcript_from_labels": self.transcripts_from_labels.to_json(),
             "with_words": self.words.to_json(),
             "with_phones": self.phones.to_json(),
             "phone_set": self.phone_set,
@@ -116,6 +121,7 @@ class CorpusInfo:
             "phones": [asdict(count) | {"duration_s": round(count.duration_s, 3)} for count in self.phone_counts],
             "problems": [asdict(problem) for problem in self.problems],
             "label_problems": [asdict(problem) for problem in self.label_problems],
+            "sound_notes": [asdict(note) for note in self.sound_notes],
             "notes": list(self.notes),
         }
 
@@ -161,6 +167,7 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
         speakers=_largest_first(tally.speakers),
         languages=_largest_first(tally.languages),
         transcripts=tally.transcripts,
+        transcripts_from_labels=tally.transcripts_from_labels,
         words=tally.words,
         phones=tally.phones,
         phone_set=corpus.phone_set,
@@ -171,6 +178,7 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
         ),
         problems=tuple(corpus.problems),
         label_problems=tuple(corpus.label_problems),
+        sound_notes=tuple(corpus.sound_notes),
         notes=corpus.notes,
     )
 
@@ -181,6 +189,7 @@ class _Tally:
 
     all: Amount = Amount()
     transcripts: Amount = Amount()
+    transcripts_from_labels: Amount = Amount()
     words: Amount = Amount()
     phones: Amount = Amount()
     lengths_s: set[float] = field(default_factory=set)
@@ -195,6 +204,8 @@ class _Tally:
         self.lengths_s = {min({length_s} | self.lengths_s), max({length_s} | self.lengths_s)}
         if clip.transcript:
             self.transcripts = self.transcripts.plus(length_s)
+        if clip.is_transcript_from_labels:
+            self.transcripts_from_labels = self.transcripts_from_labels.plus(length_s)
         if clip.speaker is not None:
             self.speakers[clip.speaker] = self.speakers.get(clip.speaker, Amount()).plus(length_s)
         if clip.language is not None:

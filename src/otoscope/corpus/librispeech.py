@@ -9,10 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from otoscope.base.errors import InputError
+from otoscope.base.text import lines, one_line
 from otoscope.corpus.alignment import AlignmentIndex
-from otoscope.corpus.folder import find_labels, find_recordings
+from otoscope.corpus.folder import find_labels, find_recordings, notes_on
 from otoscope.corpus.reader import Reader
+from otoscope.corpus.rows import read_table_text
 from otoscope.corpus.source import Source, check_ids
+from otoscope.corpus.transcripts import TranscriptIndex
 
 LANGUAGE = "en"
 TRANSCRIPTS = ".trans.txt"
@@ -23,14 +26,14 @@ def is_tree(root: Path) -> bool:
     return root.is_dir() and any(path == _transcripts_of(path.parent) for path in root.rglob(f"*{TRANSCRIPTS}"))
 
 
-def sources(root: Path) -> list[Source]:
+def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
     """Find the utterances of a tree.
 
     Args:
         root: The tree, or a part of it.
 
     Returns:
-        The clips, sorted by path; the transcripts are read, the sound is not.
+        The clips, sorted by path, and notes on files that are not used; the transcripts are read, the sound is not.
 
     Raises:
         InputError: A `.trans.txt` is wrong, two recordings have one name, or there is no recording.
@@ -44,7 +47,13 @@ def sources(root: Path) -> list[Source]:
         alignment, problem = find_labels(index, path)
         text, speaker = texts[path.parent].get(path.stem), path.absolute().parent.parent.name
         readers.append(Reader(path, path.stem, text, alignment, problem, speaker, LANGUAGE))
-    return [reader.source() for reader in readers]
+    untold = [reader.path for reader in readers if reader.transcript is None]
+    names = {path.stem for path in paths}
+    unheard = [name for texts_of in texts.values() for name in texts_of if name not in names]
+    notes = notes_on(paths, untold, TranscriptIndex(root), index)
+    if unheard:
+        notes.append(f"{len(unheard):,} transcripts are of recordings that are not here, such as {unheard[0]!r}.")
+    return [reader.source() for reader in readers], tuple(notes)
 
 
 def _transcripts_of(chapter: Path) -> Path:
@@ -57,12 +66,8 @@ def _read_transcripts(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     texts: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"'{path}' is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     start = path.name.removesuffix(TRANSCRIPTS) + "-"
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines(read_table_text(path, "table")), 1):
         name, _, text = line.strip().partition(" ")
         if not name:
             continue
@@ -70,5 +75,5 @@ def _read_transcripts(path: Path) -> dict[str, str]:
             raise InputError(
                 f"'{path}', line {number}: {line[:80]!r} is no transcript. Expected '{start}0000 WHAT IS SAID'."
             )
-        texts[name] = " ".join(text.split())
+        texts[name] = one_line(text)
     return texts

@@ -1,4 +1,4 @@
-"""A manifest: a table of clips, one a row, as JSON lines (`.jsonl`) or Parquet.
+"""A manifest: a table of clips, one a row, as JSON lines (`.jsonl`), CSV, TSV or Parquet.
 
 Columns: `audio` (required), `id`, `start`, `end`, `transcript` (or `text`), `speaker`, `language`, `alignment`. Paths
 are relative to the manifest. `start` and `end` cut a clip out of a recording; the times of an alignment are those of
@@ -8,17 +8,17 @@ the whole recording. Holds the rows in memory, no sound.
 from __future__ import annotations
 
 import difflib
-import json
 import math
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from otoscope.base.errors import InputError
+from otoscope.base.text import one_line
+from otoscope.corpus.language import language_code
 from otoscope.corpus.reader import Reader
+from otoscope.corpus.rows import SUFFIXES, read_rows, shown
 from otoscope.corpus.source import Source, check_ids, check_name
 
-SUFFIXES = (".jsonl", ".parquet")
 COLUMNS = ("audio", "id", "start", "end", "transcript", "text", "speaker", "language", "alignment")
 NEAR = 0.6
 """How alike a column's name is to a known one to be taken for a slip (difflib's ratio)."""
@@ -33,7 +33,7 @@ def sources(path: Path) -> tuple[list[Source], tuple[str, ...]]:
     """Read a manifest.
 
     Args:
-        path: A `.jsonl` or `.parquet` file.
+        path: A `.jsonl`, `.csv`, `.tsv` or `.parquet` file.
 
     Returns:
         The clips in the manifest's order, and notes on columns that are not known.
@@ -44,11 +44,10 @@ def sources(path: Path) -> tuple[list[Source], tuple[str, ...]]:
     """
     if not path.is_file():
         raise InputError(f"there is no manifest '{path}'. Check the path; it is taken from {Path.cwd()}.")
-    rows = _json_rows(path) if path.suffix.lower() == ".jsonl" else _parquet_rows(path)
     readers: list[Reader] = []
     places: list[str] = []
     columns: dict[str, None] = {}
-    for place, row in rows:
+    for place, row in read_rows(path, "manifest", columns=COLUMNS):
         columns.update(dict.fromkeys(row))
         readers.append(_Row(path, place, row).reader())
         places.append(place)
@@ -63,6 +62,7 @@ class _Row:
 
     def __init__(self, path: Path, place: str, row: dict[str, Any]) -> None:
         self._path, self._place, self._row = path, place, row
+        self._is_text_alone = path.suffix.lower() in (".csv", ".tsv")
 
     def reader(self) -> Reader:
         """The clip that the row describes."""
@@ -83,10 +83,10 @@ class _Row:
         return Reader(
             path=self._path.parent / audio,
             id=name,
-            transcript=None if transcript is None else " ".join(transcript.split()),
+            transcript=None if transcript is None else one_line(transcript),
             alignment=None if alignment is None else self._path.parent / alignment,
             speaker=self._text("speaker", takes_numbers=True),
-            language=self._text("language"),
+            language=language_code(self._text("language")),
             start_s=start_s,
             end_s=end_s,
         )
@@ -97,16 +97,18 @@ class _Row:
             return str(value)
         if value is not None and not isinstance(value, str):
             hint = ", the path of a recording" if column == "audio" else ""
-            self._refuse(f"{column!r} is {_shown(value)}: expected text{hint}")
+            self._refuse(f"{column!r} is {shown(value)}: expected text{hint}")
         return value or None
 
     def _seconds(self, column: str) -> float | None:
         value = self._row.get(column)
         if value is None:
             return None
+        if self._is_text_alone:
+            value = _number(str(value))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or value < 0:
-            self._refuse(f"{column!r} is {_shown(value)}: expected seconds from the recording's start, 0 or more")
+            self._refuse(f"{column!r} is {shown(value)}: expected seconds from the recording's start, 0 or more")
         return float(value)
 
     def _refuse_without_audio(self) -> NoReturn:
@@ -117,53 +119,6 @@ class _Row:
 
     def _refuse(self, message: str) -> NoReturn:
         raise InputError(f"manifest '{self._path}', {self._place}: {message}. Correct the manifest.")
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                if text:
-                    yield f"line {number}", _json_row(path, number, text)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"manifest '{path}', line {number}: byte {error.start} of the line is not UTF-8. Save it as UTF-8."
-        ) from error
-    except OSError as error:
-        raise InputError(f"manifest '{path}' cannot be read: {error.strerror}. Check its permissions.") from error
-
-
-def _json_row(path: Path, number: int, text: str) -> dict[str, Any]:
-    expected = (
-        'expected one JSON object a line, such as {"audio": "talk.wav", "transcript": "hello"}. Correct the line.'
-    )
-    try:
-        row = json.loads(text)
-    except ValueError as error:
-        reason = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InputError(f"manifest '{path}', line {number}: it is no JSON ({reason}): {expected}") from error
-    if not isinstance(row, dict):
-        raise InputError(f"manifest '{path}', line {number}: it is {_shown(row)}: {expected}")
-    return row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            known = [name for name in names if name in COLUMNS]
-            number = 0
-            for batch in file.iter_batches(columns=known):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"row {number}", dict.fromkeys(names) | row
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"manifest '{path}' cannot be read as Parquet ({reason}). Write it again.") from error
 
 
 def _name_of(audio: str, start_s: float | None, end_s: float | None) -> str:
@@ -196,6 +151,9 @@ def _known() -> str:
     return f"{COLUMNS[0]!r} and, where known, {', '.join(map(repr, COLUMNS[1:]))}"
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+def _number(text: str) -> Any:
+    """The number in a cell, with a decimal point or comma; the text itself where it is none."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return text

@@ -1,6 +1,7 @@
 """Read one recording, or a stretch of one, with its transcript and its labels.
 
-A recording that cannot be used raises; labels that cannot be used are left out, and the clip says why.
+Where there is no transcript, the words in time are one. A recording that cannot be used raises; labels that cannot be
+used are left out, and the clip says why.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from pathlib import Path
 
 from otoscope.audio.clip import Clip, Span
 from otoscope.audio.decode import read_audio
-from otoscope.audio.stretch import read_stretch, recording_duration_s
+from otoscope.audio.stretch import read_stretch, recording_duration_s, recording_rate_hz
+from otoscope.base.clocks import sample_to_seconds
 from otoscope.base.errors import InputError, LabelError
+from otoscope.base.text import decode, one_line
 from otoscope.corpus.alignment import Alignment, read_alignment
+from otoscope.corpus.alignment.timit import USUAL_RATES_HZ
 from otoscope.corpus.source import Source
 
 TIMIT_SLACK = 0.05
 """How far the number of samples in front of a TIMIT transcript may be from that of the recording, as a share."""
+
+
+_MARK = re.compile(r"<.*>|\[.*\]")
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,11 @@ class Reader:
             AudioError: The recording cannot be used.
             InputError: Its transcript is not UTF-8 text.
         """
-        if self._is_stretch:
-            samples = read_stretch(self.path, self.start_s or 0.0, self.end_s)
-        else:
-            samples = read_audio(self.path)
-        text = self._transcript(len(samples))
-        known = Clip(samples, self.id, text, None, None, self.speaker, self.language, self.path, self.label_problem)
+        is_part, start_s = self._is_stretch, self.start_s or 0.0
+        sound = read_stretch(self.path, start_s, self.end_s) if is_part else read_audio(self.path)
+        samples, text = sound.samples, self._transcript(len(sound.samples))
+        who = (self.speaker, self.language, self.path, self.label_problem)
+        known = Clip(samples, self.id, text, None, None, *who, notes=sound.notes)
         if self.alignment is None or self.label_problem is not None:
             return known
         duration_s = recording_duration_s(self.path) if self._is_stretch else known.duration_s
@@ -67,7 +73,14 @@ class Reader:
             labels = self._labels(duration_s)
         except LabelError as error:
             return replace(known, label_problem=str(error))
-        return replace(known, words=labels.words, phones=labels.phones)
+        said = known.transcript or labels.transcript or _said(labels.words)
+        return replace(
+            known,
+            transcript=said,
+            words=labels.words,
+            phones=labels.phones,
+            is_transcript_from_labels=bool(said and not known.transcript),
+        )
 
     def labels(self) -> Alignment | None:
         """Read the words and phones without decoding the sound, where its length is in its header.
@@ -93,9 +106,10 @@ class Reader:
         name = self.path.stem
         try:
             if not self._is_stretch:
-                return read_alignment(self.alignment, duration_s=duration_s, clip_id=name)
+                rate_hz = recording_rate_hz(self.path)
+                return read_alignment(self.alignment, duration_s=duration_s, clip_id=name, rate_hz=rate_hz)
             changed = self.alignment.stat().st_mtime_ns if self.alignment.exists() else 0
-            whole = _whole_alignment(self.alignment, changed, duration_s, name)
+            whole = _whole_alignment(self.alignment, changed, duration_s, name, self.path)
         except LabelError:
             raise
         except InputError as error:  # it is of no format that is known
@@ -106,7 +120,7 @@ class Reader:
         if not isinstance(self.transcript, Path):
             return self.transcript
         try:
-            text = " ".join(self.transcript.read_text(encoding="utf-8-sig").split())
+            text = one_line(decode(self.transcript.read_bytes()))
         except UnicodeDecodeError as error:
             raise InputError(
                 f"transcript {str(self.transcript)!r} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
@@ -115,22 +129,32 @@ class Reader:
             raise InputError(
                 f"transcript {str(self.transcript)!r} cannot be read: {error.strerror}. Check its permissions."
             ) from error
-        return self._without_timit_numbers(text, n_samples)
+        return _without_timit_numbers(text, sample_to_seconds(n_samples))
 
-    def _without_timit_numbers(self, text: str, n_samples: int) -> str:
-        """Take away the two sample numbers that TIMIT writes before a sentence: `0 46797 She had your ...`."""
-        match = re.match(r"(\d+) (\d+) (?=\D)", text)
-        if match is None:
-            return text
-        has_timit_labels = self.alignment is not None and self.alignment.suffix.lower() in (".phn", ".wrd")
-        is_extent = int(match[1]) == 0 and abs(int(match[2]) - n_samples) <= TIMIT_SLACK * n_samples
-        return text[match.end() :] if has_timit_labels or is_extent else text
+
+def _without_timit_numbers(text: str, duration_s: float) -> str:
+    """Take away the first and last sample that TIMIT writes before a sentence: `0 46797 She had your ...`.
+
+    Numbers that are said stay: the first is 0, and the second the recording's length at one of the usual rates.
+    """
+    match = re.match(r"0 (\d+)(?: |$)", text)
+    if match is None:
+        return text
+    lengths = (abs(int(match[1]) - rate * duration_s) / (rate * duration_s) for rate in USUAL_RATES_HZ)
+    return text[match.end() :] if min(lengths) <= TIMIT_SLACK else text
 
 
 @lru_cache(maxsize=4)
-def _whole_alignment(path: Path, changed: int, duration_s: float, name: str) -> Alignment:
+def _whole_alignment(path: Path, changed: int, duration_s: float, name: str, recording: Path) -> Alignment:
     """Read the alignment of a long recording once for the stretches in it; `changed` makes a new version a new one."""
-    return read_alignment(path, duration_s=duration_s, clip_id=name)
+    return read_alignment(path, duration_s=duration_s, clip_id=name, rate_hz=recording_rate_hz(recording))
+
+
+def _said(words: tuple[Span, ...] | None) -> str | None:
+    """A transcript of words in time; none where a mark (`<unk>`) stands for a word that is not known."""
+    if not words or any(_MARK.fullmatch(word.text) for word in words):
+        return None
+    return one_line(" ".join(word.text for word in words))
 
 
 def _cut(whole: Alignment, start_s: float, end_s: float) -> Alignment:
@@ -138,7 +162,8 @@ def _cut(whole: Alignment, start_s: float, end_s: float) -> Alignment:
     phones, lines = _cut_spans(whole.phones, start_s, end_s)
     words, _ = _cut_spans(whole.words, start_s, end_s)
     kept = tuple(whole.phone_lines[index] for index in lines) if whole.phone_lines else ()
-    return Alignment(words=words, phones=phones, path=whole.path, phone_lines=kept)
+    inside = tuple(word for word in whole.words or () if start_s <= (word.start_s + word.end_s) / 2 < end_s)
+    return Alignment(words=words, phones=phones, path=whole.path, phone_lines=kept, transcript=_said(inside))
 
 
 def _cut_spans(

@@ -33,9 +33,11 @@ class EspeakPronouncer:
 
     Attributes:
         voice: eSpeak's voice file.
+        numbers: Whether what holds digits (`1,234`, `$5`, `2nd`) is pronounced, too.
     """
 
     voice: str = "gmw/en-US"
+    numbers: bool = False
 
     @property
     def name(self) -> str:
@@ -54,7 +56,7 @@ class EspeakPronouncer:
         Raises:
             InputError: eSpeak NG is not installed or has no such voice.
         """
-        asked = [word for word in dict.fromkeys(words) if _is_latin(word)]
+        asked = [word for word in dict.fromkeys(words) if _is_latin(word) or (self.numbers and _is_number(word))]
         if not asked:
             return [() for _ in words]
         if not is_installed():
@@ -82,6 +84,11 @@ class EspeakPronouncer:
 def _is_latin(word: str) -> bool:
     letters = [letter for letter in word if letter.isalpha()]
     return bool(letters) and all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+
+
+def _is_number(word: str) -> bool:
+    letters = "".join(letter for letter in word if letter.isalpha())
+    return any(letter.isdecimal() and letter.isascii() for letter in word) and (not letters or _is_latin(letters))
 
 
 def _phones(units: str) -> tuple[str, ...]:

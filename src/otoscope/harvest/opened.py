@@ -300,15 +300,26 @@ class HarvestRun:
             for part in ("choose", "held_out", "shuffled")
         }
 
-    def table(self, name: str, group: GroupKey | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    def table(
+        self,
+        name: str,
+        group: GroupKey | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        feature: int | None = None,
+    ) -> pa.Table:
         """One of the run's tables, whole or in part.
 
         Args:
             name: One of `TABLES`.
             group: One of `groups`; None for all rows.
             columns: Names of columns; None for all.
+            feature: One feature of the group, of which the row groups that hold it are read; None for all.
         """
-        return self._read(name, None if group is None else _rows_of(group), columns)
+        rows = None if group is None else _rows_of(group)
+        if rows is not None and feature is not None:
+            rows = rows & (pc.field("feature") == feature)
+        return self._read(name, rows, columns)
 
     def _read(self, name: str, filters: Any = None, columns: Sequence[str] | None = None) -> pa.Table:
         path = self.folder / f"{name}.parquet"

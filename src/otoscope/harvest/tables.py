@@ -1,4 +1,6 @@
-"""Write what was gathered as tables: Parquet, and the same rows in one SQLite file.
+"""Write what was gathered as Parquet tables, sorted by site, basis and feature.
+
+A row group holds `FEATURES_A_ROW_GROUP` features, so that what is said of one feature is read without the rest.
 
 One group of features at a time. The bytes of the tables depend on nothing but what was gathered and the versions of
 the libraries that write them.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,6 @@ from otoscope.audio.kinds import Kind
 from otoscope.harvest.grid import BINS_A_SIDE, histogram_edges
 from otoscope.harvest.part import Pass, State
 from otoscope.harvest.ranges import KINDS, ranges_of
-from otoscope.harvest.sqlite import write_sqlite
 from otoscope.harvest.state import PARTS, GroupState
 
 _SPAN = pa.list_(pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("text", pa.string())]))
@@ -43,6 +45,8 @@ CLIP_SCHEMA = pa.schema(
         ("phones", _SPAN),
     ]
 )
+FEATURES_A_ROW_GROUP = 256
+
 NO_LABEL, NOT_KNOWN = -1, -2
 """Instead of a phone's number: no phone covers the frame, or the clip has no labels. Both are null in tables."""
 
@@ -75,12 +79,45 @@ def write_tables(folder: Path, gathered: Gathered) -> None:
     try:
         for name, table in _tables(gathered):
             if name not in writers:
-                writers[name] = pq.ParquetWriter(folder / f"{name}.parquet", table.schema, compression="zstd")
-            writers[name].write_table(table)
+                writers[name] = _writer(folder / f"{name}.parquet", table.schema)
+            for rows in _row_groups(table):
+                writers[name].write_table(rows)
     finally:
         for writer in writers.values():
             writer.close()
-    write_sqlite(folder)
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a table. Numbers with a point hardly repeat: their bytes are stored apart, not in a dictionary."""
+    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+    split = {path: "BYTE_STREAM_SPLIT" for path, kind in leaves if pa.types.is_floating(kind)}
+    words = [path for path, _ in leaves if path not in split]
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=9, use_dictionary=words, column_encoding=split or None
+    )
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    """Name the columns that Parquet stores of one column, with their types."""
+    if pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    else:
+        yield path, kind
+
+
+def _row_groups(table: pa.Table) -> Iterator[pa.Table]:
+    """Cut a table between features; one that is not of features stays whole."""
+    if "feature" not in table.column_names:
+        yield table
+        return
+    feature = table["feature"].to_numpy()
+    firsts = np.arange(0, int(feature.max(initial=0)) + 1, FEATURES_A_ROW_GROUP)
+    starts = [*np.searchsorted(feature, firsts).tolist(), len(feature)]
+    for start, stop in pairwise(starts):
+        yield table.slice(start, stop - start)
 
 
 def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
@@ -367,7 +404,8 @@ def _ranges(
                     }
                 )
             )
-    return pa.concat_tables(tables)
+    table = pa.concat_tables(tables)
+    return table.take(pa.array(np.argsort(table["feature"].to_numpy(), kind="stable")))
 
 
 def _draw(state: GroupState, side: int, first_cell: np.ndarray, stop_cell: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ class Work:
     def _clear(self, *, has_run: bool) -> None:
         """Take away an old run, its manifest first: without it the rest counts for nothing. Other files stay."""
         if self.run.exists():
-            for name in (MANIFEST, *(f"{table}.parquet" for table in TABLES), "features.sqlite"):
+            for name in (MANIFEST, *(f"{table}.parquet" for table in TABLES)):
                 (self.run / name).unlink(missing_ok=True)
         if has_run:
             shutil.rmtree(self.run / "activations", ignore_errors=True)

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 MEDIAN_FRAMES = 7
 """Width of the median filter over frames. Source: OpenAI Whisper, `whisper/timing.py`."""
+LONGEST_MEDIAN_FRAMES = 35
+"""Most that counts as the median length of a word: 0.7 s. Source: OpenAI Whisper, `whisper/timing.py`."""
+HEARD_SHARE = 0.7
+"""A word begins where its first token is heard at this share of its highest value: the path gives the first word all
+that comes before it. Source: ours, chosen on forced alignments of LJ Speech, noise and music put before them."""
 
 
 class Head(NamedTuple):
@@ -148,10 +153,11 @@ def align(
         n_frames: How many frames of the window hold the sound that the text is from, at least 1.
 
     Returns:
-        The words of every segment, in order and without gaps or overlaps.
+        The words of every segment, in order and without overlaps.
 
     Source:
-        OpenAI Whisper, `whisper/timing.py`, `find_alignment`.
+        OpenAI Whisper, `whisper/timing.py`, `find_alignment`; where a word begins is ours. OpenAI cuts a long first
+        word to twice the median length, which leaves it half a second of the music before it.
     """
     text = [token for piece in pieces for token in piece]
     if not text:
@@ -162,24 +168,62 @@ def align(
     logits, patterns = _look(model, encoded, ids, heads)
     first = len(prompt) - 1
     rows = slice(first, first + len(text) + 1)  # from the row that says the first token to the one that says the end
-    path = dtw(-sharpen(patterns[:, :, :n_frames])[rows])
+    heard = sharpen(patterns[:, :, :n_frames])[rows]
+    path = dtw(-heard)
     starts = path.frames[np.flatnonzero(np.diff(path.tokens, prepend=-1))]
     odds = _text_odds(words, logits[rows.start : rows.stop - 1], text)
     offset, found = 0, []
     for piece in pieces:
-        found.append(_timed(split_words(model.tokenizer, piece, language), starts[offset:], odds[offset:]))
+        spelt = split_words(model.tokenizer, piece, language)
+        found.append(_timed(spelt, heard[offset:], starts[offset:], odds[offset:]))
         offset += len(piece)
-    return found
+    return _without_hesitation(found)
 
 
-def _timed(spelt: Sequence[tuple[str, list[int]]], starts: np.ndarray, odds: np.ndarray) -> list[AlignedWord]:
-    """Give each word its frames: from its first token's to the next word's."""
+def _timed(
+    spelt: Sequence[tuple[str, list[int]]],
+    heard: Float[np.ndarray, "token frame"],
+    starts: Int[np.ndarray, " token"],
+    odds: Float[np.ndarray, " token"],
+) -> list[AlignedWord]:
+    """Give each word its frames: from where its first token is heard to the next word's first token."""
     timed, first = [], 0
     for written, ids in spelt:
         end = first + len(ids)
-        timed.append(AlignedWord(written, int(starts[first]), int(starts[end]), float(odds[first:end].mean())))
+        start, stop = int(starts[first]), int(starts[end])
+        start += onset(heard[first, start:stop])
+        timed.append(AlignedWord(written, start, stop, float(odds[first:end].mean())))
         first = end
     return timed
+
+
+def _without_hesitation(pieces: list[list[AlignedWord]]) -> list[list[AlignedWord]]:
+    """Hold the last word of a window to twice the median length: the path gives it all that comes after it."""
+    lengths = [word.end_frame - word.start_frame for piece in pieces for word in piece]
+    lengths = [length for length in lengths if length > 0]
+    last = next((piece for piece in reversed(pieces) if piece), None)
+    if last is None or not lengths:
+        return pieces
+    longest = int(2 * min(float(np.median(lengths)), LONGEST_MEDIAN_FRAMES))
+    word = last[-1]
+    last[-1] = replace(word, end_frame=min(word.end_frame, word.start_frame + longest))
+    return pieces
+
+
+def onset(heard: Float[np.ndarray, " frame"]) -> int:
+    """Find where a token begins to be heard.
+
+    Args:
+        heard: Its row of the map, over the frames that the path gives its word.
+
+    Returns:
+        The first of the frames around its highest value that reach `HEARD_SHARE` of it; 0 where nothing stands out.
+    """
+    if not len(heard) or heard.max() <= 0:
+        return 0
+    peak = int(heard.argmax())
+    below = np.flatnonzero(heard[:peak] < HEARD_SHARE * heard[peak])
+    return int(below[-1]) + 1 if len(below) else 0
 
 
 def _look(

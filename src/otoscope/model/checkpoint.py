@@ -12,7 +12,8 @@ from otoscope.base.errors import ModelError
 from otoscope.model.checkpoints.described import Described
 from otoscope.model.checks import check_finite_and_hash, check_names_and_shapes
 from otoscope.model.generation_settings import complete_generation
-from otoscope.model.vocabulary import special_ids
+from otoscope.model.released import known_heads
+from otoscope.model.vocabulary import RELEASED, is_english_only, special_ids
 
 _OUTPUT = "proj_out.weight"
 _EMBEDDING = "model.decoder.embed_tokens.weight"
@@ -57,6 +58,7 @@ def build(
             tokenizer has ids that the model has not.
     """
     config, source = checkpoint.described.config, checkpoint.source
+    weights = checkpoint.described.read()
     n_tokens = 0 if checkpoint.tokenizer is None else len(checkpoint.tokenizer)
     if n_tokens > config.vocab_size:
         raise ModelError(
@@ -65,8 +67,10 @@ def build(
         )
     if not checkpoint.described.tells_ids:
         _complete_ids(config, checkpoint.tokenizer)
-    weights = checkpoint.described.read()
+    heads = _alignment_heads(checkpoint)
     generation = complete_generation(checkpoint.generation, config, checkpoint.tokenizer)
+    if heads is not None:
+        vars(generation)["alignment_heads"] = heads
     _check_blocks(weights, config, source)
     model = empty_model(config, source)
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
@@ -90,6 +94,38 @@ def _complete_ids(config: WhisperConfig, tokenizer: WhisperTokenizer | None) -> 
     ids = special_ids(config.vocab_size, tokenizer)
     config.decoder_start_token_id = ids["<|startoftranscript|>"]
     config.bos_token_id = config.eos_token_id = config.pad_token_id = ids["<|endoftext|>"]
+
+
+def _alignment_heads(checkpoint: Checkpoint) -> list[list[int]] | None:
+    """Choose the heads that word times are read off: its own, else those of the release with its shape.
+
+    Returns:
+        Pairs (block, head), or None where every head of the decoder's last half is to be taken.
+    """
+    config = checkpoint.described.config
+    own = getattr(checkpoint.generation, "alignment_heads", None)
+    if own:
+        try:
+            heads = [[int(block), int(head)] for block, head in own]
+        except (TypeError, ValueError) as error:
+            raise ModelError(
+                f"checkpoint {checkpoint.source!r}: its alignment_heads are {str(own)[:80]}, and must be pairs (block, "
+                "head). Correct its generation settings, or take them out."
+            ) from error
+        if all(
+            0 <= block < config.decoder_layers and 0 <= head < config.decoder_attention_heads for block, head in heads
+        ):
+            return heads
+        checkpoint.notes.append(
+            f"its alignment heads are those of a model with more blocks or heads, not of its {config.decoder_layers} "
+            "decoder blocks: word times are read off other heads"
+        )
+        vars(checkpoint.generation).pop("alignment_heads")
+    if checkpoint.tokenizer is None and config.vocab_size not in RELEASED:
+        return None
+    ids = special_ids(config.vocab_size, checkpoint.tokenizer)
+    known = known_heads(config, is_english_only=is_english_only(ids), name=checkpoint.source)
+    return None if known is None else [[block, head] for block, head in known[0]]
 
 
 def empty_model(config: WhisperConfig, source: str) -> WhisperForConditionalGeneration:

@@ -4,8 +4,8 @@ Everything that looks into the model or changes it goes through here, so that th
 entered and left does not matter: a site has one hook, put in when the first edit or tape wants it and taken out after
 the last one. With nothing on, the model holds no hook and runs as if this module did not exist.
 
-Edits, tapes and windows are those of the thread that put them on: hooks are shared, and what passes them is looked up
-for the thread that runs the model. A thread with no edit and no window of its own is refused while another has some, for
+Edits, tapes and windows belong to the thread that put them on: hooks are shared, and what is on is looked up for the
+thread that runs the model. A thread with no edit and no window of its own is refused while another thread has some:
 nobody can tell whether they were meant for it.
 
 It knows sites and modules; it does not know sound, text or where a model came from.
@@ -155,6 +155,11 @@ class Switchboard:
     def edited_sites(self) -> frozenset[str]:
         """The sites that edits of this thread are on at."""
         return frozenset(site for edits in self._edits.own for site in edits)
+
+    @property
+    def changes_model(self) -> bool:
+        """Whether an edit is on, or a window that limits attention."""
+        return bool(self._edits.all) or any(window.k is not None for window in self._windows.all)
 
     @property
     def wants_gradients(self) -> bool:

@@ -24,8 +24,19 @@ SHORT_NAMES: dict[str, str] = {
 }
 """openai-whisper's names (its `whisper/__init__.py`) and the Hugging Face ids of the same weights."""
 
-_PATTERNS = ["*.json", "*.txt", "model.safetensors", "model-*.safetensors"]
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_BESIDE = ["*.json", "*.txt"]
+_WEIGHTS = {  # a file that tells a layout, and all that its weights need; the first that is there is taken
+    "model.safetensors": ["model.safetensors"],
+    "model.safetensors.index.json": ["model-*.safetensors"],
+    "model.bin": ["model.bin"],
+    "weights.safetensors": ["weights.safetensors"],
+    "weights.npz": ["weights.npz"],
+    "adapter_model.safetensors": ["adapter_model.safetensors"],
+    "adapter_model.bin": ["adapter_model.bin"],
+    "pytorch_model.bin": ["pytorch_model.bin"],
+    "pytorch_model.bin.index.json": ["pytorch_model-*.bin"],
+}
+_CONFIGS = ("config.json", "adapter_config.json")
 _CONTACT_S = 2.0  # to reach the hub at all; HF_HUB_ETAG_TIMEOUT, the hub client's own setting, lengthens it
 
 
@@ -70,15 +81,20 @@ def checked_id(name: str) -> str:
 
 def cached(repo_id: str) -> Path | None:
     """Return the cached snapshot of a repository if it is complete enough to load, without touching the network."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
-        folder = Path(snapshot_download(repo_id, local_files_only=True, allow_patterns=_PATTERNS))
-    except LocalEntryNotFoundError:
+    if not (Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}").is_dir():
         return None
-    whole = (folder / "config.json").exists() and any((folder / weights).exists() for weights in _WEIGHTS)
-    return folder if whole else None
+    for name, patterns in _WEIGHTS.items():
+        try:
+            wanted = [*_BESIDE, *patterns]
+            folder = Path(snapshot_download(repo_id, local_files_only=True, allow_patterns=wanted))
+        except LocalEntryNotFoundError:
+            continue
+        if (folder / name).exists() and any((folder / config).exists() for config in _CONFIGS):
+            return folder
+    return None
 
 
 def snapshot_of(path: Path) -> Path:
@@ -128,8 +144,8 @@ def _download(repo_id: str) -> Path:
     wait_s = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or _CONTACT_S)
     try:
         info = HfApi().model_info(repo_id, timeout=wait_s)
-        _check_listing(repo_id, {entry.rfilename for entry in info.siblings or ()})
-        return Path(snapshot_download(repo_id, allow_patterns=_PATTERNS))
+        patterns = _wanted(repo_id, {entry.rfilename for entry in info.siblings or ()})
+        return Path(snapshot_download(repo_id, allow_patterns=patterns))
     except OfflineModeIsEnabled as error:
         raise ModelError(_unreachable(repo_id, "HF_HUB_OFFLINE forbids downloading")) from error
     except GatedRepoError as error:  # before its parent, RepositoryNotFoundError
@@ -153,14 +169,16 @@ def _download(repo_id: str) -> Path:
         raise ModelError(_unreachable(repo_id, message)) from error
 
 
-def _check_listing(repo_id: str, files: set[str]) -> None:
-    """Refuse a repository without a loadable checkpoint before any of it is downloaded."""
-    if "config.json" not in files or not files.intersection(_WEIGHTS):
+def _wanted(repo_id: str, files: set[str]) -> list[str]:
+    """Choose what to download; refuse a repository without a loadable checkpoint before any of it is there."""
+    layout = next((name for name in _WEIGHTS if name in files), None)
+    if layout is None or not files.intersection(_CONFIGS):
         raise ModelError(
-            f"model {repo_id!r} holds no config.json with model.safetensors (it holds {', '.join(sorted(files)[:6])}): "
-            "otoscope reads Whisper checkpoints in safetensors. Convert it with transformers' save_pretrained, or name "
-            "another."
+            f"model {repo_id!r} holds no config.json with model.safetensors (it holds {', '.join(sorted(files)[:6])}), "
+            "nor weights of another layout that is read. Convert it with transformers' save_pretrained, name another, "
+            "or download one file of it and give its path."
         )
+    return [*_BESIDE, *_WEIGHTS[layout]]
 
 
 def _unreachable(repo_id: str, reason: str) -> str:
@@ -180,6 +198,6 @@ def describe_choices(name: str) -> str:
     near = difflib.get_close_matches(name, SHORT_NAMES, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return (
-        f"{hint}A model is 'demo', a folder or .pt file that exists, a Hugging Face id such as 'openai/whisper-tiny', "
-        f"or one of {', '.join(SHORT_NAMES)}."
+        f"{hint}A model is 'demo', a folder or file that exists, a Hugging Face id such as 'openai/whisper-tiny', a "
+        f"name that 'otoscope models' lists, or one of {', '.join(SHORT_NAMES)}."
     )

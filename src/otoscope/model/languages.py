@@ -1,7 +1,7 @@
 """Which languages a checkpoint knows, and the special tokens that tell it what to do.
 
-Reads the checkpoint's generation config and the tokenizer's vocabulary. Where the two differ the tokenizer is right, and
-a note says so.
+Reads the checkpoint's generation config and the tokenizer's vocabulary. Where the two differ the tokenizer is right,
+and a note says so.
 """
 
 from __future__ import annotations

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from otoscope.base.collector import collector_paused
 from otoscope.base.errors import InputError, ModelError
 from otoscope.model import hub
 from otoscope.model.checkpoint import Checkpoint, build
 from otoscope.model.checkpoints.formats import describe
+from otoscope.model.local import openai_cached, path_of
 from otoscope.model.vocabulary import released_tokenizer
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 SHORT_NAMES = hub.SHORT_NAMES
 
+_ON = "@"  # between a model and its base in one name
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _FILE_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".json", ".gguf", ".npz"}
 
@@ -36,8 +39,8 @@ def load(
     Args:
         source: `demo`; one of `SHORT_NAMES` (`tiny`, `small.en`, `turbo`); a file or folder of any format that is read
             (Hugging Face, OpenAI's `.pt`, CTranslate2, whisper.cpp, MLX, a LoRA adapter); a Hugging Face id, looked for
-            in the local cache first and downloaded else. The first two go before a folder of the same name: write
-            `./tiny` for the folder.
+            in the local cache first and downloaded else; a name that `otoscope models` lists. The first two go before a
+            folder of the same name: write `./tiny` for the folder.
         device: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
         dtype: `float32`, `bfloat16` or `float16`, whatever the file holds.
         base_model: What the checkpoint was made from, named like a source: an adapter is merged into it, and tokenizer
@@ -54,14 +57,42 @@ def load(
 
     chosen_dtype = _dtype(dtype)
     chosen_device = device_named(device)
-    path, name = _find(source)
-    checkpoint = _complete(describe(path, source=name), name, base_model)
-    hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
-    return Whisper(hf, checkpoint.tokenizer, id=name, weights_hash=weights_hash, notes=tuple(checkpoint.notes))
+    source, base_model = _split(source, base_model)
+    path, name = find_model(source)
+    with collector_paused():
+        described = describe(path, source=name, find=find_model, base_model=base_model)
+        checkpoint = _complete(described, name, base_model)
+        hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
+    id_ = name if base_model is None else on_base(name, base_model)
+    return Whisper(hf, checkpoint.tokenizer, id=id_, weights_hash=weights_hash, notes=tuple(checkpoint.notes))
 
 
-def _find(source: str | Path) -> tuple[Path, str]:
-    """Find the file or folder that a source stands for; the name is what manifests and messages call the model."""
+def on_base(model: str, base_model: str | Path) -> str:
+    """Name a model together with the base that was given for it; `load` takes the name."""
+    return f"{model}{_ON}{base_model}"
+
+
+def _split(source: str | Path, base_model: str | Path | None) -> tuple[str | Path, str | Path | None]:
+    """Take a name that `on_base` made apart."""
+    if base_model is None and isinstance(source, str) and _ON in source and not Path(source).expanduser().exists():
+        model, _, base = source.partition(_ON)
+        return model, base
+    return source, base_model
+
+
+def find_model(source: str | Path) -> tuple[Path, str]:
+    """Find the file or folder that a source stands for.
+
+    Args:
+        source: What `load` takes.
+
+    Returns:
+        The file or folder, and what manifests and messages call the model.
+
+    Raises:
+        InputError: the source is no name and no path.
+        ModelError: there is nothing of that name, or it cannot be downloaded.
+    """
     if not isinstance(source, str | Path) or not str(source):
         raise InputError(f"model {source!r} is not a name or a path. {hub.describe_choices(str(source))}")
     name = str(source)
@@ -70,6 +101,10 @@ def _find(source: str | Path) -> tuple[Path, str]:
     path = Path(source).expanduser()
     if name not in SHORT_NAMES and path.exists():
         return hub.snapshot_of(path), name
+    if name in SHORT_NAMES and hub.cached(SHORT_NAMES[name]) is None and (file := openai_cached(name)) is not None:
+        return file, name
+    if isinstance(source, str) and name not in SHORT_NAMES and (listed := path_of(name)) is not None:
+        return listed, name
     if isinstance(source, Path) or name.startswith(("/", ".", "~")) or path.suffix in _FILE_SUFFIXES:
         raise ModelError(f"model {name!r}: there is no such file or folder. {hub.describe_choices(name)}")
     repo_id = hub.checked_id(name)
@@ -94,14 +129,14 @@ def _take_from_base(checkpoint: Checkpoint, base_model: str | Path | None) -> No
     described = checkpoint.described
     path: Path | None
     if base_model is not None:
-        path, name = _find(base_model)
+        path, name = find_model(base_model)
     elif described.base is not None:
         path, name = hub.on_this_machine(described.base), described.base
     else:
         return
     if path is None:
         return
-    base = describe(path, source=name)
+    base = describe(path, source=name, find=find_model)
     if base.config.vocab_size != described.config.vocab_size:
         if base_model is None:
             return

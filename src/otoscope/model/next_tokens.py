@@ -7,18 +7,17 @@ batch, the framework's cache of the prompts' own keys and values.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache, EncoderDecoderCache
 
 from otoscope.base.errors import InputError
+from otoscope.model.cross_attention import cross_keys_values, decoder_cache
 from otoscope.model.finite import are_numbers, not_finite
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.token_text import TokenTexts, token_texts
@@ -148,7 +147,7 @@ class NextTokens:
         self._model = model
         self._encoded = encoded.to(model.device, model.dtype)
         with model.reading_paused():
-            self._cross = [_keys_and_values(layer, self._encoded) for layer in model.hf.model.decoder.layers]
+            self._cross = cross_keys_values(model, self._encoded)
 
     @torch.no_grad()
     def logits(self, prompts: Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> Iterator[Batch]:
@@ -180,7 +179,7 @@ class NextTokens:
                 input_ids=ids,
                 encoder_hidden_states=self._encoded.expand(len(prompts), -1, -1),
                 use_cache=True,
-                **{_cache_name(model): _cache(self._cross, len(prompts))},
+                **decoder_cache(model, self._cross, len(prompts)),
             ).last_hidden_state
             logits: Tensor = model.hf.proj_out(hidden[:, -1:])[:, 0]
             return logits
@@ -201,28 +200,3 @@ def _by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[li
         places = by_length[length]
         for start in range(0, len(places), batch_size):
             yield places[start : start + batch_size]
-
-
-def _keys_and_values(layer: Any, encoded: Tensor) -> tuple[Tensor, Tensor]:
-    """What a block's cross-attention makes of the sound, each [1, head, frame, d_head]."""
-    attention = layer.encoder_attn
-    shape = (1, -1, attention.num_heads, attention.head_dim)
-    keys = attention.k_proj(encoded).view(shape).transpose(1, 2).contiguous()
-    values = attention.v_proj(encoded).view(shape).transpose(1, 2).contiguous()
-    return keys, values
-
-
-def _cache(cross: Sequence[tuple[Tensor, Tensor]], n_prompts: int) -> EncoderDecoderCache:
-    """The framework's cache with the cross-attention filled in; a view, where `update` copies it for every prompt."""
-    shared = DynamicCache()
-    for block, (keys, values) in enumerate(cross):
-        shared.update(keys, values, block)
-        layer = cast(Any, shared.layers[block])
-        layer.keys, layer.values = keys.expand(n_prompts, -1, -1, -1), values.expand(n_prompts, -1, -1, -1)
-    return EncoderDecoderCache(DynamicCache(), shared)
-
-
-def _cache_name(model: Whisper) -> str:
-    """What the decoder calls its cache: `past_key_values` up to transformers 5.23, `cache` from 5.24 on."""
-    names = inspect.signature(model.hf.model.decoder.forward).parameters
-    return "cache" if "cache" in names else "past_key_values"

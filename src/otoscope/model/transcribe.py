@@ -75,8 +75,8 @@ def transcribe_many(
         model: Any Whisper with a tokenizer.
         clips: The sounds, of any length; taken one batch at a time.
         batch_size: Windows run at a time.
-        language: What is spoken, as code or English name, in all of them; None to have it detected in the first window
-            of each.
+        language: What is spoken, as code or English name, in all of them; None for that of each clip, or else to
+            have it detected in its first window.
         task: `transcribe`, or `translate` for English from any language; None for what a fine-tuned checkpoint says it
             is for, or else `transcribe`.
         timestamps: Whether the decoder writes timestamps, so that segments are sentences. False gives one segment for
@@ -96,13 +96,13 @@ def transcribe_many(
         ModelError: The model has no tokenizer.
     """
     words = model.vocabulary
-    code = words.check_language(language)
+    words.check_language(language)
     decoding = Decoding(words.check_task(task), bool(timestamps), beams, max_new_tokens)
     _check(model, words, decoding, batch_size, clips)
     heads = check_heads(model, alignment_heads) if word_times or alignment_heads is not None else ()
     job = _Job(model, words, decoding, heads if word_times else (), progress or (lambda _: None))
     done: dict[int, Transcription] = {}
-    for batch in _batches(_stretches(job, clips, code, timestamps), batch_size):
+    for batch in _batches(_stretches(job, clips, language, timestamps), batch_size):
         _go_through(job, batch)
         done |= {talk.index: talk.finish(model, words, decoding.task) for talk in _talks(batch) if talk.is_done}
     return [done[index] for index in sorted(done)]
@@ -142,7 +142,7 @@ def _stretches(job: _Job, clips: Iterable[Sound], language: str | None, timestam
         clip = as_clip(sound)
         is_long = len(clip.samples) > job.model.window_samples
         is_timed = is_long if timestamps is None else timestamps
-        talk = Talk(index, clip, language)
+        talk = Talk(index, clip, _language_of(job.words, clip, language))
         if is_long and is_timed:
             mels = [long_log_mel(torch.from_numpy(clip.samples), job.model.n_mels)]
         else:
@@ -150,6 +150,16 @@ def _stretches(job: _Job, clips: Iterable[Sound], language: str | None, timestam
         talk.n_left = len(mels)
         n_window = 2 * job.model.n_frames
         yield from (Stretch(talk, mel, i * n_window, n_window, is_timed) for i, mel in enumerate(mels))
+
+
+def _language_of(words: Vocabulary, clip: Clip, asked: str | None) -> str | None:
+    """What is asked for, or what a clip's corpus says is spoken in it, or the checkpoint's own; None to detect it."""
+    if asked is not None or clip.language is None:
+        return words.check_language(asked)
+    try:
+        return words.check_language(clip.language)
+    except InputError as error:
+        raise InputError(f"clip {clip.id!r}, as its corpus has it: {error}") from error
 
 
 def _batches(stretches: Iterable[Stretch], size: int) -> Iterator[list[Stretch]]:

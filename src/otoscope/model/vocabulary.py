@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from transformers import WhisperTokenizer
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from otoscope.base.errors import ModelError
@@ -24,6 +25,7 @@ CONTROLS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "
 
 _SPECIAL = re.compile(r"<\|[a-z]+\|>")
 _TIMESTAMP = re.compile(r"<\|\d+\.\d\d\|>")
+_BYTE_LETTERS = bytes_to_unicode()
 RELEASED = {
     51_864: ("tiny.en", "base.en", "small.en", "medium.en"),
     51_865: ("tiny", "base", "small", "medium", "large-v2", "large-v1"),
@@ -125,7 +127,7 @@ def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokeni
     end = next((i for i, text in enumerate(texts) if _SPECIAL.fullmatch(text)), len(texts))
     vocab = {text: i for i, text in enumerate(texts[:end])}
     special = [text for text in texts[end:] if _SPECIAL.fullmatch(text)]
-    if not special:
+    if end + len(special) + N_TIMESTAMPS != vocab_size:
         special = _special_names(vocab_size, end)
     if len(vocab) != end or end + len(special) + N_TIMESTAMPS != vocab_size:
         return None
@@ -135,6 +137,11 @@ def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokeni
     _complete(tokenizer, vocab_size)
     ids = tokenizer.get_vocab()
     return tokenizer if all(ids[text] == end + i for i, text in enumerate(special)) else None
+
+
+def bytes_as_text(raw: bytes) -> str:
+    """Write the bytes of a token as GPT-2's vocabulary does, one printable letter a byte."""
+    return "".join(_BYTE_LETTERS[byte] for byte in raw)
 
 
 def _special_names(vocab_size: int, n_plain: int) -> list[str]:
@@ -173,7 +180,7 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
         openai-whisper, `whisper/tokenizer.py`, get_encoding.
     """
     if tokenizer is not None:
-        return {text: i for text, i in tokenizer.get_vocab().items() if _SPECIAL.fullmatch(text)}
+        return {text: i for text, i in tokenizer.get_vocab().items() if text[:2] == "<|" and _SPECIAL.fullmatch(text)}
     if vocab_size not in RELEASED:
         raise ModelError(
             f"a vocabulary of {vocab_size} tokens needs its tokenizer: only those of OpenAI's releases "
@@ -215,7 +222,7 @@ def timestamp_ids(ids: Mapping[str, int], no_timestamps_id: int) -> tuple[int, .
 
 def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> None:
     """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps."""
-    special = [t for t, i in sorted(tokenizer.get_vocab().items(), key=lambda x: x[1]) if _SPECIAL.fullmatch(t)]
+    special = sorted(ids := special_ids(vocab_size, tokenizer), key=ids.__getitem__)
     tokenizer.add_special_tokens({"extra_special_tokens": [t for t in special if t != "<|endoftext|>"]})
     if len(tokenizer) + N_TIMESTAMPS == vocab_size and fits(tokenizer, vocab_size):
         from tokenizers import AddedToken

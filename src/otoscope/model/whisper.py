@@ -404,6 +404,11 @@ class Whisper:
         """Name the sites that edits of this thread are on at."""
         return self._board.edited_sites
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether edits or attention windows are on, so that what was computed without them does not hold."""
+        return self._board.changes_model
+
     def reading_paused(self) -> AbstractContextManager[None]:
         """Let the model run unread inside the block, for a run that is no part of what is being looked at."""
         return self._board.paused()

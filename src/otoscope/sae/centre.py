@@ -1,4 +1,4 @@
-"""What is known of vectors before a training starts: their middle, and how long they are on average.
+"""What is known of vectors before a training starts: their middle, how long they are, and which values are enormous.
 
 Knows tensors alone. Both are found from the first batches; more frames make them steadier, not better.
 """
@@ -6,6 +6,7 @@ Knows tensors alone. Both are found from the first batches; more frames make the
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,12 @@ from otoscope.base.errors import InputError
 
 MOST_ROUNDS = 100
 """Rounds of Weiszfeld's algorithm at most; a dozen are usual."""
+
+MEDIAN_LENGTH = "median_length"
+"""How `input_scale` takes the typical length unless it is told otherwise."""
+
+LEAST_MASSIVE, MASSIVE_RATIO = 100.0, 100.0
+"""A massive activation is as large as that at least, and as many times the median of all values."""
 
 TOLERANCE = 1e-6
 """It ends when the median moves by less than this share of the mean distance to it."""
@@ -62,11 +69,12 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
     return median.float()
 
 
-def input_scale(x: Float[Tensor, "frame d_in"]) -> float:
-    """Find what to multiply vectors with so that they are as long as the root of `d_in` on average.
+def input_scale(x: Float[Tensor, "frame d_in"], normalise: str = MEDIAN_LENGTH) -> float:
+    """Find what to multiply vectors with so that they are typically as long as the root of `d_in`.
 
     Args:
         x: The vectors, finite.
+        normalise: What is typical: their median length, which a few enormous vectors leave alone, or the mean length.
 
     Returns:
         A factor above 0.
@@ -75,15 +83,68 @@ def input_scale(x: Float[Tensor, "frame d_in"]) -> float:
         InputError: There are no vectors, one is not finite, or all are zeros.
 
     Source:
-        SAELens 6.54, `expected_average_only_in`; Anthropic, Circuits updates, April 2024.
+        SAELens 6.54, `expected_average_only_in`, for the mean; Anthropic, Circuits updates, April 2024.
     """
     _check(x)
-    length = float(torch.linalg.vector_norm(x.detach().double(), dim=1).mean())
-    if not length:
+    lengths = torch.linalg.vector_norm(x.detach().double(), dim=1)
+    typical = float(lengths.median()) if normalise == MEDIAN_LENGTH else 0.0
+    typical = typical or float(lengths.mean())  # of vectors that are mostly zeros the median is one, too
+    if not typical:
         raise InputError(
             f"all {len(x)} vectors are zeros: there is nothing in them to learn. Look at the site they come from."
         )
-    return math.sqrt(x.shape[1]) / length
+    return math.sqrt(x.shape[1]) / typical
+
+
+class Massive(NamedTuple):
+    """A dimension that holds enormous values in some frames.
+
+    Attributes:
+        dimension: Which.
+        largest: The largest absolute value in it.
+        variance_share: Share of the variance of all dimensions that is its own.
+    """
+
+    dimension: int
+    largest: float
+    variance_share: float
+
+
+def massive_activations(x: Float[Tensor, "frame d_in"]) -> list[Massive]:
+    """Find the dimensions with massive activations: few values, each far above all others.
+
+    Args:
+        x: The vectors.
+
+    Returns:
+        Dimensions that hold a value of at least 100, and of at least 100 times the median of all; the largest first.
+
+    Source:
+        Sun et al. 2024, Massive activations in large language models (arXiv 2402.17762), whose ratio is about 1,000.
+    """
+    size = x.detach().float().abs()
+    if not len(size):
+        return []
+    largest = size.amax(dim=0)
+    return massive_dimensions(largest, float(size.median()), x.detach().double().var(dim=0, correction=0))
+
+
+def massive_dimensions(
+    largest: Float[Tensor, " d_in"], typical: float, variance: Float[Tensor, " d_in"]
+) -> list[Massive]:
+    """Find the same from what is known of each dimension.
+
+    Args:
+        largest: The largest absolute value of each.
+        typical: The median of the absolute values of all.
+        variance: Of each.
+    """
+    bar = max(LEAST_MASSIVE, MASSIVE_RATIO * typical)
+    share = variance / variance.sum().clamp_min(torch.finfo(variance.dtype).tiny)
+    found = [
+        Massive(each, float(largest[each]), float(share[each])) for each in (largest >= bar).nonzero()[:, 0].tolist()
+    ]
+    return sorted(found, key=lambda one: -one.largest)
 
 
 def _check(x: Tensor) -> None:

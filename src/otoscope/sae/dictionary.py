@@ -33,7 +33,7 @@ TENSORS: dict[str, dict[str, tuple[str, ...]]] = {
 """The architectures that are read, and the tensors of each with their axes."""
 
 NORMALIZATIONS = ("none", "layer_norm", "expected_average_only_in")
-"""What may be done to the input. The last is in the weights of a finished dictionary, so nothing is left to do."""
+"""What may be done to the input. For the last nothing is left to do: weights that are read lack no factor."""
 
 LAYER_NORM_EPSILON = 1e-5
 

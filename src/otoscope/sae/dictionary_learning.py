@@ -1,11 +1,13 @@
 """Dictionaries in dictionary_learning's layout: a folder with `ae.pt` and `config.json`, read and not written.
 
-Each of its classes becomes the architecture of SAELens's that encodes equally. Where a class multiplies strengths by
-the lengths of the decoder's rows, the lengths go into the weights. Nothing in a file is run. Knows files and tensors,
-and not what a dictionary is of.
+AudioSAE's folders for Whisper are read, too: the same tensors, settings without `trainer` around them, and the block in
+the folder's name, counted from 1. Each class becomes the architecture of SAELens's that encodes equally. Where a class
+multiplies strengths by the lengths of the decoder's rows, the lengths go into the weights. Nothing in a file is run.
+Knows files and tensors, and not what a dictionary is of.
 
 Source:
-    saprmarks/dictionary_learning, `dictionary.py` and `trainers/`: the classes, their tensors and formulas.
+    saprmarks/dictionary_learning, `dictionary.py` and `trainers/`: the classes, their tensors and formulas. AudioSAE
+    (arXiv 2602.05027), its model cards, for the settings and names of its folders.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from otoscope.sae.file_checks import check_tensors, read_object, whole_number
 
 CONFIG = "config.json"
 WEIGHTS = "ae.pt"
+
+FLAT = ("activation_dim", "dict_size", "k")
+"""Settings that a dictionary's own `config.json` has without `trainer` around them, as in AudioSAE's folders."""
 
 COMPILED = "_orig_mod."
 """What torch.compile puts before the names of a module's tensors."""
@@ -66,15 +71,12 @@ def read_dictionary_learning(folder: Path) -> Dictionary:
                 f"dictionary {str(folder)!r} has no {name}: dictionary_learning's layout is {WEIGHTS} and {CONFIG} in "
                 "one folder. Give the folder that both are in, or copy the missing one."
             )
-    told = _trainer(folder)
-    kind = told.get("dict_class")
-    if not isinstance(kind, str) or kind not in CLASSES:
-        came = "has no dict_class" if "dict_class" not in told else f"has dict_class {kind!r}"
-        raise InputError(
-            f"dictionary {str(folder)!r} {came}: {', '.join(CLASSES)} are read. Take a dictionary of one of them."
-        )
-    of, path = CLASSES[kind], folder / WEIGHTS
+    path = folder / WEIGHTS
+    told, is_flat = _told(folder)
+    kind = None if is_flat else _named_class(folder, told)
     found = _read_tensors(path)
+    kind = kind or _flat_class(folder, found)
+    of = CLASSES[kind]
     sizes = _sizes(folder, told, found, of)
     shapes = {each: [sizes[axis] for axis in axes] for each, axes in of.tensors.items()}
     what = f"a {kind} from {sizes['d']} to {sizes['dict']}"
@@ -87,7 +89,7 @@ def read_dictionary_learning(folder: Path) -> Dictionary:
         normalize_activations="none",
         rescale_acts_by_decoder_norm=False,
         k=k,
-        metadata=_metadata(told),
+        metadata=_metadata(folder, told, is_flat=is_flat),
     )
 
 
@@ -180,14 +182,38 @@ CLASSES: dict[str, _Class] = {
 # what the files hold
 
 
-def _trainer(folder: Path) -> dict[str, Any]:
-    told = read_object(folder / CONFIG).get("trainer")
+def _told(folder: Path) -> tuple[dict[str, Any], bool]:
+    """What the settings say of the dictionary, and whether it stands by itself and names no class, as AudioSAE's."""
+    config = read_object(folder / CONFIG)
+    told = config.get("trainer", config if {*FLAT} & config.keys() else None)
     if not isinstance(told, dict):
         raise InputError(
-            f"dictionary {str(folder)!r} has no object 'trainer' in {CONFIG}, which says what the dictionary is. "
-            "Copy the file again."
+            f"dictionary {str(folder)!r} has no object 'trainer' in {CONFIG}, which says what the dictionary is, "
+            f"nor {', '.join(FLAT)} by themselves. Copy the file again."
         )
-    return told
+    return told, "trainer" not in config and "dict_class" not in config
+
+
+def _named_class(folder: Path, told: Mapping[str, Any]) -> str:
+    kind = told.get("dict_class")
+    if isinstance(kind, str) and kind in CLASSES:
+        return kind
+    came = "has no dict_class" if "dict_class" not in told else f"has dict_class {kind!r}"
+    raise InputError(
+        f"dictionary {str(folder)!r} {came}: {', '.join(CLASSES)} are read. Take a dictionary of one of them."
+    )
+
+
+def _flat_class(folder: Path, found: Tensors) -> str:
+    """Settings by themselves name no class: it is plain top-k, unless a threshold leaves open what chooses features."""
+    threshold = found.get("threshold")
+    if threshold is not None and bool((threshold >= 0).any()):
+        raise InputError(
+            f"dictionary {str(folder)!r} has a threshold in {WEIGHTS}, and its {CONFIG} names no dict_class: whether "
+            "the k strongest features of a frame are active, or those above the threshold, is not said. Add "
+            "dict_class, AutoEncoderTopK or BatchTopKSAE, as its maker trained it."
+        )
+    return "AutoEncoderTopK"
 
 
 def _read_tensors(path: Path) -> Tensors:
@@ -250,10 +276,16 @@ def _k(folder: Path, told: Mapping[str, Any], found: Tensors, n_features: int) -
     return whole_number(folder, config, "k", CONFIG, most=n_features)
 
 
-def _metadata(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What its maker said, and what SAELens has names for; its own words for a place in a model are not sites."""
+def _metadata(folder: Path, told: Mapping[str, Any], *, is_flat: bool) -> dict[str, Any]:
+    """What its maker said, and what SAELens has names for; its own words for a place in a model are not sites.
+
+    AudioSAE's folders are the exception: `layer_3` is the output of the third block of the encoder.
+    """
     names = {"model_name": told.get("lm_name"), "hook_name": told.get("submodule_name"), "layer": told.get("layer")}
     known = {name: value for name, value in names.items() if value is not None}
+    layer = re.fullmatch(r"layer_([1-9]\d*)", folder.absolute().name)
+    if layer and is_flat and "hook_name" not in known:
+        known["site"] = f"encoder.blocks.{int(layer[1]) - 1}"
     return {**known, "dictionary_learning": dict(told)}
 
 

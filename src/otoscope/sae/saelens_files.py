@@ -174,9 +174,14 @@ def _refuse_other_activation(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _refuse_scaler(folder: Path) -> None:
-    """Refuse weights that a factor on the input is still missing from."""
+    """Refuse weights that a factor on the input is missing from, or may be: nothing would encode as it should."""
     if not (folder / SCALER).is_file():
-        return
+        raise InputError(
+            f"dictionary {str(folder)!r} has normalize_activations 'expected_average_only_in' and no {SCALER}: its "
+            "input is to be multiplied with a factor that is in neither. SAELens writes 'none' there once the factor "
+            f"is in the weights. Where you know that it is, write 'none' in {CONFIG}; otherwise take the dictionary "
+            "that the training wrote at its end."
+        )
     factor = read_object(folder / SCALER).get("scaling_factor")
     if factor is not None:
         raise InputError(

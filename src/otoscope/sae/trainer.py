@@ -7,7 +7,7 @@ the optimizer keeps of each.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,11 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import TrainingDivergedError
-from otoscope.sae.centre import geometric_median, input_scale
+from otoscope.sae.centre import Massive, geometric_median, input_scale, massive_activations
 from otoscope.sae.coders.coder import Coder, Moment
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.together import ALONE, Together
 from otoscope.sae.training_settings import TrainSettings
+
+CHUNK_FRAMES = 1024
+"""Frames whose strengths are held at a time when a finished dictionary is measured."""
 
 GROWN = 1e4
 """A loss that is so many times that of the first step has diverged."""
@@ -33,6 +36,7 @@ class Trainer:
         settings: How it is trained.
         n_steps_done: Batches that it has learnt from.
         scale: What vectors are multiplied with before the coder sees them.
+        massive: Dimensions with massive activations in the vectors that it began from.
         last_rate: The learning rate of the last step.
 
     Args:
@@ -49,6 +53,7 @@ class Trainer:
         self.settings = settings
         self.n_steps_done = 0
         self.scale = 1.0
+        self.massive: list[Massive] = []
         self.last_rate = 0.0
         self._together = together
         self._name = name
@@ -77,7 +82,8 @@ class Trainer:
             InputError: One is not finite, or all are zeros.
         """
         x = x.to(self.device, torch.float32)
-        self.scale = input_scale(x) if self.settings.normalise == "expected_average_only_in" else 1.0
+        self.massive = massive_activations(x)
+        self.scale = 1.0 if self.settings.normalise == "none" else input_scale(x, self.settings.normalise)
         self.coder.start(geometric_median(x * self.scale))
         self._together.broadcast_([parameter.data for parameter in self.coder.parameters()])
 
@@ -162,7 +168,8 @@ class Trainer:
         for number, kept in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in kept.items()}
         tensors["silent_frames"] = self._silent_frames
-        return tensors, {"n_steps": self.n_steps_done, "scale": self.scale, "first_loss": self._first_loss}
+        numbers = {"n_steps": self.n_steps_done, "scale": self.scale, "first_loss": self._first_loss}
+        return tensors, {**numbers, "massive": [list(one) for one in self.massive]}
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Go back to a state.
@@ -184,15 +191,55 @@ class Trainer:
         self.n_steps_done = int(numbers["n_steps"])
         self.scale = float(numbers["scale"])
         self._first_loss = numbers["first_loss"]
+        self.massive = [Massive(*one) for one in numbers["massive"]]
 
-    def finish(self, metadata: Mapping[str, Any]) -> Dictionary:
+    def finish(self, metadata: Mapping[str, Any], last: Sequence[Float[Tensor, "frame d_in"]] = ()) -> Dictionary:
         """Give the dictionary as it is now, for vectors that are not scaled.
 
         Args:
-            metadata: What to write down about it, to which come the scale and the frames that it learnt from.
+            metadata: What to write down about it, to which come the scale, the frames that it learnt from, dimensions
+                with massive activations, and how well it does on the last batches.
+            last: The last batches, whole and not scaled: what is active in use is set by them (see `Coder.settle`),
+                and the dictionary is measured on them.
         """
-        learnt = {
+        learnt: dict[str, Any] = {
             "normalisation": {"kind": self.settings.normalise, "factor": self.scale},
             "n_frames": self.n_steps_done * self.settings.batch_frames,
+            "n_steps": self.n_steps_done,
+            "massive_activations": [one._asdict() for one in self.massive],
         }
-        return self.coder.finished(self.scale, {**metadata, **learnt})
+        batches = [x.to(self.device, torch.float32) for x in last]
+        self.coder.settle([x * self.scale for x in batches])
+        found = self.coder.finished(self.scale, {**metadata, **learnt})
+        if batches:
+            found.metadata["last_batches"] = measured(found, torch.cat(batches).cpu())
+        return found
+
+
+@torch.no_grad()
+def measured(dictionary: Dictionary, x: Float[Tensor, "frame d_in"]) -> dict[str, Any]:
+    """Measure a dictionary on frames, beside as many of their own principal components as it has features active.
+
+    Args:
+        dictionary: On the CPU.
+        x: The frames.
+
+    Returns:
+        `n_frames`, `l0`, `explained_variance`, `pca_explained_variance`, `pca_components`; None for a share of no
+        variance.
+    """
+    n_active, error = 0, 0.0
+    for part in x.split(CHUNK_FRAMES):
+        n_active += int((dictionary.encode(part) != 0).sum())
+        error += float((part - dictionary.reconstruct(part)).double().square().sum())
+    centred = x.double() - x.double().mean(dim=0)
+    variances = torch.linalg.eigvalsh(centred.T @ centred).flip(0).clamp_min(0)
+    total, l0 = float(variances.sum()), n_active / len(x)
+    k = min(max(1, round(l0)), len(variances))
+    return {
+        "n_frames": len(x),
+        "l0": l0,
+        "explained_variance": 1 - error / total if total else None,
+        "pca_explained_variance": float(variances[:k].sum()) / total if total else None,
+        "pca_components": k,
+    }

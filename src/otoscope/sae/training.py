@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -39,6 +39,9 @@ START_FRAMES = 16_384
 START_KEPT = 4096
 """So many frames at least are looked at, and about so many of them kept, to see how long vectors are and where their
 middle is."""
+
+LAST_FRAMES = 4096
+"""So many frames at least, of the last batches, are kept to set thresholds by and to measure dictionaries on."""
 
 Observer = Callable[[Mapping[str, Any]], None]
 """Takes a row of the curves: `task`, and the columns of `curves.COLUMNS`."""
@@ -226,8 +229,10 @@ class _Job:
         self._together = together
         self._observers = observers if together.rank == 0 else ()
         self._trainers = trainers
+        self._sites = list(dict.fromkeys(task.site for task in tasks))
         self._curves = Curves([task.name for task in tasks])
         self._rows: dict[str, dict[str, float]] = {}
+        self._last: deque[dict[str, Tensor]] = deque(maxlen=-(-LAST_FRAMES // settings.batch_frames))
         self._position: Position | None = None
         self._step = 0
         self._seconds = 0.0
@@ -244,6 +249,8 @@ class _Job:
             prefix = f"{index}."
             own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
             trainer.restore(own, numbers["trainers"][index])
+        last = {site: tensors[f"last.{site}"] for site in self._sites if f"last.{site}" in tensors}
+        self._last.extend(dict(zip(last, batch, strict=True)) for batch in zip(*last.values(), strict=True))
         self._curves.restore({task.name: tensors[f"curves.{task.name}"] for task in self._tasks})
         self._position = numbers["position"]
         self._step = int(numbers["step"])
@@ -278,6 +285,8 @@ class _Job:
                 batch = self._next(batches)
                 losses = self._learn(batch)
                 self._step += 1
+                if self._step > settings.n_steps - (self._last.maxlen or 0):
+                    self._last.append({site: batch.values[site].clone() for site in self._sites})
                 self._position = batch.position
                 self._seconds = before_s + time.monotonic() - began
                 self._waited_s = before_waited_s + batches.waited_s
@@ -351,6 +360,8 @@ class _Job:
         states = [trainer.state() for trainer in self._trainers]
         for index, (own, _) in enumerate(states):
             tensors |= {f"{index}.{name}": tensor for name, tensor in own.items()}
+        for site in self._sites if self._last else ():
+            tensors[f"last.{site}"] = torch.stack([batch[site] for batch in self._last])
         numbers = {
             "step": self._step,
             "position": self._position,
@@ -363,7 +374,8 @@ class _Job:
     def finish(self, wanted: Mapping[str, Any]) -> Trained:
         """Write the dictionaries, the curves and the manifest, and take the checkpoint away."""
         dictionaries = {
-            task.name: trainer.finish(task.metadata) for task, trainer in zip(self._tasks, self._trainers, strict=True)
+            task.name: trainer.finish(task.metadata, [batch[task.site] for batch in self._last])
+            for task, trainer in zip(self._tasks, self._trainers, strict=True)
         }
         curves = self._curves.columns()
         path = self._where.path

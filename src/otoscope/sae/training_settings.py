@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from otoscope.base.errors import InputError
+from otoscope.sae.centre import MEDIAN_LENGTH
 
-NORMALISATIONS = ("expected_average_only_in", "none")
-"""What is done to vectors before a coder sees them: scaled to a mean length of sqrt(d_in), or nothing."""
+NORMALISATIONS = (MEDIAN_LENGTH, "expected_average_only_in", "none")
+"""What is done to vectors before a coder sees them: scaled to a median or mean length of sqrt(d_in), or nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class TrainSettings:
     learning_rate: float | None = None
     warmup_steps: int | None = None
     decay_share: float = 0.2
-    normalise: str = "expected_average_only_in"
+    normalise: str = MEDIAN_LENGTH
     dead_after_frames: int | None = None
     clip_gradient: float | None = 1.0
     log_every: int = 10

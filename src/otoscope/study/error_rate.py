@@ -15,6 +15,7 @@ import jiwer
 import numpy as np
 
 from otoscope.base.errors import InputError
+from otoscope.base.text import clean, without_joiners
 
 APOSTROPHES = {"\u2019", "\u2018", "\u02bc", "\u0060", "\u00b4"}
 """Characters that keyboards and models write where an apostrophe is meant."""
@@ -26,9 +27,9 @@ WILSON_Z = 1.959963984540054
 def normalise(text: str) -> str:
     """Bring a transcript to the form in which two transcripts are compared.
 
-    Compatibility forms are unified (NFKC), case is folded, every character that is not a letter, a mark, a digit or
-    an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers stay as they are written: "20"
-    and "twenty" are different words here.
+    What nobody sees is taken out, compatibility forms are unified (NFKC), case is folded, every character that is not
+    a letter, a mark, a digit or an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers
+    stay as they are written: "20" and "twenty" are different words here.
 
     Args:
         text: A transcript in any language.
@@ -40,7 +41,7 @@ def normalise(text: str) -> str:
         Ours; a stricter cousin of Whisper's BasicTextNormalizer (Radford et al. 2022, appendix C) that keeps
         bracketed words and marks, so that nothing a model said goes uncounted.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", without_joiners(clean(text))).casefold()
     kept = []
     for index, character in enumerate(folded):
         if unicodedata.category(character)[0] in "LMN":

@@ -5,11 +5,14 @@ Files are a few MB. Folders of results that appear at once are `base.results`'s 
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from otoscope.base.errors import OtoscopeError
 from otoscope.base.files import atomic_path
 
 
@@ -32,6 +35,41 @@ def write_arrays(path: Path, **arrays: Any) -> Path:
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
     return path
+
+
+def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) -> list[Path]:
+    """Draw a picture of a result whose tables are written; one that cannot be drawn costs no result.
+
+    Args:
+        plot: Draws it to a path, and gives that.
+        path: Where to.
+        args: More that `plot` takes.
+        settings: Likewise, by name.
+
+    Returns:
+        The file, or nothing where it could not be drawn; a warning then says so.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    try:
+        return [plot(path, *args, **settings)]
+    except OtoscopeError:
+        raise
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        why = (str(error).strip().splitlines() or ["no reason given"])[0]
+        warnings.warn(
+            f"the picture {path.name} could not be drawn ({type(error).__name__}: {why}). The tables are complete.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return []
+
+
+def rounded(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Round the numbers of a table; what is not a number becomes None."""
+    return {name: finite(value) if isinstance(value, float) else value for name, value in found.items()}
 
 
 def finite(value: float | None, digits: int = 6) -> float | None:

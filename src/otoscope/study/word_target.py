@@ -61,7 +61,7 @@ class WordScorer:
             InputError: The word is not there, or its text is there more than once.
         """
         encoding = model.encode_mel(windows.mel[window : window + 1])
-        code, written = write_windows(model, encoding, [language])[0]
+        code, written = write_windows(model, encoding, [language or windows.clip.language])[0]
         words = model.vocabulary
         tokens = [token for token in written.tokens if words.is_text(token)]
         spelt = split_words(model.tokenizer, tokens, code)

@@ -6,6 +6,7 @@ encoder outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -17,10 +18,16 @@ from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Whisper
 
 BATCH_SIZE = 16
+SPARE_TOKENS = 20
+"""A changed model may write twice the tokens of the unchanged one, and so many more."""
 
 
 def write_windows(
-    model: Whisper, encodings: Float[Tensor, "window frame d_model"], languages: Sequence[str | None]
+    model: Whisper,
+    encodings: Float[Tensor, "window frame d_model"],
+    languages: Sequence[str | None],
+    *,
+    most_tokens: int | None = None,
 ) -> list[tuple[str, Written]]:
     """Write greedily, without timestamps, what the decoder takes each window's encoder output to say.
 
@@ -29,6 +36,7 @@ def write_windows(
         encodings: Final encoder outputs.
         languages: What is spoken in each window, as code or English name; None to let the model find out from that
             window's encoder output.
+        most_tokens: Where to stop; None, or what is more than the checkpoint's own limit, is that limit.
 
     Returns:
         For each window its language and what was written.
@@ -41,24 +49,54 @@ def write_windows(
     """
     words = model.vocabulary
     codes = [words.check_language(language) for language in languages]
+    n_prompt = len(words.prompt(words.any_language, "transcribe", timestamps=False))
+    own_limit = min(words.generation.max_length or math.inf, model.hf.config.max_target_positions) - n_prompt
+    decoding = Decoding(max_new_tokens=most_tokens if most_tokens is not None and most_tokens < own_limit else None)
     rows: list[tuple[str, Written]] = []
     for batch in encodings.split(BATCH_SIZE) if codes else ():
         own = codes[len(rows) : len(rows) + len(batch)]
         found = detect(model, words, batch) if None in own else [{}] * len(batch)
         spoken = [code or top(heard) for code, heard in zip(own, found, strict=True)]
-        rows += zip(spoken, write(model, words, batch, spoken, Decoding()), strict=True)
+        rows += zip(spoken, write(model, words, batch, spoken, decoding), strict=True)
     return rows
 
 
 def write_texts(
-    model: Whisper, encodings: Float[Tensor, "window frame d_model"], languages: Sequence[str | None]
+    model: Whisper,
+    encodings: Float[Tensor, "window frame d_model"],
+    languages: Sequence[str | None],
+    *,
+    most_tokens: Sequence[int] | None = None,
 ) -> list[tuple[str, str]]:
-    """Write each window's text; the arguments are those of `write_windows`.
+    """Write each window's text, as `write_windows` does.
+
+    Args:
+        model: Any Whisper.
+        encodings: Final encoder outputs.
+        languages: What is spoken in each window; None to let the model find out.
+        most_tokens: For each window where to stop; None for the checkpoint's own limit.
 
     Returns:
         For each window its language and its text, without spaces at its ends.
     """
-    return [(code, text_of(model, row.tokens)) for code, row in write_windows(model, encodings, languages)]
+    if most_tokens is None:
+        return [(code, text_of(model, row.tokens)) for code, row in write_windows(model, encodings, languages)]
+    rows = []
+    for start in range(0, len(encodings), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        limits = most_tokens[batch]
+        written = write_windows(model, encodings[batch], languages[batch], most_tokens=max(limits))
+        rows += [(code, text_of(model, row.tokens[:most])) for (code, row), most in zip(written, limits, strict=True)]
+    return rows
+
+
+def room_beside(n_tokens: int) -> int:
+    """Say how many tokens a changed model may write where it wrote so many unchanged.
+
+    What goes on beyond is a loop: the decoder repeats itself up to its limit of hundreds of tokens, which costs as much
+    as dozens of transcripts and says nothing more.
+    """
+    return 2 * n_tokens + SPARE_TOKENS
 
 
 def text_of(model: Whisper, tokens: Sequence[int]) -> str:

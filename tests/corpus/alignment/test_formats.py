@@ -55,7 +55,7 @@ def test_timit_words_may_share_a_sound_and_phones_may_not(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("8000 16000", "'8000 16000' has 2 parts. Expected 'start end label' in samples at 16 kHz"),
+        ("8000 16000", "'8000 16000' has 2 parts. Expected 'start end label' in samples,"),
         ("8000 1e4 iy", "'1e4' is not a whole number. Expected 'start end label' in samples"),
         ("-5 16000 iy", "'iy' starts at -0.0003125 s. Expected times of 0 s or later"),
         ("16000 8000 iy", "'iy' starts at 1.000 s and ends at 0.500 s. Expected an end that is not before"),
@@ -80,6 +80,13 @@ def test_labels_for_less_than_half_of_the_audio_are_a_mismatch(tmp_path: Path) -
     ):
         read(path)
     assert read(path, duration_s=0.9).phones is not None
+
+
+def test_phones_of_a_recording_of_known_rate_cover_most_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.phn", "0 12000 sh\n")
+    with pytest.raises(LabelError, match="line 1: the last label ends at 0.750 s, .* for at least 78% of the audio"):
+        read_alignment(path, duration_s=1.0, clip_id="x", rate_hz=16_000)
+    assert read_alignment(path, duration_s=0.9, clip_id="x", rate_hz=16_000).phones is not None
 
 
 def test_hts_labels_keep_the_phone_of_a_context(tmp_path: Path) -> None:

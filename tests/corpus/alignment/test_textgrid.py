@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from praatio import textgrid as praatio
 
 from otoscope.base.errors import LabelError
 from otoscope.corpus.alignment import Alignment, read_alignment
+from otoscope.corpus.phones import is_pause
 
 WORDS = [(0.1, 0.5, "say"), (0.5, 0.9, '"so"'), (0.9, 1.4, "naïve")]
 PHONES = [(0.1, 0.3, "S"), (0.3, 0.5, "EY1"), (0.5, 0.9, "sp")]
@@ -103,14 +105,18 @@ def test_text_over_several_lines_is_read_and_does_not_upset_the_line_numbers(tmp
 def test_unknown_tiers_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "x.TextGrid"
     path.write_text(short(("tones", WORDS), ("breaths", WORDS)), encoding="utf-8")
-    with pytest.raises(LabelError, match="its interval tiers are 'tones', 'breaths'. Expected one of words .* Rename"):
+    with pytest.raises(
+        LabelError, match="its interval tiers are 'tones', 'breaths'. Expected intervals of words .* Rename"
+    ):
         read(path)
 
 
-def test_two_speakers_in_one_file_are_refused(tmp_path: Path) -> None:
+def test_two_speakers_who_speak_at_once_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.TextGrid"
     path.write_text(short(("Ann - words", WORDS), ("Bob - words", WORDS)), encoding="utf-8")
-    with pytest.raises(LabelError, match="'Ann - words', 'Bob - words' are the same kind. Expected one speaker"):
+    with pytest.raises(
+        LabelError, match="'Ann - words', 'Bob - words' are the same kind, and overlap. Expected one speaker at a time"
+    ):
         read(path)
 
 
@@ -121,7 +127,7 @@ def test_a_binary_file_is_named_as_one(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("value", ["abc", "nan", "0,3", "--undefined--"])
+@pytest.mark.parametrize("value", ["abc", "nan", "1,000,5", "--undefined--"])
 @pytest.mark.parametrize("form", ["short", "long"])
 def test_what_is_not_a_number_is_named_with_its_line(tmp_path: Path, value: str, form: str) -> None:
     text = short(("words", [(0.1, 0.3, "a"), (0.3, 0.5, "b")]))
@@ -161,22 +167,132 @@ def test_a_quote_that_is_not_closed_is_an_error_with_a_line(tmp_path: Path) -> N
         read(path)
 
 
-def test_latin_1_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_latin_1_is_read_as_praat_reads_it_and_damaged_utf_8_is_not(tmp_path: Path) -> None:
     path = tmp_path / "x.TextGrid"
     path.write_bytes(short(("words", WORDS)).encode("latin-1"))
-    with pytest.raises(
-        LabelError, match="line 21: byte .* is not UTF-8. Expected UTF-8, or UTF-16 with its mark. Save"
-    ):
+    assert triples(read(path).words) == WORDS
+    both = short(("words", [(0.1, 0.5, "naïve"), (0.5, 0.9, "MARK")])).encode().replace(b"MARK", b"caf\xe9")
+    path.write_bytes(both)
+    with pytest.raises(LabelError, match="line 18: byte .* is not UTF-8. Expected UTF-8 or UTF-16. Save"):
         read(path)
 
 
-def test_utf_16_without_its_mark_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_is_read(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "x.TextGrid"
-    path.write_bytes(short(("words", [(0.0, 1.5, "a")])).encode("utf-16-le"))
+    path.write_bytes(short(("words", WORDS)).encode(encoding))
+    assert triples(read(path).words) == WORDS
+
+
+def test_zero_bytes_in_a_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_bytes(short(("words", [(0.0, 1.5, "a\0b")])).encode())
+    with pytest.raises(LabelError, match="line 15: it holds zero bytes. Expected text in UTF-8 or UTF-16"):
+        read(path)
+
+
+@pytest.mark.parametrize("form", ["short_textgrid", "long_textgrid"])
+def test_line_ends_of_the_old_macintosh_and_decimal_commas_are_read(tmp_path: Path, form: str) -> None:
+    grid = praatio.Textgrid()
+    grid.addTier(praatio.IntervalTier("words", WORDS, 0, 1.5))
+    path = tmp_path / "x.TextGrid"
+    grid.save(str(path), format=form, includeBlankSpaces=True)
+    text = re.sub(r"(\d)\.(\d)", r"\1,\2", path.read_text(encoding="utf-8")).replace("\n", "\r")
+    path.write_bytes(text.encode())
+    assert triples(read(path).words) == WORDS
+
+
+@pytest.mark.parametrize(
+    ("words", "phones"),
+    [
+        ("words_aligned", "phones_aligned"),
+        ("aligned-words", "phone (auto)"),
+        ("Ann_words", "Ann_phones"),
+        ("WordTier", "PhoneTier"),
+        ("words - Ann", "phones - Ann"),
+        ("Ann - Words", "Ann - Phones"),
+        ("word 1", "phn1"),
+    ],
+)
+def test_names_with_other_parts_are_understood(tmp_path: Path, words: str, phones: str) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short(("tones", WORDS), (phones, PHONES), (words, WORDS)), encoding="utf-8")
+    assert triples(read(path).words) == WORDS
+    assert triples(read(path).phones) == PHONES
+
+
+@pytest.mark.parametrize("name", ["word stress", "phone_count", "WordClass", "keywords", "words and phones"])
+def test_a_tier_about_words_or_phones_is_neither(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short((name, PHONES)), encoding="utf-8")
+    with pytest.raises(LabelError, match="its interval tiers are"):
+        read(path)
+
+
+def test_a_whole_name_goes_before_one_with_other_parts(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short(("words_old", PHONES), ("words", WORDS)), encoding="utf-8")
+    assert triples(read(path).words) == WORDS
+
+
+@pytest.mark.parametrize("name", ["text", "words", "utterances", "ORT", "Ann - words"])
+def test_a_tier_of_whole_utterances_is_a_transcript_and_no_words(tmp_path: Path, name: str) -> None:
+    rows = [(0.0, 0.2, ""), (0.2, 0.9, "say hi  there"), (0.9, 1.4, "yes")]
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short((name, rows), ("phones", PHONES)), encoding="utf-8")
+    found = read(path)
+    assert found.words is None and found.transcript == "say hi there yes"
+    assert triples(found.phones) == PHONES
+    path.write_text(short((name, rows)), encoding="utf-8")
+    assert read(path).transcript == "say hi there yes"
+
+
+def test_words_are_found_beside_a_tier_of_utterances(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short(("words", [(0.0, 1.5, "say so, naïve one")]), ("word", WORDS)), encoding="utf-8")
+    assert triples(read(path).words) == WORDS
+
+
+def test_a_compound_makes_no_tier_of_utterances(tmp_path: Path) -> None:
+    rows = [(0.1, 0.5, "in"), (0.5, 0.9, "New York"), (0.9, 1.4, "now")]
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short(("words", rows)), encoding="utf-8")
+    assert triples(read(path).words) == rows
+
+
+def test_speakers_who_take_turns_are_put_together(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    tiers = [("Ann - words", WORDS[:1]), ("Bob - words", WORDS[1:]), ("Ann - phones", PHONES[:2]), ("Bob - phones", [])]
+    path.write_text(short(*tiers), encoding="utf-8")
+    assert triples(read(path).words) == WORDS
+    assert triples(read(path).phones) == PHONES[:2]
+
+
+def test_marks_of_pauses_that_are_names_are_words_among_words_and_pauses_among_phones(tmp_path: Path) -> None:
+    rows = [(0.1, 0.3, "Lau"), (0.3, 0.5, "pau"), (0.5, 0.9, "sil"), (0.9, 1.4, "<eps>")]
+    path = tmp_path / "x.TextGrid"
+    path.write_text(short(("words", rows), ("phones", [*PHONES, (0.9, 1.4, "pau")])), encoding="utf-8")
+    found = read(path)
+    assert [span.text for span in found.words or ()] == ["Lau", "pau"]
+    assert is_pause(found.phones[-1].text)  # type: ignore[index]
+
+
+def test_tiers_of_points_are_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    points = '"TextTier"\n"phones"\n0\n1.5\n1\n0.5\n"AA"\n'
+    text = short(("tones", WORDS)).replace("<exists>\n1", "<exists>\n2")
+    path.write_text(text + points, encoding="utf-8")
     with pytest.raises(
-        LabelError, match="line 1: it holds zero bytes. Expected text in UTF-8, or UTF-16 with its mark"
+        LabelError, match="tiers are 'tones', its tiers of points 'phones'. Expected intervals of words"
     ):
         read(path)
+
+
+def test_what_nobody_sees_is_taken_out_of_labels(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    rows = [(0.1, 0.5, "​say­"), (0.5, 0.9, "naïve"), (0.9, 1.4, "﻿")]
+    path.write_text(short(("words", rows)), encoding="utf-8")
+    assert [span.text for span in read(path).words or ()] == ["say", "naïve"]
 
 
 def test_another_file_under_this_name_is_refused(tmp_path: Path) -> None:

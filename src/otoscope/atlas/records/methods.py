@@ -13,7 +13,7 @@ from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
 
 NAME = "methods"
-TABLES = (".parquet", ".sqlite", ".json", ".toml", ".npz", ".safetensors")
+TABLES = (".parquet", ".json", ".toml", ".npz", ".safetensors")
 """What is offered; sounds and pictures are on the other pages."""
 _OF_RECORDING = re.compile("listening/[0-9]+/")
 WHAT = (
@@ -40,7 +40,6 @@ WHAT = (
     ("dictionaries/curves.parquet", "their training curves"),
     ("*/cfg.json", "settings of one dictionary"),
     ("*/sae_weights.safetensors", "weights of one dictionary"),
-    ("harvest/features.sqlite", "all tables of the harvest, to be asked in SQL"),
     ("harvest/features.parquet", "statistics of every feature"),
     ("harvest/examples.parquet", "the strongest moments of every feature"),
     ("harvest/ranges.parquet", "ranges of strength, and the moments drawn from them"),

@@ -1,84 +1,51 @@
-"""Find the alignment that belongs to a recording: beside it, or by its name anywhere below the corpus's folder.
-
-The index of a folder holds a path for each alignment below it, and of CTM files the recordings they hold.
-"""
+"""Find the alignment that belongs to a recording: beside it, or by its name anywhere below the corpus's folder."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from otoscope.audio.decode import SOUND_SUFFIXES
 from otoscope.base.errors import LabelError
+from otoscope.base.text import lines
 from otoscope.corpus.alignment import ctm
+from otoscope.corpus.names import NameIndex
 
 ENDINGS = (".textgrid", "_annot.json", ".phn", ".wrd", ".lab", ".ctm")
 """How the name of an alignment goes on after the recording's, in any case; the richest format first."""
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
-class AlignmentIndex:
-    """The alignments below a folder, listed when one is first looked for that is not beside its recording.
 
-    Make one for a corpus and ask it for every clip.
+class AlignmentIndex(NameIndex):
+    """The alignments below a folder, by the recordings they are named after; of CTM files, by those they hold.
+
+    A `.lab` that holds a transcript, as the Montreal Forced Aligner takes it, is no alignment.
 
     Args:
         root: The corpus's folder.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = Path(root)
-        self._by_stem: dict[str, list[Path]] | None = None
-        self._recordings: dict[str, list[Path]] = defaultdict(list)
-        self._beside: tuple[Path, dict[str, list[Path]]] | None = None  # of the folder looked at last
+        super().__init__(root, ENDINGS)
 
-    def find(self, audio: Path) -> Path | None:
-        """Find the alignment of a recording; nothing is read but CTM files and the first words of `.lab` files.
+    def accepts(self, path: Path) -> bool:
+        """Whether a file is an alignment by its beginning."""
+        return path.suffix.lower() != ".lab" or not is_transcript(path)
 
-        Args:
-            audio: The recording.
+    def names_in(self, path: Path, stem: str) -> set[str]:
+        """The recordings that a file is about: those a CTM file holds, too."""
+        if path.suffix.lower() == ".ctm":
+            with suppress(LabelError):  # found by its own name only; reading it says what is wrong
+                return {stem} | {Path(name).name.lower() for name in ctm.recordings(path)}
+        return {stem}
 
-        Returns:
-            The file beside the recording, of the richest format; or the nearest one below the folder: in folders
-            named alike first, then fewest folders away, then of the richest format. None if there is none, or if it
-            lies nearer to another recording of the same name. A `.lab` that holds a transcript, as the Montreal Forced
-            Aligner takes it, is no alignment.
-
-        Raises:
-            LabelError: Two are equally near.
-        """
-        audio = Path(audio)
-        stem = audio.stem.lower()
-        if self._beside is None or self._beside[0] != audio.parent:
-            names = sorted(audio.parent.iterdir()) if audio.parent.is_dir() else []
-            self._beside = (audio.parent, _by_stem(names))
-        beside = [path for path in self._beside[1].get(stem, []) if _is_alignment(path)]
-        if beside:
-            return _nearest(audio, beside)
-        if self._by_stem is None:
-            shown = (
-                [path for path in sorted(self.root.rglob("*")) if self._is_shown(path)] if self.root.is_dir() else []
-            )
-            self._by_stem = _by_stem(shown)
-            self._recordings = defaultdict(list)
-            for path in shown:
-                if path.suffix.lower() in SOUND_SUFFIXES:
-                    self._recordings[path.stem.lower()].append(path)
-        anywhere = [path for path in self._by_stem.get(stem, []) if _is_alignment(path)]
-        if not anywhere:
-            return None
-        found = _nearest(audio, anywhere)
-        return None if self._is_nearer_to_another(found, audio) else found
-
-    def _is_nearer_to_another(self, alignment: Path, audio: Path) -> bool:
-        """Whether a recording of the same name lies nearer: another speaker's sentence of that number."""
+    def is_sibling(self, path: Path, others: Iterable[Path]) -> bool:
+        """Whether a CTM file of words is read with the one of phones."""
         return any(
-            _distance(other, alignment) < _distance(audio, alignment) for other in self._recordings[audio.stem.lower()]
+            ctm.partner(other) == path for other in others if other.suffix.lower() == ".ctm" and ctm.holds_phones(other)
         )
-
-    def _is_shown(self, path: Path) -> bool:
-        return not any(part.startswith(".") for part in path.relative_to(self.root).parts)
 
 
 def find_alignment(audio: Path, root: Path) -> Path | None:
@@ -97,75 +64,18 @@ def find_alignment(audio: Path, root: Path) -> Path | None:
     return AlignmentIndex(root).find(audio)
 
 
-def _by_stem(paths: list[Path]) -> dict[str, list[Path]]:
-    """Alignments by the name of the recording they are for, in lower case."""
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        ending = _ending(path)
-        if ending is None or path.name.startswith(".") or not path.is_file():
-            continue
-        stems = {path.name[: -len(ending)].lower()}
-        if ending == ".ctm":
-            with suppress(LabelError):  # found by its own name only; reading it says what is wrong
-                stems |= {Path(name).name.lower() for name in ctm.recordings(path)}
-        for stem in stems:
-            found[stem].append(path)
-    return found
-
-
-def _ending(path: Path) -> str | None:
-    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
-
-
-def _is_alignment(path: Path) -> bool:
-    """Whether a file is one by its beginning: a `.lab` may be a transcript."""
-    if path.suffix.lower() != ".lab":
-        return True
+def is_transcript(lab: Path) -> bool:
+    """Whether a `.lab` file holds a transcript: no header of xwaves, and no label with its times at the beginning."""
     try:
-        with path.open("rb") as file:
+        with lab.open("rb") as file:
             beginning = file.read(4096).decode("utf-8-sig", errors="replace")
     except OSError:
-        return True  # reading it says what is wrong
-    return re.match(r"\s*[+-]?[\d.]", beginning) is not None or re.search(r"^\s*#\s*$", beginning, re.M) is not None
-
-
-def _nearest(audio: Path, paths: list[Path]) -> Path:
-    def rank(path: Path) -> tuple[int, int, int]:
-        ending = _ending(path)
-        assert ending is not None  # only alignments are in the index
-        return (*_distance(audio, path), ENDINGS.index(ending))
-
-    partners = {ctm.partner(path) for path in paths if path.suffix.lower() == ".ctm" and ctm.holds_phones(path)}
-    ranked = sorted((path for path in paths if path not in partners), key=rank)
-    if len(ranked) > 1 and rank(ranked[0]) == rank(ranked[1]):
-        raise LabelError(
-            f"'{ranked[0]}' and '{ranked[1]}' are both named after recording '{audio}' and equally near. "
-            "Expected one alignment. Put the right one beside the recording."
-        )
-    return ranked[0]
-
-
-def _distance(audio: Path, alignment: Path) -> tuple[int, int]:
-    """How far apart two files are, least first: folders named alike, then steps from one to the other."""
-    here, there = audio.parent.absolute(), alignment.parent.absolute()
-    return -_alike(here, there), _steps(here, there)
-
-
-def _alike(a: Path, b: Path) -> int:
-    """How many folders at the end of two paths have the same names."""
-    count = 0
-    for x, y in zip(reversed(a.parts), reversed(b.parts), strict=False):
-        if x.lower() != y.lower():
-            break
-        count += 1
-    return count
-
-
-def _steps(a: Path, b: Path) -> int:
-    """How many folders lie between two folders, up and down."""
-    shared = 0
-    for x, y in zip(a.parts, b.parts, strict=False):
-        if x != y:
-            break
-        shared += 1
-    return len(a.parts) + len(b.parts) - 2 * shared
+        return False  # reading it as an alignment says what is wrong
+    if re.search(r"^\s*#\s*$", beginning, re.MULTILINE):
+        return False
+    rows = [row.split() for row in lines(beginning)[:20] if row.strip()]
+    if not rows or any(_NUMBER.fullmatch(row[0]) is None for row in rows):
+        return True
+    start, end = rows[0][0], rows[0][1] if len(rows[0]) > 2 and _NUMBER.fullmatch(rows[0][1]) else None
+    is_timed = end is not None and (float(start) == 0 or "." in start or len(end) > 4)  # not "20 000 leagues"
+    return len(rows) == 1 and not is_timed

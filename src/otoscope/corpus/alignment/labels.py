@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import itertools
 import math
 import re
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from otoscope.audio.clip import Span
 from otoscope.base.errors import LabelError
+from otoscope.base.text import decode, lines
 
 BEYOND_S = 0.05
 """How far a label may reach beyond its audio; it is then cut to the audio's end."""
@@ -46,6 +46,8 @@ class Labels:
         words_share_phones: Whether two words may overlap where they share a sound ("this_shop").
         words_path: The file that holds the words, where that may not be the one that was asked for.
         phones_path: The file that holds the phones, likewise.
+        transcript: What is said, from a tier of whole utterances; None where there is no such tier.
+        least_covered: The share of the audio that the labels must reach, where the file states no end.
     """
 
     words: list[Row] | None = None
@@ -56,6 +58,8 @@ class Labels:
     words_share_phones: bool = False
     words_path: Path | None = None
     phones_path: Path | None = None
+    transcript: str | None = None
+    least_covered: float = LEAST_COVERED
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,14 @@ class Alignment:
         phones: The phones as written, pauses included but intervals without text left out, or None.
         path: The file; where words and phones are in two, that of the phones.
         phone_lines: The line of the file that each phone is on.
+        transcript: What is said, where the file has whole utterances; None otherwise.
     """
 
     words: tuple[Span, ...] | None
     phones: tuple[Span, ...] | None
     path: Path
     phone_lines: tuple[int, ...] = ()
+    transcript: str | None = None
 
 
 def label_error(path: Path, line: int | None, message: str) -> LabelError:
@@ -81,8 +87,15 @@ def label_error(path: Path, line: int | None, message: str) -> LabelError:
     return LabelError(f"{where}: {message}")
 
 
-def read_text(path: Path) -> str:
-    """Read a label file: UTF-8, or UTF-16 that says so in its first two bytes.
+def read_text(path: Path, *, eight_bit: bool = False) -> str:
+    """Read a label file: UTF-8 or UTF-16, every line ended by LF.
+
+    Args:
+        path: The file.
+        eight_bit: Whether it may be Latin-1 or Windows-1252.
+
+    Returns:
+        The text.
 
     Raises:
         LabelError: It cannot be read, or is of another encoding.
@@ -91,22 +104,18 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise label_error(path, None, f"it cannot be read: {error.strerror}. Expected a text file.") from error
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+        text = "\n".join(lines(decode(content, eight_bit=eight_bit)))
     except UnicodeDecodeError as error:
-        line = None if is_utf16 else content[: error.start].count(b"\n") + 1
-        encoding = "UTF-16" if is_utf16 else "UTF-8"
+        is_utf8 = error.encoding.startswith("utf-8")
         raise label_error(
             path,
-            line,
-            f"byte {error.start} is not {encoding}. Expected UTF-8, or UTF-16 with its mark. Save it as UTF-8.",
+            content[: error.start].count(b"\n") + 1 if is_utf8 else None,
+            f"byte {error.start} is not {error.encoding.upper()}. Expected UTF-8 or UTF-16. Save it as UTF-8.",
         ) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise label_error(
-            path, line, "it holds zero bytes. Expected text in UTF-8, or UTF-16 with its mark. Save it as UTF-8."
-        )
+        raise label_error(path, line, "it holds zero bytes. Expected text in UTF-8 or UTF-16. Save it as UTF-8.")
     return text
 
 
@@ -116,8 +125,8 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     Raises:
         LabelError: It cannot be read, or is of another encoding.
     """
-    lines = re.split(r"\r\n|\n|\r", read_text(path))
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    numbered = enumerate(read_text(path).split("\n"), start=1)
+    return [(number, line.strip()) for number, line in numbered if line.strip()]
 
 
 def number(path: Path, line: int, text: str, what: str) -> float:
@@ -127,7 +136,7 @@ def number(path: Path, line: int, text: str, what: str) -> float:
         LabelError: It is not a finite number.
     """
     try:
-        value = float(text)
+        value = float(re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", text))  # a decimal comma, as some countries write it
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
@@ -170,13 +179,16 @@ def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
                 f"{last.text!r} ends at {last.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
                 f"Expected labels inside the audio. {another}",
             )
+    if not ends:
+        return  # there are utterances alone
     last, file = max(ends, key=lambda end: end[0].end_s)
-    if labels.end_s is None and last.end_s < LEAST_COVERED * duration_s:
+    if labels.end_s is None and last.end_s < labels.least_covered * duration_s:
+        share = "half" if last.end_s < LEAST_COVERED * duration_s else f"{labels.least_covered:.0%}"
         raise label_error(
             file,
             last.line,
             f"the last label ends at {last.end_s:.3f} s, and its audio ends at {duration_s:.3f} s. "
-            f"Expected labels for at least half of the audio. {another}",
+            f"Expected labels for at least {share} of the audio. {another}",
         )
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from otoscope.base.errors import InputError
+from otoscope.base.text import clean
 from otoscope.corpus.alignment import ctm, emu, hts, textgrid, timit, xwaves
 from otoscope.corpus.alignment.labels import (
     Alignment,
     Labels,
+    Row,
     check_extent,
     check_order,
     label_error,
     to_spans,
 )
-from otoscope.corpus.phones import is_pause, to_phones
+from otoscope.corpus.phones import is_pause_among_words, to_phones
 
 KNOWN = "Praat .TextGrid, TIMIT .phn and .wrd, HTS or ESPS .lab, EMU _annot.json, .ctm"
 
 
-def read_alignment(path: Path, *, duration_s: float, clip_id: str) -> Alignment:
+def read_alignment(path: Path, *, duration_s: float, clip_id: str, rate_hz: int | None = None) -> Alignment:
     """Read the words and phones of one recording in time.
 
     Args:
@@ -28,6 +31,8 @@ def read_alignment(path: Path, *, duration_s: float, clip_id: str) -> Alignment:
         duration_s: How long the recording is, seconds.
         clip_id: The clip's id; a CTM file may hold many recordings, and this one's rows are named by the id or by
             its last part ("a/b/x" or "x").
+        rate_hz: The recording's own sampling rate, in whose samples TIMIT's labels are; None where it is not known,
+            and is taken for 16 kHz.
 
     Returns:
         The alignment; labels that reach at most 50 ms beyond the audio are cut there.
@@ -37,12 +42,12 @@ def read_alignment(path: Path, *, duration_s: float, clip_id: str) -> Alignment:
             says which file, which line and what was expected.
     """
     path = Path(path)
-    labels = _read(path, clip_id)
-    if labels.words is None and labels.phones is None:
-        raise label_error(path, None, "it holds neither words nor phones. Expected at least one of them.")
-    words = None if labels.words is None else [row for row in labels.words if not is_pause(row.text)]
-    phones = None if labels.phones is None else [row for row in labels.phones if row.text]
-    if not words and not phones:
+    labels = _read(path, clip_id, duration_s, rate_hz)
+    words = (
+        None if labels.words is None else [row for row in _cleaned(labels.words) if not is_pause_among_words(row.text)]
+    )
+    phones = None if labels.phones is None else [row for row in _cleaned(labels.phones) if row.text]
+    if not words and not phones and not labels.transcript:
         raise label_error(path, None, "all of its labels are empty. Expected words or phones in time.")
     words_path, phones_path = labels.words_path or path, labels.phones_path or path
     check_order(labels.words or [], words_path, overlap_s=labels.overlap_s, may_share=labels.words_share_phones)
@@ -53,7 +58,12 @@ def read_alignment(path: Path, *, duration_s: float, clip_id: str) -> Alignment:
         phones=None if not phones else to_spans(phones, duration_s),
         path=phones_path,
         phone_lines=tuple(row.line for row in phones or []),
+        transcript=labels.transcript,
     )
+
+
+def _cleaned(rows: Sequence[Row]) -> list[Row]:
+    return [row._replace(text=clean(row.text).strip()) for row in rows]
 
 
 def check_phones(alignment: Alignment, phone_set: str) -> None:
@@ -77,12 +87,12 @@ def check_phones(alignment: Alignment, phone_set: str) -> None:
             )
 
 
-def _read(path: Path, clip_id: str) -> Labels:
+def _read(path: Path, clip_id: str, duration_s: float, rate_hz: int | None) -> Labels:
     name = path.name.lower()
     if name.endswith(".textgrid"):
         return textgrid.read(path)
     if name.endswith((".phn", ".wrd")):
-        return timit.read(path)
+        return timit.read(path, duration_s, rate_hz)
     if name.endswith(".lab"):
         return xwaves.read(path) if xwaves.is_xwaves(path) else hts.read(path)
     if name.endswith("_annot.json"):

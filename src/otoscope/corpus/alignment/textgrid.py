@@ -13,19 +13,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from otoscope.corpus.alignment.labels import Labels, Row, label_error, read_text
+from otoscope.base.errors import LabelError
+from otoscope.base.text import one_line
+from otoscope.corpus.alignment.labels import OVERLAP_S, Labels, Row, label_error, read_text
+from otoscope.corpus.alignment.tier_names import choose, matches
 
 WORD_TIERS = ("words", "word", "wrd", "ort-mau", "ort", "orthography", "text")
 """Names of a tier of words, the best first; case is ignored."""
 PHONE_TIERS = ("phones", "phone", "phons", "phn", "phonetic", "mau", "segments", "segment", "phonemes", "phoneme")
 """Names of a tier of phones, the best first; case is ignored."""
 
+UTTERANCE_TIERS = ("utterances", "utterance", "utt", "transcript", "transcription", "sentence", "sentences")
+"""Names of a tier of whole utterances beside those of words, the best first."""
+
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|![^\r\n]*|[^\s"]+|"')
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class _Token(NamedTuple):
@@ -35,12 +41,25 @@ class _Token(NamedTuple):
     text: str
     line: int
 
+    @property
+    def value(self) -> float:
+        """A number, with a decimal point or comma."""
+        return float(self.text.replace(",", "."))
+
 
 @dataclass
 class _Tier:
+    """A tier; `rows` are None where it holds points."""
+
     name: str
     line: int
     rows: list[Row]
+    holds_points: bool = False
+
+    @property
+    def spoken(self) -> list[Row]:
+        """The intervals with text."""
+        return [row for row in self.rows if row.text]
 
 
 def read(path: Path) -> Labels:
@@ -50,7 +69,7 @@ def read(path: Path) -> Labels:
         LabelError: It is binary, damaged, or has neither tier.
     """
     _refuse_binary(path)
-    tokens = _Tokens(path, read_text(path))
+    tokens = _Tokens(path, read_text(path, eight_bit=True))
     kind, of = tokens.next("text", "the file type").text, tokens.next("text", "the class").text
     if kind not in {"ooTextFile", "ooTextFile short"} or of != "TextGrid":
         raise label_error(path, 1, 'it is no TextGrid. Expected \'File type = "ooTextFile"\' and class "TextGrid".')
@@ -58,22 +77,33 @@ def read(path: Path) -> Labels:
     end = tokens.next("number", "the end of the recording (xmax)")
     tokens.next("flag", "<exists>")
     tiers = [_tier(tokens) for _ in range(tokens.count("tiers"))]
-    intervals = [tier for tier in tiers if tier is not None]
-    words = _choose(intervals, WORD_TIERS, path)
-    phones = _choose(intervals, PHONE_TIERS, path)
-    if words is None and phones is None:
-        names = ", ".join(repr(tier.name) for tier in intervals) or "none"
-        raise label_error(
-            path,
-            intervals[0].line if intervals else None,
-            f"its interval tiers are {names}. Expected one of words ({', '.join(WORD_TIERS)}) or of phones "
-            f"({', '.join(PHONE_TIERS)}). Rename the tiers.",
-        )
+    intervals = [tier for tier in tiers if not tier.holds_points]
+    utterances = [tier for tier in intervals if _holds_utterances(tier)]
+    said = _transcript(utterances)
+    rest = [tier for tier in intervals if tier not in utterances]
+    words = choose(rest, WORD_TIERS)
+    phones = choose([tier for tier in rest if tier not in words], PHONE_TIERS)
+    if not words and not phones and said is None:
+        raise _nothing_known(path, tiers)
     return Labels(
-        words=None if words is None else _spoken(words, intervals).rows,
-        phones=None if phones is None else phones.rows,
-        end_s=float(end.text),
+        words=_merged([_spelt(tier, rest) for tier in words], path) if words else None,
+        phones=_merged(phones, path) if phones else None,
+        end_s=end.value,
         end_line=end.line,
+        transcript=said,
+    )
+
+
+def _nothing_known(path: Path, tiers: list[_Tier]) -> LabelError:
+    """The error of a file without words, phones and utterances; it names the tiers that are there."""
+    names, points = (
+        ", ".join(repr(tier.name) for tier in tiers if tier.holds_points is kind) or "none" for kind in (False, True)
+    )
+    return label_error(
+        path,
+        tiers[0].line if tiers else None,
+        f"its interval tiers are {names}{'' if points == 'none' else f', its tiers of points {points}'}. Expected "
+        f"intervals of words ({', '.join(WORD_TIERS)}) or of phones ({', '.join(PHONE_TIERS)}). Rename the tiers.",
     )
 
 
@@ -95,7 +125,7 @@ class _Tokens:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self._tokens = _split(text, path)
-        self._last_line = len(_LINE_END.findall(text)) + 1
+        self._last_line = text.count("\n") + 1
 
     def next(self, kind: str, what: str) -> _Token:
         token = next(self._tokens, None)
@@ -107,7 +137,7 @@ class _Tokens:
         return token
 
     def number(self, what: str) -> float:
-        return float(self.next("number", what).text)
+        return self.next("number", what).value
 
     def count(self, what: str) -> int:
         token = self.next("number", f"how many {what} there are")
@@ -120,13 +150,13 @@ def _split(text: str, path: Path) -> Iterator[_Token]:
     is_long = re.search(r"^\s*xmin\s*=", text, re.MULTILINE) is not None
     line, seen, before = 1, 0, ""
     for match in _TOKEN.finditer(text):
-        line += len(_LINE_END.findall(text, seen, match.start()))
+        line += text.count("\n", seen, match.start())
         seen = match.start()
         token = match[0]
         if token == '"':
             raise label_error(path, line, "a text has no closing quote. Expected a quote, doubled inside a text.")
         if token[0] == '"':
-            yield _Token("text", _LINE_END.sub("\n", token[1:-1].replace('""', '"')), line)
+            yield _Token("text", token[1:-1].replace('""', '"'), line)
         elif _NUMBER.fullmatch(token):
             yield _Token("number", token, line)
         elif token[0] == "<" and token[-1] == ">":
@@ -141,8 +171,7 @@ def _is_header(token: str) -> bool:
     return token in {"File", "type", "Object", "class", "=", "type=", "class="}
 
 
-def _tier(tokens: _Tokens) -> _Tier | None:
-    """Read a tier; None for one of points."""
+def _tier(tokens: _Tokens) -> _Tier:
     kind = tokens.next("text", "the class of a tier")
     name = tokens.next("text", "the name of a tier")
     tokens.number("the start of the tier (xmin)")
@@ -154,7 +183,7 @@ def _tier(tokens: _Tokens) -> _Tier | None:
         for index in range(1, count + 1):
             tokens.number(f"the time of point {index} of {count}")
             tokens.next("text", f"the text of point {index} of {count}")
-        return None
+        return _Tier(name.text, name.line, [], holds_points=True)
     raise label_error(
         tokens.path, kind.line, f"found a tier of class {kind.text!r}. Expected 'IntervalTier' or 'TextTier'."
     )
@@ -171,26 +200,44 @@ def _intervals(tokens: _Tokens, count: int) -> list[Row]:
     return rows
 
 
-def _choose(tiers: list[_Tier], names: tuple[str, ...], path: Path) -> _Tier | None:
-    """The tier with the best name, if there is one."""
-    for name in names:
-        matches = [tier for tier in tiers if _plain(tier.name) == name]
-        if len(matches) > 1:
-            shown = ", ".join(repr(tier.name) for tier in matches)
-            raise label_error(
-                path, matches[1].line, f"tiers {shown} are the same kind. Expected one speaker to a recording."
-            )
-        if matches:
-            return matches[0]
-    return None
+def _holds_utterances(tier: _Tier) -> bool:
+    """Whether a tier that may be called `words` or `text` holds whole utterances and no words in time.
+
+    Words are one a label, but for a few compounds ("New York"). Phones of one interval (`AA R`) are short.
+    """
+    if any(matches(tier.name, name) for name in PHONE_TIERS):
+        return False
+    lengths = [len(row.text.split()) for row in tier.spoken]
+    return max(lengths, default=0) > 2 or 2 * sum(length > 1 for length in lengths) > len(lengths)
 
 
-def _plain(name: str) -> str:
-    """A tier's name without the speaker before it: `Ann - words` is `words`."""
-    return name.rpartition(" - ")[2].strip().lower()
+def _transcript(utterances: list[_Tier]) -> str | None:
+    """What is said, in order of time, by the speakers of tiers of one name; of several kinds the first counts."""
+    known = next((name for name in (*UTTERANCE_TIERS, *WORD_TIERS) for t in utterances if matches(t.name, name)), None)
+    rows = [row for tier in utterances if known and matches(tier.name, known) for row in tier.spoken]
+    return one_line(" ".join(row.text for row in sorted(rows))) or None
 
 
-def _spoken(words: _Tier, tiers: list[_Tier]) -> _Tier:
+def _spelt(words: _Tier, tiers: list[_Tier]) -> _Tier:
     """The tier with the words as spelt: EMU writes their class to `Word` and the words to `Text`, at the same times."""
     times = [row[:2] for row in words.rows]
-    return next((tier for tier in tiers if _plain(tier.name) == "text" and [r[:2] for r in tier.rows] == times), words)
+    return next(
+        (tier for tier in tiers if matches(tier.name, "text") and [row[:2] for row in tier.rows] == times), words
+    )
+
+
+def _merged(tiers: list[_Tier], path: Path) -> list[Row]:
+    """The rows of one kind of tier, where several speakers have one each and do not speak at once."""
+    spoken = [tier for tier in tiers if tier.spoken]
+    if len(spoken) < 2:
+        return (spoken or tiers)[0].rows
+    rows = sorted((row for tier in spoken for row in tier.spoken), key=lambda row: row[:2])
+    if any(row.start_s < before.end_s - OVERLAP_S for before, row in pairwise(rows)):
+        shown = ", ".join(repr(tier.name) for tier in spoken)
+        raise label_error(
+            path,
+            spoken[1].line,
+            f"tiers {shown} are the same kind, and overlap. Expected one speaker at a time. Remove the tiers of all "
+            "speakers but one.",
+        )
+    return rows

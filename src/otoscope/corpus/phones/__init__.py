@@ -5,7 +5,7 @@ Tables and look-ups alone: knows no files, no sound and no models.
 
 from otoscope.corpus.phones.articulation import Articulation, articulation, phone_classes
 from otoscope.corpus.phones.maps import convert_spans, to_phones
-from otoscope.corpus.phones.sets import PHONE_SETS, detect_phone_set, inventory, is_pause
+from otoscope.corpus.phones.sets import PHONE_SETS, detect_phone_set, inventory, is_pause, is_pause_among_words
 
 __all__ = [
     "PHONE_SETS",
@@ -15,6 +15,7 @@ __all__ = [
     "detect_phone_set",
     "inventory",
     "is_pause",
+    "is_pause_among_words",
     "phone_classes",
     "to_phones",
 ]

@@ -16,6 +16,8 @@ _PAUSES = frozenset({
     "<spn>", "<nsn>", "<eps>", "<s>", "</s>", "<p>", "<p:>", "<nib>", "<usb>", "<noise>", "[sil]", "[noise]", "+noise+",
     "++noise++", "+spn+", "+nsn+", "+brth+",
 })  # fmt: skip
+_ALSO_WORDS = frozenset({"lau", "pau", "brth", "epi"})
+"""Symbols of noise and pauses in phone sets that a tier of words means as words: names, for the most part."""
 _POSITION = re.compile(r"_[BIES]$")
 _STRESSED = re.compile(r"([A-Z]+)([012])")
 _MANY = 30
@@ -26,6 +28,11 @@ def is_pause(symbol: str) -> bool:
     """Whether a label is a pause or noise and no phone: `sil`, `sp`, `spn`, `pau`, `h#`, nothing at all; any case."""
     plain = _POSITION.sub("", symbol.strip()).lower()
     return not plain or plain in _PAUSES
+
+
+def is_pause_among_words(text: str) -> bool:
+    """Whether what stands in a tier of words is a pause or noise: `sil`, `<eps>`, nothing at all, but not `pau`."""
+    return is_pause(text) and text.strip().lower() not in _ALSO_WORDS
 
 
 @cache

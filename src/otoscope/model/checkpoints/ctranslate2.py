@@ -30,7 +30,7 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     to_transformers_name,
 )
-from otoscope.model.vocabulary import RELEASED, read_tokenizer, special_ids, tokenizer_from_texts
+from otoscope.model.vocabulary import RELEASED, is_english_only, read_tokenizer, special_ids, tokenizer_from_texts
 
 _VERSION = 6
 _SPEC = "WhisperSpec"
@@ -66,6 +66,7 @@ _STACKED = {
 }
 _KINDS = {"gamma": "weight", "beta": "bias", "weight": "weight", "bias": "bias"}
 _SCALE = "_scale"
+_OUTPUT, _EMBEDDING = "decoder/projection/weight", "decoder/embeddings/weight"
 _GELU = 3  # of CTranslate2's activations, the one that Whisper has
 
 
@@ -107,7 +108,7 @@ def _model_file(path: Path) -> Path:
 def _describe(path: Path, source: str) -> Described:
     file = _model_file(path)
     refuse_lfs_pointer(file, source=source)
-    variables = _index(file, source)
+    variables, aliases = _index(file, source)
     tensors = {name: variable for name, variable in variables.items() if variable.shape and not _is_scale(name)}
     shapes = {part: shape for name in tensors for part, shape in _parts(name, tensors[name].shape).items()}
     values = _scalars(file, variables)
@@ -121,7 +122,7 @@ def _describe(path: Path, source: str) -> Described:
     return Described(
         "CTranslate2",
         config,
-        {name: Stored(variable.shape, variable.precision) for name, variable in tensors.items()},
+        {name: Stored(variable.shape, variable.precision) for name, variable in tensors.items() if name not in aliases},
         read=lambda: _read(file, variables, config, source),
         tokenizer=lambda: _tokenizer(file.parent, config.vocab_size, source),
         generation=_generation(told, config.vocab_size, source),
@@ -132,10 +133,11 @@ def _describe(path: Path, source: str) -> Described:
     )
 
 
-def _index(file: Path, source: str) -> dict[str, _Variable]:
-    """Read where every tensor lies, aliases included, and nothing of the tensors."""
+def _index(file: Path, source: str) -> tuple[dict[str, _Variable], set[str]]:
+    """Read where every tensor lies, and which are other names of one that is there; nothing of the tensors."""
     size = file.stat().st_size
     variables: dict[str, _Variable] = {}
+    aliases: set[str] = set()
     last = "its header"
     try:
         with file.open("rb") as opened:
@@ -171,6 +173,7 @@ def _index(file: Path, source: str) -> dict[str, _Variable]:
             for alias, target in [(_text(opened), _text(opened)) for _ in range(_take(opened, "<I")[0])]:
                 if target not in variables:
                     raise _damaged(file, source, f"tensor {alias!r} is said to be {target!r}, which is not there")
+                aliases.add(alias)
                 variables[alias] = variables[target]
                 if target + _SCALE in variables:
                     variables[alias + _SCALE] = variables[target + _SCALE]
@@ -178,7 +181,7 @@ def _index(file: Path, source: str) -> dict[str, _Variable]:
                 raise _damaged(file, source, f"{size - opened.tell()} bytes follow its last tensor")
     except (struct.error, UnicodeDecodeError) as error:
         raise _damaged(file, source, f"it ends or breaks at {last}") from error
-    return variables
+    return variables, aliases
 
 
 def _take(opened: BinaryIO, layout: str) -> tuple[int, ...]:
@@ -242,7 +245,7 @@ def _parts(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     elif rest in _OUTSIDE_BLOCKS:
         parts = [f"{half}.{_OUTSIDE_BLOCKS[rest]}"]
     else:
-        parts = ["proj_out.weight" if name == "decoder/projection/weight" else name]
+        parts = ["proj_out.weight" if name == _OUTPUT else name]
     part_shape = (shape[0] // len(parts), *shape[1:])
     return {to_transformers_name(part): part_shape for part in parts}
 
@@ -252,7 +255,7 @@ def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, so
     raw = np.memmap(file, np.uint8, mode="r")
     weights: dict[str, torch.Tensor] = {}
     for name, variable in variables.items():
-        if not variable.shape or _is_scale(name):
+        if not variable.shape or _is_scale(name) or _is_tied(name, variables):
             continue
         values = _values(raw, variable)
         if variable.precision in ("int8", "int16"):
@@ -270,10 +273,14 @@ def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, so
     return weights
 
 
+def _is_tied(name: str, variables: dict[str, _Variable]) -> bool:
+    """Say whether the output layer is the embedding under another name."""
+    return name == _OUTPUT and variables[name] == variables.get(_EMBEDDING)
+
+
 def _values(raw: np.ndarray, variable: _Variable) -> torch.Tensor:
-    held = raw[variable.offset : variable.offset + variable.n_bytes].tobytes()  # aligned, as tensors must be
-    flat = np.frombuffer(bytearray(held), _TYPES[variable.type][1])
-    tensor = torch.from_numpy(flat)
+    held = np.array(raw[variable.offset : variable.offset + variable.n_bytes])  # a copy is aligned, as tensors must be
+    tensor = torch.from_numpy(held.view(_TYPES[variable.type][1]))
     return (tensor.view(torch.bfloat16) if variable.precision == "bfloat16" else tensor).reshape(variable.shape)
 
 
@@ -310,10 +317,10 @@ def _generation(told: dict[str, Any], vocab_size: int, source: str) -> Generatio
             )
     values: dict[str, Any] = {new: told[name] for name, new in names.items() if told.get(name)}
     languages = told.get("lang_ids")
-    if (
-        languages and vocab_size in RELEASED and "tiny.en" not in RELEASED[vocab_size]
-    ):  # English models carry a list too
-        values["lang_to_id"] = {text: i for text, i in special_ids(vocab_size, None).items() if i in set(languages)}
+    if languages and vocab_size in RELEASED:
+        ids = special_ids(vocab_size, None)
+        if not is_english_only(ids):  # those carry a list too
+            values["lang_to_id"] = {text: i for text, i in ids.items() if i in set(languages)}
     return GenerationConfig.from_dict(values) if values else None
 
 

@@ -66,10 +66,15 @@ def refuse_lfs_pointer(path: Path, *, source: str) -> None:
         ModelError: the file is a Git LFS pointer.
     """
     if is_lfs_pointer(path):
-        raise ModelError(
-            f"checkpoint {source!r}: {path.name} ({path.stat().st_size} bytes) is a Git LFS pointer, not the weights "
-            "themselves. Run 'git lfs pull' in the clone, or download the file from its page."
-        )
+        raise lfs_refusal(path, source=source)
+
+
+def lfs_refusal(path: Path, *, source: str) -> ModelError:
+    """Say that a file is a Git LFS pointer."""
+    return ModelError(
+        f"checkpoint {source!r}: {path.name} ({path.stat().st_size} bytes) is a Git LFS pointer, not the weights "
+        "themselves. Run 'git lfs pull' in the clone, or download the file from its page."
+    )
 
 
 def open_safetensors(paths: Sequence[Path], *, source: str) -> TensorFiles:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints import ctranslate2, huggingface, torch_file
+from otoscope.model.checkpoints import adapter, ctranslate2, ggml, gguf_file, huggingface, mlx, torch_file
 from otoscope.model.checkpoints.described import Described, Format
+from otoscope.model.checkpoints.refused import refusal
 
-FORMATS: tuple[Format, ...] = (ctranslate2.FORMAT, huggingface.FORMAT, torch_file.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    ctranslate2.FORMAT,
+    mlx.FORMAT,
+    huggingface.FORMAT,
+    ggml.FORMAT,
+    gguf_file.FORMAT,
+    torch_file.FORMAT,
+)
 
 
-def describe(path: Path, *, source: str) -> Described:
+def describe(
+    path: Path, *, source: str, find: Callable[[str | Path], tuple[Path, str]], base_model: str | Path | None = None
+) -> Described:
     """Find out what a file or folder is, and read all of it but the weights.
 
     Args:
         path: It exists.
         source: What the checkpoint is called in messages.
+        find: Finds the file or folder that the name of a base stands for, and what it is called.
+        base_model: What an adapter is merged into; by default what the adapter names itself.
 
     Returns:
         The checkpoint, ready to be read.
@@ -24,13 +37,31 @@ def describe(path: Path, *, source: str) -> Described:
     Raises:
         ModelError: it is of no format that is read, or damaged; the message names the format where it is known.
     """
+    if adapter.is_adapter(path):
+        base_path, base_name = _base(path, source, find, base_model)
+        base = describe(base_path, source=base_name, find=find)
+        return adapter.merged(path, base, source=source, base_name=base_name)
     for format_ in FORMATS:
         if format_.detect(path):
             return format_.describe(path, source)
-    if path.is_dir():
-        huggingface.FORMAT.describe(path, source)  # says what is missing
-    if path.suffix == ".json":
+    raise refusal(path, source=source)
+
+
+def _base(
+    path: Path, source: str, find: Callable[[str | Path], tuple[Path, str]], base_model: str | Path | None
+) -> tuple[Path, str]:
+    name = base_model if base_model is not None else adapter.base_of(path, source=source)
+    if name is None:
         raise ModelError(
-            f"checkpoint {source!r} is one file of a checkpoint. Give the folder that holds it, {str(path.parent)!r}."
+            f"adapter {source!r} does not say which model it was trained on (base_model_name_or_path in its "
+            "adapter_config.json). Give that model as base_model, or with --base-model."
         )
-    raise ModelError(f"checkpoint {source!r} is of no format that is read.")
+    try:
+        return find(name)
+    except ModelError as error:
+        if base_model is not None:
+            raise
+        raise ModelError(
+            f"adapter {source!r} was trained on {str(name)!r}, and that cannot be had: {error} A model on this machine "
+            "can be given as base_model, or with --base-model."
+        ) from error

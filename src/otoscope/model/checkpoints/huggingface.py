@@ -22,6 +22,7 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     is_size,
 )
+from otoscope.model.checkpoints.refused import known_refusal
 from otoscope.model.generation_settings import unchecked
 from otoscope.model.vocabulary import read_tokenizer
 
@@ -61,7 +62,7 @@ def _describe(path: Path, source: str) -> Described:
     if path.is_dir():
         read_json(folder / "config.json", source=source, why="every Hugging Face checkpoint folder has one")
     if weights is None:
-        raise ModelError(
+        raise known_refusal(folder, source=source) or ModelError(
             f"checkpoint {source!r} has no weights: model.safetensors, or shards with model.safetensors.index.json, "
             "must lie beside its config.json. Copy them over."
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def read_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, when the file is refused anyway
-            return torch.load(path, map_location="cpu", weights_only=True)
+            is_archive = zipfile.is_zipfile(path)  # what torch wrote before 1.6 is none, and cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         if wanted is None and "Unsupported" not in str(error):

@@ -1,6 +1,7 @@
 """BatchTopK: the k strongest features a frame are active on average over a batch; some frames have more than others.
 
-In use there is no batch: a feature is active above a threshold, the average of what was just strong enough in training.
+In use there is no batch: a feature is active above a threshold, the average of what is just strong enough in the last
+batches of the training.
 
 Source:
     Bussmann et al. 2024, BatchTopK sparse autoencoders (arXiv 2412.06410).
@@ -8,6 +9,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -73,6 +75,15 @@ class BatchTopK(TopK):
             self.threshold_sum.mul_(1 - THRESHOLD_RATE).add_(THRESHOLD_RATE * self._least)
             self.threshold_weight.mul_(1 - THRESHOLD_RATE).add_(THRESHOLD_RATE)
             self._least = None
+
+    @torch.no_grad()
+    def settle(self, batches: Sequence[Float[Tensor, "frame d_in"]]) -> None:
+        """Set the threshold anew, now that the weights stay: the running mean is behind them after a short training."""
+        weights = self._weights()
+        least = [sparse.choose_batch(x.contiguous(), weights, self.settings.k)[1] for x in batches]
+        if least:
+            self.threshold_sum.fill_(sum(least) / len(least))
+            self.threshold_weight.fill_(1)
 
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
         """Give SAELens's `jumprelu`, with one threshold for all features."""

@@ -8,7 +8,7 @@ be gathered; SAELens's layout has the encoder the other way round, and `finished
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -159,6 +159,9 @@ class Coder(nn.Module, ABC):
         """After the weights have changed: set decoder rows to length 1 again, follow thresholds."""
 
     # how it ends
+
+    def settle(self, batches: Sequence[Float[Tensor, "frame d_in"]]) -> None:
+        """Before it is finished: set by the last batches what its weights, now that they stay, leave to be set."""
 
     @abstractmethod
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:

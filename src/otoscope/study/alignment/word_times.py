@@ -23,6 +23,7 @@ from otoscope.model.languages import Vocabulary
 from otoscope.model.stretches import Talk
 from otoscope.model.transcription import UNSPACED_LANGUAGES, Word
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.alignment.said import said_words
 from otoscope.study.alignment.transcript_split import Piece, split_transcript
 
 TASK = "transcribe"
@@ -49,7 +50,8 @@ def align_words(
         alignment_heads: Cross-attention heads to follow, as (block, head); None for the checkpoint's own.
 
     Returns:
-        Its words as written, in order and without overlaps; in languages without spaces, tokens.
+        Its words as written, in order and without overlaps; in languages without spaces, tokens. Dashes and remarks
+        (`[laughter]`) are left out.
 
     Raises:
         InputError: There is no transcript, it is too long for the decoder, it holds special tokens, or a recording
@@ -61,7 +63,13 @@ def align_words(
         OpenAI Whisper, `whisper/timing.py`, given the transcript instead of what was decoded.
     """
     clip = as_clip(clip)
-    written = (clip.transcript or "" if transcript is None else transcript).split()
+    given = clip.transcript or "" if transcript is None else transcript
+    written, left_out = said_words(given)
+    if left_out and not written:
+        raise InputError(
+            f"the transcript of clip {clip.id!r} is {given[:80]!r}, which holds no word. "
+            "Give one that says what is said."
+        )
     if not written:
         raise InputError(
             f"clip {clip.id!r} has no transcript: words are found in time for a text that is known. Give one, or let "

@@ -35,7 +35,7 @@ from otoscope.study.bigrams.scores import (
     sparse_ranks,
 )
 from otoscope.study.error_rate import Interval
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 
 GUESSES = ("model", "another context", "unigram")
@@ -178,7 +178,7 @@ class BigramAgreement(Rich):
         """
         where = Path(folder)
         table = write_json(where / "bigram_agreement.json", self.to_json())
-        return [table, self.plot(where / "bigram_agreement.png")]
+        return [table, *drawn(self.plot, where / "bigram_agreement.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the scores of the guesses with their intervals, sound by sound.

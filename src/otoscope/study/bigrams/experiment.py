@@ -23,7 +23,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.bigrams import picture as bigrams_picture
 from otoscope.study.bigrams.no_sound import NoSound, no_sounds
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 
 N_NEXT = 20
@@ -151,7 +151,7 @@ class Bigrams(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "bigrams.json", self.to_json()), self.plot(where / "bigrams.png")]
+        return [write_json(where / "bigrams.json", self.to_json()), *drawn(self.plot, where / "bigrams.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the likeliest tokens by their logits: a row of panels for each prompt, a column for each sound.

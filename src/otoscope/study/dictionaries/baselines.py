@@ -21,6 +21,7 @@ from otoscope.base.errors import InputError
 from otoscope.harvest.activity import TRAINED, EncoderReader
 from otoscope.harvest.bases import principal_components
 from otoscope.model.whisper import Whisper
+from otoscope.sae.centre import Massive, massive_dimensions
 from otoscope.sae.scores import Reconstructs
 
 CHUNK_FRAMES = 1024
@@ -111,6 +112,8 @@ class Fit:
         replaced_mean: Of the frames that will be replaced.
         frames: Some of the fitted frames, from clips in random order.
         n_frames: Frames that were fitted to.
+        massive: Dimensions with massive activations in frames of any kind, and their share of the fitted frames'
+            variance.
     """
 
     mean: Float64[np.ndarray, " d"]
@@ -118,6 +121,7 @@ class Fit:
     replaced_mean: Float64[np.ndarray, " d"]
     frames: Float[Tensor, "frame d"]
     n_frames: int
+    massive: Sequence[Massive] = ()
 
     def neurons(self, k: int) -> Neurons:
         """The raw neurons, k of them at a time; all where there are fewer."""
@@ -205,8 +209,10 @@ class _Sums:
         self._sum = torch.zeros(width, dtype=torch.float64)
         self._products = torch.zeros(width, width, dtype=torch.float64)
         self._replaced_sum = torch.zeros(width, dtype=torch.float64)
+        self._largest = torch.zeros(width)
 
     def add(self, x: Tensor, is_fitted: np.ndarray, is_replaced: np.ndarray) -> None:
+        self._largest = torch.maximum(self._largest, x.abs().amax(dim=0).cpu())
         fitted = x[torch.from_numpy(is_fitted).to(x.device)].cpu()
         exact = fitted.double()
         self.n += len(exact)
@@ -222,12 +228,15 @@ class _Sums:
     def finish(self) -> Fit:
         mean = self._sum / self.n
         covariance = self._products / self.n - torch.outer(mean, mean)
+        frames = torch.cat(self._pool) if self._pool else torch.zeros(0, len(mean))
+        typical = float(frames.abs().median()) if len(frames) else 0.0
         return Fit(
             mean=mean.numpy(),
             covariance=covariance.numpy(),
             replaced_mean=(self._replaced_sum / max(self.n_replaced, 1)).numpy(),
-            frames=torch.cat(self._pool) if self._pool else torch.zeros(0, len(mean)),
+            frames=frames,
             n_frames=self.n,
+            massive=massive_dimensions(self._largest, typical, covariance.diagonal()),
         )
 
 

@@ -18,7 +18,8 @@ from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.fit import check_fit, named_site
 from otoscope.study.dictionaries.measure import KIND_NAMES
 
-REPLACED = ("all", "speech")
+REPLACED = ("trained", "speech", "all")
+"""What may be replaced: frames of the kinds that a dictionary was trained on, speech frames, or all of the window."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class ScoreSettings:
     """What to score, and how.
 
     Attributes:
-        replaced: Frames whose activation the reconstruction takes the place of: `all` of the window, or `speech`.
+        replaced: Frames whose activation the reconstruction takes the place of: those of the kinds that the dictionary
+            was `trained` on, `speech`, or `all` of the window. Its baselines take the place of the same frames.
         has_transcripts: Whether to transcribe with the reconstruction in place.
         has_phones: Whether to look for features that detect one phone, where the corpus has phones.
         baseline_frames: Frames to train the random decoder's encoder on; 0 for no such baseline.
@@ -36,7 +38,7 @@ class ScoreSettings:
         seed: Of random directions and of what is trained.
     """
 
-    replaced: str = "all"
+    replaced: str = "trained"
     has_transcripts: bool = True
     has_phones: bool = True
     baseline_frames: int = 400_000
@@ -46,17 +48,35 @@ class ScoreSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.replaced not in REPLACED:
-            raise InputError(f"frames to replace are {self.replaced!r}: give one of {', '.join(REPLACED)}.")
+        check_replaced(self.replaced)
         if self.baseline_frames < 0:
             raise InputError(f"baseline_frames is {self.baseline_frames}: give 0 (no random decoder) or more.")
         if not 0 < self.partner <= 1:
             raise InputError(f"the cosine of a partner is {self.partner}: give a number above 0 and at most 1.")
 
-    @property
-    def replaced_kinds(self) -> frozenset[Kind] | None:
-        """The kinds that are replaced; None for all."""
-        return frozenset({Kind.SPEECH}) if self.replaced == "speech" else None
+    def replaced_kinds(self, trained: frozenset[Kind]) -> frozenset[Kind]:
+        """The kinds of frame that are replaced, of a dictionary that was trained on some."""
+        return replaced_kinds(self.replaced, trained)
+
+
+def check_replaced(replaced: str) -> None:
+    """Refuse what is not one of `REPLACED`.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if replaced not in REPLACED:
+        raise InputError(f"frames to replace are {replaced!r}: give one of {', '.join(REPLACED)}.")
+
+
+def replaced_kinds(replaced: str, trained: frozenset[Kind]) -> frozenset[Kind]:
+    """Say which kinds of frame are replaced.
+
+    Args:
+        replaced: One of `REPLACED`.
+        trained: The kinds that the dictionary was trained on.
+    """
+    return {"trained": trained, "speech": frozenset({Kind.SPEECH}), "all": frozenset(Kind)}[replaced]
 
 
 @dataclass(frozen=True, eq=False)

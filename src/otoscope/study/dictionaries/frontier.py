@@ -17,9 +17,11 @@ from otoscope.sae.coders import check_name
 from otoscope.sae.coders.coder import CoderSettings
 from otoscope.study import pictures
 from otoscope.study.dictionaries import picture as dictionary_picture
+from otoscope.study.dictionaries.entries import check_replaced
 from otoscope.study.dictionaries.results import Row, clean_row, flat_rows, transcripts, write_table
 from otoscope.study.dictionaries.train import CoderChoice
 from otoscope.study.dictionaries.transcripts import Hearing
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 SPARSITY_CODERS = ("tied", "standard", "jumprelu")
@@ -38,7 +40,8 @@ class SweepSettings:
         expansion: How many times the width.
         precision: `float32` or `bfloat16`.
         seed: Of the weights at the start.
-        replaced: Frames that a reconstruction takes the place of in transcription: `all` or `speech`.
+        replaced: Frames that a reconstruction takes the place of in transcription: those of the kinds that were
+            `trained` on, `speech` or `all`.
         has_transcripts: Whether to transcribe.
         language: What is spoken; each clip's own by default.
     """
@@ -50,7 +53,7 @@ class SweepSettings:
     expansion: float = 8
     precision: str = "float32"
     seed: int = 0
-    replaced: str = "all"
+    replaced: str = "trained"
     has_transcripts: bool = True
     language: str | None = None
 
@@ -67,8 +70,7 @@ class SweepSettings:
                 f"the sparsity of {', '.join(by_weight)} is set by the weight of a term, and none is given: give some "
                 "with --sparsity."
             )
-        if self.replaced not in ("all", "speech"):
-            raise InputError(f"frames to replace are {self.replaced!r}: give all or speech.")
+        check_replaced(self.replaced)
 
     def points(self, d_in: int) -> dict[str, CoderSettings]:
         """Name the dictionaries: `batchtopk-k32`, `standard-l0.5`.
@@ -194,11 +196,10 @@ class DictionarySweep(Rich):
         written = [
             write_json(where / "sweep.json", self.to_json()),
             write_table(where / "sweep.parquet", rows),
-            self.plot(where / "sweep.png"),
         ]
         if self.hearing is not None:
             written.append(write_json(where / "transcripts.json", transcripts(self.hearing)))
-        return written
+        return written + drawn(self.plot, where / "sweep.png")
 
     def plot(self, path: str | Path) -> Path:
         """Draw the frontier of sparsity against explained variance and WER.

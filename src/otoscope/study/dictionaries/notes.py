@@ -8,11 +8,26 @@ import torch
 
 from otoscope.audio.kinds import Kind
 from otoscope.corpus import Corpus
+from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.matching import best_cosines
 from otoscope.study.dictionaries.baselines import Fit
 from otoscope.study.dictionaries.entries import Entry, ScoreSettings, kinds_of
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves
-from otoscope.study.dictionaries.results import DICTIONARY, MEAN, NEURONS, PCA, RANDOM_DECODER, SECOND, ZERO, Stability
+from otoscope.study.dictionaries.results import (
+    DICTIONARY,
+    MEAN,
+    NEURONS,
+    PCA,
+    RANDOM_DECODER,
+    SECOND,
+    ZERO,
+    SiteScores,
+    Stability,
+)
+from otoscope.study.dictionaries.train import FEW_STEPS, L0_OFF, WITH_K
+from otoscope.study.dictionaries.transcripts import Hearing
+from otoscope.study.dictionaries.undertrained import massive_note
+from otoscope.study.writing import SPARE_TOKENS
 
 
 def row_words(entry: Entry, k: int, fitted: Fit) -> dict[str, str]:
@@ -57,13 +72,42 @@ def stability_of(entry: Entry, scores: Mapping[tuple[str, str], ByKind], setting
     )
 
 
+def kind_names(kinds: Collection[Kind]) -> list[str]:
+    """Name kinds of frame, in their order."""
+    return [kind.name.lower() for kind in sorted(kinds)]
+
+
 def untrained_note(trained: Collection[Kind]) -> str:
     """Say that frames are replaced of kinds that nothing was trained or fitted on."""
-    words = " and ".join(kind.name.lower() for kind in sorted(trained))
+    words = " and ".join(kind_names(trained))
     return (
         f"Dictionaries and baselines know {words} frames alone, and others are replaced, too: errors may come from "
-        "those. To tell, replace speech alone with --replace speech."
+        "those. To tell, replace the kinds that they were trained on with --replace trained."
     )
+
+
+def replaced_note(replaced: Collection[frozenset[Kind]]) -> str:
+    """Say which frames are replaced, by dictionaries and baselines alike."""
+    told = {
+        "all frames of each window" if kinds == frozenset(Kind) else f"{' and '.join(kind_names(kinds))} frames alone"
+        for kinds in replaced
+    }
+    return (
+        f"For CE, WER and CER {' or, by site, '.join(sorted(told))} are replaced, by dictionaries and baselines alike; "
+        "windows of long recordings are taken side by side."
+    )
+
+
+def cut_notes(hearing: Hearing) -> list[str]:
+    """Say that texts were cut that became too long; nothing where none was."""
+    n_cut = sum(heard.n_cut for heard in hearing.by_name.values())
+    if not n_cut:
+        return []
+    return [
+        f"{n_cut:,} of {len(hearing.by_name) * len(hearing.clip_ids):,} texts with something in place were cut at "
+        f"twice the tokens of the text that is scored and {SPARE_TOKENS} more: most repeat themselves, and error rates "
+        "would be higher still without."
+    ]
 
 
 def notes(
@@ -71,7 +115,8 @@ def notes(
     halves: Halves,
     entries: Sequence[Entry],
     fits: Mapping[str, Fit],
-    ks: Mapping[str, int],
+    tables: Sequence[SiteScores],
+    hearing: Hearing | None,
     settings: ScoreSettings,
     unjudged: str | None,
 ) -> list[str]:
@@ -85,22 +130,73 @@ def notes(
             f"Baselines are fitted to {halves.n_fitted} clips, and everything is scored on the other "
             f"{halves.n_scored}, which have {held}."
         )
-    replaced = "all frames of each window" if settings.replaced == "all" else "speech frames alone"
-    if settings.has_transcripts:
-        found.append(f"For CE, WER and CER {replaced} are replaced; windows of long recordings are taken side by side.")
-    trained = {kind for entry in entries for kind in kinds_of(entry.dictionary)}
-    if settings.has_transcripts and (settings.replaced_kinds or frozenset(Kind)) - trained:
-        found.append(untrained_note(trained))
-    for entry in entries:
+    kinds = {entry.site: kinds_of(entry.dictionary) for entry in entries}
+    if hearing is not None:
+        replaced = {site: settings.replaced_kinds(trained) for site, trained in kinds.items()}
+        found += [replaced_note(list(replaced.values())), *cut_notes(hearing)]
+        if any(replaced[site] - trained for site, trained in kinds.items()):
+            found.append(untrained_note({kind for trained in kinds.values() for kind in trained}))
+    for entry, table in zip(entries, tables, strict=True):
         width = len(fits[entry.site].mean)
-        if ks[entry.site] >= width:
-            found.append(f"{entry.site}: L0 is {ks[entry.site]} of {width} dimensions: PCA and neurons are complete.")
+        found += _of_site(table, kinds[entry.site], entry.dictionary)
+        if table.k >= width:
+            found.append(f"{entry.site}: L0 is {table.k} of {width} dimensions: PCA and neurons are complete.")
         if corpus.name == entry.dictionary.metadata.get("trained_on"):
             found.append(f"{entry.site}: the dictionary was trained on clips of this corpus, and maybe on the scored.")
     if any(entry.random_decoder is None for entry in entries):
         found.append("There is no random decoder to compare with: --baseline-frames is 0.")
+    few = [steps for entry in entries if (steps := _steps_of(entry.random_decoder)) is not None and steps < FEW_STEPS]
+    if few:
+        found.append(
+            f"The encoders of random decoders are trained in {min(few):,} steps alone, which makes weak baselines of "
+            "them: give more --baseline-frames."
+        )
     if any(entry.second is not None for entry in entries):
         found.append("Stability counts features that are active in some scored frame; dead ones are left out.")
     if unjudged is not None:
         found.append(f"Phones are not scored: {unjudged}.")
     return found
+
+
+def _of_site(table: SiteScores, trained: Collection[Kind], dictionary: Dictionary) -> list[str]:
+    """Say what is odd at a site: too little training, an L0 far from its k, unknown kinds of frame, massive values."""
+    site, row = table.site, table.row(DICTIONARY)
+    found, speech = [], row.by_kind["speech"] or row.by_kind["all"]
+    other = table.row(PCA).by_kind["speech"] or table.row(PCA).by_kind["all"]
+    if table.is_undertrained and speech is not None and other is not None:
+        steps = _steps_of(dictionary)
+        found.append(
+            f"{site}: the dictionary is undertrained: it explains {_share(speech.explained_variance)} of the variance, "
+            f"and {table.k} principal components explain {_share(other.explained_variance)}"
+            f"{f', after {steps:,} steps' if steps else ''}. What it spoils says nothing of "
+            "dictionaries: train it on more frames, or in smaller batches."
+        )
+    coder = dictionary.metadata.get("coder")
+    k = coder.get("k") if isinstance(coder, dict) and coder.get("coder") in WITH_K else None
+    if k and speech is not None and abs(speech.l0 - k) > L0_OFF * k:
+        found.append(
+            f"{site}: {speech.l0:.1f} features are active in a scored frame, where k was {k} in training: a threshold "
+            "that fits the frames that were trained on lets through more or fewer in others. PCA and neurons have "
+            "as many."
+        )
+    poor = [
+        f"{_share(scores.explained_variance)} of {kind}"
+        for kind in kind_names(set(Kind) - set(trained))
+        if (scores := row.by_kind[kind]) is not None and (scores.explained_variance or 0) < 0
+    ]
+    if poor:
+        found.append(
+            f"{site}: on frames that it was not trained on the dictionary is worse than their mean: it explains "
+            f"{' and '.join(poor)}."
+        )
+    return found + ([massive_note(site, table.massive)] if table.massive else [])
+
+
+def _steps_of(dictionary: Dictionary | None) -> int | None:
+    """How many steps a dictionary was trained in; None where that is not known."""
+    steps = None if dictionary is None else dictionary.metadata.get("n_steps")
+    return steps if isinstance(steps, int) else None
+
+
+def _share(share: float | None) -> str:
+    return "an unknown share" if share is None else f"{100 * share:.1f}%"

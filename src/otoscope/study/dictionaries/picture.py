@@ -50,7 +50,7 @@ def score_figure(scores: DictionaryScores) -> Figure:
         phone, where that was looked for.
     """
     sites = [site.site for site in scores.sites]
-    has_phones = any(site.phones for site in scores.sites)
+    has_phones = any(row["share"] is not None for site in scores.sites for row in site.phones or ())
     n_panels = 1 + (scores.hearing is not None) + has_phones
     figure = pictures.new_figure(1.5 + 4.2 * n_panels, 2.2 + ROW_IN * len(sites))
     panels = list(figure.subplots(1, n_panels, squeeze=False).ravel())
@@ -79,7 +79,7 @@ def _mark(axes: Axes, name: str, place: float, value: float, low: float | None, 
 
 def _spread(n: int) -> list[float]:
     """Places of n marks around a line, so that their intervals do not lie on one another."""
-    return [0.0] if n < 2 else [0.3 * (2 * i / (n - 1) - 1) for i in range(n)]
+    return [0.0] * n if n < 2 else [0.3 * (2 * i / (n - 1) - 1) for i in range(n)]
 
 
 def _explained(axes: Axes, scores: DictionaryScores) -> None:

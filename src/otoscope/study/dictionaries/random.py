@@ -18,10 +18,10 @@ from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.trainer import Trainer
 from otoscope.sae.training_settings import TrainSettings
+from otoscope.study.dictionaries.train import fitting_batch
 
 CODERS = ("topk", "batchtopk")
 """With any other coder the sparsity would come out as it may; a random decoder has the dictionary's own."""
-BATCH_FRAMES = 4096
 START_FRAMES = 16_384
 
 
@@ -44,7 +44,7 @@ def random_decoder(
     Source:
         Ours.
     """
-    batch = min(BATCH_FRAMES, len(frames))
+    batch = min(fitting_batch(n_frames), len(frames))
     asked = like.metadata.get("coder")
     named = asked.get("coder") if isinstance(asked, dict) else asked
     settings = CoderSettings(

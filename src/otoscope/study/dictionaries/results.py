@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 
 from otoscope.base import html
 from otoscope.base.files import atomic_path, write_json
+from otoscope.sae.centre import Massive
 from otoscope.study import pictures
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.measure import ByKind
 from otoscope.study.dictionaries.transcripts import Hearing, ce_scores
-from otoscope.study.result_files import finite
+from otoscope.study.dictionaries.undertrained import is_undertrained
+from otoscope.study.result_files import drawn, finite, rounded
 from otoscope.study.rich import Rich
 
 DICTIONARY, SECOND, RANDOM_DECODER = "dictionary", "second", "random decoder"
@@ -53,7 +55,7 @@ class Row:
             "name": self.name,
             "what": self.what,
             "n_features": self.n_features,
-            "scores": {kind: _rounded(found) for kind, found in scores.items()},
+            "scores": {kind: None if found is None else rounded(found) for kind, found in scores.items()},
             **self.heard,
         }
 
@@ -93,6 +95,7 @@ class SiteScores:
         k: Features that the baselines may use at a time: the dictionary's L0.
         rows: The dictionary first.
         stability: Against a second dictionary, where one was given.
+        massive: Dimensions of the site with massive activations, over all frames of the fitted clips.
         phones: For each basis how many features detect one phone, with the interval of the share; None where that
             was not looked for.
         claims: What `otoscope phones` says of the site.
@@ -102,6 +105,7 @@ class SiteScores:
     about: Mapping[str, Any]
     k: int
     rows: tuple[Row, ...]
+    massive: tuple[Massive, ...] = ()
     stability: Stability | None = None
     phones: tuple[Mapping[str, Any], ...] | None = None
     claims: tuple[str, ...] = ()
@@ -110,14 +114,22 @@ class SiteScores:
         """Give a row by its name."""
         return next(row for row in self.rows if row.name == name)
 
+    @property
+    def is_undertrained(self) -> bool:
+        """Whether the dictionary explains less of what it was scored on than as many principal components do."""
+        explained = {name: _explained(self.row(name)) for name in (DICTIONARY, PCA)}
+        return is_undertrained(explained[DICTIONARY], explained[PCA])
+
     def to_json(self) -> dict[str, Any]:
         """Give the site's table."""
         return {
             "site": self.site,
             "dictionary": dict(self.about),
             "k": self.k,
+            "is_undertrained": self.is_undertrained,
+            "massive_activations": [rounded(one._asdict()) for one in self.massive],
             "rows": [row.to_json() for row in self.rows],
-            "stability": None if self.stability is None else _rounded(vars(self.stability)),
+            "stability": None if self.stability is None else rounded(vars(self.stability)),
             "phones": None if self.phones is None else [dict(row) for row in self.phones],
             "claims": list(self.claims),
         }
@@ -183,11 +195,10 @@ class DictionaryScores(Rich):
             write_json(where / "scores.json", self.to_json()),
             write_table(where / "scores.parquet", [flat for row in rows for flat in flat_rows(row)]),
             _write(where / "density.parquet", _densities(rows)),
-            self.plot(where / "scores.png"),
         ]
         if self.hearing is not None:
             written.append(write_json(where / "transcripts.json", transcripts(self.hearing)))
-        return written
+        return written + drawn(self.plot, where / "scores.png")
 
     def plot(self, path: str | Path) -> Path:
         """Draw explained variance, WER and, where phones were looked for, the share of one-phone features by site.
@@ -240,7 +251,7 @@ def heard_row(hearing: Hearing, site: str, name: str) -> dict[str, Any]:
     """Give what was heard with one thing in place at a site, beside what was heard without and with the ablations."""
     heard = hearing.by_name[site, name]
     mean, zero = hearing.by_name[site, MEAN], hearing.by_name[site, ZERO]
-    return {**ce_scores(hearing.clean, heard, mean, zero), **hearing.rates(heard)}
+    return {**ce_scores(hearing.clean, heard, mean, zero), **hearing.rates(heard), "n_cut": heard.n_cut}
 
 
 def transcripts(hearing: Hearing) -> list[dict[str, Any]]:
@@ -304,7 +315,7 @@ def _write(path: Path, table: pa.Table) -> Path:
     return path
 
 
-def _rounded(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {name: finite(value) if isinstance(value, float) else value for name, value in found.items()}
+def _explained(row: Row) -> float | None:
+    """The share of variance that is explained of speech, or of all frames where there is none."""
+    found = row.by_kind["speech"] or row.by_kind["all"]
+    return None if found is None else found.explained_variance

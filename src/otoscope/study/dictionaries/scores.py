@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from otoscope.audio.clip import Clip
-from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
 from otoscope.model.whisper import Whisper
@@ -26,7 +25,7 @@ from otoscope.sae.scores import Reconstructs
 from otoscope.study.dictionaries.baselines import Fit, fit
 from otoscope.study.dictionaries.entries import Entry, ScoreSettings, as_corpus, check_entry, kinds_of, site_of
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
-from otoscope.study.dictionaries.notes import notes, row_words, stability_of
+from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
 from otoscope.study.dictionaries.random import random_decoder
 from otoscope.study.dictionaries.results import (
@@ -132,7 +131,7 @@ def score_dictionaries(
         }
         told = halves.n_scored
         scores = measure(model, halves.scored(), things, progress=lambda done: progress("scoring", done, told))
-        hearing = _hear(model, halves, things, settings, progress) if settings.has_transcripts else None
+        hearing = _hear(model, halves, entries, things, settings, progress) if settings.has_transcripts else None
         phones, unjudged = _phones(model, corpus, entries, settings, home, progress)
     tables = [_site(entry, fits, ks, scores, hearing, phones, settings) for entry in entries]
     return DictionaryScores(
@@ -144,7 +143,7 @@ def score_dictionaries(
         split_by=halves.split_by,
         sites=tuple(tables),
         hearing=hearing,
-        notes=tuple(notes(corpus, halves, entries, fits, ks, settings, unjudged)),
+        notes=tuple(notes(corpus, halves, entries, fits, tables, hearing, settings, unjudged)),
     )
 
 
@@ -171,7 +170,7 @@ def _fit(
             halves.fitted(settings.seed),
             [entry.site for entry in own],
             kinds=kinds,
-            replaced=settings.replaced_kinds or frozenset(Kind),
+            replaced=settings.replaced_kinds(kinds),
             pool_frames=max(1, min(most, settings.baseline_frames if is_trained else SOME_FRAMES)),
             progress=lambda done: progress("fitting baselines", done, halves.n_fitted),
         )
@@ -214,12 +213,13 @@ def baselines(fitted: Fit, k: int) -> dict[str, Reconstructs]:
 def _hear(
     model: Whisper,
     halves: Halves,
+    entries: Sequence[Entry],
     things: Mapping[tuple[str, str], tuple[str, Reconstructs]],
     settings: ScoreSettings,
     progress: Progress,
 ) -> Hearing:
-    kinds = settings.replaced_kinds
-    edits = {key: (site, Replacing(thing, kinds)) for key, (site, thing) in things.items() if key[1] != SECOND}
+    kinds = {entry.site: settings.replaced_kinds(kinds_of(entry.dictionary)) for entry in entries}
+    edits = {key: (site, Replacing(thing, kinds[site])) for key, (site, thing) in things.items() if key[1] != SECOND}
     told = halves.n_scored
     return hear(
         model,
@@ -287,10 +287,13 @@ def _site(
             "architecture": entry.dictionary.architecture,
             "d_in": entry.dictionary.d_in,
             "n_features": entry.dictionary.n_features,
-            "kinds": sorted(kind.name.lower() for kind in kinds_of(entry.dictionary)),
+            "kinds": kind_names(kinds_of(entry.dictionary)),
+            "replaced": kind_names(settings.replaced_kinds(kinds_of(entry.dictionary))),
+            "n_steps": entry.dictionary.metadata.get("n_steps"),
         },
         k=ks[site],
         rows=tuple(rows),
+        massive=tuple(fits[site].massive),
         stability=None if entry.second is None else stability_of(entry, scores, settings),
         phones=None if found is None else found.rows,
         claims=() if found is None else found.claims,

@@ -27,9 +27,10 @@ from otoscope.sae.scores import Reconstructs, ScoreSums
 from otoscope.sae.training import Task, train
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.baselines import Fit, fit, fit_frames
+from otoscope.study.dictionaries.entries import replaced_kinds
 from otoscope.study.dictionaries.frontier import SPARSITY_CODERS, DictionarySweep, SweepPoint, SweepSettings
 from otoscope.study.dictionaries.measure import ByKind, Halves, finished, measure
-from otoscope.study.dictionaries.notes import untrained_note
+from otoscope.study.dictionaries.notes import cut_notes, replaced_note, untrained_note
 from otoscope.study.dictionaries.results import (
     MEAN,
     NEURONS,
@@ -164,13 +165,13 @@ def score_sweep(
         InputError: No clip can be used, or none has frames of those kinds.
     """
     halves = Halves(clips)
-    replaced = frozenset({Kind.SPEECH}) if settings.replaced == "speech" else None
+    replaced = replaced_kinds(settings.replaced, kinds)
     fitted = fit(
         model,
         halves.fitted(settings.seed),
         [site],
         kinds=kinds,
-        replaced=replaced or frozenset(Kind),
+        replaced=replaced,
         pool_frames=FIT_FRAMES,
         progress=lambda done: progress("fitting baselines", done, halves.n_fitted),
     )[site]
@@ -194,9 +195,11 @@ def score_sweep(
         f"{halves.n_scored}."
         if halves.split_by != "nothing"
         else "Baselines are fitted to the clip that all is scored on.",
-        f"For CE, WER and CER {'speech frames alone' if replaced else 'all frames of each window'} are replaced.",
     ]
-    if hearing is not None and (replaced or frozenset(Kind)) - kinds:
+    if hearing is not None:
+        notes.append(replaced_note([replaced]))
+        notes += cut_notes(hearing)
+    if hearing is not None and replaced - kinds:
         notes.append(untrained_note(kinds))
     by_name = {name: scores[site, name] for name in things}
     return _sweep(site, model.id, trained_on, clips.name, dictionaries, by_name, hearing, settings, notes)

@@ -1,15 +1,16 @@
 """What is transcribed, and how sure the decoder is of it, when a site holds something else than its activations.
 
-Each window is encoded once for every thing that stands in, and the decoder runs twice over it: once to say how likely a
-given text is, once to write its own. Windows of a long recording are taken side by side, as in `splice`, so that each
-frame has its kind. It does not know what stands in, nor how well it puts vectors together.
+Each window is encoded once, and for every thing that stands in once more from its block on; the decoder runs twice over
+it: once to say how likely a given text is, once to write its own, many windows and things at a time. Windows of a long
+recording are taken side by side, as in `splice`, so that each frame has its kind. It does not know what stands in, nor
+how well it puts vectors together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,14 +21,15 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.activations import text_ids
+from otoscope.model.encoder_end import encoder_end
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite
-from otoscope.study.writing import join_texts, text_of, write_texts, write_windows
+from otoscope.study.writing import BATCH_SIZE, join_texts, room_beside, text_of, write_windows
 
-GROUP_WINDOWS = 16
-"""Windows whose encoder outputs are held at a time."""
+GROUP_WINDOWS, GROUP_BYTES = 16, 512_000_000
+"""Windows that are held at a time, with what each site holds that a run begins from: no more than this of either."""
 
 REFERENCE, CLEAN = "reference", "clean transcript"
 
@@ -53,13 +55,17 @@ class Replacing:
         self.kinds: Int8[np.ndarray, "window frame"] | None = None
 
     def __call__(self, x: Float[Tensor, "window frame d"]) -> Float[Tensor, "window frame d"]:
-        """Replace, in the dtype of the site."""
-        given = self._what.reconstruct(x.reshape(-1, x.shape[-1]).float()).reshape(x.shape).to(x.dtype)
+        """Replace, in the dtype of the site; frames that stay are not looked at."""
+        frames = x.reshape(-1, x.shape[-1])
         if self._replaced is None:
-            return given
+            return self._what.reconstruct(frames.float()).reshape(x.shape).to(x.dtype)
         assert self.kinds is not None, "set before the window is encoded"
-        is_replaced = torch.from_numpy(np.isin(self.kinds, [int(kind) for kind in self._replaced])).to(x.device)
-        return torch.where(is_replaced[..., None], given, x)
+        is_replaced = np.isin(self.kinds, [int(kind) for kind in self._replaced])
+        places = torch.from_numpy(np.flatnonzero(is_replaced)).to(x.device)
+        if not len(places):
+            return x
+        given = self._what.reconstruct(frames[places].float()).to(x.dtype)
+        return frames.index_copy(0, places, given).reshape(x.shape)
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,13 @@ class Heard:
         texts: What was written.
         losses: Cross-entropy of the target's tokens, summed over each clip; natural logarithm.
         n_tokens: Tokens of each clip's target, the end of text included.
+        n_cut: Clips whose text was cut because it became too long.
     """
 
     texts: tuple[str, ...]
     losses: tuple[float, ...]
     n_tokens: tuple[int, ...]
+    n_cut: int = 0
 
     @property
     def ce_loss(self) -> float:
@@ -101,14 +109,17 @@ class Hearing:
     by_name: Mapping[Any, Heard]
 
     def rates(self, heard: Heard) -> dict[str, Any]:
-        """Give WER and CER against what was said and against the clean transcript, with 95% intervals over clips.
+        """Give WER, CER and words lost against what was said and against the clean transcript, with 95% intervals.
+
+        Words lost are those of the reference that are missing or became others, as a share of it. Words that were
+        inserted do not count, so a decoder that repeats itself loses no more than one that says nothing.
 
         Returns:
-            `wer` and `cer`, None where no reference is known, and `wer_to_clean` and `cer_to_clean`.
+            `wer`, `cer` and `lost`, None where no reference is known, and each with `_to_clean`; over clips.
         """
         pairs = list(zip(self.references, self.clean.texts, heard.texts, strict=True))
         found: dict[str, Any] = {}
-        for name, errors in (("wer", word_errors), ("cer", character_errors)):
+        for name, errors in (("wer", word_errors), ("cer", character_errors), ("lost", _words_lost)):
             known = [errors(said, text) for said, _, text in pairs if said is not None]
             found[name] = _interval(known) if known else None
             found[f"{name}_to_clean"] = _interval([errors(clean, text) for _, clean, text in pairs])
@@ -154,7 +165,9 @@ def hear(
 ) -> Hearing:
     """Transcribe clips with each thing in place of a site, and score what was said in them.
 
-    The language is the clip's, or the one that the model hears with nothing in place, whatever stands in.
+    The language is the clip's, or the one that the model hears with nothing in place, whatever stands in. With a thing
+    in place no more is written than `room_beside` the text that is scored: a decoder that
+    repeats itself would go on to the end of its room.
 
     Args:
         model: Any Whisper.
@@ -170,106 +183,219 @@ def hear(
     Raises:
         InputError: There are no clips, or a site or language is not the model's.
     """
-    names = [None, *things]
-    texts: dict[Any, list[str]] = {name: [] for name in names}
-    losses: dict[Any, list[float]] = {name: [] for name in names}
-    n_tokens: list[int] = []
-    clip_ids: list[str] = []
-    references: list[str | None] = []
-    targets: list[str] = []
-    for group in _groups(model, clips):
-        part = _Part(model, group, language)
-        for name in names:
-            found_texts, found_losses = part.with_in_place(*(things[name] if name is not None else (None, None)))
-            texts[name] += found_texts
-            losses[name] += found_losses
-        n_tokens += part.n_tokens
-        targets += part.targets
-        clip_ids += [each.clip.id for each in group]
-        references += [each.clip.transcript for each in group]
-        progress(len(clip_ids))
-    if not clip_ids:
+    starts = {site: _start_of(model, site) for site, _ in things.values()}
+    found = _Found(things)
+    for group in _groups(model, clips, found, sorted({start.site for start in starts.values() if start.site})):
+        group.write_clean(language)
+        for place, clean in enumerate(group.clean):
+            found.add(None, group.windows[place], clean)
+        for place, name, heard in group.with_in_place(things, starts):
+            found.add(name, group.windows[place], heard)
+        progress(len(found.clip_ids) - (not group.ends_clip))
+    if not found.clip_ids:
         raise InputError("no clips were given to transcribe: one or more are needed. Give recordings.")
-    heard = {name: Heard(tuple(texts[name]), tuple(losses[name]), tuple(n_tokens)) for name in names}
-    return Hearing(tuple(clip_ids), tuple(references), tuple(targets), heard.pop(None), heard)
+    return found.finish()
 
 
-class _Part:
-    """Some clips, whose windows are run one by one and written together.
+class _OneHeard(NamedTuple):
+    """What was heard in one window: language, text, cross-entropy of the target, and whether the text was cut."""
+
+    code: str
+    text: str
+    loss: float
+    is_cut: bool
+
+
+class _Found:
+    """Gathers what was heard by clip.
+
+    Args:
+        names: Of all that stands in.
+    """
+
+    def __init__(self, names: Iterable[Any]) -> None:
+        self.clip_ids: list[str] = []
+        self.references: list[str | None] = []
+        self.targets: list[str] = []
+        self.n_tokens: list[int] = []
+        self._heard: dict[Any, list[dict[int, _OneHeard]]] = {name: [] for name in (None, *names)}
+
+    def begin(self, clip: Clip) -> int:
+        """Open a clip, and give its number."""
+        self.clip_ids.append(clip.id)
+        self.references.append(_said(clip))
+        self.targets.append(CLEAN)
+        self.n_tokens.append(0)
+        for clips in self._heard.values():
+            clips.append({})
+        return len(self.clip_ids) - 1
+
+    def add(self, name: Any, window: _Window, heard: _OneHeard) -> None:
+        """Take what was heard in a window; those of a clip come in any order."""
+        self._heard[name][window.clip][window.number] = heard
+
+    def finish(self) -> Hearing:
+        """Put the windows of each clip together, in order of time."""
+        heard = {
+            name: [[rows[number] for number in sorted(rows)] for rows in clips] for name, clips in self._heard.items()
+        }
+        found = {
+            name: Heard(
+                texts=tuple(join_texts([(row.code, row.text) for row in rows]) for rows in clips),
+                losses=tuple(sum(row.loss for row in rows) for rows in clips),
+                n_tokens=tuple(self.n_tokens),
+                n_cut=sum(any(row.is_cut for row in rows) for rows in clips),
+            )
+            for name, clips in heard.items()
+        }
+        ids, references, targets = tuple(self.clip_ids), tuple(self.references), tuple(self.targets)
+        return Hearing(ids, references, targets, found.pop(None), found)
+
+
+class _Start(NamedTuple):
+    """Where a run with something in place of a site begins: from what which site holds, and with which block.
+
+    The site is None where the whole encoder runs.
+    """
+
+    site: str | None
+    block: int
+
+
+def _start_of(model: Whisper, name: str) -> _Start:
+    """Find how much of the encoder need not run again: all that comes before the block of a site."""
+    (name,) = model.expand(name)
+    block = next(site.block for site in model.sites() if site.name == name)
+    if name == f"encoder.blocks.{block}":
+        return _Start(name, int(block or 0) + 1)
+    return _Start(f"encoder.blocks.{block - 1}", block) if block else _Start(None, 0)
+
+
+@dataclass
+class _Window:
+    """One window of a clip: which clip, and the text that is scored in it.
+
+    Attributes:
+        clip: The clip's number.
+        number: Which of the clip's windows it is.
+        sound: The window alone.
+        is_only: Whether the clip has no other window.
+        code: What is spoken.
+        ids: Prompt, text and end of the text that is scored.
+        n_prompt: How many of them are the prompt.
+    """
+
+    clip: int
+    number: int
+    sound: Windows
+    is_only: bool
+    code: str = ""
+    ids: list[int] = field(default_factory=list)
+    n_prompt: int = 0
+
+    @property
+    def most_tokens(self) -> int:
+        """How many tokens may be written in it while something stands in."""
+        return room_beside(len(self.ids) - self.n_prompt)
+
+
+class _Group:
+    """Some windows, each encoded once as it is; then many times from the site on that holds something else.
 
     Args:
         model: The model.
-        group: The clips' windows.
-        language: What is spoken; None for each clip's own.
+        windows: In order of clips and time.
+        ends_clip: Whether the last one is the last of its clip.
+        found: Where clips' targets are noted.
+        starts: Sites from which runs with something in place begin.
     """
 
-    def __init__(self, model: Whisper, group: Sequence[Windows], language: str | None) -> None:
+    def __init__(
+        self, model: Whisper, windows: Sequence[_Window], ends_clip: bool, found: _Found, starts: Sequence[str]
+    ) -> None:
         self._model = model
-        self._group = group
-        self._n_windows = [len(each.mel) for each in group]
-        asked = [language or each.clip.language for each in group for _ in range(len(each.mel))]
-        self._clean = self._encode()
-        self._rows = write_windows(model, self._clean, asked)
-        self._languages = [code for code, _ in self._rows]
-        self._ids: list[list[int]] = []
-        self._n_prompt: list[int] = []
-        self.targets: list[str] = []
-        first = 0
-        for each, n in zip(group, self._n_windows, strict=True):
-            self._add_target(each, first, n)
-            first += n
-        sizes = [len(ids) - n for ids, n in zip(self._ids, self._n_prompt, strict=True)]
-        self.n_tokens = [sum(part) for part in self._by_clip(sizes)]
+        self.windows = windows
+        self.ends_clip = ends_clip
+        self._found = found
+        encodings, self._held = [], []
+        for window in windows:
+            with model.reading(starts) as tape:
+                encodings.append(model.encode_mel(window.sound.mel))
+            self._held.append({site: tape[site] for site in starts})
+        self._encodings = torch.cat(encodings)
 
-    def _add_target(self, windows: Windows, first: int, n: int) -> None:
+    def write_clean(self, language: str | None) -> None:
+        """Write each window with nothing in place, and settle the text that is scored in it."""
+        asked = [language or window.sound.clip.language for window in self.windows]
+        rows = write_windows(self._model, self._encodings, asked)
+        for place, (window, (code, written)) in enumerate(zip(self.windows, rows, strict=True)):
+            window.code = code
+            self._set_target(window, place, written.tokens)
+            self._found.n_tokens[window.clip] += len(window.ids) - window.n_prompt
+        losses = self._losses(self._encodings, self.windows)
+        self.clean = [
+            _OneHeard(code, text_of(self._model, written.tokens), loss, False)
+            for (code, written), loss in zip(rows, losses, strict=True)
+        ]
+
+    def _set_target(self, window: _Window, place: int, written: Sequence[int]) -> None:
         """Spell what was said, or what was written with nothing in place."""
-        said = windows.clip.transcript
-        if n == 1 and said is not None and said.strip():
+        said, code = _said(window.sound.clip), window.code
+        prompt = list(prompt_tokens(self._model, language=code))
+        window.n_prompt = len(prompt)
+        if window.is_only and said is not None and said.strip():
             text = said if any(letter.islower() for letter in said) else said.lower()
-            code = self._languages[first]
+            encoding = self._encodings[place : place + 1]
             try:
-                ids = text_ids(self._model, windows, self._clean[first : first + 1], text, code)[0].tolist()
+                window.ids = text_ids(self._model, window.sound, encoding, text, code)[0].tolist()
             except InputError:  # longer than the decoder
                 pass
             else:
-                self._ids.append(ids)
-                self._n_prompt.append(len(prompt_tokens(self._model, language=code)))
-                self.targets.append(REFERENCE)
+                self._found.targets[window.clip] = REFERENCE
                 return
         longest, end = self._model.hf.config.max_target_positions, self._model.vocabulary.end_id
-        for code, written in self._rows[first : first + n]:
-            prompt = list(prompt_tokens(self._model, language=code))
-            self._ids.append([*prompt, *written.tokens, end][:longest])
-            self._n_prompt.append(len(prompt))
-        self.targets.append(CLEAN)
+        window.ids = [*prompt, *written, end][:longest]
 
-    def with_in_place(self, site: str | None, edit: Replacing | None) -> tuple[list[str], list[float]]:
-        """Write each clip and score its target, with something in place of a site, or with nothing."""
-        if site is None or edit is None:
-            encoding = self._clean
-            rows = [(code, text_of(self._model, written.tokens)) for code, written in self._rows]
-        else:
-            with self._model.edit({site: edit}):
-                encoding = self._encode(edit)
-            rows = write_texts(self._model, encoding, self._languages)
-        losses = token_losses(self._model, encoding, self._ids, self._n_prompt)
-        return [join_texts(part) for part in self._by_clip(rows)], [sum(part) for part in self._by_clip(losses)]
+    def with_in_place(
+        self, things: Mapping[Any, tuple[str, Replacing]], starts: Mapping[str, _Start]
+    ) -> Iterator[tuple[int, Any, _OneHeard]]:
+        """Write every window with everything in place, many at a time; gives the window's place, the name, the rest."""
+        waiting: list[tuple[int, Any, Tensor]] = []
+        # windows of similar length share a batch, which goes on until the last of them has ended
+        for place in sorted(range(len(self.windows)), key=lambda place: self.windows[place].most_tokens):
+            for name, (site, edit) in things.items():
+                waiting.append((place, name, self._encode(place, site, edit, starts[site])))
+                if len(waiting) == BATCH_SIZE:
+                    yield from self._write(waiting)
+                    waiting = []
+        if waiting:
+            yield from self._write(waiting)
 
-    def _encode(self, edit: Replacing | None = None) -> Float[Tensor, "window frame d_model"]:
-        """Encode every window by itself."""
-        encodings = []
-        for each in self._group:
-            for mel, kinds in zip(each.mel, each.kinds, strict=True):
-                if edit is not None:
-                    edit.kinds = kinds[None]
-                encodings.append(self._model.encode_mel(mel[None]))
-        return torch.cat(encodings)
+    def _write(self, waiting: Sequence[tuple[int, Any, Tensor]]) -> Iterator[tuple[int, Any, _OneHeard]]:
+        windows = [self.windows[place] for place, _, _ in waiting]
+        encodings = torch.cat([encoding for _, _, encoding in waiting])
+        most = 1 + max(window.most_tokens for window in windows)  # one more tells what was cut from what just ended
+        rows = write_windows(self._model, encodings, [window.code for window in windows], most_tokens=most)
+        losses = self._losses(encodings, windows)
+        for (place, name, _), window, (code, written), loss in zip(waiting, windows, rows, losses, strict=True):
+            text = text_of(self._model, written.tokens[: window.most_tokens])
+            yield place, name, _OneHeard(code, text, loss, len(written.tokens) > window.most_tokens)
 
-    def _by_clip(self, rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        first = 0
-        for n in self._n_windows:
-            yield rows[first : first + n]
-            first += n
+    def _encode(self, place: int, site: str, edit: Replacing, start: _Start) -> Float[Tensor, "1 frame d_model"]:
+        """Encode a window with something in place of a site, from there on."""
+        window = self.windows[place].sound
+        edit.kinds = window.kinds
+        if start.site == site:
+            return encoder_end(self._model, edit(self._held[place][site]), start.block)
+        with self._model.edit({site: edit}):
+            if start.site is None:
+                return self._model.encode_mel(window.mel)
+            return encoder_end(self._model, self._held[place][start.site], start.block)
+
+    def _losses(self, encodings: Tensor, windows: Sequence[_Window]) -> list[float]:
+        return token_losses(
+            self._model, encodings, [window.ids for window in windows], [window.n_prompt for window in windows]
+        )
 
 
 def token_losses(
@@ -298,21 +424,36 @@ def token_losses(
     padded, is_scored = padded.to(encodings.device), is_scored.to(encodings.device)
     with torch.no_grad():
         logits = model.hf(encoder_outputs=(encodings,), decoder_input_ids=padded[:, :-1], use_cache=False).logits
-    losses = torch.nn.functional.cross_entropy(logits.float().transpose(1, 2), padded[:, 1:], reduction="none")
-    scored: list[float] = (losses.double() * is_scored[:, 1:]).sum(dim=1).tolist()
+    losses = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), padded[:, 1:].flatten(), reduction="none")
+    scored: list[float] = (losses.view(len(ids), -1).double() * is_scored[:, 1:]).sum(dim=1).tolist()
     return scored
 
 
-def _groups(model: Whisper, clips: Iterable[Clip]) -> Iterator[list[Windows]]:
-    """Take clips until their windows are many enough."""
-    group: list[Windows] = []
+def _groups(model: Whisper, clips: Iterable[Clip], found: _Found, starts: Sequence[str]) -> Iterator[_Group]:
+    """Take windows until as many are held as may be."""
+    window_bytes = (1 + len(starts)) * model.n_frames * model.d_model * 4
+    most = max(1, min(GROUP_WINDOWS, GROUP_BYTES // window_bytes))
+    windows: list[_Window] = []
     for clip in clips:
-        group.append(model.windows(clip))
-        if sum(len(each.mel) for each in group) >= GROUP_WINDOWS:
-            yield group
-            group = []
-    if group:
-        yield group
+        number, n_windows = found.begin(clip), max(1, -(-len(clip.samples) // model.window_samples))
+        for place, sound in enumerate(model.each_window(clip), 1):
+            windows.append(_Window(number, place, sound, n_windows == 1))
+            if len(windows) == most:
+                yield _Group(model, windows, place == n_windows, found, starts)
+                windows = []
+    if windows:
+        yield _Group(model, windows, True, found, starts)
+
+
+def _said(clip: Clip) -> str | None:
+    """What was said in a clip: its transcript, or else its words in time; None where neither is known."""
+    if clip.transcript is not None or not clip.words:
+        return clip.transcript
+    return " ".join(word.text for word in clip.words).strip() or None
+
+
+def _words_lost(reference: str, hypothesis: str) -> ErrorRate:
+    return replace(word_errors(reference, hypothesis), insertions=0)
 
 
 def _interval(counts: Sequence[ErrorRate]) -> dict[str, float | None]:

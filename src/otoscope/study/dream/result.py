@@ -21,7 +21,7 @@ from otoscope.study.dream import picture as dream_picture
 from otoscope.study.dream.real import RealMoment
 from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.error_rate import Interval, wilson_interval
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 
 
@@ -207,15 +207,15 @@ class Dream(Rich):
         files = [
             write_json(where / "dream.json", self.to_json()),
             write_arrays(where / "dream.npz", start_mel=self.start_mel, **arrays),
-            self.plot(where / "dream.png"),
         ]
         is_one = len(self.features) == 1
-        for number, each in enumerate(self.features):
-            stem = "dream" if is_one else each.file_name
-            if not is_one:
-                files.append(self.plot(where / f"{stem}.png", number))
+        stems = ["dream" if is_one else each.file_name for each in self.features]
+        for stem, each in zip(stems, self.features, strict=True):
             if each.sound is not None:
                 files.append(_write_sound(where / f"{stem}.flac", each.sound.samples))
+        files += drawn(self.plot, where / "dream.png")
+        for number, stem in enumerate([] if is_one else stems):
+            files += drawn(self.plot, where / f"{stem}.png", number)
         return files
 
     def plot(self, path: str | Path, number: int | None = None) -> Path:

@@ -25,7 +25,7 @@ from otoscope.study.lens import picture as lens_picture
 from otoscope.study.lens.experiment import Foretold, foretell, stage_names, without_sound
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, means_json
 from otoscope.study.lens.text import said_over
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 
 MEASURES = ("log_probability", "reciprocal_rank", "is_likeliest", "is_final_choice")
@@ -122,7 +122,7 @@ class LensCurve(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "lens_curve.json", self.to_json()), self.plot(where / "lens_curve.png")]
+        return [write_json(where / "lens_curve.json", self.to_json()), *drawn(self.plot, where / "lens_curve.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw log-probability, and the share of tokens that are likeliest, over the stages.

@@ -29,7 +29,7 @@ from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.experiment import ROWS, stage_names, without_sound
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
 from otoscope.study.lens.text import BATCH_SIZE, Batch, said_over
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.writing import join_texts, text_of, write_texts
 
@@ -152,7 +152,7 @@ class EncoderLens(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "encoder_lens.json", self.to_json()), self.plot(where / "encoder_lens.png")]
+        return [write_json(where / "encoder_lens.json", self.to_json()), *drawn(self.plot, where / "encoder_lens.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw word error rates and the log-probability of the transcript over the stages.

@@ -30,7 +30,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.lens import picture as lens_picture
 from otoscope.study.lens.text import Batch, said_over
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.writing import text_of
 
@@ -191,8 +191,8 @@ class Lens(Rich):
         return [
             write_arrays(where / "lens.npz", **arrays),
             write_json(where / "lens.json", self.to_json()),
-            self.plot(where / "lens.png"),
-            self.plot(where / "lens_choice.png", colour_by="choice"),
+            *drawn(self.plot, where / "lens.png"),
+            *drawn(self.plot, where / "lens_choice.png", colour_by="choice"),
         ]
 
     def plot(self, path: str | Path, *, colour_by: Literal["due", "choice"] = "due") -> Path:

@@ -23,7 +23,7 @@ from otoscope.study.lens import heads_picture as head_lens_picture
 from otoscope.study.lens.experiment import LensToken
 from otoscope.study.lens.head_parts import GROUPS, Contributions, Part, contributions, parts_of, run_stream
 from otoscope.study.lens.text import Batch, said_over
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.writing import text_of
 
@@ -127,7 +127,7 @@ class HeadLens(Rich):
         return [
             write_arrays(where / "head_lens.npz", **arrays),
             write_json(where / "head_lens.json", self.to_json()),
-            self.plot(where / "head_lens.png"),
+            *drawn(self.plot, where / "head_lens.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

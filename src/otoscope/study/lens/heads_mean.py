@@ -24,7 +24,7 @@ from otoscope.study.lens.head_parts import GROUPS, Part, parts_of
 from otoscope.study.lens.heads import due_contributions, groups_of, heads_of
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, means_json
 from otoscope.study.lens.text import Said, said_over
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 
 
@@ -123,7 +123,7 @@ class HeadLensMean(Rich):
         return [
             write_arrays(where / "head_lens_mean.npz", sums=self.sums, n_tokens=self.n_tokens, parts=names),
             write_json(where / "head_lens_mean.json", self.to_json()),
-            self.plot(where / "head_lens_mean.png"),
+            *drawn(self.plot, where / "head_lens_mean.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

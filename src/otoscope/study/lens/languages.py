@@ -30,7 +30,7 @@ from otoscope.study.lens.experiment import stage_names
 from otoscope.study.lens.head_parts import Part, contributions, parts_of, run_stream
 from otoscope.study.lens.heads import heads_of
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 
 BATCH_SIZE = 16
@@ -181,7 +181,7 @@ class LanguageLens(Rich):
         return [
             write_arrays(where / "language_lens.npz", **arrays),
             write_json(where / "language_lens.json", self.to_json()),
-            self.plot(where / "language_lens.png"),
+            *drawn(self.plot, where / "language_lens.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

@@ -139,7 +139,7 @@ def _windows_of(
         )
     for index, one in enumerate(model.each_window(clip)):
         if window is None or index == window:
-            yield _Window(place, index, language, one.mel)
+            yield _Window(place, index, language or clip.language, one.mel)
 
 
 def _batch(

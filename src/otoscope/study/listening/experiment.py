@@ -263,7 +263,7 @@ def listen(
     spliced = None
     if splice:
         stretches = [frames_of(word, frames_begun(len(read.samples))) for word in found.words]
-        spliced = tuple(Spliceable(model, read, language).without(stretches))
+        spliced = tuple(Spliceable(model, read, language).without(stretches, cuts_loops=True))
     has_speech = any((kinds == Kind.SPEECH).any() for kinds in found.kinds)
     return Listening(
         model=model.id,

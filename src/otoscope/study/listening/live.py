@@ -252,7 +252,7 @@ class LiveModel:
         """Silence one stretch after the other."""
         centres, stretches = perturbation.sliding(state.n_sound, STRETCH_FRAMES, STEP_FRAMES)
         scores = perturbation.stretch_scores(
-            self._model, state.windows.mel, state.ids, state.places, stretches,
+            self._model, state.windows, state.ids, state.places, stretches,
             batch_size=1 if self._model.device.type == "cpu" else 16, progress=lambda _: check(),
         )  # fmt: skip
         return perturbation.drop_curves(scores, state.scores, centres, state.n_sound, self._model.n_frames)

@@ -26,7 +26,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures
 from otoscope.study.locality import picture as locality_picture
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -147,7 +147,7 @@ class Locality(Rich):
         return [
             write_json(where / "locality.json", self.to_json()),
             write_arrays(where / "locality.npz", **arrays, padding_share=self.padding_share),
-            self.plot(where / "locality.png"),
+            *drawn(self.plot, where / "locality.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

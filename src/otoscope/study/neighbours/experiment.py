@@ -29,7 +29,7 @@ from otoscope.study.neighbours.search import nearest, unit
 from otoscope.study.neighbours.spaces import CORRECTED, Common, TokenSpace, token_spaces
 from otoscope.study.neighbours.tokens import Asked, find_token, is_word
 from otoscope.study.neighbours.words import WordList, WordVectors, cosines
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 
 
@@ -156,7 +156,7 @@ class Neighbours(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "neighbours.json", self.to_json()), self.plot(where / "neighbours.png")]
+        return [write_json(where / "neighbours.json", self.to_json()), *drawn(self.plot, where / "neighbours.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw one panel a word: the neighbours from left to right, their cosines, and in colour how alike they sound.

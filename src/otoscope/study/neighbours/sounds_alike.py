@@ -31,7 +31,7 @@ from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, Report, me
 from otoscope.study.neighbours.spaces import CORRECTED, EMBEDDING, Common, TokenSpace, token_spaces
 from otoscope.study.neighbours.tokens import whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 
 SLACK = 40
@@ -169,7 +169,7 @@ class SoundsAlike(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "sounds_alike.json", self.to_json()), self.plot(where / "sounds_alike.png")]
+        return [write_json(where / "sounds_alike.json", self.to_json()), *drawn(self.plot, where / "sounds_alike.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw how alike the nearest, the second nearest and so on are, beside random words; a panel a measure.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from otoscope.study.phones.naming import KINDS, UNCLEAR
 from otoscope.study.phones.ranges import FeatureRanges, feature_ranges, find_feature
 from otoscope.study.phones.scores import FeatureScores, Ground, GroupScores, score_group, survey
 from otoscope.study.phones.settings import PhoneSettings
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 __all__ = ["PhoneSettings", "PhoneStudy", "ScoredRun", "phones"]
@@ -161,13 +163,13 @@ class PhoneStudy(Rich):
             write_json(where / "phones.json", self.to_json()),
             phone_tables.write_feature_scores(where / "feature_scores.parquet", self),
             phone_tables.write_detect_counts(where / "detect_counts.parquet", self),
-            self.plot_shares(where / "detect_shares.png"),
-            *([self.plot_maximum(where / "pure_at_maximum.png")] if phone_report.maximum_rows(self) else []),
-            *(
-                self.plot(where / f"phone_by_layer_{phone_report.plain(self._short(basis))}.png", basis)
+            *drawn(self.plot_shares, where / "detect_shares.png"),
+            *(drawn(self.plot_maximum, where / "pure_at_maximum.png") if phone_report.maximum_rows(self) else []),
+            *chain.from_iterable(
+                drawn(self.plot, where / f"phone_by_layer_{phone_report.plain(self._short(basis))}.png", basis)
                 for basis in self.bases
             ),
-            *(each.plot(where / each.file_name) for each in self.features),
+            *chain.from_iterable(drawn(each.plot, where / each.file_name) for each in self.features),
         ]
 
     @property

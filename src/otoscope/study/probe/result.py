@@ -20,7 +20,7 @@ from otoscope.study.direction import Direction
 from otoscope.study.error_rate import Interval
 from otoscope.study.probe import picture as probe_picture
 from otoscope.study.probe.fit import Fitted, Score
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 
 MOST_DIRECTIONS = 500
@@ -212,9 +212,9 @@ class Probe(Rich):
             write_json(where / "probe.json", self.to_json()),
             self._write_table(where / "probe.parquet"),
             write_arrays(where / "probe.npz", **arrays),
-            self.plot(where / "probe.png"),
-            self.plot_confusion(where / "confusion.png"),
             *self._write_directions(where / "directions"),
+            *drawn(self.plot, where / "probe.png"),
+            *drawn(self.plot_confusion, where / "confusion.png"),
         ]
 
     def _write_table(self, path: Path) -> Path:

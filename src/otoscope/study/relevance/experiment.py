@@ -26,7 +26,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures
 from otoscope.study.relevance import picture as relevance_picture
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
 from otoscope.study.word_target import WordScorer
@@ -208,8 +208,8 @@ class Relevance(Rich):
         return [
             write_arrays(where / "relevance.npz", **arrays),
             write_json(where / "relevance.json", self.to_json()),
-            self.plot(where / "relevance.png"),
-            self.plot_zoom(where / "relevance_zoom.png"),
+            *drawn(self.plot, where / "relevance.png"),
+            *drawn(self.plot_zoom, where / "relevance_zoom.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

@@ -23,7 +23,7 @@ from otoscope.model.generation import forced_logits
 from otoscope.model.spelling import decode
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
 from otoscope.study.segments.experiment import said
@@ -117,7 +117,7 @@ class PushedUp(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "pushed_up.json", self.to_json()), self.plot(where / "pushed_up.png")]
+        return [write_json(where / "pushed_up.json", self.to_json()), *drawn(self.plot, where / "pushed_up.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw how far each word is pushed up.

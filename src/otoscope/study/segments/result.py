@@ -21,7 +21,7 @@ from otoscope.base.files import atomic_path, write_json
 from otoscope.base.short_repr import ShortRepr
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
 
@@ -189,8 +189,8 @@ class Segments(Rich):
         return [
             write_json(where / "segments.json", self.to_json()),
             self._write_table(where / "segments.parquet"),
-            self.plot(where / "segments.png"),
             *self._write_sounds(where / "sounds", format_),
+            *drawn(self.plot, where / "segments.png"),
         ]
 
     def _write_table(self, path: Path) -> Path:

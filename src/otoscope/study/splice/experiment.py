@@ -25,10 +25,10 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
-from otoscope.study.writing import join_texts, write_texts
+from otoscope.study.writing import join_texts, room_beside, text_of, write_texts, write_windows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,7 +97,7 @@ class Splice(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "splice.json", self.to_json()), self.plot(where / "splice.png")]
+        return [write_json(where / "splice.json", self.to_json()), *drawn(self.plot, where / "splice.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the recording with the replaced stretch, and both transcripts.
@@ -135,21 +135,24 @@ class Spliceable:
     Args:
         model: Any Whisper.
         clip: The clip.
-        language: What is spoken, as Whisper's code; None to let the model find out from the first window's encoder
-            output, spliced or not.
+        language: What is spoken, as Whisper's code; None for the clip's, or else what the model finds in the first
+            window's encoder output, spliced or not.
+        padding: The encoder output of padding alone, [1, frame, d_model], where it is computed already.
 
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, "Removing words in embedding space".
     """
 
-    def __init__(self, model: Whisper, clip: Clip, language: str | None) -> None:
+    def __init__(self, model: Whisper, clip: Clip, language: str | None, *, padding: Tensor | None = None) -> None:
         self._model = model
-        self._language = language
+        self._language = language or clip.language
         self._encoding = model.encode(clip)
-        self._padding = model.padded_encoding()[0]
-        first = write_texts(model, self._encoding[:1], [language])
-        self._found_language = first[0][0]
-        self._rows = first + write_texts(model, self._encoding[1:], [self._found_language] * (len(self._encoding) - 1))
+        self._padding = (model.padded_encoding() if padding is None else padding)[0]
+        written = write_windows(model, self._encoding[:1], [self._language])
+        self._found_language = written[0][0]
+        written += write_windows(model, self._encoding[1:], [self._found_language] * (len(self._encoding) - 1))
+        self._rows = [(code, text_of(model, row.tokens)) for code, row in written]
+        self._room = [room_beside(len(row.tokens)) for _, row in written]
 
     @property
     def n_frames(self) -> int:
@@ -161,11 +164,12 @@ class Spliceable:
         """The transcript of the encoder output as it is."""
         return join_texts(self._rows)
 
-    def without(self, stretches: Sequence[tuple[int, int]]) -> list[str]:
+    def without(self, stretches: Sequence[tuple[int, int]], *, cuts_loops: bool = False) -> list[str]:
         """Transcribe the clip once for each stretch, with that stretch replaced by padding's encoder output.
 
         Args:
             stretches: (start, stop) in frames from the start of the recording; each on its own.
+            cuts_loops: Stop a window's transcript where it is longer than `room_beside` the original allows.
 
         Returns:
             One transcript for each stretch. Windows that a stretch does not touch keep their text.
@@ -175,8 +179,10 @@ class Spliceable:
             return []
         encodings = torch.stack([self._spliced(window, stretches[number]) for number, window in touched])
         languages = [self._found_language if window else self._language for _, window in touched]
+        most = [self._room[window] for _, window in touched] if cuts_loops else None
         rows = [list(self._rows) for _ in stretches]
-        for (number, window), row in zip(touched, write_texts(self._model, encodings, languages), strict=True):
+        written = write_texts(self._model, encodings, languages, most_tokens=most)
+        for (number, window), row in zip(touched, written, strict=True):
             rows[number][window] = row
         return [join_texts(own) for own in rows]
 

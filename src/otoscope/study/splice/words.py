@@ -1,7 +1,8 @@
 """Does splicing out a word's frames remove exactly that word? Counted over the words of many clips.
 
 For every word that the model heard, its own frames are replaced by padding's, and as a baseline a stretch just as long
-elsewhere in the recording. Costs one run of the encoder for each clip and about two of the decoder for each word.
+elsewhere in the recording. Costs one run of the encoder for each clip and about two of the decoder for each word; a
+transcript that runs on past twice the tokens of the original and 20 more is stopped there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
 from otoscope.study.mean import bootstrap_mean
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.splice.experiment import Spliceable
@@ -183,7 +184,7 @@ class SpliceWords(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "splice_words.json", self.to_json()), self.plot(where / "splice_words.png")]
+        return [write_json(where / "splice_words.json", self.to_json()), *drawn(self.plot, where / "splice_words.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the rates beside those of the baseline.
@@ -263,6 +264,7 @@ def splice_words(
     if margin_frames < 0:
         raise InputError(f"margin_frames={margin_frames}: 0 or more frames are needed. The default is 0.")
     rng = np.random.default_rng(seed)
+    padding = model.padded_encoding()
     n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
     trials: list[WordTrial] = []
     without: list[str] = []
@@ -270,7 +272,8 @@ def splice_words(
     for done, clip in enumerate(map(as_clip, clips), start=1):
         n_labelled = sum(bool(normalise(word.text)) for word in clip.words or ())
         if n_labelled:
-            trials += _clip_trials(Spliceable(model, clip, language), clip, margin_frames, rng)
+            spliceable = Spliceable(model, clip, language, padding=padding)
+            trials += _clip_trials(spliceable, clip, margin_frames, rng)
             n_clips, n_words = n_clips + 1, n_words + n_labelled
         else:
             without.append(clip.id)
@@ -299,7 +302,8 @@ def _clip_trials(spliceable: Spliceable, clip: Clip, margin_frames: int, rng: np
     heard = heard_words(clip, before)
     own = [_word_frames(clip, index, margin_frames, n_audible) for index in heard]
     elsewhere = [_draw_elsewhere(stretch, n_audible, rng) for stretch in own]
-    texts = spliceable.without([*own, *(stretch for stretch in elsewhere if stretch is not None)])
+    stretches = [*own, *(stretch for stretch in elsewhere if stretch is not None)]
+    texts = spliceable.without(stretches, cuts_loops=True)
     own_texts, other_texts = texts[: len(own)], iter(texts[len(own) :])
     trials = []
     for (index, places), stretch, text, other in zip(heard.items(), own, own_texts, elsewhere, strict=True):

@@ -25,7 +25,7 @@ from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval, words_of
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus
@@ -196,7 +196,7 @@ class Steer(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "steer.json", self.to_json()), self.plot(where / "steer.png")]
+        return [write_json(where / "steer.json", self.to_json()), *drawn(self.plot, where / "steer.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw word error rate and share of transcripts changed against strength, beside those at random.

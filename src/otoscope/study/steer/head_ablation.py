@@ -21,7 +21,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, words_of
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.steer import head_ablation_picture
 from otoscope.study.steer.rates import interval_json, mean_interval, pooled_rate, rate_change
@@ -136,7 +136,7 @@ class HeadAblation(Rich):
         return [
             write_json(where / "head_ablation.json", self.to_json()),
             write_arrays(where / "head_ablation.npz", **arrays),
-            self.plot(where / "head_ablation.png"),
+            *drawn(self.plot, where / "head_ablation.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

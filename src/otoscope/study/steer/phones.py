@@ -25,6 +25,7 @@ from otoscope.harvest.labels import LabelSet, label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus, means_at
@@ -142,7 +143,7 @@ class PhoneSwaps(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "steer_phones.json", self.to_json()), self.plot(where / "steer_phones.png")]
+        return [write_json(where / "steer_phones.json", self.to_json()), *drawn(self.plot, where / "steer_phones.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw how often the other word was heard against strength, for each site.

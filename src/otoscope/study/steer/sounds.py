@@ -20,7 +20,7 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, wilson_interval, words_of
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.experiment import Outcome, Steer, steer
@@ -143,7 +143,7 @@ class SteerSounds(Rich):
         where = Path(folder)
         return [
             write_json(where / "steer_sounds.json", self.to_json()),
-            self.plot(where / "steer_sounds.png"),
+            *drawn(self.plot, where / "steer_sounds.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:

@@ -5,14 +5,14 @@ Those that rest on phones are in `claim_phones`. Reads the files of the parts `p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from otoscope.study.whole.claim_phones import phone_findings
 from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
 from otoscope.study.whole.part_files import PartFiles
-from otoscope.study.whole.rules import decide_below
+from otoscope.study.whole.rules import UNDECIDED, Judgement, decide_below
 
 SCORES_PAGE = "dictionaries.html#scores"
 
@@ -53,11 +53,17 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         question,
         rate,
         ("nothing replaced", clean),
-        where_heard(clean, decide_below(rate, clean["value"] + LOSS, f"{100 * LOSS:g} points above nothing replaced")),
+        _where_trained(
+            worst,
+            where_heard(
+                clean, decide_below(rate, clean["value"] + LOSS, f"{100 * LOSS:g} points above nothing replaced")
+            ),
+        ),
         n=scores.get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
-        f"{percent(rate)}; with nothing replaced {percent(clean)}. {_of_clips(scores)} {too_bad(clean)}".rstrip(),
+        f"{percent(rate)}; with nothing replaced {percent(clean)}.{worst.told} {_of_clips(scores)} "
+        f"{too_bad(clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         pictures=[("scores/scores.png", "Dictionaries beside their baselines")],
@@ -67,9 +73,9 @@ def _kept(read: PartFiles) -> dict[str, Any]:
 
 
 def _chosen(read: PartFiles) -> dict[str, Any]:
-    question = "Do a dictionary's directions keep more of what is heard than as many random ones?"
-    short = "a dictionary keeps more than random directions"
-    worst = _worst(read)
+    question = "Do a dictionary's directions lose fewer of the words than as many random ones?"
+    short = "a dictionary loses fewer words than random directions"
+    worst = _worst(read, "lost")
     if worst is None or "random decoder" not in worst.rates:
         why = read.lacking("scores", "a random decoder to compare with", "no random decoder was fitted")
         return unmeasured("random_decoder", question, why, SCORES_PAGE, short, is_core=False)
@@ -84,17 +90,30 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         question,
         rate,
         ("random decoder", other),
-        where_heard(worst.clean, decide_below(rate, other.get("low"), "that of the baseline")),
+        _where_trained(worst, where_heard(worst.clean, decide_below(rate, other.get("low"), "that of the baseline"))),
         n=read("scores/scores.json").get("n_clips_scored"),
         n_of="clips",
-        words=f"At {worst.site} the word error rate is {percent(rate)} with the dictionary and {percent(other)} with a "
-        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}. "
-        f"{_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
+        words=f"At {worst.site} {percent(rate)} of the words are lost with the dictionary and {percent(other)} with a "
+        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}."
+        f"{worst.told} {_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
-        unit="rate",
+        unit="share",
         is_core=False,
     )
+
+
+UNDERTRAINED = (
+    "The dictionary explains less than as many principal components: it is undertrained, and this is not judged."
+)
+
+
+def _where_trained(worst: _Worst, judged: Judgement) -> Judgement:
+    """Leave undecided what an undertrained dictionary does: it says nothing of dictionaries."""
+    if not worst.is_undertrained:
+        return judged
+    rule = f"{judged.rule}, and is judged where the dictionary explains more than as many principal components"
+    return Judgement(UNDECIDED, rule, "dictionaries that are trained on more frames, or in smaller batches")
 
 
 def _of_clips(scores: Mapping[str, Any]) -> str:
@@ -105,22 +124,45 @@ def _of_clips(scores: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Worst:
-    """The site where the dictionary does worst: its word error rates by what was put in, and with nothing replaced."""
+    """The site where the dictionary does worst.
+
+    Attributes:
+        site: The site.
+        rates: Word error rates, or shares of words lost, by what was put in.
+        clean: The rate with nothing replaced.
+        replaced: The kinds of frame that were replaced.
+        is_undertrained: Whether the dictionary explains less than as many principal components.
+    """
 
     site: str
     rates: Mapping[str, Mapping[str, Any]]
     clean: Mapping[str, Any]
+    replaced: Sequence[str]
+    is_undertrained: bool
+
+    @property
+    def told(self) -> str:
+        """Which frames were replaced, and whether the dictionary is undertrained."""
+        kinds = f" Frames of {' and '.join(self.replaced)} were replaced." if self.replaced else ""
+        return kinds + (f" {UNDERTRAINED}" if self.is_undertrained else "")
 
 
-def _worst(read: PartFiles) -> _Worst | None:
-    """Find the site where the dictionary does worst, by what was said or else by what is heard without it."""
+def _worst(read: PartFiles, measure: str = "wer") -> _Worst | None:
+    """Find the site where the dictionary does worst, by what was said or else by what is heard without it.
+
+    Args:
+        read: The study's files.
+        measure: `wer`, or `lost`: the share of words that are lost, to which a text that repeats itself adds nothing.
+    """
     scores = read("scores/scores.json")
-    for key in ("wer", "wer_to_clean"):
+    for key in (measure, f"{measure}_to_clean"):
         clean = (scores.get("clean") or {}).get(key) or {}
         sites = []
         for site in scores.get("sites") or []:
             rows = [row for row in site.get("rows") or [] if "value" in (row.get(key) or {})]
-            sites.append(_Worst(str(site.get("site")), {row.get("name"): row[key] for row in rows}, clean))
+            rates = {row.get("name"): row[key] for row in rows}
+            replaced = (site.get("dictionary") or {}).get("replaced") or []
+            sites.append(_Worst(str(site.get("site")), rates, clean, replaced, bool(site.get("is_undertrained"))))
         there = [one for one in sites if "dictionary" in one.rates]
         if there and "value" in clean:
             return max(there, key=lambda one: one.rates["dictionary"]["value"])

@@ -93,7 +93,7 @@ def _near(read: PartFiles) -> dict[str, Any]:
 def _end(read: PartFiles) -> dict[str, Any]:
     found = read("relevance/relevance_shares.json")
     seconds = f"{(found.get('within_frames') or 25) * FRAME_S:g} s"
-    question = "When the speech has ended, do all further frames listen back to its end?"
+    question = "When the speech has ended, do further frames listen to its end more than to the rest of the window?"
     short = "after the speech, frames listen to its end"
     if "value" not in (found.get("end_share") or {}):
         why = read.lacking("relevance", "clips that end before their window does", "no clip is followed by padding")

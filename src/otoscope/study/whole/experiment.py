@@ -277,6 +277,7 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
             "has_transcripts": info.transcripts.n_clips > 0,
             "has_words": info.words.n_clips > 0,
             "has_phones": info.phones.n_clips > 0,
+            "sound_notes": [{"clip": note.clip, "message": note.message} for note in info.sound_notes],
         },
     }
 

@@ -19,7 +19,14 @@ from otoscope.study.dictionaries.entries import Entry, ScoreSettings
 from otoscope.study.dictionaries.measure import Halves
 from otoscope.study.dictionaries.scores import score_dictionaries, site_of
 from otoscope.study.dictionaries.sources import Source, corpus_source
-from otoscope.study.dictionaries.train import CoderChoice, default_frames, tasks_of, train_dictionaries
+from otoscope.study.dictionaries.train import (
+    DEFAULT_FRAMES,
+    MOST_PASSES,
+    CoderChoice,
+    fitting_batch,
+    tasks_of,
+    train_dictionaries,
+)
 from otoscope.study.examples.sounds_of_run import write_pieces
 from otoscope.study.examples.traces import write_traces
 from otoscope.study.phones.experiment import phones as score_phones
@@ -27,9 +34,6 @@ from otoscope.study.phones.settings import PhoneSettings
 from otoscope.study.whole.context import Context, NotHereError
 from otoscope.study.whole.settings import StudySettings
 from otoscope.study.whole.stretches import origin
-
-BATCH_FRAMES, LEAST_BATCH = 4096, 64
-"""Frames in a batch of a training: fewer where a pass has fewer than eight such batches."""
 
 OWN = "sae"
 """The basis that stands for the study's own dictionaries."""
@@ -60,8 +64,9 @@ def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
     settings = context.settings.dictionaries
     source = corpus_source(context.model, _unscored(context), settings.sites, seed=context.seed)
     choice = CoderChoice(settings.coder, settings.expansion, k=settings.k, seed=context.seed)
-    batch = min(BATCH_FRAMES, max(LEAST_BATCH, source.amount.n_frames // 8))
-    n_frames = settings.frames or default_frames(source.amount.n_frames, batch)
+    n_pass = source.amount.n_frames
+    n_frames = min(settings.frames or DEFAULT_FRAMES, max(1, MOST_PASSES * n_pass))
+    batch = fitting_batch(n_frames, n_pass)
     return source, tasks_of(source, choice), TrainSettings(n_frames, batch, checkpoint_s=60.0)
 
 

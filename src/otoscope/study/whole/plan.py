@@ -18,8 +18,6 @@ from otoscope.corpus import Corpus
 from otoscope.harvest.activity import check_sites
 from otoscope.harvest.labels import label_set
 from otoscope.harvest.maxima import clip_samples
-from otoscope.harvest.settings import HarvestSettings
-from otoscope.harvest.state import bytes_a_feature
 from otoscope.model.whisper import Whisper
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import ASKED, prepared
@@ -216,16 +214,20 @@ def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
     each_s = min(context.model.window_s, context.info.all.duration_s / context.info.all.n_clips)
     n_heads = min(settings.window.heads, context.model.n_encoder_blocks * context.model.n_heads)
     head_s = (1 + n_heads) * min(settings.window.head_clips, n_clips) * unit.transcribe_s
-    traced_s = SILENCED_A_SECOND * each_s * 1.4 * unit.encode_s
+    n_words = WORDS_A_SECOND * each_s
+    share = min((each_s + 0.5) / context.model.window_s, 1.0)  # of a window that a silenced stretch is encoded in
+    silencing = SILENCED_A_SECOND * each_s * (0.06 + 1.2 * share)
+    traced_s = (3 + 2.7 * n_words + silencing) * unit.encode_s + unit.transcribe_s
+    spliced_s = (1 + 0.35 * n_words) * unit.transcribe_s
     seconds = {
         "relevance": 4.4 * unit.encode_s,
         "locality": 1.8 * unit.encode_s,
-        "window": 1.2 * (1 + len(settings.window.ks)) * unit.transcribe_s + head_s / max(n_clips, 1),
-        "splice": 0.8 * WORDS_A_SECOND * each_s * unit.transcribe_s,
+        "window": (1 + len(settings.window.ks)) * unit.transcribe_s + head_s / max(n_clips, 1),
+        "splice": spliced_s,
         "scores": 3 * len(check_sites(context.model, settings.dictionaries.sites)) * unit.transcribe_s,
         "lens": 3 * unit.transcribe_s,
         "words": traced_s,
-        "listening": traced_s + (len(settings.listening.ks) + WORDS_A_SECOND * each_s) * unit.transcribe_s,
+        "listening": traced_s + spliced_s + (1 + len(settings.listening.ks)) * unit.transcribe_s + 6 * unit.encode_s,
     }[name]
     n_bytes = BYTES_A_CLIP_LISTENED_TO * n_clips if name == "listening" else 300_000 + 5000 * n_clips
     return PartPlan(name, _clips(n_clips), seconds * n_clips, n_bytes)
@@ -249,14 +251,15 @@ def _harvest(context: Context, unit: _Unit) -> PartPlan:
     lengths_s = [context.lengths_s[one.id] for one in corpus.sources]
     n_windows = sum(math.ceil(length_s / context.model.window_s) for length_s in lengths_s)
     labels = label_set(corpus, None, context.seed)
-    sizes = HarvestSettings(asked.sites, top=asked.top, samples=asked.samples, ranges=asked.ranges)
     seconds = (
         n_windows * unit.encode_s * (2 if "untrained" in asked.bases else 1)
         + n * HARVEST_S_A_FEATURE
         + n * n_windows * context.model.n_frames * HARVEST_S_A_FRAME_OF_A_FEATURE
     )
-    n_labels = len(labels.phones), len(labels.speakers), len(labels.languages)
-    n_bytes = n * bytes_a_feature(sizes, *n_labels, len(clip_samples(len(corpus), context.seed).sizes))
+    n_labels = len(labels.speakers) + len(labels.languages)
+    n_samples = len(clip_samples(len(corpus), context.seed).sizes)
+    a_feature = 700 + 8 * asked.top + 22 * asked.ranges * asked.samples + 26 * len(labels.phones) + 7 * n_labels
+    n_bytes = n * (a_feature + 8 * asked.top * n_samples)
     return PartPlan("harvest", f"{sum(lengths_s) / 3600:,.2f} h, {n:,} features", seconds, n_bytes)
 
 

@@ -50,7 +50,7 @@ class Relevance(Clips):
         within_frames: Frames of 20 ms on either side that count as near.
     """
 
-    clips: int = 48
+    clips: int = 32
     within_frames: int = 25
 
 
@@ -64,7 +64,7 @@ class Window(Clips):
         heads: How many heads are tried, drawn where the model has more.
     """
 
-    clips: int = 48
+    clips: int = 32
     ks: tuple[int, ...] = (100, 75, 50, 20, 10, 5, 2)
     head_clips: int = 12
     heads: int = 96
@@ -79,11 +79,11 @@ class Dictionaries:
         coder: Which kind.
         expansion: Features for each value of a site.
         k: Features active at a time.
-        frames: Frames to learn from in all; None for 2 million, but at most ten passes.
+        frames: Frames to learn from in all, but at most ten passes; None for 2 million.
     """
 
     sites: tuple[str, ...] = ("encoder.blocks.*",)
-    coder: str = "batchtopk"
+    coder: str = "topk"
     expansion: float = 8.0
     k: int = 32
     frames: int | None = None
@@ -186,7 +186,7 @@ class Listening(Clips):
         ks: The attention windows of the slider.
     """
 
-    clips: int = 6
+    clips: int = 4
     ks: tuple[int, ...] = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
 
 
@@ -208,7 +208,7 @@ class StudySettings:
     bigrams: Bigrams = field(default_factory=Bigrams)
     neighbours: Neighbours = field(default_factory=Neighbours)
     lens: Clips = field(default_factory=lambda: Clips(48))
-    words: Clips = field(default_factory=lambda: Clips(24))
+    words: Clips = field(default_factory=lambda: Clips(16))
     listening: Listening = field(default_factory=Listening)
 
     def to_json(self) -> dict[str, Any]:
@@ -226,18 +226,19 @@ class StudySettings:
 
 
 QUICK = StudySettings(
-    transcripts=Clips(32),
-    relevance=Relevance(12),
-    locality=Clips(12),
-    window=Window(12, (100, 75, 50, 20, 10), head_clips=6, heads=24),
+    transcripts=Clips(24),
+    relevance=Relevance(6),
+    locality=Clips(8),
+    window=Window(8, (100, 75, 50, 20, 10), head_clips=4, heads=12),
     splice=Clips(12),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
-    harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.5),
-    scores=Scores(24, 0),
+    harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.25),
+    examples=Examples(top=10, samples=1),
+    scores=Scores(24, 50_000),
     bigrams=Bigrams(),
-    lens=Clips(12),
-    words=Clips(6),
-    listening=Listening(2, (100, 50, 20, 10, 5)),
+    lens=Clips(8),
+    words=Clips(4),
+    listening=Listening(2, (75, 20, 10)),
 )
 """Minutes, to see whether all is well."""
 
@@ -258,17 +259,18 @@ FULL = StudySettings(
 
 DEMO = StudySettings(
     transcripts=Clips(144),
-    relevance=Relevance(144),
+    relevance=Relevance(72),
     locality=Clips(144),
-    window=Window(72),
-    splice=Clips(72),
+    window=Window(36),
+    splice=Clips(48),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=400_000),
-    scores=Scores(72, 100_000),
+    examples=Examples(top=10, samples=2),
+    scores=Scores(24, 100_000),
     bigrams=Bigrams(("The traffic", "Thank")),
     neighbours=Neighbours(("rug", "UK")),
-    lens=Clips(72),
-    words=Clips(36),
-    listening=Listening(8),
+    lens=Clips(36),
+    words=Clips(24),
+    listening=Listening(4),
 )
 """For the model and the clips in the package, within minutes on two cores."""
 

@@ -1,7 +1,8 @@
 """What is transcribed when every encoder frame may attend only to its k neighbours on either side?
 
-Costs one transcription of every clip for each k, and one more without a mask. It asks the model for transcripts and
-knows nothing of how a mask is put in.
+Costs one transcription of every clip for each k, and one more without a mask. Masked, a clip that fits into one window
+is written down to twice the tokens of its unmasked transcript and 20 more: what runs on from there is a loop. It asks
+the model for transcripts and knows nothing of how a mask is put in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base import html
@@ -21,9 +23,10 @@ from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, bootstrap_rate, character_errors, word_errors
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
+from otoscope.study.writing import BATCH_SIZE, room_beside, text_of, write_windows
 
 KS = (100, 75, 50, 20, 10)
 """The half widths of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, in frames."""
@@ -194,8 +197,8 @@ class WindowStudy(Rich):
         where = Path(folder)
         return [
             write_json(where / "window.json", self.to_json()),
-            self.plot(where / "window.png"),
-            self.plot_mask(where / "window_mask.png"),
+            *drawn(self.plot, where / "window.png"),
+            *drawn(self.plot_mask, where / "window_mask.png"),
         ]
 
     def plot(self, path: str | Path) -> Path:
@@ -312,9 +315,12 @@ def window(
         pass  # a block or head that is not there is named before anything is transcribed
     read = read_clips(clips)
     texts: list[list[str]] = []
+    room: list[int] | None = None
     for done, k in enumerate(chosen):
         with model.attention_window(k, blocks=chosen_blocks, heads=chosen_heads):
-            texts.append([result.text.strip() for result in model.transcribe_many(read, language=language)])
+            found = _transcribe(model, read, language, room)
+        texts.append([text for text, _ in found])
+        room = room or [room_beside(n_tokens) for _, n_tokens in found]
         if progress is not None:
             progress((done + 1) * len(read), len(chosen) * len(read))
     rows = [
@@ -366,6 +372,26 @@ def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
     if not read:
         raise InputError("no clips were given: one or more are needed. Give recordings, or a corpus that holds some.")
     return read
+
+
+def _transcribe(
+    model: Whisper, clips: Sequence[Clip], language: str | None, room: Sequence[int] | None
+) -> list[tuple[str, int]]:
+    """Give each clip's text and its number of tokens; clips of one window are stopped where their room ends."""
+    found: dict[int, tuple[str, int]] = {}
+    short = [place for place, clip in enumerate(clips) if len(clip.samples) <= model.window_samples]
+    for start in range(0, len(short), BATCH_SIZE):
+        batch = short[start : start + BATCH_SIZE]
+        mels = torch.cat([model.windows(clips[place]).mel for place in batch])
+        most = None if room is None else max(room[place] for place in batch)
+        written = write_windows(model, model.encode_mel(mels), [language] * len(batch), most_tokens=most)
+        for place, (_, row) in zip(batch, written, strict=True):
+            own = row.tokens if room is None else row.tokens[: room[place]]
+            found[place] = text_of(model, own), len(own)
+    long = [place for place in range(len(clips)) if place not in found]
+    heard = model.transcribe_many([clips[place] for place in long], language=language)
+    found |= {place: (one.text.strip(), 0) for place, one in zip(long, heard, strict=True)}
+    return [found[place] for place in range(len(clips))]
 
 
 def _compare(k: int | None, text: str, unmasked: str, reference: str | None) -> WindowTranscript:

@@ -23,7 +23,7 @@ from otoscope.model.alignment import check_heads
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.result_files import finite, write_arrays
+from otoscope.study.result_files import drawn, finite, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.target import Word
 from otoscope.study.word_target import find_word
@@ -197,9 +197,9 @@ class WordSources(Rich):
             ),
         ]
         for number in dict.fromkeys(word.window for word in self.words):
-            files.append(self.plot(where / ("words.png" if number == 0 else f"words_{number}.png"), window=number))
+            files += drawn(self.plot, where / ("words.png" if number == 0 else f"words_{number}.png"), window=number)
         if self.zoom is not None:
-            files.append(self.plot_word(where / "words_zoom.png", self.zoom))
+            files += drawn(self.plot_word, where / "words_zoom.png", self.zoom)
         return files
 
     def plot(self, path: str | Path, *, window: int | None = None) -> Path:
@@ -303,6 +303,7 @@ def words(
     stretch_s: float = 0.2,
     step_s: float = 0.1,
     batch_size: int | None = None,
+    exact: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> WordSources:
     """Find the frames that each word of a recording's transcript came from, in three ways.
@@ -323,6 +324,8 @@ def words(
         stretch_s: Seconds silenced at a time; whole frames of 20 ms.
         step_s: Seconds from one silenced stretch to the next; no more than `stretch_s`.
         batch_size: Silenced windows run at a time; by default 1 on the CPU, where more gain nothing, else 16.
+        exact: Encode the whole window for every silenced stretch. By default the padding later than half a second after
+            the recording keeps the encoding that it has when nothing is silenced, which is several times as fast.
         progress: Called with the number of stretches silenced and the number in all.
 
     Returns:
@@ -339,7 +342,7 @@ def words(
         Fergus 2014 (arXiv 1311.2901) for silencing. The encoder's part is that of "Interpreting OpenAI's Whisper"
         (Ellena Reid, 2023), claim 1.
     """
-    settings = tracing_settings(model, alignment_heads, stretch_s, step_s, batch_size)
+    settings = tracing_settings(model, alignment_heads, stretch_s, step_s, batch_size, exact=exact)
     read = as_clip(clip)
     n_windows = -(-len(read.samples) // model.window_samples)
     chosen = _chosen(window, n_windows)
@@ -358,7 +361,7 @@ def words(
     for number, one in enumerate(model.each_window(read)):
         if number not in chosen:
             continue
-        known = traces[0].language if traces else language
+        known = traces[0].language if traces else language or read.language
         check = wanted if len(chosen) == 1 else None
         traces.append(trace_window(model, one, settings, language=known, wanted=check, progress=advance))
         kinds.append(one.kinds[0])
@@ -371,6 +374,8 @@ def tracing_settings(
     stretch_s: float,
     step_s: float,
     batch_size: int | None,
+    *,
+    exact: bool = False,
 ) -> Settings:
     """Check settings and give them in frames.
 
@@ -391,7 +396,7 @@ def tracing_settings(
         batch_size = 1 if model.device.type == "cpu" else 16
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"batch_size={batch_size!r}: a whole number of 1 or more is needed. Leave it out to choose.")
-    return Settings(check_heads(model, alignment_heads), stretch, step, batch_size)
+    return Settings(check_heads(model, alignment_heads), stretch, step, batch_size, exact)
 
 
 def _frames(name: str, seconds: float) -> int:

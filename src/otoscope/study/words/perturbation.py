@@ -1,7 +1,8 @@
 """Which stretch of sound does a word need? Stretches are silenced one at a time, and the word is scored anew.
 
-Costs one run of encoder and decoder for each stretch, in batches; memory is that of a batch and its logits. It does not
-know how words are found nor what their stretches mean.
+Costs one run of encoder and decoder for each stretch, in batches; of the encoder only the frames of the recording are
+run, unless the padding is to react too. Memory is that of a batch and its logits. It does not know how words are found
+nor what their stretches mean.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from otoscope.audio.kinds import Kind
 from otoscope.audio.mel import FLOOR, RANGE
 from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
 from otoscope.model.generation import forced_logits
-from otoscope.model.whisper import Whisper
+from otoscope.model.held import HeldWindow
+from otoscope.model.whisper import Whisper, Windows
+
+HELD_AFTER_FRAMES = 25
+"""Padding is held from half a second after the recording on: what lies nearer reacts most."""
 
 LOGITS_AT_ONCE = 1 << 26
 """At most so many logits (256 MB in float32) come out of the decoder at a time, but those of one window at least."""
@@ -92,61 +98,83 @@ def silenced(
 
 
 def word_scores(
-    logits: Float[Tensor, "window token vocab"], ids: Sequence[int], words: Sequence[WordTokens]
+    logits: Float[Tensor, "window token vocab"], ids: Sequence[int], words: Sequence[WordTokens], first: int = 0
 ) -> Float[Tensor, "window word"]:
     """Sum the log-probabilities of each word's tokens, given the sound and the tokens before.
 
     Args:
-        logits: What the decoder said after each of the ids, float32.
+        logits: What the decoder said after each of the ids from `first` on, float32.
         ids: What it was given; the prompt comes first.
         words: Where the words are in it.
+        first: The id after which `logits` begin.
 
     Returns:
         Natural logarithms, over the whole vocabulary; differentiable.
     """
-    chosen = torch.tensor(ids[1:], device=logits.device)
+    chosen = torch.tensor(ids[first + 1 :], device=logits.device)
     before = logits[:, : len(chosen)]
     picked = before.gather(-1, chosen[None, :, None].expand(len(logits), -1, 1)).squeeze(-1)
     scores = picked - before.logsumexp(dim=-1)
-    return torch.stack([scores[:, word.first - 1 : word.stop - 1].sum(dim=-1) for word in words], dim=-1)
+    rows = [slice(word.first - 1 - first, word.stop - 1 - first) for word in words]
+    return torch.stack([scores[:, row].sum(dim=-1) for row in rows], dim=-1)
 
 
 @torch.no_grad()
 def stretch_scores(
     model: Whisper,
-    mel: Float[Tensor, "1 n_mels mel_frame"],
+    windows: Windows,
     ids: Sequence[int],
     words: Sequence[WordTokens],
     stretches: Sequence[tuple[int, int]],
     *,
     batch_size: int,
+    exact: bool = False,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Float[np.ndarray, "stretch word"]:
     """Score every word with each stretch silenced; edits and attention windows that are on apply.
 
     Args:
         model: Any Whisper.
-        mel: The window.
+        windows: The window.
         ids: What the decoder is made to say, prompt included.
         words: Where the words are in it.
         stretches: (start, stop) in frames.
         batch_size: Windows run at a time.
+        exact: Encode the whole window for every stretch. By default the padding later than `HELD_AFTER_FRAMES` after
+            the recording is held as it is when nothing is silenced; with an edit or an attention window on it never is.
         progress: Called with the number of stretches done since the last call.
 
     Returns:
         Log-probability of each word, float32.
     """
+    mel, first = windows.mel, words[0].first - 1
+    logits = _whole_logits(model, ids, first) if exact or model.is_changed else _held_logits(model, windows, ids, first)
     at_once = max(1, min(batch_size, LOGITS_AT_ONCE // (len(ids) * model.vocab_size)))
-    given = torch.tensor([list(ids)])
     found = []
     with model.reading_paused():
         for start in range(0, len(stretches), at_once):
             batch = stretches[start : start + at_once]
-            encoded = model.encode_mel(silenced(mel, batch), batch_size=at_once)
-            logits = forced_logits(model, encoded, given.expand(len(batch), -1))
-            found.append(word_scores(logits, ids, words).cpu().numpy())
+            found.append(word_scores(logits(silenced(mel, batch)), ids, words, first).cpu().numpy())
             progress(len(batch))
     return np.concatenate(found).astype(np.float32)
+
+
+def _whole_logits(model: Whisper, ids: Sequence[int], first: int) -> Callable[[Tensor], Tensor]:
+    """Run whole windows, and give what the decoder says after each id from `first` on."""
+    given = torch.tensor([list(ids)])
+
+    def logits(mels: Tensor) -> Tensor:
+        encoded = model.encode_mel(mels, batch_size=len(mels))
+        return forced_logits(model, encoded, given.expand(len(mels), -1))[:, first:]
+
+    return logits
+
+
+def _held_logits(model: Whisper, windows: Windows, ids: Sequence[int], first: int) -> Callable[[Tensor], Tensor]:
+    """Run the frames of the recording alone, and give what the decoder says after each id from `first` on."""
+    n_sound = int((windows.kinds[0] != Kind.PADDING).sum())
+    held = HeldWindow(model, windows.mel, min(n_sound + HELD_AFTER_FRAMES, model.n_frames))
+    return lambda mels: held.logits(mels, ids[:-1], first)
 
 
 def drop_curves(

@@ -24,7 +24,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import Interval, normalise
 from otoscope.study.mean import DRAWS, bootstrap_mean
-from otoscope.study.result_files import finite
+from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.words import picture as words_picture
 from otoscope.study.words.curves import overlap, part_of, share_inside
@@ -169,7 +169,7 @@ class WordScores(Rich):
             OutputError: A file cannot be written.
         """
         where = Path(folder)
-        return [write_json(where / "word_scores.json", self.to_json()), self.plot(where / "word_scores.png")]
+        return [write_json(where / "word_scores.json", self.to_json()), *drawn(self.plot, where / "word_scores.png")]
 
     def plot(self, path: str | Path) -> Path:
         """Draw the mean scores of all ways and baselines with their intervals.
@@ -225,6 +225,7 @@ def word_sources(
     stretch_s: float = 0.2,
     step_s: float = 0.1,
     batch_size: int | None = None,
+    exact: bool = False,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> WordScores:
@@ -241,6 +242,7 @@ def word_sources(
         stretch_s: Seconds silenced at a time.
         step_s: Seconds from one silenced stretch to the next.
         batch_size: Silenced windows run at a time; by default 1 on the CPU, else 16.
+        exact: Encode the whole window for every silenced stretch, as in `words`.
         seed: Seeds the bootstrap.
         progress: Called after each clip with the number done and the number in all (0 when it is not known).
 
@@ -270,6 +272,7 @@ def word_sources(
                 stretch_s=stretch_s,
                 step_s=step_s,
                 batch_size=batch_size,
+                exact=exact,
             )
             scored += score_words(found, tolerance_s)
             n_clips, n_labelled = n_clips + 1, n_labelled + labelled

@@ -40,12 +40,14 @@ class Settings:
         stretch: Frames silenced at a time.
         step: Frames from one silenced stretch to the next.
         batch_size: Windows run at a time.
+        exact: Whether padding reacts to what is silenced (`perturbation.stretch_scores`).
     """
 
     heads: tuple[Head, ...]
     stretch: int
     step: int
     batch_size: int
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,14 @@ def trace_window(
     ]
     centres, stretches = perturbation.sliding(n_sound, settings.stretch, settings.step)
     silenced = perturbation.stretch_scores(
-        model, windows.mel, ids, places, stretches, batch_size=settings.batch_size, progress=progress
+        model,
+        windows,
+        ids,
+        places,
+        stretches,
+        batch_size=settings.batch_size,
+        exact=settings.exact,
+        progress=progress,
     )
     traced = tuple(
         TracedWord(text.strip(), tuple(own), float(score), spoken(word.start_frame, word.end_frame, windows.kinds[0]))

@@ -119,8 +119,8 @@
 
   // What all tokens have in common, and is taken away before they are compared; older studies do not tell.
   function in_common(spaces) {
-    return Object.entries(spaces ?? {}).map(([space, common]) => el("p", {}, `In the ${space} the mean of all text tokens is `,
-      `${otoscope.percent(common.mean_share, 1)} of a token's length, so that by the raw vectors every token is near every other. `,
+    return Object.entries(spaces ?? {}).filter(([, common]) => common).map(([space, common]) => el("p", {},
+      "In the ", otoscope.data_text(space), " the mean of all text tokens is ", `${otoscope.percent(common.mean_share, 1)} of a token's length, so that by the raw vectors every token is near every other. `,
       `Corrected vectors are without that mean and without the first principal component (${otoscope.percent(common.component_share, 1)} of the variance). `,
       `Left out: ${otoscope.count(common.n_hardly_trained, "token")} that training hardly moved.`));
   }

@@ -89,7 +89,7 @@
     const [whole, ...rest] = [...groups.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
     if (!whole) return el("p", { class: "none" }, "No tables are there.");
     return [
-      el("p", {}, `${otoscope.count(rows.length, "table")}, ${size(rows)} in all. Parquet opens in pandas, polars and DuckDB; features.sqlite in SQLite.`),
+      el("p", {}, `${otoscope.count(rows.length, "table")}, ${size(rows)} in all. Parquet opens in pandas, polars and DuckDB.`),
       el("details", { open: true }, el("summary", {}, whole[0] ? otoscope.data_text(whole[0]) : "The study as a whole", ` (${size(whole[1])})`), files("", whole[1])),
       rest.map(([part, some]) => el("details", {}, el("summary", {}, otoscope.data_text(part), ` (${otoscope.count(some.length, "file")}, ${size(some)})`), files("", some))),
     ];

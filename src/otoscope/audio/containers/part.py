@@ -1,0 +1,102 @@
+"""What a look into a container gives: the recordings in a file, each as a file of its own that a decoder can trust.
+
+Copies no sound: a part is a list of places in the file, with a few corrected bytes between them.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+import itertools
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Content = bytes | mmap.mmap
+Piece = bytes | tuple[int, int]
+"""Bytes of our own, or a place [start, stop) in the file."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One recording in a file.
+
+    Attributes:
+        pieces: What the decoder is given, in order.
+        own: The bytes that the places lie in; None for those of the file.
+        is_ffmpeg: Leave it to FFmpeg: libsndfile would misread it.
+        is_counted: What libsndfile reports as its length is what there is; otherwise it takes decoding to know.
+    """
+
+    pieces: tuple[Piece, ...]
+    own: bytes | None = None
+    is_ffmpeg: bool = False
+    is_counted: bool = True
+
+    def open(self, content: Content) -> io.BufferedReader:
+        """Open it as a file.
+
+        Args:
+            content: The whole file.
+        """
+        return io.BufferedReader(_PiecedFile(content if self.own is None else self.own, self.pieces), 1 << 16)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is in a file.
+
+    Attributes:
+        parts: Its recordings, one after the other in time.
+        notes: What was read otherwise than the file says, each a sentence about "its" parts.
+        cut_short: What is promised and what is there, where the end of the file is missing.
+    """
+
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+    cut_short: str | None = None
+
+
+class _PiecedFile(io.RawIOBase):
+    """A read-only file made of pieces."""
+
+    def __init__(self, content: Content, pieces: Sequence[Piece]) -> None:
+        super().__init__()
+        self._content, self._pieces = content, pieces
+        lengths = (len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
+        self._starts = list(itertools.accumulate(lengths, initial=0))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        number = bisect.bisect_right(self._starts, self._at) - 1
+        if number >= len(self._pieces):
+            return 0
+        piece, within = self._pieces[number], self._at - self._starts[number]
+        if isinstance(piece, bytes):
+            got = piece[within : within + len(view)]
+        else:
+            got = self._content[piece[0] + within : min(piece[1], piece[0] + within + len(view))]
+        view[: len(got)] = got
+        self._at += len(got)
+        return len(got)
+
+
+def spoken_seconds(n_samples: float, rate_hz: int) -> str:
+    """Write a length as notes give it."""
+    return f"{n_samples / max(rate_hz, 1):,.2f} s"

@@ -1,0 +1,228 @@
+"""LoRA adapters as PEFT saves them, merged into their base while loading: W + B A alpha / r.
+
+What would be merged wrongly is refused by name: other methods than LoRA, DoRA, adapters that need a changed base.
+
+Source:
+    Hu et al. 2021, "LoRA", section 4.1; PEFT, `tuners/lora/layer.py` (`get_delta_weight`) and
+    `utils/save_and_load.py` (the names).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from otoscope.base.errors import ModelError
+from otoscope.model.checkpoints.described import Described
+from otoscope.model.checkpoints.files import TensorFiles, open_safetensors, open_torch_files, read_json
+from otoscope.model.checkpoints.names import canonical_names
+from otoscope.model.vocabulary import read_tokenizer
+
+_CONFIG = "adapter_config.json"
+_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+_EMBEDDING, _OUTPUT = "model.decoder.embed_tokens.weight", "proj_out.weight"
+_REFUSED = {  # what changes the sum or needs another base, and what it is called
+    "use_dora": "DoRA",
+    "use_qalora": "QALoRA",
+    "use_bdlora": "block-diagonal LoRA",
+    "lora_bias": "LoRA with biases of its own (lora_bias)",
+    "layer_replication": "layer replication",
+    "trainable_token_indices": "trainable token indices",
+    "target_parameters": "LoRA of bare parameters (target_parameters)",
+    "megatron_config": "LoRA for Megatron",
+    "arrow_config": "Arrow",
+    "alora_invocation_tokens": "activated LoRA",
+}
+_PLAIN_STARTS = ("true", "false", "gaussian", "eva", "orthogonal")  # those that leave the base as it is
+_FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(\.default)?(\.weight)?")
+
+
+@dataclass
+class _Change:
+    """What an adapter does to one weight: two factors and their scale."""
+
+    scale: float
+    sides: dict[str, torch.Tensor] = field(default_factory=dict)
+    is_embedding: bool = False
+
+
+def is_adapter(path: Path) -> bool:
+    """Say whether a folder holds an adapter."""
+    return path.is_dir() and (path / _CONFIG).is_file()
+
+
+def base_of(path: Path, *, source: str) -> str | None:
+    """Return the name of the model that an adapter was trained on, as its config tells it."""
+    name = _config(path, source).get("base_model_name_or_path")
+    return name if isinstance(name, str) and name else None
+
+
+def merged(path: Path, base: Described, *, source: str, base_name: str) -> Described:
+    """Describe the base with the adapter merged into it.
+
+    Args:
+        path: The adapter's folder.
+        base: The model that it was trained on.
+        source: What the adapter is called in messages.
+        base_name: What the base is called in messages.
+
+    Returns:
+        A checkpoint with the base's config and the adapter's tokenizer, where it has one.
+
+    Raises:
+        ModelError: the adapter is of a kind that is not merged, damaged, or does not fit the base; so does reading.
+    """
+    told = _config(path, source)
+    _refuse_other_methods(told, source)
+    file = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
+    if file is None:
+        raise ModelError(
+            f"adapter {source!r} has no weights: {' or '.join(_WEIGHTS)} must lie beside {_CONFIG}. Copy it over."
+        )
+    open_files = open_safetensors if file.suffix == ".safetensors" else open_torch_files
+    files = open_files([file], source=source)
+    rows = [stored.shape[0] for name, stored in files.stored.items() if _whole_name(name, source) == _EMBEDDING]
+    base.config.vocab_size = rows[0] if rows else base.config.vocab_size
+    return replace(
+        base,
+        format=f"LoRA adapter of {base.format}",
+        tensors=files.stored,
+        read=lambda: _merge(files, told, base, source, base_name),
+        tokenizer=lambda: read_tokenizer(path, base.config.vocab_size) or base.tokenizer(),
+        notes=[*base.notes, f"a LoRA adapter, merged into {base_name}"],
+    )
+
+
+def _config(path: Path, source: str) -> dict[str, Any]:
+    return read_json(path / _CONFIG, source=source, why="it says how the adapter was trained")
+
+
+def _refuse_other_methods(told: dict[str, Any], source: str) -> None:
+    method = str(told.get("peft_type", "")).upper()
+    found = [name for key, name in _REFUSED.items() if told.get(key)]
+    if method != "LORA":
+        found.insert(0, method or "a method that it does not name")
+    start = str(told.get("init_lora_weights", True)).lower()
+    if start not in _PLAIN_STARTS:
+        found.append(f"LoRA started by {start}, which changes the base")
+    if found:
+        raise ModelError(
+            f"adapter {source!r} is {', '.join(found)}: only plain LoRA is merged, and this would come out wrong. "
+            "Merge it where it was trained, with PEFT's merge_and_unload() and save_pretrained(), and load that."
+        )
+
+
+def _merge(
+    files: TensorFiles, told: dict[str, Any], base: Described, source: str, base_name: str
+) -> dict[str, torch.Tensor]:
+    changes, replaced = _sorted_out(files.read(), told, source)
+    weights = base.read()
+    _check_tied(changes, replaced, weights, base, source)
+    for name, change in changes.items():
+        if name not in weights or set(change.sides) != {"A", "B"}:
+            lacking = f"{base_name!r} has no {name}" if name not in weights else f"one of the two factors of {name}"
+            raise ModelError(f"adapter {source!r} does not fit: {lacking}. Name the model that it was trained on.")
+        delta = _delta(change)
+        if delta is None or delta.shape != weights[name].shape:
+            shapes = {side: list(tensor.shape) for side, tensor in sorted(change.sides.items())}
+            raise ModelError(
+                f"adapter {source!r} does not fit: {name} of {base_name!r} is {list(weights[name].shape)}, and its "
+                f"factors are {shapes}. Name the model that it was trained on."
+            )
+        weights[name] = weights[name].float() + delta
+    for name, tensor in replaced.items():
+        if name not in weights and name != _OUTPUT:
+            raise ModelError(
+                f"adapter {source!r} brings {name}, which {base_name!r} has not. Name the model that it was trained on."
+            )
+        weights[name] = tensor
+    return weights
+
+
+def _whole_name(stored: str, source: str) -> str:
+    """Return transformers' name of a tensor that replaces the base's; a factor's name comes back strange."""
+    bare = re.sub(r"\.(base_layer|original_module|modules_to_save(\.default)?)(?=\.)", "", stored)
+    return next(iter(canonical_names([bare], source=source).values()))
+
+
+def _sorted_out(
+    held: dict[str, torch.Tensor], told: dict[str, Any], source: str
+) -> tuple[dict[str, _Change], dict[str, torch.Tensor]]:
+    """Tell factors from whole tensors (`modules_to_save`, biases), under transformers' names."""
+    changes: dict[str, _Change] = {}
+    replaced: dict[str, torch.Tensor] = {}
+    for stored, tensor in held.items():
+        match = _FACTOR.fullmatch(stored)
+        if match is None:
+            if "lora_" in stored:
+                raise ModelError(
+                    f"adapter {source!r}: tensor {stored!r} is no factor of plain LoRA, and what it does would be "
+                    "lost. Merge the adapter with PEFT's merge_and_unload(), and load that."
+                )
+            replaced[_whole_name(stored, source)] = tensor
+            continue
+        module = match["module"].removeprefix("base_model.model.")
+        name = next(iter(canonical_names([f"{module}.weight"], source=source).values()))
+        change = changes.setdefault(name, _Change(0.0, is_embedding=match["embedding"] is not None))
+        change.sides[match["side"]] = tensor.float()
+        if match["side"] == "A":
+            change.scale = _scale(told, module, tensor.shape[0], source)
+    return changes, replaced
+
+
+def _scale(told: dict[str, Any], module: str, rank: int, source: str) -> float:
+    """Return alpha / r, or alpha / sqrt(r) for rank-stabilised LoRA, with the patterns for single modules applied."""
+    alpha, said = (
+        _of_pattern(told, "alpha_pattern", "lora_alpha", module),
+        _of_pattern(told, "rank_pattern", "r", module),
+    )
+    if not isinstance(alpha, int | float) or said != rank:
+        raise ModelError(
+            f"adapter {source!r}: {module} has rank {rank}, and {_CONFIG} says rank {said!r} and alpha {alpha!r}. "
+            "Config and weights do not belong together: copy both again."
+        )
+    return alpha / (math.sqrt(rank) if told.get("use_rslora") else rank)
+
+
+def _of_pattern(told: dict[str, Any], patterns: str, default: str, module: str) -> Any:
+    """Return the first pattern's value that matches the end of a module's name. Source: PEFT, `get_pattern_key`."""
+    for pattern, value in (told.get(patterns) or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return told.get(default)
+
+
+def _delta(change: _Change) -> torch.Tensor | None:
+    """Multiply the factors; None where their shapes do not go together."""
+    a, b = change.sides["A"], change.sides["B"]
+    if a.shape[0] != b.shape[1]:
+        return None
+    if a.ndim == 3:  # of a convolution: the second factor has a kernel of one
+        return change.scale * torch.einsum("or,rik->oik", b[:, :, 0], a)
+    product = change.scale * (b @ a)
+    return product.T if change.is_embedding else product
+
+
+def _check_tied(
+    changes: dict[str, _Change],
+    replaced: dict[str, torch.Tensor],
+    weights: dict[str, torch.Tensor],
+    base: Described,
+    source: str,
+) -> None:
+    """Untie the output from the embedding where both came; refuse where one alone changed and PEFT's ways differ."""
+    if not base.config.tie_word_embeddings:
+        return
+    changed = {_EMBEDDING, _OUTPUT} & {*changes, *replaced}
+    if changed == {_EMBEDDING, _OUTPUT} and changed <= replaced.keys():
+        base.config.tie_word_embeddings = torch.equal(replaced[_EMBEDDING], replaced[_OUTPUT])
+    elif changed:
+        raise ModelError(
+            f"adapter {source!r} changes {' and '.join(sorted(changed))}, which its base holds as one tensor: whether "
+            "the other follows depends on how it was trained. Merge it with PEFT's merge_and_unload(), and load that."
+        )

@@ -1,0 +1,54 @@
+"""Keys and values of the decoder's cross-attention, computed once and handed to the decoder as its cache."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from jaxtyping import Float
+from torch import Tensor
+from transformers import DynamicCache, EncoderDecoderCache
+
+if TYPE_CHECKING:
+    from otoscope.model.whisper import Whisper
+
+
+class KeysValues(NamedTuple):
+    """Keys and values of one block, each [window, head, frame, d_head]."""
+
+    keys: Tensor
+    values: Tensor
+
+
+def cross_keys_values(model: Whisper, encoded: Float[Tensor, "window frame d_model"]) -> list[KeysValues]:
+    """Compute the keys and values of every decoder block's cross-attention; edits of them apply."""
+    return [_keys_values(layer.encoder_attn, encoded) for layer in model.hf.model.decoder.layers]
+
+
+def _keys_values(attention: Any, encoded: Tensor) -> KeysValues:
+    shape = (len(encoded), -1, attention.num_heads, attention.head_dim)
+    keys = attention.k_proj(encoded).view(shape).transpose(1, 2).contiguous()
+    values = attention.v_proj(encoded).view(shape).transpose(1, 2).contiguous()
+    return KeysValues(keys, values)
+
+
+def decoder_cache(model: Whisper, cross: Sequence[KeysValues], n_rows: int) -> dict[str, EncoderDecoderCache]:
+    """Give the decoder's argument that holds its cache, with the cross-attention filled in.
+
+    Args:
+        model: Any Whisper.
+        cross: Keys and values of every block, of as many windows as there are rows or of one that all rows share.
+        n_rows: Rows that the decoder is run over.
+
+    Returns:
+        The argument by its name: `past_key_values` up to transformers 5.23, `cache` from 5.24 on.
+    """
+    filled = DynamicCache()
+    for block, (keys, values) in enumerate(cross):
+        filled.update(keys, values, block)
+        # A view: `update` would copy what the rows share for every one of them.
+        layer = cast(Any, filled.layers[block])
+        layer.keys, layer.values = keys.expand(n_rows, -1, -1, -1), values.expand(n_rows, -1, -1, -1)
+    names = inspect.signature(model.hf.model.decoder.forward).parameters
+    return {"cache" if "cache" in names else "past_key_values": EncoderDecoderCache(DynamicCache(), filled)}

@@ -1,0 +1,151 @@
+"""How far phones in time are from those that someone else labelled, by class of phone.
+
+Both are said in ARPAbet. In frames of 20 ms: how many have the same phone. At boundaries: where the same phone begins.
+Knows spans and phone sets; reads no files.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+
+from otoscope.audio.clip import Span
+from otoscope.base.clocks import FRAME_S
+from otoscope.corpus import Problem
+from otoscope.corpus.phones import articulation, convert_spans, is_pause
+
+PAUSE, ALL = "pause", "all"
+MANNERS = {"trill": "approximant", "lateral": "approximant", "glide": "approximant", "diphthong": "vowel"}
+"""Manners that are counted with another one."""
+NEAR_S = 0.0205
+"""A boundary within a frame of the other, and half a millisecond for rounding."""
+
+
+@dataclass
+class ClassErrors:
+    """How far one class of phones is from the labels.
+
+    Attributes:
+        n_frames: Frames that the labels give to the class.
+        n_agreed: Those of them that have the same phone, or a pause both times.
+        errors_s: Where each phone begins that is in both, less where it was labelled, seconds.
+        n_labels: Phones of the class that are labelled.
+    """
+
+    n_frames: int = 0
+    n_agreed: int = 0
+    n_labels: int = 0
+    errors_s: list[float] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the row; None where there is nothing to take a share or median of."""
+        errors = np.array(self.errors_s)
+        some = len(errors) > 0
+        return {
+            "n_frames": self.n_frames,
+            "agreement": self.n_agreed / self.n_frames if self.n_frames else None,
+            "n_labels": self.n_labels,
+            "n_boundaries": len(errors),
+            "median_error_ms": 1000 * float(np.median(np.abs(errors))) if some else None,
+            "mean_shift_ms": 1000 * float(errors.mean()) if some else None,
+            "within_20_ms": float((np.abs(errors) <= NEAR_S).mean()) if some else None,
+        }
+
+
+@dataclass
+class Comparison:
+    """How far phones are from labels, over many clips.
+
+    Attributes:
+        classes: By the manner of the phone that is labelled; `pause` for pauses, `all` for everything.
+        n_clips: Clips that were compared.
+        left_out: Clips that were not, and why.
+    """
+
+    classes: dict[str, ClassErrors] = field(default_factory=lambda: defaultdict(ClassErrors))
+    n_clips: int = 0
+    left_out: list[Problem] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table, the largest class first."""
+        ordered = sorted(self.classes.items(), key=lambda item: -item[1].n_frames)
+        return {
+            "n_clips": self.n_clips,
+            "left_out": self.left_out,
+            "classes": {name: errors.to_json() for name, errors in ordered},
+        }
+
+
+def compare_alignments(
+    comparison: Comparison, found: Sequence[Span], labelled: Sequence[Span], phone_set: str, duration_s: float
+) -> None:
+    """Add one clip to a comparison.
+
+    Args:
+        comparison: Gets the clip's frames and boundaries.
+        found: Its phones in ARPAbet, sorted.
+        labelled: Its labels, sorted; pauses among them or left out.
+        phone_set: The set that the labels are written in.
+        duration_s: How long the clip is.
+
+    Raises:
+        InputError: A label has no symbol in ARPAbet.
+
+    Source:
+        Share of frames and boundaries within 20 ms: Hosom 2009, "Speaker-independent phoneme alignment using
+        transition-dependent states", Speech Communication 51. That boundaries are compared where the same phone is in
+        both is ours.
+    """
+    truth = _merged(convert_spans(labelled, phone_set, "arpabet"))
+    ours = [span for span in found if not is_pause(span.text)]
+    comparison.n_clips += 1
+    centres_s = (np.arange(int(duration_s / FRAME_S)) + 0.5) * FRAME_S
+    for right, guess in zip(_at(truth, centres_s), _at(ours, centres_s), strict=True):
+        for errors in _of(comparison, right):
+            errors.n_frames += 1
+            errors.n_agreed += guess in right.split() or guess == right
+    sequence = [(part, span) for span in truth for part in span.text.split()[:1]]
+    for part, _ in sequence:
+        for errors in _of(comparison, part):
+            errors.n_labels += 1
+    matcher = SequenceMatcher(None, [part for part, _ in sequence], [span.text for span in ours], autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for step in range(block.size):
+            part, span = sequence[block.a + step]
+            for errors in _of(comparison, part):
+                errors.errors_s.append(ours[block.b + step].start_s - span.start_s)
+
+
+def _of(comparison: Comparison, symbol: str) -> tuple[ClassErrors, ClassErrors]:
+    """The rows that a labelled phone, or "" for a pause, belongs to."""
+    name = PAUSE
+    if symbol:
+        manner = articulation(symbol.split()[0], "arpabet").manner
+        name = MANNERS.get(manner, manner)
+    return comparison.classes[ALL], comparison.classes[name]
+
+
+def _at(spans: Sequence[Span], times_s: np.ndarray) -> list[str]:
+    """The phone at each time; "" in pauses."""
+    starts = np.array([span.start_s for span in spans])
+    places = np.searchsorted(starts, times_s, side="right") - 1
+    return [
+        spans[place].text if place >= 0 and time_s < spans[place].end_s else ""
+        for place, time_s in zip(places, times_s, strict=True)
+    ]
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """One span for a stop whose closure and burst are labelled apart: the same phone twice, without a gap."""
+    merged: list[Span] = []
+    for span in spans:
+        if merged and merged[-1].text == span.text and span.start_s - merged[-1].end_s < 1e-3:
+            merged[-1] = Span(merged[-1].start_s, span.end_s, span.text)
+        else:
+            merged.append(span)
+    return merged
