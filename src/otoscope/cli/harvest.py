@@ -15,6 +15,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.cli import options
 from otoscope.cli.console import Console
+from otoscope.cli.job import load_model
 from otoscope.cli.layout import count, duration, table
 
 if TYPE_CHECKING:
@@ -96,10 +97,7 @@ def harvest(
         force=force,
     )
     recordings = gather([corpus], clips)
-    with console.progress(f"Loading {model}"):
-        from otoscope.model.load import load
-
-        whisper = load(model, device=device, dtype=dtype)
+    whisper = load_model(console, model, device, dtype)
     console.note(_plan(whisper, settings, recordings, workers))
     if dry_run:
         return

@@ -69,13 +69,7 @@ class Job:
         Raises:
             InputError: The model, the device or the dtype cannot be used.
         """
-        with self.console.progress(f"Loading {self.model}"):
-            from otoscope.model.load import load
-
-            model = load(self.model, device=self.device, dtype=self.dtype)
-        for note in model.notes:
-            self.console.note(f"{model.id}: {note}.")
-        return model
+        return load_model(self.console, self.model, self.device, self.dtype)
 
     @contextmanager
     def folder(self, model: Whisper, settings: Mapping[str, Any], failed: Sequence[Problem] = ()) -> Iterator[Path]:
@@ -149,3 +143,18 @@ def describe(model: Whisper) -> dict[str, str]:
         "device": str(model.device),
         "dtype": str(model.dtype).removeprefix("torch."),
     }
+
+
+def load_model(console: Console, source: str, device: str, dtype: str) -> Whisper:
+    """Load a model, and say what there is to know about its checkpoint.
+
+    Raises:
+        InputError: The model, the device or the dtype cannot be used.
+    """
+    with console.progress(f"Loading {source}"):
+        from otoscope.model.load import load
+
+        model = load(source, device=device, dtype=dtype)
+    for note in model.notes:
+        console.note(f"{model.id}: {note}.")
+    return model

@@ -10,6 +10,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
+from otoscope.cli.job import load_model
 from otoscope.cli.layout import between, count, duration, size, table
 from otoscope.cli.sae_score import stages
 from otoscope.cli.sources import gather, survey
@@ -139,11 +140,8 @@ def _source(
     shards = source_of(name)
     whisper = None
     if shards is None or test is not None:
-        from otoscope.model.load import load
-
         model, device, dtype = asked_model
-        with console.progress(f"Loading {model}"):
-            whisper = load(model, device=device, dtype=dtype)
+        whisper = load_model(console, model, device, dtype)
     if shards is not None:
         if clips is not None:
             raise InputError(f"--clips takes the first clips of a corpus, and {name!r} holds saved activations.")

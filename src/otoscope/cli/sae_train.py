@@ -12,6 +12,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
+from otoscope.cli.job import load_model
 from otoscope.cli.layout import count, duration, percent, size, table
 
 if TYPE_CHECKING:
@@ -133,13 +134,11 @@ def _source(
         return shards_source(name, sites, kinds=wanted, seed=seed)
     from otoscope.cli.sources import gather
     from otoscope.harvest.activity import check_sites
-    from otoscope.model.load import load
 
     recordings = gather([name], clips)
     for note in recordings.notes:
         console.note(note)
-    with console.progress(f"Loading {model}"):
-        whisper = load(model, device=device, dtype=dtype)
+    whisper = load_model(console, model, device, dtype)
     check_sites(whisper, sites)
     with console.progress("Looking at some clips"):
         return corpus_source(whisper, recordings, sites, kinds=wanted, seed=seed)

@@ -17,6 +17,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.cli import options
 from otoscope.cli.console import Advance, Console, problem_list
+from otoscope.cli.job import load_model
 from otoscope.cli.layout import count
 
 if TYPE_CHECKING:
@@ -148,10 +149,7 @@ def run_study(asked: Request, settings: StudySettings, preset: str) -> None:
     corpus = gather([asked.corpus], asked.clips)
     for note in corpus.notes:
         console.note(note)
-    with console.progress(f"Loading {asked.model}"):
-        from otoscope.model.load import load
-
-        whisper = load(asked.model, device=asked.device, dtype=asked.dtype)
+    whisper = load_model(console, asked.model, asked.device, asked.dtype)
     if asked.is_dry_run:
         _tell_plan(asked, whisper, corpus, settings, console)
         return

@@ -112,14 +112,16 @@ def _alignment_heads(checkpoint: Checkpoint) -> list[list[int]] | None:
                 f"checkpoint {checkpoint.source!r}: its alignment_heads are {str(own)[:80]}, and must be pairs (block, "
                 "head). Correct its generation settings, or take them out."
             ) from error
-        if all(
-            0 <= block < config.decoder_layers and 0 <= head < config.decoder_attention_heads for block, head in heads
-        ):
-            return heads
-        checkpoint.notes.append(
-            f"its alignment heads are those of a model with more blocks or heads, not of its {config.decoder_layers} "
-            "decoder blocks: word times are read off other heads"
-        )
+        n_blocks, n_heads = config.decoder_layers, config.decoder_attention_heads
+        there = [[block, head] for block, head in heads if 0 <= block < n_blocks and 0 <= head < n_heads]
+        if len(there) < len(heads):
+            instead = "the others" if there else "other heads"
+            checkpoint.notes.append(
+                f"{len(heads) - len(there)} of its {len(heads)} alignment heads are those of a larger decoder than its "
+                f"own ({n_blocks} blocks of {n_heads} heads): word times are read off {instead}"
+            )
+        if there:
+            return there
         vars(checkpoint.generation).pop("alignment_heads")
     if checkpoint.tokenizer is None and config.vocab_size not in RELEASED:
         return None

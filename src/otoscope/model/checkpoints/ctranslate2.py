@@ -30,6 +30,7 @@ from otoscope.model.checkpoints.names import (
     ffn_dims_from_shapes,
     to_transformers_name,
 )
+from otoscope.model.generation_settings import unchecked
 from otoscope.model.vocabulary import RELEASED, is_english_only, read_tokenizer, special_ids, tokenizer_from_texts
 
 _VERSION = 6
@@ -321,7 +322,7 @@ def _generation(told: dict[str, Any], vocab_size: int, source: str) -> Generatio
         ids = special_ids(vocab_size, None)
         if not is_english_only(ids):  # those carry a list too
             values["lang_to_id"] = {text: i for text, i in ids.items() if i in set(languages)}
-    return GenerationConfig.from_dict(values) if values else None
+    return unchecked(values) if values else None
 
 
 def _tokenizer(folder: Path, vocab_size: int, source: str) -> WhisperTokenizer | None:
