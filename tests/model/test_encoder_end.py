@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.model.encoder_end import encoder_end
+from otoscope.model.encoder_end import encoder_block, encoder_end
 from otoscope.model.whisper import Whisper
 from tests.study.conftest import build, make_clip
 
@@ -22,6 +24,8 @@ def test_the_end_of_the_encoder_gives_what_the_whole_gives(model: Whisper) -> No
         whole = model.encode_mel(mel)
     for block, site in enumerate(outputs):
         assert torch.allclose(encoder_end(model, tape[site], block + 1), whole, atol=1e-5)
+    for block, (before, after) in enumerate(itertools.pairwise(outputs), 1):
+        assert torch.allclose(encoder_block(model, tape[before], block), tape[after], atol=1e-5)
 
 
 def test_edits_and_windows_apply_and_readings_do_not_see_it(model: Whisper) -> None:

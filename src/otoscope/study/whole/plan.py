@@ -213,7 +213,7 @@ def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
     n_clips = len(context.stretches(getattr(settings, name).clips))
     each_s = min(context.model.window_s, context.info.all.duration_s / context.info.all.n_clips)
     n_heads = min(settings.window.heads, context.model.n_encoder_blocks * context.model.n_heads)
-    head_s = (1 + n_heads) * min(settings.window.head_clips, n_clips) * unit.transcribe_s
+    head_s = 0.6 * n_heads * min(settings.window.head_clips, n_clips) * unit.transcribe_s
     n_words = WORDS_A_SECOND * each_s
     share = min((each_s + 0.5) / context.model.window_s, 1.0)  # of a window that a silenced stretch is encoded in
     silencing = SILENCED_A_SECOND * each_s * (0.06 + 1.2 * share)
@@ -222,7 +222,7 @@ def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
     seconds = {
         "relevance": 4.4 * unit.encode_s,
         "locality": 1.8 * unit.encode_s,
-        "window": (1 + len(settings.window.ks)) * unit.transcribe_s + head_s / max(n_clips, 1),
+        "window": (1 + 0.75 * len(settings.window.ks)) * unit.transcribe_s + head_s / max(n_clips, 1),
         "splice": spliced_s,
         "scores": 3 * len(check_sites(context.model, settings.dictionaries.sites)) * unit.transcribe_s,
         "lens": 3 * unit.transcribe_s,

@@ -229,7 +229,7 @@ QUICK = StudySettings(
     transcripts=Clips(24),
     relevance=Relevance(6),
     locality=Clips(8),
-    window=Window(8, (100, 75, 50, 20, 10), head_clips=4, heads=12),
+    window=Window(12, (100, 75, 50, 20, 10), head_clips=8, heads=12),
     splice=Clips(12),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.25),

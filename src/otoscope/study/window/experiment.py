@@ -23,7 +23,7 @@ from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, boots
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
-from otoscope.study.window.heard import Heard, hear, hear_masked, read_clips
+from otoscope.study.window.heard import Heard, hear_masked, known_or_heard, read_clips
 
 KS = (100, 75, 50, 20, 10)
 """The half widths of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, in frames."""
@@ -301,7 +301,8 @@ def window(
         Transcripts, error rates against the unmasked transcript and against the clips' own transcripts.
 
     Raises:
-        InputError: A k is negative or no whole number, there are no clips, or a clip cannot be read.
+        InputError: A k is negative or no whole number, there are no clips, a clip cannot be read, or `unmasked` is of other
+            clips.
         SiteError: A block or head is not in the model.
 
     Source:
@@ -313,7 +314,7 @@ def window(
     with model.attention_window(0, blocks=chosen_blocks, heads=chosen_heads):
         pass  # a block or head that is not there is named before anything is transcribed
     read = read_clips(clips)
-    free = hear(model, read, language) if unmasked is None else unmasked
+    free = known_or_heard(model, read, language, unmasked)
     texts = [[one.text for one in free]]
     for done, k in enumerate(chosen, 1):
         if k is not None:

@@ -23,7 +23,7 @@ from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, word_
 from otoscope.study.result_files import finite
 from otoscope.study.rich import Rich
 from otoscope.study.window.experiment import check_ks
-from otoscope.study.window.heard import Head, Heard, hear, hear_by_head, read_clips
+from otoscope.study.window.heard import Head, Heard, hear_by_head, known_or_heard, read_clips
 
 HEAD_K = 10
 """The window, in frames on either side, that most heads were said to bear when limited alone."""
@@ -133,7 +133,7 @@ def window_by_head(
         For each head the word errors against the transcripts without a limit.
 
     Raises:
-        InputError: k is negative or no whole number, there are no clips, or `most_heads` is below 1.
+        InputError: k is negative or no whole number, there are no clips, `most_heads` is below 1, or `unlimited` is of other clips.
 
     Source:
         A remark of the author of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023) under its publication: most heads
@@ -149,7 +149,7 @@ def window_by_head(
         drawn = np.random.default_rng(seed).choice(len(every), most_heads, replace=False)
         chosen = [every[place] for place in sorted(drawn)]
 
-    free = hear(model, read, language) if unlimited is None else unlimited
+    free = known_or_heard(model, read, language, unlimited)
     errors: dict[Head, dict[int, ErrorRate]] = {head: {} for head in chosen}
     done, n_all = len(read), (len(chosen) + 1) * len(read)
     for place, head, text in hear_by_head(model, read, int(k), chosen, language, free):

@@ -79,6 +79,21 @@ def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> 
     return [found[place] for place in range(len(clips))]
 
 
+def known_or_heard(
+    model: Whisper, clips: Sequence[Clip], language: str | None, known: Sequence[Heard] | None
+) -> Sequence[Heard]:
+    """Take what is known to be heard without a limit, or hear it.
+
+    Raises:
+        InputError: What is known is not of as many clips.
+    """
+    if known is None:
+        return hear(model, clips, language)
+    if len(known) != len(clips):
+        raise InputError(f"{len(known)} transcripts were given for {len(clips)} clips: give those of these clips.")
+    return known
+
+
 def hear_masked(model: Whisper, clips: Sequence[Clip], language: str | None, unmasked: Sequence[Heard]) -> list[str]:
     """Transcribe clips with the attention windows that are on.
 
@@ -136,10 +151,10 @@ def hear_by_head(
             places = [(place, head) for head, _ in waiting for place in batch]
             yield from ((place, head, text) for (place, head), (_, text) in zip(places, rows, strict=True))
             waiting = []
-    for block, head in heads if long else ():
-        with model.attention_window(k, blocks=[block], heads=[head]):
+    for head in heads if long else ():
+        with model.attention_window(k, blocks=head[:1], heads=head[1:]):
             found = _hear_long(model, clips, long, language)
-        yield from ((place, (block, head), text) for place, text in found.items())
+        yield from ((place, head, text) for place, text in found.items())
 
 
 def _encode_by_head(
