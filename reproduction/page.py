@@ -205,8 +205,8 @@ def _neurons(studies: Studies) -> str:
     ]
     return (
         "The study names neurons of whisper-tiny. Models that were trained apart share no numbering, so the neurons of "
-        "the same numbers are others here; the table says what these detect. At the maximum: the phone that most of the "
-        "strongest examples share, and their share; over all frames: the phone with the best AUROC on held-out "
+        "the same numbers are others here; the table says what these detect. At the maximum: the phone that most "
+        "of the strongest examples share, and their share; over all frames: the phone with the best AUROC on held-out "
         "clips.\n\n" + _table(["neuron", "the study (tiny)", *(f"{a}, {b}" for a, b in columns)], rows)
     )
 
