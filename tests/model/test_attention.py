@@ -11,7 +11,13 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.whisper.modeling_whisper import eager_attention_forward
 
 from otoscope.base.errors import InputError, SiteError
-from otoscope.model.attention import AttentionWindow, attention_probabilities, side_probabilities, window_mask
+from otoscope.model.attention import (
+    AttentionWindow,
+    attention_probabilities,
+    side_probabilities,
+    window_mask,
+    within_reach,
+)
 from otoscope.model.whisper import Whisper
 from tests.model.test_reading import generate, hooks_of
 from tests.model.tiny import tiny_hf, tiny_tokenizer
@@ -58,6 +64,27 @@ def test_heads_that_agree_share_one_mask() -> None:
 @pytest.mark.parametrize("windows", [[], [limit(None, {0, 1})], [limit(4, {0, 1})], [limit(9, {0})]])
 def test_a_window_that_reaches_everything_is_no_mask(windows: list[AttentionWindow]) -> None:
     assert window_mask(windows, n_frames=5, n_heads=2) is None
+
+
+@pytest.mark.parametrize("reaches", [[3], [40], [3, 299, 40, 3], [200, 0]])
+def test_attention_within_reach_is_that_under_the_mask(reaches: list[int]) -> None:
+    n_frames, heads = 300, max(len(reaches), 2)
+    query, key, value = torch.randn(3, 2, heads, n_frames, 4, generator=torch.Generator().manual_seed(0))
+    windows = [AttentionWindow(k, frozenset({0}), frozenset({head})) for head, k in enumerate(reaches)]
+    if len(reaches) == 1:
+        windows = [AttentionWindow(reaches[0], frozenset({0}), frozenset(range(heads)))]
+    allowed = window_mask(windows, n_frames, heads)
+    assert allowed is not None
+    n_pairs = 0
+
+    def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        nonlocal n_pairs
+        n_pairs += q.shape[1] * q.shape[2] * k.shape[2]
+        return (attention_probabilities(q, k, mask) @ v).transpose(1, 2)
+
+    found = within_reach(kernel, query, key, value, allowed)
+    assert torch.allclose(found, (attention_probabilities(query, key, allowed) @ value).transpose(1, 2), atol=1e-6)
+    assert n_pairs < heads * n_frames**2
 
 
 @pytest.mark.parametrize("masked", ["none", "boolean", "per head", "additive"])

@@ -21,18 +21,22 @@ def maps() -> torch.Tensor:
     return torch.rand(2, 3, N_FRAMES, N_FRAMES, generator=torch.Generator().manual_seed(0))
 
 
-def naive_offsets(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def naive_offsets(values: np.ndarray, rows: np.ndarray, sources: np.ndarray | None = None) -> np.ndarray:
     mass = np.zeros(2 * N_FRAMES - 1)
     for destination in np.flatnonzero(rows):
-        for source in range(N_FRAMES):
+        for source in range(N_FRAMES) if sources is None else np.flatnonzero(sources):
             mass[source - destination + N_FRAMES - 1] += values[destination, source]
     return mass
 
 
-def test_offset_mass_agrees_with_a_loop_over_pairs(maps: torch.Tensor, rows: np.ndarray) -> None:
-    mass = distance.offset_mass(maps, torch.as_tensor(rows)).numpy()
-    for index in np.ndindex(2, 3):
-        np.testing.assert_allclose(mass[index], naive_offsets(maps[index].numpy(), rows), rtol=1e-5)
+@pytest.mark.parametrize("counted", [[0, 2, 3, 4, 9], [5], [N_FRAMES - 1, 3], range(N_FRAMES), []])
+def test_offset_mass_agrees_with_a_loop_over_pairs(maps: torch.Tensor, counted: list[int]) -> None:
+    rows = np.isin(np.arange(N_FRAMES), counted)
+    for sources in (np.full(N_FRAMES, True), np.arange(N_FRAMES) % 3 > 0):
+        mass = distance.offset_mass(maps, torch.as_tensor(rows), torch.as_tensor(sources)).numpy()
+        for index in np.ndindex(2, 3):
+            wanted = naive_offsets(maps[index].numpy(), rows, sources)
+            np.testing.assert_allclose(mass[index], wanted, rtol=1e-5, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_sources", [0, 1, 7, N_FRAMES])
@@ -55,11 +59,12 @@ def test_distances_quantiles_and_shares_agree_with_sorted_pairs(maps: torch.Tens
         assert distance.share_within(by_distance, k) == pytest.approx(weight[far <= k].sum() / weight.sum())
 
 
-def test_row_shares_agree_with_a_loop(maps: torch.Tensor) -> None:
+def test_row_shares_agree_with_a_loop(maps: torch.Tensor, rows: np.ndarray) -> None:
     values = maps[1, 2].numpy()
     values[5] = 0
     for k in (0, 2, 100):
-        shares = distance.row_share_within(values, k)
+        shares = distance.row_share_within(values, k, np.full(N_FRAMES, True))
+        np.testing.assert_array_equal(distance.row_share_within(values, k, rows), shares[rows])
         assert np.isnan(shares[5])
         for row in set(range(N_FRAMES)) - {5}:
             near = [values[row, s] for s in range(N_FRAMES) if abs(s - row) <= k]

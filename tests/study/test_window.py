@@ -143,7 +143,7 @@ def test_a_masked_transcript_ends_where_the_unmasked_one_leaves_no_room(
     model: Whisper, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = window(model, clip, [0], language="en").transcripts[0]
-    monkeypatch.setattr("otoscope.study.window.experiment.room_beside", lambda n_tokens: 2)
+    monkeypatch.setattr("otoscope.study.window.heard.room_beside", lambda n_tokens: 2)
     cut = window(model, clip, [0], language="en").transcripts[0]
     assert cut[0] == full[0]
     assert full[1].text.startswith(cut[1].text) and len(cut[1].text) < len(full[1].text)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ROUTED = "otoscope"
 """The name under which the framework looks up the attention of a routed module."""
 
+STRETCH_FRAMES = 128
+"""Destinations that run at a time where a window is narrow."""
+
 
 @dataclass(frozen=True, eq=False)
 class AttentionWindow:
@@ -110,6 +113,64 @@ def side_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling:
     return pattern
 
 
+def within_reach(
+    kernel: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor],
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    allowed: Tensor,
+) -> Tensor:
+    """Run attention under a window, and compute next to nothing of what lies beyond the window.
+
+    Heads of one reach run together. Where it is short, destinations run in stretches, each with the sources within its
+    reach alone.
+
+    Args:
+        kernel: Takes query, key, value and a boolean mask or none; gives [window, destination, head, d_head].
+        query: [window, head, frame, d_head].
+        key: [window, head, frame, d_head].
+        value: [window, head, frame, d_head].
+        allowed: As `window_mask` gives it, [1, 1 or head, frame, frame].
+
+    Returns:
+        Output [window, frame, head, d_head].
+    """
+    reaches = (allowed[0, :, 0].sum(dim=-1) - 1).tolist()
+    if len(reaches) == 1:
+        return _in_stretches(kernel, query, key, value, allowed, reaches[0])
+    windows, heads, frames, d_head = query.shape
+    output = query.new_empty(windows, frames, heads, d_head)
+    for reach in sorted(set(reaches)):
+        own = [head for head in range(heads) if reaches[head] == reach]
+        some = (query[:, own], key[:, own], value[:, own])
+        output[:, :, own] = _in_stretches(kernel, *some, allowed[:, own[:1]], reach)
+    return output
+
+
+def _in_stretches(
+    kernel: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor],
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    allowed: Tensor,
+    reach: int,
+) -> Tensor:
+    """Run heads of one reach."""
+    n_frames = query.shape[2]
+    if reach >= n_frames - 1:
+        return kernel(query, key, value, None)
+    if STRETCH_FRAMES + 2 * reach >= n_frames:
+        return kernel(query, key, value, allowed)
+    outputs = []
+    for start in range(0, n_frames, STRETCH_FRAMES):
+        destinations = slice(start, start + STRETCH_FRAMES)
+        near = slice(max(start - reach, 0), start + STRETCH_FRAMES + reach)
+        outputs.append(
+            kernel(query[:, :, destinations], key[:, :, near], value[:, :, near], allowed[:, :, destinations, near])
+        )
+    return torch.cat(outputs, dim=1)
+
+
 def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return scores
@@ -162,7 +223,12 @@ class Route:
             pattern = self.board.passes(self.site, attention_probabilities(query, key, spelt, scaling))
             dropped = nn.functional.dropout(pattern, p=settings.get("dropout", 0.0), training=module.training)
             return torch.matmul(dropped, value).transpose(1, 2).contiguous(), pattern
-        output, weights = self._kernel()(module, query, key, value, self._own(limits, mask, query), **settings)
+        kernel = self._kernel()
+        if limits is not None and self.config._attn_implementation == "sdpa":
+            output = within_reach(lambda *some: kernel(module, *some, **settings)[0], query, key, value, limits)
+            weights = None
+        else:
+            output, weights = kernel(module, query, key, value, self._own(limits, mask, query), **settings)
         if self.board.is_read(self.site):
             spelt = limits if limits is not None else _open_mask(module, query, key, mask)
             self.board.passes(self.site, side_probabilities(query, key, spelt, scaling))

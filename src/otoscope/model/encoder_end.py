@@ -1,6 +1,6 @@
-"""Run the encoder from one of its blocks to its end, for when only what comes after a block is to change.
+"""Run the encoder from one of its blocks to its end, or one block alone, where what comes before does not change.
 
-Costs the blocks from there on: what came before is not computed again. Edits and attention windows that are on apply;
+Costs the blocks that run: what came before is not computed again. Edits and attention windows that are on apply;
 readings do not see these runs. `encoder_start` is its twin for the other end.
 """
 
@@ -31,12 +31,39 @@ def encoder_end(
     Raises:
         InputError: The model's encoder has no such block.
     """
-    encoder, n_blocks = model.hf.model.encoder, model.n_encoder_blocks
-    if not 0 <= block <= n_blocks:
-        raise InputError(f"block {block} cannot be run from: the encoder of {model.id} has blocks 0 to {n_blocks - 1}.")
-    x = x.to(model.device, model.dtype)
+    n_blocks = model.n_encoder_blocks
+    _check_block(model, block, last=n_blocks)
+    for later in range(block, n_blocks):
+        x = encoder_block(model, x, later)
     with model.reading_paused():
-        for layer in encoder.layers[block:]:
-            x = layer(x, None)
-        found: Tensor = encoder.layer_norm(x)
+        found: Tensor = model.hf.model.encoder.layer_norm(x.to(model.device, model.dtype))
     return found
+
+
+@torch.no_grad()
+def encoder_block(
+    model: Whisper, x: Float[Tensor, "window frame d_model"], block: int
+) -> Float[Tensor, "window frame d_model"]:
+    """Run one block of the encoder.
+
+    Args:
+        model: Any Whisper.
+        x: What the block takes: the output of the block before it.
+        block: Which block.
+
+    Returns:
+        The block's output, on the model's device.
+
+    Raises:
+        InputError: The model's encoder has no such block.
+    """
+    _check_block(model, block, last=model.n_encoder_blocks - 1)
+    with model.reading_paused():
+        found: Tensor = model.hf.model.encoder.layers[block](x.to(model.device, model.dtype), None)
+    return found
+
+
+def _check_block(model: Whisper, block: int, *, last: int) -> None:
+    if not 0 <= block <= last:
+        n_blocks = model.n_encoder_blocks
+        raise InputError(f"block {block} cannot be run from: the encoder of {model.id} has blocks 0 to {n_blocks - 1}.")

@@ -1,6 +1,6 @@
 """How far from the diagonal the mass of a [destination frame, source frame] map lies: the kernels of locality.
 
-Plain tensor work; costs a second copy of the map, twice as wide. It does not know what the maps mean.
+Plain tensor work; costs a second copy of the rows that count, up to twice as wide. It does not know what the maps mean.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ SHARE_FRAMES = (5, 10, 25, 50, 75, 100)
 """Distances, in frames, within which a share of the mass is reported."""
 
 
-def offset_mass(maps: Tensor, rows: Tensor) -> Tensor:
-    """Sum a map along its diagonals, over chosen destinations.
+def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
+    """Sum a map along its diagonals, over chosen destinations and sources.
 
     Args:
         maps: Mass of each source for each destination, [..., frame, frame].
         rows: Which destinations count, bool [frame].
+        sources: Which sources do, bool [frame].
 
     Returns:
         Mass at each offset source - destination, from -(frame - 1) to frame - 1, [..., 2 * frame - 1].
@@ -26,11 +27,21 @@ def offset_mass(maps: Tensor, rows: Tensor) -> Tensor:
         The skewing trick of Huang et al. 2018, "Music Transformer", section 3.4.1, run backwards.
     """
     n_frames = maps.shape[-1]
-    skewed = maps.new_zeros(*maps.shape[:-1], 2 * n_frames)
+    mass = maps.new_zeros(*maps.shape[:-2], 2 * n_frames - 1)
+    places = rows.nonzero()
+    if not len(places):
+        return mass
+    first, last = int(places[0]), int(places[-1])
+    n_rows = last + 1 - first
+    counted = (rows[first : last + 1, None] & sources).to(maps.dtype)
+    skewed = maps.new_zeros(*maps.shape[:-2], n_rows, n_frames + n_rows)
     # With the destinations in reverse, dropping one cell per row shifts each row by one more than the row above.
-    skewed[..., :n_frames] = (maps * rows[:, None].to(maps.dtype)).flip(-2)
-    flat = skewed.flatten(-2)[..., : n_frames * (2 * n_frames - 1)]
-    return flat.unflatten(-1, (n_frames, 2 * n_frames - 1)).sum(-2)
+    skewed[..., :n_frames] = (maps[..., first : last + 1, :] * counted).flip(-2)
+    width = n_frames + n_rows - 1
+    flat = skewed.flatten(-2)[..., : n_rows * width]
+    start = n_frames - 1 - last
+    mass[..., start : start + width] = flat.unflatten(-1, (n_rows, width)).sum(-2)
+    return mass
 
 
 def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
@@ -105,23 +116,26 @@ def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
     return np.divide(near, total, out=np.full(np.shape(total), np.nan), where=total > 0)
 
 
-def row_share_within(values: np.ndarray, frames: int) -> np.ndarray:
-    """Give, for each destination, the share of its row that lies at most so many frames away.
+def row_share_within(values: np.ndarray, frames: int, rows: np.ndarray) -> np.ndarray:
+    """Give, for chosen destinations, the share of their rows that lies at most so many frames away.
 
     Args:
         values: Non-negative mass, [destination frame, source frame].
         frames: The distance, which counts as within.
+        rows: Which destinations are asked for, bool [frame].
 
     Returns:
-        Shares from 0 to 1, float64 [frame]; NaN where a row is empty.
+        Shares from 0 to 1, float64, one for each destination in order; NaN where a row is empty.
 
     Source:
         Ours; differences of cumulative sums.
     """
     n_frames = len(values)
-    cumulative = np.zeros((n_frames, n_frames + 1))
-    np.cumsum(values, axis=1, dtype=np.float64, out=cumulative[:, 1:])
-    row = np.arange(n_frames)
-    near = cumulative[row, np.minimum(row + frames + 1, n_frames)] - cumulative[row, np.maximum(row - frames, 0)]
+    chosen = np.flatnonzero(rows)
+    cumulative = np.zeros((len(chosen), n_frames + 1))
+    np.cumsum(values[chosen], axis=1, dtype=np.float64, out=cumulative[:, 1:])
+    place = np.arange(len(chosen))
+    stop, start = np.minimum(chosen + frames + 1, n_frames), np.maximum(chosen - frames, 0)
+    near = cumulative[place, stop] - cumulative[place, start]
     total = cumulative[:, -1]
-    return np.divide(near, total, out=np.full(n_frames, np.nan), where=total > 0)
+    return np.divide(near, total, out=np.full(len(chosen), np.nan), where=total > 0)

@@ -256,8 +256,7 @@ class _Gatherer:
             rows = torch.as_tensor(kinds == Kind.SPEECH, device=pattern.device)
             padding = torch.as_tensor(kinds == Kind.PADDING, device=pattern.device)
             for head, values in enumerate(heads.float()):
-                heard = values.masked_fill(padding, 0)
-                self.by_offset[block, head] += distance.offset_mass(heard, rows).double().cpu().numpy()
+                self.by_offset[block, head] += distance.offset_mass(values, rows, ~padding).double().cpu().numpy()
                 self.on_padding[block, head] += float(values[rows][:, padding].sum())
         return pattern
 

@@ -90,7 +90,7 @@ class Relevance(Rich):
             Shares from 0 to 1, one for each speech frame in order; NaN where attention adds nothing to a row.
         """
         values = (self.relevance if identity else self.added) * self.is_sound
-        return distance.row_share_within(values, frames)[self.is_speech]
+        return distance.row_share_within(values, frames, self.is_speech)
 
     def share_within(self, frames: int, *, identity: bool = False) -> float | None:
         """Give the mean over speech frames of `row_share_within`; rows to which attention adds nothing do not count.
@@ -130,9 +130,9 @@ class Relevance(Rich):
             be `even_end_share`.
         """
         end = self.speech_end_frame
-        rows = self.added[end + frames :].astype(np.float64)
-        total = rows.sum(axis=1)
-        near = rows[:, max(end - frames, 0) : end + frames].sum(axis=1)
+        rows = self.added[end + frames :]
+        total = rows.sum(axis=1, dtype=np.float64)
+        near = rows[:, max(end - frames, 0) : end + frames].sum(axis=1, dtype=np.float64)
         shares = near[total > 0] / total[total > 0]
         return float(shares.mean()) if end and shares.size else None
 

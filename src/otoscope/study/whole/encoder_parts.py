@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otoscope.audio.clip import Clip
 from otoscope.base.files import write_json
 from otoscope.study.listening.experiment import listen_many
 from otoscope.study.locality.experiment import locality
@@ -16,6 +17,7 @@ from otoscope.study.whole.context import Context, NotHereError
 from otoscope.study.whole.transcripts import interval_json
 from otoscope.study.window.experiment import window
 from otoscope.study.window.heads import window_by_head
+from otoscope.study.window.heard import Heard, hear
 from otoscope.study.words.scores import word_sources
 
 NEAR_SHARES = ("share", "if_even", "more_than_even")
@@ -76,22 +78,34 @@ def heads(context: Context, out: Path) -> None:
 def windows(context: Context, out: Path) -> None:
     """What is heard while frames attend to k neighbours alone: all heads, then one after the other."""
     settings = context.settings.window
-    clips = context.clips(settings.clips)
+    clips = context.clips(max(settings.clips, settings.head_clips))
+    heard = hear(context.model, clips, context.language)
+
+    def first(n_clips: int) -> tuple[list[Clip], list[Heard]]:
+        """The clips that a study of so many would take, and what is heard in them."""
+        ids = {source.id for source in context.stretches(n_clips).sources}
+        places = [place for place, clip in enumerate(clips) if clip.id in ids]
+        return [clips[place] for place in places], [heard[place] for place in places]
+
+    curve_clips, unmasked = first(settings.clips)
     window(
         context.model,
-        clips,
+        curve_clips,
         within(settings.ks, context.model.n_frames),
         language=context.language,
         seed=context.seed,
+        unmasked=unmasked,
         progress=context.progress("window"),
     ).save(out)
     if settings.head_clips:
+        head_clips, unlimited = first(settings.head_clips)
         window_by_head(
             context.model,
-            context.clips(settings.head_clips),
+            head_clips,
             most_heads=settings.heads,
             language=context.language,
             seed=context.seed,
+            unlimited=unlimited,
             progress=context.progress("window: heads"),
         ).save(out)
 

@@ -1,8 +1,7 @@
 """What is transcribed when every encoder frame may attend only to its k neighbours on either side?
 
-Costs one transcription of every clip for each k, and one more without a mask. Masked, a clip that fits into one window
-is written down to twice the tokens of its unmasked transcript and 20 more: what runs on from there is a loop. It asks
-the model for transcripts and knows nothing of how a mask is put in.
+Costs one transcription of every clip for each k, and one more without a mask. It asks for transcripts (`heard`) and
+knows nothing of how a mask is put in.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from otoscope.audio.clip import Clip, as_clip
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
@@ -26,7 +23,7 @@ from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, boots
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
-from otoscope.study.writing import BATCH_SIZE, room_beside, text_of, write_windows
+from otoscope.study.window.heard import Heard, hear, hear_masked, read_clips
 
 KS = (100, 75, 50, 20, 10)
 """The half widths of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, in frames."""
@@ -283,6 +280,7 @@ def window(
     language: str | None = None,
     seed: int = 0,
     draws: int = 1000,
+    unmasked: Sequence[Heard] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WindowStudy:
     """Transcribe clips while every encoder frame may attend only to frames at most k away.
@@ -293,9 +291,10 @@ def window(
         ks: Half widths in frames of 20 ms, 0 or more. The transcripts without a mask always come first.
         blocks: Which encoder blocks to mask; all by default.
         heads: Which heads of those blocks to mask; all by default.
-        language: What is spoken, as Whisper's code; the model decides by default.
+        language: What is spoken, as Whisper's code; by default that of each clip, or else the model decides.
         seed: Seeds the bootstrap over clips.
         draws: How many bootstrap draws.
+        unmasked: What `hear` gave for these clips without a mask, where it is known already.
         progress: Called with the number of transcriptions done and the number in all.
 
     Returns:
@@ -314,15 +313,14 @@ def window(
     with model.attention_window(0, blocks=chosen_blocks, heads=chosen_heads):
         pass  # a block or head that is not there is named before anything is transcribed
     read = read_clips(clips)
-    texts: list[list[str]] = []
-    room: list[int] | None = None
-    for done, k in enumerate(chosen):
-        with model.attention_window(k, blocks=chosen_blocks, heads=chosen_heads):
-            found = _transcribe(model, read, language, room)
-        texts.append([text for text, _ in found])
-        room = room or [room_beside(n_tokens) for _, n_tokens in found]
+    free = hear(model, read, language) if unmasked is None else unmasked
+    texts = [[one.text for one in free]]
+    for done, k in enumerate(chosen, 1):
+        if k is not None:
+            with model.attention_window(k, blocks=chosen_blocks, heads=chosen_heads):
+                texts.append(hear_masked(model, read, language, free))
         if progress is not None:
-            progress((done + 1) * len(read), len(chosen) * len(read))
+            progress(done * len(read), len(chosen) * len(read))
     rows = [
         tuple(_compare(k, by_k[index], texts[0][index], clip.transcript) for k, by_k in zip(chosen, texts, strict=True))
         for index, clip in enumerate(read)
@@ -362,36 +360,6 @@ def check_ks(ks: Sequence[int]) -> tuple[int | None, ...]:
     if not ks:
         raise InputError("no k was given: one or more whole numbers are needed, such as 100, 75, 50, 20, 10.")
     return (None, *dict.fromkeys(int(k) for k in ks))
-
-
-def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
-    """Read one clip or several, before any of them is transcribed."""
-    if isinstance(clips, Clip | np.ndarray | str | Path):
-        return [as_clip(clips)]
-    read = [as_clip(clip) for clip in clips]
-    if not read:
-        raise InputError("no clips were given: one or more are needed. Give recordings, or a corpus that holds some.")
-    return read
-
-
-def _transcribe(
-    model: Whisper, clips: Sequence[Clip], language: str | None, room: Sequence[int] | None
-) -> list[tuple[str, int]]:
-    """Give each clip's text and its number of tokens; clips of one window are stopped where their room ends."""
-    found: dict[int, tuple[str, int]] = {}
-    short = [place for place, clip in enumerate(clips) if len(clip.samples) <= model.window_samples]
-    for start in range(0, len(short), BATCH_SIZE):
-        batch = short[start : start + BATCH_SIZE]
-        mels = torch.cat([model.windows(clips[place]).mel for place in batch])
-        most = None if room is None else max(room[place] for place in batch)
-        written = write_windows(model, model.encode_mel(mels), [language] * len(batch), most_tokens=most)
-        for place, (_, row) in zip(batch, written, strict=True):
-            own = row.tokens if room is None else row.tokens[: room[place]]
-            found[place] = text_of(model, own), len(own)
-    long = [place for place in range(len(clips)) if place not in found]
-    heard = model.transcribe_many([clips[place] for place in long], language=language)
-    found |= {place: (one.text.strip(), 0) for place, one in zip(long, heard, strict=True)}
-    return [found[place] for place in range(len(clips))]
 
 
 def _compare(k: int | None, text: str, unmasked: str, reference: str | None) -> WindowTranscript:

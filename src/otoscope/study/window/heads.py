@@ -1,12 +1,13 @@
 """What is transcribed when one head alone may attend only to its k neighbours on either side, head by head?
 
-Costs one transcription of every clip for each head, and one more without a limit. Heads are a model's own: where all
+Costs one transcription of every clip for each head, encoded from that head's block on, and one more without a limit
+(`heard`). Heads are a model's own: where all
 are tried they are counted, not estimated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.error_rate import Interval, bootstrap_loss, word_errors
+from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, word_errors
 from otoscope.study.result_files import finite
 from otoscope.study.rich import Rich
-from otoscope.study.window.experiment import check_ks, read_clips
+from otoscope.study.window.experiment import check_ks
+from otoscope.study.window.heard import Head, Heard, hear, hear_by_head, read_clips
 
 HEAD_K = 10
 """The window, in frames on either side, that most heads were said to bear when limited alone."""
@@ -112,6 +114,7 @@ def window_by_head(
     most_heads: int | None = None,
     language: str | None = None,
     seed: int = 0,
+    unlimited: Sequence[Heard] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> HeadWindows:
     """Transcribe clips while one encoder head may attend only to frames at most k away, one head after the other.
@@ -121,8 +124,9 @@ def window_by_head(
         clips: One clip or several: clips, arrays at 16 kHz or paths. They are held in memory.
         k: Frames of 20 ms on either side.
         most_heads: Draw so many heads where the model has more; all by default.
-        language: What is spoken, as Whisper's code; the model decides by default.
+        language: What is spoken, as Whisper's code; by default that of each clip, or else the model decides.
         seed: Seeds the draw of heads and the bootstrap over clips.
+        unlimited: What `hear` gave for these clips without a limit, where it is known already.
         progress: Called with the number of transcriptions done and the number in all.
 
     Returns:
@@ -145,16 +149,16 @@ def window_by_head(
         drawn = np.random.default_rng(seed).choice(len(every), most_heads, replace=False)
         chosen = [every[place] for place in sorted(drawn)]
 
-    def transcripts() -> list[str]:
-        return [heard.text for heard in model.transcribe_many(read, language=language)]
-
-    free = transcripts()
-    rates = []
-    for done, (block, head) in enumerate(chosen, 1):
-        with model.attention_window(k, blocks=(block,), heads=(head,)):
-            limited = transcripts()
-        errors = [word_errors(before, after) for before, after in zip(free, limited, strict=True)]
-        rates.append(HeadRate(block, head, bootstrap_loss(errors, seed=seed)))
+    free = hear(model, read, language) if unlimited is None else unlimited
+    errors: dict[Head, dict[int, ErrorRate]] = {head: {} for head in chosen}
+    done, n_all = len(read), (len(chosen) + 1) * len(read)
+    for place, head, text in hear_by_head(model, read, int(k), chosen, language, free):
+        errors[head][place] = word_errors(free[place].text, text)
+        done += 1
         if progress is not None:
-            progress((done + 1) * len(read), (len(chosen) + 1) * len(read))
+            progress(done, n_all)
+    rates = [
+        HeadRate(*head, bootstrap_loss([errors[head][place] for place in range(len(read))], seed=seed))
+        for head in chosen
+    ]
     return HeadWindows(model.id, int(k), tuple(clip.id for clip in read), len(every), tuple(rates), seed)
