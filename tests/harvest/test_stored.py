@@ -39,7 +39,7 @@ def clip_of(seed: int, n_samples: int = 600) -> Clip:
     return Clip(np.random.default_rng(seed).normal(size=n_samples).astype(np.float32) / 10, "one")
 
 
-def readers(folder: Path, most_bytes: int = MOST_BYTES) -> tuple[CountingReader, CountingReader, StoredReader]:
+def readers(folder: Path, most_bytes: int | None = None) -> tuple[CountingReader, CountingReader, StoredReader]:
     own, whole = CountingReader(a=3), CountingReader(a=3, b=5)
     return own, whole, StoredReader(own, lambda: whole, folder, WINDOW_SAMPLES, most_bytes)
 

@@ -40,7 +40,6 @@ class Activity:
     kinds: Int8[ndarray, " frame"]
     values: Mapping[tuple[str, str], Float[Tensor, "frame d"]]
 
-
     @property
     def n_recorded(self) -> int:
         """Frames of the recording; those that follow are padding."""

@@ -242,7 +242,9 @@ def _gather_clip(
             )
             _add(of, state, activity, frames)
             if writer is not None:
-                values = {site: x.float().cpu().numpy() for (which, site), x in whole.values.items() if which == TRAINED}
+                values = {
+                    site: x.float().cpu().numpy() for (which, site), x in whole.values.items() if which == TRAINED
+                }
                 writer.add(index, whole.first_frame, whole.kinds, values)
             counts["kind"] += frames.n_by_kind
             for row, own in zip(counts["phone"], frames.labels, strict=False):  # none without labels

@@ -1,4 +1,4 @@
-"""What an encoder holds for a clip, kept on disk for the next experiment that asks: a clip is encoded once for them all.
+"""What an encoder holds for a clip, kept on disk for the next experiment: a clip is encoded once for them all.
 
 Clips of one window are kept, with the frames that `Activity.thinned` leaves: 30 kB a frame for the blocks of tiny and
 their neurons. Longer recordings are run anew, window by window.
@@ -34,7 +34,8 @@ class StoredReader:
         make_whole: Makes the reader of what is kept: all sites of all readers that share the folder.
         folder: The files, of one model.
         window_samples: Length of the model's window.
-        most_bytes: When the files have this size, no more are added; less where the disk is nearly full.
+        most_bytes: When the files have this size, no more are added; `MOST_BYTES` by default, and less where the disk
+            is nearly full.
     """
 
     def __init__(
@@ -43,13 +44,13 @@ class StoredReader:
         make_whole: Callable[[], Reads],
         folder: Path,
         window_samples: int,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int | None = None,
     ) -> None:
         self._own, self._make_whole = own, make_whole
         self._folder = folder
         self._window_samples = window_samples
         n_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-        self._room = min(most_bytes - n_bytes, _free_bytes(folder) // 4)
+        self._room = min((MOST_BYTES if most_bytes is None else most_bytes) - n_bytes, _free_bytes(folder) // 4)
 
     @property
     def widths(self) -> Mapping[str, int]:
