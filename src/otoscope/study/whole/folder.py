@@ -95,6 +95,7 @@ def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, ov
             f"the folder {str(folder)!r} is not empty, and holds no study. Choose another, or pass --overwrite to "
             "write into it."
         )
+    drop_activity(folder)  # of another model or corpus, perhaps
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return {"fingerprint": fingerprint, "parts": [], "created": created}
 
@@ -113,7 +114,6 @@ def clear(folder: Path, names: Sequence[str]) -> None:
         folder: The study's folder.
         names: The parts of a study.
     """
-    drop_activity(folder)
     with output_errors(folder):
         for name in (MANIFEST, VERDICTS, STUDY, SETTINGS):
             (folder / name).unlink(missing_ok=True)
