@@ -12,9 +12,12 @@ from typing import Any
 
 from reproduction import printed
 from reproduction.outputs import NO_ENCODER, WHITE, ZERO
+from reproduction.studies import Finished
 
 Pieces = Mapping[str, Mapping[str, Any]]
 """Model to its pieces, see `outputs.measure`."""
+Studies = Mapping[tuple[str, str], Finished]
+"""(corpus, model) to what the study left."""
 
 N_SHOWN = 12
 
@@ -23,14 +26,12 @@ SOUNDS = {ZERO: _YOU, WHITE: _YOU, "a quiet room": "", "pink noise": "", "music"
 """Sounds without speech, and what others published of them."""
 
 
-def write(
-    models: Pieces, studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]], about: str
-) -> str:
+def write(models: Pieces, studies: Studies, about: str) -> str:
     """Write the page.
 
     Args:
         models: What was measured on each model.
-        studies: (corpus, model) to the study's `study.json` and its claims.
+        studies: What came out of the whole study of each model over each corpus.
         about: When and on what it was made.
 
     Returns:
@@ -55,7 +56,7 @@ def write(
         _next_tokens(models),
         _neighbours(models),
         "## Other published figures",
-        _published(models, studies),
+        _published(models),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -73,20 +74,21 @@ def _said(text: str) -> str:
     return text.strip() or "(nothing)"
 
 
-def _claims(studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> str:
+def _claims(studies: Studies) -> str:
     """One table a claim: a finding a row, a study a column."""
     columns = [f"{corpus}, {model}" for corpus, model in studies]
     sizes = [
-        f"- {corpus}, {model}: {about['corpus']['n_clips']} clips, {60 * about['corpus']['hours']:.1f} minutes, "
-        f"{about['corpus']['n_speakers'] or 'unknown'} speakers; {about['minutes']:.1f} minutes of computing"
-        for (corpus, model), (about, _) in studies.items()
+        f"- {corpus}, {model}: {done.about['corpus']['n_clips']} clips, "
+        f"{60 * done.about['corpus']['hours']:.1f} minutes of sound, "
+        f"{done.about['corpus']['n_speakers'] or 'unknown'} speakers; {done.about['minutes']:.1f} minutes of computing"
+        for (corpus, model), done in studies.items()
     ]
     parts = [
         "Each cell: the outcome, the figure with its 95% interval, and the baseline it is held against. What each "
         "finding asks and by which rule it is decided is said in [atlas.md](atlas.md).",
         "\n".join(sizes),
     ]
-    by_study = [{claim["id"]: claim for claim in claims} for _, claims in studies.values()]
+    by_study = [{claim["id"]: claim for claim in done.claims} for done in studies.values()]
     for claim in next(iter(by_study), {}).values():
         verdicts = [one[claim["id"]]["verdict"] for one in by_study]
         rows = [["**verdict**", *(f"**{verdict}**" for verdict in verdicts)]]
@@ -192,11 +194,34 @@ def _listed(tokens: Sequence[str]) -> str:
     return ", ".join(f"`{token.strip() or repr(token)}`" for token in tokens[:N_SHOWN])
 
 
-def _neurons(studies: Mapping[tuple[str, str], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> str:
-    return ""
+def _neurons(studies: Studies) -> str:
+    """The neurons that the study names, by number, on the models whose sites and widths are the same."""
+    columns = {names: done.neurons for names, done in studies.items() if done.neurons}
+    if not columns:
+        return ""
+    rows = [
+        [f"`{site}`, {number}", heard, *(_neuron(neurons.get((site, number))) for neurons in columns.values())]
+        for (site, number), heard in printed.NEURONS.items()
+    ]
+    return (
+        "The study names neurons of whisper-tiny. Models that were trained apart share no numbering, so the neurons of "
+        "the same numbers are others here; the table says what these detect. At the maximum: the phone that most "
+        "of the strongest examples share, and their share; over all frames: the phone with the best AUROC on held-out "
+        "clips.\n\n" + _table(["neuron", "the study (tiny)", *(f"{a}, {b}" for a, b in columns)], rows)
+    )
 
 
-def _published(models: Pieces, studies: Any) -> str:
+def _neuron(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    top, share = row["purity_phone_positive"], row["purity_positive"]
+    at_maximum = "no phone" if top is None or share is None else f"{top} {100 * share:.0f}%"
+    best, auroc = row["phone_best"], row["phone_auroc"]
+    over_all = "no phone" if best is None or auroc is None else f"{best} {auroc:.2f}"
+    return f"at the maximum {at_maximum}; over all frames {over_all}"
+
+
+def _published(models: Pieces) -> str:
     rows = [
         [kind, source, *(_heard(pieces["no_speech"][kind]) for pieces in models.values())]
         for kind, source in SOUNDS.items()

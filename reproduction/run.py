@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 name = Path(corpus).name
                 out = options.out / "studies" / f"{name}-{path.name}"
                 studies.run(corpus, path, out)
-                done[name, short(path)] = (studies.about(out), studies.findings(out))
+                done[name, short(path)] = studies.finished(out)
         made = f"{datetime.now(UTC):%Y-%m-%d}, otoscope {__version__}, torch {torch.__version__}, on a CPU, float32."
         write_text(options.page, page.write(models, done, made))
         picture = options.page.parent / "images" / "relevance_released.png"

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
+
+from reproduction import printed
 
 SCRIPT = Path(sys.executable).with_name("otoscope")
 
@@ -25,15 +30,27 @@ def run(corpus: str | Path, model: Path, out: Path, options: Sequence[str] = ("-
     subprocess.run([*command, "--no-atlas", *options], check=True, stdout=subprocess.DEVNULL)
 
 
-def findings(out: Path) -> list[dict[str, Any]]:
-    """The claims of a finished study, each with its findings."""
-    claims: list[dict[str, Any]] = _json(out / "verdicts.json")["claims"]
-    return claims
+@dataclass(frozen=True)
+class Finished:
+    """What the page needs of a finished study.
+
+    Attributes:
+        about: Its study.json: clips, hours, speakers, minutes.
+        claims: The claims of its verdicts.json, each with its findings.
+        neurons: Of the neurons that the study names, (site, number) to the row of `feature_scores.parquet`.
+    """
+
+    about: Mapping[str, Any]
+    claims: Sequence[Mapping[str, Any]]
+    neurons: Mapping[tuple[str, int], Mapping[str, Any]]
 
 
-def about(out: Path) -> dict[str, Any]:
-    """What a finished study is of: clips, hours, speakers, minutes."""
-    return _json(out / "study.json")
+def finished(out: Path) -> Finished:
+    """Read what the page needs of a finished study."""
+    scores = out / "phones" / "feature_scores.parquet"
+    rows = pq.read_table(scores, filters=[("basis", "=", "neuron")]).to_pylist() if scores.is_file() else []
+    named = {(row["site"], row["feature"]): row for row in rows if (row["site"], row["feature"]) in printed.NEURONS}
+    return Finished(_json(out / "study.json"), _json(out / "verdicts.json")["claims"], named)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -89,6 +89,16 @@ def adapter(tmp_path: Path) -> Path:
     return write_adapter(tmp_path / "adapter", factors, "someone/absent")
 
 
+def test_a_folder_that_is_looked_through_twice_lists_its_models_once(
+    run: Run, machine: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model_folder, tmp_path / "models" / "mine")
+    monkeypatch.setenv("OTOSCOPE_MODELS", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)  # the folder "models" of where one stands is looked through, too
+    found = [row["name"] for row in json.loads(run("models", "--json", model=False).out)["models"]]
+    assert [name for name in found if name.endswith("mine")] == ["mine"]
+
+
 def test_an_adapter_is_merged_into_the_base_model_of_any_command(run: Run, adapter: Path, model_folder: Path) -> None:
     assert run("sites", adapter, "--json", model=False).status == 2
     ran = run("sites", adapter, "--base-model", model_folder, "--json", model=False)

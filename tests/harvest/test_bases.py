@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
 from otoscope.corpus import corpus
-from otoscope.harvest.activity import TRAINED, UNTRAINED, EncoderReader, check_sites
+from otoscope.harvest.activity import PADDING_FRAMES, TRAINED, UNTRAINED, EncoderReader, check_sites
 from otoscope.harvest.bases import Directions, check_bases, groups_of, principal_components
 from otoscope.harvest.run import harvest as harvest_model
 from otoscope.harvest.settings import HarvestSettings
@@ -271,10 +271,13 @@ def test_a_run_over_a_real_encoder_equals_plain_loops(model_folder: Path, record
             for window in model.each_window(clip):
                 model.encode_mel(window.mel)
         kinds = model.windows(clip).kinds.ravel()
+        n = run.clips[number].n_frames
+        padding = np.linspace(n, len(kinds) - 1, min(PADDING_FRAMES, len(kinds) - n)).round().astype(int)
+        looked_at = np.concatenate([np.arange(n), padding])
         phones = run.clips[number].phones
         heard.append(
             twin.Heard(
-                number, clip.id, kinds, tape[site].flatten(0, 1).numpy(), model.n_frames,
+                number, clip.id, kinds[looked_at], tape[site].flatten(0, 1).numpy()[looked_at], model.n_frames,
                 None if phones is None else [(span.start_s, span.end_s, span.text) for span in phones],
                 half=run.clips[number].half,
             )

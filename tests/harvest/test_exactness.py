@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from otoscope.audio.kinds import Kind
+from otoscope.harvest import activity
 from tests.harvest import twin
 from tests.harvest.comparing import assert_all_equal, heard
 from tests.harvest.fake import ODD, WINDOW, FakeClip, harvest, odd_clips, smooth
@@ -43,6 +44,36 @@ def test_the_run_counts_its_frames_and_clips(tmp_path: Path) -> None:
     labelled = [each.n_speech_frames for each in run.clips if each.phones is not None]
     assert run.manifest["n_labelled_speech_frames"] == sum(labelled) > 0
     assert run.manifest["corpus"]["n_labelled"] == len(labelled)
+
+
+def test_of_long_padding_some_frames_are_looked_at_and_the_rest_of_the_tables_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = odd_clips(2)
+    whole = harvest(clips, tmp_path / "whole")
+    monkeypatch.setattr(activity, "PADDING_FRAMES", 4)
+    thin = harvest(clips, tmp_path / "thin")
+    site = whole.groups[0].site
+    looked_at = [_some_padding(clip, site) for clip in clips]
+    before, after = whole.features(whole.groups[0]), thin.features(thin.groups[0])
+    n_looked_at = sum(map(len, looked_at))
+    assert after["padding_n_frames"][0] == n_looked_at < before["padding_n_frames"][0]
+    plain = list(ODD).index("plain")
+    np.testing.assert_allclose(after["padding_mean"][plain], np.concatenate(looked_at)[:, plain].mean(), rtol=1e-6)
+    for name in set(before) - {"padding_n_frames", "padding_mean", "padding_variance"}:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    for sign in (1, -1):
+        np.testing.assert_array_equal(
+            whole.examples(whole.groups[0], sign).strength, thin.examples(thin.groups[0], sign).strength
+        )
+
+
+def _some_padding(clip: FakeClip, site: str) -> np.ndarray:
+    """The rows of four frames of padding, evenly spread, or of all where there are fewer: [frame, feature]."""
+    places = np.flatnonzero(clip.kinds == Kind.PADDING)
+    if len(places) > 4:
+        places = np.linspace(places[0], places[-1], 4).round().astype(int)
+    return clip.values[site][places].astype(np.float64)
 
 
 def test_a_feature_that_is_never_positive_has_no_example_above_zero(tmp_path: Path) -> None:

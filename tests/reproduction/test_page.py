@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from reproduction import page, printed
+from reproduction.studies import Finished
 
 
 def pieces(next_tokens: list[str]) -> dict[str, Any]:
@@ -36,9 +37,10 @@ def finding(outcome: str, value: float | None, low: float | None = None) -> dict
     }
 
 
-def study(row: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def study(row: dict[str, Any], neurons: dict[tuple[str, int], dict[str, Any]] | None = None) -> Finished:
     about = {"corpus": {"n_clips": 7, "hours": 0.5, "n_speakers": 2}, "minutes": 1.5}
-    return about, [{"id": "local", "title": "Local", "verdict": row["outcome"], "findings": [row]}]
+    claims = [{"id": "local", "title": "Local", "verdict": row["outcome"], "findings": [row]}]
+    return Finished(about, claims, neurons or {})
 
 
 def row_of(text: str, begin: str) -> list[str]:
@@ -74,3 +76,15 @@ def test_a_finding_is_told_with_outcome_interval_and_baseline() -> None:
     ]
     assert row_of(text, "**verdict**")[1:] == ["**holds**", "**undecided**", "**does not hold**"]
     assert "- read, one: 7 clips, 30.0 minutes, 2 speakers; 1.5 minutes of computing" in text
+
+
+def test_named_neurons_are_told_by_maximum_and_over_all_frames() -> None:
+    row = {"purity_phone_positive": "M", "purity_positive": 0.9, "phone_best": "M", "phone_auroc": 0.951}
+    done = study(finding("holds", 0.5), {("encoder.blocks.2.mlp.1", 0): row})
+    text = page.write({"one": pieces([])}, {("read", "one"): done}, "")
+    assert row_of(text, "`encoder.blocks.2.mlp.1`, 0") == [
+        "`encoder.blocks.2.mlp.1`, 0",
+        "m",
+        "at the maximum M 90%; over all frames M 0.95",
+    ]
+    assert row_of(text, "`encoder.blocks.2.mlp.1`, 3")[2] == ""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from otoscope.base.errors import InputError
+from otoscope.model.cross_attention import KeysValues, decoder_cache
 from otoscope.model.generation import forced_logits, prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.next_tokens import NextTokens, prompt_reader
@@ -141,12 +142,10 @@ def test_readings_do_not_see_the_prompts(model: Whisper) -> None:
     assert "decoder.blocks.0" not in dict(tape)
 
 
-def test_the_encoding_is_not_copied_for_every_prompt() -> None:
+def test_the_encoding_is_not_copied_for_every_prompt(model: Whisper) -> None:
     """Keys and values of the cross-attention stay a view however many prompts share them."""
-    from otoscope.model.next_tokens import _cache
-
     keys = torch.randn(1, 2, 100, 8)
-    cache = _cache([(keys, keys.clone())], 500)
+    (cache,) = decoder_cache(model, [KeysValues(keys, keys.clone())], 500).values()
     shared = cache.cross_attention_cache.layers[0].keys
     assert shared.shape[0] == 500 and shared.untyped_storage().nbytes() <= 2 * keys.untyped_storage().nbytes()
 

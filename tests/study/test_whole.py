@@ -11,18 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from torch import Tensor
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError, SiteError
 from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.source import Source
+from otoscope.harvest import stored
 from otoscope.model.whisper import Whisper
 from otoscope.study.whole import decoder_parts, experiment
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import Study, study
-from otoscope.study.whole.folder import STUDY
+from otoscope.study.whole.folder import ACTIVITY, STUDY
 from otoscope.study.whole.parts import NAMES, PARTS, Part
 from otoscope.study.whole.settings import StudySettings
 from otoscope.study.whole.transcripts import HEARD, UNHEARD
@@ -182,6 +185,39 @@ def test_a_finished_study_is_told_again_without_listening(
     monkeypatch.setattr(experiment, "_survey", None)
     again = study(model, labelled_corpus(), SMALL, labelled.folder)
     assert again.about == json.loads((labelled.folder / STUDY).read_text()) and again.verdicts == labelled.verdicts
+
+
+def assert_same_strengths(found: Study, wanted: Study) -> None:
+    """The tables of harvest and traces are the same, to the bit."""
+    for name in ("harvest/examples.parquet", "harvest/features.parquet", "traces/traces.parquet"):
+        mine, theirs = (pq.read_table(one.folder / name).to_pydict() for one in (found, wanted))
+        np.testing.assert_equal(mine, theirs, err_msg=name)
+
+
+def test_dictionaries_harvest_and_traces_encode_each_clip_once(
+    model: Whisper, labelled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    encode = Whisper.encode_mel
+
+    def counted(self: Whisper, mel: Tensor, **rest: Any) -> Tensor:
+        encoded.append(len(mel))
+        return encode(self, mel, **rest)
+
+    monkeypatch.setattr(Whisper, "encode_mel", counted)
+    clips = labelled_corpus()
+    found = study(model, clips, only("dictionaries", "harvest", "traces"), tmp_path / "study")
+    assert sum(encoded) == len(clips)
+    assert not (found.folder / ACTIVITY).exists()
+    assert_same_strengths(found, labelled)
+
+
+def test_without_room_for_activations_the_tables_are_the_same(
+    model: Whisper, labelled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "MOST_BYTES", 0)
+    found = study(model, labelled_corpus(), only("dictionaries", "harvest", "traces"), tmp_path / "study")
+    assert_same_strengths(found, labelled)
 
 
 def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Study) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.study.whole.folder import begin, clear, is_finished, locked, tidy
+from otoscope.study.whole.folder import ACTIVITY, begin, clear, is_finished, locked, tidy
 
 NAMES = ("window", "words")
 FINGERPRINT: dict[str, Any] = {"settings": {"window": {"clips": 3, "ks": (5, 2)}}}
@@ -40,6 +40,15 @@ def test_other_settings_are_refused_and_named(stopped: Path) -> None:
         begin(stopped, other, NAMES, overwrite=False)
     assert begin(stopped, other, NAMES, overwrite=True)["parts"] == []
     assert not (stopped / "window").exists()
+
+
+def test_activations_are_kept_for_the_same_study_and_not_for_another(stopped: Path) -> None:
+    activity = stopped / ACTIVITY
+    activity.mkdir()
+    begin(stopped, FINGERPRINT, NAMES, overwrite=False)
+    assert activity.is_dir()
+    begin(stopped, {"settings": {}}, NAMES, overwrite=True)
+    assert not activity.exists()
 
 
 def test_a_damaged_study_is_told(stopped: Path) -> None:

@@ -9,16 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from jaxtyping import Float, Int8
 from numpy import ndarray
 from torch import Tensor
 
 from otoscope.audio.clip import Clip
+from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.untrained import untrained
 from otoscope.model.whisper import Whisper
 
 TRAINED, UNTRAINED = "trained", "untrained"
+PADDING_FRAMES = 64
+"""Frames of padding that are looked at in a window. A clip of 3 s has 1,350, which take ten times the work of its own
+frames and tell nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,23 @@ class Activity:
     first_frame: int
     kinds: Int8[ndarray, " frame"]
     values: Mapping[tuple[str, str], Float[Tensor, "frame d"]]
+
+    @property
+    def n_recorded(self) -> int:
+        """Frames of the recording; those that follow are padding."""
+        return int(np.flatnonzero(self.kinds != Kind.PADDING).max(initial=-1)) + 1
+
+    def thinned(self) -> Activity:
+        """Give the recording's frames, and of its padding `PADDING_FRAMES` that are spread evenly.
+
+        The recording's frames stand where they stood. Tensors are copied where padding falls away.
+        """
+        n, n_recorded = len(self.kinds), self.n_recorded
+        if n - n_recorded <= PADDING_FRAMES:
+            return self
+        some = np.linspace(n_recorded, n - 1, PADDING_FRAMES).round().astype(np.int64)
+        kept = np.concatenate([np.arange(n_recorded), some])
+        return Activity(self.first_frame, self.kinds[kept], {place: x[kept] for place, x in self.values.items()})
 
 
 class Reads(Protocol):

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.harvest.activity import TRAINED, UNTRAINED
+from otoscope.harvest.activity import TRAINED, UNTRAINED, Activity
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.fit import check_model, named_site
@@ -71,6 +71,15 @@ class Group:
     def reads(self) -> tuple[str, str]:
         """Which model and which site it is read from."""
         return UNTRAINED if self.basis == "untrained" else TRAINED, self.site
+
+    def strengths(self, activity: Activity) -> Float32[np.ndarray, "frame feature"]:
+        """Read one window in these directions.
+
+        The recording's frames are computed by themselves: their last bits do not depend on how much padding follows.
+        """
+        x, n = activity.values[self.reads], activity.n_recorded
+        parts = [self.directions.strengths(part).cpu().numpy() for part in (x[:n], x[n:]) if len(part)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @property
     def name(self) -> str:

@@ -225,7 +225,8 @@ def _gather_clip(
     dealt_out = labels.shuffled(phones, clip.id) if phones is not None and labels.held_out[index] else None
     n_frames = n_speech = 0
     try:
-        for activity, is_last in _with_last(of.reader.windows(clip)):
+        for whole, is_last in _with_last(of.reader.windows(clip)):
+            activity = whole.thinned()
             frames = WindowFrames(
                 index,
                 activity.first_frame,
@@ -242,9 +243,9 @@ def _gather_clip(
             _add(of, state, activity, frames)
             if writer is not None:
                 values = {
-                    site: x.float().cpu().numpy() for (which, site), x in activity.values.items() if which == TRAINED
+                    site: x.float().cpu().numpy() for (which, site), x in whole.values.items() if which == TRAINED
                 }
-                writer.add(index, activity.first_frame, activity.kinds, values)
+                writer.add(index, whole.first_frame, whole.kinds, values)
             counts["kind"] += frames.n_by_kind
             for row, own in zip(counts["phone"], frames.labels, strict=False):  # none without labels
                 row += np.bincount(own, minlength=len(labels.phones) + 1)
@@ -279,8 +280,8 @@ def _frame_phones(of: Pass, phones: tuple[Span, ...] | None, activity: Activity)
 
 def _add(of: Pass, state: State, activity: Activity, frames: WindowFrames) -> None:
     for group, gathered in zip(of.groups, state.groups, strict=True):
-        strengths = group.directions.strengths(activity.values[group.reads])
-        feature = gathered.add(strengths.cpu().numpy(), frames, of.pool)
+        strengths = group.strengths(activity)
+        feature = gathered.add(strengths, frames, of.pool)
         if feature >= 0:
             raise InputError(
                 f"feature {feature} of site {group.site!r} in basis {group.basis!r} is not a finite number in the "

@@ -50,6 +50,7 @@ def harvest(
     *,
     workers: int = 1,
     overwrite: bool = False,
+    reader: Reads | None = None,
     progress: Progress = lambda what, done, of: None,
 ) -> HarvestRun:
     """Gather top examples, ranges of strength and statistics of every feature of the named sites and bases.
@@ -63,6 +64,7 @@ def harvest(
         out: The folder of the run.
         workers: Processes side by side; each loads the model and keeps a state of its own.
         overwrite: Whether a run that is there may be replaced.
+        reader: Reads the sites of the settings, where the clips' activations are kept; the model runs by default.
         progress: Told how far it is.
 
     Returns:
@@ -75,7 +77,7 @@ def harvest(
     """
     check_request(model, settings, workers)
     seed = settings.seed if "untrained" in settings.bases else None
-    reader = EncoderReader(model, list(settings.sites), seed)
+    reader = EncoderReader(model, list(settings.sites), seed) if reader is None else reader
     about = {
         "id": model.id,
         "weights_hash": model.weights_hash,

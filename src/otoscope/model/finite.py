@@ -46,6 +46,26 @@ def check_finite(model: Whisper, values: Tensor, again: Callable[[], object]) ->
         raise not_finite(model, again)
 
 
+def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
+    """Run the decoder unread, and refuse logits that are no numbers.
+
+    Args:
+        model: Any Whisper.
+        run: Gives the logits; it is run again where they are no numbers.
+
+    Returns:
+        The logits in float32.
+
+    Raises:
+        ModelError: A logit is no number; the first site that holds one is named.
+    """
+    with model.reading_paused():
+        logits = run()
+    if not are_numbers(logits):
+        raise not_finite(model, run)
+    return logits.float()
+
+
 def not_finite(model: Whisper, again: Callable[[], object]) -> ModelError:
     """Make the error that names the first site whose output is not finite.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
-from otoscope.model.finite import NotFiniteError, are_numbers, not_finite
+from otoscope.model.finite import NotFiniteError, finite_logits, not_finite
 from otoscope.model.languages import Vocabulary
 from otoscope.model.token_rules import Suppressed, TimestampRules
 from otoscope.model.watching import ChosenLogprobs, quiet, watched_logits
@@ -142,11 +142,7 @@ def forced_logits(
         logits: Tensor = output.logits
         return logits
 
-    with model.reading_paused():
-        logits = run()
-    if not are_numbers(logits):
-        raise not_finite(model, run)
-    return logits.float()
+    return finite_logits(model, run)
 
 
 def detect(model: Whisper, words: Vocabulary, encoded: Float[Tensor, "window frame d_model"]) -> list[dict[str, float]]:

@@ -21,7 +21,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
 
 from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
 from otoscope.model.cross_attention import KeysValues, cross_keys_values, decoder_cache
-from otoscope.model.finite import are_numbers, not_finite
+from otoscope.model.finite import finite_logits
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
@@ -81,11 +81,7 @@ class HeldWindow:
             logits: Tensor = model.hf.proj_out(hidden[:, first:].contiguous())
             return logits
 
-        with model.reading_paused():
-            logits = run()
-        if not are_numbers(logits):
-            raise not_finite(model, run)
-        return logits.float()
+        return finite_logits(model, run)
 
 
 class _Encoded(NamedTuple):

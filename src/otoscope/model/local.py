@@ -60,9 +60,11 @@ def places() -> list[Place]:
     """List the files and folders that may hold a Whisper, each under its shortest name that is free."""
     found: list[Place] = []
     taken = {"demo", *hub.SHORT_NAMES}
+    seen: set[Path] = set()
     for name, path in [*_in_hugging_face_cache(), *_in_folders()]:
-        if any(place.path == path for place in found):
+        if path.resolve() in seen:
             continue
+        seen.add(path.resolve())
         free = name if name not in taken else str(path)
         taken.add(free)
         found.append(Place(free, path))

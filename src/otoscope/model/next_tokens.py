@@ -18,7 +18,7 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.model.cross_attention import cross_keys_values, decoder_cache
-from otoscope.model.finite import are_numbers, not_finite
+from otoscope.model.finite import finite_logits
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.transcription import UNSPACED_LANGUAGES
@@ -184,11 +184,7 @@ class NextTokens:
             logits: Tensor = model.hf.proj_out(hidden[:, -1:])[:, 0]
             return logits
 
-        with model.reading_paused():
-            logits = run()
-        if not are_numbers(logits):
-            raise not_finite(model, run)
-        return logits.float()
+        return finite_logits(model, run)
 
 
 def _by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:

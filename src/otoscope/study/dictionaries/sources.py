@@ -17,7 +17,7 @@ from otoscope.audio.kinds import Kind, window_kinds
 from otoscope.base.errors import InputError
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Corpus, Problem
-from otoscope.harvest.activity import EncoderReader
+from otoscope.harvest.activity import EncoderReader, Reads
 from otoscope.harvest.feed_live import LiveFeed
 from otoscope.harvest.feed_shards import ShardFeed, shards_in
 from otoscope.model.whisper import Whisper
@@ -107,6 +107,7 @@ def corpus_source(
     kinds: Sequence[Kind | str] = (Kind.SPEECH,),
     seed: int = 0,
     buffer_frames: int | None = None,
+    reader: Reads | None = None,
 ) -> Source:
     """Hear a corpus while training.
 
@@ -117,11 +118,12 @@ def corpus_source(
         kinds: Kinds of frame to train on.
         seed: Seeds the order.
         buffer_frames: Frames that are shuffled together; by default as many as fit into 256 MB.
+        reader: Reads those sites, where the clips' activations are kept; the model runs by default.
 
     Raises:
         InputError: A site or kind cannot be used, or none of the clips that are looked at can be read.
     """
-    reader = EncoderReader(model, list(sites))
+    reader = EncoderReader(model, list(sites)) if reader is None else reader
     feed = LiveFeed(reader, corpus, kinds, seed, buffer_frames)
     ids = "\n".join(source.id for source in corpus.sources)
     about = {

@@ -17,7 +17,7 @@ from otoscope.audio.clip import Clip
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus, Problem
-from otoscope.harvest.activity import EncoderReader
+from otoscope.harvest.activity import EncoderReader, Reads
 from otoscope.harvest.bases import Directions, Group, groups_of
 from otoscope.harvest.calibration import calibrate
 from otoscope.harvest.labels import label_set
@@ -37,6 +37,7 @@ def write_traces(
     top: int = TOP,
     samples_per_range: int = SAMPLES,
     root: str | Path | None = None,
+    reader: Reads | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Problem, ...]:
     """Write the strength around every example that pages show, as `traces.parquet`.
@@ -52,6 +53,7 @@ def write_traces(
         top: The strongest of each feature and sign.
         samples_per_range: Examples from each range of strength.
         root: Where a relative `sae:DIR` of the run is looked for; None for the working directory.
+        reader: Reads all sites of the run, where the clips' activations are kept; the model runs by default.
         progress: Called with clips done, and of how many.
 
     Returns:
@@ -68,7 +70,7 @@ def write_traces(
         )
     shown = shown_examples(run, top, samples_per_range)
     traces = Traces.empty(len(shown))
-    problems = _gather(model, corpus, run, shown, traces, root, progress) if len(shown) else ()
+    problems = _gather(model, corpus, run, shown, traces, root, reader, progress) if len(shown) else ()
     write_trace_table(Path(folder) / TABLE, run, shown, traces)
     return problems
 
@@ -80,13 +82,15 @@ def _gather(
     shown: Shown,
     traces: Traces,
     root: str | Path | None,
+    reader: Reads | None,
     progress: Callable[[int, int], None],
 ) -> tuple[Problem, ...]:
     """Go through the clips that examples lie in, in the corpus's order."""
     numbers = np.unique(shown.group)
-    sites = list(dict.fromkeys(run.groups[number].site for number in numbers))
-    has_untrained = any(run.groups[number].basis == "untrained" for number in numbers)
-    reader = EncoderReader(model, sites, int(run.manifest["settings"]["seed"]) if has_untrained else None)
+    if reader is None:
+        sites = list(dict.fromkeys(run.groups[number].site for number in numbers))
+        has_untrained = any(run.groups[number].basis == "untrained" for number in numbers)
+        reader = EncoderReader(model, sites, int(run.manifest["settings"]["seed"]) if has_untrained else None)
     groups = _groups(reader, corpus, run, numbers, root)
     order = np.argsort(shown.clip, kind="stable")
     clips, starts = np.unique(shown.clip[order], return_index=True)
@@ -108,7 +112,7 @@ def _gather(
 
 
 def _groups(
-    reader: EncoderReader, corpus: Corpus, run: HarvestRun, numbers: np.ndarray, root: str | Path | None
+    reader: Reads, corpus: Corpus, run: HarvestRun, numbers: np.ndarray, root: str | Path | None
 ) -> dict[int, Group]:
     """Build the groups of a run that are wanted, by their numbers."""
     keys = {(run.groups[number].site, run.groups[number].basis): int(number) for number in numbers}
@@ -119,7 +123,7 @@ def _groups(
     return {keys[one.site, one.basis]: one for one in built if (one.site, one.basis) in keys}
 
 
-def _components(reader: EncoderReader, corpus: Corpus, run: HarvestRun) -> Mapping[str, Directions]:
+def _components(reader: Reads, corpus: Corpus, run: HarvestRun) -> Mapping[str, Directions]:
     """Find the principal components anew, as the harvest did before its pass."""
     asked = run.manifest["settings"]
     settings = HarvestSettings(sites=tuple(reader.widths), bases=("pca",), seed=asked["seed"], lag=asked["lag"])
@@ -138,7 +142,7 @@ def _same(sound: Clip, clip: RunClip) -> Clip:
 
 def _trace_clip(
     model: Whisper,
-    reader: EncoderReader,
+    reader: Reads,
     groups: Mapping[int, Group],
     sound: Clip,
     clip: RunClip,
@@ -160,9 +164,8 @@ def _trace_clip(
         for number, places in of_group.items():
             touched = places[is_here[places].any(axis=1)]
             if len(touched):
-                group = groups[number]
-                strengths = group.directions.strengths(activity.values[group.reads]).cpu().numpy()
-                taken = strengths[np.clip(here[touched], 0, n_frames - 1), shown.feature[rows[touched], None]]
+                strengths = groups[number].strengths(activity)
+                taken = strengths[np.clip(here[touched], 0, len(strengths) - 1), shown.feature[rows[touched], None]]
                 found[touched] = np.where(is_here[touched], taken, found[touched])
     if not np.isfinite(found).all():
         raise InputError("it makes NaN or infinite values. Look at the recording, or load the model in float32.")

@@ -41,6 +41,7 @@ from otoscope.study.whole.folder import (
     STUDY,
     VERDICTS,
     begin,
+    drop_activity,
     is_finished,
     locked,
 )
@@ -164,6 +165,7 @@ def _run_all(context: Context, about: dict[str, Any]) -> Study:
                 rows[part.name] = _run(part, context)
                 about["parts"] = [rows[name] for name in NAMES if name in rows]
                 write_json(folder / STUDY, about)
+        drop_activity(folder)
         about["minutes"] = sum(row["seconds"] for row in rows.values()) / 60
         about["problems"] = [{"clip": one.clip, "message": one.message} for one in context.problems]
         groups = _json(folder / "transcripts" / "transcripts.json").get("groups")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Corpus
+from otoscope.harvest.activity import EncoderReader, Reads, check_sites
 from otoscope.harvest.bases import DICTIONARY
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.harvest.run import harvest as gather
 from otoscope.harvest.settings import HarvestSettings
+from otoscope.harvest.stored import StoredReader
 from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
@@ -32,6 +34,7 @@ from otoscope.study.examples.traces import write_traces
 from otoscope.study.phones.experiment import phones as score_phones
 from otoscope.study.phones.settings import PhoneSettings
 from otoscope.study.whole.context import Context, NotHereError
+from otoscope.study.whole.folder import ACTIVITY
 from otoscope.study.whole.settings import StudySettings
 from otoscope.study.whole.stretches import origin
 
@@ -62,7 +65,8 @@ def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
         context: The study.
     """
     settings = context.settings.dictionaries
-    source = corpus_source(context.model, _unscored(context), settings.sites, seed=context.seed)
+    reader = _reader(context, settings.sites)
+    source = corpus_source(context.model, _unscored(context), settings.sites, seed=context.seed, reader=reader)
     choice = CoderChoice(settings.coder, settings.expansion, k=settings.k, seed=context.seed)
     n_pass = source.amount.n_frames
     n_frames = min(settings.frames or DEFAULT_FRAMES, max(1, MOST_PASSES * n_pass))
@@ -95,6 +99,7 @@ def harvest(context: Context, out: Path) -> None:
         context.hours(settings.hours),
         harvest_settings(context.settings, bases, context.folder),
         out,
+        reader=_reader(context, settings.sites, "untrained" in bases),
         progress=lambda what, done, of: context.tell("harvest", done, of),
     )
 
@@ -142,15 +147,16 @@ def phones(context: Context, out: Path) -> None:
 
 def traces(context: Context, out: Path) -> None:
     """Strength over time around every example that pages show."""
-    shown = context.settings.examples
+    shown, asked = context.settings.examples, context.settings.harvest
     problems = write_traces(
         context.model,
-        context.hours(context.settings.harvest.hours),
+        context.hours(asked.hours),
         _run(context),
         out,
         top=shown.top,
         samples_per_range=shown.samples,
         root=context.folder,
+        reader=_reader(context, asked.sites, "untrained" in asked.bases),
         progress=context.progress("traces"),
     )
     context.note(problems)
@@ -197,6 +203,21 @@ def scores(context: Context, out: Path) -> None:
         out=out,
         progress=lambda what, done, of: context.tell(f"scores: {what}", done, of),
     ).save(out)
+
+
+def _reader(context: Context, sites: Sequence[str], has_untrained: bool = False) -> Reads:
+    """Read sites, from what the parts share where it is there."""
+    model, asked = context.model, context.settings
+    own = EncoderReader(model, sites, context.seed if has_untrained else None)
+    if model.device.type != "cpu":  # where the encoder is quick, reading files is not worth it
+        return own
+    shared = {*check_sites(model, asked.dictionaries.sites), *check_sites(model, asked.harvest.sites)}
+    seed = context.seed if "untrained" in asked.harvest.bases else None
+
+    def whole() -> Reads:
+        return EncoderReader(model, sorted(shared), seed)
+
+    return StoredReader(own, whole, context.folder / ACTIVITY, model.window_samples)
 
 
 def _run(context: Context) -> HarvestRun:

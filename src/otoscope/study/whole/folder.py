@@ -23,6 +23,8 @@ from otoscope.base.results import MANIFEST
 STUDY, SETTINGS, VERDICTS = "study.json", "study.toml", "verdicts.json"
 PAGES, NOTES = "atlas", "notes.json"
 LOCK = ".lock"
+ACTIVITY = ".activity"
+"""Activations that parts share while a study is under way."""
 DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
 
 
@@ -93,6 +95,7 @@ def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, ov
             f"the folder {str(folder)!r} is not empty, and holds no study. Choose another, or pass --overwrite to "
             "write into it."
         )
+    drop_activity(folder)  # of another model or corpus, perhaps
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return {"fingerprint": fingerprint, "parts": [], "created": created}
 
@@ -119,6 +122,15 @@ def clear(folder: Path, names: Sequence[str]) -> None:
             if (folder / name).is_dir() and not (folder / name).is_symlink():
                 shutil.rmtree(folder / name)
     tidy(folder, names)
+
+
+def drop_activity(folder: Path) -> None:
+    """Take away the activations that parts of a study share.
+
+    Args:
+        folder: The study's folder.
+    """
+    shutil.rmtree(folder / ACTIVITY, ignore_errors=True)
 
 
 def _set_aside(path: Path) -> None:

@@ -251,9 +251,6 @@ def word_sources(
 
     Raises:
         InputError: A setting cannot be used, or no clip has words in time.
-
-    Source:
-        Ours; the ways are those of `words`.
     """
     if not (np.isfinite(tolerance_s) and tolerance_s >= 0):
         raise InputError(f"tolerance_s={tolerance_s:g}: 0 seconds or more are needed. The default is 0.05.")
