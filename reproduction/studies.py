@@ -14,11 +14,14 @@ import pyarrow.parquet as pq
 
 from reproduction import printed
 
+UNTOLD = ("transcripts", "sounds", "traces", "listening")
+"""Parts whose figures no finding rests on: they are for the pages."""
+
 SCRIPT = Path(sys.executable).with_name("otoscope")
 
 
 def run(corpus: str | Path, model: Path, out: Path, options: Sequence[str] = ("--quick",)) -> None:
-    """Run `otoscope study`, without pages, or go on with it.
+    """Run `otoscope study`, without what only its pages need, or go on with it.
 
     Args:
         corpus: A folder of recordings, or `demo`.
@@ -27,7 +30,8 @@ def run(corpus: str | Path, model: Path, out: Path, options: Sequence[str] = ("-
         options: Of the command.
     """
     command = [sys.executable, str(SCRIPT), "study", str(corpus), "--model", str(model), "--out", str(out)]
-    subprocess.run([*command, "--no-atlas", *options], check=True, stdout=subprocess.DEVNULL)
+    left_out = [word for part in UNTOLD for word in ("--without", part)]
+    subprocess.run([*command, "--no-atlas", *left_out, *options], check=True, stdout=subprocess.DEVNULL)
 
 
 @dataclass(frozen=True)
