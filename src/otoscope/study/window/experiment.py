@@ -301,8 +301,8 @@ def window(
         Transcripts, error rates against the unmasked transcript and against the clips' own transcripts.
 
     Raises:
-        InputError: A k is negative or no whole number, there are no clips, a clip cannot be read, or `unmasked` is of other
-            clips.
+        InputError: A k is negative or no whole number, there are no clips, a clip cannot be read, or `unmasked` is of
+            other clips.
         SiteError: A block or head is not in the model.
 
     Source:

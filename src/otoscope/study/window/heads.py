@@ -133,7 +133,8 @@ def window_by_head(
         For each head the word errors against the transcripts without a limit.
 
     Raises:
-        InputError: k is negative or no whole number, there are no clips, `most_heads` is below 1, or `unlimited` is of other clips.
+        InputError: k is negative or no whole number, there are no clips, `most_heads` is below 1, or
+            `unlimited` is of other clips.
 
     Source:
         A remark of the author of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023) under its publication: most heads
