@@ -19,7 +19,7 @@ from otoscope.cli.main import main
 from tests.cli.conftest import Run
 
 COMMANDS = (
-    *("transcribe", "sites", "activations", "relevance", "locality", "window", "splice"),
+    *("transcribe", "models", "sites", "activations", "relevance", "locality", "window", "splice"),
     *("harvest", "examples", "phones"),
     *("bigrams", "neighbours", "lens", "words", "segments", "probe", "steer", "dream"),
     *("study", "demo", "corpus", "sae", "atlas"),

@@ -12,7 +12,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.model.activations import text_ids
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper
-from otoscope.study.dictionaries import transcripts
+from otoscope.study import writing
 from otoscope.study.dictionaries.baselines import Constant
 from otoscope.study.dictionaries.transcripts import REFERENCE, Replacing, hear, token_losses
 from tests.study.conftest import make_clip
@@ -48,7 +48,7 @@ def test_running_from_the_site_on_hears_what_a_whole_run_hears(
 def test_windows_of_a_long_recording_stay_in_order_whatever_their_length(
     model: Whisper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcripts, "SPARE_TOKENS", 1000)  # nothing is cut
+    monkeypatch.setattr(writing, "SPARE_TOKENS", 1000)  # nothing is cut
     clips = [make_clip(7.0, seed=1), make_clip(1.0, seed=2), make_clip(4.0, seed=3)]
     things = {"it": ("encoder.blocks.1", Replacing(Constant(torch.zeros(model.d_model)), frozenset()))}
     together = hear(model, clips, things)
@@ -64,9 +64,9 @@ def test_windows_of_a_long_recording_stay_in_order_whatever_their_length(
 def test_a_text_that_becomes_too_long_is_cut_and_counted(model: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
     clip: Clip = make_clip(1.5, seed=1, transcript="the")
     thing = {"it": ("encoder.blocks.1", Replacing(Constant(torch.full((model.d_model,), 3.0)), None))}
-    monkeypatch.setattr(transcripts, "SPARE_TOKENS", 1000)
+    monkeypatch.setattr(writing, "SPARE_TOKENS", 1000)
     whole = hear(model, [clip], thing).by_name["it"]
-    monkeypatch.setattr(transcripts, "SPARE_TOKENS", 0)
+    monkeypatch.setattr(writing, "SPARE_TOKENS", 0)
     cut = hear(model, [clip], thing).by_name["it"]
     assert (whole.n_cut, cut.n_cut) == (0, 1)
     assert whole.texts[0].startswith(cut.texts[0]) and len(cut.texts[0]) < len(whole.texts[0])

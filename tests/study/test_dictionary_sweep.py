@@ -118,7 +118,7 @@ def test_saved_activations_are_scored_without_a_model(model: Whisper, clips: Cor
         ({"coders": ("topk", "topk")}, "each once"),
         ({"coders": ("standard",), "sparsities": ()}, "--sparsity"),
         ({"coders": ("topk",), "ks": ()}, "no k is given"),
-        ({"replaced": "some"}, "give all or speech"),
+        ({"replaced": "some"}, "give one of trained, speech, all"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict, message: str) -> None:

@@ -91,7 +91,7 @@ def test_planted_attention_gives_its_own_times(whisper: Whisper) -> None:
     n_tokens = [len(whisper.tokenizer(f" {word}", add_special_tokens=False).input_ids) for word in TEXT.split()]
     for word, n, end in zip(found, n_tokens, np.cumsum(n_tokens), strict=True):
         assert word.start_s <= heard[end - n] * 0.02 and heard[end - 1] * 0.02 < word.end_s
-    assert all(before.end_s == after.start_s for before, after in pairwise(found))
+    assert all(before.end_s <= after.start_s for before, after in pairwise(found))
 
 
 def test_what_the_model_wrote_itself_gets_the_times_that_it_gave_itself(demo: Whisper, spoken: list[Clip]) -> None:

@@ -245,7 +245,9 @@ def decoder_errors(name: str | Path) -> Iterator[None]:
         raise
     except soundfile.LibsndfileError as error:
         raise AudioError(f"'{name}' is damaged or cut short ({reason(error)}). Get it again, whole.") from error
-    except Exception as error:  # decoders of damaged files raise anything: sizes that do not fit, memory, endless loops
+    except MemoryError as error:
+        raise AudioError(f"'{name}' takes more memory than there is ({reason(error)}). Cut it into parts.") from error
+    except Exception as error:  # decoders of damaged files raise anything: sizes that do not fit, endless loops
         told = f"{type(error).__name__}: {reason(error)}"
         raise AudioError(f"'{name}' is damaged, and cannot be decoded ({told}). Get it again, whole.") from error
 

@@ -84,6 +84,7 @@ class Whisper:
         self.id = id
         self.weights_hash = weights_hash
         self.notes = notes
+        self.last_clip_id: str | None = None  # taken in last, for messages
         self._tokenizer = tokenizer
         self._table = SiteTable(hf.config, id)
         self._board = Switchboard(hf, self._table)
@@ -225,6 +226,7 @@ class Whisper:
             AudioError: The recording cannot be used.
         """
         clip = as_clip(clip)
+        self.last_clip_id = clip.id
         pieces = torch.as_tensor(cut(clip.samples, self.window_samples))
         return Windows(self._mel(pieces), window_kinds(clip.samples, self.window_samples), clip)
 
@@ -235,6 +237,7 @@ class Whisper:
             AudioError: The recording cannot be used.
         """
         clip = as_clip(clip)
+        self.last_clip_id = clip.id
         pieces = cut(clip.samples, self.window_samples)
         for piece, kinds in zip(pieces, window_kinds(clip.samples, self.window_samples), strict=True):
             yield Windows(self._mel(torch.as_tensor(piece[None])), kinds[None], clip)

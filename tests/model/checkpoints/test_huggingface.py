@@ -127,16 +127,22 @@ def test_without_a_config_the_sizes_of_a_release_are_read_off_the_shapes(tmp_pat
     assert load(tmp_path / "folder").hf.generation_config.alignment_heads == loaded.hf.generation_config.alignment_heads
 
 
-@pytest.mark.parametrize(("blocks", "given"), [(1, [[2, 2], [3, 0]]), (2, [[0, 0], [3, 5]]), (1, None)])
-def test_heads_of_a_teacher_are_not_used_in_a_distilled_decoder(
-    tmp_path: Path, blocks: int, given: list[list[int]] | None
+LAST_HALF = [[0, head] for head in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "given", "used"),
+    [(1, [[2, 2], [3, 0]], LAST_HALF), (2, [[0, 0], [3, 5]], [[0, 0]]), (1, None, LAST_HALF)],
+)
+def test_a_distilled_decoder_is_read_at_those_of_its_teachers_heads_that_it_has(
+    tmp_path: Path, blocks: int, given: list[list[int]] | None, used: list[list[int]]
 ) -> None:
     made = random_model(real_config("tiny", decoder_layers=blocks))
     made.generation_config.alignment_heads = given
     loaded = load(save_folder(tmp_path, made, real_tokenizer(51_865)))
     heads = loaded.hf.generation_config.alignment_heads
-    assert heads == [[block, head] for block in range(blocks // 2, blocks) for head in range(6)]
-    assert any("those of a model with more blocks or heads" in note for note in loaded.notes) == (given is not None)
+    assert heads == used
+    assert any("those of a larger decoder than its own" in note for note in loaded.notes) == (given is not None)
 
 
 def test_a_training_checkpoint_takes_what_it_lacks_from_its_base(original: Original, folder: Path) -> None:
