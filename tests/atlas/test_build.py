@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 import subprocess
@@ -83,6 +85,15 @@ def test_a_record_becomes_a_script_whose_strings_stay_strings() -> None:
     name, values = re.fullmatch(r'otoscope\.receive\("([^"]+)",(.*)\);\n', script).groups()
     assert name == "features/1/2"
     assert json.loads(values) == hostile
+
+
+def test_a_large_record_is_packed_and_holds_the_same() -> None:
+    values = {"text": "</script>", "numbers": list(range(20_000))}
+    script = as_script("features/1/2", values)
+    name, packed = re.fullmatch(r'otoscope\.receivePacked\("([^"]+)","([A-Za-z0-9+/=]+)"\);\n', script).groups()
+    assert name == "features/1/2" and len(script) < len(json.dumps(values)) / 2
+    assert json.loads(gzip.decompress(base64.b64decode(packed))) == values
+    assert script == as_script("features/1/2", values), "the same record gives the same bytes"
 
 
 def test_no_number_that_json_lacks_reaches_a_page() -> None:

@@ -229,16 +229,16 @@ QUICK = StudySettings(
     transcripts=Clips(24),
     relevance=Relevance(6),
     locality=Clips(8),
-    window=Window(12, (100, 75, 50, 20, 10), head_clips=8, heads=12),
+    window=Window(12, (100, 75, 20, 10), head_clips=8, heads=8),
     splice=Clips(12),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
-    harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.25),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=100_000),
+    harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.12),
     examples=Examples(top=10, samples=1),
-    scores=Scores(24, 50_000),
+    scores=Scores(12, 10_000),
     bigrams=Bigrams(),
     lens=Clips(8),
     words=Clips(4),
-    listening=Listening(2, (75, 20, 10)),
+    listening=Listening(1, (75, 20, 10)),
 )
 """Minutes, to see whether all is well."""
 
