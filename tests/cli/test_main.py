@@ -24,7 +24,7 @@ COMMANDS = (
     *("bigrams", "neighbours", "lens", "words", "segments", "probe", "steer", "dream"),
     *("study", "demo", "corpus", "sae", "atlas"),
 )
-WITHOUT_MODEL = {"atlas", "corpus", "examples", "phones", "sae"}
+WITHOUT_MODEL = {"atlas", "corpus", "examples", "models", "phones", "sae"}
 """They read what is there; `atlas`, `corpus` and `sae` are groups of commands, of which some take a model."""
 TREE = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 OPTIONS = {name: command.params for name, command in TREE.items()}

@@ -13,6 +13,7 @@ from otoscope.model.activations import text_ids
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper
 from otoscope.study import writing
+from otoscope.study.dictionaries import transcripts
 from otoscope.study.dictionaries.baselines import Constant
 from otoscope.study.dictionaries.transcripts import REFERENCE, Replacing, hear, token_losses
 from tests.study.conftest import make_clip

@@ -234,7 +234,7 @@ def test_files_hold_what_the_result_holds(model: Whisper, tones: list[Clip], tmp
     with np.load(tmp_path / "probe.npz") as arrays:
         np.testing.assert_array_equal(arrays["weights/encoder.blocks.1"], found.sites[1].fitted.probe.weights)
         assert arrays["confusion/encoder.blocks.1"].sum() == found.n_rows
-    again = Direction.load(tmp_path / names[5])
+    again = Direction.load(tmp_path / names[3])
     wanted = found.direction(found.sites[0].site, "high")
     np.testing.assert_array_equal(again.vector, wanted.vector)
     assert (again.site, again.details) == (wanted.site, wanted.details)
@@ -282,7 +282,7 @@ def test_one_speaker_alone_and_values_that_are_not_finite_are_refused(tones: lis
     with (
         own.edit({"encoder.blocks.0": lambda x: x * float("nan")}),
         pytest.raises(
-            InputError, match=r"NaN or infinite\): the first is in the output of 'encoder.blocks.0'.*'tone-0'"
+            InputError, match=r"NaN or infinite\): the first is in the output of 'encoder.blocks.0'.*'tone-\d'"
         ),
     ):
         probe(own, tones, "pitch", "encoder.blocks.0", labels=PITCH)
