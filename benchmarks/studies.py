@@ -69,8 +69,9 @@ def copy_clips(speech: Path, folder: Path) -> None:
 
 
 def size_mb(folder: Path, *, without: Collection[str] = ()) -> float:
-    """Add up the files of a folder, but those with some endings, in MB."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix not in without) / 1e6
+    """Add up the files of a folder, but those with some endings, in MB; what stands at two places counts once."""
+    files = [path.stat() for path in folder.rglob("*") if path.is_file() and path.suffix not in without]
+    return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values()) / 1e6
 
 
 def _run(arguments: Sequence[str]) -> float:

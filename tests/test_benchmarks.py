@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -143,7 +144,10 @@ def test_a_study_s_clips_are_the_nearest_to_three_seconds_with_their_labels(tmp_
         "short.ogg",
         "short.txt",
     ]
-    assert 0 < studies.size_mb(tmp_path / "copy", without={".ogg"}) < studies.size_mb(tmp_path / "copy")
+    size = studies.size_mb(tmp_path / "copy")
+    assert 0 < studies.size_mb(tmp_path / "copy", without={".ogg"}) < size
+    os.link(tmp_path / "copy" / "one" / "long.ogg", tmp_path / "copy" / "again.ogg")
+    assert studies.size_mb(tmp_path / "copy") == size, "a second name takes no room"
 
 
 def test_the_benchmarks_need_no_package_of_the_tests() -> None:
