@@ -265,7 +265,8 @@ def test_whatever_a_decoder_raises_is_an_error_of_that_recording(
 
     path = write(tmp_path / "a.wav", tone(1.0))
     monkeypatch.setattr(decode, "soundfile_blocks", fail)
-    with pytest.raises(AudioError, match=rf"a\.wav' is damaged, and cannot be decoded \({type(error).__name__}"):
+    told = "takes more memory than there is" if isinstance(error, MemoryError) else "is damaged, and cannot be decoded"
+    with pytest.raises(AudioError, match=rf"a\.wav' {told} \({type(error).__name__}"):
         read_audio(path)
 
 

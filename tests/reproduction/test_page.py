@@ -75,7 +75,7 @@ def test_a_finding_is_told_with_outcome_interval_and_baseline() -> None:
         "does not hold: 25.0%; chance 10.0%",
     ]
     assert row_of(text, "**verdict**")[1:] == ["**holds**", "**undecided**", "**does not hold**"]
-    assert "- read, one: 7 clips, 30.0 minutes, 2 speakers; 1.5 minutes of computing" in text
+    assert "- read, one: 7 clips, 30.0 minutes of sound, 2 speakers; 1.5 minutes of computing" in text
 
 
 def test_named_neurons_are_told_by_maximum_and_over_all_frames() -> None:

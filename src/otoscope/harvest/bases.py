@@ -27,6 +27,10 @@ PLAIN = ("neuron", "random", "pca", "untrained")
 DICTIONARY = "sae:"
 
 
+ROWS_OF_A_BLOCK = 128
+"""A product of so many rows, or a multiple, gives the same bits whatever the number of threads."""
+
+
 @dataclass(frozen=True)
 class Directions:
     """What turns a site's activations into strengths: (x - centre) @ matrix, or a dictionary, or nothing.
@@ -48,7 +52,11 @@ class Directions:
             return self.dictionary.to(x.device).encode(x)
         if self.centre is not None:
             x = x - self.centre.to(x.device)
-        return x if self.matrix is None else x @ self.matrix.to(x.device)
+        if self.matrix is None:
+            return x
+        # Rows fill whole blocks, so that the last bits do not depend on how threads share them.
+        filled = torch.nn.functional.pad(x, (0, 0, 0, -len(x) % ROWS_OF_A_BLOCK))
+        return (filled @ self.matrix.to(x.device))[: len(x)]
 
 
 @dataclass(frozen=True)

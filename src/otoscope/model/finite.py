@@ -86,7 +86,7 @@ def not_finite(model: Whisper, again: Callable[[], object]) -> ModelError:
     where = f"the first is in the output of {found[0].name!r}" if found else "a second run of the same gave none"
     clip = "" if model.last_clip_id is None else f" The clip taken in last was {model.last_clip_id!r}."
     return ModelError(
-        f"{model.id} computed values that are no numbers (NaN or infinite): {where}.{clip} {_what_to_do(model)}"
+        f"{model.id} computed values that are no numbers (NaN or infinite): {where}. {_what_to_do(model)}{clip}"
     )
 
 
