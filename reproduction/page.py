@@ -19,7 +19,7 @@ Pieces = Mapping[str, Mapping[str, Any]]
 Studies = Mapping[tuple[str, str], Finished]
 """(corpus, model) to what the study left."""
 
-N_SHOWN = 12
+N_SHOWN, LONGEST = 12, 160
 
 _YOU = 'all of it " you", tiny and small (WhisperGate)'
 SOUNDS = {ZERO: _YOU, WHITE: _YOU, "a quiet room": "", "pink noise": "", "music": "", NO_ENCODER: ""}
@@ -71,7 +71,8 @@ def _and(names: Iterable[str]) -> str:
 
 
 def _said(text: str) -> str:
-    return text.strip() or "(nothing)"
+    said = text.strip() or "(nothing)"
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}... (it goes on so)"
 
 
 def _claims(studies: Studies) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from reproduction import printed
 
-UNTOLD = ("transcripts", "sounds", "traces", "listening")
+UNTOLD = ("sounds", "traces", "listening")
 """Parts whose figures no finding rests on: they are for the pages."""
 
 SCRIPT = Path(sys.executable).with_name("otoscope")
