@@ -104,7 +104,7 @@ def _claims(studies: Studies) -> str:
 
 def _finding(row: Mapping[str, Any]) -> str:
     if row["value"] is None:
-        return str(row["outcome"])
+        return f"{row['outcome']}: it takes {row['needs']}" if row.get("needs") else str(row["outcome"])
     base = row["baseline"]
     against = "" if base["value"] is None else f"; {base['name']} {_number(base['value'], row['unit'])}"
     bounds = (
