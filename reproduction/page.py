@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otoscope.study.whole.folder import LEFT_OUT
 from reproduction import printed
 from reproduction.outputs import NO_ENCODER, WHITE, ZERO
-from reproduction.studies import Finished
+from reproduction.studies import UNTOLD, Finished
 
 Pieces = Mapping[str, Mapping[str, Any]]
 """Model to its pieces, see `outputs.measure`."""
@@ -81,7 +82,7 @@ def _claims(studies: Studies) -> str:
     sizes = [
         f"- {corpus}, {model}: {done.about['corpus']['n_clips']} clips, "
         f"{60 * done.about['corpus']['hours']:.1f} minutes of sound, "
-        f"{done.about['corpus']['n_speakers'] or 'unknown'} speakers; {done.about['minutes']:.1f} minutes of computing"
+        f"{done.about['corpus']['n_speakers'] or 'unknown'} speakers; {done.about['minutes']:.1f} minutes of computing{_left_out(done)}"
         for (corpus, model), done in studies.items()
     ]
     parts = [
@@ -100,6 +101,13 @@ def _claims(studies: Studies) -> str:
             rows.append([short, *("" if row is None else _finding(row) for row in found)])
         parts += [f"### {claim['title']}", _table(["finding", *columns], rows)]
     return "\n\n".join(parts)
+
+
+def _left_out(done: Finished) -> str:
+    """Name the parts that findings rest on and that were not run."""
+    names = [part["name"] for part in done.about.get("parts", ()) if part["state"] == LEFT_OUT]
+    missing = [name for name in names if name not in UNTOLD]
+    return f"; left out: {', '.join(missing)}" if missing else ""
 
 
 def _finding(row: Mapping[str, Any]) -> str:
