@@ -82,7 +82,8 @@ def _claims(studies: Studies) -> str:
     sizes = [
         f"- {corpus}, {model}: {done.about['corpus']['n_clips']} clips, "
         f"{60 * done.about['corpus']['hours']:.1f} minutes of sound, "
-        f"{done.about['corpus']['n_speakers'] or 'unknown'} speakers; {done.about['minutes']:.1f} minutes of computing{_left_out(done)}"
+        f"{done.about['corpus']['n_speakers'] or 'unknown'} speakers; "
+        f"{done.about['minutes']:.1f} minutes of computing{_left_out(done)}"
         for (corpus, model), done in studies.items()
     ]
     parts = [
