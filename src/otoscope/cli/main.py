@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from otoscope.base.collecting import collect_rarely
 from otoscope.base.errors import InputError, OtoscopeError, OtoscopeWarning
 
 DONE = 0
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
+        collect_rarely()
         signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are taken away
         _never_fail_to_print()
         _warn_in_one_line()
