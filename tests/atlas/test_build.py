@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from importlib.resources import files
 from pathlib import Path
 
@@ -146,6 +148,29 @@ def test_building_again_gives_the_same_records(small_study: Path, tmp_path: Path
     records = sorted(path.relative_to(one) for path in (one / "data").rglob("*.js"))
     assert records
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in records)
+
+
+def test_processes_make_the_same_records(small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otoscope.atlas.build.BATCH", 4)
+    done: list[int] = []
+    alone = build(small_study, tmp_path / "alone").folder / "data"
+    together = build(small_study, tmp_path / "two", workers=2, progress=lambda n, of: done.append(n)).folder / "data"
+    records = sorted(path.relative_to(alone) for path in alone.rglob("*.js"))
+    assert records == sorted(path.relative_to(together) for path in together.rglob("*.js"))
+    assert all((alone / name).read_bytes() == (together / name).read_bytes() for name in records)
+    assert done == sorted(done) and len(records) in done
+
+
+def test_where_no_process_starts_this_one_makes_all_records(
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(workers: int) -> ProcessPoolExecutor:
+        raise BrokenProcessPool(workers)
+
+    monkeypatch.setattr("otoscope.atlas.build.BATCH", 4)
+    monkeypatch.setattr("otoscope.atlas.build.process_pool", refuse)
+    built = build(small_study, tmp_path / "pages", workers=2)
+    assert len(list((built.folder / "data").rglob("*.js"))) == built.n_records
 
 
 def test_pages_name_no_folder_of_the_machine(tmp_path: Path) -> None:

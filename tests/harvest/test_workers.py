@@ -127,9 +127,9 @@ def test_two_threads_give_the_same_bytes_as_one(tmp_path: Path) -> None:
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     script = (
         "import multiprocessing, os, time\n"
-        "from otoscope.harvest.executors import _end_with_parent\n"
+        "from otoscope.base.processes import end_with_parent\n"
         "if __name__ == '__main__':\n"
-        "    child = multiprocessing.get_context('spawn').Process(target=_end_with_parent)\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=end_with_parent)\n"
         "    child.start(); print(child.pid, flush=True); time.sleep(100)\n"
     )
     (tmp_path / "parent.py").write_text(script)

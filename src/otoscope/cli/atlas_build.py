@@ -28,13 +28,18 @@ def build(
     Nothing in them asks another host for anything. No model is loaded.
     """
     from otoscope.atlas.build import build as build_pages
+    from otoscope.base.processes import usable_cores
 
     console = Console(quiet)
     pages = Path(study) / "atlas" if out is None else out
     check_out(pages, overwrite=overwrite or out is None)
     with console.progress("Making pages", total=1) as advance:
         built = build_pages(
-            study, pages, overwrite=overwrite or out is None, progress=lambda done, of: advance(done / of)
+            study,
+            pages,
+            overwrite=overwrite or out is None,
+            workers=usable_cores(),
+            progress=lambda done, of: advance(done / of),
         )
     if json:
         print(

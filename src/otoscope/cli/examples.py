@@ -88,9 +88,10 @@ def examples(
     check_out(out, overwrite=overwrite)
     numbers = feature_numbers(feature)
 
+    from otoscope.base.processes import usable_cores
     from otoscope.harvest.opened import open_run
     from otoscope.study.examples.experiment import examples as find
-    from otoscope.study.examples.sounds import plan, usable_cores
+    from otoscope.study.examples.sounds import plan
 
     opened = open_run(run)
     found = find(opened, sites=site, bases=basis, features=numbers, sign=sign.value, top=top, ranges=ranges)

@@ -210,11 +210,16 @@ def _shown(advance: Advance, console: Console) -> Callable[[str, float, float], 
 
 def _make_pages(asked: Request, console: Console) -> Path:
     from otoscope.atlas.build import build
+    from otoscope.base.processes import usable_cores
 
     console.note("pages: all of it, to look at and listen to")
     with console.progress("Making pages", total=1) as advance:
         built = build(
-            asked.out, asked.out / "atlas", overwrite=True, progress=lambda done, of: advance(done / of if of else 1)
+            asked.out,
+            asked.out / "atlas",
+            overwrite=True,
+            workers=usable_cores(),
+            progress=lambda done, of: advance(done / of if of else 1),
         )
     return built.index
 

@@ -45,6 +45,11 @@ class Activity:
         """Frames of the recording; those that follow are padding."""
         return int(np.flatnonzero(self.kinds != Kind.PADDING).max(initial=-1)) + 1
 
+    def recorded(self) -> Activity:
+        """Give the recording's frames alone; nothing is copied."""
+        n = self.n_recorded
+        return Activity(self.first_frame, self.kinds[:n], {place: x[:n] for place, x in self.values.items()})
+
     def thinned(self) -> Activity:
         """Give the recording's frames, and of its padding `PADDING_FRAMES` that are spread evenly.
 

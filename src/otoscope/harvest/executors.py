@@ -7,7 +7,6 @@ their order, so the result is the same bit by bit however many there are.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 
 from otoscope.base.errors import InputError, OtoscopeError
+from otoscope.base.processes import end_with_parent
 from otoscope.harvest.part import ClipFailedError, PartLog, Pass, gather_part
 from otoscope.harvest.work import Work, log_of
 
@@ -100,19 +100,11 @@ _here: tuple[Pass, Work] | OtoscopeError | None = None
 def _start(recipe: Recipe) -> None:
     """Make this process's own pass; what is wrong with it is told where it is first asked for a part."""
     global _here
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         _here = recipe.make(recipe.threads)
     except OtoscopeError as error:
         _here = error
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it was killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _do(part: int, failed: dict[int, str]) -> PartLog:

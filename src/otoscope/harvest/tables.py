@@ -267,7 +267,8 @@ def _phones_of_peaks(state: GroupState, gathered: Gathered) -> tuple[dict[str, n
     in_order, labels = clips[places], gathered.of.labels
     for rows in gathered.logs():
         for row in rows:
-            here = places[np.searchsorted(in_order, row["clip"]) : np.searchsorted(in_order, row["clip"], side="right")]
+            start, stop = np.searchsorted(in_order, np.array([row["clip"], row["clip"] + 1], in_order.dtype))
+            here = places[start:stop]
             if row["phones"] is None or not len(here):
                 continue
             spans, n = [Span(**span) for span in row["phones"]], int(frames[here].max()) + 1
@@ -371,12 +372,11 @@ def _ranges(
     kept, in_cells = arrays["cell_kept"], phones["cell"]
     tables = []
     for side in range(state.settings.n_signs):
-        highest = arrays["top_strength"][:, side, 0]
+        highest, peaks = arrays["top_strength"][:, side, 0], _by_hash(state, side)
         for kind in KINDS:
             found = ranges_of(kind, n_ranges, arrays["cell_counts"][:, side], arrays["octaves"][:, side], highest)
             n, n_of_kind = found.low.shape
-            drawn = _draw(state, side, found.first_cell, found.stop_cell)
-            feature, number, cell, place = drawn.T
+            feature, number, cell, place = _draw(state, peaks, found.first_cell, found.stop_cell)
             peak = kept[feature, side, cell, place]
             sign = 1 - 2 * side
             samples = pa.StructArray.from_arrays(
@@ -408,23 +408,37 @@ def _ranges(
     return table.take(pa.array(np.argsort(table["feature"].to_numpy(), kind="stable")))
 
 
-def _draw(state: GroupState, side: int, first_cell: np.ndarray, stop_cell: np.ndarray) -> np.ndarray:
-    """The peaks that ranges keep: rows of feature, range, cell and place in the cell, in order of their hashes."""
+def _by_hash(state: GroupState, side: int) -> np.ndarray:
+    """All peaks kept in cells: rows of feature, cell and place in the cell, those of a feature in order of hashes."""
     from otoscope.harvest.kernel import peak_hashes
 
     kept = state.arrays["cell_kept"][:, side]
-    feature, cell, place = np.nonzero(kept[..., 0] >= 0)
-    clip, frame = kept[feature, cell, place, 0], kept[feature, cell, place, 1]
+    feature, cell, place = at = np.nonzero(kept[..., 0] >= 0)
+    clip, frame = kept[(*at, 0)], kept[(*at, 1)]
     hashes = peak_hashes(np.uint32(state.settings.seed), state.salts[feature], clip, frame)
-    is_in = (cell[:, None] >= first_cell[feature]) & (cell[:, None] < stop_cell[feature])
-    number = is_in.argmax(axis=1)
-    order = np.lexsort((frame, clip, hashes, number, feature))
-    feature, number, cell, place = feature[order], number[order], cell[order], place[order]
-    group = feature.astype(np.int64) * first_cell.shape[1] + number
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    rank = np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))
-    is_kept = rank < state.settings.samples
-    return np.stack([feature, number, cell, place], axis=1)[is_kept]
+    key = feature.astype(np.uint64) << np.uint64(32) | hashes
+    order = np.argsort(key)
+    is_next_same = np.diff(key[order]) == 0
+    same = np.flatnonzero(np.append(is_next_same, False) | np.insert(is_next_same, 0, False))
+    equals = order[same]
+    order[same] = equals[np.lexsort((frame[equals], clip[equals], key[equals]))]
+    return np.stack([feature[order], cell[order], place[order]], axis=1)
+
+
+def _draw(
+    state: GroupState, peaks: np.ndarray, first_cell: np.ndarray, stop_cell: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The peaks of `_by_hash` that ranges keep: feature, range, cell and place in the cell, by feature and range."""
+    feature, cell, place = peaks.T
+    cells = np.arange(state.arrays["cell_kept"].shape[2])[:, None]
+    range_of = ((cells >= first_cell[:, None]) & (cells < stop_cell[:, None])).argmax(axis=2)
+    number = range_of[feature, cell]
+    group = feature * first_cell.shape[1] + number
+    order = np.argsort(group, kind="stable")
+    in_order = group[order]
+    rank = np.arange(len(order)) - np.searchsorted(in_order, in_order)
+    kept = order[rank < state.settings.samples]
+    return feature[kept], number[kept], cell[kept], place[kept]
 
 
 # columns

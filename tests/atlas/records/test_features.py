@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from otoscope.atlas.records import features
+from otoscope.atlas.records.feature_nearest import greatest
 from otoscope.atlas.records.feature_numbers import number, numbers, rounded
 from otoscope.atlas.records.feature_tables import feature_tables
 from otoscope.atlas.records.feature_words import ClipWords
@@ -232,6 +233,16 @@ def test_nearest_features_answer_to_the_same_phones_and_are_no_baseline(folder: 
             place = (numbers_of[one["site"], one["basis"]], one["feature"])
             assert alike[place] == pytest.approx(one["similarity"], abs=1e-3)
             assert one["name"] == records[place]["name"]
+
+
+@pytest.mark.parametrize("n_columns", [0, 3, 199, 200, 1357])
+def test_the_greatest_of_each_row_are_those_that_sorting_gives(n_columns: int) -> None:
+    values = np.random.default_rng(n_columns).integers(0, 60, (40, n_columns)).astype(np.float32)  # many are equal
+    values[values < 2] = values[0] = values[1, 2:] = -np.inf
+    row, column = greatest(values, 8)
+    wanted = [(at, place) for at, own in enumerate(values)
+              for place in np.argsort(-own, kind="stable")[:8].tolist() if own[place] > -np.inf]  # fmt: skip
+    assert list(zip(row.tolist(), column.tolist(), strict=True)) == wanted
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 
 from otoscope.atlas.records.feature_numbers import numbers
 from otoscope.atlas.records.feature_tables import FeatureTables, GroupTables
-from otoscope.atlas.records.feature_words import NO_WORDS
+from otoscope.atlas.records.feature_words import Around
 from otoscope.base.clocks import FRAME_S
 from otoscope.study.examples.pieces import KINDS, places, sound_moments
 
@@ -84,9 +84,9 @@ def _where(is_known: np.ndarray, seconds: np.ndarray) -> list[float | None]:
 
 def _words(tables: FeatureTables, clip: np.ndarray, seconds: np.ndarray) -> dict[str, list[str | None]]:
     """Give the words before, at and after moments."""
-    words = tables.words
-    around = [words.get(one, NO_WORDS).around(at) for one, at in zip(clip.tolist(), seconds.tolist(), strict=True)]
-    return {name: [getattr(one, name) for one in around] for name in ("before", "word", "after")}
+    around = [tables.words_around(one, at) for one, at in zip(clip.tolist(), seconds.tolist(), strict=True)]
+    columns = zip(*around, strict=True) if around else ((), (), ())
+    return {name: list(column) for name, column in zip(Around._fields, columns, strict=True)}
 
 
 def _traces(group: GroupTables, first: int, stop: int, start_s: np.ndarray, lag_frames: int) -> dict[str, list[Any]]:

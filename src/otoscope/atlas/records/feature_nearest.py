@@ -5,10 +5,11 @@ Memory: 4 bytes a feature and phone. Random directions and untrained models are 
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from otoscope.harvest.opened import HarvestRun
 
@@ -17,6 +18,8 @@ MIN_FRAMES = 20
 """A phone with fewer frames has no mean worth comparing."""
 MIN_PHONES = 3
 BASELINES = ("random", "untrained")
+_PARTS = 200
+"""Parts of a row whose greatest values tell below which value none of its greatest lies."""
 
 
 class Near(NamedTuple):
@@ -40,6 +43,7 @@ class Neighbours:
         is_baseline = [group.basis in BASELINES for group in run.groups]
         has_profile = self._profiles.any(axis=1)
         self._candidates = np.flatnonzero(has_profile & ~np.repeat(is_baseline, np.diff(self._starts)))
+        self._compared = self._profiles[self._candidates]
 
     def of(self, group: int, features: np.ndarray) -> list[list[Near]]:
         """Find the nearest of some features of a group.
@@ -52,27 +56,49 @@ class Neighbours:
             For each, the most alike first; none for a feature that answers to all phones the same.
         """
         rows = self._starts[group] + features
-        alike = self._profiles[rows] @ self._profiles[self._candidates].T
+        profiles = self._profiles[rows]
+        alike = profiles @ self._compared.T
         alike[rows[:, None] == self._candidates] = -np.inf
-        n = min(N_NEAREST, alike.shape[1])
-        chosen = np.argpartition(-alike, n - 1, axis=1)[:, :n] if n else np.zeros((len(rows), 0), int)
-        found = []
-        for row, places, values in zip(rows.tolist(), chosen, alike, strict=True):
-            order = places[np.lexsort((places, -values[places]))]
-            is_any = bool(self._profiles[row].any())
-            found.append(
-                [
-                    self._near(int(place), float(values[place]))
-                    for place in order
-                    if is_any and np.isfinite(values[place])
-                ]
+        alike[~profiles.any(axis=1)] = -np.inf
+        of, places = greatest(alike, N_NEAREST)
+        near, values = self._candidates[places], alike[of, places]
+        groups = np.searchsorted(self._starts, near, side="right") - 1
+        found = [
+            Near(group, feature, round(value, 3))
+            for group, feature, value in zip(
+                groups.tolist(), (near - self._starts[groups]).tolist(), values.tolist(), strict=True
             )
-        return found
+        ]
+        bounds = np.searchsorted(of, np.arange(len(rows) + 1)).tolist()
+        return [found[start:stop] for start, stop in itertools.pairwise(bounds)]
 
-    def _near(self, place: int, similarity: float) -> Near:
-        row = int(self._candidates[place])
-        group = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return Near(group, row - int(self._starts[group]), round(similarity, 3))
+
+def greatest(
+    values: Float32[np.ndarray, "row column"], n: int
+) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
+    """Find the greatest values of each row.
+
+    Args:
+        values: In any order; -inf is none.
+        n: How many to find in a row, as far as it has so many; up to 100.
+
+    Returns:
+        Rows and columns: row by row, the greatest first, of equals the first column first.
+    """
+    row, column = np.nonzero((values >= _least(values, n)) & (values > -np.inf))
+    order = np.lexsort((column, -values[row, column], row))
+    row, column = row[order], column[order]
+    is_found = np.arange(len(row)) - np.searchsorted(row, row) < n
+    return row[is_found], column[is_found]
+
+
+def _least(values: np.ndarray, n: int) -> np.ndarray:
+    """Give for each row a value that at least `n` of it reach, and few more."""
+    n_each = values.shape[1] // _PARTS
+    if n_each < 1:
+        return np.full((len(values), 1), -np.inf)
+    of_parts = values[:, : n_each * _PARTS].reshape(len(values), n_each, _PARTS).max(axis=1)
+    return np.partition(of_parts, _PARTS - n, axis=1)[:, _PARTS - n, None]
 
 
 def _profiles(run: HarvestRun, number: int) -> Float32[np.ndarray, "feature phone"]:

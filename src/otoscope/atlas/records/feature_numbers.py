@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,6 @@ def numbers(values: np.ndarray, digits: int = DIGITS) -> list[Any]:
 
 def number(value: Any, digits: int = DIGITS) -> float | None:
     """Give one number, rounded; None for none."""
-    if value is None or not np.isfinite(value):
+    if value is None or not math.isfinite(value):
         return None
     return float(f"{float(value):.{digits}g}")

@@ -5,6 +5,7 @@ Made for a shard of features of one group at once: what is numbers is worked out
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from otoscope.atlas.records.feature_examples import example_columns
 from otoscope.atlas.records.feature_names import SCORED, Names, score
 from otoscope.atlas.records.feature_numbers import number, numbers
 from otoscope.atlas.records.feature_tables import FRAME_KINDS, SIDES, FeatureTables, GroupTables
-from otoscope.harvest.opened import basis_name
+from otoscope.harvest.opened import RangeTable, basis_name
 
 POLYSEMANTIC = ("top_phone", "top_share", "other_phone", "other_range", "other_share", "other_auroc")
 
@@ -34,7 +35,6 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
     rows = np.arange(features.start, features.stop)
     examples, shared = example_columns(tables, group, features)
     nearest = None if tables.neighbours is None else tables.neighbours.of(number_, rows)
-    statistics = _statistics(group, rows)
     ranges = {str(sign): _ranges(tables, group, sign, rows) for sign in group.ranges}
     records = {}
     for place, feature in enumerate(features):
@@ -45,9 +45,9 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
             "name": names.name(number_, feature),
             "kind": names.kind(number_, feature),
             "scores": _scores(tables.scores(number_), feature),
-            "statistics": {name: values[place] for name, values in statistics.items()},
+            "statistics": {name: values[feature] for name, values in group.statistics.items()},
             "polysemantic": _polysemantic(tables.scores(number_), feature, list(group.ranges)),
-            "histogram": _histogram(group, feature, tables.histogram_edges),
+            "histogram": _histogram(group, feature, tables.shown_edges),
             "ranges": {sign: of[place] for sign, of in ranges.items()},
             "examples": examples[place],
             "nearest": None
@@ -64,14 +64,6 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
             ],
         }
     return {**shared, "features": records}
-
-
-def _statistics(group: GroupTables, rows: np.ndarray) -> dict[str, list[Any]]:
-    found = {}
-    for name, values in group.statistics.items():
-        some = values[rows]
-        found[name] = numbers(some) if some.dtype.kind == "f" else some.tolist()
-    return found
 
 
 def _scores(scores: dict[str, Any] | None, feature: int) -> dict[str, Any] | None:
@@ -116,47 +108,51 @@ def _polysemantic(scores: dict[str, Any] | None, feature: int, signs: list[int])
     return found
 
 
-def _histogram(group: GroupTables, feature: int, edges: np.ndarray) -> dict[str, list[Any]]:
+def _histogram(group: GroupTables, feature: int, edges: list[Any]) -> dict[str, list[Any]]:
     """Give the bins between the least and the greatest that hold anything."""
-    counts = group.histogram[feature]
-    held = np.flatnonzero(counts.any(axis=0))
-    first, stop = (int(held[0]), int(held[-1]) + 1) if len(held) else (0, 0)
-    shown = {kind: counts[place, first:stop].tolist() for place, kind in enumerate(FRAME_KINDS)}
-    return {"edges": numbers(edges[first : stop + 1]) if len(held) else [], **shown}
+    first, stop = group.held[feature].tolist()
+    counts = group.histogram[feature, :, first:stop].tolist()
+    return {"edges": edges[first : stop + 1] if stop else [], **dict(zip(FRAME_KINDS, counts, strict=True))}
 
 
 def _ranges(tables: FeatureTables, group: GroupTables, sign: int, rows: np.ndarray) -> list[list[dict[str, Any]]]:
     """Give the ranges of strength of features from the top down, and the phones of the peaks drawn from each."""
     ranges, scores = group.ranges[sign], tables.scores(group.number)
-    phones: list[str | None] = [*tables.run.phones, None]
-    phone = np.where(ranges.phone[rows] < 0, len(phones) - 1, ranges.phone[rows])
-    n_rows, n_ranges, _ = phone.shape
-    n_by_phone = np.zeros((n_rows, n_ranges, len(phones)), np.int64)
-    for draw in range(phone.shape[2]):
-        is_drawn = ranges.clip[rows, :, draw] >= 0
-        row, at = np.nonzero(is_drawn)
-        n_by_phone[row, at, phone[is_drawn, draw]] += 1
-    order = np.argsort(-n_by_phone, axis=2, kind="stable")
-    counts = np.take_along_axis(n_by_phone, order, axis=2).tolist()
-    n_phones = np.count_nonzero(n_by_phone, axis=2).tolist()
-    columns = zip(
-        numbers(ranges.low[rows]), numbers(ranges.high[rows]), ranges.n_peaks[rows].tolist(), order.tolist(), counts,
-        n_phones, strict=True,
-    )  # fmt: skip
+    low, high = numbers(ranges.low[rows]), numbers(ranges.high[rows])
+    n_peaks, phones = ranges.n_peaks[rows].tolist(), _phones_drawn(tables, ranges, rows)
+    effective_phones = None if scores is None else scores[f"effective_phones_{SIDES[sign]}"]
     found = []
-    for feature, (low, high, n_peaks, of, n_of, n_held) in zip(rows.tolist(), columns, strict=True):
-        effective = None if scores is None else scores[f"effective_phones_{SIDES[sign]}"][feature]
+    for place, feature in enumerate(rows.tolist()):
+        effective = (None if effective_phones is None else effective_phones[feature]) or []
         found.append(
             [
                 {
                     "range": at,
-                    "low": low[at],
-                    "high": high[at],
-                    "n_peaks": n_peaks[at],
-                    "phones": [[phones[of[at][place]], n_of[at][place]] for place in range(n_held[at])],
-                    "effective_phones": None if effective is None or at >= len(effective) else number(effective[at]),
+                    "low": low[place][at],
+                    "high": high[place][at],
+                    "n_peaks": n_peaks[place][at],
+                    "phones": phones[place][at],
+                    "effective_phones": number(effective[at]) if at < len(effective) else None,
                 }
-                for at in range(n_ranges)
+                for at in range(ranges.low.shape[1])
             ]
         )
     return found
+
+
+def _phones_drawn(tables: FeatureTables, ranges: RangeTable, rows: np.ndarray) -> list[list[list[list[Any]]]]:
+    """Give the phones of the peaks drawn from each range of features: each and how often, the most common first."""
+    names: list[str | None] = [*tables.run.phones, None]
+    phone = np.where(ranges.phone[rows] < 0, len(names) - 1, ranges.phone[rows])
+    n_rows, n_ranges, _ = phone.shape
+    row, at, draw = np.nonzero(ranges.clip[rows] >= 0)
+    counts = np.bincount(
+        (row * n_ranges + at) * len(names) + phone[row, at, draw], minlength=n_rows * n_ranges * len(names)
+    )
+    held = np.flatnonzero(counts)
+    range_, phone = np.divmod(held, len(names))
+    order = np.lexsort((phone, -counts[held], range_))
+    pairs = [[names[one], n] for one, n in zip(phone[order].tolist(), counts[held[order]].tolist(), strict=True)]
+    bounds = np.searchsorted(range_, np.arange(n_rows * n_ranges + 1)).tolist()
+    of_ranges = [pairs[start:stop] for start, stop in itertools.pairwise(bounds)]
+    return [of_ranges[start : start + n_ranges] for start in range(0, len(of_ranges), n_ranges)]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from otoscope.atlas.records.feature_nearest import Neighbours
-from otoscope.atlas.records.feature_words import ClipWords, words_by_clip
+from otoscope.atlas.records.feature_numbers import numbers
+from otoscope.atlas.records.feature_words import NO_WORDS, Around, words_by_clip
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.errors import InputError
 from otoscope.harvest.opened import GroupKey, HarvestRun, RangeTable
@@ -27,6 +29,7 @@ from otoscope.study.examples.pieces import KINDS, SAMPLES, TOP, Shown, piece_nam
 
 MOST_FEATURES = 10_000
 MOST_PIECES = 1 << 24
+MOST_MOMENTS = 1 << 16
 SIDES = {1: "positive", -1: "negative"}
 FRAME_KINDS = ("speech", "silence", "padding")
 UNCLEAR = "unclear"
@@ -85,8 +88,9 @@ class GroupTables:
     Attributes:
         number: Of the group in the run.
         key: The group.
-        statistics: Column to [feature].
+        statistics: Column to a number for each feature, as pages get it.
         histogram: [feature, kind of frame, bin].
+        held: The first bin of a feature that holds anything, and the one after the last: [feature, 2].
         ranges: Sign to its ranges of equal width.
         shown: The examples.
         offset: Where the examples of a feature begin; one more than there are features.
@@ -95,8 +99,9 @@ class GroupTables:
 
     number: int
     key: GroupKey
-    statistics: dict[str, np.ndarray]
+    statistics: dict[str, list[Any]]
     histogram: np.ndarray
+    held: np.ndarray
     ranges: dict[int, RangeTable]
     shown: Shown
     offset: np.ndarray
@@ -136,9 +141,15 @@ class FeatureTables:
         return self._scores.get((self.run.groups[number].site, self.run.groups[number].basis))
 
     @cached_property
-    def words(self) -> dict[int, ClipWords]:
-        """Number of a clip to its words."""
-        return words_by_clip(self.folder, self.run)
+    def words_around(self) -> Callable[[int, float], Around]:
+        """Gives the words around a moment of a clip; many features answer to the same moments."""
+        words = words_by_clip(self.folder, self.run)
+
+        @lru_cache(MOST_MOMENTS)
+        def words_around(clip: int, seconds: float) -> Around:
+            return words.get(clip, NO_WORDS).around(seconds)
+
+        return words_around
 
     @cached_property
     def neighbours(self) -> Neighbours | None:
@@ -180,6 +191,11 @@ class FeatureTables:
         """The edges of the bins; the outermost, which have none, end at twice the last."""
         edges = np.array(self.run.manifest["grid"]["histogram_edges"], np.float64)
         return np.concatenate([[2 * edges[0]], edges, [2 * edges[-1]]])
+
+    @cached_property
+    def shown_edges(self) -> list[Any]:
+        """The edges of the bins as pages get them."""
+        return numbers(self.histogram_edges)
 
     @property
     def folder(self) -> StudyFolder:
@@ -223,11 +239,16 @@ class FeatureTables:
         part = self.folder.part("traces") or self.folder.part("sounds") or {}
         settings = part.get("settings") or {}
         shown = shown_of_group(run, number, int(settings.get("top", TOP)), int(settings.get("samples", SAMPLES)))
-        statistics = {name: values for name, values in run.features(key).items() if name != "edges"}
+        statistics = {
+            name: numbers(values) if values.dtype.kind == "f" else values.tolist()
+            for name, values in run.features(key).items()
+            if name != "edges"
+        }
         offset = np.searchsorted(shown.feature, np.arange(key.n_features + 1))
         histogram = self._histogram(key)
         ranges = {sign: run.ranges(key, "width", sign) for sign in signs_of(run)}
-        return GroupTables(number, key, statistics, histogram, ranges, shown, offset, self._traces(key, shown))
+        traces = self._traces(key, shown)
+        return GroupTables(number, key, statistics, histogram, _held(histogram), ranges, shown, offset, traces)
 
     def _histogram(self, key: GroupKey) -> np.ndarray:
         table = self.run.table("histograms", key)
@@ -268,6 +289,14 @@ class FeatureTables:
             table["low"].to_numpy(),
             table["high"].to_numpy(),
         )
+
+
+def _held(histogram: np.ndarray) -> np.ndarray:
+    """Find the first bin of each feature that holds anything, and the one after the last; 0 and 0 where none does."""
+    most = histogram.max(axis=1)
+    is_held = most > 0
+    first, stop = is_held.argmax(axis=1), most.shape[1] - is_held[:, ::-1].argmax(axis=1)
+    return np.where(is_held.any(axis=1)[:, None], np.stack([first, stop], axis=1), 0)
 
 
 _OPEN: weakref.WeakKeyDictionary[StudyFolder, FeatureTables] = weakref.WeakKeyDictionary()

@@ -6,16 +6,15 @@ names. Memory: one clip for each process.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import Protocol
 
 from otoscope.audio.clip import Clip, read_clip
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.processes import process_pool
 from otoscope.corpus import huggingface
 from otoscope.corpus.corpus import Corpus, Source
 from otoscope.harvest.opened import HarvestRun, RunClip
@@ -134,9 +133,7 @@ def do_all(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, str | Non
     if workers == 1 or len(tasks) < 2:
         yield from map(_do, tasks)
         return
-    # a process that is forked while other threads hold locks may hang: start new ones
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_leave_ctrl_c)
+    executor = process_pool(min(workers, len(tasks)))
     try:
         for done in as_completed([executor.submit(_do, task) for task in tasks]):
             yield done.result()
@@ -150,8 +147,3 @@ def _do(task: Task) -> tuple[int, str | None]:
     except InputError as error:
         return task.reader.clip.clip, str(error)
     return task.reader.clip.clip, None
-
-
-def _leave_ctrl_c() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one alone acts on it, and ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -6,7 +6,6 @@ FLAC. It knows where a run's clips come from, and not why they were chosen.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -207,8 +206,3 @@ def _tasks(
         cuts.setdefault(one.clip, []).append(_Cut(one.seconds, folder / sound, folder / loud))
     for reader in clip_readers(run, corpus, cuts):
         yield _Task(reader, tuple(cuts[reader.clip.clip]), length_s, format_)
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -156,11 +156,13 @@ def _trace_clip(
     found = np.zeros(frames.shape, np.float32)
     of_group = {number: np.flatnonzero(shown.group[rows] == number) for number in groups}
     n_frames = model.n_frames
-    for window in np.unique(frames[is_inside] // n_frames).tolist():
+    for window in np.flatnonzero(np.bincount(frames[is_inside] // n_frames)).tolist():
         part = sound.samples[window * model.window_samples : (window + 1) * model.window_samples]
         (activity,) = reader.windows(replace(sound, samples=part, words=None, phones=None))
         here = frames - window * n_frames
         is_here = is_inside & (here >= 0) & (here < n_frames)
+        if here[is_here].max() < activity.n_recorded:
+            activity = activity.recorded()
         for number, places in of_group.items():
             touched = places[is_here[places].any(axis=1)]
             if len(touched):

@@ -1,0 +1,42 @@
+"""Other processes that work for this one: how many the machine has cores for, and how they begin and end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    """Start processes that leave Ctrl-C to this one, and end when it ends.
+
+    A script that uses them does its work under `if __name__ == "__main__":`.
+
+    Args:
+        workers: How many.
+    """
+    # a process that is forked while other threads hold locks may hang: start new ones
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it was killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _start() -> None:
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # it reaches every process of a terminal; the first one ends the others
+    threading.Thread(target=end_with_parent, daemon=True).start()
