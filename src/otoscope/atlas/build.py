@@ -35,6 +35,8 @@ SERVED_ONLY = ("live.html",)
 DATA, FILES = "data", "files"
 PACKED_FROM, PACKING_LEVEL = 32_768, 4
 """Letters from which on a record is packed, and how hard gzip tries."""
+MOST_PROCESSES = 8
+"""Each reads the tables of the features that it makes records of."""
 BATCH = 64
 """Records that a process makes at a time."""
 _NO_PROCESSES = (BrokenProcessPool, ImportError, NotImplementedError)
@@ -150,7 +152,7 @@ def _write_records(out: Path, names: list[str], folder: StudyFolder, workers: in
     """Write records, and say after each few how many are done."""
     batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
     done = 0
-    workers = min(workers, len(batches))
+    workers = min(workers, len(batches), MOST_PROCESSES)
     if workers > 1:
         with suppress(*_NO_PROCESSES), process_pool(workers) as pool:
             try:

@@ -36,7 +36,5 @@ def end_with_parent() -> None:
 
 
 def _start() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # it reaches every process of a terminal; the first one ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches every process of a terminal; the first ends the others
     threading.Thread(target=end_with_parent, daemon=True).start()
