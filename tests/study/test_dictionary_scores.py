@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.corpus import corpus
 from otoscope.model.activations import text_ids
+from otoscope.model.cross_attention import seen_keys_values
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -36,6 +38,7 @@ from otoscope.study.dictionaries.scores import (
 )
 from otoscope.study.dictionaries.transcripts import CLEAN, REFERENCE, Heard, Replacing, ce_scores, hear, token_losses
 from otoscope.study.phones.experiment import phones
+from otoscope.study.writing import write_windows
 from tests.study.conftest import make_clip
 
 SITE, OTHER = "encoder.blocks.1", "encoder.blocks.2"
@@ -210,6 +213,26 @@ def test_losses_are_those_of_each_window_by_itself(model: Whisper, spoken: list[
         logits = model.hf(encoder_outputs=(encoding,), decoder_input_ids=torch.tensor([own])).logits[0].double()
         naive = -sum(float(logits[place - 1].log_softmax(dim=-1)[own[place]]) for place in range(start, len(own)))
         assert loss == pytest.approx(naive, rel=1e-5)
+
+
+def test_losses_are_the_same_with_the_keys_and_values_of_what_was_written(
+    model: Whisper, spoken: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encodings = torch.cat([model.encode(model.windows(clip)) for clip in spoken[:2]])
+    prompt = list(prompt_tokens(model, language="en"))
+    ids = [[*prompt, 7, 8, 9], [*prompt, 11]]
+    expected = token_losses(model, encodings, ids, [len(prompt)] * 2)
+    with seen_keys_values(model) as seen:
+        write_windows(model, encodings, ["en", "en"], most_tokens=3)
+    attention: Any = model.hf.model.decoder.layers[0].encoder_attn
+    assert token_losses(model, encodings[:1], ids[:1], [len(prompt)], seen) == pytest.approx(expected[:1], rel=1e-5)
+
+    def refuse(x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(attention.k_proj, "forward", refuse)
+    for _ in range(2):  # the cache is not used up
+        assert token_losses(model, encodings, ids, [len(prompt)] * 2, seen) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(

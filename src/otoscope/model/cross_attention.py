@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jaxtyping import Float
@@ -50,5 +51,48 @@ def decoder_cache(model: Whisper, cross: Sequence[KeysValues], n_rows: int) -> d
         # A view: `update` would copy what the rows share for every one of them.
         layer = cast(Any, filled.layers[block])
         layer.keys, layer.values = keys.expand(n_rows, -1, -1, -1), values.expand(n_rows, -1, -1, -1)
-    names = inspect.signature(model.hf.model.decoder.forward).parameters
-    return {"cache" if "cache" in names else "past_key_values": EncoderDecoderCache(DynamicCache(), filled)}
+    return _argument(model, filled)
+
+
+class Seen:
+    """Keys and values that the decoder computed while it wrote, for another run over the same windows."""
+
+    def __init__(self) -> None:
+        self._cross: Any = None
+
+    def look(self, cache: object) -> None:
+        """Keep what a cache of the decoder's holds of the windows."""
+        if isinstance(cache, EncoderDecoderCache):
+            self._cross = cache.cross_attention_cache
+
+    def decoder_cache(self, model: Whisper, n_windows: int) -> dict[str, EncoderDecoderCache]:
+        """Give the decoder's argument that holds its cache, as `decoder_cache` does; empty if that many were not seen.
+
+        Args:
+            model: The model that was looked at.
+            n_windows: Windows that it will be run over, those that it wrote for last.
+        """
+        if self._cross is None or len(self._cross.layers[0].keys) != n_windows:
+            return {}
+        return _argument(model, self._cross)
+
+
+@contextmanager
+def seen_keys_values(model: Whisper) -> Iterator[Seen]:
+    """Keep the keys and values of the last windows that the decoder writes for."""
+    seen, name = Seen(), _argument_name(model)
+    hook = model.hf.model.decoder.register_forward_pre_hook(
+        lambda _, __, arguments: seen.look(arguments.get(name)), with_kwargs=True
+    )
+    try:
+        yield seen
+    finally:
+        hook.remove()
+
+
+def _argument(model: Whisper, cross: DynamicCache) -> dict[str, EncoderDecoderCache]:
+    return {_argument_name(model): EncoderDecoderCache(DynamicCache(), cross)}
+
+
+def _argument_name(model: Whisper) -> str:
+    return "cache" if "cache" in inspect.signature(model.hf.model.decoder.forward).parameters else "past_key_values"

@@ -33,6 +33,8 @@ Array = np.ndarray[Any, Any]
 
 _SAFETY = np.float32(1.01)
 _TINY = np.finfo(np.float32).tiny
+_MANY_FRAMES = 128
+"""Of so many frames, or fewer, products in bfloat16 save no more time than it takes to round the weights first."""
 _BFLOAT16_SHARE = np.float32(2**-8)
 """Twice what rounding to bfloat16 takes off a number at most, as a share of it."""
 
@@ -88,14 +90,15 @@ class _Screen:
 
     Args:
         weights: The coder's.
+        n_frames: How many frames will come.
         columns: The features; None for all.
     """
 
-    def __init__(self, weights: Weights, columns: Tensor | None = None) -> None:
+    def __init__(self, weights: Weights, n_frames: int, columns: Tensor | None = None) -> None:
         self._weights, self._is_trusted = weights, weights.precision == "bfloat16"
         rows = weights.W_enc if columns is None else weights.W_enc[columns]
         bias = weights.b_enc if columns is None else weights.b_enc[columns]
-        is_short = self._is_trusted or multiplies_bfloat16()
+        is_short = self._is_trusted or (n_frames > _MANY_FRAMES and multiplies_bfloat16())
         self._dtype = torch.bfloat16 if is_short else torch.float32
         self._rows = _passing(len(rows), rows.shape[1], self._dtype).copy_(rows) if is_short else rows
         lengths, off = _rounding(rows, self._rows)
@@ -169,7 +172,7 @@ def choose_rows(
     Returns:
         The code; among equal strengths the earlier features.
     """
-    screen = _Screen(weights, columns)
+    screen = _Screen(weights, len(x), columns)
     n = len(x)
     counts, features = np.zeros(n, np.int64), np.empty((n, k), np.int32)
     values = np.empty((n, k), np.float32)
@@ -205,7 +208,7 @@ def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: i
     Returns:
         The code.
     """
-    screen, n_features = _Screen(weights), weights.n_features
+    screen, n_features = _Screen(weights, len(x)), weights.n_features
     chunk = min(chunk or weights.chunk_frames, len(x))
     room, found = _Entries(chunk * n_features), _Entries(2 * most + chunk * n_features)
     counts, n, least = np.zeros(len(x), np.int64), 0, np.float32(bar)

@@ -21,6 +21,7 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.activations import text_ids
+from otoscope.model.cross_attention import Seen, seen_keys_values
 from otoscope.model.encoder_end import encoder_end
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
@@ -327,12 +328,13 @@ class _Group:
     def write_clean(self, language: str | None) -> None:
         """Write each window with nothing in place, and settle the text that is scored in it."""
         asked = [language or window.sound.clip.language for window in self.windows]
-        rows = write_windows(self._model, self._encodings, asked)
+        with seen_keys_values(self._model) as seen:
+            rows = write_windows(self._model, self._encodings, asked)
         for place, (window, (code, written)) in enumerate(zip(self.windows, rows, strict=True)):
             window.code = code
             self._set_target(window, place, written.tokens)
             self._found.n_tokens[window.clip] += len(window.ids) - window.n_prompt
-        losses = self._losses(self._encodings, self.windows)
+        losses = self._losses(self._encodings, self.windows, seen)
         self.clean = [
             _OneHeard(code, text_of(self._model, written.tokens), loss, False)
             for (code, written), loss in zip(rows, losses, strict=True)
@@ -375,8 +377,9 @@ class _Group:
         windows = [self.windows[place] for place, _, _ in waiting]
         encodings = torch.cat([encoding for _, _, encoding in waiting])
         most = 1 + max(window.most_tokens for window in windows)  # one more tells what was cut from what just ended
-        rows = write_windows(self._model, encodings, [window.code for window in windows], most_tokens=most)
-        losses = self._losses(encodings, windows)
+        with seen_keys_values(self._model) as seen:
+            rows = write_windows(self._model, encodings, [window.code for window in windows], most_tokens=most)
+        losses = self._losses(encodings, windows, seen)
         for (place, name, _), window, (code, written), loss in zip(waiting, windows, rows, losses, strict=True):
             text = text_of(self._model, written.tokens[: window.most_tokens])
             yield place, name, _OneHeard(code, text, loss, len(written.tokens) > window.most_tokens)
@@ -392,10 +395,9 @@ class _Group:
                 return self._model.encode_mel(window.mel)
             return encoder_end(self._model, self._held[place][start.site], start.block)
 
-    def _losses(self, encodings: Tensor, windows: Sequence[_Window]) -> list[float]:
-        return token_losses(
-            self._model, encodings, [window.ids for window in windows], [window.n_prompt for window in windows]
-        )
+    def _losses(self, encodings: Tensor, windows: Sequence[_Window], seen: Seen) -> list[float]:
+        n_prompt = [window.n_prompt for window in windows]
+        return token_losses(self._model, encodings, [window.ids for window in windows], n_prompt, seen)
 
 
 def token_losses(
@@ -403,6 +405,7 @@ def token_losses(
     encodings: Float[Tensor, "window frame d_model"],
     ids: Sequence[Sequence[int]],
     n_prompt: Sequence[int],
+    seen: Seen | None = None,
 ) -> list[float]:
     """Give the cross-entropy of what the decoder is made to say over each window.
 
@@ -411,6 +414,7 @@ def token_losses(
         encodings: Final encoder outputs.
         ids: Tokens of each window, prompt and end of text included.
         n_prompt: How many of them are the prompt, which is given and not scored.
+        seen: Keys and values of the same windows, where the decoder has just written for them all.
 
     Returns:
         For each window the sum over its tokens; natural logarithm, over the whole vocabulary.
@@ -423,7 +427,10 @@ def token_losses(
         is_scored[row, start : len(own)] = True
     padded, is_scored = padded.to(encodings.device), is_scored.to(encodings.device)
     with torch.no_grad():
-        logits = model.hf(encoder_outputs=(encodings,), decoder_input_ids=padded[:, :-1], use_cache=False).logits
+        cache = seen.decoder_cache(model, len(ids)) if seen is not None else {}
+        logits = model.hf(
+            encoder_outputs=(encodings,), decoder_input_ids=padded[:, :-1], use_cache=bool(cache), **cache
+        ).logits
     losses = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), padded[:, 1:].flatten(), reduction="none")
     scored: list[float] = (losses.view(len(ids), -1).double() * is_scored[:, 1:]).sum(dim=1).tolist()
     return scored
