@@ -62,7 +62,8 @@ def _about(key: str, number: int, hostile: bool) -> dict[str, Any]:
         {
             "text": word, "start_s": start, "end_s": end, "log_probability": -0.2, "true_s": [start, end],
             "ways": {way: _way(start, end, n_frames) for way in WAYS},
-            "spliced": {"start_s": start, "stop_s": end, "by": "labels", "text": text(f"without {number}", at)},
+            "spliced": {"start_s": start, "stop_s": end, "by": "labels", "text": text(f"without {number}", at),
+                        "stopped": at == 2},
         }
         for at, (start, end, word) in enumerate(spoken)
     ]  # fmt: skip
@@ -71,7 +72,8 @@ def _about(key: str, number: int, hostile: bool) -> dict[str, Any]:
         "key": key, "id": text(f"clip-{number}", number), "model": text("synthetic", 1), "duration_s": duration_s,
         "frame_s": FRAME_S, "n_frames": n_frames, "window_s": 30.0, "language": "en", "speaker": text("s1", 2),
         "said": {"text": heard, "words": [list(word) for word in spoken]}, "heard": {"text": heard}, "words": words,
-        "windows": [{"k": k, "text": text("the ship", 3) if k else heard, "errors": 3 if k else 0, "n_words": 6}
+        "windows": [{"k": k, "text": text("the ship", 3) if k else heard, "stopped": k == 2, "errors": 3 if k else 0,
+                     "n_words": 6}
                     for k in (None, 50, 10, 2)],
         "heads": [{"block": block, "head": head, "mean_frames": 12.0, "median_frames": 8.0, "share_within_25": 0.8,
                    "share_local": 0.95 - 0.2 * head,

@@ -70,6 +70,7 @@ def test_a_text_that_becomes_too_long_is_cut_and_counted(model: Whisper, monkeyp
     monkeypatch.setattr(writing, "SPARE_TOKENS", 0)
     cut = hear(model, [clip], thing).by_name["it"]
     assert (whole.n_cut, cut.n_cut) == (0, 1)
+    assert (whole.is_cut, cut.is_cut) == ((False,), (True,))
     assert whole.texts[0].startswith(cut.texts[0]) and len(cut.texts[0]) < len(whole.texts[0])
 
 

@@ -372,6 +372,8 @@ def test_results_are_written_with_a_row_for_each_thing_and_kind(scored: Dictiona
     assert density.num_rows == sum(4 * row.n_features for row in rows)
     heard = json.loads((tmp_path / "transcripts.json").read_text())
     assert len(heard) == scored.n_scored and set(heard[0][SITE]) == {row.name for row in rows}
+    stopped = [name for clip in heard for site, name in clip["stopped"] if site == SITE]
+    assert all(stopped.count(row.name) == row.heard["n_cut"] for row in rows)
 
 
 def test_tables_are_all_there_when_the_picture_fails(

@@ -122,6 +122,7 @@ def test_a_factor_of_one_changes_nothing(live: LiveModel, clip: Clip) -> None:
     ]
     found = live.change(state, changes)
     assert found["heard"] == found["before"] == record["heard"]["text"]
+    assert found["stopped"] == record["heard"]["stopped"]
     assert found["log_probability"]["after"] == pytest.approx(found["log_probability"]["before"], abs=1e-4)
 
 

@@ -191,7 +191,7 @@ def test_transcripts_names_and_labels_are_data(text: str, tmp_path: Path) -> Non
     word = Word(0.0, 1.0, text, 0.5, text)
     segment = Segment(0.0, 1.0, text, (1,), 0, -0.5, None, words=(word,))
     heard = Transcription(text, text, 1.0, "en", "transcribe", (segment, replace(segment, words=None)), ((1,),))
-    outcome = Outcome(1.0, ((text,),), (("en",),))
+    outcome = Outcome(1.0, ((text,),), (("en",),), ((False,),))
     example = Example(text, text, 0, 1, "top", None, 0, 0, text, 1, 0.02, 1.0, text, text, sound=text)
     source = Source(text, lambda: make_clip(), speaker=text, language=text)
     everything = [

@@ -11,7 +11,7 @@ from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.splice.experiment import Spliceable, splice
-from otoscope.study.writing import text_of, write_texts, write_windows
+from otoscope.study.writing import Text, join_texts, text_of, write_texts, write_windows
 from tests.study.conftest import make_clip
 
 SILENCE = np.zeros(32_000, np.float32)
@@ -66,7 +66,7 @@ def test_long_recordings_count_frames_through_all_windows(model: Whisper) -> Non
 def test_many_stretches_at_once_are_each_on_their_own(model: Whisper, clip: Clip) -> None:
     stretches = [(start, start + 10) for start in range(0, 91, 30)]
     together = Spliceable(model, clip, None).without(stretches)
-    assert together == [splice(model, clip, *stretch).spliced for stretch in stretches]
+    assert [one.text for one in together] == [splice(model, clip, *stretch).spliced for stretch in stretches]
     assert Spliceable(model, clip, None).without([]) == []
 
 
@@ -103,15 +103,28 @@ def test_stretches_that_are_not_there_are_refused(
         splice(model, clip, start, stop, unit)  # type: ignore[arg-type]
 
 
+def test_a_transcript_is_stopped_where_the_decoder_has_no_room_to_end_it(model: Whisper, clip: Clip) -> None:
+    encoding = model.encode(clip)
+    (_, whole), (_, cut) = (write_windows(model, encoding, ["en"], most_tokens=most)[0] for most in (None, 2))
+    assert cut.is_stopped and cut.tokens == whole.tokens[:2]
+    n_prompt = len(model.vocabulary.prompt("en", "transcribe", timestamps=False))
+    longest = min(model.vocabulary.generation.max_length, model.hf.config.max_target_positions) - n_prompt
+    assert whole.is_stopped == (len(whole.tokens) == longest)
+    joined = join_texts([Text("en", "a"), Text("en", "", True), Text("en", "b")])
+    assert joined == Text("en", "a b", True) and join_texts([]) == Text("", "")
+    assert splice(model, clip, 0, 5).to_json()["stopped"] in (True, False)
+
+
 def test_a_transcript_that_runs_on_is_stopped_and_no_other(model: Whisper, clip: Clip) -> None:
     encodings = model.encode(clip).expand(2, -1, -1)
-    (code, whole), _ = write_texts(model, encodings, ["en", "en"])
+    whole, _ = write_texts(model, encodings, ["en", "en"])
     tokens = write_windows(model, encodings[:1], ["en"])[0][1].tokens
     assert len(tokens) > 4
     found = write_texts(model, encodings, ["en", "en"], most_tokens=[3, len(tokens)])
-    assert found == [(code, text_of(model, tokens[:3])), (code, whole)]
-    assert write_texts(model, encodings, ["en", "en"], most_tokens=[10_000] * 2) == [(code, whole)] * 2
+    assert found == [Text("en", text_of(model, tokens[:3]), True), whole]
+    assert write_texts(model, encodings, ["en", "en"], most_tokens=[10_000] * 2) == [whole] * 2
     spliceable, stretches = Spliceable(model, clip, "en"), [(0, 40), (30, 90)]
     spliceable._room = [2]  # as if the original had been as good as empty
     cut, full = spliceable.without(stretches, cuts_loops=True), spliceable.without(stretches)
-    assert cut != full and all(text.startswith(part) for part, text in zip(cut, full, strict=True))
+    assert all(part.is_stopped for part in cut)
+    assert cut != full and all(one.text.startswith(part.text) for part, one in zip(cut, full, strict=True))

@@ -129,6 +129,8 @@ def test_rates_come_from_the_transcripts_and_draws_are_pooled(
     row = table["random"][1]
     both = [(a, b) for draw in result.random[1].texts for a, b in zip(result.clean, draw, strict=True)]
     assert row["n_draws"] == 2 and row["n_transcripts"] == 6 == len(both)
+    assert row["n_stopped"] == sum(sum(draw) for draw in result.random[1].is_stopped)
+    assert table["clips"][0]["steered"][1]["stopped"] == result.own[1].is_stopped[0][0]
     assert row["changed"]["value"] == pytest.approx(np.mean([words_of(a) != words_of(b) for a, b in both]), abs=1e-6)
     assert result.random[1].texts[0] != result.random[1].texts[1]
     assert table["steered"][0]["wer_change"] == {"value": 0, "low": 0, "high": 0}

@@ -56,9 +56,20 @@ def test_one_clip_has_the_layout_that_is_promised(model: Whisper, clip: Clip) ->
     table = window(model, clip, [3], language="en").to_json()
     assert (table["model"], table["audio"]) == (model.id, clip.id)
     assert [row["k"] for row in table["transcripts"]] == [None, 3]
-    assert set(table["transcripts"][0]) == {"k", "text", "wer", "cer", "reference_wer", "reference_cer"}
+    assert set(table["transcripts"][0]) == {"k", "text", "stopped", "wer", "cer", "reference_wer", "reference_cer"}
     unlabelled = window(model, clip.samples, [3], language="en").to_json()
-    assert set(unlabelled["transcripts"][1]) == {"k", "text", "wer", "cer"}
+    assert set(unlabelled["transcripts"][1]) == {"k", "text", "stopped", "wer", "cer"}
+
+
+def test_a_transcript_that_is_stopped_says_so_and_is_counted(
+    model: Whisper, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otoscope.study.window.heard.room_beside", lambda n_tokens: 2)
+    table = window(model, clips, [3], language="en").to_json()
+    assert [clip["transcripts"][1]["stopped"] for clip in table["clips"]] == [True] * len(clips)
+    assert table["curve"][1]["n_stopped"] == len(clips)
+    shown = window(model, clips[:1], [3], language="en")
+    assert shown.transcripts[0][1].text + " (stopped)" in shown._repr_html_()
 
 
 def test_the_curve_pools_clips_and_has_a_band(study: WindowStudy) -> None:

@@ -184,13 +184,15 @@ def encoder_summary(result: EncoderLens, *, is_one: bool) -> str:
     """Give the transcripts of one recording by stage, or error rates over many."""
     found = result.to_json()
     if is_one:
+        from otoscope.study.writing import marked
+
         rows = [
             (
                 stage["stage"],
                 percent(stage["wer"]),
                 percent(stage["reference_wer"]),
                 f"{stage['log_probability']:.2f}",
-                one_line(stage["text"]),
+                marked(one_line(stage["text"]), is_stopped=stage["stopped"]),
             )
             for stage in found["clips"][0]["stages"]
         ]

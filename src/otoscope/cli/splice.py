@@ -116,13 +116,16 @@ def _splice_words(
 
 def stretch_summary(result: Splice) -> str:
     """Put both transcripts below each other, and name what went."""
+    from otoscope.study.writing import marked
+
     gone = ", ".join(result.words_gone) or "nothing"
+    spliced = marked(one_line(result.spliced), is_stopped=result.is_stopped)
     return "\n".join(
         [
             f"{result.clip_id}: frames {result.start} to {result.stop - 1} "
             f"({result.start * FRAME_S:.2f}-{result.stop * FRAME_S:.2f} s) replaced by padding's",
             f"original  {one_line(result.original)}",
-            f"spliced   {one_line(result.spliced)}",
+            f"spliced   {spliced}",
             f"gone      {gone} (WER {percent(result.words.rate)} against the original)",
         ]
     )

@@ -138,19 +138,23 @@ def heads_summary(result: HeadWindows) -> str:
 def summary(result: WindowStudy, *, is_one: bool) -> str:
     """Lay out the transcripts of one recording, or the error rates over many."""
     if is_one:
+        from otoscope.study.writing import marked
+
         rows = [
-            (_k(row.k), _seconds(row.k), percent(row.words.rate), percent(row.characters.rate), one_line(row.text))
+            (_k(row.k), _seconds(row.k), percent(row.words.rate), percent(row.characters.rate),
+             marked(one_line(row.text), is_stopped=row.is_stopped))
             for row in result.transcripts[0]
-        ]
+        ]  # fmt: skip
         return table(("k", "seconds", "wer", "cer", "transcript"), rows)
-    rows = [
-        (_k(point.k), _seconds(point.k), _rate(point.wer), _rate(point.cer), _rate(point.reference_wer))
+    points = [
+        (_k(point.k), _seconds(point.k), _rate(point.wer), _rate(point.cer), _rate(point.reference_wer),
+         str(point.n_stopped))
         for point in result.curve()
-    ]
+    ]  # fmt: skip
     return "\n".join(
         [
             f"{count(len(result.clip_ids), 'clip')}, {result.n_references} with a reference; 95% intervals over clips",
-            table(("k", "seconds", "wer", "cer", "wer against the reference"), rows),
+            table(("k", "seconds", "wer", "cer", "wer against the reference", "stopped"), points),
         ]
     )
 

@@ -150,12 +150,17 @@ def summary(result: WordSources) -> str:
     """Put the three ways side by side, word by word."""
     if not result.words:
         return f"{result.clip_id}: the model writes nothing here, so there are no words to trace."
+    from otoscope.study.writing import marked
+
     rows = []
     for number, row in enumerate(result.to_json()["words"]):
         ways = [f"{row[way]['peak_s']:.2f} ({_stretch(row[way]['stretch_s'])})" for way in _ways()]
         rows.append((str(number), row["word"], _stretch(row["true_s"]), *ways))
     header = ("", "word", "labelled", "attention", "relevance", "perturbation")
-    lines = [f"{result.clip_id}: {one_line(result.transcript)}", "Peak and stretch by each way, in seconds:"]
+    lines = [
+        f"{result.clip_id}: {marked(one_line(result.transcript), is_stopped=result.is_stopped)}",
+        "Peak and stretch by each way, in seconds:",
+    ]
     return "\n".join([*lines, table(header, rows)])
 
 

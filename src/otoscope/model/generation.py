@@ -38,11 +38,13 @@ class Written:
         tokens: New ids, prompt and end excluded.
         avg_logprob: Mean log-probability of these tokens and of the end where it was reached; natural log.
         no_speech_prob: Probability of `<|nospeech|>`, or None where the vocabulary lacks it.
+        is_stopped: Whether there was no more room before the end was reached.
     """
 
     tokens: list[int]
     avg_logprob: float
     no_speech_prob: float | None
+    is_stopped: bool
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,9 @@ def write(
     no_speech = _no_speech(words, opening[:: decoding.beams])
     rows = [_strip(row, words) for row in sequences[:, n_prompt:].tolist()]
     return [
-        Written(row[:n], logprobs[i, :n_scored].mean().item() if n_scored else 0.0, no_speech[i])
+        Written(
+            row[:n], logprobs[i, :n_scored].mean().item() if n_scored else 0.0, no_speech[i], words.end_id not in row
+        )
         for i, (row, n, n_scored) in enumerate(rows)
     ]
 

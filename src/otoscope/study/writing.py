@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,6 +21,20 @@ from otoscope.model.whisper import Whisper
 BATCH_SIZE = 16
 SPARE_TOKENS = 20
 """A changed model may write twice the tokens of the unchanged one, and so many more."""
+
+
+class Text(NamedTuple):
+    """A transcript.
+
+    Attributes:
+        language: What is spoken, as Whisper's code.
+        text: One line, without spaces at its ends.
+        is_stopped: Whether it was stopped where its room ended: most of these repeat themselves.
+    """
+
+    language: str
+    text: str
+    is_stopped: bool = False
 
 
 def write_windows(
@@ -67,7 +82,7 @@ def write_texts(
     languages: Sequence[str | None],
     *,
     most_tokens: Sequence[int] | None = None,
-) -> list[tuple[str, str]]:
+) -> list[Text]:
     """Write each window's text, as `write_windows` does.
 
     Args:
@@ -77,16 +92,21 @@ def write_texts(
         most_tokens: For each window where to stop; None for the checkpoint's own limit.
 
     Returns:
-        For each window its language and its text, without spaces at its ends.
+        For each window its text.
     """
     if most_tokens is None:
-        return [(code, text_of(model, row.tokens)) for code, row in write_windows(model, encodings, languages)]
+        written = write_windows(model, encodings, languages)
+        return [Text(code, text_of(model, row.tokens), row.is_stopped) for code, row in written]
     rows = []
     for start in range(0, len(encodings), BATCH_SIZE):
         batch = slice(start, start + BATCH_SIZE)
         limits = most_tokens[batch]
-        written = write_windows(model, encodings[batch], languages[batch], most_tokens=max(limits))
-        rows += [(code, text_of(model, row.tokens[:most])) for (code, row), most in zip(written, limits, strict=True)]
+        longest = 1 + max(limits)  # one more tells what was stopped from what just ended
+        written = write_windows(model, encodings[batch], languages[batch], most_tokens=longest)
+        rows += [
+            Text(code, text_of(model, row.tokens[:most]), row.is_stopped or len(row.tokens) > most)
+            for (code, row), most in zip(written, limits, strict=True)
+        ]
     return rows
 
 
@@ -106,14 +126,22 @@ def text_of(model: Whisper, tokens: Sequence[int]) -> str:
     return decode(model.tokenizer, text).strip()
 
 
-def join_texts(rows: Sequence[tuple[str, str]]) -> str:
+def join_texts(rows: Sequence[Text]) -> Text:
     """Join the texts of windows that lie side by side.
 
     Args:
-        rows: Language and text of each window, in order of time.
+        rows: The text of each window, in order of time.
 
     Returns:
-        One line, with spaces between windows where the language has spaces between words.
+        One line in the language of the first, with spaces between windows where that has spaces between words; stopped
+        where any of them was.
     """
-    between = "" if rows and rows[0][0] in UNSPACED_LANGUAGES else " "
-    return between.join(text for _, text in rows if text)
+    language = rows[0].language if rows else ""
+    between = "" if language in UNSPACED_LANGUAGES else " "
+    text = between.join(row.text for row in rows if row.text)
+    return Text(language, text, any(row.is_stopped for row in rows))
+
+
+def marked(text: str, *, is_stopped: bool) -> str:
+    """Say behind a text that it was stopped, for tables."""
+    return f"{text} (stopped)".lstrip() if is_stopped else text

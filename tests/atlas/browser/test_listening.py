@@ -167,6 +167,9 @@ def test_the_slider_changes_the_transcript_marks_what_differs_and_draws_the_band
     assert page.locator("#window .difference del").count() > 0
     inner, band = (page.locator(one).bounding_box() for one in (".axis .inner", ".axis .band"))
     assert band["width"] / inner["width"] == pytest.approx(2 * 50 * 0.02 / 4.0, abs=0.02)
+    assert page.locator("#window .stopped").count() == 0
+    page.keyboard.press("Home")
+    assert page.locator("#window .transcript .stopped").inner_text().strip() == "stopped"
 
 
 @pytest.mark.parametrize(
@@ -195,6 +198,9 @@ def test_what_is_heard_without_the_chosen_word_is_shown(opened: Visit) -> None:
     page.locator(".word-row.heard .word").nth(2).click()
     assert "without 0" in page.locator("#splice .transcript ins").inner_text()
     assert WORDS[2] in page.locator("#splice").inner_text()
+    assert page.locator("#splice .stopped").count() == 1
+    page.locator(".word-row.heard .word").nth(1).click()
+    assert page.locator("#splice .stopped").count() == 0
 
 
 def test_the_map_tells_who_listens_to_whom_and_zooms_around_what_is_seen(opened: Visit) -> None:

@@ -153,6 +153,31 @@ def test_the_line_of_features_can_be_changed(pages: Path, visit: Visit) -> None:
     visit.check()
 
 
+def test_purity_at_the_maximum_is_shown_for_all_sites_and_for_each(pages: Path, visit: Visit) -> None:
+    page = visit.open(pages / "phones.html")
+    section = page.locator("#maximum")
+    assert "the verdict was read here: 1 in 40 clips" in section.locator("figure").first.inner_text()
+    assert section.locator("figure .plot line.reference").count() == 2
+    assert "Wrong labels lower this" in section.locator(".card").first.inner_text()
+    page.get_by_role("combobox", name="Features", exact=True).select_option(label="encoder.blocks.0.mlp.1")
+    assert "shuffled labels, neurons" in section.locator("figure .legend").first.inner_text()
+    section.locator("figure summary").first.click()
+    assert "37.5% (24.2% to 53.0%)" in section.locator("figure table").first.inner_text()
+    visit.check()
+
+
+def test_odd_dictionaries_are_told_beside_their_scores(pages: Path, visit: Visit) -> None:
+    page = visit.open(pages / "dictionaries.html")
+    scores = page.locator("#scores")
+    assert "Undertrained: encoder.blocks.1." in scores.inner_text()
+    assert "with silence and speech frames replaced" in scores.locator("table").first.inner_text()
+    assert "2 of 12" in scores.locator("table").first.inner_text()
+    assert "Massive activations" not in scores.inner_text()
+    page.get_by_role("combobox", name="Site in the table", exact=True).select_option(index=1)
+    assert "Massive activations of encoder.blocks.1" in scores.inner_text()
+    visit.check()
+
+
 def test_curves_and_score_tables_follow_what_is_chosen(pages: Path, visit: Visit) -> None:
     page = visit.open(pages / "dictionaries.html")
     assert "Explained variance during training" in page.locator("#training").inner_text()
@@ -160,7 +185,7 @@ def test_curves_and_score_tables_follow_what_is_chosen(pages: Path, visit: Visit
     assert "Squared error during training" in page.locator("#training").inner_text()
     page.get_by_role("combobox", name="Site in the table", exact=True).select_option(index=1)
     assert "encoder.blocks.1: speech, 1,000 frames" in page.locator("#scores").inner_text()
-    assert "20.0% (10.0% to 30.0%)" in page.locator("#scores table").inner_text()
+    assert "20.0% (10.0% to 30.0%)" in page.locator("#scores table").first.inner_text()
     visit.check()
 
 

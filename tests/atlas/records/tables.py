@@ -11,6 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from otoscope.study.error_rate import wilson_interval
+from otoscope.study.whole.claim_phones import phone_findings
+from otoscope.study.whole.part_files import PartFiles
+
 Text = Callable[[str], str]
 SITES = ("encoder.blocks.0", "encoder.blocks.1")
 
@@ -27,6 +31,38 @@ def write(study: Path, relative: str, values: object) -> None:
     path = study / relative
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(values))
+
+
+def maximum_row(site: str, basis: str, n_clips: float, n_pure: int) -> dict[str, Any]:
+    pure = wilson_interval(n_pure, 40)
+    row = {"run": "harvest", "site": site, "basis": basis, "n_clips": n_clips, "n_samples": 1 if n_clips > 100 else 4,
+           "clips_an_example": n_clips / 10, "frames_an_example": 20 * n_clips, "n_phones": 30,
+           "n_phones_reachable": 20.5, "n_features": 40, "n_judged": 30 + n_pure % 2, "n_half": n_pure,
+           "mean_purity": 0.2 + n_pure / 50, "low_purity": 0.1 + n_pure / 50, "high_purity": 0.3 + n_pure / 50,
+           "n_judged_shuffled": 30, "n_pure_shuffled": 1, "mean_purity_shuffled": 0.2, "low_purity_shuffled": 0.15,
+           "high_purity_shuffled": 0.25}  # fmt: skip
+    return {**row, "n_pure": n_pure, "share_pure": pure.value, "low_pure": pure.low, "high_pure": pure.high}
+
+
+def add_maximum(study: Path, text: Text = plain) -> None:
+    """Add how many features are pure at their maximum, and what the verdict says of it."""
+    path = study / "phones" / "phones.json"
+    found = json.loads(path.read_text())
+    mlps = ("encoder.blocks.0.mlp.1", "encoder.blocks.1.mlp.1")
+    found["maximum"] = [
+        maximum_row(site, basis, n_clips, n_pure + (10 if n_clips > 100 else 0) + (basis == "neuron") * 5)
+        for n_pure, (site, basis) in enumerate(
+            [(mlps[0], "neuron"), (mlps[0], "random"), (mlps[1], "neuron"), ("encoder.blocks.1", "sae:/home/x/d"),
+             ("encoder.blocks.1", "random")]
+        )
+        for n_clips in (30.0, 400.0)
+    ]  # fmt: skip
+    path.write_text(json.dumps(found))
+    verdicts = json.loads((study / "verdicts.json").read_text())
+    verdicts["claims"][1]["findings"] = [
+        {**finding, "words": text(finding["words"])} for finding in phone_findings(PartFiles(study))
+    ]
+    (study / "verdicts.json").write_text(json.dumps(verdicts))
 
 
 def add_curves(study: Path, n: int, text: Text = plain) -> None:
@@ -56,6 +92,7 @@ def score_row(name: str, explained: float, l0: float, wer: float, text: Text = p
         "name": name, "what": text(f"{name}, of 64"), "n_features": 64, "scores": {"speech": frames, "all": frames},
         "ce_loss_score": 0.9, "ce_loss_with_sae": 0.2, "ce_loss_without_sae": 0.1, "ce_loss_with_ablation": 3.0,
         "wer": interval(wer), "wer_to_clean": interval(wer), "cer": interval(wer / 2),
+        "lost": interval(wer / 4), "lost_to_clean": interval(wer / 4), "n_cut": int(10 * wer),
     }  # fmt: skip
 
 
@@ -64,7 +101,9 @@ def add_scores(study: Path, text: Text = plain, folder: str = "dictionaries/x") 
             score_row("zero ablation", -1.0, 0.0, 1.2, text)]  # fmt: skip
     phones = [{"name": "dictionary", "n_features": 64, "n": 6, "share": 6 / 64, "low": 0.04, "high": 0.19}]
     sites = [
-        {"site": text(site), "dictionary": {"folder": folder, "architecture": "jumprelu", "n_features": 64}, "k": 12,
+        {"site": text(site), "dictionary": {"folder": folder, "architecture": "jumprelu", "n_features": 64,
+         "replaced": ["silence", "speech"]}, "k": 12, "is_undertrained": site == SITES[1],
+         "massive_activations": [{"dimension": 7, "largest": 632.5, "variance_share": 0.04}][site == SITES[0] :],
          "rows": rows, "phones": phones, "stability": None, "claims": [text("It beats its baselines.")]}
         for site in SITES
     ]  # fmt: skip
@@ -168,6 +207,7 @@ def add_heads(study: Path) -> None:
 
 def add_everything(study: Path, text: Text = plain) -> None:
     """Add all parts that the pages of tables show, and say in study.json that they were done."""
+    add_maximum(study, text)
     add_curves(study, 20, text)
     add_training(study, text)
     add_scores(study, text)

@@ -68,6 +68,16 @@ def test_scores_keep_every_baseline_with_its_interval(study: Path) -> None:
     assert "padding" not in site["rows"][0]["frames"]
 
 
+def test_scores_say_what_was_replaced_lost_and_stopped_and_what_is_odd_at_a_site(study: Path) -> None:
+    add_scores(study)
+    first, second = made(study)["scores"]["sites"]
+    assert first["dictionary"]["replaced"] == ["silence", "speech"]
+    assert [site["is_undertrained"] for site in (first, second)] == [False, True]
+    assert (first["massive"], [one["dimension"] for one in second["massive"]]) == ([], [7])
+    assert first["rows"][0]["lost"] == {"value": 0.05, "low": -0.05, "high": 0.15}
+    assert [row["n_cut"] for row in first["rows"]] == [2, 4, 12]
+
+
 def test_training_and_scores_say_nothing_of_where_a_dictionary_lay(study: Path) -> None:
     add_training(study, folder=str(study / "dictionaries" / "x"))
     add_scores(study, folder=str(study / "dictionaries" / "x"))

@@ -35,7 +35,9 @@ OF_FRAMES = (
 )
 OF_DECODER = (
     "ce_loss_score", "ce_loss_with_sae", "ce_loss_without_sae", "ce_loss_with_ablation", "wer", "wer_to_clean", "cer",
+    "lost", "lost_to_clean", "n_cut",
 )  # fmt: skip
+MASSIVE = ("dimension", "largest", "variance_share")
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
@@ -84,7 +86,7 @@ def _training(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": about.get("source"),
         "kinds": about.get("kinds"),
-        **some(found, ("settings", "n_frames", "n_steps", "minutes")),
+        **some(found, ("settings", "n_frames", "n_steps", "minutes", "notes")),
         "sites": [
             {
                 **some(row, ("name", "site", "explained_variance", "mse", "l0", "dead_share")),
@@ -138,7 +140,9 @@ def _scores(found: dict[str, Any]) -> dict[str, Any]:
             {
                 "site": site.get("site"),
                 "k": site.get("k"),
-                "dictionary": some(site.get("dictionary"), ("architecture", "d_in", "n_features", "kinds")),
+                "dictionary": some(site.get("dictionary"), ("architecture", "d_in", "n_features", "kinds", "replaced")),
+                "is_undertrained": site.get("is_undertrained"),
+                "massive": [some(one, MASSIVE) for one in dicts(site.get("massive_activations"))],
                 "rows": [_row(row) for row in dicts(site.get("rows"))],
                 "phones": dicts(site.get("phones")),
                 "stability": site.get("stability"),

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from otoscope.atlas.records.confusions import confusions
+from otoscope.atlas.records.phone_maxima import maximum
 from otoscope.atlas.records.shared import (
     counted,
     dicts,
@@ -52,7 +53,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 
     Returns:
         `parts` (which says why there is nothing else), and where phones were scored: `about`, `phones`, `layers`
-        (phone by block), `sites`, `claims`, `detecting` (features of each phone), `confusions`.
+        (phone by block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each phone),
+        `confusions`.
 
     Raises:
         KeyError: Another name.
@@ -84,6 +86,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         },
         "phones": [{"phone": phone, "n_frames": frames[phone], "classes": _classes(run, phone)} for phone in judged],
         "layers": _layers(dicts(found.get("phones")), judged, frames, _n_held_out(run)),
+        "maximum": maximum(folder, found, run.get("name")),
         "sites": [
             {"site": row.get("site"), "basis": basis_name(str(row.get("basis"))), **some(row, SITE_COLUMNS)}
             for row in sites

@@ -255,12 +255,13 @@ def heard_row(hearing: Hearing, site: str, name: str) -> dict[str, Any]:
 
 
 def transcripts(hearing: Hearing) -> list[dict[str, Any]]:
-    """Give for each clip what was said, and what was heard with each thing in place of each site."""
+    """Give for each clip what was said, what was heard with each thing in place of each site, and what was stopped."""
     rows = []
     for number, (clip_id, said) in enumerate(zip(hearing.clip_ids, hearing.references, strict=True)):
         row: dict[str, Any] = {"clip": clip_id, "reference": said, "clean": hearing.clean.texts[number]}
         for (site, name), heard in hearing.by_name.items():
             row.setdefault(site, {})[name] = heard.texts[number]
+        row["stopped"] = [[site, name] for (site, name), heard in hearing.by_name.items() if heard.is_cut[number]]
         rows.append(row)
     return rows
 

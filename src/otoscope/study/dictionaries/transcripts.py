@@ -27,7 +27,7 @@ from otoscope.model.generation import prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite
-from otoscope.study.writing import BATCH_SIZE, join_texts, room_beside, text_of, write_windows
+from otoscope.study.writing import BATCH_SIZE, Text, join_texts, room_beside, text_of, write_windows
 
 GROUP_WINDOWS, GROUP_BYTES = 16, 512_000_000
 """Windows that are held at a time, with what each site holds that a run begins from: no more than this of either."""
@@ -77,13 +77,18 @@ class Heard:
         texts: What was written.
         losses: Cross-entropy of the target's tokens, summed over each clip; natural logarithm.
         n_tokens: Tokens of each clip's target, the end of text included.
-        n_cut: Clips whose text was cut because it became too long.
+        is_cut: Whether the text of each clip was cut because it became too long.
     """
 
     texts: tuple[str, ...]
     losses: tuple[float, ...]
     n_tokens: tuple[int, ...]
-    n_cut: int = 0
+    is_cut: tuple[bool, ...] = ()
+
+    @property
+    def n_cut(self) -> int:
+        """Clips whose text was cut."""
+        return sum(self.is_cut)
 
     @property
     def ce_loss(self) -> float:
@@ -242,10 +247,10 @@ class _Found:
         }
         found = {
             name: Heard(
-                texts=tuple(join_texts([(row.code, row.text) for row in rows]) for rows in clips),
+                texts=tuple(join_texts([Text(row.code, row.text) for row in rows]).text for rows in clips),
                 losses=tuple(sum(row.loss for row in rows) for rows in clips),
                 n_tokens=tuple(self.n_tokens),
-                n_cut=sum(any(row.is_cut for row in rows) for rows in clips),
+                is_cut=tuple(any(row.is_cut for row in rows) for rows in clips),
             )
             for name, clips in heard.items()
         }

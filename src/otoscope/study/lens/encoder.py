@@ -28,10 +28,10 @@ from otoscope.study.lens import encoder_picture as encoder_lens_picture
 from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.experiment import ROWS, stage_names, without_sound
 from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
-from otoscope.study.lens.text import BATCH_SIZE, Batch, said_over
+from otoscope.study.lens.text import BATCH_SIZE, Batch, Said, said_over
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
-from otoscope.study.writing import join_texts, text_of, write_texts
+from otoscope.study.writing import Text, join_texts, marked, text_of, write_texts
 
 NO_SOUND = "padding alone"
 STAGES_BYTES = 512_000_000
@@ -49,6 +49,7 @@ class EncoderLensClip:
         texts: The transcript at each stage, the baseline first.
         log_probabilities: Sum over the tokens of the whole encoder's transcript, by stage, natural log.
         n_tokens: How many these are.
+        is_stopped: Whether the decoder had no room to end the transcript, at each stage.
     """
 
     clip_id: str
@@ -57,6 +58,7 @@ class EncoderLensClip:
     texts: tuple[str, ...]
     log_probabilities: tuple[float, ...]
     n_tokens: int
+    is_stopped: tuple[bool, ...]
 
     def words(self, stage: int) -> ErrorRate:
         """Count word errors against the transcript of the whole encoder."""
@@ -132,6 +134,7 @@ class EncoderLens(Rich):
                 {
                     "stage": stage,
                     "text": clip.texts[index],
+                    "stopped": clip.is_stopped[index],
                     "wer": finite(clip.words(index).rate),
                     "reference_wer": None if errors is None else finite(errors.rate),
                     "log_probability": finite(clip.log_probabilities[index] / clip.n_tokens),
@@ -192,7 +195,9 @@ class EncoderLens(Rich):
         ]
         if self.clips:
             first = self.clips[0]
-            rows_of_first = list(zip(self.stages, first.texts, strict=True))
+            texts = zip(first.texts, first.is_stopped, strict=True)
+            told = [marked(text, is_stopped=is_stopped) for text, is_stopped in texts]
+            rows_of_first = list(zip(self.stages, told, strict=True))
             tables.append(html.Table(("encoder ends after", "transcript"), rows_of_first, f"Clip {first.clip_id}"))
         clips = [("clips", len(self.clips)), ("with a reference", self.n_references)]
         return html.Shown(f"The encoder ended early: {self.model}", clips, tables)
@@ -205,15 +210,18 @@ class _Row:
     clip_id: str
     audio: str
     reference: str | None
-    texts: list[list[tuple[str, str]]]
+    texts: list[list[Text]]
     log_probabilities: np.ndarray
     n_tokens: int = 0
 
     def finished(self) -> EncoderLensClip:
         """Join the windows."""
-        texts = tuple(join_texts(stage) for stage in self.texts)
+        texts = [join_texts(stage) for stage in self.texts]
         sums = tuple(float(value) for value in self.log_probabilities)
-        return EncoderLensClip(self.clip_id, self.audio, self.reference, texts, sums, self.n_tokens)
+        return EncoderLensClip(
+            self.clip_id, self.audio, self.reference, tuple(text.text for text in texts), sums, self.n_tokens,
+            tuple(text.is_stopped for text in texts),
+        )  # fmt: skip
 
 
 def encoder_lens(
@@ -257,12 +265,12 @@ def encoder_lens(
     for batch in said:
         early = [Batch(encoded, batch.said, batch.ids) for encoded in held[:-1]]
         found = [_stage(model, one) for one in (without_sound(model, batch), *early)]
-        found.append(_stage(model, batch, [text_of(model, one.tokens) for one in batch.said]))
+        found.append(_stage(model, batch, [_whole(model, one) for one in batch.said]))
         for place, one in enumerate(batch.said):
             row = rows[one.clip]
             row.n_tokens += len(one.tokens)
             for stage, (texts, log_probabilities) in enumerate(found):
-                row.texts[stage].append((one.language, texts[place]))
+                row.texts[stage].append(texts[place])
                 row.log_probabilities[stage] += log_probabilities[place]
         if progress is not None:
             progress(batch.said[-1].clip + 1, counted.n_all)
@@ -284,12 +292,18 @@ def _batch_size(model: Whisper) -> int:
     return max(1, min(BATCH_SIZE, STAGES_BYTES // a_window))
 
 
+def _whole(model: Whisper, one: Said) -> Text:
+    """The transcript of the whole encoder, of which the end is there where it was reached."""
+    is_stopped = one.tokens[-1:] != (model.vocabulary.end_id,)
+    return Text(one.language, text_of(model, one.tokens), is_stopped)
+
+
 @torch.no_grad()
-def _stage(model: Whisper, batch: Batch, texts: list[str] | None = None) -> tuple[list[str], list[float]]:
+def _stage(model: Whisper, batch: Batch, texts: list[Text] | None = None) -> tuple[list[Text], list[float]]:
     """Transcribe one stage, and score the whole encoder's transcript there: a text and a sum for each window."""
     with model.reading_paused():
         if texts is None:
-            texts = [text for _, text in write_texts(model, batch.encoded, [one.language for one in batch.said])]
+            texts = write_texts(model, batch.encoded, [one.language for one in batch.said])
         hidden = run_decoder(model, batch.encoded, batch.ids)
         sums = [_log_probability(model, hidden[place, one.rows], one.tokens) for place, one in enumerate(batch.said)]
     return texts, sums

@@ -37,6 +37,7 @@ from otoscope.study.rich import Rich
 from otoscope.study.splice.experiment import Spliceable
 from otoscope.study.window.experiment import WindowStudy, window
 from otoscope.study.words.experiment import WAYS, WordSource, WordSources, words
+from otoscope.study.writing import Text, marked
 
 KS = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
 NEAR_FRAMES = 25
@@ -74,7 +75,7 @@ class Listening(Rich):
     relevance: Relevance
     heads: Locality | None
     windows: WindowStudy
-    spliced: tuple[str, ...] | None
+    spliced: tuple[Text, ...] | None
 
     @property
     def n_frames(self) -> int:
@@ -99,12 +100,13 @@ class Listening(Rich):
             "language": self.words.language,
             "speaker": clip.speaker,
             "said": None if said is None else {"text": said, "words": _spans(clip.words)},
-            "heard": {"text": self.words.transcript},
+            "heard": {"text": self.words.transcript, "stopped": self.words.is_stopped},
             "words": [self._word(number) for number in range(len(self.words.words))],
             "windows": [
                 {
                     "k": row.k,
                     "text": row.text,
+                    "stopped": row.is_stopped,
                     "errors": None if row.reference_words is None else row.reference_words.errors,
                     "n_words": 0 if row.reference_words is None else row.reference_words.n_reference,
                 }
@@ -140,11 +142,12 @@ class Listening(Rich):
             "spliced": None if spliced is None else self._without(number, spliced),
         }
 
-    def _without(self, number: int, text: str) -> dict[str, Any]:
+    def _without(self, number: int, heard: Text) -> dict[str, Any]:
         word = self.words.words[number]
         start, stop = frames_of(word, self.n_frames)
         by = "attention" if word.true_s is None else "labels"
-        return {"start_s": start * FRAME_S, "stop_s": stop * FRAME_S, "by": by, "text": text}
+        found = {"start_s": start * FRAME_S, "stop_s": stop * FRAME_S, "by": by}
+        return {**found, "text": heard.text, "stopped": heard.is_stopped}
 
     def _way(self, way: str, number: int) -> dict[str, Any]:
         return {
@@ -223,7 +226,10 @@ class Listening(Rich):
 
     def _shown(self) -> html.Shown:
         facts = [("Recording", self.clip.id), ("Heard", self.words.transcript), ("Said", self.clip.transcript)]
-        rows = [(row.k if row.k is not None else "no limit", row.text) for row in self.windows.transcripts[0]]
+        rows = [
+            (row.k if row.k is not None else "no limit", marked(row.text, is_stopped=row.is_stopped))
+            for row in self.windows.transcripts[0]
+        ]
         return html.Shown(
             f"Listening to {self.clip.id}", facts, (html.Table(("frames on either side", "heard"), rows),), ()
         )

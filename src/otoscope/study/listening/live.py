@@ -54,6 +54,7 @@ class Heard:
         n_sound: Frames that hold recording.
         language: What is spoken, as Whisper's code.
         text: The transcript.
+        is_stopped: Whether the decoder had no room to end it.
         ids: Its tokens, the prompt before them.
         places: Where its words are in them.
         scores: Log-probability of each word, float32.
@@ -66,6 +67,7 @@ class Heard:
     n_sound: int
     language: str
     text: str
+    is_stopped: bool
     ids: list[int]
     places: list[WordTokens]
     scores: Float32[np.ndarray, " word"]
@@ -131,7 +133,7 @@ class LiveModel:
             "n_frames": heard.n_sound,
             "window_s": model.window_s,
             "language": heard.language,
-            "heard": {"text": heard.text},
+            "heard": {"text": heard.text, "stopped": heard.is_stopped},
             "words": [
                 _word(text, float(score), stretch, curve[: heard.n_sound])
                 for text, score, stretch, curve in zip(texts, heard.scores, aligned, attention, strict=True)
@@ -195,6 +197,7 @@ class LiveModel:
         before = float(state.scores.sum()) if state.places else None
         return {
             "heard": text_of(model, written.tokens),
+            "stopped": written.is_stopped,
             "before": state.text,
             "log_probability": {"before": _finite(before), "after": _finite(after)},
             "n_tokens": sum(place.stop - place.first for place in state.places),
@@ -211,7 +214,8 @@ class LiveModel:
         places = tracing.word_tokens(len(prompt), [len(ids) for _, ids in spelt])
         ids = [*prompt, *tokens]
         n_sound = max(1, tracing.n_sound_frames(windows.kinds[0]))
-        heard = Heard(windows, n_sound, language, text_of(model, tokens), ids, places, np.zeros(0, np.float32))
+        text, no_scores = text_of(model, tokens), np.zeros(0, np.float32)
+        heard = Heard(windows, n_sound, language, text, written.is_stopped, ids, places, no_scores)
         if not spelt:
             return heard, np.zeros((0, model.n_frames), np.float32), []
         cross = tracing.pattern_sites(model)[2]

@@ -28,7 +28,7 @@ from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, wor
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
-from otoscope.study.writing import join_texts, room_beside, text_of, write_texts, write_windows
+from otoscope.study.writing import Text, join_texts, marked, room_beside, text_of, write_texts, write_windows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,6 +45,7 @@ class Splice(Rich):
         original: The transcript of the encoder output as it is.
         spliced: The transcript with the stretch replaced.
         loudness: Largest sample of each frame of the recording, float32 [frame], for the picture.
+        is_stopped: Whether the decoder had no room to end the spliced transcript.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Splice(Rich):
     original: str
     spliced: str
     loudness: np.ndarray
+    is_stopped: bool = False
 
     @property
     def words(self) -> ErrorRate:
@@ -76,6 +78,7 @@ class Splice(Rich):
             "audio": self.audio,
             "original": self.original,
             "spliced": self.spliced,
+            "stopped": self.is_stopped,
             "frames": [self.start, self.stop],
             "seconds": [frame_to_seconds(self.start), frame_to_seconds(self.stop)],
             "n_frames": self.n_frames,
@@ -122,7 +125,7 @@ class Splice(Rich):
             f"{start_s:.2f} to {stop_s:.2f} s of {self.clip_id} taken out: {self.model}",
             [
                 ("as it was", self.original),
-                ("spliced", self.spliced),
+                ("spliced", marked(self.spliced, is_stopped=self.is_stopped)),
                 ("words gone", self.words_gone),
                 ("word error rate", html.share(self.words.rate)),
             ],
@@ -151,7 +154,7 @@ class Spliceable:
         written = write_windows(model, self._encoding[:1], [self._language])
         self._found_language = written[0][0]
         written += write_windows(model, self._encoding[1:], [self._found_language] * (len(self._encoding) - 1))
-        self._rows = [(code, text_of(model, row.tokens)) for code, row in written]
+        self._rows = [Text(code, text_of(model, row.tokens), row.is_stopped) for code, row in written]
         self._room = [room_beside(len(row.tokens)) for _, row in written]
 
     @property
@@ -162,9 +165,9 @@ class Spliceable:
     @property
     def original(self) -> str:
         """The transcript of the encoder output as it is."""
-        return join_texts(self._rows)
+        return join_texts(self._rows).text
 
-    def without(self, stretches: Sequence[tuple[int, int]], *, cuts_loops: bool = False) -> list[str]:
+    def without(self, stretches: Sequence[tuple[int, int]], *, cuts_loops: bool = False) -> list[Text]:
         """Transcribe the clip once for each stretch, with that stretch replaced by padding's encoder output.
 
         Args:
@@ -235,6 +238,7 @@ def splice(
     n_windows = -(-len(read.samples) // model.window_samples)
     first, last = stretch_frames(start, stop, unit, n_windows * model.n_frames)
     spliceable = Spliceable(model, read, language)
+    (spliced,) = spliceable.without([(first, last)])
     return Splice(
         model=model.id,
         clip_id=read.id,
@@ -243,8 +247,9 @@ def splice(
         stop=last,
         n_frames=spliceable.n_frames,
         original=spliceable.original,
-        spliced=spliceable.without([(first, last)])[0],
+        spliced=spliced.text,
         loudness=_loudness(read.samples),
+        is_stopped=spliced.is_stopped,
     )
 
 

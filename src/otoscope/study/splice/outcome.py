@@ -25,6 +25,7 @@ class Outcome:
         n_new: How many words are there that were not in the transcript.
         exact: The transcript is what it was without that word, and nothing else changed.
         lost_one: The transcript is what it was without some one word, and nothing else changed.
+        stopped: The transcript was stopped where its room ended.
     """
 
     start: int
@@ -35,6 +36,7 @@ class Outcome:
     n_new: int
     exact: bool
     lost_one: bool
+    stopped: bool = False
 
 
 def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[int]]:
@@ -62,7 +64,9 @@ def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[in
     }
 
 
-def judge(before: Sequence[str], places: frozenset[int], stretch: tuple[int, int], text: str) -> Outcome:
+def judge(
+    before: Sequence[str], places: frozenset[int], stretch: tuple[int, int], text: str, *, stopped: bool = False
+) -> Outcome:
     """Say what a splice did to a transcript.
 
     A word that occurs more than once is gone when the words found again are no more than can be found without it.
@@ -72,6 +76,7 @@ def judge(before: Sequence[str], places: frozenset[int], stretch: tuple[int, int
         places: Which of them are the word in question.
         stretch: The frames replaced.
         text: The transcript after the splice.
+        stopped: Whether it was stopped where its room ended.
 
     Returns:
         What went and what stayed.
@@ -91,6 +96,7 @@ def judge(before: Sequence[str], places: frozenset[int], stretch: tuple[int, int
         n_new=len(after) - n_found,
         exact=after == others,
         lost_one=len(after) == len(before) - 1 == n_found,
+        stopped=stopped,
     )
 
 

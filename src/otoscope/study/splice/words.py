@@ -28,6 +28,7 @@ from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.splice.experiment import Spliceable
 from otoscope.study.splice.outcome import Outcome, heard_words, judge
+from otoscope.study.writing import Text
 
 
 @dataclass(frozen=True)
@@ -312,11 +313,15 @@ def _clip_trials(spliceable: Spliceable, clip: Clip, margin_frames: int, rng: np
             index=index,
             text=(clip.words or ())[index].text,
             n_others=len(before) - len(places),
-            own=judge(before, places, stretch, text),
-            elsewhere=None if other is None else judge(before, places, other, next(other_texts)),
+            own=_judge(before, places, stretch, text),
+            elsewhere=None if other is None else _judge(before, places, other, next(other_texts)),
         )
         trials.append(trial)
     return trials
+
+
+def _judge(before: Sequence[str], places: frozenset[int], stretch: tuple[int, int], heard: Text) -> Outcome:
+    return judge(before, places, stretch, heard.text, stopped=heard.is_stopped)
 
 
 def _word_frames(clip: Clip, index: int, margin_frames: int, n_audible: int) -> tuple[int, int]:

@@ -49,11 +49,13 @@ class Outcome:
         strength: The strength.
         texts: Of every clip, for each draw; the steering itself has one draw.
         languages: Of every clip's first window, for each draw.
+        is_stopped: Whether the decoder had no room to end the text, of every clip, for each draw.
     """
 
     strength: float
     texts: tuple[tuple[str, ...], ...]
     languages: tuple[tuple[str, ...], ...]
+    is_stopped: tuple[tuple[bool, ...], ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,6 +161,7 @@ class Steer(Rich):
             "strength": outcome.strength,
             "n_draws": len(outcome.texts),
             "n_transcripts": len(outcome.texts) * len(self.clip_ids),
+            "n_stopped": sum(sum(draw) for draw in outcome.is_stopped),
             "changed": interval_json(self.changed(outcome)),
             "wer": interval_json(self.wer(outcome)),
             "wer_change": interval_json(self.wer_change(outcome)),
@@ -173,6 +176,7 @@ class Steer(Rich):
             {
                 "strength": outcome.strength,
                 "text": outcome.texts[0][place],
+                "stopped": outcome.is_stopped[0][place],
                 "language": outcome.languages[0][place],
                 "swaps": [list(pair) for pair in swaps(clean, outcome.texts[0][place])],
             }
@@ -356,4 +360,5 @@ def _twin(changes: Sequence[Change], rng: np.random.Generator) -> tuple[Change, 
 
 def _outcome(heard: Steered, strength: float, names: Iterable[Hashable]) -> Outcome:
     rows: list[Heard] = [heard.by_name[name, strength] for name in names]
-    return Outcome(strength, tuple(row.texts for row in rows), tuple(row.languages for row in rows))
+    texts, languages = tuple(row.texts for row in rows), tuple(row.languages for row in rows)
+    return Outcome(strength, texts, languages, tuple(row.is_stopped for row in rows))

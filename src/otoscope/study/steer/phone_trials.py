@@ -23,7 +23,7 @@ from otoscope.study.error_rate import words_of
 from otoscope.study.splice.outcome import heard_words
 from otoscope.study.steer.class_means import ClassMeans
 from otoscope.study.steer.where import covered
-from otoscope.study.writing import BATCH_SIZE, write_texts
+from otoscope.study.writing import BATCH_SIZE, Text, write_texts
 
 LEAST_PHONES = 3
 """Words of fewer phones are left out where it is not known which words fit: another one rarely fits the sentence."""
@@ -142,8 +142,8 @@ class Trials:
             batch = ids[first : first + BATCH_SIZE]
             encoded = model.encode_mel(self._mels(batch), batch_size=len(batch))
             rows = write_texts(model, encoded, [language or self._clips[name].language for name in batch])
-            self.clean |= {name: text for name, (_, text) in zip(batch, rows, strict=True)}
-            self._languages |= {name: code for name, (code, _) in zip(batch, rows, strict=True)}
+            self.clean |= {name: row.text for name, row in zip(batch, rows, strict=True)}
+            self._languages |= {name: row.language for name, row in zip(batch, rows, strict=True)}
 
     def _mels(self, ids: Sequence[str]) -> Float[Tensor, "window n_mels mel_frame"]:
         return torch.cat([self._model.windows(self._clips[name]).mel for name in ids])
@@ -178,9 +178,9 @@ class Trials:
 
     def steered(
         self, pairs: Sequence[Pair], site: str, vectors: Float[np.ndarray, "pair d"], lag: int, margin: int
-    ) -> list[str]:
+    ) -> list[Text]:
         """Transcribe each trial with its vector added over the frames of its phone."""
-        texts: list[str] = []
+        texts: list[Text] = []
         n_frames = self._model.n_frames
         for first in range(0, len(pairs), BATCH_SIZE):
             batch = pairs[first : first + BATCH_SIZE]
@@ -191,7 +191,7 @@ class Trials:
             ids = [pair.clip_id for pair in batch]
             with self._model.edit({site: _adding(added)}):
                 encoded = self._model.encode_mel(self._mels(ids), batch_size=len(ids))
-            texts += [text for _, text in write_texts(self._model, encoded, [self._languages[name] for name in ids])]
+            texts += write_texts(self._model, encoded, [self._languages[name] for name in ids])
         return texts
 
 

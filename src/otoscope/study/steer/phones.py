@@ -47,12 +47,14 @@ class SwapRates:
         strength: What the difference of means was multiplied with.
         texts: Transcript of each trial.
         random_texts: The same with random vectors of equal length.
+        is_stopped: Whether the decoder had no room to end either of them.
     """
 
     site: str
     strength: float
     texts: tuple[str, ...]
     random_texts: tuple[str, ...]
+    is_stopped: tuple[tuple[bool, bool], ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,6 +130,8 @@ class PhoneSwaps(Rich):
                 "strength": rate.strength,
                 "text": rate.texts[place],
                 "at_random": rate.random_texts[place],
+                "stopped": rate.is_stopped[place][0],
+                "stopped_at_random": rate.is_stopped[place][1],
             }
             for rate in self.rates
         ]
@@ -264,14 +268,16 @@ def steer_phones(
         vectors = [own.direction(pair.other, pair.phone) for pair in pairs]
         random = [random_direction(vector, rng) for vector in vectors]
         for strength in found:
-            texts = []
+            heard = []
             for chosen in (vectors, random):
                 rows = np.stack([strength * direction.vector for direction in chosen]).astype(np.float32)
-                texts.append(trials.steered(pairs, site, rows, lag, margin_frames))
+                heard.append(trials.steered(pairs, site, rows, lag, margin_frames))
                 done += n_batches
                 if progress is not None:
                     progress(done, n_all)
-            rates.append(SwapRates(site, strength, tuple(texts[0]), tuple(texts[1])))
+            texts, at_random = (tuple(one.text for one in each) for each in heard)
+            is_stopped = tuple((one.is_stopped, other.is_stopped) for one, other in zip(*heard, strict=True))
+            rates.append(SwapRates(site, strength, texts, at_random, is_stopped))
     clean = tuple(trials.clean[pair.clip_id] for pair in pairs)
     return PhoneSwaps(
         model.id, len(short), labels.split_by, lag, margin_frames, tuple(pairs), clean, tuple(rates), seed

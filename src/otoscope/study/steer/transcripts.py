@@ -22,7 +22,7 @@ from otoscope.base.errors import InputError
 from otoscope.model.whisper import Sound, Whisper, Windows
 from otoscope.study.steer.steering import Change, site_of
 from otoscope.study.steer.where import Where
-from otoscope.study.writing import BATCH_SIZE, join_texts, write_texts
+from otoscope.study.writing import BATCH_SIZE, Text, join_texts, write_texts
 
 GROUP_WINDOWS = BATCH_SIZE
 """Clips are gathered until they have so many windows; a longer one is a group of its own."""
@@ -86,10 +86,12 @@ class Heard:
     Attributes:
         texts: What was written.
         languages: The language of each clip's first window, as the decoder was told.
+        is_stopped: Whether the decoder had no room to end the text.
     """
 
     texts: tuple[str, ...]
     languages: tuple[str, ...]
+    is_stopped: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -113,19 +115,21 @@ class Steered:
 
 @dataclass
 class _Rows:
-    texts: list[str] = field(default_factory=list)
-    languages: list[str] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
 
-    def add(self, rows: Sequence[tuple[str, str]], sizes: Sequence[int]) -> None:
+    def add(self, rows: Sequence[Text], sizes: Sequence[int]) -> None:
         first = 0
         for n in sizes:
-            own = rows[first : first + n]
-            self.texts.append(join_texts(own))
-            self.languages.append(own[0][0])
+            self.texts.append(join_texts(rows[first : first + n]))
             first += n
 
     def done(self) -> Heard:
-        return Heard(tuple(self.texts), tuple(self.languages))
+        texts = self.texts
+        return Heard(
+            tuple(one.text for one in texts),
+            tuple(one.language for one in texts),
+            tuple(one.is_stopped for one in texts),
+        )
 
 
 def steered_transcripts(
@@ -221,14 +225,14 @@ class _Group:
         asked = [language or each.clip.language for each in group for _ in range(len(each.mel))]
         self._encoded = [model.encode_mel(mel, batch_size=BATCH_SIZE) for mel in self._mel.split(BATCH_SIZE)]
         self.clean = self._write(self._encoded, asked)
-        self._languages: list[str | None] = [language or (None if redetect else code) for code, _ in self.clean]
+        self._languages: list[str | None] = [language or (None if redetect else row.language) for row in self.clean]
 
-    def under(self, steering: Steering) -> list[tuple[str, str]]:
+    def under(self, steering: Steering) -> list[Text]:
         """Write every window's text under a steering."""
         if steering.is_idle:
             return self.clean
         is_encoded = steering.changes_encoder(self._model)
-        rows: list[tuple[str, str]] = []
+        rows: list[Text] = []
         for number, mel in enumerate(self._mel.split(BATCH_SIZE)):
             first = number * BATCH_SIZE
             batch = slice(first, first + len(mel))
@@ -240,8 +244,8 @@ class _Group:
 
     def _write(
         self, encoded: Sequence[Float[Tensor, "window frame d_model"]], languages: Sequence[str | None]
-    ) -> list[tuple[str, str]]:
-        rows: list[tuple[str, str]] = []
+    ) -> list[Text]:
+        rows: list[Text] = []
         for batch in encoded:
             rows += write_texts(self._model, batch, languages[len(rows) : len(rows) + len(batch)])
         return rows

@@ -26,7 +26,8 @@ from otoscope.study.whole.rules import (
     decide_more,
 )
 
-PHONES_PAGE, FEATURES_PAGE = "phones.html#shares", "features.html#polysemantic=1"
+MAXIMUM_PAGE, PHONES_PAGE = "phones.html#maximum", "phones.html#shares"
+FEATURES_PAGE = "features.html#polysemantic=1"
 PLAIN = {
     "random": "random directions",
     "pca": "principal components",
@@ -129,7 +130,7 @@ def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict
     short = f"{name} are pure at their maximum"
     found = _beside(rarest, basis, "n_pure", "n_features")
     if found is None:
-        return unmeasured(f"{basis}_maximum", question, _lacking(read, basis), PHONES_PAGE, short)
+        return unmeasured(f"{basis}_maximum", question, _lacking(read, basis), MAXIMUM_PAGE, short)
     purity = [
         f"{PLAIN[each]} {percent(mean)}"
         for each in (basis, *BASELINES[basis])
@@ -149,7 +150,7 @@ def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict
         n_of=name,
         words=" ".join(words.split()),
         short=short,
-        page=PHONES_PAGE,
+        page=MAXIMUM_PAGE,
         pictures=MAXIMUM_PICTURE,
     )
 
@@ -161,7 +162,7 @@ def _most(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
     share = bounds(wilson_interval(*own))
     if share is None:
         why = read.lacking("phones", LABELS, UNSCORED)
-        return unmeasured("neurons_most", question, why, PHONES_PAGE, short)
+        return unmeasured("neurons_most", question, why, MAXIMUM_PAGE, short)
     half = _count(rarest, "neuron", "n_half", "n_features")
     judged = _if_rare(_if_reachable(_if_clean(read, decide_above(share, HALF, "one half"), own), rarest), rarest)
     return finding(
@@ -175,7 +176,7 @@ def _most(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
         words=f"{_where(rarest)}, {_told(own, 'neurons')} share one phone to at least {_bar(read)}, and {half[0]:,} "
         f"({percent(half[0] / half[1])}) to at least one half. {_curve(points, 'neuron')}".rstrip(),
         short=short,
-        page=PHONES_PAGE,
+        page=MAXIMUM_PAGE,
         pictures=MAXIMUM_PICTURE,
     )
 
@@ -188,7 +189,7 @@ def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
     own, other = (_count(rows, "neuron", "n_pure", "n_features") for rows in (rarest, fewest))
     if not own[1] or fewest == rarest:
         why = read.lacking("phones", "60 labelled clips or more", "the corpus is too small to be divided")
-        return unmeasured("neurons_rarer", question, why, PHONES_PAGE, short, is_core=False)
+        return unmeasured("neurons_rarer", question, why, MAXIMUM_PAGE, short, is_core=False)
     judged = decide_more(own, other)
     return finding(
         "neurons_rarer",
@@ -200,7 +201,7 @@ def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
         n_of="neurons",
         words=_curve(points, "neuron"),
         short=short,
-        page=PHONES_PAGE,
+        page=MAXIMUM_PAGE,
         pictures=MAXIMUM_PICTURE,
         is_core=False,
     )

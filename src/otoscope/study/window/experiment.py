@@ -24,6 +24,7 @@ from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
 from otoscope.study.window.heard import Heard, hear_masked, known_or_heard, read_clips
+from otoscope.study.writing import Text, marked
 
 KS = (100, 75, 50, 20, 10)
 """The half widths of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, in frames."""
@@ -40,6 +41,7 @@ class WindowTranscript:
         characters: Character errors against the transcript without a mask.
         reference_words: Word errors against what was said, where that is known.
         reference_characters: Character errors against what was said, where that is known.
+        is_stopped: Whether the transcript was stopped where its room ended.
     """
 
     k: int | None
@@ -48,10 +50,17 @@ class WindowTranscript:
     characters: ErrorRate
     reference_words: ErrorRate | None
     reference_characters: ErrorRate | None
+    is_stopped: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give the table row; the rates against the reference are there only where there is one."""
-        row = {"k": self.k, "text": self.text, "wer": finite(self.words.rate), "cer": finite(self.characters.rate)}
+        row: dict[str, Any] = {
+            "k": self.k,
+            "text": self.text,
+            "stopped": self.is_stopped,
+            "wer": finite(self.words.rate),
+            "cer": finite(self.characters.rate),
+        }
         if self.reference_words is not None and self.reference_characters is not None:
             row["reference_wer"] = finite(self.reference_words.rate)
             row["reference_cer"] = finite(self.reference_characters.rate)
@@ -70,6 +79,7 @@ class CurvePoint:
         reference_wer: Against what was said, over the clips where that is known; None where it is known of none.
         reference_cer: The same, in characters.
         reference_loss: By how much `reference_wer` rose above that without a mask, over clips in pairs.
+        n_stopped: Transcripts that were stopped where their room ended.
     """
 
     k: int | None
@@ -79,13 +89,15 @@ class CurvePoint:
     reference_wer: Interval | None
     reference_cer: Interval | None
     reference_loss: Interval | None
+    n_stopped: int
 
     def to_json(self) -> dict[str, Any]:
         """Give the table row: value and bounds of every rate."""
-        rates = {name: value for name, value in asdict(self).items() if name != "k"}
+        rates = {name: value for name, value in asdict(self).items() if name not in ("k", "n_stopped")}
         return {
             "k": self.k,
             "k_s": None if self.k is None else finite(self.k * FRAME_S),
+            "n_stopped": self.n_stopped,
             **{
                 name: None if rate is None else {bound: finite(number) for bound, number in rate.items()}
                 for name, rate in rates.items()
@@ -145,6 +157,7 @@ class WindowStudy(Rich):
             reference_loss=bootstrap_loss(known_words, known_before, draws=self.draws, seed=self.seed)
             if known_words
             else None,
+            n_stopped=sum(row.is_stopped for row in rows),
         )
 
     def _pool(self, counts: list[ErrorRate]) -> Interval:
@@ -248,7 +261,10 @@ class WindowStudy(Rich):
     def _shown(self) -> html.Shown:
         title = f"Transcripts under an attention window: {self.model}"
         if len(self.clip_ids) == 1:
-            rows = [(_k_s(row.k), row.text, html.share(row.words.rate)) for row in self.transcripts[0]]
+            rows = [
+                (_k_s(row.k), marked(row.text, is_stopped=row.is_stopped), html.share(row.words.rate))
+                for row in self.transcripts[0]
+            ]
             table = html.Table(("window (s)", "transcript", "WER to the first"), rows)
             return html.Shown(title, [("clip", self.clip_ids[0])], [table])
         points = [(_k_s(point.k), html.share(point.wer), html.share(point.reference_wer)) for point in self.curve()]
@@ -315,7 +331,7 @@ def window(
         pass  # a block or head that is not there is named before anything is transcribed
     read = read_clips(clips)
     free = known_or_heard(model, read, language, unmasked)
-    texts = [[one.text for one in free]]
+    texts = [[Text("", one.text, one.is_stopped) for one in free]]
     for done, k in enumerate(chosen, 1):
         if k is not None:
             with model.attention_window(k, blocks=chosen_blocks, heads=chosen_heads):
@@ -323,7 +339,9 @@ def window(
         if progress is not None:
             progress(done * len(read), len(chosen) * len(read))
     rows = [
-        tuple(_compare(k, by_k[index], texts[0][index], clip.transcript) for k, by_k in zip(chosen, texts, strict=True))
+        tuple(
+            _compare(k, by_k[index], free[index].text, clip.transcript) for k, by_k in zip(chosen, texts, strict=True)
+        )
         for index, clip in enumerate(read)
     ]
     return WindowStudy(
@@ -363,8 +381,9 @@ def check_ks(ks: Sequence[int]) -> tuple[int | None, ...]:
     return (None, *dict.fromkeys(int(k) for k in ks))
 
 
-def _compare(k: int | None, text: str, unmasked: str, reference: str | None) -> WindowTranscript:
+def _compare(k: int | None, heard: Text, unmasked: str, reference: str | None) -> WindowTranscript:
     """Compare one transcript with the unmasked one and with what was said."""
+    text = heard.text
     return WindowTranscript(
         k=k,
         text=text,
@@ -372,4 +391,5 @@ def _compare(k: int | None, text: str, unmasked: str, reference: str | None) -> 
         characters=character_errors(unmasked, text),
         reference_words=None if reference is None else word_errors(reference, text),
         reference_characters=None if reference is None else character_errors(reference, text),
+        is_stopped=heard.is_stopped,
     )

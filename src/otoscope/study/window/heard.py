@@ -21,7 +21,7 @@ from otoscope.base.errors import InputError
 from otoscope.model.encoder_end import encoder_block, encoder_end
 from otoscope.model.encoder_start import encoder_start
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.writing import BATCH_SIZE, room_beside, text_of, write_texts, write_windows
+from otoscope.study.writing import BATCH_SIZE, Text, room_beside, text_of, write_texts, write_windows
 
 Head = tuple[int, int]
 """An encoder head: its block, and its number there."""
@@ -34,10 +34,12 @@ class Heard:
     Attributes:
         text: The transcript.
         n_tokens: Its tokens; None for a clip longer than one window of the model.
+        is_stopped: Whether the decoder had no room to end it; not known of a longer clip.
     """
 
     text: str
     n_tokens: int | None
+    is_stopped: bool = False
 
 
 def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
@@ -73,9 +75,9 @@ def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> 
         some = [clips[place] for place in batch]
         rows = write_windows(model, model.encode_mel(_mels(model, some)), _languages(some, language))
         for place, (_, row) in zip(batch, rows, strict=True):
-            found[place] = Heard(text_of(model, row.tokens), len(row.tokens))
+            found[place] = Heard(text_of(model, row.tokens), len(row.tokens), row.is_stopped)
     long = [place for place in range(len(clips)) if place not in found]
-    found |= {place: Heard(text, None) for place, text in _hear_long(model, clips, long, language).items()}
+    found |= {place: Heard(row.text, None) for place, row in _hear_long(model, clips, long, language).items()}
     return [found[place] for place in range(len(clips))]
 
 
@@ -94,7 +96,7 @@ def known_or_heard(
     return known
 
 
-def hear_masked(model: Whisper, clips: Sequence[Clip], language: str | None, unmasked: Sequence[Heard]) -> list[str]:
+def hear_masked(model: Whisper, clips: Sequence[Clip], language: str | None, unmasked: Sequence[Heard]) -> list[Text]:
     """Transcribe clips with the attention windows that are on.
 
     Args:
@@ -112,7 +114,7 @@ def hear_masked(model: Whisper, clips: Sequence[Clip], language: str | None, unm
         some = [clips[place] for place in batch]
         encodings = model.encode_mel(_mels(model, some))
         rows = write_texts(model, encodings, _languages(some, language), most_tokens=_rooms(unmasked, batch))
-        found |= {place: text for place, (_, text) in zip(batch, rows, strict=True)}
+        found |= dict(zip(batch, rows, strict=True))
     return [found[place] for place in range(len(clips))]
 
 
@@ -149,12 +151,12 @@ def hear_by_head(
             together = torch.cat([encodings for _, encodings in waiting])
             rows = write_texts(model, together, spoken * len(waiting), most_tokens=rooms * len(waiting))
             places = [(place, head) for head, _ in waiting for place in batch]
-            yield from ((place, head, text) for (place, head), (_, text) in zip(places, rows, strict=True))
+            yield from ((place, head, row.text) for (place, head), row in zip(places, rows, strict=True))
             waiting = []
     for head in heads if long else ():
         with model.attention_window(k, blocks=head[:1], heads=head[1:]):
             found = _hear_long(model, clips, long, language)
-        yield from ((place, head, text) for place, text in found.items())
+        yield from ((place, head, row.text) for place, row in found.items())
 
 
 def _encode_by_head(
@@ -176,10 +178,10 @@ def _encode_by_head(
         yield (block, head), encodings
 
 
-def _hear_long(model: Whisper, clips: Sequence[Clip], places: Sequence[int], language: str | None) -> dict[int, str]:
+def _hear_long(model: Whisper, clips: Sequence[Clip], places: Sequence[int], language: str | None) -> dict[int, Text]:
     """Transcribe the clips of more than one window."""
     heard = model.transcribe_many([clips[place] for place in places], language=language)
-    return {place: one.text.strip() for place, one in zip(places, heard, strict=True)}
+    return {place: Text(one.language, one.text.strip()) for place, one in zip(places, heard, strict=True)}
 
 
 def _is_short(model: Whisper, clip: Clip) -> bool:

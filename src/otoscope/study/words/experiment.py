@@ -32,6 +32,7 @@ from otoscope.study.words.curves import SMOOTH_FRAMES, half_height, running_mean
 from otoscope.study.words.labels import true_times
 from otoscope.study.words.perturbation import sliding
 from otoscope.study.words.tracing import Settings, Trace, n_sound_frames, trace_window
+from otoscope.study.writing import marked
 
 WAYS = ("attention", "relevance", "perturbation")
 """The three ways, in the order of tables and pictures."""
@@ -85,6 +86,7 @@ class WordSources(Rich):
         stretch_s: Seconds silenced at a time.
         step_s: Seconds from one silenced stretch to the next.
         zoom: The word drawn large; None where there is none.
+        is_stopped: Whether the decoder had no room to end the text of a window.
     """
 
     model: str
@@ -104,6 +106,7 @@ class WordSources(Rich):
     stretch_s: float
     step_s: float
     zoom: int | None
+    is_stopped: bool = False
 
     def curve(self, way: str, word: int) -> np.ndarray:
         """Give a word's curve over the frames of its window that hold recording, float32 [frame].
@@ -144,6 +147,7 @@ class WordSources(Rich):
             "audio": self.audio,
             "language": self.language,
             "transcript": self.transcript,
+            "stopped": self.is_stopped,
             "windows": list(self.windows),
             "n_frames": int(self.kinds.shape[1]),
             "frame_s": FRAME_S,
@@ -279,7 +283,7 @@ class WordSources(Rich):
             rows.append((word.text, *peaks, true, float(np.exp(word.log_probability)), hear))
         return html.Shown(
             f"Where each word of {self.clip_id} came from: {self.model}",
-            [("transcript", self.transcript), ("language", self.language)],
+            [("transcript", marked(self.transcript, is_stopped=self.is_stopped)), ("language", self.language)],
             [
                 html.Table(
                     ("word", *(f"{way} (s)" for way in WAYS), "spoken (s)", "probability", "by attention"),
@@ -478,6 +482,7 @@ def _result(
         stretch_s=settings.stretch * FRAME_S,
         step_s=settings.step * FRAME_S,
         zoom=zoom,
+        is_stopped=any(trace.is_stopped for trace in traces),
     )
 
 

@@ -78,6 +78,7 @@ class Trace:
         attention: Mean pattern of the alignment heads over the rows that predict the word, float32 [word, frame].
         relevance: Relevance carried through decoder and encoder, float32 [word, frame].
         perturbation: Fall of the word's log-probability when a frame is silenced, float32 [word, frame].
+        is_stopped: Whether the decoder had no room to end the text.
     """
 
     language: str
@@ -86,6 +87,7 @@ class Trace:
     attention: Float[np.ndarray, "word frame"]
     relevance: Float[np.ndarray, "word frame"]
     perturbation: Float[np.ndarray, "word frame"]
+    is_stopped: bool
 
 
 def n_sound_frames(kinds: Int8[np.ndarray, " frame"]) -> int:
@@ -135,7 +137,7 @@ def trace_window(
             find_word([text for text, _ in spelt], wanted, transcript=transcript)
         if not spelt:
             none = np.zeros((0, model.n_frames), np.float32)
-            return Trace(code, transcript, (), none, none, none)
+            return Trace(code, transcript, (), none, none, none, written.is_stopped)
         prompt = prompt_tokens(model, language=code)
         places = word_tokens(len(prompt), [len(ids) for _, ids in spelt])
         ids = [*prompt, *tokens]
@@ -168,7 +170,7 @@ def trace_window(
         for (text, own), score, word in zip(spelt, whole, aligned, strict=True)
     )
     falls = perturbation.drop_curves(silenced, whole, centres, n_sound, model.n_frames)
-    return Trace(code, transcript, traced, attention, relevance, falls)
+    return Trace(code, transcript, traced, attention, relevance, falls, written.is_stopped)
 
 
 def pattern_sites(model: Whisper) -> tuple[list[str], list[str], list[str]]:

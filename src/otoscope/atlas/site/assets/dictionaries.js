@@ -34,6 +34,7 @@
         ["Frames", otoscope.number(found.n_frames)], ["Steps", otoscope.number(found.n_steps)],
         ["Frames a step", otoscope.number(settings.batch_frames)], ["Minutes", otoscope.number(found.minutes, 2)], found.n_failed ? ["Failed", String(found.n_failed)] : null]),
       tables.table({ caption: "At the end of training, on frames of training: no interval belongs to these. The notes beneath say what the scores below are of.", columns, rows: found.sites }),
+      tables.notes("What to know about the training", found.notes),
     ];
   }
 
@@ -65,9 +66,29 @@
   // The share of features that detect one phone, where it was counted.
   const phones_of = (site, row) => (site.phones || []).find((one) => one.name === row.name);
 
+  // Which frames a dictionary and its baselines took the place of, for what was transcribed.
+  const replaced = ({ dictionary: { replaced: kinds } }) => (kinds && kinds.length ? `, with ${kinds.length < 3 ? kinds.join(" and ") : "all"} frames replaced` : "");
+
+  // Which dictionaries learnt too little for their scores to say anything of dictionaries.
+  function undertrained(sites) {
+    const poor = sites.filter((site) => site.is_undertrained);
+    return poor.length ? el("p", {}, el("strong", {}, "Undertrained: "), otoscope.data_text(poor.map((site) => site.site).join(", ")),
+      ". A dictionary that explains less than as many principal components learnt too little: what it spoils says nothing of dictionaries.") : null;
+  }
+
+  // The dimensions of a site that hold massive activations.
+  const massive = (site) => (site.massive.length
+    ? tables.table({ caption: `Massive activations of ${site.site}: a few values rule its squared errors and its principal components`, rows: site.massive, columns: [
+      { label: "Dimension", render: (one) => otoscope.data_text(one.dimension) },
+      { label: "Largest value", numeric: true, render: (one) => otoscope.number(one.largest) },
+      { label: "Share of the variance", numeric: true, render: (one) => otoscope.percent(one.variance_share, 1) },
+    ] })
+    : null);
+
   function score_table() {
     const { sites } = record.scores, site = sites[chosen.site];
     const with_phones = sites.some((one) => (one.phones || []).length);
+    const with_cut = site.rows.some((row) => row.n_cut !== null);
     const number = (label, title, give) => ({ label, title, numeric: true, render: (row) => (of_kind(row) ? give(of_kind(row)) : "–") });
     const rate = (label, key) => ({ label: `${label} (95%)`, numeric: true, render: (row) => (row[key] ? otoscope.interval(row[key], "rate") : "–") });
     const share = (found) => (found ? otoscope.interval({ value: found.share, low: found.low, high: found.high }) : "–");
@@ -75,10 +96,11 @@
       { label: "In place of the site", render: (row) => [otoscope.data_text(called(row.name)), el("br"), el("span", { class: "quiet-text" }, otoscope.data_text(row.what))] },
       number("Explained variance", "1 less squared error over variance", (one) => otoscope.percent(one.explained_variance, 1)),
       number("L0", "active features a frame", (one) => otoscope.number(one.l0)),
-      rate("WER", "wer"),
+      rate("WER", "wer"), rate("Words lost", "lost"),
       { label: "CE score", title: "1: nothing of the decoder's cross-entropy is lost; 0: as much as with zeros", numeric: true, render: (row) => otoscope.number(row.ce_loss_score) },
       with_phones && { label: "Detect one phone (95%)", numeric: true, render: (row) => share(phones_of(site, row)) },
-      rate("WER to the clean transcript", "wer_to_clean"), rate("CER", "cer"),
+      rate("WER to the clean transcript", "wer_to_clean"), rate("Lost of the clean transcript", "lost_to_clean"), rate("CER", "cer"),
+      with_cut && { label: "Texts stopped", title: "clips whose text was cut at twice the tokens of what is scored, and some more: most repeat themselves", numeric: true, render: (row) => (row.n_cut === null ? "–" : `${row.n_cut} of ${record.scores.n_clips_scored}`) },
       number("Cosine", "of the reconstruction and the activation", (one) => otoscope.number(one.cossim)),
       number("Length kept", "mean ratio of lengths", (one) => otoscope.percent(one.l2_ratio)),
       number("Never active", "features that no frame activates", (one) => otoscope.number(one.dead_features)),
@@ -86,8 +108,8 @@
     const found = site.rows.map(of_kind).find(Boolean), frames = found ? otoscope.count(found.n_frames, "frame") : "no frames";
     const clips = otoscope.count(record.scores.n_clips_scored, "clip");
     return [
-      tables.table({ caption: `${site.site}: ${KINDS[chosen.kind]}, ${frames} of ${clips}; error rates of ${clips}`, columns, rows: site.rows }),
-      tables.notes("In words", site.claims),
+      tables.table({ caption: `${site.site}: ${KINDS[chosen.kind]}, ${frames} of ${clips}; error rates of ${clips}${replaced(site)}`, columns, rows: site.rows }),
+      massive(site), tables.notes("In words", site.claims),
     ];
   }
 
@@ -124,6 +146,7 @@
     redraw();
     return [
       el("p", {}, `Baselines are fitted to ${otoscope.count(found.n_clips_fitted, "clip")}; everything is scored on ${found.n_clips_scored} others (halves of ${found.split_by}).`),
+      undertrained(found.sites),
       el("div", { class: "choosers" },
         tables.chooser("Frames", kinds.map((kind) => ({ value: kind, text: KINDS[kind] })), chosen.kind, (kind) => { chosen.kind = kind; redraw(); }),
         tables.chooser("Site in the table", found.sites.map((site, at) => ({ value: at, text: site.site })), chosen.site, (at) => { chosen.site = Number(at); redraw(); })),

@@ -9,7 +9,7 @@
 
   // What was heard and what was said.
   listening.transcripts = (record) => el("dl", { class: "transcripts" },
-    el("dt", {}, "Heard"), el("dd", {}, nothing(record.heard.text)),
+    el("dt", {}, "Heard"), el("dd", {}, nothing(record.heard.text), listening.stopped(record.heard)),
     record.said ? [el("dt", {}, "Said"), el("dd", {}, nothing(record.said.text))] : null);
 
   // The lines and signs of the three ways.
@@ -51,7 +51,7 @@
       const row = rows[Number(input.value)];
       label.textContent = row.k === null ? "unlimited" : `k = ${otoscope.count(row.k, "frame")} on either side (${otoscope.number(row.k * record.frame_s, 2)} s)`;
       input.setAttribute("aria-valuetext", label.textContent);
-      text.replaceChildren(listening.difference(free.text, row.text, record.language));
+      text.replaceChildren(...[listening.difference(free.text, row.text, record.language), listening.stopped(row)].filter(Boolean));
       errors.textContent = row.n_words
         ? `${otoscope.count(row.errors, "word error")} against the ${otoscope.count(row.n_words, "word")} that were said (one recording, so no interval).` : "\u00a0";
       on_k(row.k);
@@ -71,7 +71,7 @@
     const { start_s, stop_s, text, by } = word.spliced;
     const whence = by === "labels" ? ", where it was said by the labels" : ", where attention puts it";
     return el("div", {}, el("p", {}, "Without this word's frames (“", otoscope.data_text(word.text), `”, ${listening.span(start_s, stop_s)}${whence}):`),
-      el("p", { class: "transcript" }, listening.difference(record.heard.text, text, record.language)));
+      el("p", { class: "transcript" }, listening.difference(record.heard.text, text, record.language), listening.stopped(word.spliced)));
   };
 
   // What a head is local by: frames and share, and the share of a head within them.

@@ -73,6 +73,10 @@
     return runs;
   };
 
+  // Behind a text that was stopped where its room ended.
+  listening.stopped = (found) => (found.stopped
+    ? el("span", { class: "hint stopped", title: "the decoder had no room to end the text: most of these repeat themselves" }, " stopped") : null);
+
   // The second text, with what differs from the first struck out or underlined.
   listening.difference = (before, after, language) => {
     const cut = (text) => (UNSPACED.has(language) ? Array.from(text) : text.split(/\s+/).filter(Boolean));

@@ -78,7 +78,7 @@
     return el("div", { class: "outcome" },
       el("div", {}, el("h3", {}, "Before"), el("p", { class: "transcript" }, otoscope.data_text(found.before || "(nothing)"))),
       el("div", {}, el("h3", {}, "With the changes"),
-        el("p", { class: "transcript" }, otoscope.listening.difference(found.before, found.heard, language)),
+        el("p", { class: "transcript" }, otoscope.listening.difference(found.before, found.heard, language), otoscope.listening.stopped(found)),
         el("p", { class: "quiet-text" }, is_same ? "The same words. " : "Words that went are crossed out, new ones are underlined. ",
           ratio === null ? null : `The words heard before are ${otoscope.number(ratio)} times as likely as they were.`)));
   };

@@ -5,7 +5,7 @@
   const { el, tables } = otoscope;
   const ALL = "";
   let record = null;
-  const chosen = { phone: ALL, line: 0, order: "set", basis: ALL };
+  const chosen = { phone: ALL, line: 0, order: "set", basis: ALL, group: 0 };
 
   const name_of = (line) => `${line.pattern}, ${line.basis}`;
   const block_name = (line, at) => (line.blocks[at] === null ? line.sites[at] : `block ${line.blocks[at]}`);
@@ -131,6 +131,58 @@
         : el("p", { class: "none" }, "No feature has this phone as its best."));
   }
 
+  // ---- one phone at the maximum --------------------------------------------------------------------------------
+
+  const MAXIMUM_PICTURE = "phones/pure_at_maximum.png";
+
+  // How rare the examples of a sample are.
+  const rarity = (sample) => `1 in ${otoscope.count(Math.max(1, Math.round(sample.clips_an_example)), "clip")}`;
+
+  // The share of features that are pure, and their mean purity, over the number of clips.
+  function purity_charts(found) {
+    const { lines } = found.groups[chosen.group], last = found.samples[found.samples.length - 1];
+    const series = (key) => lines.map((line) => ({ label: line.name, points: line.points.map((one) => ({ x: one.n_clips, y: one[key] || {}, name: otoscope.count(one.n_clips, "clip") })) }));
+    const common = { x_label: `Labelled clips of which the ${found.top} strongest are taken`, is_line: true, x_ticks: found.samples.map((one) => one.n_clips),
+      reference: { label: `the verdict was read here: ${rarity(last)}`, value: last.n_clips } };
+    return el("div", { class: "small-multiples" },
+      tables.points({ title: `Features whose ${found.top} strongest examples share one phone to at least ${otoscope.percent(found.purity)}`, y_label: "share of the features, with 95% intervals", series: series("pure"), ...common }),
+      tables.points({ title: "Mean purity", y_label: "share of the strongest examples in one phone, with 95% intervals", series: series("purity"), ...common }));
+  }
+
+  // What the verdict on claim 2 says of the maximum.
+  const verdict = (one) => el("div", { class: "card" },
+    el("h3", {}, otoscope.data_text(one.question)),
+    el("p", {}, el("strong", {}, otoscope.data_text(one.outcome)), one.needs ? [": it takes ", otoscope.data_text(one.needs)] : null, "."),
+    el("p", {}, otoscope.data_text(one.words)));
+
+  function maximum() {
+    const found = record.maximum;
+    if (!found) return el("p", { class: "none" }, "The harvest of this study kept no strongest examples of samples of its clips.");
+    const box = el("div", {}, purity_charts(found));
+    const choose = (group) => { chosen.group = Number(group); box.replaceChildren(purity_charts(found)); };
+    const sizes = [
+      { label: "Labelled clips", numeric: true, render: (row) => otoscope.number(row.n_clips) },
+      { label: "Samples", numeric: true, render: (row) => otoscope.number(row.n_samples) },
+      { label: "An example is", numeric: true, render: rarity },
+      { label: "Of frames of speech", numeric: true, render: (row) => `1 in ${otoscope.number(row.frames_an_example)}` },
+      { label: "Phones within reach", numeric: true, title: "phones in enough clips to be the phone of a feature that reaches the bar", render: (row) => `${otoscope.number(row.n_phones_reachable)} of ${otoscope.number(row.n_phones)}` },
+    ];
+    const noise = [
+      { label: "Labels that are right", numeric: true, render: (row) => `${otoscope.percent(row.agreement)}${row.is_told ? " (as was said)" : ""}` },
+      { label: "Features of one phone alone that reach the bar", numeric: true, render: (row) => otoscope.percent(row.share, 1) },
+    ];
+    return [
+      el("p", {}, `A feature is pure when its ${found.top} strongest examples, one a clip, share one phone to at least ${otoscope.percent(found.purity)}. The more clips they are taken from, the rarer they are; the verdict is read at the most.`),
+      el("div", { class: "choosers" }, tables.chooser("Features", found.groups.map((one, at) => ({ value: at, text: one.name })), chosen.group, choose)),
+      box,
+      el("p", { class: "quiet-text" }, "Over all sites, each baseline is that of the sites that both have, as in the verdict. Intervals take features as independent."),
+      el("div", { class: "grid" }, found.findings.map(verdict)),
+      tables.table({ caption: "How rare the examples are, the last as the verdict was read", columns: sizes, rows: found.samples }),
+      found.label_noise.length ? tables.table({ caption: "What wrong labels do: of features that answer to one phone alone, those that are pure all the same", columns: noise, rows: found.label_noise }) : null,
+      tables.pictures(record.pictures.filter((one) => one.file === MAXIMUM_PICTURE)),
+    ];
+  }
+
   // ---- shares of features --------------------------------------------------------------------------------------
 
   function shares() {
@@ -150,7 +202,7 @@
     return [
       el("p", {}, "A feature detects one phone when it tells it apart and its strongest examples fall in it. Compare each row with ", el("code", {}, "random"), " at the same site."),
       tables.long_table({ caption: "Features of each site and basis", columns, rows, shown: 24 }),
-      tables.notes("In words, basis by basis", record.claims), tables.pictures(record.pictures),
+      tables.notes("In words, basis by basis", record.claims), tables.pictures(record.pictures.filter((one) => one.file !== MAXIMUM_PICTURE)),
     ];
   }
 
@@ -235,6 +287,7 @@
       ...about().filter(Boolean),
       otoscope.section("layers", "Phone by layer", readable(), el("div", { class: "choosers" }, choosers()), boxes.heat),
       otoscope.section("one", "One phone", boxes.phone),
+      otoscope.section("maximum", "One phone at the maximum", maximum()),
       otoscope.section("shares", "Features that detect one phone", shares()),
       otoscope.section("confusions", "Confusions",
         el("p", {}, `Counted from the scores of features, each sign by itself. Below the top: a feature is pure for one phone at its strongest, and in a lower range of strength another phone is more frequent than chance gives and told apart from the rest; the share is of all features that are pure for that phone. Together: a feature is named after a pair or a class of phones.`),

@@ -198,18 +198,21 @@
     return figure(title, draw, [legend(series, reference), numbers(table)]);
   };
 
-  // Points in a plane, with whiskers upwards where there are intervals; `is_line` joins them from left to right.
-  tables.points = ({ title, x_label, y_label, series, y_unit = "share", is_line = false }) => {
+  // Points in a plane, with whiskers upwards where there are intervals; `is_line` joins them from left to right, `x_ticks`
+  // are on a scale of logarithms, and `reference` is a value of x with its label.
+  tables.points = ({ title, x_label, y_label, series, y_unit = "share", is_line = false, x_ticks = null, reference = null }) => {
     const is_there = (one) => is_number(one.x) && is_number(one.y.value);
     const points = series.flatMap((one) => one.points).filter(is_there);
     if (!points.length) return el("p", { class: "none" }, `${title}: there are no numbers.`);
-    const [x0, x1] = room_around(points.map((one) => one.x), 0.08), [y0, y1] = room_around(points.flatMap((one) => ends(one.y)), 0.08);
+    const scaled = x_ticks ? Math.log : (value) => value;
+    const [x0, x1] = room_around(points.map((one) => scaled(one.x)), 0.08), [y0, y1] = room_around(points.flatMap((one) => ends(one.y)), 0.08);
     const draw = (width) => {
       const left = 52, right = 12, bottom = 250, top = 8;
-      const x = (value) => left + (value - x0) / (x1 - x0) * (width - left - right), y = (value) => bottom - (value - y0) / (y1 - y0) * (bottom - top);
+      const x = (value) => left + (scaled(value) - x0) / (x1 - x0) * (width - left - right), y = (value) => bottom - (value - y0) / (y1 - y0) * (bottom - top);
       const picture = picture_of(width, bottom + 40, `${title}. ${y_label} against ${x_label}.`);
-      picture.append(...rules_down(otoscope.ticks(x0, x1, Math.floor(width / 90)), x, top, bottom, (at) => otoscope.number(at)),
+      picture.append(...rules_down(x_ticks || otoscope.ticks(x0, x1, Math.floor(width / 90)), x, top, bottom, (at) => otoscope.number(at)),
         ...rules_across(otoscope.ticks(y0, y1, 5), y, left, width - right, write(y_unit)), axis_name(x_label, left, width - right, width, bottom + 33));
+      if (reference) picture.append(svg("line", { class: "reference", x1: x(reference.value), x2: x(reference.value), y1: top, y2: bottom }, svg("title", {}, reference.label)));
       series.forEach((one, place) => {
         const own = one.points.filter(is_there).sort((a, b) => a.x - b.x), stroke = `var(${otoscope.colour(place)})`;
         const style = { fill: "none", stroke, "stroke-width": "1.5" };
@@ -229,6 +232,6 @@
       { label: x_label, numeric: true, render: (row) => otoscope.number(row.x) },
       { label: y_label, numeric: true, render: (row) => otoscope.interval(row.y, y_unit) }];
     const table = () => ({ caption: title, columns, rows: series.flatMap((one) => one.points.map((point) => ({ label: one.label, ...point }))) });
-    return figure(title, draw, [el("p", { class: "hint" }, `Upwards: ${y_label}.`), legend(series, null), numbers(table)]);
+    return figure(title, draw, [el("p", { class: "hint" }, `Upwards: ${y_label}.`), legend(series, reference), numbers(table)]);
   };
 })();
