@@ -79,7 +79,7 @@ class Table:
     n_without_speaker: int
 
     @classmethod
-    def of(cls, parts: Sequence[Rows], settings: ProbeSettings, numbering: LabelSet) -> _Table:
+    def of(cls, parts: Sequence[Rows], settings: ProbeSettings, numbering: LabelSet) -> Table:
         """Name classes and groups, and deal groups into folds.
 
         Raises:
