@@ -55,6 +55,24 @@ def test_corpus_info_lists_it(run: Run, folder: Path) -> None:
     assert [note["clip"] for note in told["sound_notes"]] == ["header", "length"]
 
 
+def test_a_harvest_says_it_and_writes_it_down(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "damaged.flac").unlink()
+    ran = run("harvest", folder, "--out", tmp_path / "run", "--basis", "neuron", "--top", 2)
+    assert f"header: {NOTE}." in ran.err and "length: its header does not say how long it is" in ran.err
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert [note["clip"] for note in manifest["sound_notes"]] == ["header", "length"]
+    again = run("harvest", folder, "--out", tmp_path / "run", "--basis", "neuron", "--top", 2)
+    assert f"header: {NOTE}." in again.err
+
+
+def test_a_training_says_it_once(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "damaged.flac").unlink()
+    ran = run(
+        "sae", "train", folder, "--out", tmp_path / "out", "--frames", 200, "--batch", 50, "--kinds", "speech,silence"
+    )
+    assert ran.err.count(f"header: {NOTE}.") == 1
+
+
 @pytest.mark.real
 def test_speech_in_every_container_is_heard_as_in_the_first(tmp_path: Path) -> None:
     """The transcript of a released model does not depend on how a recording was written."""

@@ -70,7 +70,7 @@ def test_a_dry_run_prints_settings_that_can_be_given_again_and_writes_nothing(
 def test_a_dry_run_as_json_is_the_plan(run: Run, folder: Path, tmp_path: Path) -> None:
     ran = run("study", folder, "--quick", "--out", tmp_path / "study", "--dry-run", "--json", "--quiet")
     plan = json.loads(ran.out)
-    assert ran.err == "" and [part["name"] for part in plan["parts"]] == list(NAMES)
+    assert ran.err == "" and [part["name"] for part in plan["parts"]] == [*NAMES, "pages"]
     assert plan["minutes"] == pytest.approx(sum(part["minutes"] or 0 for part in plan["parts"]))
     assert (plan["n_clips"], plan["settings"]["window"]["clips"]) == (2, QUICK.window.clips)
 

@@ -98,7 +98,7 @@ def test_a_corpus_says_what_its_vectors_are_of(model: Whisper, clips: Corpus) ->
     assert source.widths == {"encoder.blocks.0": 32, "encoder.blocks.1": 32}
     assert source.metadata("encoder.blocks.1") == {
         "site": "encoder.blocks.1",
-        "model": model.id,
+        "model": Path(model.id).name,
         "weights_hash": model.weights_hash,
         "kinds": ["speech", "silence"],
         "trained_on": clips.name,
@@ -196,7 +196,8 @@ def test_every_site_gets_a_dictionary_that_says_where_it_belongs(model: Whisper,
         assert (dictionary.d_in, dictionary.n_features) == (32, 64)
         told = dictionary.metadata
         assert (told["site"], told["hook_name"], told["kinds"]) == (each.site, each.site, ["speech"])
-        assert (told["model"], told["weights_hash"]) == (model.id, model.weights_hash)
+        assert (told["model"], told["model_name"]) == (Path(model.id).name, Path(model.id).name) != (model.id, model.id)
+        assert told["weights_hash"] == model.weights_hash
         assert told["coder"]["coder"] == "batchtopk" and told["coder"]["k"] == 4
         assert each.l0 == pytest.approx(4, abs=0.5) and 0 <= each.dead_share <= 1
     assert [problem.clip for problem in run.problems] == ["talk5"]

@@ -143,6 +143,16 @@ def sibling(path: Path) -> Path:
     return path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.partial{path.suffix}")
 
 
+def short_name(name: str) -> str:
+    """Name a corpus or a model without the place where it lies: results are for others, whom that does not concern.
+
+    Args:
+        name: What it was asked for as.
+    """
+    path = Path(name)
+    return path.name if path.name and path.exists() else name
+
+
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value.value if isinstance(value, Enum) else value

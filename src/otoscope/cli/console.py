@@ -28,7 +28,7 @@ class Console:
     """Speaks to the person at the terminal.
 
     Attributes:
-        quiet: Keep to errors.
+        quiet: Keep to errors; warnings, which do not come this way, stay too.
     """
 
     quiet: bool = False

@@ -79,7 +79,8 @@ def harvest(
     if out is None and not dry_run:
         raise InputError("a harvest needs a folder for its tables: give --out DIR.")
     console = Console(quiet)
-    from otoscope.cli.sources import gather
+    from otoscope.cli.sources import gather, note_sounds
+    from otoscope.corpus import Problem
     from otoscope.harvest.settings import HarvestSettings
 
     settings = HarvestSettings(
@@ -97,12 +98,15 @@ def harvest(
         force=force,
     )
     recordings = gather([corpus], clips)
+    for note in recordings.notes:
+        console.note(note)
     whisper = load_model(console, model, device, dtype)
     console.note(_plan(whisper, settings, recordings, workers))
     if dry_run:
         return
     assert out is not None, "asked for above"
     run = _run(whisper, recordings, settings, out, workers, overwrite, console)
+    note_sounds([Problem(**note) for note in run.manifest.get("sound_notes", ())], console)
     print(to_json_text(_summary(run)) if json else _tell(run))
     _end(run, strict)
 

@@ -92,7 +92,7 @@ def _never_fail_to_print() -> None:
 
 
 def _warn_in_one_line() -> None:
-    """Print our own warnings as notes, without the line of code that they come from."""
+    """Print our own warnings, which --quiet leaves on, without the line of code that they come from."""
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

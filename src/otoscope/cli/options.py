@@ -48,7 +48,7 @@ Dtype = Annotated[str, typer.Option(metavar="float32|bfloat16|float16", help="Pr
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the results to this new folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in a folder that exists.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No plan and no progress, errors alone on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No plan, notes or progress: warnings and errors alone.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seeds whatever is drawn at random.")]
 Language = Annotated[
     str | None, typer.Option(metavar="CODE", help="What is spoken (en, de, ...); the model finds out by default.")

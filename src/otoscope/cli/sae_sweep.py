@@ -13,7 +13,7 @@ from otoscope.cli.console import Console
 from otoscope.cli.job import load_model
 from otoscope.cli.layout import between, count, duration, size, table
 from otoscope.cli.sae_score import stages
-from otoscope.cli.sources import gather, survey
+from otoscope.cli.sources import gather, note_sounds, survey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +103,7 @@ def sweep(
         (data, settings, training, out), recordings, whisper, device_named(device), console, overwrite=overwrite
     )
     names = sorted(path.name for path in result.save(out))
+    note_sounds(data.corpus.sound_notes if data.corpus is not None else (), console)
     console.note(f"Results in {out}: {', '.join(names)}")
     print(to_json_text(result.to_json()) if json else summary(result))
     problems = [*data.problems, *(recordings.problems if recordings is not None else ())]

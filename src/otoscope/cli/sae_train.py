@@ -14,6 +14,7 @@ from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
 from otoscope.cli.job import load_model
 from otoscope.cli.layout import count, duration, percent, size, table
+from otoscope.cli.sources import gather, note_sounds
 
 if TYPE_CHECKING:
     import torch
@@ -101,6 +102,7 @@ def train(
         assert out is not None, "asked for above"
         run = _run(data, tasks, settings, out, where, together, events, console, overwrite=overwrite)
         if together.rank == 0:
+            note_sounds(data.corpus.sound_notes if data.corpus is not None else (), console)
             print(to_json_text(run.to_json()) if json else summary(run))
             console.finish(run.problems, len(data.corpus) if data.corpus is not None else 0)
 
@@ -132,7 +134,6 @@ def _source(
         if clips is not None:
             raise InputError(f"--clips takes the first clips of a corpus, and {name!r} holds saved activations.")
         return shards_source(name, sites, kinds=wanted, seed=seed)
-    from otoscope.cli.sources import gather
     from otoscope.harvest.activity import check_sites
 
     recordings = gather([name], clips)

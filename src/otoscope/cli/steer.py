@@ -14,7 +14,7 @@ from otoscope.base.errors import InputError
 from otoscope.cli import options
 from otoscope.cli.job import Job, Result
 from otoscope.cli.layout import count
-from otoscope.cli.sources import DEMO, gather, note_label_problems, survey
+from otoscope.cli.sources import DEMO, gather, note_label_problems, note_sounds, survey
 from otoscope.cli.steer_changes import ADD_FORMS, Asked, strengths_of, where_of
 from otoscope.cli.steer_tables import heads_summary, phones_summary, sounds_summary, sweep_summary
 
@@ -215,7 +215,10 @@ def _changes(job: Job, whisper: Whisper, recordings: Corpus, settings: dict[str,
     names = ("site", "basis", "run", "lag", "seed", "force")
     asked = Asked(whisper, source, console=job.console, **{name: settings[name] for name in names})
     wanted = (settings[name] or [] for name in ("add", "scale", "head"))
-    return asked, asked.changes(*wanted)
+    changes = asked.changes(*wanted)
+    if source is not recordings:
+        note_sounds(source.sound_notes, job.console)
+    return asked, changes
 
 
 def _check(settings: dict[str, Any]) -> None:

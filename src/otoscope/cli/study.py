@@ -170,7 +170,8 @@ def _tell_plan(asked: Request, whisper: Whisper, corpus: Corpus, settings: Study
     from otoscope.study.whole.plan import plan_study
 
     with console.progress("Reading and timing", total=1) as advance:
-        plan = plan_study(whisper, corpus, settings, progress=_shown(advance, Console(quiet=True)))
+        shown = _shown(advance, Console(quiet=True))
+        plan = plan_study(whisper, corpus, settings, has_pages=asked.has_pages, progress=shown)
     console.note(plan_text(plan))
     if asked.as_json:
         print(to_json_text({**plan.to_json(), "settings": settings.to_json()}))

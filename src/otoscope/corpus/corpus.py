@@ -37,7 +37,7 @@ class Corpus(ShortRepr):
         sources: The clips, unread.
         problems: What could not be read so far; iterating fills it.
         label_problems: Labels that were found and could not be used; iterating fills it.
-        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing; iterating fills it.
+        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing; reading fills it.
         unknown_phones: How many clips hold each symbol that the phone set lacks; iterating fills it.
         notes: What is good to know of how the corpus was found.
         asked_phone_set: The phone set that its labels are said to be in; None to find out.
@@ -53,6 +53,7 @@ class Corpus(ShortRepr):
     asked_phone_set: str | None = None
 
     def __post_init__(self) -> None:
+        self._noted: set[str] = set()  # clips whose notes are told
         if self.asked_phone_set is not None:
             inventory(self.asked_phone_set)  # refuses a set that is not known
         check_ids(((source.id, f"clip {number}") for number, source in enumerate(self.sources, 1)), self.name)
@@ -65,6 +66,7 @@ class Corpus(ShortRepr):
         self.problems.clear()
         self.label_problems.clear()
         self.sound_notes.clear()
+        self._noted.clear()
         self.unknown_phones.clear()
         for source in self.sources:
             try:
@@ -74,7 +76,6 @@ class Corpus(ShortRepr):
                 continue
             if clip.label_problem is not None:
                 self.label_problems.append(Problem(clip.id, clip.label_problem))
-            self.sound_notes += [Problem(clip.id, note) for note in clip.notes]
             yield clip
 
     @cached_property
@@ -110,6 +111,9 @@ class Corpus(ShortRepr):
             InputError: The clip cannot be read.
         """
         clip = source.read()
+        if clip.notes and source.id not in self._noted:
+            self._noted.add(source.id)
+            self.sound_notes += [Problem(source.id, note) for note in clip.notes]
         if not clip.phones:
             return clip
         unknown = unknown_phones(clip.phones, self.phone_set)

@@ -161,11 +161,13 @@ class PartLog:
         rows: One for every clip used, as in `clips.parquet`.
         problems: Clips that could not be used.
         label_problems: Clips whose labels could not be used.
+        sound_notes: Clips that were read otherwise than they say, or whose end may be missing.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     label_problems: list[Problem] = field(default_factory=list)
+    sound_notes: list[Problem] = field(default_factory=list)
 
 
 def gather_part(
@@ -211,6 +213,7 @@ def gather_part(
             clip, phones = replace(clip, words=None, phones=None, label_problem=str(error)), None
         if clip.label_problem is not None:
             log.label_problems.append(Problem(source.id, clip.label_problem))
+        log.sound_notes += [Problem(source.id, note) for note in clip.notes]
         log.rows.append(_gather_clip(of, index, clip, phones, state, writer))
         done(index)
     state.end_part()

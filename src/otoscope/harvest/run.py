@@ -422,6 +422,7 @@ def _write(
         "state_bytes": state.n_bytes,
         "failed": problems,
         "label_problems": [problem for log in logs for problem in log.label_problems],
+        "sound_notes": [note for log in logs for note in log.sound_notes],
     }
     write_json(
         work.folder / MANIFEST, full_manifest(manifest, out)

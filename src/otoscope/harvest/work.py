@@ -173,4 +173,5 @@ def log_of(found: dict[str, Any]) -> PartLog:
         found["rows"],
         [Problem(**problem) for problem in found["problems"]],
         [Problem(**problem) for problem in found["label_problems"]],
+        [Problem(**note) for note in found.get("sound_notes", ())],
     )

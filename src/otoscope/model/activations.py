@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.model.finite import are_numbers, not_finite
-from otoscope.model.generation import detect, generate_tokens, top
+from otoscope.model.generation import detect, generate_tokens, read_logits, top
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Sound, Whisper, Windows
@@ -52,20 +51,9 @@ def activations(
             _check_text(text, windows)
             encoding = model.encode(windows)
             ids = text_ids(model, windows, encoding, text, language)
-            _say(model, encoding, ids)
+            with torch.no_grad():
+                read_logits(model, encoding, ids)
     return {name: tape[name] for name in names}
-
-
-@torch.no_grad()
-def _say(model: Whisper, encoding: Tensor, ids: Tensor) -> None:
-    """Run the decoder over a text, to be read."""
-
-    def run() -> Tensor:
-        logits: Tensor = model.hf(encoder_outputs=(encoding,), decoder_input_ids=ids, use_cache=False).logits
-        return logits
-
-    if not are_numbers(run()):
-        raise not_finite(model, run)
 
 
 def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, language: str | None) -> Tensor:

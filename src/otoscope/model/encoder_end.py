@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.model.finite import check_finite
 from otoscope.model.whisper import Whisper
 
 
@@ -30,10 +31,16 @@ def encoder_end(
 
     Raises:
         InputError: The model's encoder has no such block.
+        ModelError: It computes values that are no numbers; the first site that holds one is named.
     """
-    n_blocks = model.n_encoder_blocks
-    _check_block(model, block, last=n_blocks)
-    for later in range(block, n_blocks):
+    _check_block(model, block, last=model.n_encoder_blocks)
+    found = _run_to_end(model, x, block)
+    check_finite(model, found, lambda: _run_to_end(model, x, block))
+    return found
+
+
+def _run_to_end(model: Whisper, x: Tensor, block: int) -> Tensor:
+    for later in range(block, model.n_encoder_blocks):
         x = encoder_block(model, x, later)
     with model.reading_paused():
         found: Tensor = model.hf.model.encoder.layer_norm(x.to(model.device, model.dtype))

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.model.finite import check_finite
 from otoscope.model.whisper import Whisper
 
 
@@ -37,6 +38,7 @@ def encoder_start(
     Raises:
         SiteError: A site is not in the model.
         InputError: A site is not one of the encoder, or there is none.
+        ModelError: It computes values that are no numbers; the first site that holds one is named.
     """
     wanted = set(model.expand(sites))
     table = [site for site in model.sites() if site.name in wanted]
@@ -48,6 +50,8 @@ def encoder_start(
     edits = {name: partial(_keep, found, name, name == last) for name in wanted}
     with model.reading_paused(), model.edit(edits), torch.set_grad_enabled(mel.requires_grad), suppress(_ReachedError):
         model.hf.model.encoder(mel.to(model.device, model.dtype))
+    for values in found.values():
+        check_finite(model, values, lambda: model.hf.model.encoder(mel.to(model.device, model.dtype)))
     return found
 
 

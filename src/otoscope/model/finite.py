@@ -47,7 +47,7 @@ def check_finite(model: Whisper, values: Tensor, again: Callable[[], object]) ->
 
 
 def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
-    """Run the decoder unread, and refuse logits that are no numbers.
+    """Run the decoder, and refuse logits that are no numbers.
 
     Args:
         model: Any Whisper.
@@ -59,8 +59,7 @@ def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
     Raises:
         ModelError: A logit is no number; the first site that holds one is named.
     """
-    with model.reading_paused():
-        logits = run()
+    logits = run()
     if not are_numbers(logits):
         raise not_finite(model, run)
     return logits.float()

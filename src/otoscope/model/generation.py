@@ -136,6 +136,29 @@ def forced_logits(
 
     Returns:
         Logits in float32.
+
+    Raises:
+        ModelError: A logit is no number; the first site that holds one is named.
+    """
+    with model.reading_paused():
+        return read_logits(model, encoded, tokens)
+
+
+def read_logits(
+    model: Whisper, encoded: Float[Tensor, "window frame d_model"], tokens: Int[Tensor, "window token"]
+) -> Float[Tensor, "window token vocab"]:
+    """Run the decoder over given tokens as `forced_logits` does, seen by readings and, where wanted, in the graph.
+
+    Args:
+        model: Any Whisper.
+        encoded: The encoder's output.
+        tokens: Ids, prompt included.
+
+    Returns:
+        Logits in float32.
+
+    Raises:
+        ModelError: A logit is no number; the first site that holds one is named.
     """
     ids = tokens.to(model.device)
 

@@ -81,7 +81,8 @@ class HeldWindow:
             logits: Tensor = model.hf.proj_out(hidden[:, first:].contiguous())
             return logits
 
-        return finite_logits(model, run)
+        with model.reading_paused():
+            return finite_logits(model, run)
 
 
 class _Encoded(NamedTuple):

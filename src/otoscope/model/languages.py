@@ -50,7 +50,6 @@ class Vocabulary:
         special_ids: Ids that are no text, timestamps apart.
         text_ids: Ids of text.
         timestamp_ids: Ids of `<|0.00|>`, `<|0.02|>` and so on, in order of time.
-        notes: What of the checkpoint is not followed, one sentence each.
     """
 
     model_id: str
@@ -70,7 +69,6 @@ class Vocabulary:
     special_ids: frozenset[int]
     text_ids: frozenset[int]
     timestamp_ids: tuple[int, ...]
-    notes: tuple[str, ...]
 
     @cached_property
     def _frame_of(self) -> dict[int, int]:
@@ -188,7 +186,9 @@ class Vocabulary:
         )
 
 
-def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, model_id: str) -> Vocabulary:
+def read_vocabulary(
+    hf: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, model_id: str
+) -> tuple[Vocabulary, tuple[str, ...]]:
     """Read what a checkpoint's tokens mean.
 
     Args:
@@ -198,7 +198,7 @@ def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperToken
 
     Returns:
         The meaning of its special tokens, its languages, and the settings of its generation config that are followed,
-        with what was missing filled in.
+        with what was missing filled in; and what of the checkpoint is not followed, one sentence each.
 
     Raises:
         ModelError: A token that Whisper needs is in neither place, or a setting cannot be used.
@@ -227,7 +227,7 @@ def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperToken
         settings |= {"lang_to_id": languages, "task_to_id": {token[2:-2]: i for token, i in tasks.items()}}
     for name, value in settings.items():
         setattr(generation, name, value)
-    return Vocabulary(
+    vocabulary = Vocabulary(
         model_id=model_id,
         vocab_size=hf.config.vocab_size,
         longest=hf.config.max_target_positions,
@@ -245,8 +245,8 @@ def read_vocabulary(hf: WhisperForConditionalGeneration, tokenizer: WhisperToken
         special_ids=special,
         text_ids=frozenset(ids.values()) - special - frozenset(times),
         timestamp_ids=times,
-        notes=tuple(notes),
     )
+    return vocabulary, tuple(notes)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@ class NextTokens:
             logits: Tensor = model.hf.proj_out(hidden[:, -1:])[:, 0]
             return logits
 
-        return finite_logits(model, run)
+        with model.reading_paused():
+            return finite_logits(model, run)
 
 
 def _by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:

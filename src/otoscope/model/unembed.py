@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from otoscope.model.finite import check_finite, finite_logits
+
 if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
 
@@ -36,13 +38,20 @@ def unembed(model: Whisper, hidden: Float[Tensor, "*row d_model"]) -> Float[Tens
     Returns:
         Logits in float32, on the model's device.
 
+    Raises:
+        ModelError: A logit is no number; the first site that holds one is named.
+
     Source:
         nostalgebraist 2020, "interpreting GPT: the logit lens".
     """
+    hidden = hidden.to(model.device, model.dtype)
+
+    def run() -> Tensor:
+        logits: Tensor = model.hf.proj_out(model.hf.model.decoder.layer_norm(hidden))
+        return logits
+
     with model.reading_paused():
-        normed = model.hf.model.decoder.layer_norm(hidden.to(model.device, model.dtype))
-        logits: Tensor = model.hf.proj_out(normed).float()
-    return logits
+        return finite_logits(model, run)
 
 
 @torch.no_grad()
@@ -58,6 +67,9 @@ def decoder_stream(
 
     Returns:
         The sum of both embeddings, then the output of each block, in the model's dtype.
+
+    Raises:
+        ModelError: It computes values that are no numbers; the first site that holds one is named.
     """
     blocks = [f"decoder.blocks.{block}" for block in range(model.n_decoder_blocks)]
     with model.reading(["decoder.token_embedding", *blocks]) as tape:
@@ -66,13 +78,20 @@ def decoder_stream(
 
 
 def run_decoder(model: Whisper, encoded: Tensor, tokens: Tensor) -> Tensor:
-    """Run the decoder's blocks and final norm over given tokens, without the unembedding."""
-    output = model.hf.model.decoder(
-        input_ids=tokens.to(model.device),
-        encoder_hidden_states=encoded.to(model.device, model.dtype),
-        use_cache=False,
-    )
-    hidden: Tensor = output.last_hidden_state
+    """Run the decoder's blocks and final norm over given tokens, without the unembedding.
+
+    Raises:
+        ModelError: It computes values that are no numbers; the first site that holds one is named.
+    """
+    ids, encoded = tokens.to(model.device), encoded.to(model.device, model.dtype)
+
+    def run() -> Tensor:
+        output = model.hf.model.decoder(input_ids=ids, encoder_hidden_states=encoded, use_cache=False)
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+    hidden = run()
+    check_finite(model, hidden, run)
     return hidden
 
 

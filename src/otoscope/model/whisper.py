@@ -68,7 +68,8 @@ class Whisper:
         tokenizer: Its tokenizer; None where no text is needed.
         id: What the model is called in messages and manifests.
         weights_hash: Names the weights in manifests.
-        notes: What a user should know of the checkpoint, one sentence each.
+        notes: What a user should know of the checkpoint, one sentence each; what is not followed of its generation
+            config joins them, with a warning, when `vocabulary` is first read.
     """
 
     def __init__(
@@ -135,8 +136,9 @@ class Whisper:
         Raises:
             ModelError: The model came without a tokenizer, or a token that Whisper needs is nowhere named.
         """
-        words = read_vocabulary(self.hf, self.tokenizer, self.id)
-        for note in words.notes:
+        words, notes = read_vocabulary(self.hf, self.tokenizer, self.id)
+        self.notes += notes
+        for note in notes:
             warnings.warn(f"{self.id}: {note}.", OtoscopeWarning, stacklevel=2)
         return words
 

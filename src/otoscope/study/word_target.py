@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.model.generation import prompt_tokens
+from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import normalise
@@ -85,8 +85,7 @@ class WordScorer:
             that rises together with all others says nothing.
         """
         given = [*self.prompt, *self.tokens[: self.stop - 1]]
-        ids = torch.tensor([given], device=encoding.device)
-        logits = self.model.hf(encoder_outputs=(encoding,), decoder_input_ids=ids, use_cache=False).logits[0].float()
+        logits = read_logits(self.model, encoding, torch.tensor([given]))[0]
         rows = torch.arange(len(self.prompt) + self.first, len(self.prompt) + self.stop) - 1
         chosen = torch.tensor(self.tokens[self.first : self.stop])
         total: Tensor = logits.log_softmax(dim=-1)[rows.to(logits.device), chosen.to(logits.device)].sum()

@@ -1,17 +1,19 @@
 """What a training will take, before it begins: frames, steps, memory, disk, and minutes from a quick try.
 
-The try runs one clip through the encoder, and three steps of every kind of dictionary on random vectors.
+The try runs one clip through the encoder, and some steps of every kind of dictionary on random vectors.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
+from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
 from otoscope.harvest.activity import EncoderReader
 from otoscope.sae.coders import make_coder
@@ -20,7 +22,8 @@ from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.sources import Source
 
-TIMED_STEPS = 2
+TRIES = 3
+"""The quickest counts: others wait for whatever else the machine does."""
 BYTES = 4
 """All weights are kept as float32."""
 
@@ -94,14 +97,15 @@ def _window_seconds(source: Source) -> float:
     reader = EncoderReader(source.model, list(source.widths))
     for each in source.corpus.sources:
         try:
-            clip = source.corpus.read(each)
-            next(iter(reader.windows(clip)))  # the first one takes longer
-            start = time.perf_counter()
-            next(iter(reader.windows(clip)))
+            hear = partial(_first_window, reader, source.corpus.read(each))
+            return min(_duration(hear) for _ in range(1 + TRIES))  # the first one takes longer
         except (InputError, RuntimeError, ValueError):  # told where the training comes to it
             continue
-        return time.perf_counter() - start
     return 0.0
+
+
+def _first_window(reader: EncoderReader, clip: Clip) -> None:
+    next(iter(reader.windows(clip)))
 
 
 def _step_seconds(tasks: Sequence[Task], settings: TrainSettings, device: str | torch.device) -> float:
@@ -113,13 +117,19 @@ def _step_seconds(tasks: Sequence[Task], settings: TrainSettings, device: str | 
 def _timed(trainer: Trainer, device: str | torch.device) -> float:
     size = (trainer.settings.batch_frames, trainer.coder.settings.d_in)
     x = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(device)
-    trainer.step(x)
-    _wait(device)
-    start = time.perf_counter()
-    for _ in range(TIMED_STEPS):
+
+    def step() -> None:
         trainer.step(x)
-    _wait(device)
-    return (time.perf_counter() - start) / TIMED_STEPS
+        _wait(device)
+
+    step()  # the first one takes longer
+    return min(_duration(step) for _ in range(TRIES))
+
+
+def _duration(do: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    do()
+    return time.perf_counter() - start
 
 
 def _wait(device: str | torch.device) -> None:

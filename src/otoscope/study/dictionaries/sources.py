@@ -15,6 +15,7 @@ from typing import Any
 
 from otoscope.audio.kinds import Kind, window_kinds
 from otoscope.base.errors import InputError
+from otoscope.base.files import short_name
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activity import EncoderReader, Reads
@@ -90,7 +91,7 @@ class Source:
             site: One of the source's.
         """
         model = self.about["model"]
-        known = {"model": model.get("id"), "weights_hash": model.get("weights_hash")}
+        known = {"model": short_name(model.get("id") or ""), "weights_hash": model.get("weights_hash")}
         return {
             "site": site,
             **{name: value for name, value in known.items() if value},

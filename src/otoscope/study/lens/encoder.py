@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from otoscope.audio.clip import Clip
 from otoscope.base import html
 from otoscope.base.files import write_json
+from otoscope.model.finite import finite_logits
 from otoscope.model.unembed import encoder_stages, run_decoder
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
@@ -312,4 +314,5 @@ def _stage(model: Whisper, batch: Batch, texts: list[Text] | None = None) -> tup
 def _log_probability(model: Whisper, states: Tensor, tokens: tuple[int, ...]) -> float:
     due = torch.tensor(tokens, device=states.device)[:, None]
     pieces = zip(states.split(ROWS), due.split(ROWS), strict=True)
-    return sum(float(model.hf.proj_out(rows).float().log_softmax(-1).gather(1, own).sum()) for rows, own in pieces)
+    logits = ((finite_logits(model, partial(model.hf.proj_out, rows)), own) for rows, own in pieces)
+    return sum(float(rows.log_softmax(-1).gather(1, own).sum()) for rows, own in logits)

@@ -24,7 +24,7 @@ from otoscope.audio.clip import Clip
 from otoscope.base.clocks import FRAME_S, SAMPLE_RATE_HZ
 from otoscope.base.errors import InputError
 from otoscope.model.alignment import align, check_heads
-from otoscope.model.generation import forced_logits, prompt_tokens
+from otoscope.model.generation import forced_logits, prompt_tokens, read_logits
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.sae.dictionary import Dictionary
@@ -219,11 +219,10 @@ class LiveModel:
         if not spelt:
             return heard, np.zeros((0, model.n_frames), np.float32), []
         cross = tracing.pattern_sites(model)[2]
-        with model.reading([cross[block] for block in sorted({head.block for head in self._heads})]) as tape:
-            given = torch.tensor([ids], device=model.device)
-            with torch.no_grad():
-                output = model.hf(encoder_outputs=(encoding,), decoder_input_ids=given, use_cache=False)
-        heard.scores = perturbation.word_scores(output.logits.float(), ids, places)[0].cpu().numpy()
+        blocks = sorted({head.block for head in self._heads})
+        with model.reading([cross[block] for block in blocks]) as tape, torch.no_grad():
+            logits = read_logits(model, encoding, torch.tensor([ids]))
+        heard.scores = perturbation.word_scores(logits, ids, places)[0].cpu().numpy()
         return heard, tracing.attention_curves(tape, cross, places, self._heads), [text.strip() for text, _ in spelt]
 
     def _aligned(self, heard: Heard, encoding: Tensor) -> list[tuple[int, int]]:
@@ -246,10 +245,9 @@ class LiveModel:
         model, sites = self._model, tracing.pattern_sites(self._model)
         with model.reading([site for room in sites for site in room], gradients=True) as tape, torch.enable_grad():
             encoding = model.encode_mel(state.windows.mel)
-            given = torch.tensor([state.ids], device=model.device)
-            output = model.hf(encoder_outputs=(encoding,), decoder_input_ids=given, use_cache=False)
+            logits = read_logits(model, encoding, torch.tensor([state.ids]))
             place = state.places[number]
-            score = perturbation.word_scores(output.logits.float(), state.ids, [place])[0]
+            score = perturbation.word_scores(logits, state.ids, [place])[0]
         return tracing.relevance_curves(score, [place], tape, sites)[0]
 
     def _falls(self, state: Heard, check: Check) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
+from otoscope.base.files import short_name
 from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.info import CorpusInfo
 from otoscope.corpus.source import Source
@@ -185,16 +186,6 @@ class Context:
         if not ranked:
             raise NotHereError("no word was heard in the corpus, and none was named in the settings")
         return tuple(ranked[:n])
-
-
-def short_name(name: str) -> str:
-    """Name a corpus without the place where it lies: pages are for others, and the place is nobody else's business.
-
-    Args:
-        name: What it was asked for as.
-    """
-    path = Path(name)
-    return path.name if path.name and path.exists() else name
 
 
 def settings_of_part(settings: StudySettings, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from otoscope.base.errors import InputError
+from otoscope.base.files import short_name
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.study.bigrams.agreement import bigram_agreement
 from otoscope.study.bigrams.experiment import bigrams as go_on
@@ -13,7 +14,7 @@ from otoscope.study.lens.curve import lens_curve
 from otoscope.study.lens.heads_mean import head_lens_mean
 from otoscope.study.neighbours.experiment import neighbours as nearest
 from otoscope.study.neighbours.sounds_alike import sounds_alike
-from otoscope.study.whole.context import Context, NotHereError, short_name
+from otoscope.study.whole.context import Context, NotHereError
 
 N_PROMPTS, N_WORDS = 4, 4
 

@@ -19,7 +19,7 @@ import torch
 
 from otoscope.base import html
 from otoscope.base.errors import InputError, TrainingDivergedError
-from otoscope.base.files import output_errors, write_json, write_text
+from otoscope.base.files import output_errors, short_name, write_json, write_text
 from otoscope.base.results import MANIFEST, full_manifest, result_folder
 from otoscope.base.version import __version__
 from otoscope.corpus import Corpus, Problem
@@ -31,7 +31,7 @@ from otoscope.study.bigrams.no_sound import check_sounds
 from otoscope.study.dictionaries.train import CoderChoice
 from otoscope.study.rich import Rich
 from otoscope.study.whole import feature_parts
-from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part, short_name
+from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part
 from otoscope.study.whole.feature_parts import OWN
 from otoscope.study.whole.folder import (
     DONE,

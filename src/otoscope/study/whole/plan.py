@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
-from otoscope.harvest.activity import check_sites
+from otoscope.harvest.activity import PADDING_FRAMES, check_sites
 from otoscope.harvest.labels import label_set
 from otoscope.harvest.maxima import clip_samples
+from otoscope.harvest.stored import MOST_BYTES
 from otoscope.model.whisper import Whisper
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import ASKED, prepared
@@ -25,16 +27,67 @@ from otoscope.study.whole.feature_parts import OWN, training_of
 from otoscope.study.whole.parts import NAMES
 from otoscope.study.whole.settings import StudySettings
 
-HARVEST_S_A_FEATURE, PHONES_S_A_FEATURE, TRACES_S_A_FEATURE = 1.5e-3, 0.5e-3, 0.9e-3
-HARVEST_S_A_FRAME_OF_A_FEATURE = 16e-9
-SOUND_S_A_SECOND = 5e-3
-"""Seconds of two cores: for each feature, for each frame of each feature, for each second of sound that is encoded."""
+
+@dataclass(frozen=True)
+class Cost:
+    """What a part takes: runs of the model are counted, so that they scale with it; seconds are those of two cores.
+
+    Attributes:
+        start_s: To begin, and to draw.
+        encodings: Windows encoded, for each clip.
+        transcriptions: Windows transcribed, for each clip.
+        encodings_a_word: Windows encoded, for each word of a clip.
+        transcriptions_a_word: Windows transcribed, for each word of a clip.
+        feature_s: For each feature.
+        window_feature_s: For each window and feature.
+        frame_feature_s: For each frame and feature.
+        sound_s: For each second of sound.
+    """
+
+    start_s: float = 0.0
+    encodings: float = 0.0
+    transcriptions: float = 0.0
+    encodings_a_word: float = 0.0
+    transcriptions_a_word: float = 0.0
+    feature_s: float = 0.0
+    window_feature_s: float = 0.0
+    frame_feature_s: float = 0.0
+    sound_s: float = 0.0
+
+
+COSTS = {
+    "transcripts": Cost(0.3, transcriptions=1.6),
+    "relevance": Cost(1.5, encodings=6.1),
+    "locality": Cost(0.4, encodings=2.3),
+    "window": Cost(0.8, transcriptions=1.0),
+    "splice": Cost(0.3, transcriptions=1.35, transcriptions_a_word=0.23),
+    "harvest": Cost(feature_s=1.9e-3, window_feature_s=6.5e-6, frame_feature_s=12e-9),
+    "phones": Cost(feature_s=0.5e-3),
+    "sounds": Cost(1.0, sound_s=7e-3),
+    "traces": Cost(feature_s=0.3e-3, window_feature_s=3.6e-6),
+    "scores": Cost(0.7),
+    "bigrams": Cost(1.5, transcriptions=2.5),
+    "neighbours": Cost(2.5, transcriptions=3.0),
+    "lens": Cost(0.9, transcriptions=2.75),
+    "words": Cost(0.5, encodings=3.3, transcriptions=1.0, encodings_a_word=1.8),
+    "listening": Cost(0.7, encodings=6.0, transcriptions=1.0),
+    "pages": Cost(0.6, feature_s=1.9e-3),
+}
+"""Of `bigrams` and `neighbours` as if they were one clip. What depends on further settings is below."""
+
+DICTIONARIES_START_S = 15.0
+"""To compile what a training runs, and to end it."""
+TRANSCRIPTIONS_A_K, TRANSCRIPTIONS_A_HEAD, TRANSCRIPTIONS_A_DICTIONARY = 0.92, 1.0, 2.8
+"""For each clip: of each attention window, of each head that is limited, of each dictionary that is scored."""
+SILENCED_A_SECOND, ENCODINGS_A_SILENCED, ENCODINGS_A_SILENCED_WINDOW = 10, 0.1, 2.0
+"""Stretches silenced in a second of sound, and encodings for each: at least, and where the sound fills its window."""
 
 BYTES_A_SECOND_OF_SOUND = 12_000
 BYTES_A_TRACE = 44
 BYTES_A_CLIP_LISTENED_TO = 300_000
+BYTES_A_FEATURE_OF_PAGES = 5_000
 TRIES = 5
-WORDS_A_SECOND, SILENCED_A_SECOND = 2.5, 10
+WORDS_A_SECOND = 2.5
 
 
 @dataclass(frozen=True)
@@ -112,6 +165,7 @@ def plan_study(
     corpus: Corpus,
     settings: StudySettings,
     *,
+    has_pages: bool = False,
     progress: Callable[[str, float, float], None] = lambda part, done, of: None,
 ) -> StudyPlan:
     """Find out what a study will take.
@@ -120,6 +174,7 @@ def plan_study(
         model: Any Whisper.
         corpus: The clips.
         settings: Of every part.
+        has_pages: Whether pages are made of it.
         progress: Told how far the reading of the corpus is.
 
     Raises:
@@ -128,6 +183,8 @@ def plan_study(
     context = prepared(model, corpus, settings, Path(), progress)
     unit = _Unit.of(context)
     rows = [_left_out(name, context) or _row(name, context, unit) for name in NAMES]
+    if has_pages:
+        rows.append(_pages(context))
     info = context.info.all
     return StudyPlan(model.id, corpus.name, info.n_clips, info.duration_s, tuple(rows))
 
@@ -203,34 +260,62 @@ def _left_out(name: str, context: Context) -> PartPlan | None:
 def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
     if name in _FEATURES:
         return _FEATURES[name](context, unit)
-    settings = context.settings
+    settings, cost = context.settings, COSTS[name]
     if name in ("bigrams", "neighbours"):
-        return PartPlan(name, f"{context.model.vocab_size:,} tokens", 1 + 30 * unit.transcribe_s, 300_000)
+        return PartPlan(name, f"{context.model.vocab_size:,} tokens", cost.start_s + _a_clip(cost, unit, 0.0), 300_000)
     if name == "transcripts":
         chosen = context.whole_clips(settings.transcripts.clips)
-        n_windows = sum(math.ceil(context.lengths_s[one.id] / context.model.window_s) for one in chosen.sources)
-        return PartPlan(name, _clips(len(chosen)), 1.2 * n_windows * unit.transcribe_s, 1000 * n_windows)
+        n_windows = _n_windows(context, chosen)
+        return PartPlan(
+            name, _clips(len(chosen)), cost.start_s + n_windows * _a_clip(cost, unit, 0.0), 1000 * n_windows
+        )
     n_clips = len(context.stretches(getattr(settings, name).clips))
-    each_s = min(context.model.window_s, context.info.all.duration_s / context.info.all.n_clips)
-    n_heads = min(settings.window.heads, context.model.n_encoder_blocks * context.model.n_heads)
-    head_s = 0.6 * n_heads * min(settings.window.head_clips, n_clips) * unit.transcribe_s
-    n_words = WORDS_A_SECOND * each_s
-    share = min((each_s + 0.5) / context.model.window_s, 1.0)  # of a window that a silenced stretch is encoded in
-    silencing = SILENCED_A_SECOND * each_s * (0.06 + 1.2 * share)
-    traced_s = (3 + 2.7 * n_words + silencing) * unit.encode_s + unit.transcribe_s
-    spliced_s = (1 + 0.35 * n_words) * unit.transcribe_s
-    seconds = {
-        "relevance": 4.4 * unit.encode_s,
-        "locality": 1.8 * unit.encode_s,
-        "window": (1 + 0.75 * len(settings.window.ks)) * unit.transcribe_s + head_s / max(n_clips, 1),
-        "splice": spliced_s,
-        "scores": 3 * len(check_sites(context.model, settings.dictionaries.sites)) * unit.transcribe_s,
-        "lens": 3 * unit.transcribe_s,
-        "words": traced_s,
-        "listening": traced_s + spliced_s + (1 + len(settings.listening.ks)) * unit.transcribe_s + 6 * unit.encode_s,
-    }[name]
+    seconds = cost.start_s + n_clips * (_a_clip(cost, unit, _words_a_clip(context)) + _more_a_clip(name, context, unit))
+    if name == "window":
+        n_heads = min(settings.window.heads, context.model.n_encoder_blocks * context.model.n_heads)
+        n_head_clips = min(settings.window.head_clips, n_clips)
+        seconds += TRANSCRIPTIONS_A_HEAD * n_heads * n_head_clips * unit.transcribe_s
     n_bytes = BYTES_A_CLIP_LISTENED_TO * n_clips if name == "listening" else 300_000 + 5000 * n_clips
-    return PartPlan(name, _clips(n_clips), seconds * n_clips, n_bytes)
+    return PartPlan(name, _clips(n_clips), seconds, n_bytes)
+
+
+def _a_clip(cost: Cost, unit: _Unit, n_words: float) -> float:
+    """Seconds of the model for a clip of so many words."""
+    encodings = cost.encodings + n_words * cost.encodings_a_word
+    return encodings * unit.encode_s + (cost.transcriptions + n_words * cost.transcriptions_a_word) * unit.transcribe_s
+
+
+def _more_a_clip(name: str, context: Context, unit: _Unit) -> float:
+    """Seconds of the model for a clip that depend on a part's own settings, or on its other parts."""
+    settings, n_words = context.settings, _words_a_clip(context)
+    if name == "window":
+        return TRANSCRIPTIONS_A_K * len(settings.window.ks) * unit.transcribe_s
+    if name == "scores":
+        n_sites = len(check_sites(context.model, settings.dictionaries.sites))
+        return TRANSCRIPTIONS_A_DICTIONARY * n_sites * unit.transcribe_s
+    if name == "words":
+        sound_s = _seconds_a_clip(context)
+        share = min((sound_s + 0.5) / context.model.window_s, 1.0)  # of a window that a silenced stretch is encoded in
+        return (
+            SILENCED_A_SECOND * sound_s * (ENCODINGS_A_SILENCED + ENCODINGS_A_SILENCED_WINDOW * share) * unit.encode_s
+        )
+    if name == "listening":
+        traced_s = _a_clip(COSTS["words"], unit, n_words) + _more_a_clip("words", context, unit)
+        return traced_s + _a_clip(COSTS["splice"], unit, n_words) + len(settings.listening.ks) * unit.transcribe_s
+    return 0.0
+
+
+def _seconds_a_clip(context: Context) -> float:
+    """How long a clip is that most parts take: cut to a window."""
+    return min(context.model.window_s, context.info.all.duration_s / context.info.all.n_clips)
+
+
+def _words_a_clip(context: Context) -> float:
+    return WORDS_A_SECOND * _seconds_a_clip(context)
+
+
+def _n_windows(context: Context, corpus: Corpus) -> int:
+    return sum(math.ceil(context.lengths_s[one.id] / context.model.window_s) for one in corpus.sources)
 
 
 def _dictionaries(context: Context, unit: _Unit) -> PartPlan:
@@ -242,20 +327,17 @@ def _dictionaries(context: Context, unit: _Unit) -> PartPlan:
     except InputError as error:
         return PartPlan("dictionaries", "", why=str(error))
     amount = f"{plan.n_frames:,} frames, {sum(task.coder.n_features for task in tasks):,} features"
-    return PartPlan("dictionaries", amount, plan.seconds, plan.disk_bytes)
+    return PartPlan("dictionaries", amount, DICTIONARIES_START_S + plan.seconds, plan.disk_bytes)
 
 
 def _harvest(context: Context, unit: _Unit) -> PartPlan:
     asked = context.settings.harvest
     corpus, n = context.hours(asked.hours), n_features(context)
     lengths_s = [context.lengths_s[one.id] for one in corpus.sources]
-    n_windows = sum(math.ceil(length_s / context.model.window_s) for length_s in lengths_s)
     labels = label_set(corpus, None, context.seed)
-    seconds = (
-        n_windows * unit.encode_s * (2 if "untrained" in asked.bases else 1)
-        + n * HARVEST_S_A_FEATURE
-        + n * n_windows * context.model.n_frames * HARVEST_S_A_FRAME_OF_A_FEATURE
-    )
+    is_first = "dictionaries" in context.settings.study.without
+    encode_s = (_n_windows(context, corpus) if is_first else _n_heard_anew(context)) * unit.encode_s
+    seconds = encode_s * (2 if "untrained" in asked.bases else 1) + _of_features("harvest", context)
     n_labels = len(labels.speakers) + len(labels.languages)
     n_samples = len(clip_samples(len(corpus), context.seed).sizes)
     a_feature = 700 + 8 * asked.top + 22 * asked.ranges * asked.samples + 26 * len(labels.phones) + 7 * n_labels
@@ -263,25 +345,61 @@ def _harvest(context: Context, unit: _Unit) -> PartPlan:
     return PartPlan("harvest", f"{sum(lengths_s) / 3600:,.2f} h, {n:,} features", seconds, n_bytes)
 
 
+def _of_features(name: str, context: Context) -> float:
+    """Seconds that a part takes for its features, whatever the model."""
+    cost, n = COSTS[name], n_features(context)
+    n_windows, n_frames = (sum(found) for found in zip(*_frames_of_clips(context), strict=True))
+    of_sound_s = n_windows * cost.window_feature_s + n_frames * cost.frame_feature_s
+    return cost.start_s + n * (cost.feature_s + of_sound_s)
+
+
+def _frames_of_clips(context: Context) -> list[tuple[int, int]]:
+    """Windows of each clip that is harvested, and the frames that are looked at in it."""
+    found = []
+    for one in context.hours(context.settings.harvest.hours).sources:
+        n_frames = math.ceil(context.lengths_s[one.id] / FRAME_S)
+        n_windows = math.ceil(n_frames / context.model.n_frames)
+        found.append((n_windows, min(n_frames + PADDING_FRAMES, n_windows * context.model.n_frames)))
+    return found
+
+
+def _n_heard_anew(context: Context) -> int:
+    """Windows that are harvested and encoded in each part anew: what the first part heard is kept as far as it goes."""
+    model, settings, room = context.model, context.settings, MOST_BYTES
+    sites = {**check_sites(model, settings.dictionaries.sites), **check_sites(model, settings.harvest.sites)}
+    n_anew = 0
+    for n_windows, n_frames in _frames_of_clips(context):
+        if n_windows > 1 or room <= 0 or model.device.type != "cpu":
+            n_anew += n_windows
+        else:
+            room -= 4 * n_frames * sum(sites.values()) * (2 if "untrained" in settings.harvest.bases else 1)
+    return n_anew
+
+
 def _phones(context: Context, unit: _Unit) -> PartPlan:
     n = n_features(context)
-    return PartPlan("phones", f"{n:,} features", n * PHONES_S_A_FEATURE, 300 * n)
+    return PartPlan("phones", f"{n:,} features", _of_features("phones", context), 300 * n)
 
 
 def _sounds(context: Context, unit: _Unit) -> PartPlan:
-    corpus = context.hours(context.settings.harvest.hours)
+    corpus, cost = context.hours(context.settings.harvest.hours), COSTS["sounds"]
     length_s = sum(context.lengths_s[one.id] for one in corpus.sources)
-    amount = f"up to {_clips(len(corpus))}"
-    return PartPlan("sounds", amount, length_s * SOUND_S_A_SECOND, length_s * BYTES_A_SECOND_OF_SOUND)
+    seconds = cost.start_s + length_s * cost.sound_s
+    return PartPlan("sounds", f"up to {_clips(len(corpus))}", seconds, length_s * BYTES_A_SECOND_OF_SOUND)
 
 
 def _traces(context: Context, unit: _Unit) -> PartPlan:
     shown = context.settings.examples
-    n = n_features(context)
-    n_examples = 2 * n * (shown.top + shown.samples * context.settings.harvest.ranges)
-    corpus = context.hours(context.settings.harvest.hours)
-    seconds = len(corpus) * unit.encode_s + n * TRACES_S_A_FEATURE
+    n_examples = 2 * n_features(context) * (shown.top + shown.samples * context.settings.harvest.ranges)
+    seconds = _n_heard_anew(context) * unit.encode_s + _of_features("traces", context)
     return PartPlan("traces", f"up to {n_examples:,} examples", seconds, n_examples * BYTES_A_TRACE)
+
+
+def _pages(context: Context) -> PartPlan:
+    if "harvest" in context.settings.study.without:
+        return PartPlan("pages", "no features", COSTS["pages"].start_s, 1_000_000)
+    n = n_features(context)
+    return PartPlan("pages", f"{n:,} features", _of_features("pages", context), n * BYTES_A_FEATURE_OF_PAGES)
 
 
 def _clips(n: int) -> str:

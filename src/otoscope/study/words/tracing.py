@@ -18,7 +18,7 @@ from torch import Tensor
 
 from otoscope.audio.kinds import Kind
 from otoscope.model.alignment import Head, align
-from otoscope.model.generation import prompt_tokens
+from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.reading import Tape
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
@@ -142,14 +142,13 @@ def trace_window(
         places = word_tokens(len(prompt), [len(ids) for _, ids in spelt])
         ids = [*prompt, *tokens]
         with torch.enable_grad():
-            given = torch.tensor([ids], device=model.device)
-            output = model.hf(encoder_outputs=(encoding,), decoder_input_ids=given, use_cache=False)
-            scores = perturbation.word_scores(output.logits.float(), ids, places)[0]
+            logits = read_logits(model, encoding, torch.tensor([ids]))
+            scores = perturbation.word_scores(logits, ids, places)[0]
     relevance = relevance_curves(scores, places, tape, sites)
     attention = attention_curves(tape, sites[2], places, settings.heads)
     whole = scores.detach().cpu().numpy()
     encoding = encoding.detach()
-    del output, scores, tape  # the graph goes before the windows of silenced stretches come
+    del logits, scores, tape  # the graph goes before the windows of silenced stretches come
     n_sound = n_sound_frames(windows.kinds[0])
     aligned = align(model, words, encoding, [tokens], language=code, task=TASK, heads=settings.heads, n_frames=n_sound)[
         0
