@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
+from otoscope.model.cross_attention import Seen
 from otoscope.model.finite import NotFiniteError, finite_logits, not_finite
 from otoscope.model.languages import Vocabulary
 from otoscope.model.token_rules import Suppressed, TimestampRules
@@ -123,7 +124,10 @@ def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", ti
 
 @torch.no_grad()
 def forced_logits(
-    model: Whisper, encoded: Float[Tensor, "window frame d_model"], tokens: Int[Tensor, "window token"]
+    model: Whisper,
+    encoded: Float[Tensor, "window frame d_model"],
+    tokens: Int[Tensor, "window token"],
+    seen: Seen | None = None,
 ) -> Float[Tensor, "window token vocab"]:
     """Run the decoder over given tokens, unread: at each, what it would say next.
 
@@ -133,6 +137,7 @@ def forced_logits(
         model: Any Whisper.
         encoded: The encoder's output.
         tokens: Ids, prompt included.
+        seen: Keys and values of the same windows, where the decoder has just written for them all.
 
     Returns:
         Logits in float32.
@@ -141,11 +146,14 @@ def forced_logits(
         ModelError: A logit is no number; the first site that holds one is named.
     """
     with model.reading_paused():
-        return read_logits(model, encoded, tokens)
+        return read_logits(model, encoded, tokens, seen)
 
 
 def read_logits(
-    model: Whisper, encoded: Float[Tensor, "window frame d_model"], tokens: Int[Tensor, "window token"]
+    model: Whisper,
+    encoded: Float[Tensor, "window frame d_model"],
+    tokens: Int[Tensor, "window token"],
+    seen: Seen | None = None,
 ) -> Float[Tensor, "window token vocab"]:
     """Run the decoder over given tokens as `forced_logits` does, seen by readings and, where wanted, in the graph.
 
@@ -153,6 +161,7 @@ def read_logits(
         model: Any Whisper.
         encoded: The encoder's output.
         tokens: Ids, prompt included.
+        seen: Keys and values of the same windows, where the decoder has just written for them all.
 
     Returns:
         Logits in float32.
@@ -163,7 +172,8 @@ def read_logits(
     ids = tokens.to(model.device)
 
     def run() -> Tensor:
-        output = model.hf(encoder_outputs=_wrap(encoded), decoder_input_ids=ids, use_cache=False)
+        cache = {} if seen is None else seen.decoder_cache(model, len(ids))
+        output = model.hf(encoder_outputs=_wrap(encoded), decoder_input_ids=ids, use_cache=bool(cache), **cache)
         logits: Tensor = output.logits
         return logits
 

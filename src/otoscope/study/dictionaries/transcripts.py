@@ -23,7 +23,7 @@ from otoscope.base.errors import InputError
 from otoscope.model.activations import text_ids
 from otoscope.model.cross_attention import Seen, seen_keys_values
 from otoscope.model.encoder_end import encoder_end
-from otoscope.model.generation import prompt_tokens
+from otoscope.model.generation import forced_logits, prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
 from otoscope.study.result_files import finite
@@ -423,6 +423,9 @@ def token_losses(
 
     Returns:
         For each window the sum over its tokens; natural logarithm, over the whole vocabulary.
+
+    Raises:
+        ModelError: A logit is no number.
     """
     longest = max(map(len, ids))
     padded: Int64[Tensor, "window token"] = torch.zeros(len(ids), longest, dtype=torch.int64)
@@ -432,11 +435,8 @@ def token_losses(
         is_scored[row, start : len(own)] = True
     padded, is_scored = padded.to(encodings.device), is_scored.to(encodings.device)
     with torch.no_grad():
-        cache = seen.decoder_cache(model, len(ids)) if seen is not None else {}
-        logits = model.hf(
-            encoder_outputs=(encodings,), decoder_input_ids=padded[:, :-1], use_cache=bool(cache), **cache
-        ).logits
-    losses = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), padded[:, 1:].flatten(), reduction="none")
+        logits = forced_logits(model, encodings, padded[:, :-1], seen)
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), padded[:, 1:].flatten(), reduction="none")
     scored: list[float] = (losses.view(len(ids), -1).double() * is_scored[:, 1:]).sum(dim=1).tolist()
     return scored
 

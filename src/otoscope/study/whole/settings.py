@@ -231,13 +231,13 @@ QUICK = StudySettings(
     locality=Clips(8),
     window=Window(12, (100, 75, 20, 10), head_clips=8, heads=8),
     splice=Clips(12),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=100_000),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=60_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.12),
     examples=Examples(top=10, samples=1),
     scores=Scores(12, 10_000),
     bigrams=Bigrams(),
     lens=Clips(8),
-    words=Clips(6),
+    words=Clips(4),
     listening=Listening(1, (75, 20, 10)),
 )
 """Minutes, to see whether all is well."""
@@ -263,13 +263,13 @@ DEMO = StudySettings(
     locality=Clips(144),
     window=Window(36),
     splice=Clips(48),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=400_000),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
     examples=Examples(top=10, samples=2),
-    scores=Scores(24, 100_000),
+    scores=Scores(24, 50_000),
     bigrams=Bigrams(("The traffic", "Thank")),
     neighbours=Neighbours(("rug", "UK")),
     lens=Clips(36),
-    words=Clips(24),
+    words=Clips(16),
     listening=Listening(4),
 )
 """For the model and the clips in the package, within minutes on two cores."""
