@@ -433,4 +433,5 @@ def tables(folder: Path) -> dict[str, Any]:
         if path.name in ("transcripts.json", "relevance_shares.json", "locality.json", "window.json", "lens_curve.json")
     }
     features = pq.read_table(folder / "harvest" / "features.parquet").drop_columns(["basis"])
-    return {**texts, "features": features.to_pylist(), "files": sorted(p.name for p in folder.rglob("*.png"))}
+    as_text = json.dumps(features.to_pylist())  # a NaN does not equal itself
+    return {**texts, "features": as_text, "files": sorted(p.name for p in folder.rglob("*.png"))}

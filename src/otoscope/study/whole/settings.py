@@ -229,7 +229,7 @@ QUICK = StudySettings(
     transcripts=Clips(24),
     relevance=Relevance(6),
     locality=Clips(8),
-    window=Window(12, (100, 75, 20, 10), head_clips=8, heads=8),
+    window=Window(12, (75, 20, 10), head_clips=6, heads=8),
     splice=Clips(12),
     dictionaries=Dictionaries(expansion=4.0, k=16, frames=60_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.12),
@@ -259,17 +259,17 @@ FULL = StudySettings(
 
 DEMO = StudySettings(
     transcripts=Clips(144),
-    relevance=Relevance(72),
-    locality=Clips(144),
-    window=Window(36),
-    splice=Clips(48),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=200_000),
+    relevance=Relevance(48),
+    locality=Clips(72),
+    window=Window(30),
+    splice=Clips(36),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=210_000),
     examples=Examples(top=10, samples=2),
-    scores=Scores(24, 50_000),
+    scores=Scores(24, 52_000),
     bigrams=Bigrams(("The traffic", "Thank")),
     neighbours=Neighbours(("rug", "UK")),
     lens=Clips(36),
-    words=Clips(16),
+    words=Clips(12),
     listening=Listening(4),
 )
 """For the model and the clips in the package, within minutes on two cores."""
