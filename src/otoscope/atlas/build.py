@@ -23,6 +23,8 @@ from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from otoscope.atlas.published import published
 from otoscope.atlas.records import all_names, record
 from otoscope.atlas.study_folder import PAGES, StudyFolder
@@ -162,9 +164,10 @@ def _write_records(out: Path, names: list[str], folder: StudyFolder, workers: in
             finally:
                 pool.shutdown(cancel_futures=True)
     if done < len(names):  # here alone, or once more where processes cannot be started
-        for done, name in enumerate(names, 1):
-            _write_record(out, name, folder)
-            yield done
+        with _one_thread():
+            for done, name in enumerate(names, 1):
+                _write_record(out, name, folder)
+                yield done
 
 
 def _write_batch_of(study: Path, out: Path, names: list[str]) -> int:
@@ -177,8 +180,14 @@ def _write_batch_of(study: Path, out: Path, names: list[str]) -> int:
 @lru_cache(1)
 def _opened(study: Path) -> StudyFolder:
     """Open a study once in a process that makes records of it."""
+    _one_thread()
     gc.disable()  # records hold no cycles, and looking for them takes a tenth of the time
     return StudyFolder(study)
+
+
+def _one_thread() -> threadpool_limits:
+    """Keep numpy's products to one thread: they are small, and threads that wait for the next one spin meanwhile."""
+    return threadpool_limits(1, "blas")
 
 
 def _write_record(out: Path, name: str, folder: StudyFolder) -> None:

@@ -231,13 +231,13 @@ QUICK = StudySettings(
     locality=Clips(8),
     window=Window(12, (75, 20, 10), head_clips=6, heads=8),
     splice=Clips(12),
-    dictionaries=Dictionaries(expansion=4.0, k=16, frames=60_000),
+    dictionaries=Dictionaries(expansion=4.0, k=16, frames=52_000),
     harvest=Harvest(bases=("neuron", "random", "sae"), hours=0.12),
     examples=Examples(top=10, samples=1),
-    scores=Scores(12, 10_000),
+    scores=Scores(9, 10_000),
     bigrams=Bigrams(),
     lens=Clips(8),
-    words=Clips(4),
+    words=Clips(3),
     listening=Listening(1, (75, 20, 10)),
 )
 """Minutes, to see whether all is well."""
