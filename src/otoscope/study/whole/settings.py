@@ -146,7 +146,7 @@ class Scores(Clips):
         baseline_frames: Frames to train the baseline with a random decoder on; 0 for none.
     """
 
-    clips: int = 144
+    clips: int = 64
     baseline_frames: int = 400_000
 
 
