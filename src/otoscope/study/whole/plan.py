@@ -61,23 +61,23 @@ COSTS = {
     "locality": Cost(0.4, encodings=2.3),
     "window": Cost(0.8, transcriptions=1.0),
     "splice": Cost(0.3, transcriptions=1.35, transcriptions_a_word=0.23),
-    "harvest": Cost(feature_s=1.9e-3, window_feature_s=6.5e-6, frame_feature_s=12e-9),
+    "harvest": Cost(feature_s=1.2e-3, window_feature_s=4.7e-6, frame_feature_s=9e-9),
     "phones": Cost(feature_s=0.5e-3),
     "sounds": Cost(1.0, sound_s=7e-3),
-    "traces": Cost(feature_s=0.3e-3, window_feature_s=3.6e-6),
+    "traces": Cost(feature_s=0.2e-3, window_feature_s=2.3e-6),
     "scores": Cost(0.7),
     "bigrams": Cost(1.5, transcriptions=2.5),
     "neighbours": Cost(2.5, transcriptions=3.0),
     "lens": Cost(0.9, transcriptions=2.75),
     "words": Cost(0.5, encodings=3.3, transcriptions=1.0, encodings_a_word=1.8),
     "listening": Cost(0.7, encodings=6.0, transcriptions=1.0),
-    "pages": Cost(0.6, feature_s=1.9e-3),
+    "pages": Cost(1.5, feature_s=0.55e-3),
 }
 """Of `bigrams` and `neighbours` as if they were one clip. What depends on further settings is below."""
 
 DICTIONARIES_START_S = 15.0
 """To compile what a training runs, and to end it."""
-TRANSCRIPTIONS_A_K, TRANSCRIPTIONS_A_HEAD, TRANSCRIPTIONS_A_DICTIONARY = 0.92, 1.0, 2.8
+TRANSCRIPTIONS_A_K, TRANSCRIPTIONS_A_HEAD, TRANSCRIPTIONS_A_DICTIONARY = 0.92, 1.0, 2.5
 """For each clip: of each attention window, of each head that is limited, of each dictionary that is scored."""
 SILENCED_A_SECOND, ENCODINGS_A_SILENCED, ENCODINGS_A_SILENCED_WINDOW = 10, 0.1, 2.0
 """Stretches silenced in a second of sound, and encodings for each: at least, and where the sound fills its window."""
