@@ -10,7 +10,6 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from otoscope.base.collecting import collection_paused
 from otoscope.base.version import __version__
 from otoscope.base.waiting import wait_without_spinning
 
@@ -280,10 +279,9 @@ def __getattr__(name: str) -> Any:
     """Fetch a public name from its room when it is first asked for."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'otoscope' has no attribute {name!r}; see otoscope.__all__")
-    with collection_paused():
-        if name in _CALLABLE_ROOMS:
-            return importlib.import_module(f"otoscope.{name}")
-        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    if name in _CALLABLE_ROOMS:
+        return importlib.import_module(f"otoscope.{name}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+YOUNG_OBJECTS = 50_000
+"""New objects until the collector looks at them, in a process of our own; Python's own number is 700."""
+
+
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Hold the collector off inside the block; it is on again afterwards if it was on before.
@@ -21,3 +25,8 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def collect_rarely() -> None:
+    """Make collections rare, for a process that belongs to the command line; a library must not."""
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])

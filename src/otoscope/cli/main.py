@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from otoscope.base.collecting import collect_rarely
+from otoscope.base.collector import collect_rarely
 from otoscope.base.errors import InputError, OtoscopeError, OtoscopeWarning
 
 DONE = 0

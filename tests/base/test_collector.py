@@ -6,17 +6,17 @@ import gc
 
 import pytest
 
-from otoscope.base.collecting import YOUNG_OBJECTS, collect_rarely, collection_paused
+from otoscope.base.collector import YOUNG_OBJECTS, collect_rarely, collector_paused
 
 
 def test_collection_is_paused_and_goes_on() -> None:
-    with collection_paused():
+    with collector_paused():
         assert not gc.isenabled()
     assert gc.isenabled()
 
 
 def test_collection_goes_on_after_an_error() -> None:
-    with pytest.raises(ImportError), collection_paused():
+    with pytest.raises(ImportError), collector_paused():
         raise ImportError
     assert gc.isenabled()
 
@@ -24,7 +24,7 @@ def test_collection_goes_on_after_an_error() -> None:
 def test_a_collector_that_was_off_stays_off() -> None:
     gc.disable()
     try:
-        with collection_paused():
+        with collector_paused():
             pass
         assert not gc.isenabled()
     finally:
