@@ -6,7 +6,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 YOUNG_OBJECTS = 50_000
 """New objects until the collector looks at them, in a process of our own; Python's own number is 700."""
 

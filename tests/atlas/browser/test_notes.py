@@ -211,9 +211,10 @@ def test_served_what_is_written_while_a_save_is_on_its_way_is_saved_after_it(ser
     page.route("**/notes/**", lambda route: held.append(route) if not held else route.continue_())
     page.get_by_label("A name of your own").fill("first")
     page.get_by_label("Note", exact=True).fill("second")
-    with page.expect_request("**/notes/**"):
-        page.get_by_role("button", name="Save").click()
-    while not held:  # the test's own time limit ends this
+    page.get_by_role("button", name="Save").click()
+    for _ in range(200):  # leaving a field saves, too, so the request may be there before the button is pressed
+        if held:
+            break
         page.wait_for_timeout(50)
     held[0].continue_()
     said(visit, "Saved beside the study.")
