@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.base.errors import InputError
+from otoscope.study.error_rate import FEWEST_CLIPS
 from otoscope.study.whole.settings import DEMO, FULL, PRESETS, QUICK, StudySettings, check, read
 
 
@@ -73,3 +74,11 @@ def test_every_preset_can_be_used() -> None:
     assert all(check(one) is one for one in (QUICK, StudySettings(), FULL, DEMO))
     with pytest.raises(InputError, match="purity"):
         check(replace(DEMO, phones=replace(DEMO.phones, purity=0.0)))
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_no_preset_takes_so_few_clips_that_a_finding_has_no_interval(preset: str) -> None:
+    settings = PRESETS[preset]
+    taken = {part: getattr(settings, part).clips for part in ("relevance", "window", "splice", "scores", "words")}
+    taken["heads"] = settings.window.head_clips
+    assert {part: n for part, n in taken.items() if n < FEWEST_CLIPS} == {}

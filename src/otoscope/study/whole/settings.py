@@ -237,7 +237,7 @@ QUICK = StudySettings(
     scores=Scores(9, 10_000),
     bigrams=Bigrams(),
     lens=Clips(8),
-    words=Clips(3),
+    words=Clips(6),
     listening=Listening(1, (75, 20, 10)),
 )
 """Minutes, to see whether all is well."""
