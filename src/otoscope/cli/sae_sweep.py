@@ -99,12 +99,11 @@ def sweep(
     if dry_run:
         return
     assert out is not None, "asked for above"
-    result = _train_and_score(
-        (data, settings, training, out), recordings, whisper, device_named(device), console, overwrite=overwrite
-    )
-    names = sorted(path.name for path in result.save(out))
-    note_sounds(data.corpus.sound_notes if data.corpus is not None else (), console)
-    console.note(f"Results in {out}: {', '.join(names)}")
+    asked = (data, settings, training, out)
+    result = _train_and_score(asked, recordings, whisper, device_named(device), console, overwrite=overwrite)
+    names = ", ".join(sorted(path.name for path in result.save(out)))
+    note_sounds(data.sound_notes, console)
+    console.note(f"Results in {out}: {names}")
     print(to_json_text(result.to_json()) if json else summary(result))
     problems = [*data.problems, *(recordings.problems if recordings is not None else ())]
     console.finish(problems, len(data.corpus or ()) + len(recordings or ()))

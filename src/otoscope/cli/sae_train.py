@@ -102,7 +102,7 @@ def train(
         assert out is not None, "asked for above"
         run = _run(data, tasks, settings, out, where, together, events, console, overwrite=overwrite)
         if together.rank == 0:
-            note_sounds(data.corpus.sound_notes if data.corpus is not None else (), console)
+            note_sounds(data.sound_notes, console)
             print(to_json_text(run.to_json()) if json else summary(run))
             console.finish(run.problems, len(data.corpus) if data.corpus is not None else 0)
 

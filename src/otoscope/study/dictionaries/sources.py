@@ -84,6 +84,11 @@ class Source:
         """Clips that could not be used so far."""
         return self.feed.problems if isinstance(self.feed, LiveFeed) else []
 
+    @property
+    def sound_notes(self) -> list[Problem]:
+        """Recordings that were read otherwise than they say so far."""
+        return self.corpus.sound_notes if self.corpus is not None else []
+
     def metadata(self, site: str) -> dict[str, Any]:
         """What a dictionary of a site says of where its vectors came from.
 
