@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.study.difference import newcombe_interval
+from otoscope.study.estimates import newcombe_interval
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from otoscope.study.error_rate import (
     character_errors,
     matched_words,
     normalise,
-    wilson_interval,
     word_errors,
     words_of,
 )
+from otoscope.study.estimates import wilson_interval
 
 
 @pytest.mark.parametrize(

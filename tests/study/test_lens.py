@@ -13,9 +13,9 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
+from otoscope.study.estimates import grouped_means
 from otoscope.study.lens.curve import MEASURES, LensCurve, lens_curve
 from otoscope.study.lens.experiment import Lens, lens
-from otoscope.study.lens.statistics import grouped_means
 from tests.study.conftest import build, make_clip
 
 

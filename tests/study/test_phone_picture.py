@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.phones.picture import LayerView, ShareBar, layer_figure, shares_figure
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from otoscope.base.errors import OutputError
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.base.numbers import finite
+from otoscope.study.result_files import drawn, write_arrays
 
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import bootstrap_rate, word_errors, words_of
+from otoscope.study.estimates import mean_interval
 from otoscope.study.steer.experiment import steer
-from otoscope.study.steer.rates import mean_interval, pooled_rate, rate_change, swaps
+from otoscope.study.steer.rates import pooled_rate, rate_change, swaps
 from otoscope.study.steer.steering import add, scale_head
 from otoscope.study.steer.transcripts import Steering, steered_transcripts, vector_lengths
 from otoscope.study.steer.where import Where

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.study.error_rate import FEWEST_CLIPS
+from otoscope.study.estimates import FEWEST_GROUPS
 from otoscope.study.whole.settings import DEMO, FULL, PRESETS, QUICK, StudySettings, check, read
 
 
@@ -81,4 +81,4 @@ def test_no_preset_takes_so_few_clips_that_a_finding_has_no_interval(preset: str
     settings = PRESETS[preset]
     taken = {part: getattr(settings, part).clips for part in ("relevance", "window", "splice", "scores", "words")}
     taken["heads"] = settings.window.head_clips
-    assert {part: n for part, n in taken.items() if n < FEWEST_CLIPS} == {}
+    assert {part: n for part, n in taken.items() if n < FEWEST_GROUPS} == {}

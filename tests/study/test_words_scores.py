@@ -11,7 +11,7 @@ import otoscope
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.mean import bootstrap_mean
+from otoscope.study.estimates import bootstrap_mean
 from otoscope.study.words.experiment import WAYS, WordSources, words
 from otoscope.study.words.scores import (
     BASELINES,

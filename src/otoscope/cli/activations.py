@@ -12,9 +12,9 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import size, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import size, table
 from otoscope.cli.sources import Survey, audio_name, gather, is_one_recording, survey
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count
 from otoscope.cli import options
 from otoscope.cli.console import Console
 from otoscope.cli.job import check_out
-from otoscope.cli.layout import count
 
 
 def build(

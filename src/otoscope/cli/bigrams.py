@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import count, percent, table
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:
+    from otoscope.base.numbers import Interval
     from otoscope.corpus import Corpus, Problem
     from otoscope.model.whisper import Whisper
     from otoscope.study.bigrams.agreement import BigramAgreement, SoundAgreement
     from otoscope.study.bigrams.experiment import Bigrams, Continuation
     from otoscope.study.bigrams.known import KnownBigrams
     from otoscope.study.bigrams.no_sound import NoSound
-    from otoscope.study.error_rate import Interval
 
 N_SENTENCES = 8_000
 """Sentences drawn from the grammar: enough for a few of every word."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from otoscope.cli.layout import count
+from otoscope.base.layout import count
 
 if TYPE_CHECKING:
     from otoscope.corpus import Problem

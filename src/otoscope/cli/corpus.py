@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count, duration
 from otoscope.cli import corpus_align, options
 from otoscope.cli.console import Console, problem_list
 from otoscope.cli.job import check_out
-from otoscope.cli.layout import count, duration
 from otoscope.cli.sources import gather
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count, one_line, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job, describe
-from otoscope.cli.layout import count, one_line, percent, table
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count, size, table
 from otoscope.cli import options
 from otoscope.cli.console import Console, problem_list
 from otoscope.cli.job import check_out
-from otoscope.cli.layout import count, size, table
 from otoscope.cli.sources import gather
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import typer
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count, duration, table
 from otoscope.cli import options
 from otoscope.cli.console import Console
 from otoscope.cli.job import load_model
-from otoscope.cli.layout import count, duration, table
 
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus

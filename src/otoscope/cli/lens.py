@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import duration
 from otoscope.cli import lens_tables, options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import duration
 from otoscope.cli.sources import gather, is_one_recording, one, survey
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otoscope.cli.layout import between, count, one_line, percent, table
+from otoscope.base.layout import between, count, one_line, percent, table
 
 if TYPE_CHECKING:
     from otoscope.study.lens.curve import LensCurve

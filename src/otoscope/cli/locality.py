@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otoscope.base.clocks import FRAME_S
+from otoscope.base.layout import count, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import count, percent, table
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count, size, table
 from otoscope.cli import options
 from otoscope.cli.console import Console
-from otoscope.cli.layout import count, size, table
 
 if TYPE_CHECKING:
     from otoscope.model.local import LocalModel

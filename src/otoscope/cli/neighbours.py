@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import count, percent, table
 from otoscope.cli.sources import DEMO
 
 if TYPE_CHECKING:
+    from otoscope.base.numbers import Interval
     from otoscope.corpus.lexicon import Pronouncer
     from otoscope.model.whisper import Whisper
-    from otoscope.study.error_rate import Interval
     from otoscope.study.neighbours.experiment import Neighbours, WordNeighbours
     from otoscope.study.neighbours.sounds_alike import Contrast, SoundsAlike
     from otoscope.study.neighbours.spaces import Common

@@ -9,10 +9,10 @@ import typer
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count, percent, table
 from otoscope.cli import options
 from otoscope.cli.console import Console
 from otoscope.cli.job import check_out
-from otoscope.cli.layout import count, percent, table
 
 if TYPE_CHECKING:
     from otoscope.study.phones.experiment import PhoneStudy

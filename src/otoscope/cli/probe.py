@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import between, count, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import between, count, percent, table
 from otoscope.cli.sources import gather, note_label_problems, survey
 
 if TYPE_CHECKING:
-    from otoscope.study.error_rate import Interval
+    from otoscope.base.numbers import Interval
     from otoscope.study.probe.result import Probe
 
 MOST_CLASSES = 12

@@ -8,9 +8,9 @@ import typer
 
 from otoscope.base.clocks import FRAME_S, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count, duration, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import count, duration, percent, table
 from otoscope.cli.sources import one
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import between, count, percent, table
 from otoscope.cli import options, sae_options
 from otoscope.cli.console import Advance, Console
 from otoscope.cli.job import Job
-from otoscope.cli.layout import between, count, percent, table
 from otoscope.cli.sources import gather, survey
 
 if TYPE_CHECKING:

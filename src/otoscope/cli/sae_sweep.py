@@ -8,10 +8,10 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import between, count, duration, size, table
 from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
 from otoscope.cli.job import load_model
-from otoscope.cli.layout import between, count, duration, size, table
 from otoscope.cli.sae_score import stages
 from otoscope.cli.sources import gather, note_sounds, survey
 

@@ -10,10 +10,10 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count, duration, percent, size, table
 from otoscope.cli import options, sae_options
 from otoscope.cli.console import Console
 from otoscope.cli.job import load_model
-from otoscope.cli.layout import count, duration, percent, size, table
 from otoscope.cli.sources import gather, note_sounds
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import between, count, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import between, count, percent, table
 from otoscope.cli.sources import gather, note_label_problems, one, survey
 
 if TYPE_CHECKING:

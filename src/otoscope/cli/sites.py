@@ -8,9 +8,9 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import count, table
 
 if TYPE_CHECKING:
     from otoscope.model.sites import Site

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count, duration
 from otoscope.cli.console import Console, problem_list
-from otoscope.cli.layout import count, duration
 
 if TYPE_CHECKING:
     from otoscope.audio.clip import Clip

@@ -8,13 +8,13 @@ import typer
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.layout import between, count, duration, one_line, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import between, count, duration, one_line, percent, table
 from otoscope.cli.sources import gather, note_label_problems, one, survey
 
 if TYPE_CHECKING:
-    from otoscope.study.error_rate import Interval
+    from otoscope.base.numbers import Interval
     from otoscope.study.splice.experiment import Splice
     from otoscope.study.splice.words import SpliceWords
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count
 from otoscope.cli import options
 from otoscope.cli.job import Job, Result
-from otoscope.cli.layout import count
 from otoscope.cli.sources import DEMO, gather, note_label_problems, note_sounds, survey
 from otoscope.cli.steer_changes import ADD_FORMS, Asked, strengths_of, where_of
 from otoscope.cli.steer_tables import heads_summary, phones_summary, sounds_summary, sweep_summary

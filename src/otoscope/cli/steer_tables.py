@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otoscope.cli.layout import between, count, percent, table
+from otoscope.base.layout import between, count, percent, table
 
 if TYPE_CHECKING:
-    from otoscope.study.error_rate import Interval
+    from otoscope.base.numbers import Interval
     from otoscope.study.steer.experiment import Outcome, Steer
     from otoscope.study.steer.head_ablation import HeadAblation
     from otoscope.study.steer.phones import PhoneSwaps

@@ -15,10 +15,10 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import count
 from otoscope.cli import options
 from otoscope.cli.console import Advance, Console, problem_list
 from otoscope.cli.job import load_model
-from otoscope.cli.layout import count
 
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus

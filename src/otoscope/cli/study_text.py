@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from otoscope.cli.layout import count, duration, size, table
+from otoscope.base.layout import count, duration, size, table
 
 if TYPE_CHECKING:
     from otoscope.study.whole.experiment import Study

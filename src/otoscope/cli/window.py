@@ -8,14 +8,14 @@ import typer
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.layout import between, count, one_line, percent, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import between, count, one_line, percent, table
 from otoscope.cli.sources import gather, is_one_recording, survey
 
 if TYPE_CHECKING:
+    from otoscope.base.numbers import Interval
     from otoscope.corpus import Corpus
-    from otoscope.study.error_rate import Interval
     from otoscope.study.window.experiment import WindowStudy
     from otoscope.study.window.heads import HeadWindows
 

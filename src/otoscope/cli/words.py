@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.layout import between, count, duration, one_line, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.layout import between, count, duration, one_line, table
 from otoscope.cli.sources import gather, is_one_recording, note_label_problems, one, survey
 
 if TYPE_CHECKING:
-    from otoscope.study.error_rate import Interval
+    from otoscope.base.numbers import Interval
     from otoscope.study.words.experiment import WordSources
     from otoscope.study.words.scores import WordScores
 

@@ -6,7 +6,6 @@ intervals. It knows nothing of models or audio.
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +14,14 @@ import jiwer
 import numpy as np
 
 from otoscope.base.errors import InputError
+from otoscope.base.numbers import Interval
 from otoscope.base.text import clean, without_joiners
+from otoscope.study.estimates import FEWEST_GROUPS, bootstrap, ratio, wilson_interval
 
 APOSTROPHES = {"\u2019", "\u2018", "\u02bc", "\u0060", "\u00b4"}
 """Characters that keyboards and models write where an apostrophe is meant."""
 
-WILSON_Z = 1.959963984540054
+
 """The 97.5% point of the normal distribution, for intervals that hold 95%."""
 
 
@@ -186,91 +187,34 @@ def matched_words(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[
     return tuple(matches)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with the bounds of its 95% interval; the bounds are None where none can be given.
-
-    Attributes:
-        value: The estimate.
-        low: The lower bound.
-        high: The upper bound.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-def wilson_interval(successes: int, trials: int) -> Interval | None:
-    """Estimate a proportion with its 95% interval.
-
-    Args:
-        successes: How often it happened.
-        trials: How often it could have happened.
-
-    Returns:
-        The proportion and Wilson's score interval; None when nothing was tried.
-
-    Raises:
-        InputError: The counts are impossible.
-
-    Source:
-        Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22. It takes trials
-        as independent.
-    """
-    if not 0 <= successes <= trials:
-        raise InputError(
-            f"{successes} successes in {trials} trials: successes go from 0 to the number of trials. Check the counts."
-        )
-    if trials == 0:
-        return None
-    share = successes / trials
-    spread = WILSON_Z**2 / trials
-    centre = (share + spread / 2) / (1 + spread)
-    half = WILSON_Z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
-
-
-def bootstrap_rate(counts: Sequence[ErrorRate], *, draws: int = 1000, seed: int = 0) -> Interval:
-    """Estimate the pooled error rate of several clips with its 95% interval.
+def bootstrap_rate(counts: Sequence[ErrorRate], *, seed: int = 0) -> Interval:
+    """Estimate the pooled error rate of several clips with its 95% interval over clips.
 
     Args:
         counts: One comparison for each clip.
-        draws: How many times the clips are drawn anew, with replacement.
         seed: Seeds the draws.
 
-    Returns:
-        The pooled rate and the 2.5% and 97.5% points of the drawn rates; no bounds from a single clip, whose
-        resampling would show no spread at all.
-
     Raises:
-        InputError: There is no comparison, or there are no draws.
-
-    Source:
-        Percentile bootstrap over utterances, Bisani and Ney 2004, "Bootstrap estimates for confidence intervals in
-        ASR performance evaluation".
+        InputError: There is no comparison.
     """
     if not counts:
         raise InputError("no transcripts to compare: an error rate needs one or more. Give clips.")
-    if draws < 1:
-        raise InputError(f"{draws} bootstrap draws: one or more are needed. Leave the default of 1000.")
-    pooled = sum(counts[1:], counts[0]).rate
-    if len(counts) == 1:
-        return Interval(pooled, None, None)
-    errors = np.array([count.errors for count in counts])
-    lengths = np.array([count.n_reference for count in counts])
-    chosen = np.random.default_rng(seed).integers(len(counts), size=(draws, len(counts)))
-    rates = errors[chosen].sum(axis=1) / np.maximum(lengths[chosen].sum(axis=1), 1)
-    low, high = np.quantile(rates, [0.025, 0.975])
-    return Interval(pooled, float(low), float(high))
+    return bootstrap(np.array([(count.errors, count.n_reference) for count in counts]), _rate, seed=seed).at()
 
 
-FEWEST_CLIPS = 6
-"""Of fewer values even the range from the least to the largest misses the median more than once in twenty times."""
+def _rate(sums: np.ndarray) -> np.ndarray:
+    """Errors over words of the reference; as in jiwer a reference without words counts as one word long."""
+    return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1))
+
+
+def bootstrap_change(before: Sequence[ErrorRate], after: Sequence[ErrorRate], *, seed: int = 0) -> Interval:
+    """Estimate by how much the pooled error rate rose, each clip drawn with both of its comparisons."""
+    sums = [(new.errors, new.n_reference, old.errors, old.n_reference) for old, new in zip(before, after, strict=True)]
+    return bootstrap(np.array(sums), lambda drawn: _rate(drawn[:, :2]) - _rate(drawn[:, 2:]), seed=seed).at()
 
 
 def bootstrap_loss(
-    counts: Sequence[ErrorRate], before: Sequence[ErrorRate] | None = None, *, draws: int = 1000, seed: int = 0
+    counts: Sequence[ErrorRate], before: Sequence[ErrorRate] | None = None, *, seed: int = 0
 ) -> Interval:
     """Estimate by how much the pooled error rate rose with a change, with its 95% interval over clips in pairs.
 
@@ -278,18 +222,14 @@ def bootstrap_loss(
         counts: One comparison for each clip, with the change.
         before: The same clips without the change, against the same references; by default those are what `counts` was
             compared with, and held no error.
-        draws: How many times the clips are drawn anew, with replacement.
         seed: Seeds the draws.
 
     Returns:
-        The rise, below zero where there are fewer errors. No bounds from fewer than `FEWEST_CLIPS` clips. Where not one
-        clip changed, resampling shows no spread, and the bounds are those of none in so many words (Wilson).
+        The rise, below zero where there are fewer errors. Where not one clip changed, resampling shows no spread, and
+        the bounds are those of none in so many words (Wilson).
 
     Raises:
         InputError: There is no comparison, or there are not as many before.
-
-    Source:
-        Percentile bootstrap over utterances in pairs, Bisani and Ney 2004.
     """
     if not counts or (before is not None and len(before) != len(counts)):
         there = "as many" if before is None else str(len(before))
@@ -298,14 +238,8 @@ def bootstrap_loss(
     if before is not None:
         errors = errors - np.array([count.errors for count in before])
     lengths = np.array([max(count.n_reference, 1) for count in counts])
-    n_words = int(lengths.sum())
-    rise = float(errors.sum() / n_words)
-    if len(counts) < FEWEST_CLIPS:
-        return Interval(rise, None, None)
-    if not errors.any():
-        none = wilson_interval(0, n_words)
+    if len(counts) >= FEWEST_GROUPS and not errors.any():
+        none = wilson_interval(0, int(lengths.sum()))
         assert none is not None and none.high is not None, "there are words"
         return Interval(0.0, 0.0 if before is None else -none.high, none.high)
-    chosen = np.random.default_rng(seed).integers(len(counts), size=(draws, len(counts)))
-    low, high = np.quantile(errors[chosen].sum(axis=1) / lengths[chosen].sum(axis=1), [0.025, 0.975])
-    return Interval(rise, float(low), float(high))
+    return bootstrap(np.stack([errors, lengths], axis=1), ratio, seed=seed).at()

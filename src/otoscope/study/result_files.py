@@ -6,7 +6,7 @@ Files are a few MB. Folders of results that appear at once are `base.results`'s 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,24 +65,3 @@ def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) ->
             stacklevel=2,
         )
         return []
-
-
-def rounded(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Round the numbers of a table; what is not a number becomes None."""
-    return {name: finite(value) if isinstance(value, float) else value for name, value in found.items()}
-
-
-def finite(value: float | None, digits: int = 6) -> float | None:
-    """Round a number for a table; what is not a number becomes None, which JSON can hold.
-
-    Args:
-        value: Any number, or None.
-        digits: Decimal places kept.
-
-    Returns:
-        The rounded number or None.
-
-    Source:
-        Ours.
-    """
-    return None if value is None or not np.isfinite(value) else round(float(value), digits)

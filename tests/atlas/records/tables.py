@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.whole.claim_phones import phone_findings
 from otoscope.study.whole.part_files import PartFiles
 

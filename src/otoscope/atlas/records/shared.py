@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from otoscope.atlas.study_folder import StudyFolder
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.estimates import wilson_interval
 
 _BLOCK = re.compile(r"\bblocks\.(\d+)(?=\.|$)")
 

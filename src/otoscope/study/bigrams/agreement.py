@@ -18,6 +18,7 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
@@ -34,8 +35,7 @@ from otoscope.study.bigrams.scores import (
     score_row,
     sparse_ranks,
 )
-from otoscope.study.error_rate import Interval
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 GUESSES = ("model", "another context", "unigram")

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
 
 PANELS = (
     ("cross_entropy_bits", "cross-entropy (bits a token)"),

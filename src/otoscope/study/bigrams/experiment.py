@@ -18,12 +18,13 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, Prompt, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.bigrams import picture as bigrams_picture
 from otoscope.study.bigrams.no_sound import NoSound, no_sounds
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 N_NEXT = 20

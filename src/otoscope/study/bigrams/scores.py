@@ -10,15 +10,14 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from otoscope.study.error_rate import Interval
+from otoscope.base.numbers import Interval
+from otoscope.study.estimates import bootstrap
 
 SCORES = ("cross_entropy_bits", "kl_bits", "rank_correlation", "top_1", "top_5", "possible_mass")
 """Cross-entropy and Kullback-Leibler divergence from what is known, in bits; Spearman's correlation over all tokens
 that ever follow; whether the known likeliest token is the guess's first, and among its first five; how much of the
 guess is on tokens that can follow at all."""
 
-N_DRAWS = 1000
-DRAWS_AT_ONCE = 100
 TINY = 1e-300
 
 
@@ -95,44 +94,18 @@ def means(
     names = list(scores)
     stacked = np.stack([scores[name] for name in names], axis=1)
     counted = np.isfinite(stacked)
-    values = np.where(counted, stacked, 0.0)
-    drawn = np.concatenate(
-        [_weighted(values, counted, weights, draw) for draw in _draws(len(weights), np.random.default_rng(seed))]
-    )
-    whole = _weighted(values, counted, weights, np.ones((1, len(weights))))[0]
-    found = {}
-    for guess, name in enumerate(names):
-        found[name] = _intervals(whole[guess], drawn[:, guess])
-        if guess:
-            found[f"{names[0]} - {name}"] = _intervals(whole[0] - whole[guess], drawn[:, 0] - drawn[:, guess])
-    return found
+    spread = weights[:, None, None]
+    sums = np.stack([np.where(counted, stacked, 0.0) * spread, counted * spread], axis=1)
 
+    def compared(drawn: np.ndarray) -> np.ndarray:
+        """Means of every guess [draw, guess, score], and behind them the first guess less each other."""
+        totals = drawn.reshape(-1, *sums.shape[1:])
+        means = totals[:, 0] / totals[:, 1]
+        return np.concatenate([means, means[:, :1] - means[:, 1:]], axis=1)
 
-def _draws(n: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """How often each context is drawn, in each of many draws with replacement."""
-    return [
-        rng.multinomial(n, np.full(n, 1 / n), size=DRAWS_AT_ONCE).astype(np.float64)
-        for _ in range(0, N_DRAWS, DRAWS_AT_ONCE)
-    ]
-
-
-def _weighted(values: np.ndarray, counted: np.ndarray, weights: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Weighted means [draw, guess, score] of [context, guess, score]."""
-    shape = (len(draws), *values.shape[1:])
-    flat = (len(weights), -1)
-    weighted = draws * weights
-    total = weighted @ counted.reshape(flat).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean: np.ndarray = (weighted @ values.reshape(flat) / total).reshape(shape)
-    return mean
-
-
-def _intervals(whole: np.ndarray, drawn: np.ndarray) -> dict[str, Interval]:
-    if np.isnan(drawn).all():
-        return {name: Interval(float(value), None, None) for name, value in zip(SCORES, whole, strict=True)}
-    with np.errstate(invalid="ignore"):
-        low, high = np.nanquantile(np.where(np.isfinite(drawn), drawn, 0.0), [0.025, 0.975], axis=0)
+    estimates = bootstrap(sums.reshape(len(weights), -1), compared, seed=seed)
+    labels = [*names, *(f"{names[0]} - {name}" for name in names[1:])]
     return {
-        name: Interval(float(value), float(lowest), float(highest))
-        for name, value, lowest, highest in zip(SCORES, whole, low, high, strict=True)
+        label: {score: estimates.at(row, column) for column, score in enumerate(SCORES)}
+        for row, label in enumerate(labels)
     }

@@ -17,7 +17,7 @@ from otoscope.harvest.run import harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.study.dictionaries.results import DICTIONARY, NEURONS, PCA, RANDOM_DECODER
-from otoscope.study.difference import newcombe_interval
+from otoscope.study.estimates import newcombe_interval
 from otoscope.study.phones.experiment import PhoneStudy, phones
 
 RANDOM_DIRECTIONS = "random directions"

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 
 from otoscope.base import html
 from otoscope.base.files import atomic_path, write_json
+from otoscope.base.numbers import finite, rounded
 from otoscope.sae.centre import Massive
 from otoscope.study import pictures
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.measure import ByKind
 from otoscope.study.dictionaries.transcripts import Hearing, ce_scores
 from otoscope.study.dictionaries.undertrained import is_undertrained
-from otoscope.study.result_files import drawn, finite, rounded
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 DICTIONARY, SECOND, RANDOM_DECODER = "dictionary", "second", "random decoder"

@@ -18,6 +18,7 @@ import torch
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text, write_json
+from otoscope.base.numbers import finite, rounded
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem
 from otoscope.sae.centre import Massive
@@ -30,7 +31,7 @@ from otoscope.study import pictures
 from otoscope.study.dictionaries import curves_picture as training_picture
 from otoscope.study.dictionaries.sources import Source
 from otoscope.study.dictionaries.undertrained import is_undertrained, massive_note
-from otoscope.study.result_files import drawn, finite, rounded
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 WITH_K = ("topk", "batchtopk", "matryoshka")

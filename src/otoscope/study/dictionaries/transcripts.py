@@ -20,13 +20,13 @@ from torch import Tensor
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
+from otoscope.base.numbers import finite
 from otoscope.model.activations import text_ids
 from otoscope.model.cross_attention import Seen, seen_keys_values
 from otoscope.model.encoder_end import encoder_end
 from otoscope.model.generation import forced_logits, prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
-from otoscope.study.result_files import finite
 from otoscope.study.writing import BATCH_SIZE, Text, join_texts, room_beside, text_of, write_windows
 
 GROUP_WINDOWS, GROUP_BYTES = 16, 512_000_000
@@ -127,8 +127,8 @@ class Hearing:
         found: dict[str, Any] = {}
         for name, errors in (("wer", word_errors), ("cer", character_errors), ("lost", _words_lost)):
             known = [errors(said, text) for said, _, text in pairs if said is not None]
-            found[name] = _interval(known) if known else None
-            found[f"{name}_to_clean"] = _interval([errors(clean, text) for _, clean, text in pairs])
+            found[name] = bootstrap_rate(known).to_json() if known else None
+            found[f"{name}_to_clean"] = bootstrap_rate([errors(clean, text) for _, clean, text in pairs]).to_json()
         return found
 
 
@@ -466,8 +466,3 @@ def _said(clip: Clip) -> str | None:
 
 def _words_lost(reference: str, hypothesis: str) -> ErrorRate:
     return replace(word_errors(reference, hypothesis), insertions=0)
-
-
-def _interval(counts: Sequence[ErrorRate]) -> dict[str, float | None]:
-    rate = bootstrap_rate(counts)
-    return {"value": finite(rate.value), "low": finite(rate.low), "high": finite(rate.high)}

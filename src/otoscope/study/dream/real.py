@@ -18,6 +18,7 @@ from otoscope.audio.clip import Clip, as_clip, read_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_S, MEL_FRAMES_PER_FRAME
 from otoscope.base.errors import InputError
+from otoscope.base.numbers import finite
 from otoscope.base.short_repr import ShortRepr
 from otoscope.corpus import corpus as named_corpus
 from otoscope.harvest.bases import groups_of
@@ -25,7 +26,6 @@ from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.model.encoder_start import encoder_start
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.feature import Feature
-from otoscope.study.result_files import finite
 
 AROUND_FRAMES = 50
 """How much of the log-mel is kept on either side of the moment."""

@@ -15,13 +15,14 @@ from otoscope.audio.player import player
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.files import atomic_path, write_json
+from otoscope.base.numbers import Interval, finite
 from otoscope.base.short_repr import ShortRepr
 from otoscope.study import pictures
 from otoscope.study.dream import picture as dream_picture
 from otoscope.study.dream.real import RealMoment
 from otoscope.study.dream.settings import DreamSettings
-from otoscope.study.error_rate import Interval, wilson_interval
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.estimates import wilson_interval
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 
 

@@ -18,14 +18,15 @@ from otoscope.audio.clip import Clip, as_clip
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.estimates import DRAWS, Means, grouped_means
 from otoscope.study.lens import picture as lens_picture
 from otoscope.study.lens.experiment import Foretold, foretell, stage_names, without_sound
-from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, means_json
 from otoscope.study.lens.text import said_over
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 MEASURES = ("log_probability", "reciprocal_rank", "is_likeliest", "is_final_choice")
@@ -91,7 +92,7 @@ class LensCurve(Rich):
                     "stage": stage,
                     **{
                         sound: {
-                            measure: means_json(means, at, index, number) for number, measure in enumerate(MEASURES)
+                            measure: means.at(at, index, number).to_json() for number, measure in enumerate(MEASURES)
                         }
                         for at, sound in enumerate(SOUNDS)
                     },
@@ -101,8 +102,8 @@ class LensCurve(Rich):
             "chance": {name: finite(value, 9) for name, value in self.chance.items()},
             "commonest": {
                 "token": self.commonest,
-                "is_likeliest": means_json(beside, 0),
-                "no_sound_above_it": means_json(beside, 1),
+                "is_likeliest": beside.at(0).to_json(),
+                "no_sound_above_it": beside.at(1).to_json(),
             },
             "intervals": f"95%, bootstrap over clips, {DRAWS} draws",
             "seed": self.seed,

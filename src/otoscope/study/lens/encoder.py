@@ -21,17 +21,18 @@ from torch import Tensor
 from otoscope.audio.clip import Clip
 from otoscope.base import html
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.finite import finite_logits
 from otoscope.model.unembed import encoder_stages, run_decoder
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_rate, word_errors
+from otoscope.study.error_rate import ErrorRate, bootstrap_rate, word_errors
+from otoscope.study.estimates import DRAWS, Means, grouped_means
 from otoscope.study.lens import encoder_picture as encoder_lens_picture
 from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.experiment import ROWS, stage_names, without_sound
-from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
 from otoscope.study.lens.text import BATCH_SIZE, Batch, Said, said_over
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.writing import Text, join_texts, marked, text_of, write_texts
 
@@ -117,9 +118,9 @@ class EncoderLens(Rich):
             "stages": [
                 {
                     "stage": stage,
-                    "wer": interval_json(self.wer(index)),
-                    "reference_wer": interval_json(self.reference_wer(index)),
-                    "log_probability": means_json(log_probability, index),
+                    "wer": plain(self.wer(index)),
+                    "reference_wer": plain(self.reference_wer(index)),
+                    "log_probability": log_probability.at(index).to_json(),
                 }
                 for index, stage in enumerate(self.stages)
             ],

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
+from otoscope.study.estimates import Means
 from otoscope.study.lens import picture as lens_picture
-from otoscope.study.lens.statistics import Means
 
 
 def figure(

@@ -23,6 +23,7 @@ from otoscope.audio.clip import as_clip
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.base.short_repr import ShortRepr
 from otoscope.model.token_text import token_texts
 from otoscope.model.unembed import decoder_stream, unembed
@@ -30,7 +31,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.lens import picture as lens_picture
 from otoscope.study.lens.text import Batch, said_over
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.writing import text_of
 

@@ -16,6 +16,7 @@ import torch
 from otoscope.audio.clip import as_clip
 from otoscope.base import html
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
@@ -23,7 +24,7 @@ from otoscope.study.lens import heads_picture as head_lens_picture
 from otoscope.study.lens.experiment import LensToken
 from otoscope.study.lens.head_parts import GROUPS, Contributions, Part, contributions, parts_of, run_stream
 from otoscope.study.lens.text import Batch, said_over
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.writing import text_of
 

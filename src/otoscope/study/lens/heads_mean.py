@@ -16,15 +16,16 @@ import numpy as np
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.estimates import DRAWS, Means, grouped_means
 from otoscope.study.lens import heads_picture as head_lens_picture
 from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.head_parts import GROUPS, Part, parts_of
 from otoscope.study.lens.heads import due_contributions, groups_of, heads_of
-from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, means_json
 from otoscope.study.lens.text import Said, said_over
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 
 
@@ -73,9 +74,9 @@ class HeadLensMean(Rich):
             "largest_rest": finite(self.largest_rest),
             "groups": {
                 name: {
-                    "due": means_json(group_means, 0, at),
-                    "another": means_json(group_means, 1, at),
-                    "difference": means_json(group_differences, at),
+                    "due": group_means.at(0, at).to_json(),
+                    "another": group_means.at(1, at).to_json(),
+                    "difference": group_differences.at(at).to_json(),
                 }
                 for at, name in enumerate(GROUPS)
             },
@@ -85,9 +86,9 @@ class HeadLensMean(Rich):
                     "group": part.group,
                     "block": part.block,
                     "head": part.head,
-                    "due": means_json(means, 0, at),
-                    "another": means_json(means, 1, at),
-                    "difference": means_json(differences, at),
+                    "due": means.at(0, at).to_json(),
+                    "another": means.at(1, at).to_json(),
+                    "difference": differences.at(at).to_json(),
                 }
                 for at, part in enumerate(self.parts)
             ],

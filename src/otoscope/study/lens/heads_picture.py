@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from otoscope.study import pictures
+from otoscope.study.estimates import Means
 from otoscope.study.lens import picture as lens_picture
-from otoscope.study.lens.statistics import Means
 
 SHADES = "PuOr_r"
 """Orange adds, purple takes away; told apart by the colour-blind (Brewer, colorbrewer2.org)."""

@@ -19,18 +19,18 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.languages import Vocabulary
 from otoscope.model.unembed import unembed
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.estimates import DRAWS, Means, grouped_means, wilson_interval
 from otoscope.study.lens import languages_picture as language_lens_picture
 from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.experiment import stage_names
 from otoscope.study.lens.head_parts import Part, contributions, parts_of, run_stream
 from otoscope.study.lens.heads import heads_of
-from otoscope.study.lens.statistics import DRAWS, Means, grouped_means, interval_json, means_json
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 
 BATCH_SIZE = 16
@@ -127,10 +127,10 @@ class LanguageLens(Rich):
         probability = self.found_probability()
         return {
             "stage": self.stages[index],
-            "found_probability": means_json(probability, 0, index),
-            "no_sound_found_probability": means_json(probability, 1, index),
-            "agrees_with_last": interval_json(self.agreement(index)),
-            "accuracy": interval_json(self.accuracy(index)),
+            "found_probability": probability.at(0, index).to_json(),
+            "no_sound_found_probability": probability.at(1, index).to_json(),
+            "agrees_with_last": plain(self.agreement(index)),
+            "accuracy": plain(self.accuracy(index)),
             "likeliest": self._likeliest(self.probabilities[:, index].mean(axis=0)),
             "no_sound_likeliest": self._likeliest(self.no_sound[index]),
         }
@@ -147,8 +147,8 @@ class LanguageLens(Rich):
                 "group": part.group,
                 "block": part.block,
                 "head": part.head,
-                "to_found": means_json(means, 0, at),
-                "no_sound_to_found": means_json(means, 1, at),
+                "to_found": means.at(0, at).to_json(),
+                "no_sound_to_found": means.at(1, at).to_json(),
                 "most_to": self.languages[int(values.argmax())],
                 "most": finite(float(values.max())),
             }

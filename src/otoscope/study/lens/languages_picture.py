@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from otoscope.study import pictures
+from otoscope.study.estimates import Means
 from otoscope.study.lens import heads_picture as head_lens_picture
 from otoscope.study.lens import picture as lens_picture
-from otoscope.study.lens.statistics import Means
 
 N_LANGUAGES = 10
 LEGEND = ("with the sound", "with padding alone")

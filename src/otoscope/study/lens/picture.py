@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from otoscope.study import pictures
-from otoscope.study.lens.statistics import Means
+from otoscope.study.estimates import Means
 
 COLUMNS = 12
 """Tokens side by side in one strip."""

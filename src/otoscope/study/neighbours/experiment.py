@@ -20,6 +20,7 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.corpus.lexicon import Pronouncer
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
@@ -29,7 +30,7 @@ from otoscope.study.neighbours.search import nearest, unit
 from otoscope.study.neighbours.spaces import CORRECTED, Common, TokenSpace, token_spaces
 from otoscope.study.neighbours.tokens import Asked, find_token, is_word
 from otoscope.study.neighbours.words import WordList, WordVectors, cosines
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 

@@ -20,18 +20,19 @@ from torch import Tensor
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, plain
 from otoscope.corpus.lexicon import Pronouncer
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
+from otoscope.study.estimates import grouped_means
 from otoscope.study.neighbours import sounds_alike_picture
 from otoscope.study.neighbours.search import nearest, unit
-from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, Report, mean_intervals
+from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, Report
 from otoscope.study.neighbours.spaces import CORRECTED, EMBEDDING, Common, TokenSpace, token_spaces
 from otoscope.study.neighbours.tokens import whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 
 SLACK = 40
@@ -77,17 +78,13 @@ class Contrast:
             "measure": self.measure,
             "n_words": self.n_words,
             "n_pairs": self.n_pairs,
-            "nearest": _interval(self.nearest),
-            "random": _interval(self.random),
-            "more_alike": _interval(self.more_alike),
-            "near_nearest": None if self.near is None else _interval(self.near[0]),
-            "near_random": None if self.near is None else _interval(self.near[1]),
-            "by_rank": [_interval(each) for each in self.by_rank],
+            "nearest": plain(self.nearest),
+            "random": plain(self.random),
+            "more_alike": plain(self.more_alike),
+            "near_nearest": None if self.near is None else plain(self.near[0]),
+            "near_random": None if self.near is None else plain(self.near[1]),
+            "by_rank": [plain(each) for each in self.by_rank],
         }
-
-
-def _interval(interval: Interval) -> dict[str, float | None]:
-    return {"value": finite(interval.value), "low": finite(interval.low), "high": finite(interval.high)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -356,7 +353,10 @@ def _contrast(report: Report, space: TokenSpace, pairs: str, seed: int) -> list[
     columns = [own, random, (own - random) * report.sign]
     if report.near is not None:
         columns += [report.near[0][usable], report.near[1][usable]]
-    intervals = mean_intervals(np.column_stack([*columns, values]), seed=seed)
+    table = np.column_stack([*columns, values])
+    is_there = np.isfinite(table)
+    means = grouped_means(np.where(is_there, table, 0), is_there, seed=seed)
+    intervals = [means.at(column) for column in range(table.shape[1])]
     n = len(columns)
     return [
         Contrast(

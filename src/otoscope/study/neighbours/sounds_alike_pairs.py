@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otoscope.study.error_rate import Interval
 from otoscope.study.neighbours.tokens import are_kin
 from otoscope.study.neighbours.words import WordList, cosines
 
@@ -188,37 +187,3 @@ def _mean(values: np.ndarray) -> np.ndarray:
     n = is_there.sum(axis=1)
     total = np.where(is_there, values, 0).sum(axis=1, dtype=np.float64)
     return np.where(n > 0, total / np.maximum(n, 1), np.nan)
-
-
-def mean_intervals(values: np.ndarray, *, draws: int = 1000, seed: int = 0) -> list[Interval]:
-    """Estimate the mean of every column with its 95% interval.
-
-    Args:
-        values: One row a word, float [word, column]; NaN for what is missing.
-        draws: How many times the words are drawn anew, with replacement.
-        seed: Seeds the draws.
-
-    Returns:
-        The means and the 2.5% and 97.5% points of the drawn means; no bounds from a single word.
-
-    Source:
-        Percentile bootstrap: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
-    """
-    is_there = np.isfinite(values)
-    known = np.where(is_there, values, 0).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        means = known.sum(axis=0) / is_there.sum(axis=0)
-    n = len(values)
-    if n == 1:
-        return [Interval(float(mean), None, None) for mean in means]
-    rng = np.random.default_rng(seed)
-    drawn = np.empty((draws, values.shape[1]))
-    weights = is_there.astype(np.float64)
-    for draw in range(draws):
-        often = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            drawn[draw] = (often @ known) / (often @ weights)
-    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
-    return [
-        Interval(float(mean), float(bottom), float(top)) for mean, bottom, top in zip(means, low, high, strict=True)
-    ]

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
 
 COLOURS = {"all": pictures.BLUE, "unrelated": pictures.ORANGE}
 NAMES = {"all": "nearest tokens", "unrelated": "without forms of the same word"}

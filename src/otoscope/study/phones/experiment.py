@@ -20,7 +20,7 @@ from otoscope.base.short_repr import ShortRepr
 from otoscope.corpus.phones import articulation
 from otoscope.harvest.opened import GroupKey, HarvestRun, open_run
 from otoscope.study import pictures
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.phones import maxima_picture
 from otoscope.study.phones import picture as phone_picture
 from otoscope.study.phones import report as phone_report

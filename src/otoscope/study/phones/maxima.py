@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from otoscope.base.numbers import Interval, finite
 from otoscope.harvest.maxima import TOP, clip_samples
 from otoscope.harvest.opened import HarvestRun, MaximaTable
-from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.phones.settings import PhoneSettings
-from otoscope.study.result_files import finite
 
 HALF = 0.5
 Z = 1.959963984540054

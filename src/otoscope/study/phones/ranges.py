@@ -15,13 +15,13 @@ from jaxtyping import Float, Int
 
 from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.numbers import finite
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.study import pictures
 from otoscope.study.phones import ranges_picture
 from otoscope.study.phones.polysemy import effective_number
 from otoscope.study.phones.purity import count_labels
 from otoscope.study.phones.scores import Ground, labelled
-from otoscope.study.result_files import finite
 from otoscope.study.rich import Rich
 
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otoscope.study.difference import newcombe_interval
-from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.base.numbers import Interval, finite
+from otoscope.study.estimates import newcombe_interval, wilson_interval
 from otoscope.study.phones.maxima import in_words, label_noise, point_row
 from otoscope.study.phones.naming import KINDS, detects
 from otoscope.study.phones.picture import ShareBar
 from otoscope.study.phones.scores import FeatureScores, GroupScores
-from otoscope.study.result_files import finite
 
 if TYPE_CHECKING:
     from otoscope.study.phones.experiment import PhoneStudy, ScoredRun

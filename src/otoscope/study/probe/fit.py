@@ -19,7 +19,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from otoscope.base.errors import InputError
-from otoscope.study.error_rate import Interval
+from otoscope.base.numbers import Interval
+from otoscope.study.estimates import bootstrap
 
 CLASSIFIERS = ("logistic", "ridge")
 PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)
@@ -266,16 +267,13 @@ def score(y: np.ndarray, told: np.ndarray, groups: np.ndarray, n_classes: int, s
     right = np.zeros((len(names), n_classes))
     np.add.at(n, (place, y), 1)
     np.add.at(right, (place, y), y == told)
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
-    found = []
-    for measure in (_accuracy, _balanced):
-        value = float(measure(n.sum(axis=0), right.sum(axis=0)))
-        if len(names) == 1:
-            found.append(Interval(value, None, None))
-            continue
-        low, high = np.quantile(measure(draws @ n, draws @ right), [0.025, 0.975])
-        found.append(Interval(value, float(low), float(high)))
-    return Score(*found)
+    scores = bootstrap(np.concatenate([n, right], axis=1), _both_accuracies, seed=seed)
+    return Score(scores.at(0), scores.at(1))
+
+
+def _both_accuracies(sums: np.ndarray) -> np.ndarray:
+    n, right = np.split(sums, 2, axis=-1)
+    return np.stack([_accuracy(n, right), _balanced(n, right)], axis=-1)
 
 
 def _accuracy(n: np.ndarray, right: np.ndarray) -> np.ndarray:

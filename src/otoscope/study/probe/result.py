@@ -15,12 +15,12 @@ from jaxtyping import Float32
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, write_json
+from otoscope.base.numbers import Interval, finite
 from otoscope.study import pictures
 from otoscope.study.direction import Direction
-from otoscope.study.error_rate import Interval
 from otoscope.study.probe import picture as probe_picture
 from otoscope.study.probe.fit import Fitted, Score
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 
 MOST_DIRECTIONS = 500

@@ -23,10 +23,11 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures
 from otoscope.study.relevance import picture as relevance_picture
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
 from otoscope.study.word_target import WordScorer

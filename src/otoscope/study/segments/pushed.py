@@ -19,11 +19,12 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.generation import forced_logits
 from otoscope.model.spelling import decode
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
 from otoscope.study.segments.experiment import said

@@ -18,10 +18,10 @@ from otoscope.audio.player import player
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path, write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.base.short_repr import ShortRepr
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, wilson_interval
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
 
@@ -98,7 +98,7 @@ class WordSegments(ShortRepr):
     @property
     def hit_rate(self) -> Interval | None:
         """Share of the stretches found that hold the word, with Wilson's 95% interval; None without words in time."""
-        return wilson_interval(*self.hits)
+        return wilsonplain(*self.hits)
 
     @property
     def chance(self) -> float | None:
@@ -132,7 +132,7 @@ class Segments(Rich):
     def hit_rate(self) -> Interval | None:
         """Share of all stretches found that hold their word, with Wilson's 95% interval."""
         hits, known = np.sum([each.hits for each in self.words], axis=0).tolist()
-        return wilson_interval(hits, known)
+        return wilsonplain(hits, known)
 
     @property
     def chance(self) -> float | None:
@@ -149,7 +149,7 @@ class Segments(Rich):
             "step_s": finite(self.step_s),
             "top": self.top,
             "context": self.context,
-            "hit_rate": _interval(self.hit_rate),
+            "hit_rate": plain(self.hit_rate),
             "chance": finite(self.chance),
             "intervals": "Wilson, 95%, stretches taken as independent",
             "words": [
@@ -161,7 +161,7 @@ class Segments(Rich):
                     "n_said": each.n_said,
                     "n_found": each.hits[1],
                     "n_hits": each.hits[0],
-                    "hit_rate": _interval(each.hit_rate),
+                    "hit_rate": plain(each.hit_rate),
                     "chance": finite(each.chance),
                     "segments": [segment.to_json() for segment in each.segments],
                 }
@@ -273,12 +273,6 @@ def _note(each: WordSegments) -> str:
         return f"of {each.n_stretches:,} stretches; what is said is not known"
     times = pictures.count(each.n_said, "time")
     return f"{found} of {known} hold it; of all {each.n_labelled:,} stretches {each.chance:.1%}; said {times}"
-
-
-def _interval(interval: Interval | None) -> dict[str, Any] | None:
-    if interval is None:
-        return None
-    return {"value": finite(interval.value), "low": finite(interval.low), "high": finite(interval.high)}
 
 
 def _safe(name: str) -> str:

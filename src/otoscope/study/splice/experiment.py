@@ -22,10 +22,11 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.writing import Text, join_texts, marked, room_beside, text_of, write_texts, write_windows

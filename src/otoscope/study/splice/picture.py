@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
 
 LINE_LETTERS = 110
 """Letters of a transcript that fit on one line of the picture."""

@@ -19,11 +19,12 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
-from otoscope.study.mean import bootstrap_mean
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.error_rate import normalise, words_of
+from otoscope.study.estimates import bootstrap_mean, wilson_interval
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.splice import picture as splice_picture
 from otoscope.study.splice.experiment import Spliceable

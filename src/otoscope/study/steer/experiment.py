@@ -20,16 +20,18 @@ from otoscope.audio.clip import as_clip
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.corpus import Corpus
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, wilson_interval, words_of
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.error_rate import words_of
+from otoscope.study.estimates import wilson_interval
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus
-from otoscope.study.steer.rates import interval_json, pooled_rate, rate_change, swaps
+from otoscope.study.steer.rates import pooled_rate, rate_change, swaps
 from otoscope.study.steer.steering import Add, Change, check_sizes, check_strengths
 from otoscope.study.steer.transcripts import Heard, Steered, Steering, n_clips_of, steered_transcripts, vector_lengths
 from otoscope.study.steer.where import Where
@@ -147,7 +149,7 @@ class Steer(Rich):
             "length_over_mean_of_site": [finite(length) for length in self.lengths],
             "n_clips": len(self.clip_ids),
             "n_references": self.n_references,
-            "clean": {"wer": interval_json(self.wer(None))},
+            "clean": {"wer": plain(self.wer(None))},
             "steered": [self._row(outcome) for outcome in self.own],
             "random": [self._row(outcome) for outcome in self.random],
             "intervals": "95%; word error rates: bootstrap over clips, changes of them paired; shares: Wilson, "
@@ -162,11 +164,11 @@ class Steer(Rich):
             "n_draws": len(outcome.texts),
             "n_transcripts": len(outcome.texts) * len(self.clip_ids),
             "n_stopped": sum(sum(draw) for draw in outcome.is_stopped),
-            "changed": interval_json(self.changed(outcome)),
-            "wer": interval_json(self.wer(outcome)),
-            "wer_change": interval_json(self.wer_change(outcome)),
-            "wer_to_clean": interval_json(self.wer_to_clean(outcome)),
-            "language_changed": interval_json(self.language_changed(outcome)),
+            "changed": plain(self.changed(outcome)),
+            "wer": plain(self.wer(outcome)),
+            "wer_change": plain(self.wer_change(outcome)),
+            "wer_to_clean": plain(self.wer_to_clean(outcome)),
+            "language_changed": plain(self.language_changed(outcome)),
             "swaps": [{"before": before, "after": after, "n": n} for before, after, n in self.swaps(outcome)],
         }
 

@@ -18,13 +18,15 @@ import numpy as np
 from otoscope.audio.clip import as_clip
 from otoscope.base import html
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, words_of
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.error_rate import words_of
+from otoscope.study.estimates import mean_interval
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.steer import head_ablation_picture
-from otoscope.study.steer.rates import interval_json, mean_interval, pooled_rate, rate_change
+from otoscope.study.steer.rates import pooled_rate, rate_change
 from otoscope.study.steer.sounds import LEVELS_DBFS, N_SOUNDS, made_sounds
 from otoscope.study.steer.steering import ScaleHead, scale_head
 from otoscope.study.steer.transcripts import Steered, Steering, n_clips_of, steered_transcripts
@@ -91,14 +93,14 @@ class HeadAblation(Rich):
             "n_sounds": self.n_sounds,
             "n_clips": self.n_clips,
             "duration_s": finite(self.duration_s),
-            "all_heads": {"words_per_sound": interval_json(self.words), "wer": interval_json(self.wer)},
+            "all_heads": {"words_per_sound": plain(self.words), "wer": plain(self.wer)},
             "heads": [
                 {
                     "head": effect.name,
-                    "words_per_sound": interval_json(effect.words),
-                    "words_change": interval_json(effect.words_change),
-                    "wer": interval_json(effect.wer),
-                    "wer_change": interval_json(effect.wer_change),
+                    "words_per_sound": plain(effect.words),
+                    "words_change": plain(effect.words_change),
+                    "wer": plain(effect.wer),
+                    "wer_change": plain(effect.wer_change),
                 }
                 for effect in self.effects
             ],

@@ -20,17 +20,18 @@ import numpy as np
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, plain
 from otoscope.corpus import Corpus
 from otoscope.harvest.labels import LabelSet, label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, wilson_interval
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus, means_at
 from otoscope.study.steer.phone_trials import Fits, Lexicon, Pair, Trials, words_by_sound
-from otoscope.study.steer.rates import interval_json, swaps
+from otoscope.study.steer.rates import swaps
 from otoscope.study.steer.steering import check_strengths, random_direction
 from otoscope.study.writing import BATCH_SIZE
 
@@ -111,10 +112,10 @@ class PhoneSwaps(Rich):
                 {
                     "site": rate.site,
                     "strength": rate.strength,
-                    "target_heard": interval_json(self.hits(rate.texts)),
-                    "target_heard_at_random": interval_json(self.hits(rate.random_texts)),
-                    "word_gone": interval_json(self.gone(rate.texts)),
-                    "word_gone_at_random": interval_json(self.gone(rate.random_texts)),
+                    "target_heard": plain(self.hits(rate.texts)),
+                    "target_heard_at_random": plain(self.hits(rate.random_texts)),
+                    "word_gone": plain(self.gone(rate.texts)),
+                    "word_gone_at_random": plain(self.gone(rate.random_texts)),
                 }
                 for rate in self.rates
             ],

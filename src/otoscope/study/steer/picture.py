@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
 
 MOST_TICKS = 8
 """Up to so many strengths are each marked on the axis."""

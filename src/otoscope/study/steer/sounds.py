@@ -17,14 +17,15 @@ from otoscope.audio.nonspeech import NONSPEECH, nonspeech
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, wilson_interval, words_of
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.error_rate import words_of
+from otoscope.study.estimates import mean_interval, wilson_interval
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.experiment import Outcome, Steer, steer
-from otoscope.study.steer.rates import interval_json, mean_interval
 from otoscope.study.steer.steering import Change
 from otoscope.study.steer.transcripts import n_clips_of
 
@@ -116,9 +117,9 @@ class SteerSounds(Rich):
             return {
                 "strength": 0.0 if outcome is None else outcome.strength,
                 "n_transcripts": len(kind.counts(outcome)),
-                "with_words": interval_json(kind.wordy(outcome)),
-                "words_per_sound": interval_json(kind.words(outcome)),
-                "change": None if outcome is None else interval_json(kind.change(outcome)),
+                "with_words": plain(kind.wordy(outcome)),
+                "words_per_sound": plain(kind.words(outcome)),
+                "change": None if outcome is None else plain(kind.change(outcome)),
             }
 
         texts = zip(kind.result.clip_ids, kind.result.clean, *(o.texts[0] for o in kind.result.own), strict=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from otoscope.harvest.opened import basis_name
-from otoscope.study.error_rate import wilson_interval
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.whole.findings import finding, percent, unmeasured
 from otoscope.study.whole.part_files import PartFiles
 from otoscope.study.whole.rules import (

@@ -8,13 +8,12 @@ from typing import Any
 
 from otoscope.audio.clip import Clip
 from otoscope.base.files import write_json
+from otoscope.study.estimates import bootstrap_mean
 from otoscope.study.listening.experiment import listen_many
 from otoscope.study.locality.experiment import locality
-from otoscope.study.mean import bootstrap_mean
 from otoscope.study.relevance.experiment import Relevance, relevance
 from otoscope.study.splice.words import splice_words
 from otoscope.study.whole.context import Context, NotHereError
-from otoscope.study.whole.transcripts import interval_json
 from otoscope.study.window.experiment import window
 from otoscope.study.window.heads import window_by_head
 from otoscope.study.window.heard import Heard, hear
@@ -66,7 +65,8 @@ def _mean(rows: Sequence[Mapping[str, Any]], key: str, seed: int) -> dict[str, A
     """The mean over clips where it is known, with its interval and their number."""
     known = [row for row in rows if row[key] is not None]
     mean = bootstrap_mean([float(row[key]) for row in known], [row["clip"] for row in known], seed=seed)
-    return {**interval_json(mean), "n": len(known)}
+    numbers = {"value": None, "low": None, "high": None} if mean is None else mean.to_json()
+    return {**numbers, "n": len(known)}
 
 
 def heads(context: Context, out: Path) -> None:

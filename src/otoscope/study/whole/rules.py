@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from otoscope.study.difference import newcombe_interval
-from otoscope.study.error_rate import Interval as Estimate
-from otoscope.study.error_rate import wilson_interval
+from otoscope.base.numbers import Interval as Estimate
+from otoscope.study.estimates import newcombe_interval, wilson_interval
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "does not hold", "undecided", "not tested"
 OUTCOMES = (HOLDS, FAILS, UNDECIDED, UNTESTED)

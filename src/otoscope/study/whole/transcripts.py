@@ -9,14 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from otoscope.audio.clip import Clip
 from otoscope.base.files import write_json
 from otoscope.corpus.corpus import DEMO
 from otoscope.corpus.demo_clips import read_index
 from otoscope.model.transcription import Transcription
-from otoscope.study.error_rate import Interval, bootstrap_rate, word_errors
+from otoscope.study.error_rate import bootstrap_rate, word_errors
 from otoscope.study.whole.context import Context, NotHereError
 
 AT_ONCE, AT_ONCE_S = 32, 600.0
@@ -44,16 +42,6 @@ def transcripts(context: Context, out: Path) -> None:
             if (own := [row for row in rows if groups.get(row["clip"]) == name])
         ]
     write_json(out / "transcripts.json", table)
-
-
-def interval_json(interval: Interval | None) -> dict[str, float | None]:
-    """Give an interval as JSON values.
-
-    Args:
-        interval: The interval; None where there is none.
-    """
-    numbers = {name: getattr(interval, name, None) for name in ("value", "low", "high")}
-    return {name: None if one is None or not np.isfinite(one) else float(one) for name, one in numbers.items()}
 
 
 def _together(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
@@ -85,7 +73,7 @@ def _row(clip: Clip, heard: Transcription) -> dict[str, Any]:
 def _wer(rows: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any] | None:
     """The word error rate over rows where it is known what is said, with its interval over clips."""
     errors = [word_errors(row["said"], row["heard"]) for row in rows if row["said"]]
-    return {**interval_json(bootstrap_rate(errors, seed=seed)), "n": len(errors)} if errors else None
+    return {**bootstrap_rate(errors, seed=seed).to_json(), "n": len(errors)} if errors else None
 
 
 def _groups(context: Context) -> dict[str, str]:

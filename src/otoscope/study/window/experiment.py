@@ -17,10 +17,12 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, bootstrap_rate, character_errors, word_errors
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.error_rate import ErrorRate, bootstrap_loss, bootstrap_rate, character_errors, word_errors
+from otoscope.study.estimates import DRAWS
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.window import picture as window_picture
 from otoscope.study.window.heard import Heard, hear_masked, known_or_heard, read_clips
@@ -119,7 +121,6 @@ class WindowStudy(Rich):
         audio: The clips' files, or their ids where they came from no file.
         transcripts: For each clip one transcript for each k, in the order of `ks`.
         seed: Seeds the bootstrap over clips.
-        draws: How many bootstrap draws.
     """
 
     model: str
@@ -131,7 +132,6 @@ class WindowStudy(Rich):
     audio: tuple[str, ...]
     transcripts: tuple[tuple[WindowTranscript, ...], ...]
     seed: int
-    draws: int
 
     def curve(self) -> tuple[CurvePoint, ...]:
         """Pool the clips: error rates against k, with a confidence band.
@@ -151,18 +151,16 @@ class WindowStudy(Rich):
             k=self.ks[index],
             wer=self._pool([row.words for row in rows]),
             cer=self._pool([row.characters for row in rows]),
-            loss=bootstrap_loss([row.words for row in rows], draws=self.draws, seed=self.seed),
+            loss=bootstrap_loss([row.words for row in rows], seed=self.seed),
             reference_wer=self._pool(known_words) if known_words else None,
             reference_cer=self._pool(known_characters) if known_characters else None,
-            reference_loss=bootstrap_loss(known_words, known_before, draws=self.draws, seed=self.seed)
-            if known_words
-            else None,
+            reference_loss=bootstrap_loss(known_words, known_before, seed=self.seed) if known_words else None,
             n_stopped=sum(row.is_stopped for row in rows),
         )
 
     def _pool(self, counts: list[ErrorRate]) -> Interval:
-        """Pool counts with the result's own draws; every k draws the same clips, so that points compare."""
-        return bootstrap_rate(counts, draws=self.draws, seed=self.seed)
+        """Pool counts anew with one seed; every k draws the same clips, so that points compare."""
+        return bootstrap_rate(counts, seed=self.seed)
 
     def to_json(self) -> dict[str, Any]:
         """Give the table.
@@ -182,7 +180,7 @@ class WindowStudy(Rich):
         }
         if len(clips) == 1:
             return {"model": self.model, **clips[0], "settings": settings}
-        settings |= {"seed": self.seed, "bootstrap_draws": self.draws}
+        settings |= {"seed": self.seed, "bootstrap_draws": DRAWS}
         return {
             "model": self.model,
             "n_clips": len(clips),
@@ -295,7 +293,6 @@ def window(
     heads: Iterable[int] | None = None,
     language: str | None = None,
     seed: int = 0,
-    draws: int = 1000,
     unmasked: Sequence[Heard] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WindowStudy:
@@ -309,7 +306,6 @@ def window(
         heads: Which heads of those blocks to mask; all by default.
         language: What is spoken, as Whisper's code; by default that of each clip, or else the model decides.
         seed: Seeds the bootstrap over clips.
-        draws: How many bootstrap draws.
         unmasked: What `hear` gave for these clips without a mask, where it is known already.
         progress: Called with the number of transcriptions done and the number in all.
 
@@ -354,7 +350,6 @@ def window(
         audio=tuple(clip.id if clip.path is None else str(clip.path) for clip in read),
         transcripts=tuple(rows),
         seed=seed,
-        draws=draws,
     )
 
 

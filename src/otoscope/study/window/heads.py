@@ -18,9 +18,9 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.error_rate import ErrorRate, Interval, bootstrap_loss, word_errors
-from otoscope.study.result_files import finite
+from otoscope.study.error_rate import ErrorRate, bootstrap_loss, word_errors
 from otoscope.study.rich import Rich
 from otoscope.study.window.experiment import check_ks
 from otoscope.study.window.heard import Head, Heard, hear_by_head, known_or_heard, read_clips

@@ -13,8 +13,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
 
 SCHEMATIC_FRAMES = 10
 SCHEMATIC_K = 2

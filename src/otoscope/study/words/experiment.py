@@ -19,11 +19,12 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_sample
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import finite
 from otoscope.model.alignment import check_heads
 from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.result_files import drawn, finite, write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 from otoscope.study.target import Word
 from otoscope.study.word_target import find_word

@@ -16,8 +16,8 @@ from matplotlib.patches import Rectangle
 
 from otoscope.audio.mel import log_mel
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from otoscope.base.numbers import Interval
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval
 
 COLOURS = {"attention": pictures.BLUE, "relevance": pictures.ORANGE, "perturbation": pictures.GREEN}
 TITLES = {

@@ -20,11 +20,12 @@ from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
+from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
-from otoscope.study.error_rate import Interval, normalise
-from otoscope.study.mean import DRAWS, bootstrap_mean
-from otoscope.study.result_files import drawn, finite
+from otoscope.study.error_rate import normalise
+from otoscope.study.estimates import DRAWS, bootstrap_mean
+from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.words import picture as words_picture
 from otoscope.study.words.curves import overlap, part_of, share_inside
@@ -126,8 +127,8 @@ class WordScores(Rich):
     def to_json(self) -> dict[str, Any]:
         """Give the table: counts, mean scores with intervals, and every word."""
         table = {
-            way: {score: _entry(self.mean(way, score)) for score in SCORES}
-            | ({"hit_of_another_word": _entry(self.hit_of_others(way))} if way in WAYS else {})
+            way: {score: plain(self.mean(way, score)) for score in SCORES}
+            | ({"hit_of_another_word": plain(self.hit_of_others(way))} if way in WAYS else {})
             for way in (*WAYS, *BASELINES)
         }
         return {
@@ -142,7 +143,7 @@ class WordScores(Rich):
             "step_s": finite(self.step_s),
             "ways": table,
             "above_in_order": {
-                way: {score: _entry(self.above(way, POSITION, score)) for score in SCORES} for way in WAYS
+                way: {score: plain(self.above(way, POSITION, score)) for score in SCORES} for way in WAYS
             },
             "intervals": f"95%, bootstrap over clips, {DRAWS} draws",
             "seed": self.seed,
@@ -357,9 +358,3 @@ def _seconds(stretch: tuple[int, int]) -> tuple[float, float]:
 
 def _is_hit(moment_s: float, true_s: tuple[float, float], tolerance_s: float) -> bool:
     return true_s[0] - tolerance_s <= moment_s <= true_s[1] + tolerance_s
-
-
-def _entry(interval: Interval | None) -> dict[str, Any] | None:
-    if interval is None:
-        return None
-    return {"value": finite(interval.value), "low": finite(interval.low), "high": finite(interval.high)}

@@ -1,0 +1,161 @@
+"""What a result says, once: facts, tables of columns, and estimates beside their baselines.
+
+JSON, terminal and notebook follow from it here; the default picture in `study.results`. Knows numbers and words alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from otoscope.base import html
+from otoscope.base.numbers import plain, written
+
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    key: str | None  # in JSON; None for people alone
+    label: str | None = None  # its heading for people; None for JSON alone
+    unit: str = "number"  # one of `numbers.UNITS`
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, one for each column; people see the first `most`, JSON has all."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    caption: str = ""  # what it shows, of how many; also how people are told of it
+    key: str | None = None  # in the result's JSON; None for people alone
+    most: int = MOST_ROWS
+    for_people: bool = True
+
+    def to_json(self) -> Any:
+        """Give a list of rows by column key."""
+        return [
+            {column.key: plain(cell) for column, cell in zip(self.columns, row, strict=True) if column.key is not None}
+            for row in self.rows
+        ]
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Give headings and written cells, of the columns that are for people and hold anything."""
+        shown = [
+            index
+            for index, column in enumerate(self.columns)
+            if column.label is not None and (not self.rows or any(row[index] is not None for row in self.rows))
+        ]
+        heads = [self.columns[index].label or "" for index in shown]
+        return heads, [
+            [written(row[index], self.columns[index].unit) for index in shown] for row in self.rows[: self.most]
+        ]
+
+    @property
+    def n_more(self) -> int:
+        """Rows that people are not shown."""
+        return max(len(self.rows) - self.most, 0)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One of several things that are measured alike: values by measure."""
+
+    label: str
+    values: Mapping[str, Any]  # key of a measure to an estimate or number; None where nothing was measured
+    key: str | None = None  # in JSON; None for people alone
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what JSON has of it besides
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """The same measures of several things side by side, with intervals; baselines come last.
+
+    It is a table with a row a measure and a column a series, and the default picture.
+    """
+
+    measures: Mapping[str, str]  # key to heading
+    series: Sequence[Series]
+    caption: str = ""
+    unit: str = "share"
+    key: str | None = None  # in the result's JSON; "" beside the facts; None for people alone
+    for_people: bool = True
+    n_more: int = 0
+
+    def to_json(self) -> Any:
+        """Give the measures of each series by its key."""
+        return {
+            series.key: {**plain(series.extra), **{name: plain(series.values[name]) for name in self.measures}}
+            for series in self.series
+            if series.key is not None
+        }
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Give headings and written cells."""
+        heads = ["", *(series.label for series in self.series)]
+        return heads, [
+            [label, *(written(series.values.get(name), self.unit) for series in self.series)]
+            for name, label in self.measures.items()
+        ]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One value of a result, by its key in JSON; told to people where it has a label."""
+
+    value: Any
+    label: str | None = None
+    unit: str = "number"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a result says."""
+
+    title: str  # what was measured, on which model
+    note: str = ""  # on how many, and of which kind the intervals are
+    facts: Mapping[str, Any] = field(default_factory=dict)  # key in JSON to a value, or to a Fact that people are told
+    told: Sequence[tuple[str, Any]] = ()  # label and value of what people alone are told
+    parts: Sequence[Table | Estimates] = ()  # the most important first
+    sounds: Sequence[html.Html] = ()  # players, for notebooks
+
+    def to_json(self) -> dict[str, Any]:
+        """Give facts and parts by key."""
+        merged = {key: plain(value.value if isinstance(value, Fact) else value) for key, value in self.facts.items()}
+        for part in self.parts:
+            if part.key is not None:
+                merged |= part.to_json() if part.key == "" else {part.key: part.to_json()}
+        return merged
+
+    def labelled(self) -> list[tuple[str, str]]:
+        """Give label and written value of what people are told beside the tables; what is None is left out."""
+        facts = [
+            (fact.label, written(fact.value, fact.unit))
+            for fact in self.facts.values()
+            if isinstance(fact, Fact) and fact.label is not None and fact.value is not None
+        ]
+        return facts + [(label, written(value)) for label, value in self.told if value is not None]
+
+    def lines(self) -> list[str | tuple[list[str], list[list[str]]]]:
+        """Give what a terminal shows: lines of text, and tables as headings and cells."""
+        lines: list[str | tuple[list[str], list[list[str]]]] = [self.title, *([self.note] if self.note else [])]
+        lines += [f"{label}: {value}" for label, value in self.labelled()]
+        for part in self.parts:
+            if part.for_people:
+                lines += [*([f"{part.caption}:"] if part.caption else []), part.cells()]
+                lines += [f"... and {part.n_more:,} more"] if part.n_more else []
+        return lines
+
+    def shown(self) -> html.Shown:
+        """Give what a notebook shows beside the picture."""
+        tables = [
+            html.Table(heads, rows, part.caption, len(rows) + part.n_more)
+            for part in self.parts
+            if part.for_people
+            for heads, rows in [part.cells()]
+        ]
+        note = [("measured on", self.note)] if self.note else []
+        return html.Shown(self.title, [*note, *self.labelled()], tables, self.sounds)

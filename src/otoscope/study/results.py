@@ -1,0 +1,103 @@
+"""The result of an experiment: it gives one report, and its files, its text, its display and its picture follow."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from matplotlib.figure import Figure
+
+from otoscope.base import html
+from otoscope.base.errors import OtoscopeError
+from otoscope.base.files import write_json
+from otoscope.base.layout import table
+from otoscope.base.report import Estimates, Report
+from otoscope.study import marks, pictures
+from otoscope.study.result_files import write_arrays
+from otoscope.study.rich import Rich
+
+
+class Result(Rich):
+    """What an experiment found: a frozen dataclass that gives a report.
+
+    A subclass sets `name` and writes `report`; it overrides `arrays` where numbers are too many for a table, and
+    `figures` where its pictures are its own.
+    """
+
+    name: ClassVar[str]
+    """The stem of its files."""
+
+    def report(self) -> Report:
+        """Say what was found: facts, tables and estimates."""
+        raise NotImplementedError
+
+    def arrays(self) -> Mapping[str, Any]:
+        """Give what goes into `NAME.npz`: arrays by key, or nothing."""
+        return {}
+
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Give the pictures: file stem to a function that draws it; the first is the one that `plot` draws."""
+        report = self.report()
+        estimates = [part for part in report.parts if isinstance(part, Estimates)]
+        return {self.name: lambda: marks.estimates_figure(estimates[0], report.title, report.note)} if estimates else {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the table: plain values, numbers rounded to six digits."""
+        return self.report().to_json()
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `NAME.json`, `NAME.npz` where there are arrays, and the pictures.
+
+        Args:
+            folder: Where to; made when missing.
+
+        Returns:
+            The files written. A picture that cannot be drawn is left out with a warning: the tables are complete.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
+        where, arrays = Path(folder), self.arrays()
+        files = [write_json(where / f"{self.name}.json", self.to_json())]
+        if arrays:
+            files.append(write_arrays(where / f"{self.name}.npz", **arrays))
+        for stem, draw in self.figures().items():
+            files += _drawn(draw, where / f"{stem}.png")
+        return files
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw the result's first picture.
+
+        Args:
+            path: Where to; PNG.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        return pictures.save_figure(next(iter(self.figures().values()))(), path)
+
+    def text(self) -> str:
+        """Write the report for a terminal."""
+        return "\n".join(line if isinstance(line, str) else table(*line) for line in self.report().lines())
+
+    def _shown(self) -> html.Shown:
+        return self.report().shown()
+
+
+def _drawn(draw: Callable[[], Figure], path: Path) -> list[Path]:
+    """Draw a picture of a result whose tables are written; one that cannot be drawn costs no result."""
+    try:
+        return [pictures.save_figure(draw(), path)]
+    except OtoscopeError:
+        raise
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        warnings.warn(
+            f"the picture {path.name} could not be drawn ({type(error).__name__}: {reason}). The tables are complete.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return []
