@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from otoscope.cli import layout
+from otoscope.base import layout
 
 
 def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:

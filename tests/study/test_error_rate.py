@@ -140,12 +140,12 @@ def test_impossible_counts_are_refused_and_no_trials_give_no_interval() -> None:
 
 def test_bootstrap_agrees_with_a_loop_over_the_same_draws() -> None:
     counts = [ErrorRate(hits=n, substitutions=n % 3, deletions=1, insertions=n % 2) for n in range(1, 9)]
-    interval = bootstrap_rate(counts, draws=200, seed=4)
-    draws = np.random.default_rng(4).integers(8, size=(200, 8))
+    interval = bootstrap_rate(counts, seed=4)
+    draws = np.random.default_rng(4).integers(8, size=(1000, 8))
     rates = [sum(counts[i].errors for i in draw) / sum(counts[i].n_reference for i in draw) for draw in draws]
     assert interval.value == sum(c.errors for c in counts) / sum(c.n_reference for c in counts)
     assert (interval.low, interval.high) == pytest.approx((np.quantile(rates, 0.025), np.quantile(rates, 0.975)))
-    assert interval == bootstrap_rate(counts, draws=200, seed=4)
+    assert interval == bootstrap_rate(counts, seed=4)
 
 
 def test_one_clip_has_a_rate_and_no_band() -> None:
@@ -153,11 +153,9 @@ def test_one_clip_has_a_rate_and_no_band() -> None:
     assert (interval.value, interval.low, interval.high) == (0.5, None, None)
 
 
-def test_no_transcripts_or_no_draws_are_refused() -> None:
+def test_no_transcripts_are_refused() -> None:
     with pytest.raises(InputError, match="no transcripts to compare"):
         bootstrap_rate([])
-    with pytest.raises(InputError, match="0 bootstrap draws: one or more"):
-        bootstrap_rate([word_errors("a", "a")], draws=0)
 
 
 def test_a_loss_is_drawn_in_pairs_of_clips() -> None:

@@ -73,13 +73,13 @@ def test_a_word_as_long_as_the_clip_leaves_no_room_elsewhere(model: Whisper) -> 
     said = " ".join(words_of(Spliceable(model, base, None).original)) or "nothing"
     result = splice_words(model, [Clip(base.samples, "one", words=(Span(0.0, 1.0, said),))])
     assert [trial.elsewhere for trial in result.trials] == [None]
-    assert result.elsewhere.n == 0
-    assert result.elsewhere.gone is None
+    assert result.elsewhere.extra["n"] == 0
+    assert result.elsewhere.values["gone"] is None
 
 
 def test_no_words_in_time_or_a_negative_margin_are_refused(model: Whisper, clip: Clip) -> None:
     with pytest.raises(InputError, match=r"none of 1 clips has words in time: they say which frames"):
         splice_words(model, [clip])
-    with pytest.raises(InputError, match=r"margin_frames=-1: 0 or more"):
+    with pytest.raises(InputError, match=r"margin_frames is -1: give a whole number of 0 or more"):
         splice_words(model, [clip], margin_frames=-1)
     assert np.isfinite(clip.samples).all()

@@ -65,4 +65,4 @@ def size(n_bytes: float) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell in ("", "-", "none") or cell.removeprefix("-")[:1].isdecimal()
+    return cell in ("", "-", "–", "none") or cell.removeprefix("-")[:1].isdecimal()

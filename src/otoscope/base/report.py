@@ -131,13 +131,13 @@ class Report:
         return merged
 
     def labelled(self) -> list[tuple[str, str]]:
-        """Give label and written value of what people are told beside the tables; what is None is left out."""
+        """Give label and written value of what people are told beside the tables; None and empty lists are left out."""
         facts = [
             (fact.label, written(fact.value, fact.unit))
             for fact in self.facts.values()
-            if isinstance(fact, Fact) and fact.label is not None and fact.value is not None
+            if isinstance(fact, Fact) and fact.label is not None and fact.value not in (None, (), [])
         ]
-        return facts + [(label, written(value)) for label, value in self.told if value is not None]
+        return facts + [(label, written(value)) for label, value in self.told if value not in (None, (), [])]
 
     def lines(self) -> list[str | tuple[list[str], list[list[str]]]]:
         """Give what a terminal shows: lines of text, and tables as headings and cells."""

@@ -189,7 +189,7 @@ def _continue(job: Job, asked: _Asked, prompts: list[str], top: int, only_text: 
             progress=lambda done, _: advance(done),
         )
     settings = {"prompts": prompts, "top": top, "only_text": only_text, **asked.settings}
-    job.deliver(result, summary(result), whisper, settings, _problems(recordings))
+    job.deliver(result, whisper, settings, _problems(recordings), text=summary(result))
     _finish(job, recordings)
 
 
@@ -220,7 +220,7 @@ def _compare(job: Job, asked: _Asked, text: Path | None, in_sentences: bool, lea
             progress=lambda done, _: advance(done),
         )
     settings = {"against": against, "in_sentences": in_sentences, "least": least, **asked.settings}
-    job.deliver(result, agreement_summary(result), whisper, settings, _problems(recordings))
+    job.deliver(result, whisper, settings, _problems(recordings), text=agreement_summary(result))
     _finish(job, recordings)
 
 

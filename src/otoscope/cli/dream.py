@@ -118,7 +118,7 @@ def dream(
         )
     failed = [] if real is None else real.problems
     names = [name for name in asked if name not in _NO_SETTINGS]
-    job.deliver(result, summary(result), whisper, {name: asked[name] for name in names}, failed)
+    job.deliver(result, whisper, {name: asked[name] for name in names}, failed, text=summary(result))
     if real is not None:
         job.console.finish(failed, len(real))
 

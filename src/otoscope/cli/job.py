@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from otoscope.base.errors import InputError, OutputError
 from otoscope.base.files import to_json_text
+from otoscope.base.layout import duration
+from otoscope.base.settings import Settings
 from otoscope.cli.console import Console
+from otoscope.cli.sources import gather, note_label_problems, one, survey
 
 if TYPE_CHECKING:
     from otoscope.corpus import Problem
@@ -29,31 +34,26 @@ class Result(Protocol):
     def save(self, folder: str | Path) -> list[Path]:
         """Write table, arrays and pictures."""
 
+    def text(self) -> str:
+        """Write it for a terminal."""
+
 
 @dataclass(frozen=True)
 class Job:
     """One run of a command.
 
-    Attributes:
-        model: The model that was asked for.
-        device: Where to compute.
-        dtype: Precision of the weights.
-        out: The folder for results; None to write none.
-        as_json: Print JSON and nothing else on stdout.
-        overwrite: Whether `out` may exist.
-        quiet: Keep to errors on stderr.
-
     Raises:
         InputError: Results may not be written to `out`; nothing was done yet.
     """
 
-    model: str
+    model: str  # as it was asked for
     device: str
-    dtype: str
-    out: Path | None
-    as_json: bool
-    overwrite: bool
-    quiet: bool
+    dtype: str  # of the weights
+    out: Path | None  # the folder for results; None to write none
+    json: bool  # print JSON and nothing else on stdout
+    overwrite: bool  # whether `out` may exist
+    quiet: bool  # warnings and errors alone on stderr
+    dry_run: bool = False  # say what would be done, and stop
 
     def __post_init__(self) -> None:
         check_out(self.out, overwrite=self.overwrite)
@@ -99,12 +99,20 @@ class Job:
     def deliver(
         self,
         result: Result,
-        summary: str,
         model: Whisper,
         settings: Mapping[str, Any],
         failed: Sequence[Problem] = (),
+        *,
+        text: str | None = None,
     ) -> None:
-        """Write a result to its folder, where there is one, and print it: the JSON alone, or a summary to read.
+        """Write a result to its folder, where there is one, and print it: the JSON alone, or its text.
+
+        Args:
+            result: The result.
+            model: What made it, for the manifest.
+            settings: The command's settings, for the manifest.
+            failed: Recordings that could not be used, for the manifest.
+            text: What is printed instead of the result's own text.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -112,7 +120,83 @@ class Job:
         if self.out is not None:
             with self.folder(model, settings, failed) as folder:
                 result.save(folder)
-        print(to_json_text(result.to_json()) if self.as_json else summary)
+        if self.json:
+            print(to_json_text(result.to_json()))
+        else:
+            print(result.text() if text is None else text)
+
+    def on(self, audio: str, doing: str, measure: str, settings: Settings | None = None, **more: Any) -> None:
+        """Measure on one recording, and deliver what came of it.
+
+        Args:
+            audio: The recording.
+            doing: What is done, for the plan: "Splicing".
+            measure: The function, as `module:name`.
+            settings: Its settings, where it has some.
+            more: What else it takes, by name; goes into the manifest too.
+        """
+        clip = one(audio, self.console)
+        self.console.note(f"{doing} {clip.id} ({duration(clip.duration_s)}), with {self.model}")
+        if self.dry_run:
+            return
+        model, function = self.load(), loaded(measure)
+        by_name = more if settings is None else {**more, "settings": settings}
+        with self.console.progress(doing.split()[0], total=1) as advance:
+            if takes_progress(function):
+                by_name["progress"] = lambda done, n: advance(done / n if n else 1.0)
+            result = function(model, clip, **by_name)
+        self.deliver(result, model, {"audio": audio, **more, **_plain(settings)})
+
+    def over(
+        self,
+        source: str,
+        clips: int | None,
+        doing: str,
+        measure: str,
+        settings: Settings | None = None,
+        *,
+        needs_labels: bool = False,
+        **more: Any,
+    ) -> None:
+        """Measure over a corpus, and deliver what came of it; ends with status 1 where a clip could not be used.
+
+        Args:
+            source: The corpus.
+            clips: Take the first so many of its clips; None for all.
+            doing: What is done, for the plan: "Splicing every word in turn out of".
+            measure: The function, as `module:name`.
+            settings: Its settings, where it has some.
+            needs_labels: Say of how many clips the labels cannot be used.
+            more: What else it takes, by name; goes into the manifest too.
+        """
+        corpus = gather([source], clips)
+        usable = survey(corpus, self.console)
+        if needs_labels:
+            note_label_problems(corpus, self.console)
+        self.console.note(f"{doing} {usable.plan}, with {self.model}")
+        if not self.dry_run:
+            model, function = self.load(), loaded(measure)
+            by_name = more if settings is None else {**more, "settings": settings}
+            with self.console.progress(doing.split()[0], total=usable.n_clips) as advance:
+                result = function(model, corpus, **by_name, progress=lambda done, _: advance(done))
+            manifest = {"corpus": source, "clips": clips, **more, **_plain(settings)}
+            self.deliver(result, model, manifest, corpus.problems)
+        self.console.finish(corpus.problems, len(corpus))
+
+
+def loaded(function: str) -> Callable[..., Any]:
+    """Give a function by `module:name`."""
+    module, name = function.split(":")
+    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+
+def takes_progress(function: Callable[..., Any]) -> bool:
+    """Say whether a function tells how far it is."""
+    return "progress" in inspect.signature(function).parameters
+
+
+def _plain(settings: Settings | None) -> dict[str, Any]:
+    return {} if settings is None else settings.to_json()
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:

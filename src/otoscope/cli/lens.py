@@ -125,12 +125,12 @@ def _one_recording(
 
             given["top"] = 5 if top is None else top
             found = measure(whisper, clip, **given)
-            job.deliver(found, lens_tables.lens_summary(found), whisper, {"audio": settings["audio"], **given})
+            job.deliver(found, whisper, {"audio": settings["audio"], **given}, text=lens_tables.lens_summary(found))
             return
         from otoscope.study.lens.heads import head_lens
 
         heads = head_lens(whisper, clip, **given)
-    job.deliver(heads, lens_tables.heads_summary(heads), whisper, {"audio": settings["audio"], **given})
+    job.deliver(heads, whisper, {"audio": settings["audio"], **given}, text=lens_tables.heads_summary(heads))
 
 
 def _corpus(job: Job, wanted: str, settings: dict[str, Any], *, is_one: bool, is_dry: bool) -> None:
@@ -143,7 +143,7 @@ def _corpus(job: Job, wanted: str, settings: dict[str, Any], *, is_one: bool, is
     whisper = job.load()
     with job.console.progress("Reading", total=found.n_clips) as advance:
         result, summary = _measured(whisper, wanted, corpus, settings, lambda done, _: advance(done), is_one=is_one)
-    job.deliver(result, summary, whisper, {"experiment": wanted, **settings}, corpus.problems)
+    job.deliver(result, whisper, {"experiment": wanted, **settings}, corpus.problems, text=summary)
     job.console.finish(corpus.problems, len(corpus))
 
 

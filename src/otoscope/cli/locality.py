@@ -60,7 +60,7 @@ def locality(
             progress=lambda done, _: advance(done),
         )
     settings = {"corpus": corpus, "clips": clips, "local_within": local_within, "local_share": local_share}
-    job.deliver(result, summary(result), whisper, settings, recordings.problems)
+    job.deliver(result, whisper, settings, recordings.problems, text=summary(result))
     console.finish(recordings.problems, len(recordings))
 
 

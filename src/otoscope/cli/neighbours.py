@@ -102,7 +102,7 @@ def neighbours(
         pronounce=pronounce,
         meanings=meanings,
     )
-    job.deliver(result, summary(result), whisper, written)
+    job.deliver(result, whisper, written, text=summary(result))
 
 
 def _check(words: list[str] | None, all_words: bool, text: Path | None, special: bool) -> None:
@@ -149,7 +149,7 @@ def _over_all(
             seed=seed,
             progress=lambda done, _: advance(done),
         )
-    job.deliver(result, contrast_summary(result), whisper, settings)
+    job.deliver(result, whisper, settings, text=contrast_summary(result))
 
 
 def _pronouncer(job: Job, lexicon: str | None, phone_set: str | None) -> Pronouncer | None:

@@ -129,7 +129,7 @@ def _heard(
                 **settings,
             )
         problems = [problem for each in both for problem in each.problems]
-        job.deliver(result, summary(result), whisper, told, problems)
+        job.deliver(result, whisper, told, problems, text=summary(result))
     problems = [problem for each in both for problem in each.problems]
     job.console.finish(problems, sum(map(len, both)))
 
@@ -166,7 +166,7 @@ def _saved(
         with result_folder(job.out, overwrite=job.overwrite, manifest=manifest) as where:
             result.save(where)
         job.console.note(f"Results in {job.out}")
-    print(to_json_text(result.to_json()) if job.as_json else summary(result))
+    print(to_json_text(result.to_json()) if job.json else summary(result))
 
 
 def _is_run(source: str) -> bool:

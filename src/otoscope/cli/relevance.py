@@ -54,7 +54,7 @@ def relevance(
     with console.progress("Mapping"):
         result = measure(whisper, clip, target=wanted, window=window, language=language)
     settings = {"audio": audio, "target": target, "window": window, "language": language}
-    job.deliver(result, summary(result), whisper, settings)
+    job.deliver(result, whisper, settings, text=summary(result))
 
 
 def parse_target(text: str) -> Target:

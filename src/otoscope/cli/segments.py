@@ -105,7 +105,7 @@ def _find(
     with job.console.progress("Listening", total=found.n_clips) as advance:
         result = segments(whisper, corpus, words, progress=lambda done, _: advance(done), **settings)
     told = {"corpus": source, "words": words, "clips": clips, "format": format_, **settings}
-    job.deliver(_Saved(result, format_), summary(result), whisper, told, corpus.problems)
+    job.deliver(_Saved(result, format_), whisper, told, corpus.problems, text=summary(result))
     job.console.finish(corpus.problems, len(corpus))
 
 
@@ -132,7 +132,7 @@ def _push(job: Job, audio: str, at: str, settings: dict[str, Any], is_dry: bool)
 
     with job.console.progress("Hearing"):
         result = pushed_up(whisper, clip, start_s, stop_s, **settings)
-    job.deliver(result, pushed_summary(result), whisper, {"audio": audio, "at": at, **settings})
+    job.deliver(result, whisper, {"audio": audio, "at": at, **settings}, text=pushed_summary(result))
 
 
 def stretch_of(at: str) -> tuple[float, float]:

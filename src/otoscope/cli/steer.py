@@ -139,7 +139,7 @@ def steer(
     if not dry_run:
         with job.console.progress("Steering", total=1) as advance:
             result = work.run(lambda done, of: advance(done / of if of else 0))
-        job.deliver(result, work.tell(result), whisper, settings, recordings.problems)
+        job.deliver(result, whisper, settings, recordings.problems, text=work.tell(result))
     job.console.finish(recordings.problems, len(recordings))
 
 

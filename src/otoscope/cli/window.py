@@ -95,7 +95,7 @@ def window(
             seed=seed,
             progress=lambda done, _: advance(done),
         )
-    job.deliver(result, summary(result, is_one=is_one_recording([corpus])), whisper, settings, recordings.problems)
+    job.deliver(result, whisper, settings, recordings.problems, text=summary(result, is_one=is_one_recording([corpus])))
     console.finish(recordings.problems, len(recordings))
 
 
@@ -119,7 +119,7 @@ def _by_head(job: Job, recordings: Corpus, plan: str, is_dry: bool, settings: di
             seed=settings["seed"],
             progress=lambda done, _: advance(done),
         )
-    job.deliver(result, heads_summary(result), whisper, settings, recordings.problems)
+    job.deliver(result, whisper, settings, recordings.problems, text=heads_summary(result))
     console.finish(recordings.problems, len(recordings))
 
 

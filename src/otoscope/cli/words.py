@@ -98,7 +98,7 @@ def _one_recording(
         result = measure(
             whisper, clip, word=wanted, window=window, progress=lambda done, n: advance(done / n), **tracing
         )
-    job.deliver(result, summary(result), whisper, {"audio": audio, "word": word, "window": window, **tracing})
+    job.deliver(result, whisper, {"audio": audio, "word": word, "window": window, **tracing}, text=summary(result))
 
 
 def _corpus(
@@ -127,7 +127,7 @@ def _corpus(
             whisper, corpus, tolerance_s=tolerance, seed=seed, progress=lambda done, _: advance(done), **tracing
         )
     settings = {"corpus": source, "clips": clips, "tolerance_s": tolerance, "seed": seed, **tracing}
-    job.deliver(result, scores_summary(result), whisper, settings, corpus.problems)
+    job.deliver(result, whisper, settings, corpus.problems, text=scores_summary(result))
     job.console.finish(corpus.problems, len(corpus))
 
 

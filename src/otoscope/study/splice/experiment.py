@@ -7,58 +7,45 @@ clips are for `splice_words`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from otoscope.audio.clip import Clip, as_clip
-from otoscope.base import html
 from otoscope.base.clocks import FRAME_SAMPLES, frame_to_seconds, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import finite
+from otoscope.base.layout import one_line
+from otoscope.base.numbers import written
+from otoscope.base.report import Report
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
 from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
-from otoscope.study.splice import picture as splice_picture
+from otoscope.study.results import Result
+from otoscope.study.splice.picture import stretch_figure
 from otoscope.study.writing import Text, join_texts, marked, room_beside, text_of, write_texts, write_windows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Splice(Rich):
-    """One recording's transcript with and without a stretch of its encoder output.
+class Splice(Result):
+    """One recording's transcript with and without a stretch of its encoder output."""
 
-    Attributes:
-        model: The model's id.
-        clip_id: The clip's id.
-        audio: The clip's file, or its id where it came from no file.
-        start: The first frame replaced, from the start of the recording.
-        stop: The frame after the last one replaced.
-        n_frames: Frames in all windows of the recording, padding included.
-        original: The transcript of the encoder output as it is.
-        spliced: The transcript with the stretch replaced.
-        loudness: Largest sample of each frame of the recording, float32 [frame], for the picture.
-        is_stopped: Whether the decoder had no room to end the spliced transcript.
-    """
+    name = "splice"
 
     model: str
     clip_id: str
-    audio: str
-    start: int
-    stop: int
-    n_frames: int
-    original: str
+    audio: str  # the clip's file, or its id where it came from no file
+    start: int  # the first frame replaced, from the start of the recording
+    stop: int  # the frame after the last one replaced
+    n_frames: int  # in all windows of the recording, padding included
+    original: str  # the transcript of the encoder output as it is
     spliced: str
-    loudness: np.ndarray
-    is_stopped: bool = False
+    loudness: np.ndarray  # largest sample of each frame of the recording, float32 [frame], for the picture
+    is_stopped: bool = False  # whether the decoder had no room to end the spliced transcript
 
     @property
     def words(self) -> ErrorRate:
@@ -72,65 +59,38 @@ class Splice(Rich):
         matches = matched_words(before, words_of(self.spliced))
         return tuple(word for word, match in zip(before, matches, strict=True) if match is None)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: both transcripts, the frames, and what went."""
-        return {
-            "model": self.model,
-            "audio": self.audio,
-            "original": self.original,
-            "spliced": self.spliced,
-            "stopped": self.is_stopped,
-            "frames": [self.start, self.stop],
-            "seconds": [frame_to_seconds(self.start), frame_to_seconds(self.stop)],
-            "n_frames": self.n_frames,
-            "words_gone": list(self.words_gone),
-            "n_words": len(words_of(self.original)),
-            "wer": finite(self.words.rate),
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `splice.json` and `splice.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / "splice.json", self.to_json()), *drawn(self.plot, where / "splice.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw the recording with the replaced stretch, and both transcripts.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        figure = splice_picture.stretch_figure(
-            self.loudness, self.start, self.stop, f"{self.model}, {self.clip_id}", self.original, self.spliced
-        )
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
+    def report(self) -> Report:
+        """Show both transcripts, and name the words that went."""
         start_s, stop_s = frame_to_seconds(self.start), frame_to_seconds(self.stop)
-        return html.Shown(
-            f"{start_s:.2f} to {stop_s:.2f} s of {self.clip_id} taken out: {self.model}",
-            [
-                ("as it was", self.original),
-                ("spliced", marked(self.spliced, is_stopped=self.is_stopped)),
-                ("words gone", self.words_gone),
-                ("word error rate", html.share(self.words.rate)),
+        return Report(
+            f"{self.clip_id}: frames {self.start} to {self.stop - 1} ({start_s:.2f}-{stop_s:.2f} s) of the encoder "
+            f"output replaced by padding's: {self.model}",
+            facts={
+                "model": self.model,
+                "audio": self.audio,
+                "original": self.original,
+                "spliced": self.spliced,
+                "stopped": self.is_stopped,
+                "frames": [self.start, self.stop],
+                "seconds": [start_s, stop_s],
+                "n_frames": self.n_frames,
+                "words_gone": self.words_gone,
+                "n_words": len(words_of(self.original)),
+                "wer": self.words.rate,
+            },
+            told=[
+                ("original", one_line(self.original)),
+                ("spliced", marked(one_line(self.spliced), is_stopped=self.is_stopped)),
+                ("words gone", self.words_gone or "none"),
+                ("word error rate against the original", written(self.words.rate, "share")),
             ],
         )
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw the recording with the replaced stretch, and both transcripts."""
+        head = f"{self.model}, {self.clip_id}"
+        stretch = (self.loudness, self.start, self.stop)
+        return {self.name: lambda: stretch_figure(*stretch, head, self.original, self.spliced)}
 
 
 class Spliceable:

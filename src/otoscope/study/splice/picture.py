@@ -1,18 +1,13 @@
-"""Pictures of spliced encoder outputs: one stretch with both transcripts, and rates over many words.
-
-Knows numbers and words, not models.
-"""
+"""A picture of one spliced recording with both transcripts. Knows numbers and words, not models."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.numbers import Interval
 from otoscope.study import pictures
 
 LINE_LETTERS = 110
@@ -66,60 +61,4 @@ def stretch_figure(loudness: np.ndarray, start: int, stop: int, name: str, origi
             transform=below.transAxes,
             parse_math=False,
         )
-    return figure
-
-
-def rates_figure(
-    labels: Sequence[str], own: Sequence[Interval | None], baseline: Sequence[Interval | None], head: str, note: str
-) -> Figure:
-    """Draw rates with their intervals beside those of the baseline.
-
-    Args:
-        labels: What each rate counts.
-        own: The rates when the word's own frames were replaced.
-        baseline: The rates when a stretch as long elsewhere was replaced; None where it was not counted.
-        head: What the picture shows.
-        note: Sample size and settings.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
-    """
-    figure = pictures.new_figure(8, 1.4 + 0.7 * len(labels))
-    axes = figure.subplots()
-    groups = (
-        (own, pictures.BLUE, "o", -0.12, "the word's own frames"),
-        (baseline, pictures.ORANGE, "s", 0.12, "as long a stretch elsewhere"),
-    )
-    for rates, colour, marker, shift, label in groups:
-        for row, rate in enumerate(rates):
-            if rate is None:
-                continue
-            low, high = rate.low or 0.0, 1.0 if rate.high is None else rate.high
-            axes.hlines(row + shift, low, high, color=colour, linewidth=1.6)
-            axes.plot(rate.value, row + shift, marker, color=colour, markersize=5, label=label, clip_on=False)
-            axes.annotate(
-                f"{rate.value:.0%}",
-                (high, row + shift),
-                (5, 0),
-                "data",
-                "offset points",
-                fontsize=7.5,
-                color=colour,
-                va="center",
-            )
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlim(0, 1.08)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    pictures.plain(axes)
-    axes.grid(False, axis="y")
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    if handles:
-        figure.legend(
-            handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="outside lower center", ncols=2
-        )
-    pictures.title(axes, head, note)
     return figure

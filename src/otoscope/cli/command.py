@@ -1,0 +1,110 @@
+"""Commands made of functions: their own parameters, an option for every setting, and the options that all share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING
+from typing import Annotated, Any, Literal
+
+import typer
+
+from otoscope.base.settings import Described, Settings, described
+from otoscope.cli import options
+from otoscope.cli.job import Job
+
+SHARED: dict[str, tuple[Any, Any]] = {
+    "dry_run": (options.DryRun, False),
+    "model": (options.Model, "demo"),
+    "device": (options.Device, "auto"),
+    "dtype": (options.Dtype, "float32"),
+    "out": (options.Out, None),
+    "json": (options.Json, False),
+    "overwrite": (options.Overwrite, False),
+    "quiet": (options.Quiet, False),
+}
+"""The options that every command with a job takes: type and default."""
+
+
+def command(settings: type[Settings] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function.
+
+    Args:
+        settings: The class whose settings become options; the function takes them as `settings`.
+
+    Returns:
+        A decorator. The function takes its own parameters, `settings` and `job`; the command takes its own parameters,
+        an option for every setting, and those in `SHARED`.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        fields = [] if settings is None else [field for field in described(settings) if field.about.is_option]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        mine = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
+        each = [inspect.Parameter(f.name, keyword, default=_default(f), annotation=_option(f)) for f in fields]
+        shared = [
+            inspect.Parameter(name, keyword, default=default, annotation=hint)
+            for name, (hint, default) in SHARED.items()
+        ]
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            job = Job(**{name: given.pop(name) for name in SHARED})
+            if settings is not None:
+                given["settings"] = settings(**{f.name: _read(f, given.pop(f.name)) for f in fields})
+            function(**given, job=job)
+
+        parameters = [item.replace(kind=keyword) for item in mine] + each + shared
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {item.name: item.annotation for item in parameters}
+        return run
+
+    return decorate
+
+
+def _default(field: Described) -> Any:
+    """What typer takes as the default: text and lists are read by `_read`."""
+    if field.default is MISSING:
+        return inspect.Parameter.empty
+    if field.is_tuple or field.about.read is not None:
+        return None
+    return field.default
+
+
+def _option(field: Described) -> Any:
+    about, name = field.about, field.option
+    if field.kind is bool and field.default is True:
+        name = f"{name}/--no-{name[2:]}"
+    hint: Any = field.kind
+    if field.is_tuple:
+        hint = list[str] | None
+    elif about.read is not None:
+        hint = str | None
+    elif about.choices is not None and field.kind is str:
+        hint = Literal[about.choices]  # type: ignore[valid-type]
+    if field.can_be_none and not field.is_tuple and about.read is None:
+        hint = typing.Optional[hint]  # noqa: UP045
+    return Annotated[hint, typer.Option(name, metavar=about.metavar, help=_help(field))]
+
+
+def _help(field: Described) -> str:
+    """The help, with the default of a list, which typer does not see."""
+    if not field.is_tuple or not field.default or field.default is MISSING:
+        return field.about.help
+    return f"{field.about.help}  [default: {','.join(map(str, field.default))}]"
+
+
+def _read(field: Described, value: Any) -> Any:
+    """Turn what an option was given into the setting's value."""
+    if field.about.read is not None:
+        return field.default if value is None else field.about.read(value)
+    if not field.is_tuple:
+        return value
+    if not value:
+        return field.default
+    if field.kind is int:
+        return options.numbers(value, field.option)
+    return tuple(word.strip() for text in value for word in text.split(",") if word.strip())
