@@ -34,7 +34,7 @@ class Result(Protocol):
     def save(self, folder: str | Path) -> list[Path]:
         """Write table, arrays and pictures."""
 
-    def text(self) -> str:
+    def summary(self) -> str:
         """Write it for a terminal."""
 
 
@@ -105,14 +105,14 @@ class Job:
         *,
         text: str | None = None,
     ) -> None:
-        """Write a result to its folder, where there is one, and print it: the JSON alone, or its text.
+        """Write a result to its folder, where there is one, and print it: the JSON alone, or its summary.
 
         Args:
             result: The result.
             model: What made it, for the manifest.
             settings: The command's settings, for the manifest.
             failed: Recordings that could not be used, for the manifest.
-            text: What is printed instead of the result's own text.
+            text: What is printed instead of the result's own summary.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -123,7 +123,7 @@ class Job:
         if self.json:
             print(to_json_text(result.to_json()))
         else:
-            print(result.text() if text is None else text)
+            print(result.summary() if text is None else text)
 
     def on(self, audio: str, doing: str, measure: str, settings: Settings | None = None, **more: Any) -> None:
         """Measure on one recording, and deliver what came of it.

@@ -78,7 +78,7 @@ class Result(Rich):
         """
         return pictures.save_figure(next(iter(self.figures().values()))(), path)
 
-    def text(self) -> str:
+    def summary(self) -> str:
         """Write the report for a terminal."""
         return "\n".join(line if isinstance(line, str) else table(*line) for line in self.report().lines())
 

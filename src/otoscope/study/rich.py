@@ -33,6 +33,10 @@ class Rich(ShortRepr):
         """Say what a notebook shows beside the picture."""
         raise NotImplementedError
 
+    def summary(self) -> str:
+        """Write it for a terminal."""
+        return repr(self)
+
     def _repr_html_(self) -> str:
         """Write the display; made once."""
         key = id(self)
