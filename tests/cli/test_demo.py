@@ -4,8 +4,8 @@ import json
 import tomllib
 from pathlib import Path
 
-from otoscope.study.whole.parts import NAMES
-from otoscope.study.whole.settings import DEMO
+from otoscope.study.catalogue import part_names
+from otoscope.study.whole.settings import preset
 from otoscope.study.whole.transcripts import HEARD, UNHEARD
 from tests.cli.conftest import Run
 
@@ -15,7 +15,7 @@ FEW = ("--only", "transcripts", "--only", "bigrams", "--only", "neighbours")
 def test_the_demo_is_a_study_of_the_demo_clips_with_settings_of_its_own(run: Run, tmp_path: Path) -> None:
     ran = run("demo", "--out", tmp_path / "demo", "--dry-run")
     tables = tomllib.loads(ran.out)
-    assert ran.status == 0 and tables == json.loads(json.dumps(DEMO.to_json()))
+    assert ran.status == 0 and tables == json.loads(json.dumps(preset("demo").to_json()))
     assert "demo: 144 clips" in ran.err and not (tmp_path / "demo").exists()
 
 
@@ -26,7 +26,7 @@ def test_the_demo_leaves_pages_and_names_the_one_to_open(run: Run, tmp_path: Pat
     assert ran.out.endswith(f"\nOpen {out / 'atlas' / 'index.html'}\n") and (out / "atlas" / "index.html").is_file()
     about = json.loads((out / "study.json").read_text())
     assert (about["preset"], about["model"]["id"], about["corpus"]["name"]) == ("demo", "demo", "demo")
-    assert [row["name"] for row in about["parts"]] == list(NAMES)
+    assert [row["name"] for row in about["parts"]] == list(part_names())
 
 
 def test_what_it_hears_of_voices_it_never_heard_is_told_apart(run: Run, tmp_path: Path) -> None:

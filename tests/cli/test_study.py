@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from otoscope.cli.study_text import summary
+from otoscope.study.catalogue import part_names
 from otoscope.study.whole.experiment import Study
-from otoscope.study.whole.parts import NAMES
-from otoscope.study.whole.settings import QUICK, StudySettings
+from otoscope.study.whole.settings import StudySettings, preset
 from tests.cli.conftest import Run
 from tests.study.whole_study import SMALL
 
@@ -56,11 +56,11 @@ def test_a_dry_run_prints_settings_that_can_be_given_again_and_writes_nothing(
     out = tmp_path / "study"
     ran = run("study", folder, "--quick", "--seed", 3, "--language", "en", "--out", out, "--dry-run")
     tables = tomllib.loads(ran.out)
-    assert (ran.status, list(tables)) == (0, list(QUICK.to_json()))
+    assert (ran.status, list(tables)) == (0, list(preset("quick").to_json()))
     assert tables["study"] == {"seed": 3, "language": "en", "without": []}
-    assert tables["harvest"] == json.loads(json.dumps(QUICK.to_json()["harvest"]))
+    assert tables["harvest"] == json.loads(json.dumps(preset("quick").to_json()["harvest"]))
     assert "2 clips, 3.5 s of audio" in ran.err and "left out: the corpus has no words in time" in ran.err
-    assert all(f"\n{name} " in ran.err for name in NAMES)
+    assert all(f"\n{name} " in ran.err for name in part_names())
     assert not out.exists()
     (tmp_path / "again.toml").write_text(ran.out)
     again = run("study", folder, "--settings", tmp_path / "again.toml", "--out", out, "--dry-run")
@@ -70,9 +70,9 @@ def test_a_dry_run_prints_settings_that_can_be_given_again_and_writes_nothing(
 def test_a_dry_run_as_json_is_the_plan(run: Run, folder: Path, tmp_path: Path) -> None:
     ran = run("study", folder, "--quick", "--out", tmp_path / "study", "--dry-run", "--json", "--quiet")
     plan = json.loads(ran.out)
-    assert ran.err == "" and [part["name"] for part in plan["parts"]] == [*NAMES, "pages"]
+    assert ran.err == "" and [part["name"] for part in plan["parts"]] == [*part_names(), "pages"]
     assert plan["minutes"] == pytest.approx(sum(part["minutes"] or 0 for part in plan["parts"]))
-    assert (plan["n_clips"], plan["settings"]["window"]["clips"]) == (2, QUICK.window.clips)
+    assert (plan["n_clips"], plan["settings"]["window"]["clips"]) == (2, preset("quick").window.clips)
 
 
 @pytest.mark.parametrize(

@@ -22,22 +22,23 @@ from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.source import Source
 from otoscope.harvest import stored
 from otoscope.model.whisper import Whisper
+from otoscope.study.catalogue import Part, part_names, parts
 from otoscope.study.whole import decoder_parts, experiment
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import Study, study
 from otoscope.study.whole.folder import ACTIVITY, STUDY
-from otoscope.study.whole.parts import NAMES, PARTS, Part
-from otoscope.study.whole.settings import StudySettings
+from otoscope.study.whole.settings import StudySettings, with_general
 from otoscope.study.whole.transcripts import HEARD, UNHEARD
 from tests.study.whole_study import SMALL, Read, labelled_clip, labelled_corpus, recordings
 
+NAMES, PARTS = part_names(), parts()
 NEED_LABELS = {"splice", "phones", "words"}
 
 
 def only(*names: str, settings: StudySettings = SMALL) -> StudySettings:
     """The same settings with these parts alone."""
     without = tuple(name for name in NAMES if name not in names)
-    return replace(settings, study=replace(settings.study, without=without))
+    return with_general(settings, without=without)
 
 
 def states(found: Study) -> dict[str, str]:
@@ -124,7 +125,7 @@ def test_the_place_of_a_corpus_is_not_told_by_its_bigrams(
     def stop() -> None:
         raise InputError("that is enough")
 
-    wanted = replace(only("transcripts", "bigrams"), bigrams=replace(SMALL.bigrams, prompts=("the",)))
+    wanted = only("transcripts", "bigrams").put(bigrams=replace(SMALL.bigrams, prompts=("the",)))
     study(model, talks, wanted, tmp_path / "study")
     assert asked == ["transcripts of talks"]
 
@@ -221,7 +222,7 @@ def test_without_room_for_activations_the_tables_are_the_same(
 
 
 def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Study) -> None:
-    other = replace(SMALL, window=replace(SMALL.window, clips=3))
+    other = SMALL.put(window=replace(SMALL.window, clips=3))
     with pytest.raises(InputError, match=r"window\.clips was 2 and is 3"):
         study(model, labelled_corpus(), other, labelled.folder)
     with pytest.raises(InputError, match=r"corpus\.n_clips was 4 and is 3"):
@@ -232,14 +233,14 @@ def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Stud
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (replace(SMALL, study=replace(SMALL.study, without=("windw",))), "no part 'windw'.*'window'"),
-        (replace(SMALL, harvest=replace(SMALL.harvest, sites=("decoder.blocks.0",))), "a harvest reads sites of"),
-        (replace(SMALL, harvest=replace(SMALL.harvest, bases=("neurons",))), "basis 'neurons' is none"),
-        (replace(SMALL, dictionaries=replace(SMALL.dictionaries, coder="pca")), "pca"),
-        (replace(SMALL, study=replace(SMALL.study, language="xx")), "language 'xx' is not one of"),
-        (replace(SMALL, harvest=replace(SMALL.harvest, ranges=100)), "ranges is 100"),
-        (replace(SMALL, phones=replace(SMALL.phones, auroc=0.3)), "auroc is 0.3"),
-        (replace(SMALL, bigrams=replace(SMALL.bigrams, sounds=("the sea",))), "sound 'the sea' is not known"),
+        (SMALL.put(study=replace(SMALL.study, without=("windw",))), "no part 'windw'.*'window'"),
+        (SMALL.put(harvest=replace(SMALL.harvest, sites=("decoder.blocks.0",))), "a harvest reads sites of"),
+        (SMALL.put(harvest=replace(SMALL.harvest, bases=("neurons",))), "basis 'neurons' is none"),
+        (SMALL.put(dictionaries=replace(SMALL.dictionaries, coder="pca")), "pca"),
+        (SMALL.put(study=replace(SMALL.study, language="xx")), "language 'xx' is not one of"),
+        (SMALL.put(harvest=replace(SMALL.harvest, ranges=100)), "ranges is 100"),
+        (SMALL.put(phones=replace(SMALL.phones, auroc=0.3)), "auroc is 0.3"),
+        (SMALL.put(bigrams=replace(SMALL.bigrams, sounds=("the sea",))), "sound 'the sea' is not known"),
     ],
 )
 def test_what_no_part_could_use_is_refused_before_any_work(
@@ -267,7 +268,7 @@ def stopping(part: Part, at: str, ran: list[str]) -> Part:
 
     def answer(context: Context, out: Path) -> None:
         ran.append(part.name)
-        part.answer(context, out)
+        part.run(context, out)
         if part.name == at:
             raise StoppedError
 
@@ -284,12 +285,12 @@ def test_a_study_that_is_stopped_in_any_part_goes_on_with_that_part(
     wanted, folder = only(*names), tmp_path / "study"
     for place, name in enumerate(names):
         ran: list[str] = []
-        monkeypatch.setattr(experiment, "PARTS", tuple(stopping(part, name, ran) for part in PARTS))
+        monkeypatch.setattr(experiment, "parts", lambda: tuple(stopping(part, name, ran) for part in PARTS))  # noqa: B023
         with pytest.raises(StoppedError):
             study(model, labelled_corpus(), wanted, folder)
         assert ran == list(names[max(place - 1, 0) : place + 1])
         assert not (folder / "manifest.json").exists()
-    monkeypatch.setattr(experiment, "PARTS", PARTS)
+    monkeypatch.setattr(experiment, "parts", parts)
     found = study(model, labelled_corpus(), wanted, folder)
     assert {name for name, state in states(found).items() if state == "done"} == set(names)
     whole = study(model, labelled_corpus(), wanted, tmp_path / "whole").folder
@@ -307,13 +308,13 @@ def test_a_part_that_fails_is_told_the_others_go_on_and_it_is_tried_again(
 
     wanted, folder = only("transcripts", "locality", "harvest", "sounds"), tmp_path / "study"
     broken = tuple(replace(part, answer=fail) if part.name == "harvest" else part for part in PARTS)
-    monkeypatch.setattr(experiment, "PARTS", broken)
+    monkeypatch.setattr(experiment, "parts", lambda: broken)
     found = study(model, labelled_corpus(), wanted, folder)
     rows = {row["name"]: row for row in found.about["parts"]}
     assert found.failed == ("harvest",) and rows["harvest"]["why"] == "it cannot be. Do something else."
     assert (rows["sounds"]["state"], rows["locality"]["state"]) == ("left out", "done")
     assert rows["sounds"]["why"] == "it needs the part harvest, which is not there"
-    monkeypatch.setattr(experiment, "PARTS", PARTS)
+    monkeypatch.setattr(experiment, "parts", parts)
     again = study(model, labelled_corpus(), wanted, folder)
     assert again.failed == () and states(again)["harvest"] == states(again)["sounds"] == "done"
 
@@ -345,7 +346,7 @@ def test_clips_that_cannot_be_read_are_told_and_passed_over(model: Whisper, tmp_
 
 
 def test_the_harvest_takes_whole_clips_until_its_hours_are_full(model: Whisper, tmp_path: Path) -> None:
-    few = replace(SMALL, harvest=replace(SMALL.harvest, bases=("neuron",), hours=2.0 / 3600))
+    few = SMALL.put(harvest=replace(SMALL.harvest, bases=("neuron",), hours=2.0 / 3600))
     found = study(model, labelled_corpus(), only("harvest", settings=few), tmp_path / "study")
     clips = pq.read_table(found.folder / "harvest" / "clips.parquet")
     assert clips.num_rows == 2 and len(set(clips.column("speaker").to_pylist())) == 2

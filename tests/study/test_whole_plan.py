@@ -8,9 +8,10 @@ import pytest
 
 from otoscope.corpus import Corpus, corpus
 from otoscope.model.whisper import Whisper
+from otoscope.study.catalogue import part_names
+from otoscope.study.catalogue import parts as study_parts
 from otoscope.study.whole import plan as plans
-from otoscope.study.whole.parts import NAMES
-from otoscope.study.whole.plan import COSTS, PartPlan, plan_study
+from otoscope.study.whole.plan import PartPlan, plan_study
 from otoscope.study.whole.settings import StudySettings
 from tests.study.test_whole import only
 from tests.study.whole_study import SMALL, labelled_corpus, recordings
@@ -28,17 +29,19 @@ def parts(model: Whisper, clips: Corpus, settings: StudySettings = SMALL) -> dic
 
 def test_every_part_and_the_pages_have_a_row_and_take_time(model: Whisper) -> None:
     plan = plan_study(model, labelled_corpus(), SMALL, has_pages=True)
-    assert [part.name for part in plan.parts] == [*NAMES, "pages"]
+    assert [part.name for part in plan.parts] == [*part_names(), "pages"]
     assert plan.seconds == pytest.approx(sum(part.seconds for part in plan.parts if part.seconds is not None))
     assert all(part.seconds > 0 and part.n_bytes > 0 for part in plan.parts if part.seconds is not None)
-    assert [part.name for part in plan_study(model, labelled_corpus(), SMALL).parts] == list(NAMES)
-    assert set(COSTS) == {*NAMES, "pages"} - {"dictionaries"}
+    assert [part.name for part in plan_study(model, labelled_corpus(), SMALL).parts] == list(part_names())
+    assert [part.name for part in study_parts() if part.cost is None] == ["dictionaries"]
 
 
 def test_parts_take_what_the_table_says(model: Whisper) -> None:
     found = parts(model, labelled_corpus())
+    costs = {part.name: part.cost for part in study_parts()}
     for name in ("relevance", "locality", "lens"):
-        cost = COSTS[name]
+        cost = costs[name]
+        assert cost is not None
         assert found[name].seconds == pytest.approx(cost.start_s + 2 * (cost.encodings * 10 + cost.transcriptions * 20))
 
 

@@ -11,32 +11,32 @@ import soundfile
 from otoscope.audio.clip import Clip, Span
 from otoscope.corpus import Corpus
 from otoscope.corpus.source import Source
-from otoscope.study.whole.settings import (
+from otoscope.study.part_settings import (
     Clips,
-    Dictionaries,
-    Examples,
-    Harvest,
-    Listening,
-    Relevance,
-    Scores,
-    StudySettings,
-    Window,
+    DictionariesPart,
+    ExamplesPart,
+    HarvestPart,
+    ListeningPart,
+    RelevancePart,
+    ScoresPart,
+    WindowPart,
 )
+from otoscope.study.whole.settings import StudySettings
 
 RATE_HZ = 16_000
-SMALL = StudySettings(
+SMALL = StudySettings().put(
     transcripts=Clips(4),
-    relevance=Relevance(2),
+    relevance=RelevancePart(2),
     locality=Clips(2),
-    window=Window(2, (5,)),
+    window=WindowPart(2, (5,)),
     splice=Clips(2),
-    dictionaries=Dictionaries(expansion=1.0, k=2, frames=512),
-    harvest=Harvest(sites=("encoder.blocks.*",), bases=("neuron", "sae"), top=2, samples=2, ranges=2),
-    examples=Examples(2, 1),
-    scores=Scores(2, 0),
+    dictionaries=DictionariesPart(expansion=1.0, k=2, frames=512),
+    harvest=HarvestPart(sites=("encoder.blocks.*",), bases=("neuron", "sae"), top=2, samples=2, ranges=2),
+    examples=ExamplesPart(2, 1),
+    scores=ScoresPart(2, 0),
     lens=Clips(2),
     words=Clips(1),
-    listening=Listening(1, (5,)),
+    listening=ListeningPart(1, (5,)),
 )
 
 

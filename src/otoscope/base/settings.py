@@ -96,9 +96,17 @@ class Settings:
         )  # type: ignore[type-var]
 
 
-@functools.cache
-def described(settings: type) -> tuple[Described, ...]:
+def described(settings: type[Any]) -> tuple[Described, ...]:
     """Give what is known of every setting of a class, in order."""
+    if settings not in _described_classes:
+        _described_classes[settings] = _describe(settings)
+    return _described_classes[settings]
+
+
+_described_classes: dict[type[Any], tuple[Described, ...]] = {}
+
+
+def _describe(settings: type[Any]) -> tuple[Described, ...]:
     hints = typing.get_type_hints(settings, include_extras=True)
     return tuple(_described(field, hints[field.name]) for field in fields(settings))
 

@@ -14,6 +14,7 @@ import typer
 from otoscope.base.settings import Described, Settings, described
 from otoscope.cli import options
 from otoscope.cli.job import Job
+from otoscope.study.catalogue import Experiment
 
 SHARED: dict[str, tuple[Any, Any]] = {
     "dry_run": (options.DryRun, False),
@@ -65,6 +66,23 @@ def command(settings: type[Settings] | None = None) -> Callable[[Callable[..., N
     return decorate
 
 
+def corpus_command(experiment: Experiment) -> Callable[..., None]:
+    """Make the command of an experiment that is measured over a corpus and has no command of its own."""
+    measure, settings = experiment.measure, experiment.settings
+    assert measure is not None, f"{experiment.name} has neither a command nor a measure"
+    needs = () if experiment.part is None else experiment.part.needs
+
+    def run(corpus: options.Corpus, clips: options.Clips = None, *, job: Job, settings: Settings | None = None) -> None:
+        job.over(corpus, clips, f"{experiment.name}:", measure, settings, needs_labels=bool(needs))
+
+    run.__doc__ = (
+        (experiment.part.question if experiment.part else experiment.help)
+        + "\n\n"
+        + (f"--out gets {experiment.name}.json and its pictures.")
+    )
+    return command(settings)(run)
+
+
 def _default(field: Described) -> Any:
     """What typer takes as the default: text and lists are read by `_read`."""
     if field.default is MISSING:
@@ -84,7 +102,7 @@ def _option(field: Described) -> Any:
     elif about.read is not None:
         hint = str | None
     elif about.choices is not None and field.kind is str:
-        hint = Literal[about.choices]  # type: ignore[valid-type]
+        hint = Literal[about.choices]
     if field.can_be_none and not field.is_tuple and about.read is None:
         hint = typing.Optional[hint]  # noqa: UP045
     return Annotated[hint, typer.Option(name, metavar=about.metavar, help=_help(field))]

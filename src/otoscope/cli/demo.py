@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +33,8 @@ def demo(
     The same as otoscope study demo, at a size of its own: some minutes on two cores, no network. The demo model heard
     some of the voices in training and others never; word error rates tell them apart.
     """
-    from otoscope.study.whole.settings import PRESETS
+    from otoscope.study.whole.settings import preset, with_general
 
-    chosen = PRESETS["demo"]
-    chosen = replace(chosen, study=replace(chosen.study, seed=seed))
+    chosen = with_general(preset("demo"), seed=seed)
     asked = Request("demo", model, device, dtype, out, clips, dry_run, atlas, json, overwrite, quiet)
     run_study(asked, with_parts(chosen, only, without), "demo")

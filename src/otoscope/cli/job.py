@@ -187,7 +187,7 @@ class Job:
 def loaded(function: str) -> Callable[..., Any]:
     """Give a function by `module:name`."""
     module, name = function.split(":")
-    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    return getattr(importlib.import_module(module), name)
 
 
 def takes_progress(function: Callable[..., Any]) -> bool:

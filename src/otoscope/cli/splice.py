@@ -47,5 +47,12 @@ def splice(
     unit = "seconds" if seconds else "frames"
     if start < 0 or not start < stop:
         raise InputError(f"{unit} {start:g} to {stop:g} are no stretch: --start is 0 or more, and --stop is after it.")
-    stretch = {"start": start, "stop": stop, "unit": unit, "language": settings.language}
-    job.on(audio, f"Splicing {unit} {start:g} to {stop:g} of", "otoscope.study.splice.experiment:splice", **stretch)
+    job.on(
+        audio,
+        f"Splicing {unit} {start:g} to {stop:g} of",
+        "otoscope.study.splice.experiment:splice",
+        start=start,
+        stop=stop,
+        unit=unit,
+        language=settings.language,
+    )

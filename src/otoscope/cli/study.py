@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,18 +97,19 @@ def study(
     Ends with the verdicts and the pages: open DIR/atlas/index.html. A study that was stopped goes on where it was when
     the same command is given again. What a corpus has no labels for is left out, and told.
     """
-    from otoscope.study.whole.settings import PRESETS, read
+    from otoscope.study.whole.settings import preset as settings_of
+    from otoscope.study.whole.settings import read, with_general
 
     if quick and full:
         raise InputError("--quick and --full are two sizes of a study: give one of them, or neither.")
     preset = "quick" if quick else "full" if full else "standard"
-    chosen = PRESETS[preset]
+    chosen = settings_of(preset)
     if settings is not None:
         chosen, preset = read(settings, chosen), settings.name
     if language is not None:
-        chosen = replace(chosen, study=replace(chosen.study, language=language))
+        chosen = with_general(chosen, language=language)
     if seed is not None:
-        chosen = replace(chosen, study=replace(chosen.study, seed=seed))
+        chosen = with_general(chosen, seed=seed)
     asked = Request(corpus, model, device, dtype, out, clips, dry_run, atlas, json, overwrite, quiet)
     run_study(asked, with_parts(chosen, only, without), preset)
 
@@ -124,17 +125,19 @@ def with_parts(settings: StudySettings, only: Sequence[str] | None, without: Seq
     Raises:
         InputError: A part is none, or nothing is left to do.
     """
+    from otoscope.study.catalogue import part_names
     from otoscope.study.whole.context import check_parts
-    from otoscope.study.whole.parts import NAMES
+    from otoscope.study.whole.settings import with_general
 
-    check_parts([*(only or ()), *(without or ())], NAMES)
+    names = part_names()
+
+    check_parts([*(only or ()), *(without or ())], names)
     left_out = {*settings.study.without, *(without or ())}
     if only:
-        left_out |= set(NAMES) - set(only)
-    if left_out >= set(NAMES):
+        left_out |= set(names) - set(only)
+    if left_out >= set(names):
         raise InputError("every part of the study is left out. Leave --only, --without or [study] without away.")
-    names = tuple(name for name in NAMES if name in left_out)
-    return replace(settings, study=replace(settings.study, without=names))
+    return with_general(settings, without=tuple(name for name in names if name in left_out))
 
 
 def run_study(asked: Request, settings: StudySettings, preset: str) -> None:
@@ -197,9 +200,9 @@ def _run(
 
 def _shown(advance: Advance, console: Console) -> Callable[[str, float, float], None]:
     """Show how far a part is, and name each part when it begins."""
-    from otoscope.study.whole.parts import PARTS
+    from otoscope.study.catalogue import parts
 
-    questions = {part.name: part.question for part in PARTS}
+    questions = {part.name: part.question for part in parts()}
 
     def progress(part: str, done: float, of: float) -> None:
         if not of and part in questions:

@@ -45,7 +45,9 @@ class Part:
     quick: Settings | None = None  # in the other sizes; None for the usual settings
     full: Settings | None = None
     demo: Settings | None = None
-    answer: str | Callable[..., None] | None = None  # `module:function` of (context, folder); None: the experiment's own
+    answer: str | Callable[..., None] | None = (
+        None  # `module:function` of (context, folder); None: the experiment's own
+    )
     cost: Cost | None = None  # None where the plan works it out
     needs: tuple[str, ...] = ()  # labels that the corpus must have in time: words, phones
     after: tuple[str, ...] = ()  # parts that it needs
@@ -56,6 +58,11 @@ class Part:
     def settings(self, preset: str) -> Settings:
         """Give its settings in a study of one of `PRESETS`."""
         return getattr(self, preset) or self.standard
+
+    def run(self, context: Any, folder: Any) -> None:
+        """Measure, and write to the folder what was found."""
+        assert self.answer is not None, "parts() gives every part an answer"
+        (loaded(self.answer) if isinstance(self.answer, str) else self.answer)(context, folder)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,9 @@ def _answer(experiment: Experiment) -> Callable[..., None]:
         known = {item.name for item in described(settings)}
         values = {name: value for name, value in vars(own).items() if name in known}
         values |= {name: getattr(context, name) for name in ("language", "seed") if name in known}
-        result = loaded(measure)(context.model, clips, settings=settings(**values), progress=context.progress(part.name))
+        result = loaded(measure)(
+            context.model, clips, settings=settings(**values), progress=context.progress(part.name)
+        )
         result.save(out)
 
     return answer

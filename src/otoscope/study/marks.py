@@ -120,8 +120,8 @@ def curve(
         for place, low, high in bounds:
             axes.vlines(place, low, high, color=colour, linewidth=1.2, alpha=0.75)
     elif len(bounds) == len(pairs):
-        low, high = [low for _, low, _ in bounds], [high for _, _, high in bounds]
-        axes.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
+        lows, highs = [low for _, low, _ in bounds], [high for _, _, high in bounds]
+        axes.fill_between(at, lows, highs, color=colour, alpha=0.15, linewidth=0)
 
 
 def legend_below(figure: Figure, *panels: Axes) -> None:
@@ -181,7 +181,7 @@ def head_grid(
 
 def is_dark(image: AxesImage, value: float) -> bool:
     """Whether text on the colour of a value must be white to be read."""
-    red, green, blue, _ = image.cmap(image.norm(value))
+    red, green, blue, _ = image.cmap(float(image.norm(np.asarray(value))))
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections import Counter
@@ -15,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import Clip
-from otoscope.base.errors import InputError
 from otoscope.base.files import short_name
+from otoscope.base.settings import refuse_unknown
 from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.info import CorpusInfo
 from otoscope.corpus.source import Source
 from otoscope.model.whisper import Whisper
+from otoscope.study.catalogue import parts
 from otoscope.study.error_rate import words_of
 from otoscope.study.whole.settings import StudySettings
 from otoscope.study.whole.stretches import clips_in_turn, new_problems, origin, stretches_in_turn
@@ -190,8 +190,8 @@ class Context:
 
 def settings_of_part(settings: StudySettings, name: str) -> dict[str, Any]:
     """Give the settings of a part as they stand in study.toml."""
-    tables = settings.to_json()
-    return tables.get({"traces": "examples", "sounds": "examples"}.get(name, name), {})
+    table = next((part.table for part in parts() if part.name == name and part.table), name)
+    return settings.to_json().get(table, {})
 
 
 def check_parts(names: Sequence[str], known: Sequence[str]) -> None:
@@ -201,7 +201,4 @@ def check_parts(names: Sequence[str], known: Sequence[str]) -> None:
         InputError: It is none.
     """
     for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise InputError(f"there is no part {name!r} of a study. {hint}The parts are {', '.join(known)}.")
+        refuse_unknown(name, list(known), "there is no part of a study", "parts")

@@ -28,6 +28,7 @@ from otoscope.harvest.activity import check_sites
 from otoscope.harvest.bases import check_names
 from otoscope.model.whisper import Whisper
 from otoscope.study.bigrams.no_sound import check_sounds
+from otoscope.study.catalogue import Part, part_names, parts
 from otoscope.study.dictionaries.train import CoderChoice
 from otoscope.study.rich import Rich
 from otoscope.study.whole import feature_parts
@@ -45,8 +46,7 @@ from otoscope.study.whole.folder import (
     is_finished,
     locked,
 )
-from otoscope.study.whole.parts import NAMES, PARTS, Part
-from otoscope.study.whole.settings import StudySettings, check
+from otoscope.study.whole.settings import StudySettings
 from otoscope.study.whole.shown import shown
 from otoscope.study.whole.stretches import measured
 from otoscope.study.whole.verdicts import verdicts
@@ -120,11 +120,11 @@ def study(
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), whose three claims it tests.
     """
-    wanted = check(settings or StudySettings())
+    wanted = settings or StudySettings()
     _check_request(model, wanted)
     folder = Path(out)
     with locked(folder):
-        began = begin(folder, _fingerprint(model, corpus, wanted), NAMES, overwrite=overwrite)
+        began = begin(folder, _fingerprint(model, corpus, wanted), part_names(), overwrite=overwrite)
         if is_finished(folder) and _is_settled(folder, began["parts"], wanted):
             return _opened(folder)
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -147,7 +147,7 @@ def prepared(
     Raises:
         InputError: The settings are wrong, or no clip can be used.
     """
-    _check_request(model, check(settings))
+    _check_request(model, settings)
     clips = measured(corpus)
     info = _survey(clips, progress)
     return Context(model, corpus, info, clips.lengths_s, settings, folder, progress, list(info.problems))
@@ -160,10 +160,10 @@ def _run_all(context: Context, about: dict[str, Any]) -> Study:
     with output_errors(folder):
         write_text(folder / SETTINGS, context.settings.to_toml())
         write_json(folder / STUDY, about)
-        for part in PARTS:
+        for part in parts():
             if part.name not in rows:
                 rows[part.name] = _run(part, context)
-                about["parts"] = [rows[name] for name in NAMES if name in rows]
+                about["parts"] = [rows[name] for name in part_names() if name in rows]
                 write_json(folder / STUDY, about)
         drop_activity(folder)
         about["minutes"] = sum(row["seconds"] for row in rows.values()) / 60
@@ -203,7 +203,7 @@ def _check_request(model: Whisper, settings: StudySettings) -> None:
         InputError: A part, site, basis, coder, language or kind of no sound is none, the model lacks it, or a number
             is out of its range.
     """
-    check_parts(settings.study.without, NAMES)
+    check_parts(settings.study.without, part_names())
     model.vocabulary.check_language(settings.study.language)
     check_sites(model, settings.dictionaries.sites)
     check_sites(model, settings.harvest.sites)
@@ -295,11 +295,11 @@ def _run(part: Part, context: Context) -> dict[str, Any]:
         context.tell(part.name, 0, 0)
         try:
             if part.keeps_place:
-                part.answer(context, out)
+                part.run(context, out)
             else:
                 manifest = {"kind": part.name, "settings": settings_of_part(context.settings, part.name)}
                 with result_folder(out, overwrite=True, manifest=manifest) as folder:
-                    part.answer(context, folder)
+                    part.run(context, folder)
         except NotHereError as error:
             state, why = LEFT_OUT, str(error)
         except (InputError, TrainingDivergedError) as error:

@@ -21,59 +21,14 @@ from otoscope.harvest.labels import label_set
 from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.stored import MOST_BYTES
 from otoscope.model.whisper import Whisper
+from otoscope.study.catalogue import Cost, Part, parts
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import ASKED, prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
-from otoscope.study.whole.parts import NAMES
 from otoscope.study.whole.settings import StudySettings
 
-
-@dataclass(frozen=True)
-class Cost:
-    """What a part takes: runs of the model are counted, so that they scale with it; seconds are those of two cores.
-
-    Attributes:
-        start_s: To begin, and to draw.
-        encodings: Windows encoded, for each clip.
-        transcriptions: Windows transcribed, for each clip.
-        encodings_a_word: Windows encoded, for each word of a clip.
-        transcriptions_a_word: Windows transcribed, for each word of a clip.
-        feature_s: For each feature.
-        window_feature_s: For each window and feature.
-        frame_feature_s: For each frame and feature.
-        sound_s: For each second of sound.
-    """
-
-    start_s: float = 0.0
-    encodings: float = 0.0
-    transcriptions: float = 0.0
-    encodings_a_word: float = 0.0
-    transcriptions_a_word: float = 0.0
-    feature_s: float = 0.0
-    window_feature_s: float = 0.0
-    frame_feature_s: float = 0.0
-    sound_s: float = 0.0
-
-
-COSTS = {
-    "transcripts": Cost(0.3, transcriptions=1.6),
-    "relevance": Cost(1.5, encodings=6.1),
-    "locality": Cost(0.4, encodings=2.3),
-    "window": Cost(0.8, transcriptions=1.0),
-    "splice": Cost(0.3, transcriptions=1.35, transcriptions_a_word=0.23),
-    "harvest": Cost(feature_s=1.2e-3, window_feature_s=4.7e-6, frame_feature_s=9e-9),
-    "phones": Cost(feature_s=0.5e-3),
-    "sounds": Cost(1.0, sound_s=7e-3),
-    "traces": Cost(feature_s=0.2e-3, window_feature_s=2.3e-6),
-    "scores": Cost(0.7),
-    "bigrams": Cost(1.5, transcriptions=2.5),
-    "neighbours": Cost(2.5, transcriptions=3.0),
-    "lens": Cost(0.9, transcriptions=2.75),
-    "words": Cost(0.5, encodings=3.3, transcriptions=1.0, encodings_a_word=1.8),
-    "listening": Cost(0.7, encodings=6.0, transcriptions=1.0),
-    "pages": Cost(1.5, feature_s=0.55e-3),
-}
-"""Of `bigrams` and `neighbours` as if they were one clip. What depends on further settings is below."""
+PAGES = Cost(1.5, feature_s=0.55e-3)
+"""What the pages take that are made of a study."""
 
 DICTIONARIES_START_S = 15.0
 """To compile what a training runs, and to end it."""
@@ -182,7 +137,7 @@ def plan_study(
     """
     context = prepared(model, corpus, settings, Path(), progress)
     unit = _Unit.of(context)
-    rows = [_left_out(name, context) or _row(name, context, unit) for name in NAMES]
+    rows = [_left_out(part, context) or _row(part, context, unit) for part in parts()]
     if has_pages:
         rows.append(_pages(context))
     info = context.info.all
@@ -234,41 +189,32 @@ def _timed(do: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _left_out(name: str, context: Context) -> PartPlan | None:
+def _left_out(part: Part, context: Context) -> PartPlan | None:
     """Say that a part will be left out, where that is known."""
-    without, info = context.settings.study.without, context.info
-    settings = context.settings
-    needs = {"phones": "harvest", "sounds": "harvest", "traces": "harvest", "scores": "dictionaries"}
-    if not settings.bigrams.prompts:
-        needs["bigrams"] = "transcripts"
-    if not settings.neighbours.words:
-        needs["neighbours"] = "transcripts"
-    lacking = needs.get(name)
-    if name in without:
-        why = ASKED
-    elif lacking in without:
-        why = f"it needs the part {lacking}"
-    elif name in ("splice", "words") and info.words.n_clips == 0:
-        why = "the corpus has no words in time"
-    elif name == "phones" and info.phones.n_clips == 0:
-        why = "the corpus has no phones in time"
-    else:
-        return None
-    return PartPlan(name, "", why=why)
+    without, info, settings = context.settings.study.without, context.info, context.settings
+    has_labels = {"words": info.words.n_clips > 0, "phones": info.phones.n_clips > 0}
+    stands_alone = part.after_unless is not None and getattr(getattr(settings, part.name), part.after_unless)
+    lacking = next((name for name in part.after if name in without and not stands_alone), None)
+    unlabelled = next((label for label in part.needs if not has_labels[label]), None)
+    if part.name in without:
+        return PartPlan(part.name, "", why=ASKED)
+    if lacking is not None:
+        return PartPlan(part.name, "", why=f"it needs the part {lacking}")
+    return None if unlabelled is None else PartPlan(part.name, "", why=f"the corpus has no {unlabelled} in time")
 
 
-def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
+def _row(part: Part, context: Context, unit: _Unit) -> PartPlan:
+    name, settings = part.name, context.settings
     if name in _FEATURES:
         return _FEATURES[name](context, unit)
-    settings, cost = context.settings, COSTS[name]
+    cost = part.cost or Cost()
     if name in ("bigrams", "neighbours"):
         return PartPlan(name, f"{context.model.vocab_size:,} tokens", cost.start_s + _a_clip(cost, unit, 0.0), 300_000)
     if name == "transcripts":
         chosen = context.whole_clips(settings.transcripts.clips)
         n_windows = _n_windows(context, chosen)
-        return PartPlan(
-            name, _clips(len(chosen)), cost.start_s + n_windows * _a_clip(cost, unit, 0.0), 1000 * n_windows
-        )
+        seconds = cost.start_s + n_windows * _a_clip(cost, unit, 0.0)
+        return PartPlan(name, _clips(len(chosen)), seconds, 1000 * n_windows)
     n_clips = len(context.stretches(getattr(settings, name).clips))
     seconds = cost.start_s + n_clips * (_a_clip(cost, unit, _words_a_clip(context)) + _more_a_clip(name, context, unit))
     if name == "window":
@@ -277,6 +223,11 @@ def _row(name: str, context: Context, unit: _Unit) -> PartPlan:
         seconds += TRANSCRIPTIONS_A_HEAD * n_heads * n_head_clips * unit.transcribe_s
     n_bytes = BYTES_A_CLIP_LISTENED_TO * n_clips if name == "listening" else 300_000 + 5000 * n_clips
     return PartPlan(name, _clips(n_clips), seconds, n_bytes)
+
+
+def _cost(name: str) -> Cost:
+    """What a part takes, as the catalogue has it."""
+    return next(part.cost for part in parts() if part.name == name) or Cost()
 
 
 def _a_clip(cost: Cost, unit: _Unit, n_words: float) -> float:
@@ -300,8 +251,8 @@ def _more_a_clip(name: str, context: Context, unit: _Unit) -> float:
             SILENCED_A_SECOND * sound_s * (ENCODINGS_A_SILENCED + ENCODINGS_A_SILENCED_WINDOW * share) * unit.encode_s
         )
     if name == "listening":
-        traced_s = _a_clip(COSTS["words"], unit, n_words) + _more_a_clip("words", context, unit)
-        return traced_s + _a_clip(COSTS["splice"], unit, n_words) + len(settings.listening.ks) * unit.transcribe_s
+        traced_s = _a_clip(_cost("words"), unit, n_words) + _more_a_clip("words", context, unit)
+        return traced_s + _a_clip(_cost("splice"), unit, n_words) + len(settings.listening.ks) * unit.transcribe_s
     return 0.0
 
 
@@ -347,7 +298,8 @@ def _harvest(context: Context, unit: _Unit) -> PartPlan:
 
 def _of_features(name: str, context: Context) -> float:
     """Seconds that a part takes for its features, whatever the model."""
-    cost, n = COSTS[name], n_features(context)
+    cost = PAGES if name == "pages" else _cost(name)
+    n = n_features(context)
     n_windows, n_frames = (sum(found) for found in zip(*_frames_of_clips(context), strict=True))
     of_sound_s = n_windows * cost.window_feature_s + n_frames * cost.frame_feature_s
     return cost.start_s + n * (cost.feature_s + of_sound_s)
@@ -382,7 +334,7 @@ def _phones(context: Context, unit: _Unit) -> PartPlan:
 
 
 def _sounds(context: Context, unit: _Unit) -> PartPlan:
-    corpus, cost = context.hours(context.settings.harvest.hours), COSTS["sounds"]
+    corpus, cost = context.hours(context.settings.harvest.hours), _cost("sounds")
     length_s = sum(context.lengths_s[one.id] for one in corpus.sources)
     seconds = cost.start_s + length_s * cost.sound_s
     return PartPlan("sounds", f"up to {_clips(len(corpus))}", seconds, length_s * BYTES_A_SECOND_OF_SOUND)
@@ -397,7 +349,7 @@ def _traces(context: Context, unit: _Unit) -> PartPlan:
 
 def _pages(context: Context) -> PartPlan:
     if "harvest" in context.settings.study.without:
-        return PartPlan("pages", "no features", COSTS["pages"].start_s, 1_000_000)
+        return PartPlan("pages", "no features", PAGES.start_s, 1_000_000)
     n = n_features(context)
     return PartPlan("pages", f"{n:,} features", _of_features("pages", context), n * BYTES_A_FEATURE_OF_PAGES)
 
