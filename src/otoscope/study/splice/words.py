@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import Clip
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import each_clip
 from otoscope.study.error_rate import Interval, normalise, wilson_interval, words_of
 from otoscope.study.mean import bootstrap_mean
 from otoscope.study.result_files import drawn, finite
@@ -266,11 +267,10 @@ def splice_words(
         raise InputError(f"margin_frames={margin_frames}: 0 or more frames are needed. The default is 0.")
     rng = np.random.default_rng(seed)
     padding = model.padded_encoding()
-    n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
     trials: list[WordTrial] = []
     without: list[str] = []
     n_clips = n_words = 0
-    for done, clip in enumerate(map(as_clip, clips), start=1):
+    for clip in each_clip(clips, progress):
         n_labelled = sum(bool(normalise(word.text)) for word in clip.words or ())
         if n_labelled:
             spliceable = Spliceable(model, clip, language, padding=padding)
@@ -278,8 +278,6 @@ def splice_words(
             n_clips, n_words = n_clips + 1, n_words + n_labelled
         else:
             without.append(clip.id)
-        if progress is not None:
-            progress(done, n_all)
     if n_clips == 0:
         raise InputError(
             f"none of {len(without)} clips has words in time: they say which frames to replace. Give clips with words."

@@ -24,6 +24,7 @@ from otoscope.corpus import Corpus
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import Interval, wilson_interval, words_of
 from otoscope.study.result_files import drawn, finite
 from otoscope.study.rich import Rich
@@ -31,7 +32,7 @@ from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus
 from otoscope.study.steer.rates import interval_json, pooled_rate, rate_change, swaps
 from otoscope.study.steer.steering import Add, Change, check_sizes, check_strengths
-from otoscope.study.steer.transcripts import Heard, Steered, Steering, n_clips_of, steered_transcripts, vector_lengths
+from otoscope.study.steer.transcripts import Heard, Steered, Steering, steered_transcripts, vector_lengths
 from otoscope.study.steer.where import Where
 
 MOST_SWAPS = 20
@@ -306,7 +307,7 @@ def steer(
     if draws < 0:
         raise InputError(f"draws={draws}: 0 or more random twins can be drawn. The default is 1.")
     found = check_strengths(strengths)
-    n_all, place = n_clips_of(clips), _with_labels(where or Where(), clips)
+    n_all, place = clip_count(clips), _with_labels(where or Where(), clips)
     stream = iter(clips)
     first = next(stream, None)
     if first is None:
