@@ -15,12 +15,17 @@ def test_a_clip_knows_its_length() -> None:
     assert Clip(samples=tone(1.5), id="a").duration_s == 1.5
 
 
+def test_what_a_clip_without_a_file_came_from_is_its_id() -> None:
+    assert Clip(samples=tone(0.1), id="a").source == "a"
+
+
 def test_a_recording_is_read_with_its_labels(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "talk.wav", tone(1.0), 16_000)
     words = (Span(0.1, 0.4, "good"),)
     clip = read_clip(tmp_path / "talk.wav", transcript="good", words=words, speaker="ann")
     assert (clip.id, clip.transcript, clip.words, clip.speaker) == ("talk", "good", words, "ann")
     assert clip.path == tmp_path / "talk.wav"
+    assert clip.source == str(tmp_path / "talk.wav")
     assert read_clip(tmp_path / "talk.wav", id="other").id == "other"
 
 

@@ -90,6 +90,11 @@ class Clip(ShortRepr):
         """How long the clip is, in seconds."""
         return sample_to_seconds(len(self.samples))
 
+    @property
+    def source(self) -> str:
+        """What results call the recording: its file, or the clip's id where it came from none."""
+        return self.id if self.path is None else str(self.path)
+
     def _repr_html_(self) -> str:
         """Write what a notebook shows: transcript, player, and the waveform with its words."""
         return html.display(self, self._shown, lambda _: waveform(self.samples, self.words))

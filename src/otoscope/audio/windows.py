@@ -29,3 +29,19 @@ def cut(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Float32
     windows = np.zeros((n_windows, window_samples), dtype=np.float32)
     windows.reshape(-1)[: len(samples)] = samples
     return windows
+
+
+def check_window(window: int, n_windows: int, clip: str = "this clip") -> None:
+    """Refuse a window that a clip does not have.
+
+    Args:
+        window: Its number.
+        n_windows: How many the clip has.
+        clip: What the clip is called in the message.
+
+    Raises:
+        InputError: There is no such window.
+    """
+    if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
+        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
+        raise InputError(f"window {window!r} is not in {clip}: it has {there}. Choose one of these.")

@@ -15,7 +15,7 @@ from otoscope.base.files import to_json_text
 from otoscope.base.layout import size, table
 from otoscope.cli import options
 from otoscope.cli.job import Job
-from otoscope.cli.sources import Survey, audio_name, gather, is_one_recording, survey
+from otoscope.cli.sources import Survey, gather, is_one_recording, survey
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +70,7 @@ def activations(
     with folder as place, job.console.progress("Reading", total=found.duration_s) as advance:
         rows, done_s = [], 0.0
         for clip, tensors, tokens in _read(whisper, corpus, sites, settings):
-            rows.append({"clip": clip.id, "audio": audio_name(clip), "sites": _statistics(tensors)})
+            rows.append({"clip": clip.id, "audio": clip.source, "sites": _statistics(tensors)})
             if place is not None:
                 from otoscope.cli.activation_file import write_activations
 

@@ -164,11 +164,6 @@ def note_label_problems(corpus: Corpus, console: Console) -> None:
         console.note(f"The labels of {n_wrong} cannot be used; otoscope corpus info says why.")
 
 
-def audio_name(clip: Clip) -> str:
-    """What results call a clip: its file, or its id where it came from none."""
-    return clip.id if clip.path is None else str(clip.path)
-
-
 def is_one_recording(audio: Sequence[str]) -> bool:
     """Whether what was named is a single recording, and not a corpus that may hold one."""
     if len(audio) != 1:

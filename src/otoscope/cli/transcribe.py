@@ -15,7 +15,7 @@ from otoscope.base.layout import one_line, table
 from otoscope.cli import options
 from otoscope.cli.console import Console
 from otoscope.cli.job import Job
-from otoscope.cli.sources import Survey, audio_name, gather, is_one_recording, survey
+from otoscope.cli.sources import Survey, gather, is_one_recording, survey
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -227,7 +227,7 @@ def _print_each(
             print(text if is_alone else f"{clip.id}: {text}", flush=True)
         elif printed in (Format.SRT, Format.VTT):
             print(WRITERS[printed](transcription), end="")
-        done.append((audio_name(clip), transcription))
+        done.append((clip.source, transcription))
     return done
 
 
@@ -256,7 +256,7 @@ def _write_each(
     for clip, transcription in heard:
         for kind, writer in chosen.items():
             write_text(folder / f"{clip.id}{SUFFIXES[kind]}", writer(transcription))
-        done.append((audio_name(clip), transcription))
+        done.append((clip.source, transcription))
     return done
 
 

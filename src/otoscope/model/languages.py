@@ -57,8 +57,8 @@ class Vocabulary:
     longest: int
     generation: GenerationConfig
     is_multilingual: bool
-    language_ids: dict[str, int]
-    task_ids: dict[str, int]
+    language_ids: Mapping[str, int]
+    task_ids: Mapping[str, int]
     own_language: str | None
     own_task: str
     start_id: int

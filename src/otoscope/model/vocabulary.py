@@ -56,8 +56,7 @@ def read_tokenizer(folder: Path, vocab_size: int) -> WhisperTokenizer | None:
             f"tokenizer files in {str(folder)!r} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
             "Copy them again: tokenizer.json with tokenizer_config.json, or vocab.json, merges.txt, added_tokens.json."
         ) from error
-    _complete(tokenizer, vocab_size)
-    if "<|startoftranscript|>" not in tokenizer.get_vocab():
+    if "<|startoftranscript|>" not in _complete(tokenizer, vocab_size):
         raise ModelError(
             f"tokenizer in {str(folder)!r} has no token <|startoftranscript|>: it is not a Whisper tokenizer, or its "
             "added tokens are missing. Copy all tokenizer files of the checkpoint (added_tokens.json, "
@@ -103,7 +102,7 @@ def released_tokenizer(vocab_size: int) -> tuple[WhisperTokenizer, str] | None:
 
 def fits(tokenizer: WhisperTokenizer, vocab_size: int) -> bool:
     """Say whether a tokenizer is of this vocabulary: as many tokens, or the timestamps alone left out of its files."""
-    last_control = tokenizer.get_vocab().get("<|notimestamps|>")
+    last_control = tokenizer.get_added_vocab().get("<|notimestamps|>")
     return len(tokenizer) == vocab_size or last_control == vocab_size - N_TIMESTAMPS - 1
 
 
@@ -134,8 +133,7 @@ def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokeni
     merges = [_last_merge(text, vocab, i) for text, i in vocab.items() if len(text) > 1]
     tokenizer = WhisperTokenizer(vocab=vocab, merges=[pair for pair in merges if pair is not None])
     tokenizer.add_special_tokens({"extra_special_tokens": [text for text in special if text != "<|endoftext|>"]})
-    _complete(tokenizer, vocab_size)
-    ids = tokenizer.get_vocab()
+    ids = _complete(tokenizer, vocab_size)
     return tokenizer if all(ids[text] == end + i for i, text in enumerate(special)) else None
 
 
@@ -168,7 +166,8 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
 
     Args:
         vocab_size: Of the model.
-        tokenizer: Asked if there is one; else the ids follow from the size, which names the release.
+        tokenizer: Asked if there is one, whose special tokens are marked as such; else the ids follow from the size,
+            which names the release.
 
     Returns:
         Token text, `<|endoftext|>` and so on, to id.
@@ -180,7 +179,7 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
         openai-whisper, `whisper/tokenizer.py`, get_encoding.
     """
     if tokenizer is not None:
-        return {text: i for text, i in tokenizer.get_vocab().items() if text[:2] == "<|" and _SPECIAL.fullmatch(text)}
+        return _special(tokenizer.get_added_vocab())  # a few tokens, where the whole vocabulary takes its time
     if vocab_size not in RELEASED:
         raise ModelError(
             f"a vocabulary of {vocab_size} tokens needs its tokenizer: only those of OpenAI's releases "
@@ -220,9 +219,18 @@ def timestamp_ids(ids: Mapping[str, int], no_timestamps_id: int) -> tuple[int, .
     return tuple(i for i in range(first, first + N_TIMESTAMPS) if i not in taken)
 
 
-def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> None:
-    """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps."""
-    special = sorted(ids := special_ids(vocab_size, tokenizer), key=ids.__getitem__)
+def _special(ids: Mapping[str, int]) -> dict[str, int]:
+    return {text: i for text, i in ids.items() if text[:2] == "<|" and _SPECIAL.fullmatch(text)}
+
+
+def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> dict[str, int]:
+    """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps.
+
+    Returns:
+        The ids of its special tokens.
+    """
+    ids = _special(tokenizer.get_vocab())
+    special = sorted(ids, key=ids.__getitem__)
     tokenizer.add_special_tokens({"extra_special_tokens": [t for t in special if t != "<|endoftext|>"]})
     if len(tokenizer) + N_TIMESTAMPS == vocab_size and fits(tokenizer, vocab_size):
         from tokenizers import AddedToken
@@ -230,3 +238,4 @@ def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> None:
         texts = [f"<|{0.02 * i:.2f}|>" for i in range(N_TIMESTAMPS)]
         tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in texts])
     tokenizer.set_prefix_tokens()
+    return ids

@@ -21,6 +21,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path
 from otoscope.model.whisper import Whisper
 from otoscope.study.rich import Rich
+from otoscope.study.sites import one_site
 
 TENSOR = "vector"
 MAKER = "otoscope direction"
@@ -81,21 +82,17 @@ class Direction(Rich):
             SiteError: The site is not in the model.
             InputError: It holds what is not finite, is too long or too short for the site, or was found elsewhere.
         """
-        wanted = site or self.site
-        names = model.expand(wanted)
-        if len(names) != 1:
-            raise InputError(f"{wanted!r} is {len(names)} sites of {model.id}, and a direction is of one. Name one.")
+        place = one_site(model, site or self.site, "a direction is")
         if not np.isfinite(self.vector).all():
             raise InputError(f"direction {self.name!r} holds values that are not finite. Make it again.")
-        width = next(each.shape[-1] for each in model.sites() if each.name == names[0])
-        if width != self.vector.size:
+        if place.shape[-1] != self.vector.size:
             raise InputError(
-                f"direction {self.name!r} has {self.vector.size} values, and site {names[0]!r} of {model.id} holds "
-                f"{width}. Take a direction of that site."
+                f"direction {self.name!r} has {self.vector.size} values, and site {place.name!r} of {model.id} holds "
+                f"{place.shape[-1]}. Take a direction of that site."
             )
         if not force:
-            self._check_origin(model, names[0])
-        return names[0]
+            self._check_origin(model, place.name)
+        return place.name
 
     def _check_origin(self, model: Whisper, site: str) -> None:
         if self.site and model.expand(self.site) != [site]:

@@ -17,6 +17,7 @@ from otoscope.harvest.bases import DICTIONARY, Directions, groups_of
 from otoscope.model.whisper import Whisper
 from otoscope.sae.fit import check_model
 from otoscope.study.direction import Direction
+from otoscope.study.sites import one_site, vector_width
 
 BASES = ("neuron", "random")
 """Those that need no calibration, beside `sae:DIR`."""
@@ -101,16 +102,8 @@ def feature_named(model: Whisper, name: str, basis: str = "neuron", *, seed: int
     site, _, number = name.rpartition(":")
     if not site or not number.strip().isdecimal():
         raise InputError(f"feature {name!r} is none: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'.")
-    found = model.expand(site)
-    if len(found) != 1:
-        raise InputError(f"{site!r} is {len(found)} sites of {model.id}, and a feature is of one. Name one.")
-    place = next(each for each in model.sites() if each.name == found[0])
-    width = place.shape[-1]
-    if len(place.shape) != 3 or width is None:
-        raise InputError(
-            f"site {place.name!r} has axes {list(place.axes)}: a feature is where a site holds one vector for each "
-            "frame or token, such as 'encoder.blocks.0.mlp.1'."
-        )
+    place = one_site(model, site, "a feature is")
+    width = vector_width(place, "a feature is", "encoder.blocks.0.mlp.1")
     if basis not in BASES and not basis.startswith(DICTIONARY):
         raise InputError(
             f"basis {basis!r} is none here: give {', '.join(BASES)}, or sae:DIR for a dictionary's folder."

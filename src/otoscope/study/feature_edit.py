@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.model.sites import Site
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.fit import check_fit, named_site
+from otoscope.study.sites import one_site, vector_width
 
 
 def scaled_features(
@@ -43,16 +45,10 @@ def scaled_features(
             or a factor cannot be used.
     """
     place = _site(model, dictionary, site)
-    found = next(each for each in model.sites() if each.name == place)
-    width = found.shape[-1]
-    if len(found.shape) != 3 or width is None:
-        raise InputError(
-            f"site {place!r} has axes {list(found.axes)}: features are scaled where a site holds one vector for each "
-            "frame or token, such as 'encoder.blocks.2'."
-        )
+    width = vector_width(place, "features are scaled", "encoder.blocks.2")
     check_fit(
         dictionary,
-        site=place,
+        site=place.name,
         model_id=model.id,
         weights_hash=model.weights_hash,
         d=width,
@@ -65,18 +61,15 @@ def scaled_features(
     def edit(x: Tensor) -> Tensor:
         return torch.stack([own.changed(window, wanted) for window in x])  # strengths of one window in memory at a time
 
-    return {place: edit}
+    return {place.name: edit}
 
 
-def _site(model: Whisper, dictionary: Dictionary, site: str | None) -> str:
-    """The one site that is meant, by its own name."""
+def _site(model: Whisper, dictionary: Dictionary, site: str | None) -> Site:
+    """The one site that is meant."""
     wanted = site or named_site(dictionary.metadata, [each.name for each in model.sites()])
     if wanted is None:
         raise InputError(
             "the dictionary does not say on which site it was trained. Name the site, or write it into the dictionary: "
             "otoscope sae convert DIR --site SITE --out NEW."
         )
-    found = model.expand(wanted)
-    if len(found) != 1:
-        raise InputError(f"{wanted!r} is {len(found)} sites of {model.id}, and a dictionary is of one. Name one.")
-    return found[0]
+    return one_site(model, wanted, "a dictionary is")

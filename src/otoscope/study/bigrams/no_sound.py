@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.audio.clip import as_clip
 from otoscope.audio.nonspeech import NONSPEECH, ROOM_DBFS, nonspeech
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import each_clip
 
 SOUNDS = ("padding", *NONSPEECH, "mean")
 """What "no sound" may mean."""
@@ -137,15 +137,12 @@ def _batches(
     model: Whisper, clips: Iterable[Sound], progress: Callable[[int, int], None] | None
 ) -> Iterator[Float[Tensor, "window n_mels mel_frame"]]:
     """Yield the clips' windows as log-mels, eight at a time, whichever clip they are of."""
-    n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
     held: list[Tensor] = []
-    for done, clip in enumerate(map(as_clip, clips), start=1):
+    for clip in each_clip(clips, progress):
         for windows in model.each_window(clip):
             held.append(windows.mel)
             if len(held) == BATCH_WINDOWS:
                 yield torch.cat(held)
                 held = []
-        if progress is not None:
-            progress(done, n_all)
     if held:
         yield torch.cat(held)

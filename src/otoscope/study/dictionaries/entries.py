@@ -17,6 +17,7 @@ from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.fit import check_fit, named_site
 from otoscope.study.dictionaries.measure import KIND_NAMES
+from otoscope.study.sites import one_site
 
 REPLACED = ("trained", "speech", "all")
 """What may be replaced: frames of the kinds that a dictionary was trained on, speech frames, or all of the window."""
@@ -112,10 +113,7 @@ def site_of(model: Whisper, dictionary: Dictionary) -> str:
             "a dictionary does not say of which site it is: its metadata have neither site nor hook_name. Name the "
             "site with --site."
         )
-    found = model.expand(named)
-    if len(found) != 1:
-        raise InputError(f"the dictionary is of the site {named!r}, which is {len(found)} sites of {model.id}.")
-    return found[0]
+    return one_site(model, named, "a dictionary is").name
 
 
 def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:

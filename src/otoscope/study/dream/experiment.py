@@ -14,6 +14,7 @@ from torch import Tensor
 
 from otoscope.audio.clip import as_clip
 from otoscope.audio.mel_inversion import invert_log_mel
+from otoscope.audio.windows import check_window
 from otoscope.base.clocks import FRAME_SAMPLES, MEL_FRAMES_PER_FRAME, frames_begun, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.harvest.activity import check_sites
@@ -142,9 +143,7 @@ def _start(model: Whisper, start: Sound | None, window: int, settings: DreamSett
         return "noise", mel[:, : n_frames * MEL_FRAMES_PER_FRAME].float(), n_frames
     clip = as_clip(start)
     windows = model.windows(clip)
-    if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < len(windows.kinds):
-        there = "window 0 alone" if len(windows.kinds) == 1 else f"windows 0 to {len(windows.kinds) - 1}"
-        raise InputError(f"window {window!r} is not in this clip: it has {there}. Choose one of these.")
+    check_window(window, len(windows.kinds))
     if settings.length_s is None:
         n_frames = min(model.n_frames, max(1, frames_begun(len(clip.samples)) - window * model.n_frames))
     else:

@@ -6,7 +6,7 @@ speech count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.audio.clip import Clip, as_clip, read_clip
+from otoscope.audio.clip import Clip, read_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.clocks import FRAME_S, MEL_FRAMES_PER_FRAME
 from otoscope.base.errors import InputError
@@ -25,6 +25,7 @@ from otoscope.harvest.bases import groups_of
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.model.encoder_start import encoder_start
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import each_clip
 from otoscope.study.feature import Feature
 
 AROUND_FRAMES = 50
@@ -101,9 +102,9 @@ def strongest_in_corpus(
     """
     sites = {feature.site for feature in features}
     found: list[RealMoment | None] = [None] * len(features)
-    n_all = len(clips) if isinstance(clips, Sized) else 0
     n_clips = n_frames = 0
-    for clip in map(as_clip, clips):
+    for clip in each_clip(clips, progress):
+        n_clips += 1
         for number, window in enumerate(model.each_window(clip)):
             speech = np.flatnonzero(window.kinds[0] == Kind.SPEECH)
             n_frames += len(speech)
@@ -119,9 +120,6 @@ def strongest_in_corpus(
                         mel, mel_frame = _around(window.mel[0], place)
                         frame = number * model.n_frames + place
                         found[row] = RealMoment(float(strengths[best]), clip.id, frame, mel, mel_frame)
-        n_clips += 1
-        if progress is not None:
-            progress(n_clips, n_all)
     if n_frames == 0:
         raise InputError(f"no frame of {n_clips} recordings is speech, so nothing compares with a dream. Give others.")
     return RealMoments(name, n_clips, n_frames, tuple(found))

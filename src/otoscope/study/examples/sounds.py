@@ -16,6 +16,7 @@ from otoscope.base.clocks import sample_to_seconds, seconds_to_sample
 from otoscope.base.errors import InputError
 from otoscope.corpus.corpus import Corpus, Problem
 from otoscope.harvest.opened import HarvestRun
+from otoscope.study.clips import reported
 from otoscope.study.examples.experiment import Example, Examples
 from otoscope.study.examples.run_sound import ClipReader, clip_readers, do_all, usable_workers
 
@@ -139,11 +140,9 @@ def write_sounds(
     for parent in sorted({cut.sound.parent for task in tasks for cut in task.cuts}):
         parent.mkdir(parents=True, exist_ok=True)
     failed: dict[int, str] = {}
-    for n_done, (clip, error) in enumerate(do_all(tasks, workers), 1):
+    for clip, error in reported(do_all(tasks, workers), len(tasks), progress):
         if error is not None:
             failed[clip] = error
-        if progress is not None:
-            progress(n_done, len(tasks))
     lengths = {clip.clip: max(1, seconds_to_sample(clip.duration_s)) for clip in run.clips}
     written = []
     for example, (sound, loud) in zip(found.examples, names, strict=True):

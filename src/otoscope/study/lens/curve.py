@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import Clip
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
@@ -22,6 +22,7 @@ from otoscope.base.numbers import finite
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import Progress, clip_count, each_clip
 from otoscope.study.estimates import DRAWS, Means, grouped_means
 from otoscope.study.lens import picture as lens_picture
 from otoscope.study.lens.experiment import Foretold, foretell, stage_names, without_sound
@@ -218,7 +219,7 @@ def lens_curve(
     Source:
         As `lens`.
     """
-    counted = Counted(clips)
+    counted = Counted(clips, progress)
     sums: dict[int, np.ndarray] = {}
     due: dict[int, Counter[int]] = {}
     for batch in said_over(model, counted, language=language):
@@ -228,8 +229,7 @@ def lens_curve(
             found = np.stack([_measure(heard), _measure(unheard)])
             sums[one.clip] = sums.get(one.clip, 0) + found
             due.setdefault(one.clip, Counter()).update(one.tokens)
-        if progress is not None:
-            progress(batch.said[-1].clip + 1, counted.n_all)
+        counted.report(batch.said[-1].clip + 1)
     counted.check()
     tokens = [due[place] for place in sorted(due)]
     commonest = max(sum(tokens, Counter()).items(), key=lambda item: (item[1], -item[0]))[0]
@@ -251,19 +251,24 @@ class Counted:
 
     Args:
         clips: One or many.
+        progress: Called by `report`.
     """
 
-    def __init__(self, clips: Iterable[Sound] | Sound) -> None:
+    def __init__(self, clips: Iterable[Sound] | Sound, progress: Progress | None) -> None:
         self._clips: Iterable[Sound] = [clips] if isinstance(clips, Clip | np.ndarray | str | Path) else clips
-        self.n_all = len(self._clips) if isinstance(self._clips, list | tuple) else 0
+        self._progress = progress
         self.ids: list[str] = []
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Clip]:
         """Read them."""
-        for clip in self._clips:
-            read = as_clip(clip)
-            self.ids.append(read.id)
-            yield read
+        for clip in each_clip(self._clips):
+            self.ids.append(clip.id)
+            yield clip
+
+    def report(self, n_done: int) -> None:
+        """Say how many are done: fewer than were read, while a batch is being filled."""
+        if self._progress is not None:
+            self._progress(n_done, clip_count(self._clips))
 
     def check(self) -> None:
         """Refuse to make a result of nothing.

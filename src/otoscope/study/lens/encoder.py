@@ -255,7 +255,7 @@ def encoder_lens(
         The logit lens (nostalgebraist 2020) turned to the encoder; ours.
     """
     stages = (NO_SOUND, *stage_names(model.n_encoder_blocks))
-    counted = Counted(clips)
+    counted = Counted(clips, progress)
     held: list[Tensor] = []
 
     def encode(mel: Tensor) -> Tensor:
@@ -275,8 +275,7 @@ def encoder_lens(
             for stage, (texts, log_probabilities) in enumerate(found):
                 row.texts[stage].append(texts[place])
                 row.log_probabilities[stage] += log_probabilities[place]
-        if progress is not None:
-            progress(batch.said[-1].clip + 1, counted.n_all)
+        counted.report(batch.said[-1].clip + 1)
     counted.check()
     return EncoderLens(model.id, stages, tuple(row.finished() for row in rows), seed)
 
@@ -284,7 +283,7 @@ def encoder_lens(
 def _begun(clips: Iterable[Clip], rows: list[_Row], n_stages: int) -> Iterable[Clip]:
     """Begin a row for each clip as it is read."""
     for clip in clips:
-        audio = clip.id if clip.path is None else str(clip.path)
+        audio = clip.source
         rows.append(_Row(clip.id, audio, clip.transcript, [[] for _ in range(n_stages)], np.zeros(n_stages)))
         yield clip
 

@@ -211,7 +211,7 @@ def head_lens(
     return HeadLens(
         model=model.id,
         clip_id=read.id,
-        audio=read.id if read.path is None else str(read.path),
+        audio=read.source,
         text=" ".join(filter(None, (text_of(model, one.tokens) for one in said))),
         is_own_text=text is None,
         tokens=tuple(

@@ -192,7 +192,7 @@ def head_lens_mean(
     Source:
         As `head_lens`; the other token is ours.
     """
-    counted = Counted(clips)
+    counted = Counted(clips, progress)
     rng = np.random.default_rng(seed)
     parts = parts_of(model)
     sums: dict[int, np.ndarray] = {}
@@ -211,8 +211,7 @@ def head_lens_mean(
             sums[one.clip] = sums.get(one.clip, 0) + kept.sum(axis=1, dtype=float).T
             n_tokens[one.clip] = n_tokens.get(one.clip, 0) + kept.shape[1]
             n_left_out += len(one.tokens) - kept.shape[1]
-        if progress is not None:
-            progress(batch.said[-1].clip + 1, counted.n_all)
+        counted.report(batch.said[-1].clip + 1)
     counted.check()
     if not any(n_tokens.values()):
         raise InputError(

@@ -266,7 +266,7 @@ def language_lens(
         with; found at the start of the transcript, Radford et al. 2022 (arXiv 2212.04356), section 2.3.
     """
     words = _multilingual(model)
-    counted = Counted(clips)
+    counted = Counted(clips, progress)
     labels: list[str | None] = []
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     waiting: list[Tensor] = []
@@ -276,12 +276,10 @@ def language_lens(
         if len(waiting) == BATCH_SIZE:
             rows.append(_heard(model, words, model.encode_mel(torch.cat(waiting), batch_size=BATCH_SIZE)))
             waiting = []
-            if progress is not None:
-                progress(len(labels), counted.n_all)
+            counted.report(len(labels))
     if waiting:
         rows.append(_heard(model, words, model.encode_mel(torch.cat(waiting), batch_size=BATCH_SIZE)))
-        if progress is not None:
-            progress(len(labels), counted.n_all)
+        counted.report(len(labels))
     counted.check()
     with model.reading_paused():
         silent = model.padded_encoding()

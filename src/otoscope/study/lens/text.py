@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.windows import check_window
 from otoscope.base.errors import InputError
 from otoscope.model.generation import detect, prompt_tokens, top
 from otoscope.model.languages import Vocabulary
@@ -129,9 +130,8 @@ def _windows_of(
     model: Whisper, place: int, clip: Clip, window: int | None, language: str | None, *, has_text: bool
 ) -> Iterator[_Window]:
     n_windows = max(1, -(-len(clip.samples) // model.window_samples))
-    if window is not None and (isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows):
-        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
-        raise InputError(f"window {window!r} is not in {clip.id}: it has {there}. Choose one of these.")
+    if window is not None:
+        check_window(window, n_windows, clip.id)
     if has_text and window is None and n_windows > 1:
         raise InputError(
             f"a text was given for clip {clip.id!r}, which takes {n_windows} windows: a text is said over one. "

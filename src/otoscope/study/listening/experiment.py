@@ -29,6 +29,7 @@ from otoscope.base.clocks import (
 )
 from otoscope.base.files import output_errors, write_json
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import each_clip
 from otoscope.study.listening.live import waveform
 from otoscope.study.listening.live_features import as_curve
 from otoscope.study.locality.experiment import Locality, locality
@@ -313,7 +314,7 @@ def listen_many(
     """
     where, rows = Path(folder), []
     chosen = list(clips)
-    for number, clip in enumerate(chosen):
+    for number, clip in enumerate(each_clip(chosen, progress)):
         key = f"{number:04d}"
         found = listen(model, clip, ks=ks, language=language, seed=seed)
         found.save(where / key, key)
@@ -326,8 +327,6 @@ def listen_many(
                 "said": found.clip.transcript,
             }
         )
-        if progress is not None:
-            progress(number + 1, len(chosen))
     write_json(where / INDEX, {"clips": rows})
     return rows
 

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
@@ -26,6 +25,7 @@ from otoscope.base.files import write_json
 from otoscope.base.numbers import finite
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import distance, pictures
+from otoscope.study.clips import each_clip
 from otoscope.study.locality import picture as locality_picture
 from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
@@ -298,13 +298,12 @@ def locality(
     gatherer = _Gatherer(model)
     uniform = np.zeros(2 * model.n_frames - 1)
     n_clips = n_windows = n_speech = 0
-    n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
     edits = {
         f"encoder.blocks.{block}.attn.pattern": lambda pattern, block=block: gatherer.watch(block, pattern)
         for block in range(model.n_encoder_blocks)
     }
     with model.edit(edits):
-        for clip in map(as_clip, clips):
+        for clip in each_clip(clips, progress):
             windows = model.windows(clip)
             kinds = np.asarray(windows.kinds)
             gatherer.start(kinds)
@@ -312,8 +311,6 @@ def locality(
             is_speech, is_sound = kinds == Kind.SPEECH, kinds != Kind.PADDING
             uniform += sum(map(distance.uniform_offset_mass, is_speech, is_sound))
             n_clips, n_windows, n_speech = n_clips + 1, n_windows + len(kinds), n_speech + int(is_speech.sum())
-            if progress is not None:
-                progress(n_clips, n_all)
     if n_speech == 0:
         raise InputError(
             f"no speech in any clip ({n_clips} given): distances are measured from speech frames. Give clips with some."

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind, speech_end_frame
+from otoscope.audio.windows import check_window
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.base.numbers import finite
 from otoscope.model.whisper import Sound, Whisper
@@ -331,7 +331,7 @@ def relevance(
     chosen = as_target(target)
     read = as_clip(clip)
     windows = model.windows(read)
-    _check_window(window, len(windows.kinds))
+    check_window(window, len(windows.kinds))
     if isinstance(chosen, Frames):
         chosen.check(model.n_frames)
     scorer = WordScorer.prepare(model, windows, window, chosen, language) if isinstance(chosen, Word) else None
@@ -346,7 +346,7 @@ def relevance(
     return Relevance(
         model=model.id,
         clip_id=read.id,
-        audio=read.id if read.path is None else str(read.path),
+        audio=read.source,
         window=window,
         window_start_s=window * model.window_s,
         target=spoken if isinstance(chosen, Word) else chosen,
@@ -359,10 +359,3 @@ def _score(encoding: Tensor, target: Frames | Word | None) -> Tensor:
     """Sum the final encoder output [1, frame, d], or its frames that are the target."""
     chosen = encoding[:, target.start : target.stop] if isinstance(target, Frames) else encoding
     return chosen.float().sum()
-
-
-def _check_window(window: int, n_windows: int) -> None:
-    """Refuse a window that the clip does not have."""
-    if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
-        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
-        raise InputError(f"window {window!r} is not in this clip: it has {there}. Choose one of these.")

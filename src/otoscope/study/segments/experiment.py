@@ -7,16 +7,17 @@ said whether the word is in the stretches that were found, and how often it is i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import Clip
 from otoscope.audio.excerpt import excerpt
 from otoscope.base.clocks import FRAME_S, frame_to_seconds, frames_begun
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import each_clip
 from otoscope.study.error_rate import words_of
 from otoscope.study.segments.result import Segment, Segments, WordSegments
 from otoscope.study.segments.score import Listener, spell, spelt, starts_in, whole_frames
@@ -70,11 +71,9 @@ def segments(
     listener = listener_for(model, [words] if isinstance(words, str) else words, context, language)
     finds = [_Find(word.word, top) for word in listener.words]
     n_clips = 0
-    n_all = len(clips) if isinstance(clips, Sized) else 0
-    for n_clips, clip in enumerate(map(as_clip, clips), start=1):
+    for clip in each_clip(clips, progress):
         _search(listener, clip, length, step, finds)
-        if progress is not None:
-            progress(n_clips, n_all)
+        n_clips += 1
     if n_clips == 0:
         raise InputError("there are no clips to search. Give a corpus, or clips.")
     return Segments(
@@ -194,7 +193,7 @@ def _segment(
 ) -> Segment:
     start_s, stop_s = row.start * FRAME_S, min(row.stop * FRAME_S, clip.duration_s)
     sound = excerpt(clip.samples, (start_s + stop_s) / 2, length_s=max(stop_s - start_s, FRAME_S))
-    audio = clip.id if clip.path is None else str(clip.path)
+    audio = clip.source
     return Segment(clip.id, audio, round(start_s, 6), round(stop_s, 6), score, lift, spoken, is_hit, sound)
 
 

@@ -202,7 +202,7 @@ def pushed_up(
     return PushedUp(
         model=model.id,
         clip_id=read.id,
-        audio=read.id if read.path is None else str(read.path),
+        audio=read.source,
         start_s=first * FRAME_S,
         stop_s=last * FRAME_S,
         said=said(read, first * FRAME_S, last * FRAME_S),

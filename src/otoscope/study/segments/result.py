@@ -98,7 +98,7 @@ class WordSegments(ShortRepr):
     @property
     def hit_rate(self) -> Interval | None:
         """Share of the stretches found that hold the word, with Wilson's 95% interval; None without words in time."""
-        return wilsonplain(*self.hits)
+        return wilson_interval(*self.hits)
 
     @property
     def chance(self) -> float | None:
@@ -132,7 +132,7 @@ class Segments(Rich):
     def hit_rate(self) -> Interval | None:
         """Share of all stretches found that hold their word, with Wilson's 95% interval."""
         hits, known = np.sum([each.hits for each in self.words], axis=0).tolist()
-        return wilsonplain(hits, known)
+        return wilson_interval(hits, known)
 
     @property
     def chance(self) -> float | None:

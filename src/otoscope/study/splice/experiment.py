@@ -203,7 +203,7 @@ def splice(
     return Splice(
         model=model.id,
         clip_id=read.id,
-        audio=read.id if read.path is None else str(read.path),
+        audio=read.source,
         start=first,
         stop=last,
         n_frames=spliceable.n_frames,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import Clip
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
 from otoscope.base.errors import InputError
 from otoscope.base.layout import count
@@ -20,6 +20,7 @@ from otoscope.base.numbers import Interval, written
 from otoscope.base.report import Estimates, Fact, Report, Series
 from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import each_clip
 from otoscope.study.error_rate import normalise, words_of
 from otoscope.study.estimates import bootstrap_mean, wilson_interval
 from otoscope.study.results import Result
@@ -172,11 +173,10 @@ def splice_words(
     """
     rng = np.random.default_rng(settings.seed)
     padding = model.padded_encoding()
-    n_all = len(clips) if isinstance(clips, (list, tuple)) else 0
     trials: list[WordTrial] = []
     without: list[str] = []
     n_clips = n_words = 0
-    for done, clip in enumerate(map(as_clip, clips), start=1):
+    for clip in each_clip(clips, progress):
         n_labelled = sum(bool(normalise(word.text)) for word in clip.words or ())
         if n_labelled:
             spliceable = Spliceable(model, clip, settings.language, padding=padding)
@@ -184,8 +184,6 @@ def splice_words(
             n_clips, n_words = n_clips + 1, n_words + n_labelled
         else:
             without.append(clip.id)
-        if progress is not None:
-            progress(done, n_all)
     if n_clips == 0:
         raise InputError(
             f"none of {len(without)} clips has words in time: they say which frames to replace. Give clips with words."

@@ -30,8 +30,10 @@ from otoscope.harvest.labels import LabelSet, check_lag, label_set
 from otoscope.harvest.opened import HarvestRun
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import each_clip
 from otoscope.study.direction import Direction
 from otoscope.study.rich import Rich
+from otoscope.study.sites import one_site
 
 CLASSES = ("phone", "language", "speaker")
 
@@ -176,10 +178,8 @@ def class_means(
         SiteError: The site is not in the model.
         InputError: The site is none of vectors by frame, there is no such kind of class, or no clip has its labels.
     """
-    found = means_at(model, clips, kind, [site], lag=lag, phone_set=phone_set, progress=progress)
-    if len(found) != 1:
-        raise InputError(f"{site!r} is {len(found)} sites of {model.id}, and means are of one. Name one.")
-    return next(iter(found.values()))
+    name = one_site(model, site, "means are").name
+    return means_at(model, clips, kind, [name], lag=lag, phone_set=phone_set, progress=progress)[name]
 
 
 def means_at(
@@ -211,13 +211,11 @@ def means_at(
         lag = calibrate(reader, corpus, labels, HarvestSettings(sites=tuple(reader.widths))).lag
     sums = {site: np.zeros((len(names) + 1, width)) for site, width in reader.widths.items()}
     counts = np.zeros(len(names) + 1, np.int64)
-    for done, clip in enumerate(corpus, start=1):
+    for clip in each_clip(corpus, progress):
         for rows, numbers in _labelled(reader, labels, clip, kind, lag or 0, len(names)):
             for site, own in rows.items():
                 np.add.at(sums[site], numbers, own)
             counts += np.bincount(numbers, minlength=len(counts))
-        if progress is not None:
-            progress(done, len(corpus))
     is_there = counts[:-1] > 0
     if not is_there.any():
         raise InputError(f"no clip of {corpus.name!r} has frames of speech with a {kind}. See otoscope corpus info.")

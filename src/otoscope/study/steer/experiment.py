@@ -25,6 +25,7 @@ from otoscope.corpus import Corpus
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import wilson_interval
 from otoscope.study.result_files import drawn
@@ -33,7 +34,7 @@ from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.class_means import as_corpus
 from otoscope.study.steer.rates import pooled_rate, rate_change, swaps
 from otoscope.study.steer.steering import Add, Change, check_sizes, check_strengths
-from otoscope.study.steer.transcripts import Heard, Steered, Steering, n_clips_of, steered_transcripts, vector_lengths
+from otoscope.study.steer.transcripts import Heard, Steered, Steering, steered_transcripts, vector_lengths
 from otoscope.study.steer.where import Where
 
 MOST_SWAPS = 20
@@ -308,7 +309,7 @@ def steer(
     if draws < 0:
         raise InputError(f"draws={draws}: 0 or more random twins can be drawn. The default is 1.")
     found = check_strengths(strengths)
-    n_all, place = n_clips_of(clips), _with_labels(where or Where(), clips)
+    n_all, place = clip_count(clips), _with_labels(where or Where(), clips)
     stream = iter(clips)
     first = next(stream, None)
     if first is None:

@@ -21,6 +21,7 @@ from otoscope.base.files import write_json
 from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import mean_interval
 from otoscope.study.result_files import drawn, write_arrays
@@ -29,7 +30,7 @@ from otoscope.study.steer import head_ablation_picture
 from otoscope.study.steer.rates import pooled_rate, rate_change
 from otoscope.study.steer.sounds import LEVELS_DBFS, N_SOUNDS, made_sounds
 from otoscope.study.steer.steering import ScaleHead, scale_head
-from otoscope.study.steer.transcripts import Steered, Steering, n_clips_of, steered_transcripts
+from otoscope.study.steer.transcripts import Steered, Steering, steered_transcripts
 
 PARTS = ("attn", "cross_attn")
 
@@ -211,7 +212,7 @@ def ablate_heads(
     Source:
         Ours; ablation of single heads after Michel et al. 2019 (arXiv 1905.10650).
     """
-    n_speech = n_clips_of(speech)
+    n_speech = clip_count(speech)
     clips = (clip for clip in map(as_clip, speech) if clip.transcript is not None and words_of(clip.transcript))
     first = next(clips, None)
     spoken = language or (None if first is None else first.language)

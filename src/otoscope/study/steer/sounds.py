@@ -20,6 +20,7 @@ from otoscope.base.files import write_json
 from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import mean_interval, wilson_interval
 from otoscope.study.result_files import drawn
@@ -27,7 +28,6 @@ from otoscope.study.rich import Rich
 from otoscope.study.steer import picture as steer_picture
 from otoscope.study.steer.experiment import Outcome, Steer, steer
 from otoscope.study.steer.steering import Change
-from otoscope.study.steer.transcripts import n_clips_of
 
 LEVELS_DBFS = (-60.0, -40.0, -20.0)
 """Levels of noise and music, in turn."""
@@ -241,7 +241,7 @@ def steer_sounds(
         InputError: There is nothing to change, a number cannot be used, or a vector is huge.
     """
     own = made_sounds(model, n_sounds, duration_s, levels_dbfs, seed)
-    n_speech = n_clips_of(speech)
+    n_speech = clip_count(speech)
     n_all = sum(map(len, own.values())) + n_speech if n_speech else 0
     done = 0
 

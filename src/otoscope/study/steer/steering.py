@@ -23,6 +23,7 @@ from otoscope.model.sites import Site
 from otoscope.model.whisper import Whisper
 from otoscope.study.direction import Direction
 from otoscope.study.feature import Feature
+from otoscope.study.sites import vector_width
 
 HUGE = 1e4
 """A factor of more than this, or a vector of more than this many times the length of what a site holds, is refused."""
@@ -203,7 +204,7 @@ def add(model: Whisper, direction: Direction, site: str | None = None, *, force:
     if not (site or direction.site):
         raise InputError(f"direction {direction.name!r} names no site. Say where it is to be added: --site SITE.")
     place = direction.check(model, site, force=force)
-    _vectors(model, place)
+    vector_width(site_of(model, place), "a vector is added", "encoder.blocks.0")
     direction.scaled(1.0)  # refuses a length of 0
     return Add(direction, place)
 
@@ -305,17 +306,6 @@ def check_sizes(model: Whisper, changes: Sequence[Change], strengths: Sequence[f
 def site_of(model: Whisper, name: str) -> Site:
     """Find a site by its own name."""
     return next(site for site in model.sites() if site.name == name)
-
-
-def _vectors(model: Whisper, name: str) -> Site:
-    """Refuse a site that does not hold one vector for each frame or token."""
-    site = site_of(model, name)
-    if len(site.axes) != 3:
-        raise InputError(
-            f"site {name!r} has axes {list(site.axes)}: steering adds to a site that holds one vector for each frame "
-            "or token, such as 'encoder.blocks.0'."
-        )
-    return site
 
 
 def _tensor(direction: Direction, like: Tensor) -> Float[Tensor, " d"]:

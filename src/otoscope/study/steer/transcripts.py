@@ -8,7 +8,7 @@ steering. It does not know what a steering is good for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -283,8 +283,3 @@ def vector_lengths(model: Whisper, clip: Clip, sites: Sequence[str], language: s
         rows = x[:, :n_frames] if site_of(model, site).axes[1] == "frame" else x
         lengths[site] = float(rows.detach().float().norm(dim=-1).mean())
     return lengths
-
-
-def n_clips_of(clips: Iterable[Sound]) -> int:
-    """Count clips where that takes no reading; 0 where it does."""
-    return len(clips) if isinstance(clips, Sized) else 0

@@ -347,7 +347,7 @@ def window(
         blocks=chosen_blocks,
         heads=chosen_heads,
         clip_ids=tuple(clip.id for clip in read),
-        audio=tuple(clip.id if clip.path is None else str(clip.path) for clip in read),
+        audio=tuple(clip.source for clip in read),
         transcripts=tuple(rows),
         seed=seed,
     )

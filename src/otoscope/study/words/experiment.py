@@ -15,6 +15,7 @@ import numpy as np
 
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.audio.player import player
+from otoscope.audio.windows import check_window
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_sample
 from otoscope.base.errors import InputError
@@ -416,9 +417,7 @@ def _chosen(window: int | None, n_windows: int) -> tuple[int, ...]:
     """Say which windows are to be looked at."""
     if window is None:
         return tuple(range(n_windows))
-    if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
-        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
-        raise InputError(f"window {window!r} is not in this clip: it has {there}. Choose one of these.")
+    check_window(window, n_windows)
     return (window,)
 
 
@@ -468,7 +467,7 @@ def _result(
     return WordSources(
         model=model.id,
         clip_id=clip.id,
-        audio=clip.id if clip.path is None else str(clip.path),
+        audio=clip.source,
         samples=clip.samples,
         n_mels=model.n_mels,
         windows=chosen,

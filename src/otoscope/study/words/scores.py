@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
@@ -23,6 +22,7 @@ from otoscope.base.files import write_json
 from otoscope.base.numbers import Interval, finite, plain
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
+from otoscope.study.clips import each_clip
 from otoscope.study.error_rate import normalise
 from otoscope.study.estimates import DRAWS, bootstrap_mean
 from otoscope.study.result_files import drawn
@@ -255,11 +255,10 @@ def word_sources(
     """
     if not (np.isfinite(tolerance_s) and tolerance_s >= 0):
         raise InputError(f"tolerance_s={tolerance_s:g}: 0 seconds or more are needed. The default is 0.05.")
-    n_all = len(clips) if isinstance(clips, list | tuple) else 0
     scored: list[ScoredWord] = []
     without: list[str] = []
     n_clips = n_labelled = 0
-    for done, clip in enumerate(map(as_clip, clips), start=1):
+    for clip in each_clip(clips, progress):
         labelled = sum(bool(normalise(word.text)) for word in clip.words or ())
         if labelled:
             found = words(
@@ -276,8 +275,6 @@ def word_sources(
             n_clips, n_labelled = n_clips + 1, n_labelled + labelled
         else:
             without.append(clip.id)
-        if progress is not None:
-            progress(done, n_all)
     if n_clips == 0:
         raise InputError(
             f"none of {len(without)} clips has words in time: they say which frames are right. Give clips with words, "

@@ -1,0 +1,32 @@
+"""Go through clips in any form they may be given, and report after each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
+
+from otoscope.audio.clip import Clip, as_clip
+from otoscope.model.whisper import Sound
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and how many there are (0 where that is not known)."""
+
+T = TypeVar("T")
+
+
+def clip_count(clips: Iterable[Sound]) -> int:
+    """Count clips where that takes no reading; 0 where it does."""
+    return len(clips) if isinstance(clips, Sized) else 0
+
+
+def each_clip(clips: Iterable[Sound], progress: Progress | None = None) -> Iterator[Clip]:
+    """Yield clip after clip, and report after the work on each."""
+    return reported(map(as_clip, clips), clip_count(clips), progress)
+
+
+def reported(items: Iterable[T], n_all: int, progress: Progress | None) -> Iterator[T]:
+    """Yield items, and report after the work on each: when the next is asked for."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress is not None:
+            progress(done, n_all)
