@@ -7,7 +7,7 @@ alone for sound, what a choice among all tokens alike would give, and what alway
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -21,6 +21,7 @@ from otoscope.base.files import atomic_path, write_json
 from otoscope.base.numbers import Interval, finite, plain
 from otoscope.base.short_repr import ShortRepr
 from otoscope.study import pictures
+from otoscope.study.estimates import wilson_interval
 from otoscope.study.result_files import drawn
 from otoscope.study.rich import Rich
 from otoscope.study.segments import picture as segments_picture
