@@ -20,7 +20,7 @@ from tests.cli.conftest import Run
 
 COMMANDS = (
     *("transcribe", "models", "sites", "activations", "relevance", "locality", "window", "splice"),
-    *("harvest", "examples", "phones"),
+    *("harvest", "phones", "examples"),
     *("bigrams", "neighbours", "lens", "words", "segments", "probe", "steer", "dream"),
     *("study", "demo", "corpus", "sae", "atlas"),
 )

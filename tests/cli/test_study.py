@@ -79,7 +79,7 @@ def test_a_dry_run_as_json_is_the_plan(run: Run, folder: Path, tmp_path: Path) -
     ("options", "words"),
     [
         (("--quick", "--full"), "--quick and --full are two sizes"),
-        (("--only", "windw"), "no part 'windw' of a study. Did you mean 'window'?"),
+        (("--only", "windw"), "a study has no part 'windw'. Did you mean 'window'?"),
         (("--without", "listen"), "Did you mean 'listening'?"),
         (("--settings", "none.toml"), "cannot be read"),
         (("--only", "window", "--without", "window"), "every part of the study is left out"),

@@ -201,4 +201,4 @@ def check_parts(names: Sequence[str], known: Sequence[str]) -> None:
         InputError: It is none.
     """
     for name in names:
-        refuse_unknown(name, list(known), "there is no part of a study", "parts")
+        refuse_unknown(name, list(known), "a study has no part", "parts")
