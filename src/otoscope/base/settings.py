@@ -91,9 +91,11 @@ class Settings:
         known = {field.name: field for field in described(type(self))}
         for name in table:
             refuse_unknown(name, list(known), f"{label} has no", "keys")
-        return replace(
-            self, **{name: _from_toml(known[name], value, f"{label} {name}") for name, value in table.items()}
-        )  # type: ignore[type-var]
+        values = {name: _from_toml(known[name], value, f"{label} {name}") for name, value in table.items()}
+        try:
+            return replace(self, **values)  # type: ignore[type-var]
+        except InputError as error:
+            raise InputError(f"{label} {error}") from None
 
 
 def described(settings: type[Any]) -> tuple[Described, ...]:
