@@ -12,7 +12,7 @@ RESULTS := demo-results
 OFFLINE := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser lint bench bench-short bench-studies released clean
+.PHONY: help install demo test test-browser lint reference bench bench-short bench-studies released clean
 
 help:
 	@echo "make demo     install, and study the demo model: pages to open in $(RESULTS)/atlas/"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-browser  run the tests that need Chromium, which they look for on the path or in CHROMIUM"
 	@echo "make install  install otoscope into $(VENV)"
 	@echo "make lint     check format, style, types and the directions of imports"
+	@echo "make reference  write docs/reference.md and the stub of public names from the code"
 	@echo "make bench    measure speed and memory against transformers, openai-whisper and faster-whisper"
 	@echo "make bench-short   the same for a few questions, briefly"
 	@echo "make bench-studies how long whole studies take: half an hour"
@@ -43,6 +44,10 @@ lint: $(STAMPS)/lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+reference: $(STAMPS)/core
+	$(BIN)/python -m tools.stub
+	$(BIN)/python -m tools.reference
 
 bench: $(STAMPS)/core
 	$(OFFLINE) $(BIN)/python benchmarks/run.py
