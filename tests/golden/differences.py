@@ -15,7 +15,7 @@ SHOWN_CHARACTERS = 120
 def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
     """Say where two values differ: the path of keys, the old value and the new one.
 
-    Keys, their order, strings, integers, booleans and types are equal; floats within a tolerance.
+    Keys, strings, integers, booleans and types are equal; floats within a tolerance. The order of keys says nothing.
     """
     if type(old) is not type(new):
         yield _line(path, old, new)
@@ -34,18 +34,14 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
 
 
 def _between_objects(old: dict[str, Any], new: dict[str, Any], path: str) -> Iterator[str]:
-    for key in old:
-        if key not in new:
-            yield f"{path}.{key}: {_short(old[key])} is missing"
     for key in new:
         if key not in old:
             yield f"{path}.{key}: {_short(new[key])} is new"
-    shared = [key for key in old if key in new]
-    order = [key for key in new if key in old]
-    if shared != order:
-        yield f"{path}: the order of keys was {', '.join(shared)} and is {', '.join(order)}"
-    for key in shared:
-        yield from differences(old[key], new[key], f"{path}.{key}")
+    for key in old:
+        if key not in new:
+            yield f"{path}.{key}: {_short(old[key])} is missing"
+        else:
+            yield from differences(old[key], new[key], f"{path}.{key}")
 
 
 def _line(path: str, old: Any, new: Any) -> str:

@@ -39,8 +39,8 @@ def test_every_frozen_file_belongs_to_a_command() -> None:
     [
         ({"a": [1, 2.0]}, {"a": [1, 2.001]}, []),
         ({"a": [1, 2.0]}, {"a": [3, 2.1]}, ["f.a[0]: was 1, is 3", "f.a[1]: was 2.0, is 2.1"]),
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, ["f: the order of keys was a, b and is b, a"]),
-        ({"a": True}, {"b": None}, ["f.a: true is missing", "f.b: null is new"]),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
+        ({"a": True}, {"b": None}, ["f.b: null is new", "f.a: true is missing"]),
         ([1], [1.0, 2], ["f.length: was 1, is 2", "f[0]: was 1, is 1.0"]),
         (True, 1, ["f: was true, is 1"]),
     ],
