@@ -20,6 +20,8 @@ PAGES = (
         ROOT / "docs" / f"{name}.md"
         for name in (
             "usage",
+            "tutorial",
+            "reference",
             "models",
             "corpora",
             "harvest",
