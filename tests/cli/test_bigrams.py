@@ -20,9 +20,10 @@ def test_prompts_in_json(run: Run, model_folder: Path) -> None:
 def test_the_table_shows_tokens_of_the_prompt_and_what_follows(run: Run) -> None:
     ran = run("bigrams", "the little", "--top", 3, "--language", "de")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("the little: ") and " tokens [ the]" in lines[0]
-    assert lines[1].startswith("padding: text comes next ")
-    assert lines[2].split() == ["padding", "logit", "p"] and len(lines) == 6
+    assert lines[3].split() == ["prompt", "sound", "any", "text", "the", "end", "entropy", "(bits)"]
+    assert lines[4].startswith("the little  padding ")
+    assert lines[5].startswith("the little: ") and " tokens, ' the' " in lines[5]
+    assert lines[6].split() == ["padding", "logit", "p"] and len(lines) == 10
 
 
 def test_sounds_stand_side_by_side_and_results_are_written(run: Run, tmp_path: Path, folder: Path) -> None:
@@ -58,9 +59,13 @@ def test_a_text_is_compared(run: Run, tmp_path: Path) -> None:
 def test_the_grammar_is_compared_in_words_and_a_table(run: Run) -> None:
     ran = run("bigrams", "--grammar", "--sound", "silence")
     lines = ran.out.splitlines()
-    assert "tiny against the demo grammar: " in lines[0] and "contexts alone" in lines[0]
-    assert any(line.startswith("cross-entropy, bits") for line in lines)
-    assert "the strongest collocations:" in lines and lines[-11].split()[:3] == ["after", "follows", "known"]
+    assert lines[0].endswith("tiny with no sound, against the demo grammar") and "contexts alone" in lines[1]
+    assert any(line.startswith("cross-entropy (bits)") for line in lines)
+    assert lines[-12].endswith("the strongest collocations:") and lines[-11].split()[:3] == [
+        "after",
+        "follows",
+        "known",
+    ]
 
 
 def test_a_dry_run_prints_the_plan_and_stops(run: Run) -> None:
@@ -82,8 +87,8 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run) -> None:
         (["dog " * 40], "has room for"),
         (["<|endoftext|>"], "holds a special token"),
         (["dog", "--sound", "hush"], "sound 'hush' is not known"),
-        (["dog", "--sound", "noise", "--level", 9], "a level of 9.0 dBFS cannot be used"),
-        (["dog", "--top", 0], "0 next tokens cannot be listed"),
+        (["dog", "--sound", "noise", "--level", 9], "level_dbfs is 9.0: give a number from -120 to 0"),
+        (["dog", "--top", 0], "n_next is 0: give a whole number of 1 or more"),
         (["dog", "--language", "xx"], "language 'xx' is not one of"),
         (["--grammar", "--language", "de"], "the demo language is English"),
         (["dog", "--sound", "mean", "--corpus", "nowhere"], "nowhere"),

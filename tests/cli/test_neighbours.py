@@ -28,19 +28,19 @@ def test_neighbours_in_json_are_those_of_the_function(run: Run, model_folder: Pa
 def test_neighbours_of_the_demo_model_are_listed_with_how_they_sound(run: Run, lexicon: Path, tmp_path: Path) -> None:
     ran = run("neighbours", "rug", "rugged", "--lexicon", lexicon, "--out", tmp_path / "out", model=False)
     lines = ran.out.splitlines()
-    assert "embedding and unembedding are one; phones by words.dict" in lines[0]
-    assert lines[1].startswith("In the embedding the mean of all text tokens is ")
-    assert lines[3] == "' rug' in the corrected embedding, said ɹ ʌ ɡ"
+    assert "embedding and unembedding are one; phones by words.dict" in lines[1]
+    assert lines[2].startswith("mean of all text tokens in the embedding: ")
+    assert lines[3] == "' rug' in the corrected embedding, said ɹ ʌ ɡ:"
     assert lines[4].split()[:3] == ["token", "cosine", "phones"]
     assert any(line.startswith("' mug'") and line.endswith("m ʌ ɡ") for line in lines)
-    assert "'rugged' is 3 tokens, ' rug' 'g' 'ed': the longest was taken" in ran.out
+    assert "'rugged' is 3 tokens, ' rug' 'g' 'ed', and the longest was taken" in ran.out
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"neighbours.json", "neighbours.png", "manifest.json"}
 
 
 def test_a_token_that_training_never_used_is_said_to_be_one(run: Run) -> None:
     ran = run("neighbours", "bed", "rug", "--lexicon", "spelling", model=False)
-    bed, rug = ran.out.split("\n\n")[1:]
+    bed, rug = (line for line in ran.out.splitlines() if "in the corrected embedding" in line)
     assert "training hardly moved this token" in bed and "training" not in rug
 
 
@@ -64,6 +64,11 @@ def test_over_all_words_the_contrast_is_a_table(run: Run, tmp_path: Path) -> Non
     assert result["k"] == 3 and result["seed"] == 1 and result["n_words"] + result["n_unknown"] <= 17
 
 
+def test_a_dry_run_prints_the_plan_and_stops(run: Run) -> None:
+    ran = run("neighbours", "the", "dog", "--lexicon", "spelling", "--dry-run")
+    assert (ran.status, ran.out) == (0, "") and "Finding the tokens nearest to the, dog, with" in ran.err
+
+
 def test_without_espeak_the_demo_models_words_are_said_as_its_clips_are_labelled(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +83,7 @@ def test_without_espeak_other_models_are_compared_by_spelling_and_it_is_said(
     monkeypatch.setattr(pronounce, "is_installed", lambda: False)
     ran = run("neighbours", "the")
     assert ran.status == 0 and "No pronunciations: words are compared by spelling" in ran.err
-    assert "no pronunciations" in ran.out.splitlines()[0]
+    assert "no pronunciations" in ran.out.splitlines()[1]
 
 
 @pytest.mark.skipif(not pronounce.is_installed(), reason="needs the speech extra")
@@ -96,7 +101,7 @@ def test_it_is_said_that_espeak_takes_pieces_for_words(run: Run) -> None:
         (["the", "--lexicon", "none.dict"], "the lexicon 'none.dict' cannot be read"),
         (["the", "--lexicon", "spelling", "--vectors", "none.txt"], "the vectors 'none.txt' cannot be read"),
         (["--all", "--lexicon", "spelling", "--text", "none.txt"], "the text 'none.txt' cannot be read"),
-        (["the", "--lexicon", "spelling", "--k", 0], "k is 0"),
+        (["the", "--lexicon", "spelling", "--k", 0], "k is 0: give a whole number of 1 or more"),
         (["", "--lexicon", "spelling"], "word '' is empty"),
         (["🦻", "--lexicon", "spelling"], "has no token for '🦻'"),
         (["--all", "--lexicon", "spelling", "--k", 1000], "words are left to compare"),

@@ -11,7 +11,7 @@ from otoscope.demo import grammar
 from otoscope.model.load import load
 from otoscope.model.next_tokens import PromptReader, prompt_reader
 from otoscope.model.whisper import Whisper
-from otoscope.study.bigrams.known import N_LEADS, Context, bigrams_of_text, bigrams_of_words
+from otoscope.study.bigrams.known import N_LEADS, KnownContext, bigrams_of_text, bigrams_of_words
 
 LINES = ["the little dog", "", "the little boat  ", "the dog sees the little dog", "<|en|>dog<|0.00|>"]
 
@@ -26,7 +26,7 @@ def demo() -> PromptReader:
     return prompt_reader(load("demo", device="cpu"), "en")
 
 
-def pairs(context: Context) -> dict[int, float]:
+def pairs(context: KnownContext) -> dict[int, float]:
     return dict(zip(context.tokens.tolist(), context.probabilities.tolist(), strict=True))
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_counted_is_refused(reader: PromptReader) -> None:
         bigrams_of_text(reader.model, LINES[:3], name="lines", least=50)
     with pytest.raises(InputError, match="empty: of 0 token pairs in it"):
         bigrams_of_text(reader.model, [], name="empty")
-    with pytest.raises(InputError, match="least=0"):
+    with pytest.raises(InputError, match="least is 0: give a whole number of 1 or more"):
         bigrams_of_text(reader.model, LINES, name="lines", least=0)
     with pytest.raises(InputError, match="it holds no word pair"):
         bigrams_of_words(reader.model, {}, name="x")

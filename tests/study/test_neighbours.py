@@ -14,7 +14,7 @@ from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study.neighbours import picture as neighbours_picture
-from otoscope.study.neighbours.experiment import neighbours
+from otoscope.study.neighbours.experiment import Neighbour, Neighbours, WordNeighbours, neighbours
 from otoscope.study.neighbours.search import nearest, unit
 from otoscope.study.neighbours.spaces import (
     NEVER_IN_TEXT,
@@ -23,7 +23,7 @@ from otoscope.study.neighbours.spaces import (
     token_vectors,
     without_common,
 )
-from otoscope.study.neighbours.tokens import are_kin, find_token, whole_words
+from otoscope.study.neighbours.tokens import WordToken, are_kin, find_token, whole_words
 from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 from tests.released import released
@@ -97,31 +97,31 @@ def all_but_the_top(vectors: torch.Tensor, among: np.ndarray) -> torch.Tensor:
 
 
 def test_neighbours_are_the_largest_cosines_of_the_embedding(demo: Whisper) -> None:
-    corrected, raw = neighbours(demo, ["rug"], k=20, raw=True).found
+    corrected, raw = neighbours(demo, ["rug"], k=20, raw=True).words
     vectors, table = token_vectors(demo)["embedding"], token_texts(demo)
     among = np.flatnonzero(table.is_text & ~hardly_trained(vectors, table))
     assert (corrected.form, raw.form) == ("corrected", "raw")
-    assert [each.token for each in raw.neighbours] == argsorted(vectors, raw.asked.token, among)[:20]
+    assert [each.token for each in raw.neighbours] == argsorted(vectors, raw.query.token, among)[:20]
     plain = all_but_the_top(vectors, among)
-    assert [each.token for each in corrected.neighbours] == argsorted(plain, corrected.asked.token, among)[:20]
+    assert [each.token for each in corrected.neighbours] == argsorted(plain, corrected.query.token, among)[:20]
 
 
 def test_the_word_itself_and_special_tokens_are_no_neighbours(demo: Whisper) -> None:
     everything = neighbours(demo, ["rug"], k=10_000)
-    (found,) = everything.found
+    (found,) = everything.words
     tokens = [each.token for each in found.neighbours]
     assert len(tokens) == len(set(tokens)) == everything.n_tokens - 1
-    assert found.asked.token not in tokens and not any(each.text.startswith("<|") for each in found.neighbours)
+    assert found.query.token not in tokens and not any(each.text.startswith("<|") for each in found.neighbours)
 
 
 def test_special_tokens_are_found_where_they_are_asked_for(demo: Whisper) -> None:
-    (found,) = neighbours(demo, ["<|en|>"], k=10_000, special=True).found
+    (found,) = neighbours(demo, ["<|en|>"], k=10_000, special=True).words
     assert "<|de|>" in {each.text for each in found.neighbours}
-    assert found.asked.is_whole and "<|en|>" not in {each.text for each in found.neighbours}
+    assert found.query.is_whole and "<|en|>" not in {each.text for each in found.neighbours}
 
 
 def test_a_rhyme_of_the_demo_language_is_nearest_and_sounds_near(demo: Whisper) -> None:
-    (found,) = neighbours(demo, ["rug"], pronounce=lexicon_of(corpus("demo"))).found
+    (found,) = neighbours(demo, ["rug"], pronounce=lexicon_of(corpus("demo"))).words
     mug = next(each for each in found.neighbours if each.text == " mug")
     others = [each.sound for each in found.neighbours if each.sound is not None]
     assert mug.phones[1:] == found.phones[1:] and mug.sound is not None and mug.sound < np.median(others)
@@ -130,7 +130,7 @@ def test_a_rhyme_of_the_demo_language_is_nearest_and_sounds_near(demo: Whisper) 
 def test_what_has_no_pronunciation_is_compared_by_spelling(demo: Whisper) -> None:
     lexicon = Lexicon("two words", {"rug": (("ɹ", "ʌ", "ɡ"),), "mug": (("m", "ʌ", "ɡ"),)})
     result = neighbours(demo, ["rug"], k=30, pronounce=lexicon)
-    by_text = {each.text: each for each in result.found[0].neighbours}
+    by_text = {each.text: each for each in result.words[0].neighbours}
     assert by_text[" mug"].sound is not None and by_text[" jug"].sound is None
     assert by_text[" jug"].spelling == pytest.approx(1 / 3)
     assert neighbours(demo, ["rug"]).pronunciations is None and result.pronunciations == "two words"
@@ -138,18 +138,18 @@ def test_what_has_no_pronunciation_is_compared_by_spelling(demo: Whisper) -> Non
 
 def test_vectors_of_meaning_give_their_cosine(demo: Whisper) -> None:
     vectors = {"rug": np.array([1, 0], np.float32), "mug": np.array([3, 4], np.float32)}
-    (found,) = neighbours(demo, ["rug"], meanings=WordVectors("toy", vectors)).found
+    (found,) = neighbours(demo, ["rug"], meanings=WordVectors("toy", vectors)).words
     by_text = {each.text: each.meaning for each in found.neighbours}
     assert by_text[" mug"] == pytest.approx(0.6) and by_text[" jug"] is None
 
 
 def test_an_unembedding_of_its_own_has_neighbours_of_its_own(untied: Whisper) -> None:
     result = neighbours(untied, ["the"], k=5)
-    assert not result.is_tied and [each.space for each in result.found] == ["embedding", "unembedding"]
+    assert not result.is_tied and [each.space for each in result.words] == ["embedding", "unembedding"]
     among = np.flatnonzero(token_texts(untied).is_text)
-    for each in result.found:
+    for each in result.words:
         plain = all_but_the_top(token_vectors(untied)[each.space], among)
-        expected = argsorted(plain, each.asked.token, among)
+        expected = argsorted(plain, each.query.token, among)
         assert [one.token for one in each.neighbours] == expected[:5]
 
 
@@ -176,7 +176,7 @@ def test_a_piece_that_is_a_token_without_a_space_is_taken_whole(demo: Whisper) -
         (["rug", "  "], {}, "word '  ' is empty"),
         (["🦻"], {}, "has no token for '🦻', nor for a part of it that can be read"),
         (["<|nosuch|>"], {}, "there is no special token '<|nosuch|>'"),
-        (["rug"], {"k": 0}, "k is 0: a number of neighbours is 1 or more"),
+        (["rug"], {"k": 0}, "k is 0: give a whole number of 1 or more"),
     ],
 )
 def test_bad_input_is_named(demo: Whisper, words: list[str], settings: dict, message: str) -> None:
@@ -191,7 +191,7 @@ def test_a_vector_of_zeros_has_no_neighbours_and_is_nobodys(untied: Whisper) -> 
         untied.hf.get_input_embeddings().weight[token] = 0
     with pytest.raises(InputError, match="the vector of 'the' in untied has no direction"):
         neighbours(untied, ["the"])
-    found = neighbours(untied, ["little"], k=10_000).found[0]
+    found = neighbours(untied, ["little"], k=10_000).words[0]
     assert token not in {each.token for each in found.neighbours}
 
 
@@ -230,13 +230,13 @@ def test_the_files_hold_the_result(demo: Whisper, tmp_path: Path) -> None:
 def test_what_a_font_lacks_and_what_cannot_be_seen_is_written_as_numbers(tmp_path: Path) -> None:
     assert neighbours_picture.readable(" rug") == "rug"
     assert neighbours_picture.readable("中") == "U+4E2D" and neighbours_picture.readable("a\x00") == "aU+0000"
-    panel = neighbours_picture.Panel(
-        "$x$", "", ["$a", "中", " ", "b$"], [0.4, 0.3, 0.2, 0.1], [0, None] * 2, [None] * 4
-    )
-    from otoscope.study import pictures
-
-    figure = neighbours_picture.neighbours_figure([panel], "distance", "model")
-    assert pictures.save_figure(figure, tmp_path / "odd.png").stat().st_size > 0
+    odd = [
+        Neighbour(rank, text, 0.4 - rank / 10, (0.0, None)[rank % 2], None, None, ())
+        for rank, text in enumerate(["$a", "中", " ", "b$"])
+    ]
+    word = WordNeighbours(WordToken("$x$", 9, ("$x$",)), "$x$", "embedding", "raw", True, (), tuple(odd))
+    result = Neighbours("model", True, 5, {}, False, None, None, (word,))
+    assert result.plot(tmp_path / "odd.png").stat().st_size > 0
 
 
 def planted(demo: Whisper, share: float) -> tuple[torch.Tensor, TokenTexts, list[int]]:
@@ -282,7 +282,7 @@ def test_neighbours_in_a_released_model_are_those_that_sound_and_mean_alike() ->
     """The raw vectors give `______`, `###` and `ん`, all at one cosine: the mean is 92% of a token's length."""
     model = released()
     result = neighbours(model, ["rug", "duck", "UK"], k=10, raw=True)
-    nearest = {(word.asked.word, word.form): [each.text.strip() for each in word.neighbours] for word in result.found}
+    nearest = {(word.query.word, word.form): [each.text.strip() for each in word.neighbours] for word in result.words}
     assert {"mug", "lug", "wig", "hug", "rag", "thug"} <= set(nearest["rug", "corrected"])
     assert {"Duck", "ducks", "dock", "buck", "puck"} <= set(nearest["duck", "corrected"])
     assert {"US", "EU", "USA", "European"} <= set(nearest["UK", "corrected"])

@@ -8,7 +8,8 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.nonspeech import nonspeech
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
-from otoscope.study.bigrams.no_sound import SOUNDS, check_sounds, no_sound
+from otoscope.study.bigrams.no_sound import check_sounds, no_sound
+from otoscope.study.bigrams.settings import SOUNDS
 from tests.study.conftest import make_clip
 
 
@@ -52,7 +53,7 @@ def test_a_sound_named_twice_is_one() -> None:
         ("quiet", {}, "sound 'quiet' is not known: there are padding, silence, noise, music, mean"),
         ("mean", {}, "the mean over clips, and none were given"),
         ("mean", {"clips": []}, "the mean over clips, and there are none"),
-        ("noise", {"level_dbfs": 5}, "a level of 5 dBFS cannot be used"),
+        ("noise", {"level_dbfs": 5}, "level_dbfs is 5: give a number from -120 to 0"),
     ],
 )
 def test_what_cannot_be_heard_is_refused(model: Whisper, sound: str, settings: dict, message: str) -> None:

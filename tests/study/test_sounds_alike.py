@@ -17,7 +17,7 @@ from otoscope.corpus.phones.distance import phone_distance
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
 from otoscope.study.neighbours.sounds_alike import SoundsAlike, sounds_alike
-from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, mean_intervals
+from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs
 from otoscope.study.neighbours.spaces import token_spaces
 from otoscope.study.neighbours.tokens import are_kin, whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors, read_word_counts, read_word_vectors
@@ -179,18 +179,6 @@ def test_unrelated_pairs_hold_no_forms_of_one_word() -> None:
     for row, others in enumerate(pairs.random.reshape(len(WORDS), -1)):
         for other in {*others, *pairs.nearest[row]} - {-1}:
             assert not are_kin(WORDS[row], WORDS[other])
-
-
-def test_an_interval_narrows_with_the_number_of_words_and_holds_the_mean() -> None:
-    values = np.random.default_rng(0).normal(3, 1, (400, 1))
-    (many,) = mean_intervals(values)
-    (few,) = mean_intervals(values[:25])
-    assert many.value == pytest.approx(values.mean())
-    assert many.low < many.value < many.high  # type: ignore[operator]
-    assert many.high - many.low < few.high - few.low  # type: ignore[operator]
-    half_width = 1.96 * values.std() / np.sqrt(400)
-    assert many.high - many.value == pytest.approx(half_width, rel=0.2)  # type: ignore[operator]
-    assert mean_intervals(values[:1])[0].low is None
 
 
 def test_of_several_pronunciations_the_nearest_count() -> None:

@@ -98,3 +98,8 @@ def _is_hidden(character: str, before: str) -> bool:
         return False
     is_selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
     return is_selector or character == "\u034f" or unicodedata.category(character) in ("Cc", "Cf")
+
+
+def quoted(text: str) -> str:
+    """Write a text on one line in quotes, so that white space at its ends and what cannot be seen is seen."""
+    return "'" + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text) + "'"

@@ -1,31 +1,33 @@
 """Does the decoder know a language's bigrams? What it says next with no sound, against what is known to follow.
 
 Costs one decoder pass over a prompt or a few for every context, for each sound. Memory: [context, vocab] of some dozens
-of contexts. What is known comes from `bigrams_known`.
+of contexts. What is known comes from `known`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, finite
+from otoscope.base.layout import count, percent
+from otoscope.base.numbers import Interval, finite, plain, written
+from otoscope.base.report import Column, Fact, Report, Table
+from otoscope.base.settings import takes
+from otoscope.base.text import quoted
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
-from otoscope.study.bigrams import agreement_picture as bigrams_agreement_picture
-from otoscope.study.bigrams.known import Context, KnownBigrams
+from otoscope.study.bigrams.agreement_picture import agreement_figure
+from otoscope.study.bigrams.known import KnownBigrams, KnownContext
 from otoscope.study.bigrams.no_sound import NoSound, no_sounds
 from otoscope.study.bigrams.scores import (
+    MEASURES,
     SCORES,
     TINY,
     correlation,
@@ -35,41 +37,31 @@ from otoscope.study.bigrams.scores import (
     score_row,
     sparse_ranks,
 )
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
+from otoscope.study.bigrams.settings import NoSoundSettings
+from otoscope.study.results import Result
 
 GUESSES = ("model", "another context", "unigram")
 """What is scored: the model; the model given another context, drawn at random; and the frequencies of all that follows
 anything, which know nothing of the context."""
 
 
+N_COLLOCATIONS = 10
+
+
 @dataclass(frozen=True)
 class ContextRow:
-    """One context.
+    """One context."""
 
-    Attributes:
-        context: What it reads.
-        weight: How often it occurs.
-        n_prompts: Prompts it was put to the decoder in.
-        likeliest: What is known to follow most.
-        known: How likely that is known to be.
-        model: How likely the model finds it, among text.
-        unigram: Its share of all that follows anything.
-        says: What the model finds likeliest, among text.
-        kl_bits: The model's divergence from what is known.
-        text_probability: That the model says text at all.
-    """
-
-    context: str
-    weight: float
-    n_prompts: int
-    likeliest: str
-    known: float
-    model: float
-    unigram: float
-    says: str
-    kl_bits: float
-    text_probability: float
+    context: str  # what it reads
+    weight: float  # how often it occurs
+    n_prompts: int  # prompts it was put to the decoder in
+    likeliest: str  # what is known to follow most
+    known: float  # how likely that is known to be
+    model: float  # how likely the model finds it, among text
+    unigram: float  # its share of all that follows anything
+    says: str  # what the model finds likeliest, among text
+    kl_bits: float  # the model's divergence from what is known
+    text_probability: float  # that the model says text at all
 
     @property
     def pull(self) -> float:
@@ -77,29 +69,20 @@ class ContextRow:
         return self.weight * self.known * float(np.log2(self.known / self.unigram))
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entries."""
+        """Give the table entries, numbers with nine digits."""
         return {name: finite(value, 9) if isinstance(value, float) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
 class SoundAgreement:
-    """How the guesses do under one sound.
+    """How the guesses do under one sound."""
 
-    Attributes:
-        sound: Which of `SOUNDS`.
-        label: The sound with its level or sample size.
-        scores: By frequency of the context: guess, or difference of two, to score to its mean.
-        scores_alike: The same, every context counting alike.
-        text_probability: Mean probability that the model says text at all, by frequency.
-        rows: Context by context.
-    """
-
-    sound: str
-    label: str
-    scores: dict[str, dict[str, Interval]]
-    scores_alike: dict[str, dict[str, Interval]]
-    text_probability: float
-    rows: tuple[ContextRow, ...]
+    sound: str  # which of `SOUNDS`
+    label: str  # the sound with its level or sample size
+    scores: dict[str, dict[str, Interval]]  # by frequency of the context: guess or difference of two -> score -> mean
+    scores_alike: dict[str, dict[str, Interval]]  # the same, every context counting alike
+    text_probability: float  # mean probability that the model says text at all, by frequency
+    rows: tuple[ContextRow, ...]  # context by context
 
     def collocations(self, n: int) -> tuple[ContextRow, ...]:
         """The contexts that pull most on what follows them: the language's strongest collocations."""
@@ -111,134 +94,94 @@ class SoundAgreement:
             "sound": self.sound,
             "sound_label": self.label,
             "text_probability": finite(self.text_probability),
-            "by_frequency": _table(self.scores),
-            "every_context_alike": _table(self.scores_alike),
+            "by_frequency": plain(self.scores),
+            "every_context_alike": plain(self.scores_alike),
             "contexts": [row.to_json() for row in self.rows],
         }
 
+    def tables(self) -> list[Table]:
+        """Lay out how the model does beside the baselines, and the strongest collocations."""
+        guesses = (*GUESSES, "model - unigram")
+        scores = [
+            (label, *(written(self.scores[guess][score], unit) for guess in guesses))
+            for score, (label, unit) in MEASURES.items()
+        ]
+        collocations = [
+            (quoted(row.context), quoted(row.likeliest), row.known, row.model, row.unigram, quoted(row.says))
+            for row in self.collocations(N_COLLOCATIONS)
+        ]
+        units = {"after": "", "follows": "", "known": "share", "model": "share", "unigram": "share", "model says": ""}
+        return [
+            Table(
+                [Column(None, name) for name in ("", *guesses)],
+                scores,
+                f"{self.label} (text comes next {percent(self.text_probability)})",
+            ),
+            Table(
+                [Column(None, name, unit) for name, unit in units.items()],
+                collocations,
+                f"{self.label}, the strongest collocations",
+            ),
+        ]
+
 
 @dataclass(frozen=True, repr=False)
-class BigramAgreement(Rich):
-    """How well a decoder's bigrams agree with those of a language.
+class BigramAgreement(Result):
+    """How well a decoder's bigrams agree with those of a language."""
 
-    Attributes:
-        model: The model's id.
-        language: Whisper's code of the language token.
-        known: What it is compared with.
-        in_sentences: Whether contexts were given at the end of sentences, or alone.
-        n_contexts: Contexts compared.
-        n_prompts: Prompts that put them to the decoder.
-        share: Share of all bigrams, by frequency, whose context was compared.
-        n_followers: Different tokens that follow anything.
-        floor_bits: Entropy of what is known, by frequency: no guess has a smaller cross-entropy.
-        seed: Drew the other contexts, the intervals and the sounds.
-        sounds: The agreement under each sound.
-    """
+    name = "bigram_agreement"
 
     model: str
-    language: str
-    known: str
-    in_sentences: bool
-    n_contexts: int
-    n_prompts: int
-    share: float
-    n_followers: int
-    floor_bits: float
-    seed: int
+    language: str  # Whisper's code of the language token
+    known: str  # what it is compared with
+    in_sentences: bool  # contexts were given at the end of sentences, or else alone
+    n_contexts: int  # compared
+    n_prompts: int  # that put them to the decoder
+    share: float  # of all bigrams, by frequency, those whose context was compared
+    n_followers: int  # different tokens that follow anything
+    floor_bits: float  # entropy of what is known, by frequency: no guess has a smaller cross-entropy
+    seed: int  # drew the other contexts, the intervals and the sounds
     sounds: tuple[SoundAgreement, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: standard JSON values only."""
-        return {
-            "model": self.model,
-            "language": self.language,
-            "known": self.known,
-            "in_sentences": self.in_sentences,
-            "n_contexts": self.n_contexts,
-            "n_prompts": self.n_prompts,
-            "share_of_bigrams": finite(self.share),
-            "n_followers": self.n_followers,
-            "floor_bits": finite(self.floor_bits),
-            "intervals": "95%, percentile bootstrap over contexts",
-            "seed": self.seed,
-            "sounds": [one.to_json() for one in self.sounds],
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `bigram_agreement.json` and `bigram_agreement.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        table = write_json(where / "bigram_agreement.json", self.to_json())
-        return [table, *drawn(self.plot, where / "bigram_agreement.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw the scores of the guesses with their intervals, sound by sound.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        way = "each at the end of sentences" if self.in_sentences else "each alone"
-        figure = bigrams_agreement_picture.agreement_figure(
-            [(one.label, one.scores) for one in self.sounds],
-            GUESSES,
-            self.floor_bits,
-            head=f"Next tokens of {self.model} with no sound, against {self.known}",
-            note=f"{pictures.count(self.n_contexts, 'context')}, {way}, weighted by frequency; 95% intervals",
-        )
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        names = (("cross_entropy_bits", "cross-entropy (bits)"), ("rank_correlation", "rank correlation"))
-        rows = [
-            (
-                one.label,
-                guess,
-                *(one.scores[guess].get(name) for name, _ in names),
-                html.share(one.scores[guess].get("top_1")),
-            )
-            for one in self.sounds
-            for guess in GUESSES
-        ]
-        return html.Shown(
+    def report(self) -> Report:
+        """Say for each sound how the model does beside the baselines, and list collocations."""
+        way = "at the end of sentences" if self.in_sentences else "alone"
+        contexts = f"{count(self.n_contexts, 'context')} {way} ({count(self.n_prompts, 'prompt')})"
+        return Report(
             f"Bigrams of {self.model} with no sound, against {self.known}",
-            [
-                ("contexts", self.n_contexts),
-                ("share of all bigrams", html.share(self.share)),
-                ("smallest cross-entropy there can be (bits)", self.floor_bits),
-            ],
-            [
-                html.Table(
-                    ("sound", "guess", *(words for _, words in names), "first guess right"),
-                    rows,
-                    "Weighed by frequency, with 95% intervals",
-                )
-            ],
+            f"{contexts}, weighted by frequency; 95% intervals over contexts",
+            {
+                "model": self.model,
+                "language": self.language,
+                "known": self.known,
+                "in_sentences": self.in_sentences,
+                "n_contexts": self.n_contexts,
+                "n_prompts": self.n_prompts,
+                "share_of_bigrams": Fact(self.share, "share of all bigrams", "share"),
+                "n_followers": self.n_followers,
+                "floor_bits": Fact(
+                    self.floor_bits, "smallest cross-entropy there can be (bits), that of what is known", "two digits"
+                ),
+                "intervals": "95%, percentile bootstrap over contexts",
+                "seed": self.seed,
+                "sounds": self.sounds,
+            },
+            parts=[part for sound in self.sounds for part in sound.tables()],
         )
 
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw the scores of the guesses with their intervals, sound by sound."""
+        return {self.name: lambda: agreement_figure(self, GUESSES)}
 
+
+@takes(NoSoundSettings)
 def bigram_agreement(
     model: Whisper,
     known: KnownBigrams,
     *,
+    settings: NoSoundSettings,
     sound: str | NoSound | Iterable[str | NoSound] = "padding",
-    level_dbfs: float = -40.0,
     clips: Iterable[Sound] | None = None,
-    seed: int = 0,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int, int], None] | None = None,
 ) -> BigramAgreement:
@@ -250,11 +193,10 @@ def bigram_agreement(
     Args:
         model: Any Whisper.
         known: What follows what, from `bigrams_of_text` or `bigrams_of_words` with this model.
-        sound: What "no sound" means, one or several of `otoscope.study.bigrams.no_sound.SOUNDS`, or what `no_sound`
+        settings: How loud noise is; the seed draws the other contexts and the intervals, too.
+        sound: What "no sound" means, one or several of `otoscope.study.bigrams.settings.SOUNDS`, or what `no_sound`
             made of one.
-        level_dbfs: Level of noise and music.
         clips: The clips whose mean is `mean`.
-        seed: Draws the other contexts, the intervals, silence, noise and music.
         batch_size: Prompts run at once.
         progress: Called with the number of contexts done and the number in all, over all sounds.
 
@@ -266,24 +208,24 @@ def bigram_agreement(
         AudioError: A clip cannot be used.
 
     Source:
-        Ours; the question is claim 3 of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
+        The question is claim 3 of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     if len(known.contexts) < 2:
-        n = len(known.contexts)
-        raise InputError(f"{known.name}: {n} context{'' if n == 1 else 's'} cannot be compared. Give two or more.")
+        n = count(len(known.contexts), "context")
+        raise InputError(f"{known.name}: {n} cannot be compared. Give two or more.")
     reader = prompt_reader(model, known.language)
-    judge = _Judge(known, reader, seed)
-    found = []
-    sounds = no_sounds(model, sound, level_dbfs=level_dbfs, seed=seed, clips=clips)
-    for number, silent in enumerate(sounds):
-        decoder = NextTokens(model, silent.encoding)
+    judge = _Judge(known, reader, settings.seed)
+    agreements = []
+    silences = no_sounds(model, sound, settings, clips)
+    for number, silence in enumerate(silences):
+        decoder = NextTokens(model, silence.encoding)
         scores, rows = judge.empty(), []
-        for places, logits_of in _blocks(known.contexts, batch_size):
-            mean, text = _mean_distributions(decoder, reader, logits_of, len(places), batch_size)
-            rows += judge.add(scores, places, mean, text)
+        for contexts, prompts in _blocks(known.contexts, batch_size):
+            mean, text = _mean_distributions(decoder, reader, prompts, len(contexts), batch_size)
+            rows += judge.add(scores, contexts, mean, text)
             if progress is not None:
-                progress(number * len(known.contexts) + len(rows), len(sounds) * len(known.contexts))
-        found.append(judge.sum_up(silent.sound, silent.label, scores, rows))
+                progress(number * len(known.contexts) + len(rows), len(silences) * len(known.contexts))
+        agreements.append(judge.sum_up(silence, scores, rows))
     return BigramAgreement(
         model=model.id,
         language=reader.language,
@@ -294,8 +236,8 @@ def bigram_agreement(
         share=known.share,
         n_followers=len(judge.followers),
         floor_bits=judge.floor_bits,
-        seed=seed,
-        sounds=tuple(found),
+        seed=settings.seed,
+        sounds=tuple(agreements),
     )
 
 
@@ -310,65 +252,67 @@ class _Judge:
         self.floor_bits = float(self.weights @ entropies / self.weights.sum())
         unigram = np.zeros(len(self.followers))
         for context in known.contexts:
-            unigram[self._places(context)] += context.weight * context.probabilities
+            unigram[self._columns(context)] += context.weight * context.probabilities
         self.unigram = unigram / unigram.sum()
         # a cyclic shift of a random order: every context gets another one, never its own
         order = np.random.default_rng(seed).permutation(len(known.contexts))
         self.other = np.empty(len(order), dtype=np.int64)
         self.other[order] = np.roll(order, 1)
-        self._unigram_scores = self._of_unigram()
+        self._unigram_scores = self._score_unigram()
 
     def empty(self) -> dict[str, np.ndarray]:
         """Scores of all guesses, to be filled in."""
         shape = (len(self.contexts), len(SCORES))
         return {name: self._unigram_scores if name == "unigram" else np.full(shape, np.nan) for name in GUESSES}
 
-    def add(self, scores: dict[str, np.ndarray], places: Sequence[int], mean: Tensor, text: Tensor) -> list[ContextRow]:
+    def add(
+        self, scores: dict[str, np.ndarray], numbers: Sequence[int], mean: Tensor, text: Tensor
+    ) -> list[ContextRow]:
         """Score a block of contexts: mean is [context, vocab] over text, text the probability of text at all."""
         best = mean.topk(min(5, mean.shape[-1]), dim=-1).indices.cpu().numpy()
         at = torch.as_tensor(self.followers, device=mean.device)
         logs = np.log(np.maximum(mean[:, at].double().cpu().numpy(), TINY))
         rows = []
-        for row, place in enumerate(places):
-            own_ranks = ranks(logs[row])
-            for guess, judged in (("model", place), ("another context", int(self.other[place]))):
-                scores[guess][judged] = self._score(judged, logs[row], own_ranks, best[row])
-            rows.append(self._row(place, logs[row], int(best[row][0]), float(text[row]), scores["model"][place]))
+        for row, number in enumerate(numbers):
+            guessed_ranks = ranks(logs[row])
+            for guess, judged in (("model", number), ("another context", int(self.other[number]))):
+                scores[guess][judged] = self._score(judged, logs[row], guessed_ranks, best[row])
+            rows.append(self._row(number, logs[row], int(best[row][0]), float(text[row]), scores["model"][number]))
         return rows
 
-    def sum_up(self, sound: str, label: str, scores: dict[str, np.ndarray], rows: list[ContextRow]) -> SoundAgreement:
+    def sum_up(self, silence: NoSound, scores: dict[str, np.ndarray], rows: list[ContextRow]) -> SoundAgreement:
         """Take the means over contexts."""
         text = np.array([row.text_probability for row in rows])
         return SoundAgreement(
-            sound=sound,
-            label=label,
+            sound=silence.sound,
+            label=silence.label,
             scores=means(scores, self.weights, seed=self.seed),
             scores_alike=means(scores, np.ones_like(self.weights), seed=self.seed),
             text_probability=float(self.weights @ text / self.weights.sum()),
             rows=tuple(rows),
         )
 
-    def _places(self, context: Context) -> np.ndarray:
+    def _columns(self, context: KnownContext) -> np.ndarray:
         """Where a context's followers are among all followers."""
         return np.searchsorted(self.followers, context.tokens)
 
-    def _score(self, place: int, logs: np.ndarray, guessed_ranks: np.ndarray, best: np.ndarray) -> np.ndarray:
-        context = self.contexts[place]
-        places = self._places(context)
-        scored = score_row(logs[places], best, context.tokens, context.probabilities)
-        known_ranks = sparse_ranks(places, context.probabilities, len(self.followers))
+    def _score(self, number: int, logs: np.ndarray, guessed_ranks: np.ndarray, best: np.ndarray) -> np.ndarray:
+        context = self.contexts[number]
+        columns = self._columns(context)
+        scored = score_row(logs[columns], best, context.tokens, context.probabilities)
+        known_ranks = sparse_ranks(columns, context.probabilities, len(self.followers))
         scored[SCORES.index("rank_correlation")] = correlation(guessed_ranks, known_ranks)
         return scored
 
-    def _of_unigram(self) -> np.ndarray:
+    def _score_unigram(self) -> np.ndarray:
         logs, order = np.log(self.unigram), np.argsort(-self.unigram, kind="stable")
-        own_ranks, best = ranks(self.unigram), self.followers[order[:5]]
-        return np.stack([self._score(place, logs, own_ranks, best) for place in range(len(self.contexts))])
+        guessed_ranks, best = ranks(self.unigram), self.followers[order[:5]]
+        return np.stack([self._score(number, logs, guessed_ranks, best) for number in range(len(self.contexts))])
 
-    def _row(self, place: int, logs: np.ndarray, says: int, text: float, scored: np.ndarray) -> ContextRow:
-        context = self.contexts[place]
+    def _row(self, number: int, logs: np.ndarray, says: int, text: float, scored: np.ndarray) -> ContextRow:
+        context = self.contexts[number]
         likeliest = int(context.probabilities.argmax())
-        at = int(self._places(context)[likeliest])
+        at = int(self._columns(context)[likeliest])
         return ContextRow(
             context=context.text,
             weight=context.weight,
@@ -384,19 +328,19 @@ class _Judge:
 
 
 def _blocks(
-    contexts: Sequence[Context], n_prompts: int
+    contexts: Sequence[KnownContext], n_prompts: int
 ) -> Iterator[tuple[list[int], list[tuple[int, tuple[int, ...]]]]]:
     """Put contexts together, as many as take about so many prompts; with each prompt its context's row."""
-    places: list[int] = []
+    numbers: list[int] = []
     prompts: list[tuple[int, tuple[int, ...]]] = []
-    for place, context in enumerate(contexts):
-        if places and len(prompts) + len(context.prompts) > n_prompts:
-            yield places, prompts
-            places, prompts = [], []
-        prompts += [(len(places), prompt) for prompt in context.prompts]
-        places.append(place)
-    if places:
-        yield places, prompts
+    for number, context in enumerate(contexts):
+        if numbers and len(prompts) + len(context.prompts) > n_prompts:
+            yield numbers, prompts
+            numbers, prompts = [], []
+        prompts += [(len(numbers), prompt) for prompt in context.prompts]
+        numbers.append(number)
+    if numbers:
+        yield numbers, prompts
 
 
 def _mean_distributions(
@@ -414,19 +358,9 @@ def _mean_distributions(
     text = torch.zeros(n_contexts, device=device)
     ids = [(*reader.start, *prompt) for _, prompt in prompts]
     for batch in decoder.logits(ids, batch_size=batch_size):
-        own = rows[torch.tensor(batch.places, device=device)]
+        at = rows[torch.tensor(batch.places, device=device)]
         said = batch.logits.masked_fill(~is_text, -torch.inf)
-        total.index_add_(0, own, said.softmax(dim=-1))
-        text.index_add_(0, own, (said.logsumexp(dim=-1) - batch.logits.logsumexp(dim=-1)).exp())
+        total.index_add_(0, at, said.softmax(dim=-1))
+        text.index_add_(0, at, (said.logsumexp(dim=-1) - batch.logits.logsumexp(dim=-1)).exp())
     counts = torch.bincount(rows, minlength=n_contexts).float()
     return total / counts[:, None], text / counts
-
-
-def _table(scores: dict[str, dict[str, Interval]]) -> dict[str, Any]:
-    return {
-        guess: {
-            name: {"value": finite(one.value), "low": finite(one.low), "high": finite(one.high)}
-            for name, one in values.items()
-        }
-        for guess, values in scores.items()
-    }

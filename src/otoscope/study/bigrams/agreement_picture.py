@@ -1,82 +1,47 @@
-"""The picture of how well a decoder's bigrams agree with a language's: scores of the model beside baselines.
-
-Knows numbers and words, not models.
-"""
+"""The picture of how well a decoder's bigrams agree with a language's: scores of the model beside baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from otoscope.base.numbers import Interval
-from otoscope.study import pictures
+from otoscope.base.layout import count
+from otoscope.study import marks, pictures
+from otoscope.study.bigrams.scores import MEASURES
 
-PANELS = (
-    ("cross_entropy_bits", "cross-entropy (bits a token)"),
-    ("rank_correlation", "Spearman's rank correlation"),
-    ("top_1", "likeliest token agrees"),
-    ("possible_mass", "probability on tokens\nthat can follow"),
-)
+if TYPE_CHECKING:
+    from otoscope.study.bigrams.agreement import BigramAgreement
 
-STYLES = ((pictures.BLUE, "o"), (pictures.ORANGE, "s"), (pictures.GREEN, "D"))
+PANELS = ("cross_entropy_bits", "rank_correlation", "top_1", "possible_mass")
 
 
-def agreement_figure(
-    sounds: Sequence[tuple[str, Mapping[str, Mapping[str, Interval]]]],
-    guesses: Sequence[str],
-    floor_bits: float,
-    *,
-    head: str,
-    note: str,
-) -> Figure:
-    """Draw every score of every guess, sound by sound.
-
-    Args:
-        sounds: Label of each sound, with guess to score to mean.
-        guesses: The guesses to draw, the model first.
-        floor_bits: The smallest cross-entropy there can be.
-        head: What the picture shows.
-        note: Sample size and settings.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
-    """
+def agreement_figure(result: BigramAgreement, guesses: Sequence[str]) -> Figure:
+    """Draw every score of every guess, a panel a score, a row a sound."""
+    sounds = result.sounds
     figure = pictures.new_figure(12, 1.7 + 0.62 * len(sounds))
     panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (score, label) in zip(panels, PANELS, strict=True):
-        _draw(axes, score, sounds, guesses)
+    for axes, score in zip(panels, PANELS, strict=True):
+        for number, (guess, style) in enumerate(zip(guesses, marks.STYLES, strict=False)):
+            values = [sound.scores[guess][score] for sound in sounds]
+            marks.estimates(axes, values, guess, style, shift=0.2 * (number - (len(guesses) - 1) / 2))
+        label, unit = MEASURES[score]
         axes.set_xlabel(label, fontsize=8, color=pictures.INK)
-    panels[0].axvline(floor_bits, color=pictures.INK, linewidth=1, linestyle=(0, (4, 3)), label="floor: what is known")
+        marks.name_rows(axes, [sound.label for sound in sounds])
+        if unit == "share":
+            marks.share_axis(axes)
+    marks.baseline(panels[0], result.floor_bits, "floor: what is known", "x", pictures.INK)
     panels[0].set_xlim(left=0)
-    for axes in panels[2:]:
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    panels[0].set_yticks(range(len(sounds)), [label for label, _ in sounds])
-    panels[0].set_ylim(len(sounds) - 0.5, -0.5)
-    handles, labels = panels[0].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(
-        unique.values(), unique.keys(), fontsize=8, frameon=False, loc="outside lower center", ncols=len(unique)
+    marks.legend_below(figure, *panels)
+    way = "each at the end of sentences" if result.in_sentences else "each alone"
+    figure.suptitle(
+        f"Next tokens of {result.model} with no sound, against {result.known}\n"
+        f"{count(result.n_contexts, 'context')}, {way}, weighted by frequency; 95% intervals",
+        x=0.01,
+        ha="left",
+        fontsize=9.5,
+        color=pictures.INK,
+        parse_math=False,
     )
-    figure.suptitle(f"{head}\n{note}", x=0.01, ha="left", fontsize=9.5, color=pictures.INK, parse_math=False)
     return figure
-
-
-def _draw(
-    axes: Axes, score: str, sounds: Sequence[tuple[str, Mapping[str, Mapping[str, Interval]]]], guesses: Sequence[str]
-) -> None:
-    """Draw one score: a mark for each guess with its interval."""
-    for guess, (colour, marker) in zip(guesses, STYLES, strict=True):
-        shift = 0.2 * (guesses.index(guess) - (len(guesses) - 1) / 2)
-        for row, (_, scores) in enumerate(sounds):
-            one = scores[guess][score]
-            if one.low is not None and one.high is not None:
-                axes.hlines(row + shift, one.low, one.high, color=colour, linewidth=1.6)
-            axes.plot(one.value, row + shift, marker, color=colour, markersize=5, label=guess, clip_on=False)
-    pictures.plain(axes)
-    axes.grid(False, axis="y")

@@ -1,80 +1,59 @@
 """What does the decoder say next when it hears nothing? The likeliest tokens after a prompt, with no sound at all.
 
 Costs one window of the encoder for each sound and one decoder pass over the prompts, in batches. Memory: one batch of
-[prompt, vocab]. How well the answers agree with a language is for `bigrams_agreement`.
+[prompt, vocab]. How well the answers agree with a language is for `agreement`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from numbers import Integral
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
+from otoscope.base.layout import count
 from otoscope.base.numbers import finite
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
+from otoscope.base.text import quoted
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, Prompt, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
-from otoscope.study.bigrams import picture as bigrams_picture
 from otoscope.study.bigrams.no_sound import NoSound, no_sounds
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
-
-N_NEXT = 20
+from otoscope.study.bigrams.picture import next_figure
+from otoscope.study.bigrams.settings import BigramsSettings
+from otoscope.study.results import Result
 
 
 @dataclass(frozen=True)
 class NextToken:
-    """A token that may come next.
-
-    Attributes:
-        token: Its id.
-        text: What it reads, spaces included.
-        logit: The decoder's logit.
-        probability: Over the whole vocabulary.
-    """
+    """A token that may come next."""
 
     token: int
-    text: str
+    text: str  # what it reads, spaces included
     logit: float
-    probability: float
+    probability: float  # over the whole vocabulary
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """What would follow one prompt, given one sound.
+    """What would follow one prompt, given one sound."""
 
-    Attributes:
-        prompt: The prompt as asked for.
-        tokens: Its token ids, without the start tokens.
-        pieces: What each of them reads.
-        sound: Which of `SOUNDS`.
-        label: The sound with its level or sample size.
-        next: The likeliest tokens, likeliest first.
-        entropy_bits: Of the distribution over the whole vocabulary.
-        text_probability: That text comes next, and not the end, a timestamp or another special token.
-        end_probability: That the transcript ends here.
-    """
-
-    prompt: str
-    tokens: tuple[int, ...]
-    pieces: tuple[str, ...]
-    sound: str
-    label: str
-    next: tuple[NextToken, ...]
-    entropy_bits: float
-    text_probability: float
-    end_probability: float
+    prompt: str  # as it was given
+    tokens: tuple[int, ...]  # its ids, without the start tokens
+    pieces: tuple[str, ...]  # what each of them reads
+    sound: str  # which of `SOUNDS`
+    label: str  # the sound with its level or sample size
+    next: tuple[NextToken, ...]  # the likeliest tokens, likeliest first
+    entropy_bits: float  # of the distribution over the whole vocabulary
+    text_probability: float  # that text comes next, and not the end, a timestamp or another special token
+    end_probability: float  # that the transcript ends here
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entries."""
+        """Give the table entries; probabilities of tokens have nine digits."""
         return {
             "prompt": self.prompt,
             "tokens": list(self.tokens),
@@ -85,131 +64,101 @@ class Continuation:
             "text_probability": finite(self.text_probability),
             "end_probability": finite(self.end_probability),
             "next": [
-                {
-                    "token": one.token,
-                    "text": one.text,
-                    "logit": finite(one.logit),
-                    "probability": finite(one.probability, 9),
-                }
-                for one in self.next
+                asdict(token) | {"logit": finite(token.logit), "probability": finite(token.probability, 9)}
+                for token in self.next
             ],
         }
 
 
 @dataclass(frozen=True, repr=False)
-class Bigrams(Rich):
-    """What would follow each prompt, for each meaning of "no sound".
+class Bigrams(Result):
+    """What would follow each prompt, for each meaning of "no sound"."""
 
-    Attributes:
-        model: The model's id.
-        language: Whisper's code of the language token.
-        start: What the start tokens read.
-        vocab_size: Tokens that could come next.
-        only_text: Whether special tokens and timestamps are left out of `next`; probabilities still count them.
-        continuations: Prompt by prompt, and for each prompt sound by sound.
-    """
+    name = "bigrams"
 
     model: str
-    language: str
-    start: tuple[str, ...]
-    vocab_size: int
-    only_text: bool
-    continuations: tuple[Continuation, ...]
+    language: str  # Whisper's code of the language token
+    start: tuple[str, ...]  # what the start tokens read
+    vocab_size: int  # tokens that could come next
+    only_text: bool  # special tokens and timestamps are left out of `next`; probabilities still count them
+    continuations: tuple[Continuation, ...]  # prompt by prompt, and for each prompt sound by sound
 
     @property
     def sounds(self) -> tuple[str, ...]:
         """Labels of the sounds, in order."""
-        return tuple(dict.fromkeys(one.label for one in self.continuations))
+        return tuple(dict.fromkeys(item.label for item in self.continuations))
 
     @property
     def prompts(self) -> tuple[str, ...]:
         """The prompts, in order, each once."""
-        return tuple(dict.fromkeys(one.prompt for one in self.continuations))
+        return tuple(dict.fromkeys(item.prompt for item in self.continuations))
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: standard JSON values only."""
-        return {
-            "model": self.model,
-            "language": self.language,
-            "start": list(self.start),
-            "vocab_size": self.vocab_size,
-            "only_text": self.only_text,
-            "n_prompts": len(self.prompts),
-            "sounds": list(self.sounds),
-            "continuations": [one.to_json() for one in self.continuations],
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `bigrams.json` and `bigrams.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / "bigrams.json", self.to_json()), *drawn(self.plot, where / "bigrams.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw the likeliest tokens by their logits: a row of panels for each prompt, a column for each sound.
-
-        Args:
-            path: Where to; PNG. Of many prompts the first few are drawn, and the picture says so.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        panels = [
-            bigrams_picture.Panel(
-                prompt="".join(one.pieces).strip() or one.prompt,
-                n_tokens=len(one.tokens),
-                sound=one.label,
-                names=tuple(token.text for token in one.next),
-                logits=tuple(token.logit for token in one.next),
-                probabilities=tuple(token.probability for token in one.next),
-                text_probability=one.text_probability,
-            )
-            for one in self.continuations
-        ]
-        figure = bigrams_picture.next_figure(panels, len(self.sounds), self.model, self.language)
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        rows = [
-            (
-                one.prompt,
-                one.label,
-                ", ".join(f"{token.text.strip() or token.text!r} {token.probability:.0%}" for token in one.next[:5]),
-                one.entropy_bits,
-                html.share(one.text_probability),
-            )
-            for one in self.continuations
-        ]
-        return html.Shown(
+    def report(self) -> Report:
+        """List what follows each prompt, sounds side by side."""
+        n = len(self.sounds)
+        groups = [self.continuations[start : start + n] for start in range(0, len(self.continuations), n)]
+        return Report(
             f"What comes next with no sound: {self.model}",
-            [("language", self.language), ("tokens to choose from", self.vocab_size)],
-            [html.Table(("prompt", "sound", "likeliest", "entropy (bits)", "any text"), rows)],
+            f"language {self.language}; {self.vocab_size:,} tokens to choose from",
+            {
+                "model": self.model,
+                "language": self.language,
+                "start": self.start,
+                "vocab_size": self.vocab_size,
+                "only_text": self.only_text,
+                "n_prompts": len(self.prompts),
+                "sounds": self.sounds,
+                "continuations": self.continuations,
+            },
+            parts=[self._overview(), *(_listed(group) for group in groups)],
         )
 
+    def _overview(self) -> Table:
+        columns = [
+            Column(None, "prompt"),
+            Column(None, "sound"),
+            Column(None, "any text", "share"),
+            Column(None, "the end", "share"),
+            Column(None, "entropy (bits)", "two digits"),
+        ]
+        rows = [
+            (item.prompt, item.label, item.text_probability, item.end_probability, item.entropy_bits)
+            for item in self.continuations
+        ]
+        return Table(columns, rows, "What kind of token comes next", most=len(rows))
 
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw the likeliest tokens by their logits, of the first few prompts."""
+        return {
+            self.name: lambda: next_figure(
+                self.continuations, len(self.sounds), f"{self.model}, language {self.language}"
+            )
+        }
+
+
+def _listed(group: Sequence[Continuation]) -> Table:
+    """The likeliest tokens after one prompt, a sound beside the other."""
+    columns = [
+        column
+        for item in group
+        for column in (Column(None, item.label), Column(None, "logit", "two digits"), Column(None, "p"))
+    ]
+    rows = [
+        [cell for token in tokens for cell in (quoted(token.text), token.logit, f"{token.probability:.2%}")]
+        for tokens in zip(*(item.next for item in group), strict=True)
+    ]
+    pieces = " ".join(quoted(piece) for piece in group[0].pieces)
+    return Table(columns, rows, f"{group[0].prompt}: {count(len(group[0].tokens), 'token')}, {pieces}", most=len(rows))
+
+
+@takes(BigramsSettings)
 def bigrams(
     model: Whisper,
     prompts: str | Iterable[str],
     *,
-    language: str | None = None,
+    settings: BigramsSettings,
     sound: str | NoSound | Iterable[str | NoSound] = "padding",
-    level_dbfs: float = -40.0,
     clips: Iterable[Sound] | None = None,
-    n_next: int = N_NEXT,
-    only_text: bool = False,
-    seed: int = 0,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Bigrams:
@@ -220,14 +169,10 @@ def bigrams(
     Args:
         model: Any Whisper.
         prompts: A word or several; one prompt or many. A prompt of several tokens is shown as such.
-        language: Code or name for the language token; by default the checkpoint's own, or else English.
-        sound: What "no sound" means, one or several of `otoscope.study.bigrams.no_sound.SOUNDS`, or what `no_sound`
+        settings: What is listed.
+        sound: What "no sound" means, one or several of `otoscope.study.bigrams.settings.SOUNDS`, or what `no_sound`
             made of one.
-        level_dbfs: Level of noise and music.
         clips: The clips whose mean is `mean`.
-        n_next: Tokens to list.
-        only_text: List text tokens alone; probabilities still count all others.
-        seed: Draws silence, noise and music.
         batch_size: Prompts run at once.
         progress: Called with the number of prompts done and the number in all, over all sounds.
 
@@ -241,39 +186,37 @@ def bigrams(
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3.
     """
-    reader = prompt_reader(model, language)
-    if isinstance(n_next, bool) or not isinstance(n_next, Integral) or not 1 <= n_next <= model.vocab_size:
+    reader = prompt_reader(model, settings.language)
+    if settings.n_next > model.vocab_size:
         raise InputError(
-            f"{n_next!r} next tokens cannot be listed: {model.id} has {model.vocab_size}. "
-            f"Give a whole number from 1; the default is {N_NEXT}."
+            f"n_next is {settings.n_next!r}, and {model.id} has {model.vocab_size} tokens: give so many at the most."
         )
-    asked = [reader.read(text) for text in ([prompts] if isinstance(prompts, str) else prompts)]
-    if not asked:
+    read = [reader.read(text) for text in ([prompts] if isinstance(prompts, str) else prompts)]
+    if not read:
         raise InputError("no prompt was given: give a word or several, such as 'traffic'.")
-    quiet = no_sounds(model, sound, level_dbfs=level_dbfs, seed=seed, clips=clips)
+    silences = no_sounds(model, sound, settings, clips)
+    ids = [(*reader.start, *prompt.tokens) for prompt in read]
     rows: dict[tuple[int, int], Continuation] = {}
-    for column, silent in enumerate(quiet):
-        decoder = NextTokens(model, silent.encoding)
-        ids = [(*reader.start, *prompt.tokens) for prompt in asked]
+    for column, silence in enumerate(silences):
+        decoder = NextTokens(model, silence.encoding)
         for batch in decoder.logits(ids, batch_size=batch_size):
-            found = _continuations(
-                [asked[place] for place in batch.places], batch.logits, reader, silent, n_next, only_text
-            )
-            rows |= {(place, column): one for place, one in zip(batch.places, found, strict=True)}
+            batch_prompts = [read[number] for number in batch.places]
+            continuations = _continuations(batch_prompts, batch.logits, reader, silence, settings)
+            rows |= {(number, column): item for number, item in zip(batch.places, continuations, strict=True)}
             if progress is not None:
-                progress(len(rows), len(asked) * len(quiet))
+                progress(len(rows), len(read) * len(silences))
     return Bigrams(
         model=model.id,
         language=reader.language,
         start=tuple(reader.texts.texts[token] for token in reader.start),
         vocab_size=model.vocab_size,
-        only_text=only_text,
-        continuations=tuple(rows[place] for place in sorted(rows)),
+        only_text=settings.only_text,
+        continuations=tuple(rows[key] for key in sorted(rows)),
     )
 
 
 def _continuations(
-    prompts: Sequence[Prompt], logits: Tensor, reader: PromptReader, silent: NoSound, n_next: int, only_text: bool
+    prompts: Sequence[Prompt], logits: Tensor, reader: PromptReader, silence: NoSound, settings: BigramsSettings
 ) -> list[Continuation]:
     """Sum up what follows each prompt of a batch; logits are [prompt, vocab]."""
     texts = reader.texts
@@ -281,8 +224,9 @@ def _continuations(
     log_norm = logits.logsumexp(dim=-1, keepdim=True)
     probabilities = (logits - log_norm).exp()
     entropy = (log_norm[:, 0] - (probabilities * logits).sum(dim=-1)) / torch.log(torch.tensor(2.0))
-    listed = logits.masked_fill(~is_text, -torch.inf) if only_text else logits
-    best = listed.topk(min(n_next, int(is_text.sum()) if only_text else n_next), dim=-1)
+    listed = logits.masked_fill(~is_text, -torch.inf) if settings.only_text else logits
+    n_listed = min(settings.n_next, int(is_text.sum())) if settings.only_text else settings.n_next
+    best = listed.topk(n_listed, dim=-1)
     best_probabilities = probabilities.gather(-1, best.indices).tolist()
     text_share = (probabilities * is_text).sum(dim=-1).clamp(max=1).tolist()
     end = probabilities[:, reader.model.vocabulary.end_id].tolist()
@@ -292,8 +236,8 @@ def _continuations(
             prompt=prompt.text,
             tokens=prompt.tokens,
             pieces=tuple(texts.texts[token] for token in prompt.tokens),
-            sound=silent.sound,
-            label=silent.label,
+            sound=silence.sound,
+            label=silence.label,
             next=tuple(
                 NextToken(token, texts.texts[token] or f"token {token}", logit, probability)
                 for token, logit, probability in zip(ids, values, shares, strict=True)

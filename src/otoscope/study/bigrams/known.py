@@ -16,13 +16,12 @@ from jaxtyping import Float64, Int64
 
 from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.settings import takes
 from otoscope.base.short_repr import ShortRepr
 from otoscope.model.next_tokens import PromptReader, prompt_reader
 from otoscope.model.whisper import Whisper
+from otoscope.study.bigrams.settings import TextBigramsSettings
 from otoscope.study.rich import Rich
-
-LEAST = 10
-"""How often a context must be in a text, at the least, for its continuations to be counted."""
 
 N_LEADS = 8
 """Sentences that a context is given in, at the most."""
@@ -31,45 +30,31 @@ LINES_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Context(ShortRepr):
-    """A word or token, and what follows it.
+class KnownContext(ShortRepr):
+    """A word or token, and what follows it."""
 
-    Attributes:
-        text: What it reads.
-        prompts: Token ids that put it to a decoder, start tokens left out: itself alone, or at the end of sentences.
-        weight: How often it occurs.
-        tokens: What may follow it, each once.
-        probabilities: Of each; they add up to 1.
-    """
-
-    text: str
-    prompts: tuple[tuple[int, ...], ...]
-    weight: float
-    tokens: Int64[np.ndarray, " follower"]
-    probabilities: Float64[np.ndarray, " follower"]
+    text: str  # what it reads
+    prompts: tuple[tuple[int, ...], ...]  # ids that put it to a decoder, start tokens left out: alone, or in sentences
+    weight: float  # how often it occurs
+    tokens: Int64[np.ndarray, " follower"]  # what may follow it, each once
+    probabilities: Float64[np.ndarray, " follower"]  # of each; they add up to 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KnownBigrams(Rich):
-    """The bigrams of a language, as far as they are known.
+    """The bigrams of a language, as far as they are known."""
 
-    Attributes:
-        name: The text or the grammar.
-        language: Whisper's code.
-        in_sentences: Whether contexts are given at the end of sentences, or alone.
-        contexts: Every context that is used.
-        share: Share of all bigrams, by frequency, whose context is used.
-    """
-
-    name: str
-    language: str
-    in_sentences: bool
-    contexts: tuple[Context, ...]
-    share: float
+    name: str  # the text or the grammar
+    language: str  # Whisper's code
+    in_sentences: bool  # contexts are given at the end of sentences, or else alone
+    contexts: tuple[KnownContext, ...]  # all that are used
+    share: float  # of all bigrams, by frequency, those whose context is used
 
     def _shown(self) -> html.Shown:
         often = sorted(self.contexts, key=lambda context: -context.weight)[: html.MOST_ROWS]
-        rows = [(one.text, one.weight, len(one.tokens), html.share(float(one.probabilities.max()))) for one in often]
+        rows = [
+            (item.text, item.weight, len(item.tokens), html.share(float(item.probabilities.max()))) for item in often
+        ]
         return html.Shown(
             f"What follows what in {self.name}",
             [
@@ -82,42 +67,29 @@ class KnownBigrams(Rich):
         )
 
 
-def bigrams_of_text(
-    model: Whisper,
-    lines: Iterable[str],
-    *,
-    name: str,
-    language: str | None = None,
-    in_sentences: bool = False,
-    least: int = LEAST,
-    seed: int = 0,
-) -> KnownBigrams:
+@takes(TextBigramsSettings)
+def bigrams_of_text(model: Whisper, lines: Iterable[str], *, name: str, settings: TextBigramsSettings) -> KnownBigrams:
     """Count which token follows which in a text, as the model's tokenizer cuts it.
 
     Args:
         model: Gives the tokenizer.
         lines: The text; what stands in one line belongs together, and nothing is counted across line ends.
         name: What the text is called.
-        language: Code or name of its language; by default the checkpoint's own, or else English.
-        in_sentences: Put each context to the decoder with what stands before it in its line, for up to `N_LEADS`
-            places drawn from all there are, rather than alone.
-        least: How often a context must occur.
-        seed: Draws those places.
+        settings: How it is counted. In sentences a context is put to the decoder in up to `N_LEADS` places, drawn from
+            all there are.
 
     Returns:
         The contexts that occur often enough.
 
     Raises:
-        InputError: No context does, `least` is below 1, or the language is not the model's.
+        InputError: No context does, a setting is out of bounds, or the language is not the model's.
 
     Source:
-        Ours; maximum likelihood, so that entropies come out too low where counts are low.
+        Maximum likelihood, so that entropies come out too low where counts are low.
     """
-    if isinstance(least, bool) or least < 1:
-        raise InputError(f"least={least!r}: contexts occur once or more. The default is {LEAST}.")
-    reader = prompt_reader(model, language)
+    reader = prompt_reader(model, settings.language)
     followers: dict[int, Counter[int]] = defaultdict(Counter)
-    leads = _Leads(seed)
+    leads, in_sentences, least = _Leads(settings.seed), settings.in_sentences, settings.least
     for ids in _lines_of_ids(reader, lines):
         for place, (context, follower) in enumerate(pairwise(ids)):
             followers[context][follower] += 1
@@ -174,20 +146,20 @@ def bigrams_of_words(
     if not followers:
         raise InputError(f"{name}: it holds no word pair. Give how often each word follows each other.")
     leads = None if sentences is None else _word_leads(reader, sentences, set(followers), seed)
-    found = []
+    contexts = []
     for word, others in followers.items():
         by_token: dict[int, float] = defaultdict(float)
         for other, count in others.items():
             by_token[reader.ids(_written(reader, other))[0]] += count
         alone = reader.ids(_written(reader, word))
         prompts = leads.drawn(word) if leads is not None else [alone][: len(alone) <= reader.longest]
-        found.append(_context(word, prompts, by_token))
-    kept = tuple(context for context in found if context.prompts)
+        contexts.append(_context(word, prompts, by_token))
+    kept = tuple(context for context in contexts if context.prompts)
     if not kept:
         raise InputError(
-            f"{name}: none of its {len(found)} contexts fits into the decoder or is in the sentences. Give more."
+            f"{name}: none of its {len(contexts)} contexts fits into the decoder or is in the sentences. Give more."
         )
-    whole = sum(context.weight for context in found)
+    whole = sum(context.weight for context in contexts)
     return KnownBigrams(name, reader.language, leads is not None, kept, sum(context.weight for context in kept) / whole)
 
 
@@ -213,8 +185,8 @@ class _Leads:
 def _lines_of_ids(reader: PromptReader, lines: Iterable[str]) -> Iterator[list[int]]:
     """Tokenize a text, some lines at a time; special tokens written out in it are cut away."""
     is_text = reader.texts.is_text
-    for some in _groups(f"{reader.space}{line.strip()}" for line in lines if line.strip()):
-        for ids in reader.model.tokenizer(some, add_special_tokens=False).input_ids:
+    for group in _groups(f"{reader.space}{line.strip()}" for line in lines if line.strip()):
+        for ids in reader.model.tokenizer(group, add_special_tokens=False).input_ids:
             yield [token for token in ids if token < len(is_text) and is_text[token]]
 
 
@@ -249,7 +221,7 @@ def _written(reader: PromptReader, word: str) -> str:
     return reader.space + word if any(character.isalnum() for character in word) else word
 
 
-def _context(text: str, prompts: Sequence[tuple[int, ...]], counts: Mapping[int, float]) -> Context:
+def _context(text: str, prompts: Sequence[tuple[int, ...]], counts: Mapping[int, float]) -> KnownContext:
     tokens = np.array(sorted(counts), dtype=np.int64)
     values = np.array([counts[token] for token in tokens.tolist()], dtype=np.float64)
-    return Context(text, tuple(prompts), float(values.sum()), tokens, values / values.sum())
+    return KnownContext(text, tuple(prompts), float(values.sum()), tokens, values / values.sum())

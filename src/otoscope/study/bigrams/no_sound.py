@@ -13,30 +13,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.audio.nonspeech import NONSPEECH, ROOM_DBFS, nonspeech
+from otoscope.audio.nonspeech import ROOM_DBFS, nonspeech
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count
+from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.bigrams.settings import SOUNDS, NoSoundSettings
 from otoscope.study.clips import each_clip
-
-SOUNDS = ("padding", *NONSPEECH, "mean")
-"""What "no sound" may mean."""
 
 BATCH_WINDOWS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class NoSound:
-    """A final encoder output that says nothing.
+    """A final encoder output that says nothing."""
 
-    Attributes:
-        sound: Which of `SOUNDS`.
-        label: The same with its level or sample size, for tables and pictures.
-        encoding: Float [1, frame, d_model], on the model's device and in its dtype.
-    """
-
-    sound: str
-    label: str
-    encoding: Float[Tensor, "1 frame d_model"]
+    sound: str  # which of `SOUNDS`
+    label: str  # the same with its level or sample size, for tables and pictures
+    encoding: Float[Tensor, "1 frame d_model"]  # on the model's device and in its dtype
 
 
 def check_sounds(sounds: Iterable[str]) -> tuple[str, ...]:
@@ -57,31 +51,26 @@ def check_sounds(sounds: Iterable[str]) -> tuple[str, ...]:
 def no_sounds(
     model: Whisper,
     sound: str | NoSound | Iterable[str | NoSound],
-    *,
-    level_dbfs: float,
-    seed: int,
+    settings: NoSoundSettings,
     clips: Iterable[Sound] | None,
 ) -> list[NoSound]:
-    """Encode one or several; what was encoded already is taken as it is. The arguments are those of `no_sound`.
+    """Encode one or several; what was encoded already is taken as it is.
 
     Raises:
-        InputError: There is no such sound, none was named, or a number cannot be used.
+        InputError: There is no such sound, or none was named.
         AudioError: A clip cannot be used.
     """
-    asked = list(dict.fromkeys([sound] if isinstance(sound, str | NoSound) else sound))
-    check_sounds(one if isinstance(one, str) else one.sound for one in asked)
-    return [
-        no_sound(model, one, level_dbfs=level_dbfs, seed=seed, clips=clips) if isinstance(one, str) else one
-        for one in asked
-    ]
+    meant = list(dict.fromkeys([sound] if isinstance(sound, str | NoSound) else sound))
+    check_sounds(item if isinstance(item, str) else item.sound for item in meant)
+    return [no_sound(model, item, settings=settings, clips=clips) if isinstance(item, str) else item for item in meant]
 
 
+@takes(NoSoundSettings)
 def no_sound(
     model: Whisper,
     sound: str = "padding",
     *,
-    level_dbfs: float = -40.0,
-    seed: int = 0,
+    settings: NoSoundSettings,
     clips: Iterable[Sound] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NoSound:
@@ -92,8 +81,7 @@ def no_sound(
         sound: `padding`: digital zeros, as a clip is filled up with. `silence`, `noise`, `music`: a window full of
             these (`otoscope.audio.nonspeech`). `mean`: the mean over the windows of clips, frame position by frame
             position, padding included as it comes: neither silence nor speech, but what is the same in all speech.
-        level_dbfs: Level of noise and music.
-        seed: Draws silence, noise and music.
+        settings: How loud, and drawn from which seed.
         clips: For `mean`, the clips.
         progress: For `mean`, called after each clip with the number done and the number in all (0 when not known).
 
@@ -115,7 +103,8 @@ def no_sound(
         if clips is None:
             raise InputError("sound 'mean' is the mean over clips, and none were given. Give clips, or another sound.")
         return _mean(model, clips, progress)
-    clip = nonspeech(sound, model.window_s, level_dbfs=level_dbfs, seed=seed)  # type: ignore[arg-type]
+    level_dbfs = settings.level_dbfs
+    clip = nonspeech(sound, model.window_s, level_dbfs=level_dbfs, seed=settings.seed)  # type: ignore[arg-type]
     label = f"{sound} at {ROOM_DBFS if sound == 'silence' else level_dbfs:g} dBFS"
     return NoSound(sound, label, model.encode(clip)[:1])
 
@@ -129,8 +118,7 @@ def _mean(model: Whisper, clips: Iterable[Sound], progress: Callable[[int, int],
     if n_windows == 0:
         raise InputError("sound 'mean' is the mean over clips, and there are none. Give one clip or more.")
     mean = (total / n_windows).to(model.device, model.dtype)
-    windows = "1 window" if n_windows == 1 else f"{n_windows:,} windows"
-    return NoSound("mean", f"the mean of {windows}", mean)
+    return NoSound("mean", f"the mean of {count(n_windows, 'window')}", mean)
 
 
 def _batches(

@@ -13,10 +13,19 @@ from jaxtyping import Float64, Int64
 from otoscope.base.numbers import Interval
 from otoscope.study.estimates import bootstrap
 
-SCORES = ("cross_entropy_bits", "kl_bits", "rank_correlation", "top_1", "top_5", "possible_mass")
-"""Cross-entropy and Kullback-Leibler divergence from what is known, in bits; Spearman's correlation over all tokens
-that ever follow; whether the known likeliest token is the guess's first, and among its first five; how much of the
-guess is on tokens that can follow at all."""
+MEASURES = {
+    "cross_entropy_bits": ("cross-entropy (bits)", "two digits"),
+    "kl_bits": ("KL divergence (bits)", "two digits"),
+    "rank_correlation": ("rank correlation", "two digits"),
+    "top_1": ("likeliest agrees", "share"),
+    "top_5": ("likeliest in top 5", "share"),
+    "possible_mass": ("mass on what can follow", "share"),
+}
+"""Score to its name and unit. Cross-entropy and Kullback-Leibler divergence from what is known, in bits; Spearman's
+correlation over all tokens that ever follow; whether the known likeliest token is the guess's first, and among its
+first five; how much of the guess is on tokens that can follow at all."""
+
+SCORES = tuple(MEASURES)
 
 TINY = 1e-300
 
@@ -70,9 +79,9 @@ def sparse_ranks(
     places: Int64[np.ndarray, " follower"], values: Float64[np.ndarray, " follower"], n: int
 ) -> Float64[np.ndarray, " value"]:
     """Rank n values of which all are 0 but those at the places, which are positive."""
-    found = np.full(n, (n - len(places) + 1) / 2)
-    found[places] = n - len(places) + ranks(values)
-    return found
+    ranked = np.full(n, (n - len(places) + 1) / 2)
+    ranked[places] = n - len(places) + ranks(values)
+    return ranked
 
 
 def means(

@@ -8,217 +8,158 @@ It does not know where pronunciations come from. Whether nearest tokens sound al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import finite
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
+from otoscope.base.text import quoted
 from otoscope.corpus.lexicon import Pronouncer
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
-from otoscope.study import pictures
-from otoscope.study.neighbours import picture as neighbours_picture
+from otoscope.study.neighbours.picture import neighbours_figure
 from otoscope.study.neighbours.search import nearest, unit
-from otoscope.study.neighbours.spaces import CORRECTED, Common, TokenSpace, token_spaces
-from otoscope.study.neighbours.tokens import Asked, find_token, is_word
+from otoscope.study.neighbours.settings import NeighboursSettings
+from otoscope.study.neighbours.spaces import CORRECTED, Common, TokenSpace, in_common, token_spaces
+from otoscope.study.neighbours.tokens import WordToken, find_token, is_word
 from otoscope.study.neighbours.words import WordList, WordVectors, cosines
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
+from otoscope.study.results import Result
+
+COLUMNS = (
+    Column("token"),
+    Column("text"),
+    Column(None, "token"),
+    Column("cosine", "cosine", "three digits"),
+    Column("phone_distance", "phones", "two digits"),
+    Column("spelling_distance", "spelling", "two digits"),
+    Column("meaning_cosine", "meaning", "two digits"),
+    Column("phones", "said"),
+)
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    r"""One of the nearest tokens.
+    """One of the nearest tokens."""
 
-    Attributes:
-        token: Its id.
-        text: What it stands for, white space included; bytes that are no text by themselves as `\xNN`.
-        cosine: Of its vector with the word's.
-        sound: Phone distance to the word, from 0 (the same sounds) to 1; None where a pronunciation is not known.
-        spelling: Edits for each letter of the longer word, from 0 to 1; None where one of the two has no letters.
-        meaning: Cosine of the two words' vectors of meaning; None where one has none.
-        phones: Its pronunciation in the IPA, empty where it is not known.
-    """
-
-    token: int
-    text: str
-    cosine: float
-    sound: float | None
-    spelling: float | None
-    meaning: float | None
-    phones: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the row."""
-        return {
-            "token": self.token,
-            "text": self.text,
-            "cosine": finite(self.cosine),
-            "phone_distance": finite(self.sound),
-            "spelling_distance": finite(self.spelling),
-            "meaning_cosine": finite(self.meaning),
-            "phones": " ".join(self.phones) or None,
-        }
+    token: int  # its id
+    text: str  # what it stands for, white space included; bytes that are no text by themselves as `\xNN`
+    cosine: float  # of its vector with the word's
+    sound: float | None  # phone distance to the word, 0 (the same) to 1; None where a pronunciation is not known
+    spelling: float | None  # edits for each letter of the longer word, 0 to 1; None where one of the two has none
+    meaning: float | None  # cosine of the two words' vectors of meaning; None where one has none
+    phones: tuple[str, ...]  # its pronunciation in the IPA, empty where it is not known
 
 
 @dataclass(frozen=True)
 class WordNeighbours:
-    """The nearest tokens of one word, by the vectors of one kind.
+    """The nearest tokens of one word, by the vectors of one kind."""
 
-    Attributes:
-        asked: The word, and the token that stands for it.
-        text: That token's text.
-        space: `embedding` or `unembedding`.
-        form: `corrected`, or `raw` as the checkpoint holds the vectors.
-        is_trained: Whether training moved the token; one that it hardly moved is near all others of that kind.
-        phones: The token's pronunciation in the IPA, empty where it is not known.
-        neighbours: Nearest first.
-    """
+    query: WordToken  # the word, and the token that stands for it
+    text: str  # that token's text
+    space: str  # `embedding` or `unembedding`
+    form: str  # `corrected`, or `raw` as the checkpoint holds the vectors
+    is_trained: bool  # training moved the token; one that it hardly moved is near all others of that kind
+    phones: tuple[str, ...]  # the token's pronunciation in the IPA, empty where it is not known
+    neighbours: tuple[Neighbour, ...]  # nearest first
 
-    asked: Asked
-    text: str
-    space: str
-    form: str
-    is_trained: bool
-    phones: tuple[str, ...]
-    neighbours: tuple[Neighbour, ...]
+    def table(self) -> Table:
+        """List the neighbours."""
+        rows = [
+            (
+                near.token,
+                near.text,
+                quoted(near.text),
+                near.cosine,
+                near.sound,
+                near.spelling,
+                near.meaning,
+                " ".join(near.phones) or None,
+            )
+            for near in self.neighbours
+        ]
+        return Table(COLUMNS, rows, self._caption(), most=len(rows))
+
+    def _caption(self) -> str:
+        caption = f"{quoted(self.text)} in the {self.form} {self.space}"
+        if self.phones:
+            caption += f", said {' '.join(self.phones)}"
+        if not self.query.is_whole:
+            pieces = " ".join(quoted(piece) for piece in self.query.pieces)
+            caption += f"; '{self.query.word}' is {len(self.query.pieces)} tokens, {pieces}, and the longest was taken"
+        if not self.is_trained:
+            caption += "; training hardly moved this token, and what is near it says nothing"
+        return caption
 
     def to_json(self) -> dict[str, Any]:
         """Give the table."""
         return {
-            "word": self.asked.word,
-            "token": self.asked.token,
+            "word": self.query.word,
+            "token": self.query.token,
             "text": self.text,
-            "pieces": list(self.asked.pieces),
+            "pieces": list(self.query.pieces),
             "space": self.space,
             "form": self.form,
             "is_trained": self.is_trained,
             "phones": " ".join(self.phones) or None,
-            "neighbours": [neighbour.to_json() for neighbour in self.neighbours],
+            "neighbours": self.table().to_json(),
         }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Neighbours(Rich):
-    """The nearest tokens of some words.
+class Neighbours(Result):
+    """The nearest tokens of some words."""
 
-    Attributes:
-        model: The model's id.
-        is_tied: Whether one matrix is embedding and unembedding.
-        n_tokens: Tokens among which neighbours were looked for: text tokens that training hardly moved are left out.
-        common: For each space what its text tokens have in common, which the corrected vectors are without.
-        special: Whether special tokens and times were among them.
-        pronunciations: Where pronunciations come from; None for none.
-        meanings: Where vectors of meaning come from; None for none.
-        found: For each word its neighbours in the embedding, and where that is another matrix in the unembedding, by
-            the corrected vectors, and then by the raw ones where these were asked for.
-    """
+    name = "neighbours"
 
     model: str
-    is_tied: bool
-    n_tokens: int
-    common: Mapping[str, Common]
-    special: bool
-    pronunciations: str | None
-    meanings: str | None
-    found: tuple[WordNeighbours, ...]
+    is_tied: bool  # one matrix is embedding and unembedding
+    n_tokens: int  # among which neighbours were looked for: text tokens that training hardly moved are left out
+    common: Mapping[str, Common]  # for each space what its text tokens have in common, taken from corrected vectors
+    special: bool  # special tokens and times were among them
+    pronunciations: str | None  # where they come from; None for none
+    meanings: str | None  # where vectors of meaning come from; None for none
+    words: tuple[WordNeighbours, ...]  # word by word: in each space by the corrected vectors, then by the raw ones
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the tables, standard JSON values only."""
-        return {
-            "model": self.model,
-            "is_tied": self.is_tied,
-            "n_tokens": self.n_tokens,
-            "common": {space: asdict(common) for space, common in self.common.items()},
-            "special": self.special,
-            "pronunciations": self.pronunciations,
-            "meanings": self.meanings,
-            "words": [word.to_json() for word in self.found],
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `neighbours.json` and `neighbours.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / "neighbours.json", self.to_json()), *drawn(self.plot, where / "neighbours.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw one panel a word: the neighbours from left to right, their cosines, and in colour how alike they sound.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        panels = [self._panel(word) for word in self.found]
-        by = "spelling" if self.pronunciations is None else f"phones by {self.pronunciations}"
-        figure = neighbours_picture.neighbours_figure(panels, f"distance (0 alike): {by}", self.model)
-        return pictures.save_figure(figure, path)
-
-    def _panel(self, word: WordNeighbours) -> neighbours_picture.Panel:
-        cut = "" if word.asked.is_whole else f", one of {len(word.asked.pieces)} tokens of '{word.asked.word}'"
-        return neighbours_picture.Panel(
-            head=f"'{word.text.strip()}'{cut}",
-            note=f"{word.space}{' and unembedding' if self.is_tied else ''}, {word.form}, {self.n_tokens:,} tokens",
-            texts=[neighbour.text for neighbour in word.neighbours],
-            cosines=[neighbour.cosine for neighbour in word.neighbours],
-            sounds=[neighbour.sound for neighbour in word.neighbours],
-            spellings=[neighbour.spelling for neighbour in word.neighbours],
-        )
-
-    def _shown(self) -> html.Shown:
-        rows = [
-            (
-                word.asked.word,
-                word.space,
-                word.form,
-                ", ".join(each.text.strip() or repr(each.text) for each in word.neighbours[:10]),
-                word.neighbours[0].cosine if word.neighbours else None,
-            )
-            for word in self.found
-        ]
-        return html.Shown(
+    def report(self) -> Report:
+        """List every word's neighbours, and say how alikeness was measured."""
+        matrices = "embedding and unembedding are one" if self.is_tied else "embedding and unembedding are two"
+        phones = f"phones by {self.pronunciations}" if self.pronunciations else "no pronunciations"
+        meaning = f", meaning by {self.meanings}" if self.meanings else ""
+        return Report(
             f"Nearest tokens: {self.model}",
-            [
-                ("looked for among", f"{self.n_tokens:,} tokens"),
-                *(
-                    (f"mean's share of a token's length ({space})", html.share(common.mean_share))
-                    for space, common in self.common.items()
-                ),
-                ("pronunciations", self.pronunciations or "none"),
-            ],
-            [html.Table(("word", "by", "vectors", "nearest first", "cosine of the nearest"), rows)],
+            f"{self.n_tokens:,} tokens, {matrices}; {phones}{meaning}. Distances: 0 alike, 1 not.",
+            {
+                "model": self.model,
+                "is_tied": self.is_tied,
+                "n_tokens": self.n_tokens,
+                "common": self.common,
+                "special": self.special,
+                "pronunciations": self.pronunciations,
+                "meanings": self.meanings,
+                "words": self.words,
+            },
+            told=in_common(self.common),
+            parts=[word.table() for word in self.words],
         )
 
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw one panel a word: the neighbours by their cosines, and in colour how alike they sound."""
+        return {self.name: lambda: neighbours_figure(self)}
 
+
+@takes(NeighboursSettings)
 def neighbours(
     model: Whisper,
     words: Sequence[str],
     *,
-    k: int = 20,
-    raw: bool = False,
-    special: bool = False,
+    settings: NeighboursSettings,
     pronounce: Pronouncer | None = None,
     meanings: WordVectors | None = None,
 ) -> Neighbours:
@@ -230,10 +171,8 @@ def neighbours(
     Args:
         model: Any Whisper with a tokenizer.
         words: Words, or names of special tokens (`<|en|>`). One that is no token is stood for by one of its tokens,
-            see `neighbours_tokens.find_token`.
-        k: How many neighbours.
-        raw: List the neighbours by the vectors as they are, too.
-        special: Look among special tokens and times, too.
+            see `tokens.find_token`.
+        settings: Which tokens are listed.
         pronounce: Says how words are pronounced: a `Lexicon`, for one. Without it words are compared by spelling alone.
         meanings: Vectors that say how alike words mean.
 
@@ -241,7 +180,7 @@ def neighbours(
         The nearest tokens of every word.
 
     Raises:
-        InputError: There is no word, one is unknown to the tokenizer, or `k` is not 1 or more.
+        InputError: There is no word, one is unknown to the tokenizer, or a setting is out of bounds.
         ModelError: There is no tokenizer.
 
     Source:
@@ -251,50 +190,47 @@ def neighbours(
         words = [words]
     if not words:
         raise InputError("no word was given: neighbours are looked for of one word or more, such as 'rug'.")
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise InputError(f"k is {k!r}: a number of neighbours is 1 or more. The default is 20.")
     table = token_texts(model)
-    asked = [find_token(model, table, word) for word in words]
+    chosen = [find_token(model, table, word) for word in words]
     spaces = token_spaces(model, table)
     is_special = np.array([text != "" for text in table.texts]) & ~table.is_text
-    among = np.flatnonzero((table.is_text & spaces[0].is_trained) | (is_special & special))
-    found = [
-        (space, _search(space.vectors, asked, among, k, model.id)) for space in spaces if raw or space.form == CORRECTED
-    ]
-    tokens = sorted({each.token for each in asked} | {token for _, (ids, _) in found for token in ids.flat})
+    among = np.flatnonzero((table.is_text & spaces[0].is_trained) | (is_special & settings.special))
+    searched = [space for space in spaces if settings.raw or space.form == CORRECTED]
+    hits = [_search(space.vectors, chosen, among, settings.k, model.id) for space in searched]
+    tokens = sorted({word.token for word in chosen} | {token for ids, _ in hits for token in ids.flat})
     alike = _Alikeness.of(table, [int(token) for token in tokens], pronounce, meanings)
     return Neighbours(
         model=model.id,
         is_tied=len({space.name for space in spaces}) == 1,
         n_tokens=len(among),
         common={space.name: space.common for space in spaces},
-        special=special,
+        special=settings.special,
         pronunciations=None if pronounce is None else pronounce.name,
         meanings=None if meanings is None else meanings.name,
-        found=tuple(
-            _rows(each, space, ids[row], values[row], table, alike)
-            for row, each in enumerate(asked)
-            for space, (ids, values) in found
+        words=tuple(
+            _word_neighbours(word, space, ids[row], values[row], table, alike)
+            for row, word in enumerate(chosen)
+            for space, (ids, values) in zip(searched, hits, strict=True)
         ),
     )
 
 
 def _search(
-    vectors: Tensor, asked: Sequence[Asked], among: np.ndarray, k: int, model_id: str
+    vectors: Tensor, words: Sequence[WordToken], among: np.ndarray, k: int, model_id: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find ids and cosines, [word, k]; tokens without a direction (all zeros) are nobody's neighbours."""
-    rows = unit(vectors[torch.as_tensor([each.token for each in asked], device=vectors.device)])
-    for each, row in zip(asked, rows, strict=True):
+    rows = unit(vectors[torch.as_tensor([word.token for word in words], device=vectors.device)])
+    for word, row in zip(words, rows, strict=True):
         if not torch.isfinite(row).all():
             raise InputError(
-                f"the vector of {each.word!r} in {model_id} has no direction: all its numbers are 0, or one is not "
+                f"the vector of {word.word!r} in {model_id} has no direction: all its numbers are 0, or one is not "
                 "finite. Give another word."
             )
     candidates = unit(vectors[torch.as_tensor(among, device=vectors.device)])
     has_direction = torch.isfinite(candidates).all(dim=1)
     ids = among[has_direction.cpu().numpy()]
-    place = {int(token): at for at, token in enumerate(ids)}
-    own = torch.tensor([place.get(each.token, -1) for each in asked], device=vectors.device)
+    numbers = {int(token): number for number, token in enumerate(ids)}
+    own = torch.tensor([numbers.get(word.token, -1) for word in words], device=vectors.device)
     values, where = nearest(rows, candidates[has_direction], min(k + 1, len(ids)), own=own)
     # the word itself comes last where all others were asked for, too
     n = min(k, len(ids) - int((own >= 0).any()))
@@ -303,9 +239,9 @@ def _search(
 
 @dataclass(frozen=True, eq=False)
 class _Alikeness:
-    """How alike the tokens that were found are, by their place in a list."""
+    """How alike the tokens of a list are, by their numbers in it."""
 
-    place: dict[int, int]
+    numbers: dict[int, int]  # of each token
     words: WordList
     has_letters: np.ndarray
     vectors: np.ndarray | None
@@ -320,49 +256,49 @@ class _Alikeness:
         looked_up = WordList.of(tuple(known), pronounce)
         said = dict(zip(known, looked_up.pronunciations, strict=True))
         return cls(
-            place={token: at for at, token in enumerate(tokens)},
+            numbers={token: number for number, token in enumerate(tokens)},
             words=WordList(tuple(spelt), tuple(said.get(text, ()) for text in spelt)),
             has_letters=np.array([bool(text) for text in spelt]),
             vectors=None if meanings is None else meanings.of(spelt),
         )
 
     def phones(self, token: int) -> tuple[str, ...]:
-        variants = self.words.pronunciations[self.place[token]]
+        variants = self.words.pronunciations[self.numbers[token]]
         return variants[0] if variants else ()
 
     def to(self, token: int, others: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compare a token with others: sound, spelling, meaning, NaN where that is not known."""
-        right = np.array([self.place[other] for other in others], np.int64)
-        left = np.full(len(right), self.place[token], np.int64)
+        right = np.array([self.numbers[other] for other in others], np.int64)
+        left = np.full(len(right), self.numbers[token], np.int64)
         can_spell = self.has_letters[left] & self.has_letters[right]
         spelling = np.where(can_spell, self.words.spelling(left, right), np.nan)
         meaning = np.full(len(right), np.nan) if self.vectors is None else cosines(self.vectors, left, right)
         return self.words.sound(left, right), spelling, meaning
 
 
-def _rows(
-    asked: Asked, space: TokenSpace, ids: np.ndarray, values: np.ndarray, table: TokenTexts, alike: _Alikeness
+def _word_neighbours(
+    word: WordToken, space: TokenSpace, ids: np.ndarray, values: np.ndarray, table: TokenTexts, alike: _Alikeness
 ) -> WordNeighbours:
     others = [int(token) for token in ids]
-    sound, spelling, meaning = alike.to(asked.token, others)
+    sound, spelling, meaning = alike.to(word.token, others)
     return WordNeighbours(
-        asked=asked,
-        text=table.texts[asked.token],
+        query=word,
+        text=table.texts[word.token],
         space=space.name,
         form=space.form,
-        is_trained=bool(space.is_trained[asked.token]),
-        phones=alike.phones(asked.token),
+        is_trained=bool(space.is_trained[word.token]),
+        phones=alike.phones(word.token),
         neighbours=tuple(
             Neighbour(
                 token=token,
                 text=table.texts[token],
-                cosine=float(values[at]),
-                sound=_known(sound[at]),
-                spelling=_known(spelling[at]),
-                meaning=_known(meaning[at]),
+                cosine=float(values[rank]),
+                sound=_known(sound[rank]),
+                spelling=_known(spelling[rank]),
+                meaning=_known(meaning[rank]),
                 phones=alike.phones(token),
             )
-            for at, token in enumerate(others)
+            for rank, token in enumerate(others)
         ),
     )
 

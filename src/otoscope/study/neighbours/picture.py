@@ -1,10 +1,10 @@
-"""Pictures of nearest tokens: one panel a word. Knows numbers and texts, no models."""
+"""The picture of nearest tokens: one panel a word."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +15,9 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from otoscope.study import pictures
 
+if TYPE_CHECKING:
+    from otoscope.study.neighbours.experiment import Neighbours, WordNeighbours
+
 MOST_PANELS = 12
 """So many words are drawn; the table holds all."""
 LONGEST_TEXT = 14
@@ -22,59 +25,33 @@ MAP = "viridis"
 """Dark is alike, pale is not; told apart by lightness alone."""
 
 
-@dataclass(frozen=True)
-class Panel:
-    """What one panel shows.
-
-    Attributes:
-        head: The word.
-        note: How it was measured.
-        texts: The neighbours' texts, nearest first.
-        cosines: Their cosines.
-        sounds: How far each is from the word in phones, from 0 to 1; None where that is not known.
-        spellings: The same in letters.
-    """
-
-    head: str
-    note: str
-    texts: Sequence[str]
-    cosines: Sequence[float]
-    sounds: Sequence[float | None]
-    spellings: Sequence[float | None]
-
-
-def neighbours_figure(panels: Sequence[Panel], measure: str, model: str) -> Figure:
+def neighbours_figure(result: Neighbours) -> Figure:
     """Draw neighbours from left to right by their cosine, coloured by how alike they sound.
-
-    Args:
-        panels: One for each word.
-        measure: What the colours stand for.
-        model: The model's id.
-
-    Returns:
-        The figure.
 
     Source:
         Layout after the embedding pictures of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3.
     """
-    shown = panels[:MOST_PANELS]
-    longest = max((len(panel.texts) for panel in shown), default=1)
-    figure = pictures.new_figure(max(5.0, 1.8 + 0.36 * longest), 2.5 * len(shown))
-    axes_of = np.atleast_1d(figure.subplots(len(shown), 1))
-    for axes, panel in zip(axes_of, shown, strict=True):
-        _draw(axes, panel, model)
+    words = result.words[:MOST_PANELS]
+    longest = max((len(word.neighbours) for word in words), default=1)
+    figure = pictures.new_figure(max(5.0, 1.8 + 0.36 * longest), 2.5 * len(words))
+    panels = np.atleast_1d(figure.subplots(len(words), 1))
+    both = " and unembedding" if result.is_tied else ""
+    for axes, word in zip(panels, words, strict=True):
+        _draw(axes, word, f"{result.model}, {word.space}{both}, {word.form}, {result.n_tokens:,} tokens")
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), MAP), ax=list(axes_of), shrink=min(1.0, 1.6 / len(shown)), pad=0.02, aspect=22
+        ScalarMappable(Normalize(0, 1), MAP), ax=list(panels), shrink=min(1.0, 1.6 / len(words)), pad=0.02, aspect=22
     )
-    bar.set_label(measure, fontsize=8, color=pictures.INK)
+    by = "spelling" if result.pronunciations is None else f"phones by {result.pronunciations}"
+    bar.set_label(f"distance (0 alike): {by}", fontsize=8, color=pictures.INK)
     bar.ax.tick_params(labelsize=7, colors=pictures.MUTED)
     return figure
 
 
-def _draw(axes: Axes, panel: Panel, model: str) -> None:
-    ranks = np.arange(len(panel.texts))
-    values = np.asarray(panel.cosines, float)
-    by_ear, by_letters = (_numbers(each) for each in (panel.sounds, panel.spellings))
+def _draw(axes: Axes, word: WordNeighbours, note: str) -> None:
+    ranks = np.arange(len(word.neighbours))
+    values = np.array([near.cosine for near in word.neighbours], float)
+    by_ear = _numbers([near.sound for near in word.neighbours])
+    by_letters = _numbers([near.spelling for near in word.neighbours])
     floor = values.min(initial=np.inf) - 0.02 if len(values) else 0.0
     axes.vlines(ranks, floor, values, color=pictures.GRID, linewidth=0.8, zorder=1)
     is_heard = np.isfinite(by_ear)
@@ -89,16 +66,18 @@ def _draw(axes: Axes, panel: Panel, model: str) -> None:
         ranks[neither], values[neither], s=30, zorder=3, facecolors="white", edgecolors=pictures.MUTED, linewidths=0.9
     )
     axes.set_ylim(bottom=floor)
-    axes.set_xticks(ranks, [readable(text) for text in panel.texts], rotation=45, ha="right", rotation_mode="anchor")
+    names = [readable(near.text) for near in word.neighbours]
+    axes.set_xticks(ranks, names, rotation=45, ha="right", rotation_mode="anchor")
     for label in axes.get_xticklabels():
         label.set_parse_math(False)
-    axes.set_xlim(-0.6, len(panel.texts) - 0.4)
+    axes.set_xlim(-0.6, len(ranks) - 0.4)
     axes.set_ylabel("cosine", fontsize=8, color=pictures.INK)
     pictures.plain(axes)
     axes.grid(False, axis="x")
     marks = [("square: by spelling", is_spelt), ("hollow: not to be compared", neither)]
-    said = "".join(f"; {what}" for what, chosen in marks if chosen.any() and (is_heard.any() or what[0] == "h"))
-    pictures.title(axes, readable(panel.head, longest=60), f"{model}, {panel.note}{said}")
+    legend = "".join(f"; {label}" for label, chosen in marks if chosen.any() and (is_heard.any() or label[0] == "h"))
+    cut = "" if word.query.is_whole else f", one of {len(word.query.pieces)} tokens of '{word.query.word}'"
+    pictures.title(axes, readable(f"'{word.text.strip()}'{cut}", longest=60), f"{note}{legend}")
     axes.title.set_parse_math(False)
 
 
@@ -116,9 +95,6 @@ def readable(text: str, *, longest: int = LONGEST_TEXT) -> str:
     Returns:
         The text without white space at its ends; a letter that the font lacks, and one that cannot be seen, as its
         number in Unicode.
-
-    Source:
-        Ours.
     """
     plain = text.strip() or repr(text)[1:-1] or "''"
     plain = plain if len(plain) <= longest else plain[: longest - 1] + "…"

@@ -50,7 +50,7 @@ def nearest(
     n_vectors = len(vectors)
     rows = block_rows or max(1, BLOCK_VALUES // max(n_vectors, 1))
     k = min(k, n_vectors)
-    found = queries.new_empty((len(queries), k))
+    values = queries.new_empty((len(queries), k))
     where = torch.empty((len(queries), k), dtype=torch.long, device=queries.device)
     cosines = queries.new_empty((min(rows, len(queries)), n_vectors))
     transposed = vectors.T
@@ -60,10 +60,10 @@ def nearest(
         torch.mm(queries[start:stop], transposed, out=block)
         if own is not None:
             _leave_out_own(block, own[start:stop])
-        torch.topk(block, k, dim=1, out=(found[start:stop], where[start:stop]))
+        torch.topk(block, k, dim=1, out=(values[start:stop], where[start:stop]))
         if progress is not None:
             progress(stop, len(queries))
-    return found, where
+    return values, where
 
 
 def _leave_out_own(block: Tensor, own: Tensor) -> None:

@@ -9,115 +9,103 @@ pronunciations come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, plain
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.corpus.lexicon import Pronouncer
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Whisper
-from otoscope.study import pictures
 from otoscope.study.estimates import grouped_means
-from otoscope.study.neighbours import sounds_alike_picture
 from otoscope.study.neighbours.search import nearest, unit
-from otoscope.study.neighbours.sounds_alike_pairs import Bins, Pairs, Report
-from otoscope.study.neighbours.spaces import CORRECTED, EMBEDDING, Common, TokenSpace, token_spaces
+from otoscope.study.neighbours.settings import SoundsAlikeSettings
+from otoscope.study.neighbours.sounds_alike_pairs import Bins, PairMeasure, Pairs
+from otoscope.study.neighbours.sounds_alike_picture import sounds_alike_figure
+from otoscope.study.neighbours.spaces import CORRECTED, EMBEDDING, Common, TokenSpace, in_common, token_spaces
 from otoscope.study.neighbours.tokens import whole_words
 from otoscope.study.neighbours.words import WordList, WordVectors
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
+from otoscope.study.results import Result
 
 SLACK = 40
 """Neighbours found beyond k, so that k are left when forms of the same word are taken out."""
 
 
+TOKEN_ORDER = "token order"
+
+COLUMNS = (
+    Column(None, ""),
+    Column("space"),
+    Column("form", "vectors"),
+    Column("pairs", "pairs"),
+    Column("measure"),
+    Column("n_words", "words"),
+    Column("n_pairs"),
+    Column("nearest", "nearest", "three digits"),
+    Column("random", "random", "three digits"),
+    Column("more_alike", "more alike by", "three digits"),
+    Column(None, "near, nearest", "share"),
+    Column(None, "near, random", "share"),
+    Column("near_nearest"),
+    Column("near_random"),
+    Column("by_rank"),
+)
+
+
 @dataclass(frozen=True)
 class Contrast:
-    """The nearest tokens beside random ones that are as frequent, by one measure.
+    """The nearest tokens beside random ones that are as frequent, by one measure."""
 
-    Attributes:
-        space: `embedding` or `unembedding`.
-        form: `corrected` for what all tokens have in common, or `raw`.
-        pairs: `all`, or `unrelated`: without pairs that look like forms of one word.
-        measure: `phones` or `spelling` (distances from 0 to 1), or `meaning` (cosine).
-        n_words: Words that have nearest and random words to be compared with.
-        n_pairs: Pairs of a word and one of its nearest.
-        nearest: Mean over words of the mean over their nearest.
-        random: The same for random words as frequent as these.
-        more_alike: By how much nearest are more alike than random: the mean over words of the difference.
-        near: Share of pairs whose distance is at most `close`, nearest and random; None for meaning.
-        by_rank: Mean for the nearest, the second nearest and so on.
-    """
+    space: str  # `embedding` or `unembedding`
+    form: str  # `corrected` for what all tokens have in common, or `raw`
+    pairs: str  # `all`, or `unrelated`: without pairs that look like forms of one word
+    measure: str  # `phones` or `spelling` (distances from 0 to 1), or `meaning` (cosine)
+    n_words: int  # that have nearest and random words to be compared with
+    n_pairs: int  # of a word and one of its nearest
+    nearest: Interval  # mean over words of the mean over their nearest
+    random: Interval  # the same for random words as frequent as these
+    more_alike: Interval  # nearest against random: the mean over words of the difference
+    near: tuple[Interval, Interval] | None  # share of pairs within `close`, nearest and random; None for meaning
+    by_rank: tuple[Interval, ...]  # mean for the nearest, the second nearest and so on
 
-    space: str
-    form: str
-    pairs: str
-    measure: str
-    n_words: int
-    n_pairs: int
-    nearest: Interval
-    random: Interval
-    more_alike: Interval
-    near: tuple[Interval, Interval] | None
-    by_rank: tuple[Interval, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the row."""
-        return {
-            "space": self.space,
-            "form": self.form,
-            "pairs": self.pairs,
-            "measure": self.measure,
-            "n_words": self.n_words,
-            "n_pairs": self.n_pairs,
-            "nearest": plain(self.nearest),
-            "random": plain(self.random),
-            "more_alike": plain(self.more_alike),
-            "near_nearest": None if self.near is None else plain(self.near[0]),
-            "near_random": None if self.near is None else plain(self.near[1]),
-            "by_rank": [plain(each) for each in self.by_rank],
-        }
+    def row(self) -> tuple[object, ...]:
+        """Give the cells of `COLUMNS`."""
+        near, at_random = (None, None) if self.near is None else self.near
+        return (
+            self.measure if self.space == EMBEDDING else f"{self.measure} ({self.space})",
+            *(self.space, self.form, self.pairs, self.measure, self.n_words, self.n_pairs),
+            *(self.nearest, self.random, self.more_alike),
+            None if near is None else near.value,
+            None if at_random is None else at_random.value,
+            *(near, at_random, self.by_rank),
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SoundsAlike(Rich):
-    """Whether nearest tokens sound alike, over a vocabulary.
+class SoundsAlike(Result):
+    """Whether nearest tokens sound alike, over a vocabulary."""
 
-    Attributes:
-        model: The model's id.
-        n_words: Words that were compared.
-        n_unknown: Whole-word tokens left out since their pronunciation is not known.
-        k: Nearest tokens of each word.
-        close: Distances up to here count as near.
-        frequencies: What words are as frequent by: `token order`, or `counts`.
-        n_bins: Bins of about equal frequency.
-        pronunciations: Where pronunciations come from; None where spelling alone was compared.
-        meanings: Where vectors of meaning come from; None for none.
-        seed: Draws random words and the bootstrap.
-        common: For each space what its text tokens have in common, which the corrected vectors are without.
-        contrasts: One for each space, form, kind of pairs and measure; corrected vectors first.
-    """
+    name = "sounds_alike"
 
     model: str
-    n_words: int
-    n_unknown: int
-    k: int
-    close: float
-    frequencies: str
-    n_bins: int
-    pronunciations: str | None
-    meanings: str | None
-    seed: int
-    common: Mapping[str, Common]
-    contrasts: tuple[Contrast, ...]
+    n_words: int  # that were compared
+    n_unknown: int  # whole-word tokens left out since their pronunciation is not known
+    k: int  # nearest tokens of each word
+    close: float  # distances up to here count as near
+    frequencies: str  # what words are as frequent by: `token order`, or `counts`
+    n_bins: int  # of about equal frequency
+    pronunciations: str | None  # where they come from; None where spelling alone was compared
+    meanings: str | None  # where vectors of meaning come from; None for none
+    seed: int  # draws random words and the bootstrap
+    common: Mapping[str, Common]  # for each space what its text tokens have in common, taken from corrected vectors
+    contrasts: tuple[Contrast, ...]  # one for each space, form, kind of pairs and measure; corrected vectors first
 
     def contrast(self, measure: str, *, pairs: str = "all", space: str = EMBEDDING, form: str = CORRECTED) -> Contrast:
         """Look up one contrast.
@@ -125,127 +113,95 @@ class SoundsAlike(Rich):
         Raises:
             InputError: It was not measured.
         """
-        for each in self.contrasts:
-            if (each.measure, each.pairs, each.space, each.form) == (measure, pairs, space, form):
-                return each
-        there = ", ".join(
-            f"{each.measure} of {each.pairs} pairs in the {each.form} {each.space}" for each in self.contrasts
+        for item in self.contrasts:
+            if (item.measure, item.pairs, item.space, item.form) == (measure, pairs, space, form):
+                return item
+        measured = ", ".join(
+            f"{item.measure} of {item.pairs} pairs in the {item.form} {item.space}" for item in self.contrasts
         )
         raise InputError(
-            f"{measure!r} of {pairs!r} pairs in the {form!r} {space!r} was not measured. Measured: {there}."
+            f"{measure!r} of {pairs!r} pairs in the {form!r} {space!r} was not measured. Measured: {measured}."
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table, standard JSON values only."""
-        return {
-            "model": self.model,
-            "n_words": self.n_words,
-            "n_unknown": self.n_unknown,
-            "k": self.k,
-            "close": self.close,
-            "frequencies": self.frequencies,
-            "n_bins": self.n_bins,
-            "pronunciations": self.pronunciations,
-            "meanings": self.meanings,
-            "seed": self.seed,
-            "intervals": "bootstrap over words, 95%",
-            "common": {space: asdict(common) for space, common in self.common.items()},
-            "contrasts": [each.to_json() for each in self.contrasts],
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `sounds_alike.json` and `sounds_alike.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / "sounds_alike.json", self.to_json()), *drawn(self.plot, where / "sounds_alike.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw how alike the nearest, the second nearest and so on are, beside random words; a panel a measure.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        panels: dict[tuple[str, str], list[sounds_alike_picture.Line]] = {}
-        for each in self.contrasts:
-            line = sounds_alike_picture.Line(each.pairs, each.by_rank, each.random, each.n_words)
-            panels.setdefault((each.measure, f"{each.space}, {each.form}"), []).append(line)
-        by = "token order" if self.frequencies == "token order" else "counts in a text"
-        note = f"{self.model}; frequency by {by}, {pictures.count(self.n_bins, 'bin')}"
-        figure = sounds_alike_picture.sounds_alike_figure(panels, note, self.pronunciations)
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        rows = [
-            (each.measure, each.pairs, each.space, each.form, each.n_words, each.nearest, each.random, each.more_alike)
-            for each in self.contrasts
-        ]
-        columns = ("measure", "pairs", "space", "vectors", "words", "nearest", "random, as frequent", "more alike by")
-        return html.Shown(
+    def report(self) -> Report:
+        """Say by how much nearest tokens are more alike than random ones."""
+        by = f"said by {self.pronunciations}" if self.pronunciations else "compared by spelling alone"
+        unknown = f"; {self.n_unknown:,} of unknown pronunciation left out" if self.n_unknown else ""
+        frequency = TOKEN_ORDER if self.frequencies == TOKEN_ORDER else "counts in the text"
+        return Report(
             f"Whether nearest tokens sound alike: {self.model}",
-            [
-                ("words", self.n_words),
-                ("nearest tokens of each", self.k),
-                ("pronunciations", self.pronunciations or "none: by spelling"),
+            f"{count(self.n_words, 'whole-word token')}, {by}{unknown}; 95% intervals, bootstrap over words",
+            {
+                "model": self.model,
+                "n_words": self.n_words,
+                "n_unknown": self.n_unknown,
+                "k": self.k,
+                "close": self.close,
+                "frequencies": self.frequencies,
+                "n_bins": self.n_bins,
+                "pronunciations": self.pronunciations,
+                "meanings": self.meanings,
+                "seed": self.seed,
+                "intervals": "bootstrap over words, 95%",
+                "common": self.common,
+            },
+            told=[
+                *in_common(self.common),
+                ("distances", f"0 alike, 1 not; meaning is a cosine. Near: at most {self.close:g}"),
+                ("unrelated pairs", "without forms of one word"),
             ],
-            [html.Table(columns, rows, "Distances from 0 (alike) to 1, and cosines of meaning; 95% intervals")],
+            parts=[
+                Table(
+                    COLUMNS,
+                    [item.row() for item in self.contrasts],
+                    f"The {self.k} nearest of each, beside random words as frequent ({frequency}, "
+                    f"{count(self.n_bins, 'bin')})",
+                    key="contrasts",
+                    most=len(self.contrasts),
+                )
+            ],
         )
 
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw how alike the nearest, the second nearest and so on are, beside random words; a panel a measure."""
+        return {self.name: lambda: sounds_alike_figure(self)}
 
+
+@takes(SoundsAlikeSettings)
 def sounds_alike(
     model: Whisper,
     *,
+    settings: SoundsAlikeSettings,
     pronounce: Pronouncer | None = None,
     meanings: WordVectors | None = None,
     counts: Mapping[str, int] | None = None,
     words: Sequence[str] | None = None,
-    k: int = 10,
-    close: float = 0.25,
-    draws: int = 10,
-    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> SoundsAlike:
     """Ask of every whole-word token whether its nearest tokens sound more alike than random ones as frequent.
 
     Args:
         model: Any Whisper with a tokenizer.
+        settings: How nearest tokens are compared with random ones.
         pronounce: Says how words are pronounced; words that it does not know are left out. Without it words are
             compared by spelling alone.
         meanings: Vectors that say how alike words mean.
         counts: How often each word occurs, in small letters; words that do not occur are left out. By default the order
             of the tokens stands for their frequency: a tokenizer adds the commonest first.
         words: Keep to these words; all by default.
-        k: Nearest tokens of each word.
-        close: Phone and spelling distances up to here count as near.
-        draws: Random words for each of the nearest.
-        seed: Draws random words and the bootstrap.
         progress: Told how many words' nearest tokens were found, and of how many.
 
     Returns:
         The contrasts, with 95% intervals from a bootstrap over words.
 
     Raises:
-        InputError: `k`, `close` or `draws` is out of range, or too few words are left to compare.
+        InputError: A setting is out of bounds, or too few words are left to compare.
         ModelError: There is no tokenizer.
 
     Source:
-        The claim: "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3. The test is ours.
+        The claim: "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3.
     """
-    _check(k, close, draws)
+    k, close, seed = settings.k, settings.close, settings.seed
     table = token_texts(model)
     spaces = token_spaces(model, table)
     trained = {word: token for word, token in whole_words(table).items() if spaces[0].is_trained[token]}
@@ -261,18 +217,19 @@ def sounds_alike(
     contrasts: list[Contrast] = []
     for space in spaces:
         rng = np.random.default_rng(seed)  # random words are the same in every form
-        found = _nearest_words(space.vectors, chosen.tokens, k + SLACK, model.id, progress)
+        candidates = _nearest_words(space.vectors, chosen.tokens, k + SLACK, model.id, progress)
         for kind in ("all", "unrelated"):
-            pairs = Pairs.of(chosen.words, found, bins, k, draws, rng, without_kin=kind == "unrelated")
-            for report in pairs.reports(compare, vectors, close, by_ear=pronounce is not None):
-                contrasts += _contrast(report, space, kind, seed)
+            without_kin = kind == "unrelated"
+            pairs = Pairs.of(chosen.words, candidates, bins, k, settings.draws, rng, without_kin=without_kin)
+            for measured in pairs.measured(compare, vectors, close, by_ear=pronounce is not None):
+                contrasts += _contrast(measured, space, kind, seed)
     return SoundsAlike(
         model=model.id,
         n_words=len(chosen.words),
         n_unknown=n_unknown,
         k=k,
         close=close,
-        frequencies="token order" if counts is None else "counts",
+        frequencies=TOKEN_ORDER if counts is None else "counts",
         n_bins=bins.n,
         pronunciations=None if pronounce is None else pronounce.name,
         meanings=None if meanings is None else meanings.name,
@@ -280,14 +237,6 @@ def sounds_alike(
         common={space.name: space.common for space in spaces},
         contrasts=tuple(contrasts),
     )
-
-
-def _check(k: int, close: float, draws: int) -> None:
-    for name, value in (("k", k), ("draws", draws)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} is {value!r}: it is a whole number of 1 or more. Leave the default of 10.")
-    if not 0 <= close <= 1:
-        raise InputError(f"close is {close!r}: distances go from 0 to 1. Leave the default of 0.25.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,24 +253,24 @@ class _Chosen:
 
 
 def _chosen_words(
-    found: Mapping[str, int],
+    tokens: Mapping[str, int],
     pronounce: Pronouncer | None,
     counts: Mapping[str, int] | None,
     words: Sequence[str] | None,
 ) -> tuple[_Chosen, int]:
+    """Choose the words to compare, and count those of unknown pronunciation."""
     if words is not None:
-        wanted = {word.casefold() for word in words}
-        found = {word: token for word, token in found.items() if word in wanted}
+        only = {word.casefold() for word in words}
+        tokens = {word: token for word, token in tokens.items() if word in only}
     if counts is None:
-        order = sorted(found, key=lambda word: found[word])
+        order = sorted(tokens, key=lambda word: tokens[word])
     else:
-        order = sorted((word for word in found if counts.get(word)), key=lambda word: (-counts[word], found[word]))
+        order = sorted((word for word in tokens if counts.get(word)), key=lambda word: (-counts[word], tokens[word]))
     listed = WordList.of(order, pronounce)
-    is_known = [bool(said) or pronounce is None for said in listed.pronunciations]
-    kept = [at for at, known in enumerate(is_known) if known]
+    kept = [at for at, said in enumerate(listed.pronunciations) if said or pronounce is None]
     chosen = _Chosen(
         words=tuple(order[at] for at in kept),
-        tokens=tuple(found[order[at]] for at in kept),
+        tokens=tuple(tokens[order[at]] for at in kept),
         pronunciations=tuple(listed.pronunciations[at] for at in kept),
     )
     return chosen, len(order) - len(kept)
@@ -343,33 +292,32 @@ def _nearest_words(
     return nearest(vectors, vectors, k, own=own, progress=progress)[1].cpu().numpy()
 
 
-def _contrast(report: Report, space: TokenSpace, pairs: str, seed: int) -> list[Contrast]:
+def _contrast(measured: PairMeasure, space: TokenSpace, pairs: str, seed: int) -> list[Contrast]:
     """Sum up one measure; nothing where no word can be compared."""
-    usable = np.isfinite(report.nearest).any(axis=1) & np.isfinite(report.random)
+    usable = np.isfinite(measured.nearest).any(axis=1) & np.isfinite(measured.random)
     if not usable.any():
         return []
-    values, random = report.nearest[usable], report.random[usable]
-    own = np.nanmean(values, axis=1)
-    columns = [own, random, (own - random) * report.sign]
-    if report.near is not None:
-        columns += [report.near[0][usable], report.near[1][usable]]
+    values, random = measured.nearest[usable], measured.random[usable]
+    mean = np.nanmean(values, axis=1)
+    columns = [mean, random, (mean - random) * measured.sign]
+    if measured.near is not None:
+        columns += [measured.near[0][usable], measured.near[1][usable]]
     table = np.column_stack([*columns, values])
     is_there = np.isfinite(table)
     means = grouped_means(np.where(is_there, table, 0), is_there, seed=seed)
     intervals = [means.at(column) for column in range(table.shape[1])]
-    n = len(columns)
     return [
         Contrast(
             space=space.name,
             form=space.form,
             pairs=pairs,
-            measure=report.measure,
+            measure=measured.measure,
             n_words=int(usable.sum()),
             n_pairs=int(np.isfinite(values).sum()),
             nearest=intervals[0],
             random=intervals[1],
             more_alike=intervals[2],
-            near=None if report.near is None else (intervals[3], intervals[4]),
-            by_rank=tuple(intervals[n:]),
+            near=None if measured.near is None else (intervals[3], intervals[4]),
+            by_rank=tuple(intervals[len(columns) :]),
         )
     ]

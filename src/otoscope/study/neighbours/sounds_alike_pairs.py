@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,17 +20,11 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Words sorted into bins of about equal frequency.
+    """Words sorted into bins of about equal frequency."""
 
-    Attributes:
-        order: Words, commonest first, int64 [word].
-        edges: Where each bin begins in that order, and where the last ends, int64 [bin + 1].
-        bin_of: The bin of every word, int64 [word].
-    """
-
-    order: np.ndarray
-    edges: np.ndarray
-    bin_of: np.ndarray
+    order: np.ndarray  # words, commonest first, int64 [word]
+    edges: np.ndarray  # where each bin begins in that order, and where the last ends, int64 [bin + 1]
+    bin_of: np.ndarray  # the bin of every word, int64 [word]
 
     @property
     def n(self) -> int:
@@ -54,42 +49,30 @@ class Bins:
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
-    """What the pairs say by one measure.
+class PairMeasure:
+    """What the pairs say by one measure."""
 
-    Attributes:
-        measure: `phones`, `spelling` or `meaning`.
-        sign: -1 where small values are alike, 1 where large ones are.
-        nearest: Every word with its nearest, float32 [word, k]; NaN for no pair.
-        random: Every word's mean with its random words, float64 [word].
-        near: Share of close ones among a word's nearest and random words, float64 [word] each; None for meaning.
-    """
-
-    measure: str
-    sign: int
-    nearest: np.ndarray
-    random: np.ndarray
-    near: tuple[np.ndarray, np.ndarray] | None
+    measure: str  # `phones`, `spelling` or `meaning`
+    sign: int  # -1 where small values are alike, 1 where large ones are
+    nearest: np.ndarray  # every word with its nearest, float32 [word, k]; NaN for no pair
+    random: np.ndarray  # every word's mean with its random words, float64 [word]
+    near: (
+        tuple[np.ndarray, np.ndarray] | None
+    )  # share of close ones, nearest and random, float64 [word]; not of meaning
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Words and what they are compared with.
+    """Words and what they are compared with."""
 
-    Attributes:
-        nearest: For every word its nearest, int64 [word, k]; -1 for none.
-        random: For every word and each of its nearest random words as frequent as that, int64 [word, k, draw]; -1 for
-            none.
-    """
-
-    nearest: np.ndarray
-    random: np.ndarray
+    nearest: np.ndarray  # for every word its nearest, int64 [word, k]; -1 for none
+    random: np.ndarray  # and for each of these random words as frequent as it, int64 [word, k, draw]; -1 for none
 
     @classmethod
     def of(
         cls,
         words: Sequence[str],
-        found: np.ndarray,
+        candidates: np.ndarray,
         bins: Bins,
         k: int,
         draws: int,
@@ -101,7 +84,7 @@ class Pairs:
 
         Args:
             words: The words.
-            found: For every word others, nearest first, int64 [word, more than k].
+            candidates: For every word others, nearest first, int64 [word, more than k].
             bins: Bins of frequency.
             k: How many nearest are kept.
             draws: Random words for each of them.
@@ -111,7 +94,7 @@ class Pairs:
         Returns:
             The pairs. Random words are never the word itself, nor its kin where these are left out.
         """
-        chosen = _without_kin(words, found, k) if without_kin else found[:, :k]
+        chosen = _without_kin(words, candidates, k) if without_kin else candidates[:, :k]
         wanted = np.repeat(chosen[:, :, None], draws, axis=2)
         own = np.broadcast_to(np.arange(len(words))[:, None, None], wanted.shape)
         random = np.where(wanted < 0, -1, bins.draw(np.maximum(wanted, 0), rng))
@@ -128,7 +111,9 @@ class Pairs:
                     flat[at] = -1
         return cls(chosen, random)
 
-    def reports(self, compare: WordList, vectors: np.ndarray | None, close: float, *, by_ear: bool) -> Iterator[Report]:
+    def measured(
+        self, compare: WordList, vectors: np.ndarray | None, close: float, *, by_ear: bool
+    ) -> Iterator[PairMeasure]:
         """Measure all pairs.
 
         Args:
@@ -138,27 +123,26 @@ class Pairs:
             by_ear: Whether pronunciations are known.
 
         Yields:
-            One report for each measure.
+            One for each measure.
         """
         measures = {"phones": compare.sound} if by_ear else {}
         measures["spelling"] = compare.spelling
         for name, measure in measures.items():
-            near, far = (_measured(measure, each) for each in (self.nearest, self.random))
-            shares = tuple(
-                _mean(np.where(np.isfinite(each), each <= close, np.nan).reshape(len(each), -1)) for each in (near, far)
-            )
-            yield Report(name, -1, near, _mean(far.reshape(len(far), -1)), (shares[0], shares[1]))
+            near, far = _measured(measure, self.nearest), _measured(measure, self.random)
+            shares = [
+                _mean(np.where(np.isfinite(values), values <= close, np.nan).reshape(len(values), -1))
+                for values in (near, far)
+            ]
+            yield PairMeasure(name, -1, near, _mean(far.reshape(len(far), -1)), (shares[0], shares[1]))
         if vectors is not None:
-            near, far = (
-                _measured(lambda left, right: cosines(vectors, left, right), each)
-                for each in (self.nearest, self.random)
-            )
-            yield Report("meaning", 1, near, _mean(far.reshape(len(far), -1)), None)
+            by_meaning = functools.partial(cosines, vectors)
+            near, far = _measured(by_meaning, self.nearest), _measured(by_meaning, self.random)
+            yield PairMeasure("meaning", 1, near, _mean(far.reshape(len(far), -1)), None)
 
 
-def _without_kin(words: Sequence[str], found: np.ndarray, k: int) -> np.ndarray:
-    chosen = np.full((len(found), k), -1, np.int64)
-    for row, others in enumerate(found):
+def _without_kin(words: Sequence[str], candidates: np.ndarray, k: int) -> np.ndarray:
+    chosen = np.full((len(candidates), k), -1, np.int64)
+    for row, others in enumerate(candidates):
         kept = 0
         for other in others:
             if not are_kin(words[row], words[other]):
@@ -173,12 +157,12 @@ def _measured(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], others: n
     """Compare every word with its others, [word, ...]: float32 of the same shape, NaN where there is none."""
     flat = others.reshape(-1)
     own = np.repeat(np.arange(len(others)), flat.size // len(others))
-    found = np.full(flat.size, np.nan, np.float32)
+    values = np.full(flat.size, np.nan, np.float32)
     there = np.flatnonzero(flat >= 0)
     for start in range(0, there.size, CHUNK):
         at = there[start : start + CHUNK]
-        found[at] = measure(own[at], flat[at])
-    return found.reshape(others.shape)
+        values[at] = measure(own[at], flat[at])
+    return values.reshape(others.shape)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -8,13 +8,16 @@ Costs one product of the vectors with themselves. Knows tensors and the tokens' 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from otoscope.base.layout import count
 from otoscope.model.token_text import TokenTexts
 from otoscope.model.whisper import Whisper
 
@@ -30,38 +33,41 @@ tokens lie beyond."""
 
 @dataclass(frozen=True)
 class Common:
-    """What the text tokens of a vocabulary have in common.
+    """What the text tokens of a vocabulary have in common."""
 
-    Attributes:
-        mean_share: Length of their mean, for each of their mean length: from 0 to 1.
-        component_share: Share of the variance around the mean that lies along the first principal component.
-        n_tokens: Text tokens that these are of.
-        n_hardly_trained: Text tokens that training hardly moved, left out.
-    """
+    mean_share: float  # length of their mean, for each of their mean length: from 0 to 1
+    component_share: float  # of the variance around the mean, what lies along the first principal component
+    n_tokens: int  # text tokens that these are of
+    n_hardly_trained: int  # text tokens that training hardly moved, left out
 
-    mean_share: float
-    component_share: float
-    n_tokens: int
-    n_hardly_trained: int
+    def to_json(self) -> dict[str, Any]:
+        """Give the table, numbers with all their digits."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """Say how much of a token is the same in all."""
+        left_out = count(self.n_hardly_trained, "token")
+        return (
+            f"{self.mean_share:.1%} of a token's length; corrected vectors are without it and without the first "
+            f"principal component ({self.component_share:.1%} of the variance). Not counted: {left_out} that training "
+            "hardly moved"
+        )
+
+
+def in_common(spaces: Mapping[str, Common]) -> list[tuple[str, str]]:
+    """Give label and text of what the tokens of each space have in common, for people."""
+    return [(f"mean of all text tokens in the {name}", common.text()) for name, common in spaces.items()]
 
 
 @dataclass(frozen=True, eq=False)
 class TokenSpace:
-    """The vectors of all tokens, of one kind and in one form.
+    """The vectors of all tokens, of one kind and in one form."""
 
-    Attributes:
-        name: `embedding` or `unembedding`.
-        form: `corrected`, or `raw` as the checkpoint holds them.
-        vectors: On the model's device.
-        is_trained: Which tokens training moved.
-        common: What is taken away in the corrected form.
-    """
-
-    name: str
-    form: str
-    vectors: Float[Tensor, "token d_model"]
-    is_trained: Bool[np.ndarray, " token"]
-    common: Common
+    name: str  # `embedding` or `unembedding`
+    form: str  # `corrected`, or `raw` as the checkpoint holds them
+    vectors: Float[Tensor, "token d_model"]  # on the model's device
+    is_trained: Bool[np.ndarray, " token"]  # which tokens training moved
+    common: Common  # what is taken away in the corrected form
 
 
 def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
@@ -91,14 +97,14 @@ def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
         Mu and Viswanath 2018, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations", with one
         component.
     """
-    found = []
+    spaces = []
     for name, vectors in token_vectors(model).items():
         is_trained = ~hardly_trained(vectors, table)
         n_left_out = int((table.is_text & ~is_trained).sum())
         corrected, common = without_common(vectors.float(), table.is_text & is_trained, n_left_out)
-        found.append(TokenSpace(name, CORRECTED, corrected, is_trained, common))
-        found.append(TokenSpace(name, RAW, vectors, is_trained, common))
-    return found
+        spaces.append(TokenSpace(name, CORRECTED, corrected, is_trained, common))
+        spaces.append(TokenSpace(name, RAW, vectors, is_trained, common))
+    return spaces
 
 
 def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -> Bool[np.ndarray, " token"]:

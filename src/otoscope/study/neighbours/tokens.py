@@ -10,20 +10,13 @@ from otoscope.model.whisper import Whisper
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A word that was asked for, and the token that stands for it.
+class WordToken:
+    """A word, and the token that stands for it."""
 
-    Attributes:
-        word: As it was given.
-        token: The id whose neighbours are looked for.
-        pieces: The texts of all tokens that the word takes; one where the token is the whole word.
-        piece: Which of them the token is.
-    """
-
-    word: str
-    token: int
-    pieces: tuple[str, ...]
-    piece: int = 0
+    word: str  # as it was given
+    token: int  # the id whose neighbours are looked for
+    pieces: tuple[str, ...]  # texts of all tokens that the word takes; one where the token is the whole word
+    piece: int = 0  # which of them the token is
 
     @property
     def is_whole(self) -> bool:
@@ -31,7 +24,7 @@ class Asked:
         return len(self.pieces) == 1
 
 
-def find_token(model: Whisper, table: TokenTexts, word: str) -> Asked:
+def find_token(model: Whisper, table: TokenTexts, word: str) -> WordToken:
     """Find the token that stands for a word.
 
     Args:
@@ -50,7 +43,7 @@ def find_token(model: Whisper, table: TokenTexts, word: str) -> Asked:
     if not plain:
         raise InputError(f"word {word!r} is empty. Give a word, such as 'rug'.")
     if plain.startswith("<|"):
-        return Asked(plain, _special(table, plain), (plain,))
+        return WordToken(plain, _special(table, plain), (plain,))
     spaced = pieces(model, " " + plain)
     alone = pieces(model, plain)
     ids = alone if len(alone) == 1 < len(spaced) else spaced
@@ -66,7 +59,7 @@ def find_token(model: Whisper, table: TokenTexts, word: str) -> Asked:
             f"it as {spelt}. Give a word in letters or digits that its vocabulary holds."
         )
     longest = lengths.index(max(lengths))
-    return Asked(plain, ids[longest], texts, longest)
+    return WordToken(plain, ids[longest], texts, longest)
 
 
 def _special(table: TokenTexts, name: str) -> int:
@@ -87,11 +80,11 @@ def whole_words(table: TokenTexts) -> dict[str, int]:
         The word in small letters -> its token. Of tokens that differ in case alone the lowest id, which is the
         commonest as a rule, stands for all. The start of a longer word looks like a word here: only a lexicon tells.
     """
-    found: dict[str, int] = {}
+    words: dict[str, int] = {}
     for token, text in enumerate(table.texts):
         if table.is_whole[token] and text[:1] == " " and is_word(text[1:]):
-            found.setdefault(text[1:].casefold(), token)
-    return found
+            words.setdefault(text[1:].casefold(), token)
+    return words
 
 
 def is_word(text: str) -> bool:
@@ -104,13 +97,12 @@ KIN_LETTERS = 4
 SHORTEST_STEM = 3
 
 
-def are_kin(one: str, other: str) -> bool:
+def are_kin(word: str, other: str) -> bool:
     """Whether two words look like forms of one: the same first four letters, or the one begins with the other.
 
-    Source:
-        Ours; a cautious stand-in for a morphology, which also parts some words that have nothing to do with each other.
+    A cautious stand-in for a morphology, which also parts some words that have nothing to do with each other.
     """
-    shorter, longer = sorted((one, other), key=len)
+    shorter, longer = sorted((word, other), key=len)
     if len(shorter) >= SHORTEST_STEM and longer.startswith(shorter):
         return True
-    return len(shorter) >= KIN_LETTERS and one[:KIN_LETTERS] == other[:KIN_LETTERS]
+    return len(shorter) >= KIN_LETTERS and word[:KIN_LETTERS] == other[:KIN_LETTERS]

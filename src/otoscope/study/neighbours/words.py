@@ -24,26 +24,21 @@ MOST_VARIANTS = 3
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """Words as vectors that say how alike they mean.
+    """Words as vectors that say how alike they mean."""
 
-    Attributes:
-        name: Where they come from.
-        vectors: Word in small letters -> float32 [d].
-    """
-
-    name: str
-    vectors: Mapping[str, np.ndarray]
+    name: str  # where they come from
+    vectors: Mapping[str, np.ndarray]  # word in small letters -> float32 [d]
 
     def of(self, words: Sequence[str]) -> np.ndarray:
         """Give the vectors of words, scaled to length 1: float32 [word, d], NaN for a word that is not there."""
         width = len(next(iter(self.vectors.values())))
-        found = np.full((len(words), width), np.nan, np.float32)
+        rows = np.full((len(words), width), np.nan, np.float32)
         for row, word in enumerate(words):
             vector = self.vectors.get(word.casefold())
             length = 0.0 if vector is None else float(np.linalg.norm(vector))
             if vector is not None and length > 0:
-                found[row] = vector / length
-        return found
+                rows[row] = vector / length
+        return rows
 
 
 def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None) -> WordVectors:
@@ -63,7 +58,7 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
         GloVe: Pennington, Socher and Manning 2014. word2vec: Mikolov et al. 2013.
     """
     where = Path(path)
-    found: dict[str, np.ndarray] = {}
+    vectors: dict[str, np.ndarray] = {}
     width = 0
     try:
         with where.open(encoding="utf-8-sig") as file:
@@ -75,7 +70,7 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
                 if len(parts) - 1 != width or width < 2:
                     raise _bad_vector(where, number, f"has {len(parts) - 1} numbers, not {max(width, 2)}")
                 word = parts[0].casefold()
-                if word in found or (words is not None and word not in words):
+                if word in vectors or (words is not None and word not in words):
                     continue
                 try:
                     vector = np.array(parts[1:], np.float32)
@@ -83,7 +78,7 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
                     raise _bad_vector(where, number, "has something else than numbers after its word") from None
                 if not np.isfinite(vector).all():
                     raise _bad_vector(where, number, "has a number that is not finite")
-                found[word] = vector
+                vectors[word] = vector
     except OSError as error:
         raise InputError(
             f"the vectors '{where}' cannot be read: {error.strerror or error}. Expected lines with {EXPECTED_VECTOR}."
@@ -93,9 +88,9 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
             f"the vectors '{where}' are no UTF-8 text. Expected lines with {EXPECTED_VECTOR}; binary word2vec files "
             "are to be converted."
         ) from None
-    if not found:
+    if not vectors:
         raise InputError(f"the vectors '{where}' hold none of the words. Expected lines with {EXPECTED_VECTOR}.")
-    return WordVectors(where.name, found)
+    return WordVectors(where.name, vectors)
 
 
 def _bad_vector(path: Path, line: int, what: str) -> InputError:
@@ -132,15 +127,10 @@ def read_word_counts(path: str | Path) -> dict[str, int]:
 
 @dataclass(frozen=True, eq=False)
 class WordList:
-    """Words that are compared by their numbers.
+    """Words that are compared by their numbers."""
 
-    Attributes:
-        words: The words, in small letters.
-        pronunciations: For each word how it is pronounced, in the IPA; none where that is not known.
-    """
-
-    words: tuple[str, ...]
-    pronunciations: tuple[tuple[Pronunciation, ...], ...]
+    words: tuple[str, ...]  # in small letters
+    pronunciations: tuple[tuple[Pronunciation, ...], ...]  # of each word, in the IPA; none where that is not known
 
     @classmethod
     def of(cls, words: Sequence[str], pronounce: Pronouncer | None) -> WordList:
@@ -170,11 +160,11 @@ class WordList:
         symbols, starts, firsts = self._sounds
         counts = np.diff(firsts)
         best = np.full(len(left), np.nan, np.float32)
-        for one in range(MOST_VARIANTS):
-            for other in range(MOST_VARIANTS):
-                at = np.flatnonzero((counts[left] > one) & (counts[right] > other))
+        for left_variant in range(MOST_VARIANTS):
+            for right_variant in range(MOST_VARIANTS):
+                at = np.flatnonzero((counts[left] > left_variant) & (counts[right] > right_variant))
                 if at.size:
-                    pair = firsts[left[at]] + one, firsts[right[at]] + other
+                    pair = firsts[left[at]] + left_variant, firsts[right[at]] + right_variant
                     best[at] = np.fmin(best[at], edit_distances(symbols, starts, *pair, substitution_costs()))
         return best
 
@@ -193,8 +183,8 @@ class WordList:
 
 def cosines(vectors: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Cosines of pairs of vectors of length 1, float32 [pair], in blocks so that memory stays small."""
-    found = np.empty(len(left), np.float32)
+    values = np.empty(len(left), np.float32)
     for start in range(0, len(left), 1 << 14):
         at = slice(start, start + (1 << 14))
-        found[at] = np.einsum("pd,pd->p", vectors[left[at]], vectors[right[at]])
-    return found
+        values[at] = np.einsum("pd,pd->p", vectors[left[at]], vectors[right[at]])
+    return values
