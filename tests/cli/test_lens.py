@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,8 @@ def test_a_corpus_gives_means(run: Run, tmp_path: Path, words: list[str], files:
 @pytest.mark.parametrize("words", [words for words, _ in MANY])
 def test_means_are_printed_with_their_sample_size(run: Run, words: list[str]) -> None:
     ran = run("lens", "demo", *words, "--clips", 2, model=False)
-    assert ran.status == 0 and ran.out.startswith("2 clips, ")
-    assert "95% intervals" in ran.out
+    assert ran.status == 0 and "95% intervals" in ran.out
+    assert re.search(r"\b2 clips[,;]", ran.out)
 
 
 def test_the_json_is_what_the_function_returns(run: Run, recording: Path, model_folder: Path) -> None:
@@ -79,7 +80,7 @@ def test_recordings_that_cannot_be_read_are_status_1(run: Run, mixed_folder: Pat
         (["--languages", "--language", "en"], "leave --language out"),
         (["--heads", "--top", 3], "--top is for the blocks of one recording"),
         (["--clips", 3], "--clips counts the recordings of a corpus"),
-        (["--text", " "], "--text ' ' is empty"),
+        (["--text", " "], "the text is ' '"),
         (["--text", "the <|en|> dog"], "holds a special token"),
         (["--text", "dog " * 99], "has room for"),
         (["--window", 3], "window 3 is not in talk: it has window 0 alone"),

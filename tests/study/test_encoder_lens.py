@@ -18,42 +18,42 @@ from tests.study.conftest import build, make_clip
 
 
 @pytest.fixture(scope="module")
-def found(model: Whisper, clips: list[Clip]) -> EncoderLens:
+def ended(model: Whisper, clips: list[Clip]) -> EncoderLens:
     return encoder_lens(model, clips, language="en")
 
 
-def test_the_last_block_gives_the_models_own_transcript(model: Whisper, clips: list[Clip], found: EncoderLens) -> None:
-    assert found.stages[:2] == (NO_SOUND, "embedding") and len(found.stages) == model.n_encoder_blocks + 2
-    for clip, row in zip(clips, found.clips, strict=True):
+def test_the_last_block_gives_the_models_own_transcript(model: Whisper, clips: list[Clip], ended: EncoderLens) -> None:
+    assert ended.stages[:2] == (NO_SOUND, "embedding") and len(ended.stages) == model.n_encoder_blocks + 2
+    for clip, row in zip(clips, ended.clips, strict=True):
         assert row.texts[-1] == model.transcribe(clip, language="en").text.strip()
-        assert row.words(len(found.stages) - 1).errors == 0
+        assert row.words(len(ended.stages) - 1).errors == 0
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, 2])
 def test_a_stage_is_the_transcript_without_the_blocks_above(
-    clips: list[Clip], found: EncoderLens, n_blocks: int
+    clips: list[Clip], ended: EncoderLens, n_blocks: int
 ) -> None:
     short = build()
     short.hf.model.encoder.layers = short.hf.model.encoder.layers[:n_blocks]
-    for clip, row in zip(clips, found.clips, strict=True):
+    for clip, row in zip(clips, ended.clips, strict=True):
         assert row.texts[1 + n_blocks] == short.transcribe(clip, language="en").text.strip()
 
 
-def test_the_baseline_hears_padding(model: Whisper, found: EncoderLens) -> None:
+def test_the_baseline_hears_padding(model: Whisper, ended: EncoderLens) -> None:
     silent = model.transcribe(np.zeros(32_000, np.float32), language="en").text.strip()
-    assert {row.texts[0] for row in found.clips} == {silent}
+    assert {row.texts[0] for row in ended.clips} == {silent}
 
 
 def test_log_probabilities_are_those_of_the_clean_transcript(
-    model: Whisper, clips: list[Clip], found: EncoderLens
+    model: Whisper, clips: list[Clip], ended: EncoderLens
 ) -> None:
     names = ("startoftranscript", "en", "transcribe", "notimestamps")
     prompt = model.tokenizer.convert_tokens_to_ids([f"<|{name}|>" for name in names])
-    text = model.tokenizer(f" {found.clips[0].texts[-1]}", add_special_tokens=False).input_ids
+    text = model.tokenizer(f" {ended.clips[0].texts[-1]}", add_special_tokens=False).input_ids
     due = [*model.transcribe(clips[0], language="en").tokens[0]]
     due = [token for token in due if token not in model.tokenizer.all_special_ids]
     assert model.tokenizer.decode(due).strip() == model.tokenizer.decode(text).strip()
-    n = found.clips[0].n_tokens
+    n = ended.clips[0].n_tokens
     due = [*due, model.hf.generation_config.eos_token_id][:n]
     short = build()
     for n_blocks in range(model.n_encoder_blocks, -1, -1):
@@ -64,14 +64,14 @@ def test_log_probabilities_are_those_of_the_clean_transcript(
             ).logits
         odds = logits[0, len(prompt) - 1 : -1].log_softmax(-1)
         wanted = float(odds[torch.arange(n), torch.tensor(due)].sum())
-        assert found.clips[0].log_probabilities[1 + n_blocks] == pytest.approx(wanted, rel=1e-4, abs=1e-3)
+        assert ended.clips[0].log_probabilities[1 + n_blocks] == pytest.approx(wanted, rel=1e-4, abs=1e-3)
 
 
-def test_error_rates_pool_the_clips(found: EncoderLens) -> None:
-    errors = [word_errors(row.texts[-1], row.texts[1]) for row in found.clips]
-    assert found.wer(1).value == pytest.approx(sum(e.errors for e in errors) / sum(e.n_reference for e in errors))
-    reference = [word_errors("the little dog", row.texts[1]) for row in found.clips]
-    rate = found.reference_wer(1)
+def test_error_rates_pool_the_clips(ended: EncoderLens) -> None:
+    errors = [word_errors(row.texts[-1], row.texts[1]) for row in ended.clips]
+    assert ended.wer(1).value == pytest.approx(sum(e.errors for e in errors) / sum(e.n_reference for e in errors))
+    reference = [word_errors("the little dog", row.texts[1]) for row in ended.clips]
+    rate = ended.reference_wer(1)
     assert rate is not None and rate.value == pytest.approx(sum(e.errors for e in reference) / 9)
 
 
@@ -85,19 +85,19 @@ def test_long_clips_are_joined_and_batches_do_not_change_them(model: Whisper) ->
     assert len(both.clips[0].texts[-1].split()) > len(alone.texts[-1].split())
 
 
-def test_edits_reach_every_stage_above_them(model: Whisper, clips: list[Clip], found: EncoderLens) -> None:
+def test_edits_reach_every_stage_above_them(model: Whisper, clips: list[Clip], ended: EncoderLens) -> None:
     with model.edit({"encoder.blocks.1.attn": torch.zeros_like}):
         edited = encoder_lens(model, clips, language="en")
-    for before, after in zip(found.clips, edited.clips, strict=True):
+    for before, after in zip(ended.clips, edited.clips, strict=True):
         assert before.texts[1:3] == after.texts[1:3]
-    assert any(before.texts[3] != after.texts[3] for before, after in zip(found.clips, edited.clips, strict=True))
+    assert any(before.texts[3] != after.texts[3] for before, after in zip(ended.clips, edited.clips, strict=True))
 
 
-def test_files_hold_what_the_result_holds(model: Whisper, found: EncoderLens, clip: Clip, tmp_path: Path) -> None:
-    assert [path.name for path in found.save(tmp_path)] == ["encoder_lens.json", "encoder_lens.png"]
+def test_files_hold_what_the_result_holds(model: Whisper, ended: EncoderLens, clip: Clip, tmp_path: Path) -> None:
+    assert [path.name for path in ended.save(tmp_path)] == ["encoder_lens.json", "encoder_lens.png"]
     table = json.loads((tmp_path / "encoder_lens.json").read_text())
-    assert table == found.to_json()
-    assert table["n_clips"] == 3 and [row["stage"] for row in table["stages"]] == list(found.stages)
+    assert table == ended.to_json()
+    assert table["n_clips"] == 3 and [row["stage"] for row in table["stages"]] == list(ended.stages)
     single = encoder_lens(model, clip, language="en")
     assert single.to_json()["stages"][0]["wer"]["low"] is None
     assert single.plot(tmp_path / "one.png").stat().st_size

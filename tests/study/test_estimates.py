@@ -28,6 +28,16 @@ def test_many_means_hold_what_was_never_counted_as_nan() -> None:
     assert means.low is not None and np.isnan(means.low[1]) and means.low[0] == 1
 
 
+def test_many_means_pool_the_members_of_groups() -> None:
+    counts = np.array([1, 3, 2, 4] * 2)
+    sums = counts[:, None] * np.array([[1.0, 5.0], [2.0, 5.0], [0.0, 5.0], [3.0, 5.0]] * 2)
+    means = grouped_means(sums, counts)
+    np.testing.assert_allclose(means.value, sums.sum(axis=0) / 20)
+    assert means.low is not None and means.high is not None
+    assert means.low[0] < means.value[0] < means.high[0]
+    assert means.low[1] == means.high[1] == 5
+
+
 def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
     random = np.random.default_rng(0)
     covered = 0

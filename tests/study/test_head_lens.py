@@ -21,7 +21,7 @@ TEXT = "the little dog sees a boat"
 
 
 @pytest.fixture(scope="module")
-def found(model: Whisper, clip: Clip) -> HeadLens:
+def lensed(model: Whisper, clip: Clip) -> HeadLens:
     return head_lens(model, clip, text=TEXT, language="en")
 
 
@@ -30,30 +30,30 @@ def mean(model: Whisper, clips: list[Clip]) -> HeadLensMean:
     return head_lens_mean(model, clips, language="en")
 
 
-def given_to_decoder(model: Whisper, found: HeadLens) -> torch.Tensor:
+def given_to_decoder(model: Whisper, lensed: HeadLens) -> torch.Tensor:
     names = ("startoftranscript", "en", "transcribe", "notimestamps")
     prompt = model.tokenizer.convert_tokens_to_ids([f"<|{name}|>" for name in names])
-    return torch.tensor([[*prompt, *(token.id for token in found.tokens[:-1])]])
+    return torch.tensor([[*prompt, *(token.id for token in lensed.tokens[:-1])]])
 
 
-def check_sum(model: Whisper, clip: Clip, found: HeadLens) -> None:
-    ids = given_to_decoder(model, found)
+def check_sum(model: Whisper, clip: Clip, lensed: HeadLens) -> None:
+    ids = given_to_decoder(model, lensed)
     with torch.no_grad():
         logits = model.hf(encoder_outputs=(model.encode(clip),), decoder_input_ids=ids).logits[0, 3:]
-    due = torch.tensor([token.id for token in found.tokens])
+    due = torch.tensor([token.id for token in lensed.tokens])
     own = logits[torch.arange(len(due)), due].numpy()
-    explained = found.contributions[:-1].sum(axis=0)
+    explained = lensed.contributions[:-1].sum(axis=0)
     np.testing.assert_allclose(explained, own - logits.mean(dim=-1).numpy(), atol=1e-3)
-    np.testing.assert_allclose(explained + found.mean_logits, own, atol=1e-3)
-    np.testing.assert_allclose(found.logits + found.mean_logits, own, atol=1e-3)
+    np.testing.assert_allclose(explained + lensed.mean_logits, own, atol=1e-3)
+    np.testing.assert_allclose(lensed.logits + lensed.mean_logits, own, atol=1e-3)
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_contributions_add_up_to_the_logit_whatever_the_number_of_heads(clip: Clip, heads: int) -> None:
     own = build(heads=heads, blocks=2)
-    found = head_lens(own, clip, text=TEXT, language="en")
-    assert found.heads("self-attention").shape == found.heads().shape == (2, heads, len(found.tokens))
-    check_sum(own, clip, found)
+    lensed = head_lens(own, clip, text=TEXT, language="en")
+    assert lensed.heads("self-attention").shape == lensed.heads().shape == (2, heads, len(lensed.tokens))
+    check_sum(own, clip, lensed)
 
 
 def test_contributions_add_up_where_norms_and_biases_are_not_plain(clip: Clip) -> None:
@@ -69,15 +69,15 @@ def test_contributions_add_up_where_norms_and_biases_are_not_plain(clip: Clip) -
 
 def test_contributions_add_up_on_the_demo_model() -> None:
     own, clip = load("demo"), next(iter(corpus("demo")))
-    found = head_lens(own, clip, text=clip.transcript, language="en")
-    check_sum(own, clip, found)
-    assert np.abs(found.groups()["rest"]).max() < 1e-3
+    lensed = head_lens(own, clip, text=clip.transcript, language="en")
+    check_sum(own, clip, lensed)
+    assert np.abs(lensed.groups()["rest"]).max() < 1e-3
 
 
-def naive_heads(model: Whisper, clip: Clip, found: HeadLens, block: int) -> np.ndarray:
+def naive_heads(model: Whisper, clip: Clip, lensed: HeadLens, block: int) -> np.ndarray:
     """Cross-attention heads of one block, written straight from the formula: [head, token]."""
     site = f"decoder.blocks.{block}.cross_attn"
-    ids = given_to_decoder(model, found)
+    ids = given_to_decoder(model, lensed)
     sites = [f"{site}.pattern", f"{site}.value", f"decoder.blocks.{model.n_decoder_blocks - 1}"]
     with model.reading(sites) as tape, torch.no_grad():
         model.hf(encoder_outputs=(model.encode(clip),), decoder_input_ids=ids, use_cache=False)
@@ -86,10 +86,10 @@ def naive_heads(model: Whisper, clip: Clip, found: HeadLens, block: int) -> np.n
     unembedding = model.hf.proj_out.weight.double()
     mixing = decoder.layers[block].encoder_attn.out_proj.weight.double()
     n_heads, width = pattern.shape[0], value.shape[1] // pattern.shape[0]
-    rows = np.zeros((n_heads, len(found.tokens)))
+    rows = np.zeros((n_heads, len(lensed.tokens)))
     for head in range(n_heads):
         own = slice(head * width, (head + 1) * width)
-        for place, token in enumerate(found.tokens):
+        for place, token in enumerate(lensed.tokens):
             at = 3 + place
             vector = mixing[:, own] @ (pattern[head, at] @ value[:, own])
             centred = vector - vector.mean()
@@ -100,13 +100,13 @@ def naive_heads(model: Whisper, clip: Clip, found: HeadLens, block: int) -> np.n
 
 
 @pytest.mark.parametrize("block", [0, 2])
-def test_heads_agree_with_the_formula_written_again(model: Whisper, clip: Clip, found: HeadLens, block: int) -> None:
-    wanted = naive_heads(model, clip, found, block)
+def test_heads_agree_with_the_formula_written_again(model: Whisper, clip: Clip, lensed: HeadLens, block: int) -> None:
+    wanted = naive_heads(model, clip, lensed, block)
     assert np.abs(wanted).max() > 1e-3
-    np.testing.assert_allclose(found.heads()[block], wanted, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(lensed.heads()[block], wanted, atol=1e-4 * np.abs(wanted).max())
 
 
-def test_a_head_whose_pattern_is_removed_adds_nothing(model: Whisper, clip: Clip, found: HeadLens) -> None:
+def test_a_head_whose_pattern_is_removed_adds_nothing(model: Whisper, clip: Clip, lensed: HeadLens) -> None:
     def remove(pattern: torch.Tensor) -> torch.Tensor:
         changed = pattern.clone()
         changed[:, 1] = 0
@@ -114,7 +114,7 @@ def test_a_head_whose_pattern_is_removed_adds_nothing(model: Whisper, clip: Clip
 
     with model.edit({"decoder.blocks.1.cross_attn.pattern": remove}):
         edited = head_lens(model, clip, text=TEXT, language="en")
-    assert np.abs(found.heads()[1, 1]).max() > 0
+    assert np.abs(lensed.heads()[1, 1]).max() > 0
     np.testing.assert_array_equal(edited.heads()[1, 1], 0)
     assert np.abs(edited.groups()["rest"]).max() < 1e-3
 
@@ -126,10 +126,10 @@ def test_the_rest_is_what_an_edit_of_the_stream_adds(model: Whisper, clip: Clip)
     assert np.abs(rest).max() > 1e-2
 
 
-def test_groups_hold_every_part_once(found: HeadLens) -> None:
-    assert list(found.groups()) == list(GROUPS)
-    np.testing.assert_allclose(sum(found.groups().values()), found.contributions.sum(axis=0), atol=1e-5)
-    assert len({part.name for part in found.parts}) == len(found.parts)
+def test_groups_hold_every_part_once(lensed: HeadLens) -> None:
+    assert list(lensed.groups()) == list(GROUPS)
+    np.testing.assert_allclose(sum(lensed.groups().values()), lensed.contributions.sum(axis=0), atol=1e-5)
+    assert len({part.name for part in lensed.parts}) == len(lensed.parts)
 
 
 def test_means_are_those_of_single_clips(model: Whisper, clips: list[Clip], mean: HeadLensMean) -> None:
@@ -154,17 +154,17 @@ def test_progress_counts_clips(model: Whisper, clips: list[Clip]) -> None:
     assert seen[-1] == (3, 3)
 
 
-def test_files_hold_what_the_result_holds(found: HeadLens, mean: HeadLensMean, tmp_path: Path) -> None:
-    assert [path.name for path in found.save(tmp_path)] == ["head_lens.npz", "head_lens.json", "head_lens.png"]
+def test_files_hold_what_the_result_holds(lensed: HeadLens, mean: HeadLensMean, tmp_path: Path) -> None:
+    assert [path.name for path in lensed.save(tmp_path)] == ["head_lens.json", "head_lens.npz", "head_lens.png"]
     with np.load(tmp_path / "head_lens.npz") as arrays:
-        np.testing.assert_array_equal(arrays["contributions"], found.contributions)
-        assert len(arrays["parts"]) == len(found.parts)
+        np.testing.assert_array_equal(arrays["contributions"], lensed.contributions)
+        assert len(arrays["parts"]) == len(lensed.parts)
     table = json.loads((tmp_path / "head_lens.json").read_text())
-    assert table == found.to_json()
+    assert table == lensed.to_json()
     for token in table["tokens"]:
         assert sum(token["groups"].values()) == pytest.approx(token["logit"] - token["mean_logit"], abs=1e-3)
     names = [path.name for path in mean.save(tmp_path)]
-    assert names == ["head_lens_mean.npz", "head_lens_mean.json", "head_lens_mean.png"]
+    assert names == ["head_lens_mean.json", "head_lens_mean.npz", "head_lens_mean.png"]
     assert json.loads((tmp_path / "head_lens_mean.json").read_text()) == mean.to_json()
 
 
@@ -184,7 +184,7 @@ def test_clips_without_words_are_refused(model: Whisper) -> None:
         head_lens_mean(model, [])
 
 
-def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip, found: HeadLens) -> None:
+def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip, lensed: HeadLens) -> None:
     assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.hf.modules())
     assert model.transcribe(clip, language="en").text == build().transcribe(clip, language="en").text
 

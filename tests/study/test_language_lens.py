@@ -18,18 +18,18 @@ from tests.study.conftest import build, make_clip
 
 
 @pytest.fixture(scope="module")
-def found(model: Whisper) -> LanguageLens:
+def heard(model: Whisper) -> LanguageLens:
     return language_lens(model, [make_clip(seed=seed, language=code) for seed, code in enumerate(("en", "de", None))])
 
 
-def test_the_last_block_finds_what_the_model_finds(model: Whisper, found: LanguageLens) -> None:
+def test_the_last_block_finds_what_the_model_finds(model: Whisper, heard: LanguageLens) -> None:
     for place in range(3):
         (wanted,) = detect(model, model.vocabulary, model.encode(make_clip(seed=place)))
-        given = dict(zip(found.languages, found.probabilities[place, -1].tolist(), strict=True))
+        given = dict(zip(heard.languages, heard.probabilities[place, -1].tolist(), strict=True))
         assert given == pytest.approx(wanted, abs=1e-5)
 
 
-def test_every_block_agrees_with_the_lens_written_again(model: Whisper, found: LanguageLens) -> None:
+def test_every_block_agrees_with_the_lens_written_again(model: Whisper, heard: LanguageLens) -> None:
     hf, words = build().hf, model.vocabulary
     ids = list(words.language_ids.values())
     with torch.no_grad():
@@ -40,10 +40,10 @@ def test_every_block_agrees_with_the_lens_written_again(model: Whisper, found: L
         )
         for stage, state in enumerate(output.hidden_states[:-1]):
             wanted = hf.proj_out(hf.model.decoder.layer_norm(state))[0, 0, ids].softmax(-1)
-            np.testing.assert_allclose(found.probabilities[1, stage], wanted.numpy(), atol=1e-5)
+            np.testing.assert_allclose(heard.probabilities[1, stage], wanted.numpy(), atol=1e-5)
 
 
-def test_contributions_add_up_to_the_logit_of_the_language(model: Whisper, found: LanguageLens) -> None:
+def test_contributions_add_up_to_the_logit_of_the_language(model: Whisper, heard: LanguageLens) -> None:
     words = model.vocabulary
     ids = list(words.language_ids.values())
     rows = []
@@ -53,23 +53,23 @@ def test_contributions_add_up_to_the_logit_of_the_language(model: Whisper, found
             encoded = model.encode(make_clip(seed=place))
             logits = model.hf(encoder_outputs=(encoded,), decoder_input_ids=start).logits[0, 0, ids]
         rows.append((logits - logits.mean()).numpy())
-        assert found.found_contributions[place, :-1].sum() == pytest.approx(float(rows[-1].max()), abs=1e-3)
-    np.testing.assert_allclose(found.mean_contributions[:-1].sum(axis=0), np.mean(rows, axis=0), atol=1e-3)
+        assert heard.found_contributions[place, :-1].sum() == pytest.approx(float(rows[-1].max()), abs=1e-3)
+    np.testing.assert_allclose(heard.mean_contributions[:-1].sum(axis=0), np.mean(rows, axis=0), atol=1e-3)
 
 
-def test_without_sound_is_padding(model: Whisper, found: LanguageLens) -> None:
+def test_without_sound_is_padding(model: Whisper, heard: LanguageLens) -> None:
     silent = language_lens(model, Clip(samples=np.zeros(32_000, np.float32), id="none"))
-    np.testing.assert_allclose(silent.probabilities[0], found.no_sound, atol=1e-5)
-    np.testing.assert_allclose(silent.mean_contributions, found.no_sound_contributions, atol=1e-4)
+    np.testing.assert_allclose(silent.probabilities[0], heard.no_sound, atol=1e-5)
+    np.testing.assert_allclose(silent.mean_contributions, heard.no_sound_contributions, atol=1e-4)
 
 
-def test_labels_count_where_they_are_known(found: LanguageLens) -> None:
-    assert found.labels == ("en", "de", None)
-    table = found.to_json()
+def test_labels_count_where_they_are_known(heard: LanguageLens) -> None:
+    assert heard.labels == ("en", "de", None)
+    table = heard.to_json()
     assert (table["n_clips"], table["n_labelled"]) == (3, 2)
-    chosen = [found.languages[place] for place in found.found]
+    chosen = [heard.languages[place] for place in heard.chosen]
     right = sum(one == label for one, label in zip(chosen[:2], ("en", "de"), strict=True))
-    accuracy = found.accuracy(len(found.stages) - 1)
+    accuracy = heard.accuracy(len(heard.stages) - 1)
     assert accuracy is not None and accuracy.value == right / 2
 
 
@@ -87,13 +87,13 @@ def test_batches_do_not_change_the_result(model: Whisper) -> None:
     np.testing.assert_allclose(together.probabilities[17], language_lens(model, many[17]).probabilities[0], atol=1e-5)
 
 
-def test_files_hold_what_the_result_holds(found: LanguageLens, tmp_path: Path) -> None:
-    names = [path.name for path in found.save(tmp_path)]
-    assert names == ["language_lens.npz", "language_lens.json", "language_lens.png"]
+def test_files_hold_what_the_result_holds(heard: LanguageLens, tmp_path: Path) -> None:
+    names = [path.name for path in heard.save(tmp_path)]
+    assert names == ["language_lens.json", "language_lens.npz", "language_lens.png"]
     with np.load(tmp_path / "language_lens.npz") as arrays:
-        np.testing.assert_array_equal(arrays["probabilities"], found.probabilities)
-        assert arrays["found_contributions"].shape == (3, len(found.parts))
-    assert json.loads((tmp_path / "language_lens.json").read_text()) == found.to_json()
+        np.testing.assert_array_equal(arrays["probabilities"], heard.probabilities)
+        assert arrays["found_contributions"].shape == (3, len(heard.parts))
+    assert json.loads((tmp_path / "language_lens.json").read_text()) == heard.to_json()
 
 
 def test_a_model_of_one_language_is_refused(clip: Clip) -> None:

@@ -96,13 +96,13 @@ def rounded(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: finite(value) if isinstance(value, float) else value for name, value in table.items()}
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, digits: int = 6) -> Any:
     """Give a value as JSON has it: numbers rounded, estimates as value and bounds, tuples as lists."""
     if isinstance(value, float):
-        return finite(value)
+        return finite(value, digits)
     to_json = getattr(value, "to_json", None)
     if callable(to_json):
         return to_json()
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: plain(item, digits) for key, item in value.items()}
+    return [plain(item, digits) for item in value] if isinstance(value, list | tuple) else value

@@ -109,6 +109,7 @@ class Fact:
     value: Any
     label: str | None = None
     unit: str = "number"
+    digits: int = 6  # after the point, in JSON
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Give facts and parts by key."""
-        merged = {key: plain(value.value if isinstance(value, Fact) else value) for key, value in self.facts.items()}
+        facts = {key: value if isinstance(value, Fact) else Fact(value) for key, value in self.facts.items()}
+        merged = {key: plain(fact.value, fact.digits) for key, fact in facts.items()}
         for part in self.parts:
             if part.key is not None:
                 merged |= part.to_json() if part.key == "" else {part.key: part.to_json()}

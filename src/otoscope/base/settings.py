@@ -19,6 +19,7 @@ from typing import Annotated, Any, ParamSpec, Self, TypeVar
 from otoscope.base.errors import InputError
 
 R = TypeVar("R")
+S = TypeVar("S", bound="Settings")
 P = ParamSpec("P")
 
 
@@ -77,6 +78,10 @@ class Settings:
     def to_toml(self) -> dict[str, Any]:
         """Give the settings as a table of TOML, which has no None: those are left out."""
         return {name: value for name, value in self.to_json().items() if value is not None}
+
+    def narrowed(self, kind: type[S]) -> S:
+        """Give the settings of another class, each of which these have, too."""
+        return kind(**{field.name: getattr(self, field.name) for field in described(kind)})
 
     def changed(self, table: Mapping[str, Any], label: str) -> Self:
         """Put values of a table, as TOML has them, over these.

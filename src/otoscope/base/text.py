@@ -86,6 +86,12 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def visible(token: str) -> str:
+    """Write a token so that its space in front, as a low line, and what cannot be printed are seen."""
+    shown = f"_{token[1:]}" if token[:1] == " " else token
+    return "".join(letter if letter.isprintable() else "\u00b7" for letter in shown)
+
+
 def without_joiners(text: str) -> str:
     """A text without zero-width joiners and non-joiners, for comparing spellings."""
     return text.translate(dict.fromkeys(map(ord, _JOINERS)))

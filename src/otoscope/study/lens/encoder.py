@@ -11,29 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from otoscope.audio.clip import Clip
-from otoscope.base import html
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, finite, plain
+from otoscope.base.layout import count, one_line
+from otoscope.base.numbers import Interval
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.model.finite import finite_logits
 from otoscope.model.unembed import encoder_stages, run_decoder
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
+from otoscope.study.clips import Progress
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, word_errors
 from otoscope.study.estimates import DRAWS, Means, grouped_means
-from otoscope.study.lens import encoder_picture as encoder_lens_picture
 from otoscope.study.lens.curve import Counted
+from otoscope.study.lens.encoder_picture import stages_figure
 from otoscope.study.lens.experiment import ROWS, stage_names, without_sound
+from otoscope.study.lens.settings import LensCurveSettings
 from otoscope.study.lens.text import BATCH_SIZE, Batch, Said, said_over
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
+from otoscope.study.results import Result
 from otoscope.study.writing import Text, join_texts, marked, text_of, write_texts
 
 NO_SOUND = "padding alone"
@@ -43,25 +44,15 @@ STAGES_BYTES = 512_000_000
 
 @dataclass(frozen=True, eq=False)
 class EncoderLensClip:
-    """One clip at every stage.
-
-    Attributes:
-        clip_id: The clip's id.
-        audio: The clip's file, or its id where it came from no file.
-        reference: What was said, where that is known.
-        texts: The transcript at each stage, the baseline first.
-        log_probabilities: Sum over the tokens of the whole encoder's transcript, by stage, natural log.
-        n_tokens: How many these are.
-        is_stopped: Whether the decoder had no room to end the transcript, at each stage.
-    """
+    """One clip at every stage."""
 
     clip_id: str
-    audio: str
-    reference: str | None
-    texts: tuple[str, ...]
-    log_probabilities: tuple[float, ...]
-    n_tokens: int
-    is_stopped: tuple[bool, ...]
+    audio: str  # the clip's file, or its id where it came from no file
+    reference: str | None  # what was said, where that is known
+    texts: tuple[str, ...]  # the transcript at each stage, the baseline first
+    log_probabilities: tuple[float, ...]  # sum over the tokens of the whole encoder's transcript, by stage, natural log
+    n_tokens: int  # how many these are
+    is_stopped: tuple[bool, ...]  # whether the decoder had no room to end the transcript, at each stage
 
     def words(self, stage: int) -> ErrorRate:
         """Count word errors against the transcript of the whole encoder."""
@@ -71,22 +62,28 @@ class EncoderLensClip:
         """Count word errors against what was said, where that is known."""
         return None if self.reference is None else word_errors(self.reference, self.texts[stage])
 
+    def at(self, stage: int) -> dict[str, Any]:
+        """Give transcript and numbers of one stage."""
+        errors = self.reference_words(stage)
+        return {
+            "text": self.texts[stage],
+            "stopped": self.is_stopped[stage],
+            "wer": self.words(stage).rate,
+            "reference_wer": None if errors is None else errors.rate,
+            "log_probability": self.log_probabilities[stage] / self.n_tokens,
+        }
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EncoderLens(Rich):
-    """Transcripts with the encoder ended after each of its stages.
+class EncoderLens(Result):
+    """Transcripts with the encoder ended after each of its stages."""
 
-    Attributes:
-        model: The model's id.
-        stages: `NO_SOUND` (the baseline), the embedding, and every block of the encoder.
-        clips: One row each.
-        seed: Seeds the bootstrap over clips.
-    """
+    name = "encoder_lens"
 
     model: str
-    stages: tuple[str, ...]
+    stages: tuple[str, ...]  # `NO_SOUND` (the baseline), the embedding, and every block of the encoder
     clips: tuple[EncoderLensClip, ...]
-    seed: int
+    seed: int  # seeds the bootstrap over clips
 
     @property
     def n_references(self) -> int:
@@ -107,107 +104,61 @@ class EncoderLens(Rich):
         sums = np.array([clip.log_probabilities for clip in self.clips])
         return grouped_means(sums, np.array([clip.n_tokens for clip in self.clips]), seed=self.seed)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: transcripts of each clip, and error rates by stage."""
-        log_probability = self.log_probability()
-        return {
-            "model": self.model,
-            "n_clips": len(self.clips),
-            "n_clips_with_reference": self.n_references,
-            "n_tokens": sum(clip.n_tokens for clip in self.clips),
-            "stages": [
-                {
-                    "stage": stage,
-                    "wer": plain(self.wer(index)),
-                    "reference_wer": plain(self.reference_wer(index)),
-                    "log_probability": log_probability.at(index).to_json(),
-                }
-                for index, stage in enumerate(self.stages)
-            ],
-            "intervals": f"95%, bootstrap over clips, {DRAWS} draws",
-            "seed": self.seed,
-            "clips": [self._clip(clip) for clip in self.clips],
-        }
-
-    def _clip(self, clip: EncoderLensClip) -> dict[str, Any]:
-        rows = []
-        for index, stage in enumerate(self.stages):
-            errors = clip.reference_words(index)
-            rows.append(
-                {
-                    "stage": stage,
-                    "text": clip.texts[index],
-                    "stopped": clip.is_stopped[index],
-                    "wer": finite(clip.words(index).rate),
-                    "reference_wer": None if errors is None else finite(errors.rate),
-                    "log_probability": finite(clip.log_probabilities[index] / clip.n_tokens),
-                }
-            )
-        return {"audio": clip.audio, "reference": clip.reference, "stages": rows}
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `encoder_lens.json` and `encoder_lens.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / "encoder_lens.json", self.to_json()), *drawn(self.plot, where / "encoder_lens.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw word error rates and the log-probability of the transcript over the stages.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        places = range(len(self.stages))
-        references = [self.reference_wer(stage) for stage in places]
-        figure = encoder_lens_picture.figure(
-            self.stages,
-            [self.wer(stage) for stage in places],
-            [rate for rate in references if rate is not None],
-            self.log_probability(),
-            f"{self.model}: {pictures.count(len(self.clips), 'clip')}, {self.n_references} with a reference",
-        )
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        sure = self.log_probability()
+    def report(self) -> Report:
+        """Give error rates by stage, and the first clip's transcripts."""
+        n_tokens, sure = sum(clip.n_tokens for clip in self.clips), self.log_probability()
         rows = [
-            (stage, html.share(self.wer(at)), html.share(self.reference_wer(at)), sure.at(at))
-            for at, stage in enumerate(self.stages)
+            (stage, self.wer(number), self.reference_wer(number), sure.at(number))
+            for number, stage in enumerate(self.stages)
         ]
-        tables = [
-            html.Table(
-                ("encoder ends after", "WER to the whole", "WER to the reference", "log-probability of a token"),
-                rows,
-                "With 95% intervals",
-            )
+        columns = [
+            Column("stage", "encoder ends after"),
+            Column("wer", "WER to the whole", "share"),
+            Column("reference_wer", "WER to the reference", "share"),
+            Column("log_probability", "log-probability of a token", "two digits"),
         ]
-        if self.clips:
-            first = self.clips[0]
-            texts = zip(first.texts, first.is_stopped, strict=True)
-            told = [marked(text, is_stopped=is_stopped) for text, is_stopped in texts]
-            rows_of_first = list(zip(self.stages, told, strict=True))
-            tables.append(html.Table(("encoder ends after", "transcript"), rows_of_first, f"Clip {first.clip_id}"))
-        clips = [("clips", len(self.clips)), ("with a reference", self.n_references)]
-        return html.Shown(f"The encoder ended early: {self.model}", clips, tables)
+        clips = count(len(self.clips), "clip")
+        return Report(
+            f"The encoder ended early: {self.model}",
+            f"{clips}, {self.n_references:,} with a reference, {count(n_tokens, 'token')}; 95% intervals over clips",
+            {
+                "model": self.model,
+                "n_clips": len(self.clips),
+                "n_clips_with_reference": self.n_references,
+                "n_tokens": n_tokens,
+                "intervals": f"95%, bootstrap over clips, {DRAWS} draws",
+                "seed": self.seed,
+                "clips": [
+                    {
+                        "audio": clip.audio,
+                        "reference": clip.reference,
+                        "stages": [{"stage": stage, **clip.at(number)} for number, stage in enumerate(self.stages)],
+                    }
+                    for clip in self.clips
+                ],
+            },
+            parts=[Table(columns, rows, "Word error rates (WER)", "stages", len(rows)), self._transcripts()],
+        )
+
+    def _transcripts(self) -> Table:
+        """Show the first clip's transcripts."""
+        clip = self.clips[0]
+        texts = [
+            marked(one_line(text), is_stopped=is_stopped)
+            for text, is_stopped in zip(clip.texts, clip.is_stopped, strict=True)
+        ]
+        rows = list(zip(self.stages, texts, strict=True))
+        columns = [Column(None, "encoder ends after"), Column(None, "transcript")]
+        return Table(columns, rows, f"Transcripts of {clip.clip_id}", most=len(rows))
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw word error rates and the log-probability of the transcript over the stages."""
+        note = f"{self.model}: {count(len(self.clips), 'clip')}, {self.n_references} with a reference"
+        return {self.name: lambda: stages_figure(self, note)}
 
 
 @dataclass
-class _Row:
+class _StagesOfClip:
     """A clip on its way into the result: at every stage language and text of each window, and the numbers so far."""
 
     clip_id: str
@@ -220,29 +171,32 @@ class _Row:
     def finished(self) -> EncoderLensClip:
         """Join the windows."""
         texts = [join_texts(stage) for stage in self.texts]
-        sums = tuple(float(value) for value in self.log_probabilities)
         return EncoderLensClip(
-            self.clip_id, self.audio, self.reference, tuple(text.text for text in texts), sums, self.n_tokens,
-            tuple(text.is_stopped for text in texts),
-        )  # fmt: skip
+            clip_id=self.clip_id,
+            audio=self.audio,
+            reference=self.reference,
+            texts=tuple(text.text for text in texts),
+            log_probabilities=tuple(self.log_probabilities.tolist()),
+            n_tokens=self.n_tokens,
+            is_stopped=tuple(text.is_stopped for text in texts),
+        )
 
 
+@takes(LensCurveSettings)
 def encoder_lens(
     model: Whisper,
     clips: Iterable[Sound] | Sound,
     *,
-    language: str | None = None,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    settings: LensCurveSettings,
+    progress: Progress | None = None,
 ) -> EncoderLens:
     """Transcribe with the encoder ended after its embedding and after each block.
 
     Args:
         model: Any Whisper.
         clips: One clip or many, of any length.
-        language: What is spoken, as Whisper's code; by default what the model finds with the whole encoder, at every
-            stage.
-        seed: Seeds the bootstrap over clips.
+        settings: How averages are taken; by default the language is what the model finds with the whole encoder, at
+            every stage.
         progress: Called with the number of clips done and the number in all (0 when it is not known).
 
     Returns:
@@ -262,29 +216,28 @@ def encoder_lens(
         held[:] = encoder_stages(model, mel)
         return held[-1]
 
-    rows: list[_Row] = []
-    read = _begun(counted, rows, len(stages))
-    said = said_over(model, read, language=language, batch_size=_batch_size(model), encode=encode)
-    for batch in said:
+    rows: list[_StagesOfClip] = []
+    begun = _begun(counted, rows, len(stages))
+    for batch in said_over(model, begun, language=settings.language, batch_size=_batch_size(model), encode=encode):
         early = [Batch(encoded, batch.said, batch.ids) for encoded in held[:-1]]
-        found = [_stage(model, one) for one in (without_sound(model, batch), *early)]
-        found.append(_stage(model, batch, [_whole(model, one) for one in batch.said]))
-        for place, one in enumerate(batch.said):
-            row = rows[one.clip]
-            row.n_tokens += len(one.tokens)
-            for stage, (texts, log_probabilities) in enumerate(found):
-                row.texts[stage].append(texts[place])
-                row.log_probabilities[stage] += log_probabilities[place]
+        by_stage = [_stage(model, ended) for ended in (without_sound(model, batch), *early)]
+        by_stage.append(_stage(model, batch, [_whole(model, window) for window in batch.said]))
+        for index, window in enumerate(batch.said):
+            row = rows[window.clip]
+            row.n_tokens += len(window.tokens)
+            for stage, (texts, log_probabilities) in enumerate(by_stage):
+                row.texts[stage].append(texts[index])
+                row.log_probabilities[stage] += log_probabilities[index]
         counted.report(batch.said[-1].clip + 1)
     counted.check()
-    return EncoderLens(model.id, stages, tuple(row.finished() for row in rows), seed)
+    return EncoderLens(model.id, stages, tuple(row.finished() for row in rows), settings.seed)
 
 
-def _begun(clips: Iterable[Clip], rows: list[_Row], n_stages: int) -> Iterable[Clip]:
+def _begun(clips: Iterable[Clip], rows: list[_StagesOfClip], n_stages: int) -> Iterable[Clip]:
     """Begin a row for each clip as it is read."""
     for clip in clips:
-        audio = clip.source
-        rows.append(_Row(clip.id, audio, clip.transcript, [[] for _ in range(n_stages)], np.zeros(n_stages)))
+        texts: list[list[Text]] = [[] for _ in range(n_stages)]
+        rows.append(_StagesOfClip(clip.id, clip.source, clip.transcript, texts, np.zeros(n_stages)))
         yield clip
 
 
@@ -294,10 +247,10 @@ def _batch_size(model: Whisper) -> int:
     return max(1, min(BATCH_SIZE, STAGES_BYTES // a_window))
 
 
-def _whole(model: Whisper, one: Said) -> Text:
+def _whole(model: Whisper, window: Said) -> Text:
     """The transcript of the whole encoder, of which the end is there where it was reached."""
-    is_stopped = one.tokens[-1:] != (model.vocabulary.end_id,)
-    return Text(one.language, text_of(model, one.tokens), is_stopped)
+    is_stopped = window.tokens[-1:] != (model.vocabulary.end_id,)
+    return Text(window.language, text_of(model, window.tokens), is_stopped)
 
 
 @torch.no_grad()
@@ -305,14 +258,14 @@ def _stage(model: Whisper, batch: Batch, texts: list[Text] | None = None) -> tup
     """Transcribe one stage, and score the whole encoder's transcript there: a text and a sum for each window."""
     with model.reading_paused():
         if texts is None:
-            texts = write_texts(model, batch.encoded, [one.language for one in batch.said])
+            texts = write_texts(model, batch.encoded, [window.language for window in batch.said])
         hidden = run_decoder(model, batch.encoded, batch.ids)
-        sums = [_log_probability(model, hidden[place, one.rows], one.tokens) for place, one in enumerate(batch.said)]
+        sums = [_log_probability(model, hidden[at, window.rows], window.tokens) for at, window in enumerate(batch.said)]
     return texts, sums
 
 
 def _log_probability(model: Whisper, states: Tensor, tokens: tuple[int, ...]) -> float:
     due = torch.tensor(tokens, device=states.device)[:, None]
     pieces = zip(states.split(ROWS), due.split(ROWS), strict=True)
-    logits = ((finite_logits(model, partial(model.hf.proj_out, rows)), own) for rows, own in pieces)
-    return sum(float(rows.log_softmax(-1).gather(1, own).sum()) for rows, own in logits)
+    logits = ((finite_logits(model, partial(model.hf.proj_out, rows)), tokens) for rows, tokens in pieces)
+    return sum(float(rows.log_softmax(-1).gather(1, tokens).sum()) for rows, tokens in logits)

@@ -37,68 +37,53 @@ ROWS = 256
 
 
 @dataclass(frozen=True)
-class Part:
-    """One vector in the residual stream.
+class LogitPart:
+    """One vector in the residual stream."""
 
-    Attributes:
-        group: One of `GROUPS`.
-        block: Its block in the decoder; None outside the blocks.
-        head: Its head; None where it is none.
-    """
-
-    group: str
-    block: int | None = None
-    head: int | None = None
+    group: str  # one of `GROUPS`
+    block: int | None = None  # of the decoder; None outside the blocks
+    head: int | None = None  # None where it is no head's
 
     @property
     def name(self) -> str:
         """Its name: `cross-attention 2.3` for head 3 of block 2."""
-        place = ".".join(str(one) for one in (self.block, self.head) if one is not None)
-        return f"{self.group} {place}".rstrip()
+        numbers = ".".join(str(number) for number in (self.block, self.head) if number is not None)
+        return f"{self.group} {numbers}".rstrip()
+
+    @property
+    def short_name(self) -> str:
+        """A head's name for a narrow table: `c2.3`."""
+        return self.name.replace("cross-attention ", "c").replace("self-attention ", "s")
 
 
-def parts_of(model: Whisper) -> tuple[Part, ...]:
+def parts_of(model: Whisper) -> tuple[LogitPart, ...]:
     """List the parts in the order in which they are added, the rest last."""
-    found = [Part("token embedding"), Part("position")]
+    parts = [LogitPart("token embedding"), LogitPart("position")]
     for block in range(model.n_decoder_blocks):
         for name in ATTENTIONS:
-            found += [Part(_GROUP_OF[name], block, head) for head in range(n_decoder_heads(model))]
-        found += [Part("mlp", block), Part("bias", block)]
-    return (*found, Part("bias"), Part("rest"))
+            parts += [LogitPart(_GROUP_OF[name], block, head) for head in range(n_decoder_heads(model))]
+        parts += [LogitPart("mlp", block), LogitPart("bias", block)]
+    return (*parts, LogitPart("bias"), LogitPart("rest"))
 
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """What each part adds to some logits at some rows.
+    """What each part adds to some logits at some rows."""
 
-    Attributes:
-        parts: float32 [part, row, target], in the order of `parts_of`.
-        logits: The logits less the mean logit of the tokens compared, float32 [row, target].
-        mean_logits: That mean, float32 [row].
-    """
-
-    parts: Float[Tensor, "part row target"]
-    logits: Float[Tensor, "row target"]
-    mean_logits: Float[Tensor, " row"]
+    parts: Float[Tensor, "part row target"]  # in the order of `parts_of`
+    logits: Float[Tensor, "row target"]  # less the mean logit of the tokens compared
+    mean_logits: Float[Tensor, " row"]  # that mean
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """A run of the decoder, at some of its rows, ready to be taken apart.
+    """A run of the decoder, at some of its rows, ready to be taken apart."""
 
-    Attributes:
-        embedding: The token embedding.
-        position: The position embedding.
-        heads: Outputs of heads before they are mixed, by (block, one of `ATTENTIONS`).
-        mlps: Outputs of the MLPs, bias included, by block.
-        stages: The stream at the start and after each block.
-    """
-
-    embedding: Float[Tensor, "row d_model"]
-    position: Float[Tensor, "row d_model"]
-    heads: dict[tuple[int, str], Tensor]
-    mlps: list[Tensor]
-    stages: Float[Tensor, "stage row d_model"]
+    embedding: Float[Tensor, "row d_model"]  # of the tokens
+    position: Float[Tensor, "row d_model"]  # its embedding
+    heads: dict[tuple[int, str], Tensor]  # outputs before they are mixed, by (block, one of `ATTENTIONS`)
+    mlps: list[Tensor]  # outputs, bias included, by block
+    stages: Float[Tensor, "stage row d_model"]  # the stream at the start and after each block
 
     @property
     def last(self) -> Float[Tensor, "row d_model"]:
@@ -110,7 +95,7 @@ class Stream:
         return Stream(
             self.embedding[chosen],
             self.position[chosen],
-            {place: values[chosen] for place, values in self.heads.items()},
+            {key: values[chosen] for key, values in self.heads.items()},
             [values[chosen] for values in self.mlps],
             self.stages[:, chosen],
         )
@@ -118,31 +103,21 @@ class Stream:
 
 @torch.no_grad()
 def run_stream(model: Whisper, encoded: Tensor, ids: Int[Tensor, "window token"], rows: Sequence[slice]) -> Stream:
-    """Run the decoder and keep what it adds up, at some rows of each window, one window after the other.
-
-    Args:
-        model: Any Whisper.
-        encoded: The encoder's output.
-        ids: What the decoder is given.
-        rows: For each window, the positions to keep.
-
-    Returns:
-        The run.
-    """
+    """Run the decoder and keep what it adds up, at some rows of each window, one window after the other."""
     blocks = [f"decoder.blocks.{block}" for block in range(model.n_decoder_blocks)]
     mlps = [f"{block}.mlp.2" for block in blocks]
     with model.reading(["decoder.token_embedding", *mlps, *blocks]) as tape, head_outputs(model) as heads:
         run_decoder(model, encoded, ids)
 
     def keep(values: Tensor) -> Tensor:
-        return torch.cat([values[place, chosen] for place, chosen in enumerate(rows)])
+        return torch.cat([values[window, chosen] for window, chosen in enumerate(rows)])
 
     embedding = keep(tape["decoder.token_embedding"])
     position = keep(positions(model, ids.shape[1]).expand(len(ids), -1, -1))
     return Stream(
         embedding=embedding,
         position=position,
-        heads={place: keep(values) for place, values in heads.items()},
+        heads={key: keep(values) for key, values in heads.items()},
         mlps=[keep(tape[name]) for name in mlps],
         stages=torch.stack([embedding + position, *(keep(tape[name]) for name in blocks)]),
     )
@@ -182,14 +157,14 @@ def _take_apart(model: Whisper, stream: Stream, targets: Tensor, among: Sequence
     logits = unembed(model, stream.last)
     compared = logits if among is None else logits[:, torch.tensor(list(among), device=logits.device)]
     mean_logits = compared.mean(dim=-1)
-    wanted = logits.gather(1, targets) - mean_logits[:, None]
+    target_logits = logits.gather(1, targets) - mean_logits[:, None]
     added = [out.of(stream.embedding)[None], out.of(stream.position)[None]]
     for block in range(model.n_decoder_blocks):
         added += _block(model, stream, out, block)
     added.append(out.constants[None])
     parts = torch.cat(added)
-    rest = wanted - parts.sum(dim=0)
-    return Contributions(torch.cat([parts, rest[None]]).cpu(), wanted.cpu(), mean_logits.cpu())
+    rest = target_logits - parts.sum(dim=0)
+    return Contributions(torch.cat([parts, rest[None]]).cpu(), target_logits.cpu(), mean_logits.cpu())
 
 
 def _block(model: Whisper, stream: Stream, out: Readout, block: int) -> list[Tensor]:
@@ -197,9 +172,9 @@ def _block(model: Whisper, stream: Stream, out: Readout, block: int) -> list[Ten
     bias = out.of_constant(mlp_bias(model, block))
     mlp = out.of(stream.mlps[block]) - bias
     added = []
-    for place in attention_places(model):
-        if place[0] == block:
-            mixing = attention(model, *place).out_proj
-            added.append(out.of_heads(stream.heads[place], mixing.weight, n_decoder_heads(model)))
+    for key in attention_places(model):
+        if key[0] == block:
+            mixing = attention(model, *key).out_proj
+            added.append(out.of_heads(stream.heads[key], mixing.weight, n_decoder_heads(model)))
             bias = bias + out.of_constant(mixing.bias)
     return [*added, mlp[None], bias[None]]

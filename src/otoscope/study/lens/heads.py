@@ -6,59 +6,53 @@ the logit less the mean logit of the vocabulary. Means over many clips are for `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from otoscope.audio.clip import as_clip
-from otoscope.base import html
-from otoscope.base.files import write_json
-from otoscope.base.numbers import finite
+from otoscope.base.layout import one_line
+from otoscope.base.report import Column, Fact, Report, Table
+from otoscope.base.settings import takes
+from otoscope.base.text import visible
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
-from otoscope.study.lens import heads_picture as head_lens_picture
-from otoscope.study.lens.experiment import LensToken
-from otoscope.study.lens.head_parts import GROUPS, Contributions, Part, contributions, parts_of, run_stream
-from otoscope.study.lens.text import Batch, said_over
-from otoscope.study.result_files import drawn, write_arrays
-from otoscope.study.rich import Rich
-from otoscope.study.writing import text_of
+from otoscope.study.estimates import Means
+from otoscope.study.lens.experiment import MOST_TOKENS, LensToken, due_tokens, said_text, sample
+from otoscope.study.lens.head_parts import GROUPS, Contributions, LogitPart, contributions, parts_of, run_stream
+from otoscope.study.lens.heads_picture import token_figure
+from otoscope.study.lens.settings import SaidSettings
+from otoscope.study.lens.text import Batch, Said, said_over
+from otoscope.study.results import Result
 
 N_NAMED = 5
-"""Heads named for each token."""
+"""Heads named for each token in JSON."""
+
+N_TOLD = 3
+"""Heads named for each token to people."""
+
+UNIT = "logits, less the mean logit of the vocabulary"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HeadLens(Rich):
-    """What each part of the decoder adds to the logit of each token.
+class HeadLens(Result):
+    """What each part of the decoder adds to the logit of each token."""
 
-    Attributes:
-        model: The model's id.
-        clip_id: The clip's id.
-        audio: The clip's file, or its id where it came from no file.
-        text: What is said.
-        is_own_text: Whether the model wrote it.
-        tokens: The tokens that are due, the end of text included.
-        parts: What adds up, the rest last.
-        contributions: Logits that each part adds, float32 [part, token].
-        logits: The logit of the token that is due less the mean logit of the vocabulary, float32 [token].
-        mean_logits: That mean, float32 [token].
-    """
+    name = "head_lens"
 
     model: str
     clip_id: str
-    audio: str
-    text: str
-    is_own_text: bool
-    tokens: tuple[LensToken, ...]
-    parts: tuple[Part, ...]
-    contributions: np.ndarray
-    logits: np.ndarray
-    mean_logits: np.ndarray
+    audio: str  # the clip's file, or its id where it came from no file
+    text: str  # what is said
+    is_own_text: bool  # whether the model wrote it
+    tokens: tuple[LensToken, ...]  # those that are due, the end of text included
+    parts: tuple[LogitPart, ...]  # what adds up, the rest last
+    contributions: np.ndarray  # logits that each part adds, float32 [part, token]
+    logits: np.ndarray  # of the due token less the mean logit of the vocabulary, float32 [token]
+    mean_logits: np.ndarray  # that mean, float32 [token]
 
     def heads(self, group: str = "cross-attention") -> np.ndarray:
         """Give the contributions of the heads of one kind of attention, float32 [block, head, token]."""
@@ -68,127 +62,87 @@ class HeadLens(Rich):
         """Sum up the parts by group, each float32 [token]."""
         return groups_of(self.parts, self.contributions)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: for each token the sum of every group, and the heads that add most."""
-        groups = self.groups()
-        return {
-            "model": self.model,
-            "audio": self.audio,
-            "text": self.text,
-            "is_own_text": self.is_own_text,
-            "n_tokens": len(self.tokens),
-            "unit": "logits, less the mean logit of the vocabulary",
-            "largest_rest": finite(float(np.abs(groups["rest"]).max())),
-            "tokens": [
-                {
-                    "id": token.id,
-                    "text": token.text,
-                    "window": token.window,
-                    "logit": finite(float(self.logits[at] + self.mean_logits[at])),
-                    "mean_logit": finite(float(self.mean_logits[at])),
-                    "groups": {name: finite(float(values[at])) for name, values in groups.items()},
-                    "heads": [
-                        {"part": self.parts[one].name, "logits": finite(float(self.contributions[one, at]))}
-                        for one in self._strongest(at)
-                    ],
-                }
-                for at, token in enumerate(self.tokens)
-            ],
-            "mean_over_tokens": {
-                part.name: finite(float(values.mean()))
-                for part, values in zip(self.parts, self.contributions, strict=True)
+    def report(self) -> Report:
+        """Show for each token the sum of every group, and the heads that add most."""
+        means = self.contributions.mean(axis=1)
+        return Report(
+            f"What adds to the logit of each token: {self.model}, {self.clip_id}",
+            sample(self.tokens, is_own_text=self.is_own_text),
+            {
+                "model": self.model,
+                "audio": self.audio,
+                "text": self.text,
+                "is_own_text": self.is_own_text,
+                "n_tokens": len(self.tokens),
+                "unit": UNIT,
+                "largest_rest": Fact(float(np.abs(self.groups()["rest"]).max()), "edits and rounding add at most"),
+                "mean_over_tokens": {part.name: float(mean) for part, mean in zip(self.parts, means, strict=True)},
             },
-        }
+            told=[("text", one_line(self.text))],
+            parts=[self._tokens()],
+        )
 
-    def _strongest(self, token: int) -> list[int]:
-        """Name the heads that add most to a token's logit, up or down."""
-        heads = [place for place, part in enumerate(self.parts) if part.head is not None]
-        return sorted(heads, key=lambda place: -abs(float(self.contributions[place, token])))[:N_NAMED]
+    def _tokens(self) -> Table:
+        sums = {name: values.tolist() for name, values in self.groups().items()}
+        shown = [name for name in GROUPS if name != "rest"]
+        columns = [
+            *(Column(key) for key in ("id", "text", "window", "logit", "mean_logit", "groups", "heads")),
+            Column(None, "due"),
+            *(Column(None, name, "two digits") for name in ("logit", *shown)),
+            Column(None, "heads that add most"),
+        ]
+        rows = []
+        for number, token in enumerate(self.tokens):
+            heads = self._strongest(number)
+            rows.append(
+                (
+                    token.id,
+                    token.text,
+                    token.window,
+                    float(self.logits[number] + self.mean_logits[number]),
+                    float(self.mean_logits[number]),
+                    {name: values[number] for name, values in sums.items()},
+                    [{"part": part.name, "logits": logits} for part, logits in heads],
+                    visible(token.text),
+                    float(self.logits[number]),
+                    *(sums[name][number] for name in shown),
+                    ", ".join(f"{part.short_name} {logits:+.1f}" for part, logits in heads[:N_TOLD]),
+                )
+            )
+        caption = "Logits, less the mean logit of the vocabulary; c: cross-attention, s: self-attention, block.head"
+        return Table(columns, rows, caption, "tokens", MOST_TOKENS)
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `head_lens.npz` (`contributions`, `parts`, `logits`, `mean_logits`, `tokens`), `.json` and `.png`.
+    def _strongest(self, token: int) -> list[tuple[LogitPart, float]]:
+        """Give the heads that add most to a token's logit, up or down, and what they add."""
+        added = zip(self.parts, self.contributions[:, token].tolist(), strict=True)
+        return sorted(((part, logits) for part, logits in added if part.head is not None), key=lambda p: -abs(p[1]))[
+            :N_NAMED
+        ]
 
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        arrays = {
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give all contributions, with the parts and the tokens that they belong to."""
+        return {
             "contributions": self.contributions,
             "parts": np.array([part.name for part in self.parts]),
             "logits": self.logits,
             "mean_logits": self.mean_logits,
             "tokens": np.array([token.id for token in self.tokens]),
         }
-        return [
-            write_arrays(where / "head_lens.npz", **arrays),
-            write_json(where / "head_lens.json", self.to_json()),
-            *drawn(self.plot, where / "head_lens.png"),
-        ]
 
-    def plot(self, path: str | Path) -> Path:
-        """Draw what each cross-attention head adds to each token, and the sums of all groups.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        own = "its own transcript" if self.is_own_text else "a given text"
-        figure = head_lens_picture.token_figure(
-            self.heads(),
-            self.groups(),
-            tuple(token.text for token in self.tokens),
-            f"{self.model}, {self.clip_id}: {pictures.count(len(self.tokens), 'token')} of {own}",
-        )
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        groups = self.groups()
-        rows = [
-            (
-                token.text,
-                float(self.logits[at]),
-                float(groups["cross-attention"][at]),
-                float(groups["self-attention"][at]),
-                float(groups["mlp"][at]),
-                self.parts[strongest[0]].name if (strongest := self._strongest(at)) else None,
-            )
-            for at, token in enumerate(self.tokens)
-        ]
-        return html.Shown(
-            f"What adds to each token's logit, {self.clip_id}: {self.model}",
-            [("text", self.text), ("written by", "the model" if self.is_own_text else "someone else")],
-            [
-                html.Table(
-                    ("token", "logit", "cross-attention", "self-attention", "mlp", "strongest head"),
-                    rows,
-                    "Logits less the vocabulary's mean",
-                )
-            ],
-        )
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw what each cross-attention head adds to each token, and the sums of all groups."""
+        note = f"{self.model}, {self.clip_id}: {sample(self.tokens, is_own_text=self.is_own_text)}"
+        return {self.name: lambda: token_figure(self, note)}
 
 
-def head_lens(
-    model: Whisper, clip: Sound, *, text: str | None = None, window: int | None = None, language: str | None = None
-) -> HeadLens:
+@takes(SaidSettings)
+def head_lens(model: Whisper, clip: Sound, *, settings: SaidSettings) -> HeadLens:
     """Take the logit of each token of a transcript apart into what each part of the decoder adds directly.
 
     Args:
         model: Any Whisper.
         clip: A clip, an array at 16 kHz or a path.
-        text: What the decoder is made to say, over one window; its own transcript by default.
-        window: Look at this window alone; all by default.
-        language: What is spoken, as Whisper's code; the model decides by default.
+        settings: What is said. A text is said over one window.
 
     Returns:
         The contributions.
@@ -201,26 +155,23 @@ def head_lens(
         Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct logit attribution; the final
         norm is held at the scale it has. What a head does by way of later blocks is not in its own contribution.
     """
-    read = as_clip(clip)
-    said = []
-    found = []
-    for batch in said_over(model, [read], text=text, window=window, language=language):
+    recording = as_clip(clip)
+    said: list[Said] = []
+    batches: list[Contributions] = []
+    for batch in said_over(model, [recording], text=settings.text, window=settings.window, language=settings.language):
         said += batch.said
-        found.append(due_contributions(model, batch))
-    names = token_texts(model).texts
+        batches.append(due_contributions(model, batch))
     return HeadLens(
         model=model.id,
-        clip_id=read.id,
-        audio=read.source,
-        text=" ".join(filter(None, (text_of(model, one.tokens) for one in said))),
-        is_own_text=text is None,
-        tokens=tuple(
-            LensToken(token, names[token] or f"token {token}", one.window) for one in said for token in one.tokens
-        ),
+        clip_id=recording.id,
+        audio=recording.source,
+        text=said_text(model, said),
+        is_own_text=settings.text is None,
+        tokens=due_tokens(token_texts(model).texts, said),
         parts=parts_of(model),
-        contributions=torch.cat([one.parts[..., 0] for one in found], dim=1).numpy(),
-        logits=torch.cat([one.logits[:, 0] for one in found]).numpy(),
-        mean_logits=torch.cat([one.mean_logits for one in found]).numpy(),
+        contributions=torch.cat([added.parts[..., 0] for added in batches], dim=1).numpy(),
+        logits=torch.cat([added.logits[:, 0] for added in batches]).numpy(),
+        mean_logits=torch.cat([added.mean_logits for added in batches]).numpy(),
     )
 
 
@@ -231,26 +182,28 @@ def due_contributions(model: Whisper, batch: Batch, others: list[int] | None = N
         model: Any Whisper.
         batch: The windows, and what is said over them.
         others: For each token, another one to take apart beside it, as a second target.
-
-    Returns:
-        The contributions.
     """
-    stream = run_stream(model, batch.encoded, batch.ids, [one.rows for one in batch.said])
-    due = torch.tensor([token for one in batch.said for token in one.tokens])
+    stream = run_stream(model, batch.encoded, batch.ids, [window.rows for window in batch.said])
+    due = torch.tensor([token for window in batch.said for token in window.tokens])
     targets = due[:, None] if others is None else torch.stack([due, torch.tensor(others)], dim=1)
     return contributions(model, stream, targets)
 
 
-def heads_of(parts: tuple[Part, ...], values: np.ndarray, group: str) -> np.ndarray:
+def heads_of(parts: tuple[LogitPart, ...], values: np.ndarray, group: str) -> np.ndarray:
     """Give the rows of the heads of one kind of attention, [block, head, ...]."""
-    chosen = [place for place, part in enumerate(parts) if part.group == group]
-    n_blocks = len({parts[place].block for place in chosen})
+    chosen = [index for index, part in enumerate(parts) if part.group == group]
+    n_blocks = len({parts[index].block for index in chosen})
     return values[chosen].reshape(n_blocks, -1, *values.shape[1:])
 
 
-def groups_of(parts: tuple[Part, ...], values: np.ndarray) -> dict[str, np.ndarray]:
+def cross_attention(parts: tuple[LogitPart, ...], means: Means) -> Means:
+    """Give the cross-attention heads of means [two, part], as [block, head, two]."""
+    return means.mapped(lambda values: heads_of(parts, np.moveaxis(values, -1, 0), "cross-attention"))
+
+
+def groups_of(parts: tuple[LogitPart, ...], values: np.ndarray) -> dict[str, np.ndarray]:
     """Sum up the first axis by group."""
     return {
-        group: values[[place for place, part in enumerate(parts) if part.group == group]].sum(axis=0)
+        group: values[[index for index, part in enumerate(parts) if part.group == group]].sum(axis=0)
         for group in GROUPS
     }

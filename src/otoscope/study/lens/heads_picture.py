@@ -6,15 +6,20 @@ Knows numbers and labels, not models.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from otoscope.study import pictures
+from otoscope.base.numbers import Interval
+from otoscope.study import marks, pictures
 from otoscope.study.estimates import Means
-from otoscope.study.lens import picture as lens_picture
+from otoscope.study.lens.picture import letters
+
+if TYPE_CHECKING:
+    from otoscope.study.lens.heads import HeadLens
 
 SHADES = "PuOr_r"
 """Orange adds, purple takes away; told apart by the colour-blind (Brewer, colorbrewer2.org)."""
@@ -31,53 +36,41 @@ SHOWN_LOGITS = 0.005
 """A rest below this is rounding, and is left out."""
 
 
-def token_figure(heads: np.ndarray, groups: Mapping[str, np.ndarray], tokens: Sequence[str], note: str) -> Figure:
-    """Draw what each cross-attention head adds to the logit of each token, and the sums of all groups below.
-
-    Args:
-        heads: Logits, [block, head, token].
-        groups: Name of a group to its sum for each token.
-        tokens: The tokens.
-        note: Of what.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
-    """
+def token_figure(lens: HeadLens, note: str) -> Figure:
+    """Draw what each cross-attention head adds to the logit of each token, and the sums of all groups below."""
+    heads = lens.heads()
     n_blocks, n_heads, n_tokens = heads.shape
     n_shown = min(n_tokens, MOST_COLUMNS)
-    drawn = {
-        name: values[:n_shown]
-        for name, values in groups.items()
-        if name != "rest" or np.abs(values).max() >= SHOWN_LOGITS
-    }
+    groups = {name: values[:n_shown] for name, values in lens.groups().items() if _is_shown(name, values)}
     rows_in = min(max(0.15 * n_blocks * n_heads, 1.5), MOST_ROWS_IN)
-    height = rows_in + 0.26 * len(drawn) + 1.6
+    height = rows_in + 0.26 * len(groups) + 1.6
     figure = pictures.new_figure(2.8 + 0.55 * max(n_shown, 8), max(height, 4.5))
-    above, below = figure.subplots(2, 1, height_ratios=(rows_in, 0.26 * len(drawn)))
-    image = draw_heads(above, heads[:, :, :n_shown].reshape(n_blocks * n_heads, -1), n_heads)
+    above, below = figure.subplots(2, 1, height_ratios=(rows_in, 0.26 * len(groups)))
+    image = _draw_heads(above, heads[:, :, :n_shown].reshape(n_blocks * n_heads, -1), n_heads)
     cut = "" if n_shown == n_tokens else f"; the first {n_shown} are drawn"
     pictures.title(above, "What each cross-attention head adds to the logit of the due token", f"{note}{cut}")
     pictures.colour_bar(image, [above], "logits")
-    _label_columns(above, ())
-    sums = np.stack(list(drawn.values()))
+    above.set_xticks([])
+    sums = np.stack(list(groups.values()))
     lower = _map(below, sums)
     for (row, column), value in np.ndenumerate(sums):
-        shade = 0.5 + value / (2 * float(np.abs(sums).max()))
-        colour = "white" if lens_picture.is_dark(shade, SHADES) else pictures.INK
-        below.text(
-            column, row, f"{value:.1f}".replace("-0.0", "0.0"), ha="center", va="center", fontsize=6, color=colour
-        )
-    below.set_yticks(range(len(drawn)), list(drawn))
-    _label_columns(below, tokens[:n_shown])
+        colour = "white" if marks.is_dark(lower, float(value)) else pictures.INK
+        text = f"{value:.1f}".replace("-0.0", "0.0")
+        below.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
+    below.set_yticks(range(len(groups)), list(groups))
+    names = [letters(token.text) for token in lens.tokens[:n_shown]]
+    below.set_xticks(range(n_shown), names, rotation=45, ha="right", fontsize=7)
     pictures.title(below, "All parts together: they add up to the logit, less the mean logit")
     pictures.colour_bar(lower, [below], "logits")
     return figure
 
 
-def draw_heads(axes: Axes, values: np.ndarray, n_heads: int) -> AxesImage:
+def _is_shown(group: str, values: np.ndarray) -> bool:
+    """Leave out a rest that is rounding."""
+    return group != "rest" or float(np.abs(values).max()) >= SHOWN_LOGITS
+
+
+def _draw_heads(axes: Axes, values: np.ndarray, n_heads: int) -> AxesImage:
     """Draw a row for each head, block after block."""
     image = _map(axes, values)
     n_blocks = len(values) // n_heads
@@ -100,80 +93,63 @@ def _map(axes: Axes, values: np.ndarray) -> AxesImage:
     return image
 
 
-def _label_columns(axes: Axes, tokens: Sequence[str]) -> None:
-    axes.set_xticks(
-        range(len(tokens)), [lens_picture.letters(text) for text in tokens], rotation=45, ha="right", fontsize=7
-    )
-
-
-def mean_figure(heads: Means, others: Means, groups: Mapping[str, tuple[Means, Means]], note: str) -> Figure:
+def mean_figure(heads: Means, groups: Mapping[str, tuple[Interval, Interval]], note: str) -> Figure:
     """Draw the mean contributions of heads, block by block, and of groups, each beside those to another token.
 
     Args:
-        heads: Logits added to the due token, [block, head].
-        others: Logits added to another token.
-        groups: Name of a group to both of its means.
+        heads: Logits added to the due token and to another, [block, head, 2].
+        groups: The same two of each group.
         note: Of what.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
     """
-    n_heads = heads.value.size
-    figure = pictures.new_figure(11, max(3.8, 0.16 * n_heads + 1.2) if n_heads <= MOST_NAMED else 6.5)
+    n_heads = heads.value[..., 0].size
+    figure = pictures.new_figure(11, mean_heads_height(n_heads, 3.8) + 0.3)
     left, right = figure.subplots(1, 2)
     legend = ("the due token", "another token of the clip")
-    draw_mean_heads(left, heads, others, "What each cross-attention head adds", note, legend)
-    drawn = {
-        name: pair for name, pair in groups.items() if name != "rest" or np.abs(pair[0].value).max() >= SHOWN_LOGITS
-    }
-    _dots(right, list(drawn), list(drawn.values()), legend)
+    draw_mean_heads(left, heads, "What each cross-attention head adds", note, legend)
+    shown = {name: pair for name, pair in groups.items() if _is_shown(name, np.array(pair[0].value))}
+    _draw_pairs(right, list(shown), list(shown.values()), legend)
     pictures.title(right, "What all parts of a kind add", "bars: 95%, bootstrap over clips")
-    right.legend(fontsize=7.5, frameon=False, loc="best")
+    marks.legend_below(figure, right)
     return figure
 
 
-def draw_mean_heads(axes: Axes, heads: Means, baseline: Means, title: str, note: str, legend: tuple[str, str]) -> None:
+def mean_heads_height(n_heads: int, least: float) -> float:
+    """Give the inches that a picture of so many heads takes: a row each, or a map."""
+    return max(least, 0.16 * n_heads + 1.2) if n_heads <= MOST_NAMED else 6.5
+
+
+def draw_mean_heads(axes: Axes, heads: Means, title: str, note: str, legend: tuple[str, str]) -> None:
     """Draw two means for each head with their intervals; of too many heads, a map of how they differ.
 
     Args:
         axes: The panel.
-        heads: [block, head].
-        baseline: What they are compared with.
+        heads: The mean and its baseline, [block, head, 2].
         title: What the panel shows.
         note: Of what.
         legend: What both means are.
     """
-    n_blocks, n_heads = heads.value.shape
-    places = [(block, head) for block in range(n_blocks) for head in range(n_heads)]
+    places = list(np.ndindex(heads.value.shape[:2]))
     if len(places) <= MOST_NAMED:
         names = [f"{block}.{head}" for block, head in places]
-        _dots(axes, names, [(heads.part_at(*place), baseline.part_at(*place)) for place in places], legend)
+        _draw_pairs(axes, names, [(heads.at(*place, 0), heads.at(*place, 1)) for place in places], legend)
+        axes.tick_params(axis="y", labelsize=7)
         axes.set_ylabel("cross-attention head (block.head)", fontsize=8)
         pictures.title(axes, title, note)
         return
-    image = _map(axes, heads.value - baseline.value)
-    axes.set_xlabel("head", fontsize=8)
-    axes.set_ylabel("block", fontsize=8)
+    differences = heads.value[..., 0] - heads.value[..., 1]
+    most = float(np.abs(differences).max()) or 1.0
+    image = marks.head_grid(axes, differences, cmap=SHADES, limits=(-most, most), unit="two digits")
     pictures.title(axes, title, f"{note}; {legend[0]} less {legend[1]}")
     pictures.colour_bar(image, [axes], "logits, mean")
 
 
-def _dots(axes: Axes, labels: Sequence[str], pairs: Sequence[tuple[Means, Means]], legend: tuple[str, str]) -> None:
-    """Draw two means a row, with their intervals."""
-    rows = np.arange(len(labels))
-    styles = ((pictures.BLUE, "o", legend[0]), (pictures.ORANGE, "s", legend[1]))
-    for place, (colour, marker, label) in enumerate(styles):
-        means = [pair[place] for pair in pairs]
-        values = [float(mean.value) for mean in means]
-        axes.plot(values, rows, linestyle="none", marker=marker, markersize=4, color=colour, label=label)
-        for row, mean in zip(rows, means, strict=True):
-            if mean.low is not None and mean.high is not None:
-                axes.plot([float(mean.low), float(mean.high)], [row, row], color=colour, linewidth=1)
+def _draw_pairs(
+    axes: Axes, labels: Sequence[str], pairs: Sequence[tuple[Interval, Interval]], legend: tuple[str, str]
+) -> None:
+    """Draw two means a row, with their intervals; rows are too near each other to draw one mean below the other."""
+    for number, label in enumerate(legend):
+        marks.estimates(axes, [pair[number] for pair in pairs], label, marks.STYLES[number])
+    marks.name_rows(axes, labels)
+    axes.grid(True, axis="y", color=pictures.GRID, linewidth=0.6)
     axes.axvline(0, color=pictures.MUTED, linewidth=0.8)
-    pictures.plain(axes)
-    axes.set_yticks(rows, labels, fontsize=7)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlabel("logits, mean", fontsize=8)

@@ -9,135 +9,153 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, finite, plain
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval
+from otoscope.base.report import Column, Fact, Report, Table
+from otoscope.base.settings import takes
 from otoscope.model.languages import Vocabulary
 from otoscope.model.unembed import unembed
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
+from otoscope.study.clips import Progress
 from otoscope.study.estimates import DRAWS, Means, grouped_means, wilson_interval
-from otoscope.study.lens import languages_picture as language_lens_picture
 from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.experiment import stage_names
-from otoscope.study.lens.head_parts import Part, contributions, parts_of, run_stream
-from otoscope.study.lens.heads import heads_of
-from otoscope.study.result_files import drawn, write_arrays
-from otoscope.study.rich import Rich
+from otoscope.study.lens.head_parts import LogitPart, contributions, parts_of, run_stream
+from otoscope.study.lens.languages_picture import languages_figure
+from otoscope.study.lens.settings import LanguageLensSettings
+from otoscope.study.results import Result
 
 BATCH_SIZE = 16
 N_NAMED = 5
+"""Languages named for each stage in JSON."""
+
+N_TOLD = 3
+"""Languages named for each stage to people."""
+
+N_HEADS = 8
+"""Heads that people are shown."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LanguageLens(Rich):
-    """The languages by block and by head.
+class LanguageLens(Result):
+    """The languages by block and by head."""
 
-    Attributes:
-        model: The model's id.
-        clip_ids: The clips.
-        labels: The language of each as its source has it; None where it is not known or not one of the model's.
-        languages: The model's languages, as codes.
-        stages: The embedding and every block of the decoder.
-        probabilities: Among the languages, float32 [clip, stage, language].
-        no_sound: The same with padding alone for sound, float32 [stage, language].
-        parts: What the last block's logits are made of.
-        found_contributions: What each part adds to the logit of the language found, less the mean logit of all
-            languages, float32 [clip, part].
-        mean_contributions: The same for every language, mean over clips, float32 [part, language].
-        no_sound_contributions: The same with padding alone, float32 [part, language].
-        seed: Seeds the bootstrap over clips.
-    """
+    name = "language_lens"
 
     model: str
     clip_ids: tuple[str, ...]
-    labels: tuple[str | None, ...]
-    languages: tuple[str, ...]
-    stages: tuple[str, ...]
-    probabilities: np.ndarray
-    no_sound: np.ndarray
-    parts: tuple[Part, ...]
-    found_contributions: np.ndarray
-    mean_contributions: np.ndarray
-    no_sound_contributions: np.ndarray
-    seed: int
+    labels: tuple[str | None, ...]  # each clip's language as its source has it; None if unknown, to us or to the model
+    languages: tuple[str, ...]  # the model's, as codes
+    stages: tuple[str, ...]  # the embedding and every block of the decoder
+    probabilities: np.ndarray  # among the languages, float32 [clip, stage, language]
+    no_sound: np.ndarray  # the same with padding alone for sound, float32 [stage, language]
+    parts: tuple[LogitPart, ...]  # what the last block's logits are made of
+    found_contributions: np.ndarray  # of each part to the logit of the language found, less the mean logit of all
+    # languages, float32 [clip, part]
+    mean_contributions: np.ndarray  # the same for every language, mean over clips, float32 [part, language]
+    no_sound_contributions: np.ndarray  # the same with padding alone, float32 [part, language]
+    seed: int  # seeds the bootstrap over clips
 
     @property
-    def found(self) -> np.ndarray:
-        """The place of the language that the last block finds in each clip, int64 [clip]."""
+    def chosen(self) -> np.ndarray:
+        """The number of the language that the last block finds in each clip, int64 [clip]."""
         return self.probabilities[:, -1].argmax(axis=-1)
 
     def found_probability(self) -> Means:
         """Average the probability of the language found, [sound or none, stage]."""
-        heard = np.take_along_axis(self.probabilities, self.found[:, None, None], axis=2)[..., 0]
-        return self._means(np.stack([heard, self.no_sound[:, self.found].T], axis=1))
+        heard = np.take_along_axis(self.probabilities, self.chosen[:, None, None], axis=2)[..., 0]
+        return self._means(np.stack([heard, self.no_sound[:, self.chosen].T], axis=1))
 
     def agreement(self, stage: int) -> Interval | None:
         """Count how often a stage's first choice is the last block's."""
-        return wilson_interval(int((self.probabilities[:, stage].argmax(-1) == self.found).sum()), len(self.clip_ids))
+        return wilson_interval(int((self.probabilities[:, stage].argmax(-1) == self.chosen).sum()), len(self.clip_ids))
 
     def accuracy(self, stage: int) -> Interval | None:
         """Count how often a stage's first choice is the language as labelled; None where no label is known."""
-        known = [place for place, label in enumerate(self.labels) if label is not None]
-        chosen = self.probabilities[known, stage].argmax(-1)
-        right = sum(self.languages[one] == self.labels[place] for one, place in zip(chosen, known, strict=True))
+        known = [(number, label) for number, label in enumerate(self.labels) if label is not None]
+        choices = self.probabilities[:, stage].argmax(-1)
+        right = sum(self.languages[choices[number]] == label for number, label in known)
         return wilson_interval(right, len(known))
 
     def contribution(self) -> Means:
         """Average what each part adds to the logit of the language found, [sound or none, part]."""
-        return self._means(np.stack([self.found_contributions, self.no_sound_contributions[:, self.found].T], axis=1))
+        return self._means(np.stack([self.found_contributions, self.no_sound_contributions[:, self.chosen].T], axis=1))
 
     def _means(self, values: np.ndarray) -> Means:
         return grouped_means(values, np.ones(len(values), int), seed=self.seed)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: probabilities by stage, contributions by part, and the language found in each clip."""
-        return {
-            "model": self.model,
-            "n_clips": len(self.clip_ids),
-            "n_labelled": sum(label is not None for label in self.labels),
-            "n_languages": len(self.languages),
-            "chance": finite(1 / len(self.languages)),
-            "stages": [self._stage(index) for index in range(len(self.stages))],
-            "parts": self._parts(),
-            "intervals": f"95%; means: bootstrap over clips, {DRAWS} draws; shares: Wilson",
-            "seed": self.seed,
-            "clips": [
-                {
-                    "clip": clip,
-                    "label": label,
-                    "found": self.languages[found],
-                    "probability": finite(float(probabilities[-1, found])),
-                }
-                for clip, label, found, probabilities in zip(
-                    self.clip_ids, self.labels, self.found, self.probabilities, strict=True
-                )
-            ],
-        }
+    def report(self) -> Report:
+        """Say what each stage finds, what each part adds, and the language found in each clip."""
+        n_labelled = sum(label is not None for label in self.labels)
+        parts = self._parts()
+        return Report(
+            f"Where the language is found: {self.model}",
+            f"{count(len(self.clip_ids), 'clip')}, {n_labelled:,} with their language; 95% intervals",
+            {
+                "model": self.model,
+                "n_clips": len(self.clip_ids),
+                "n_labelled": n_labelled,
+                "n_languages": Fact(len(self.languages), "languages to choose from"),
+                "chance": Fact(1 / len(self.languages), "each by chance", "share"),
+                "parts": parts,
+                "intervals": f"95%; means: bootstrap over clips, {DRAWS} draws; shares: Wilson",
+                "seed": self.seed,
+                "clips": [
+                    {
+                        "clip": clip_id,
+                        "label": label,
+                        "found": self.languages[chosen],
+                        "probability": float(probabilities[-1, chosen]),
+                    }
+                    for clip_id, label, chosen, probabilities in zip(
+                        self.clip_ids, self.labels, self.chosen, self.probabilities, strict=True
+                    )
+                ],
+            },
+            parts=[self._stages(), self._heads(parts)],
+        )
 
-    def _stage(self, index: int) -> dict[str, Any]:
+    def _stages(self) -> Table:
         probability = self.found_probability()
-        return {
-            "stage": self.stages[index],
-            "found_probability": probability.at(0, index).to_json(),
-            "no_sound_found_probability": probability.at(1, index).to_json(),
-            "agrees_with_last": plain(self.agreement(index)),
-            "accuracy": plain(self.accuracy(index)),
-            "likeliest": self._likeliest(self.probabilities[:, index].mean(axis=0)),
-            "no_sound_likeliest": self._likeliest(self.no_sound[index]),
-        }
+        columns = [
+            Column("stage", ""),
+            Column(None, "likeliest"),
+            Column("found_probability", "probability of the one found", "two digits"),
+            Column("no_sound_found_probability", "without sound", "two digits"),
+            Column("agrees_with_last", "agrees with the last block", "share"),
+            Column("accuracy", "right by label", "share"),
+            Column("likeliest"),
+            Column("no_sound_likeliest"),
+        ]
+        rows = []
+        for number, stage in enumerate(self.stages):
+            likeliest = self._likeliest(self.probabilities[:, number].mean(axis=0))
+            rows.append(
+                (
+                    stage,
+                    ", ".join(f"{row['language']} {row['probability']:.2f}" for row in likeliest[:N_TOLD]),
+                    probability.at(0, number),
+                    probability.at(1, number),
+                    self.agreement(number),
+                    self.accuracy(number),
+                    likeliest,
+                    self._likeliest(self.no_sound[number]),
+                )
+            )
+        return Table(columns, rows, "Probabilities among the languages, and shares of clips", "stages", len(rows))
 
     def _likeliest(self, values: np.ndarray) -> list[dict[str, Any]]:
         order = np.argsort(-values, kind="stable")[:N_NAMED]
-        return [{"language": self.languages[one], "probability": finite(float(values[one]))} for one in order]
+        return [{"language": self.languages[number], "probability": float(values[number])} for number in order]
 
     def _parts(self) -> list[dict[str, Any]]:
         means = self.contribution()
@@ -147,28 +165,27 @@ class LanguageLens(Rich):
                 "group": part.group,
                 "block": part.block,
                 "head": part.head,
-                "to_found": means.at(0, at).to_json(),
-                "no_sound_to_found": means.at(1, at).to_json(),
+                "to_found": means.at(0, number),
+                "no_sound_to_found": means.at(1, number),
                 "most_to": self.languages[int(values.argmax())],
-                "most": finite(float(values.max())),
+                "most": float(values.max()),
             }
-            for at, (part, values) in enumerate(zip(self.parts, self.mean_contributions, strict=True))
+            for number, (part, values) in enumerate(zip(self.parts, self.mean_contributions, strict=True))
         ]
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `language_lens.npz` (all arrays), `language_lens.json` and `language_lens.png`.
+    def _heads(self, parts: list[dict[str, Any]]) -> Table:
+        heads = sorted((part for part in parts if part["head"] is not None), key=lambda p: -abs(p["to_found"].value))
+        labels = ("", "with the sound", "without", "adds most to")
+        rows = [
+            (head["part"], head["to_found"], head["no_sound_to_found"], f"{head['most_to']} {head['most']:.2f}")
+            for head in heads
+        ]
+        caption = "Heads that add most to the logit of the language found, less the mean of all languages"
+        return Table([Column(None, label, "two digits") for label in labels], rows, caption, most=N_HEADS)
 
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        arrays = {
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give all probabilities and contributions, with the names that they belong to."""
+        return {
             "probabilities": self.probabilities,
             "no_sound": self.no_sound,
             "found_contributions": self.found_contributions,
@@ -178,81 +195,27 @@ class LanguageLens(Rich):
             "parts": np.array([part.name for part in self.parts]),
             "clips": np.array(self.clip_ids),
         }
-        return [
-            write_arrays(where / "language_lens.npz", **arrays),
-            write_json(where / "language_lens.json", self.to_json()),
-            *drawn(self.plot, where / "language_lens.png"),
-        ]
 
-    def plot(self, path: str | Path) -> Path:
-        """Draw the likeliest languages by block, how sure each block is, and what each head adds.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        means = self.contribution()
-        heads = [
-            means.part_at(at).mapped(lambda values: heads_of(self.parts, values, "cross-attention")) for at in (0, 1)
-        ]
-        probability = self.found_probability()
-        figure = language_lens_picture.figure(
-            self.stages,
-            self.languages,
-            self.probabilities.mean(axis=0),
-            (probability.part_at(0), probability.part_at(1)),
-            (heads[0], heads[1]),
-            f"{self.model}: {pictures.count(len(self.clip_ids), 'clip')}, {len(self.languages)} languages",
-        )
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        probability = self.found_probability()
-        rows = [
-            (
-                stage,
-                html.share(probability.at(0, at)),
-                html.share(probability.at(1, at)),
-                html.share(self.agreement(at)),
-                html.share(self.accuracy(at)),
-            )
-            for at, stage in enumerate(self.stages)
-        ]
-        return html.Shown(
-            f"Where the language is found: {self.model}",
-            [
-                ("clips", len(self.clip_ids)),
-                ("languages", len(self.languages)),
-                ("chance", html.share(1 / max(len(self.languages), 1))),
-            ],
-            [
-                html.Table(
-                    ("stage", "language found", "padding alone", "agrees with the last", "right by label"),
-                    rows,
-                    "Probability of the language found, and shares of clips; 95% intervals",
-                )
-            ],
-        )
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw the likeliest languages by block, how sure each block is, and what each head adds."""
+        note = f"{self.model}: {count(len(self.clip_ids), 'clip')}, {len(self.languages)} languages"
+        return {self.name: lambda: languages_figure(self, note)}
 
 
+@takes(LanguageLensSettings)
 def language_lens(
     model: Whisper,
     clips: Iterable[Sound] | Sound,
     *,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    settings: LanguageLensSettings,
+    progress: Progress | None = None,
 ) -> LanguageLens:
     """Measure which language each block and each head of the decoder takes recordings for.
 
     Args:
         model: A multilingual Whisper.
         clips: One clip or many.
-        seed: Seeds the bootstrap over clips.
+        settings: The seed of the bootstrap over clips.
         progress: Called with the number of clips done and the number in all (0 when it is not known).
 
     Returns:
@@ -269,16 +232,11 @@ def language_lens(
     counted = Counted(clips, progress)
     labels: list[str | None] = []
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    waiting: list[Tensor] = []
-    for clip in counted:
-        labels.append(clip.language if clip.language in words.language_ids else None)
-        waiting.append(next(iter(model.each_window(clip))).mel)
-        if len(waiting) == BATCH_SIZE:
-            rows.append(_heard(model, words, model.encode_mel(torch.cat(waiting), batch_size=BATCH_SIZE)))
-            waiting = []
-            counted.report(len(labels))
-    if waiting:
-        rows.append(_heard(model, words, model.encode_mel(torch.cat(waiting), batch_size=BATCH_SIZE)))
+    windows = ((clip.language, next(iter(model.each_window(clip))).mel) for clip in counted)
+    while waiting := list(islice(windows, BATCH_SIZE)):
+        labels += [code if code in words.language_ids else None for code, _ in waiting]
+        mels = torch.cat([mel for _, mel in waiting])
+        rows.append(_heard(model, words, model.encode_mel(mels, batch_size=BATCH_SIZE)))
         counted.report(len(labels))
     counted.check()
     with model.reading_paused():
@@ -296,7 +254,7 @@ def language_lens(
         found_contributions=np.concatenate([row[1] for row in rows]),
         mean_contributions=(np.sum([row[2] for row in rows], axis=0) / len(labels)).astype(np.float32),
         no_sound_contributions=no_sound_parts.astype(np.float32),
-        seed=seed,
+        seed=settings.seed,
     )
 
 
@@ -325,6 +283,6 @@ def _heard(model: Whisper, words: Vocabulary, encoded: Tensor) -> tuple[np.ndarr
     rows = torch.stack([unembed(model, stage)[:, known].softmax(dim=-1) for stage in run.stages], dim=1)
     targets = known.expand(len(encoded), -1)
     added = contributions(model, run, targets, known.tolist()).parts
-    found = rows[:, -1].argmax(dim=-1).cpu()
-    own = added[:, torch.arange(len(found)), found].T
-    return rows.cpu().numpy(), own.numpy(), added.sum(dim=1).double().numpy()
+    chosen = rows[:, -1].argmax(dim=-1).cpu()
+    added_to_chosen = added[:, torch.arange(len(chosen)), chosen].T
+    return rows.cpu().numpy(), added_to_chosen.numpy(), added.sum(dim=1).double().numpy()

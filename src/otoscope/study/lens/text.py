@@ -26,21 +26,13 @@ BATCH_SIZE = 16
 
 @dataclass(frozen=True)
 class Said:
-    """What is said over one window.
+    """What is said over one window."""
 
-    Attributes:
-        clip: The clip's place among the clips.
-        window: The window's place in the clip.
-        language: What is spoken, as Whisper's code.
-        prompt: Token ids that the transcript begins with.
-        tokens: Token ids of the text, and the end of text where it was reached.
-    """
-
-    clip: int
-    window: int
-    language: str
-    prompt: tuple[int, ...]
-    tokens: tuple[int, ...]
+    clip: int  # its number among the clips
+    window: int  # its number in the clip
+    language: str  # Whisper's code of what is spoken
+    prompt: tuple[int, ...]  # token ids that the transcript begins with
+    tokens: tuple[int, ...]  # token ids of the text, and the end of text where it was reached
 
     @property
     def rows(self) -> slice:
@@ -50,21 +42,15 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Windows with what is said over them.
+    """Windows with what is said over them."""
 
-    Attributes:
-        encoded: The encoder's output.
-        said: One for each window.
-        ids: What the decoder is given; shorter rows are filled up, which no earlier position can see.
-    """
-
-    encoded: Float[Tensor, "window frame d_model"]
-    said: list[Said]
-    ids: Int[Tensor, "window token"] = field(repr=False)
+    encoded: Float[Tensor, "window frame d_model"]  # the encoder's output
+    said: list[Said]  # over each window
+    ids: Int[Tensor, "window token"] = field(repr=False)  # what the decoder is given; shorter rows are filled up
 
 
 @dataclass(frozen=True, eq=False)
-class _Window:
+class _MelWindow:
     """A window on its way into a batch."""
 
     clip: int
@@ -102,13 +88,11 @@ def said_over(
     """
     words = model.vocabulary
     words.check_language(language)
-    if text is not None:
-        check_text(text)
     run = encode or (lambda mel: model.encode_mel(mel, batch_size=len(mel)))
-    waiting: list[_Window] = []
-    for place, clip in enumerate(map(as_clip, clips)):
-        for one in _windows_of(model, place, clip, window, language, has_text=text is not None):
-            waiting.append(one)
+    waiting: list[_MelWindow] = []
+    for number, clip in enumerate(map(as_clip, clips)):
+        for mel_window in _windows_of(model, number, clip, window, language, has_text=text is not None):
+            waiting.append(mel_window)
             if len(waiting) == batch_size:
                 yield _batch(model, words, waiting, run, text)
                 waiting = []
@@ -116,19 +100,9 @@ def said_over(
         yield _batch(model, words, waiting, run, text)
 
 
-def check_text(text: str) -> None:
-    """Refuse a text that cannot be said.
-
-    Raises:
-        InputError: It is no text, or empty.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f"the text is {text!r}: give the words to be said, or none to let the model transcribe.")
-
-
 def _windows_of(
-    model: Whisper, place: int, clip: Clip, window: int | None, language: str | None, *, has_text: bool
-) -> Iterator[_Window]:
+    model: Whisper, number: int, clip: Clip, window: int | None, language: str | None, *, has_text: bool
+) -> Iterator[_MelWindow]:
     n_windows = max(1, -(-len(clip.samples) // model.window_samples))
     if window is not None:
         check_window(window, n_windows, clip.id)
@@ -137,35 +111,36 @@ def _windows_of(
             f"a text was given for clip {clip.id!r}, which takes {n_windows} windows: a text is said over one. "
             "Name the window, or give no text."
         )
-    for index, one in enumerate(model.each_window(clip)):
+    for index, cut in enumerate(model.each_window(clip)):
         if window is None or index == window:
-            yield _Window(place, index, language or clip.language, one.mel)
+            yield _MelWindow(number, index, language or clip.language, cut.mel)
 
 
 def _batch(
-    model: Whisper, words: Vocabulary, windows: list[_Window], encode: Callable[[Tensor], Tensor], text: str | None
+    model: Whisper, words: Vocabulary, windows: list[_MelWindow], encode: Callable[[Tensor], Tensor], text: str | None
 ) -> Batch:
-    encoded = encode(torch.cat([one.mel for one in windows]))
+    encoded = encode(torch.cat([window.mel for window in windows]))
     if text is None:
         with model.reading_paused():
-            written = write_windows(model, encoded, [one.language for one in windows])
+            written = write_windows(model, encoded, [window.language for window in windows])
         spoken = [(code, _ended(words, code, tuple(row.tokens), model)) for code, row in written]
     else:
         spoken = [(code, _spelt(model, words, text, code)) for code in _languages(model, words, windows, encoded)]
     said = [
-        Said(one.clip, one.window, code, tuple(prompt_tokens(model, language=code)), tokens)
-        for one, (code, tokens) in zip(windows, spoken, strict=True)
+        Said(window.clip, window.window, code, tuple(prompt_tokens(model, language=code)), tokens)
+        for window, (code, tokens) in zip(windows, spoken, strict=True)
     ]
-    rows = [[*one.prompt, *one.tokens[:-1]] for one in said]  # the last is foretold, and never given
+    # the last token is foretold, and never given; no earlier position can see what fills up a shorter row
+    rows = [[*window.prompt, *window.tokens[:-1]] for window in said]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [words.end_id] * (longest - len(row)) for row in rows], device=model.device)
     return Batch(encoded, said, ids)
 
 
-def _languages(model: Whisper, words: Vocabulary, windows: list[_Window], encoded: Tensor) -> list[str]:
-    codes = [words.check_language(one.language) for one in windows]
-    found = detect(model, words, encoded) if None in codes else [{} for _ in codes]
-    return [code or top(heard) for code, heard in zip(codes, found, strict=True)]
+def _languages(model: Whisper, words: Vocabulary, windows: list[_MelWindow], encoded: Tensor) -> list[str]:
+    codes = [words.check_language(window.language) for window in windows]
+    heard = detect(model, words, encoded) if None in codes else [{} for _ in codes]
+    return [code or top(probabilities) for code, probabilities in zip(codes, heard, strict=True)]
 
 
 def _ended(words: Vocabulary, language: str, tokens: tuple[int, ...], model: Whisper) -> tuple[int, ...]:
