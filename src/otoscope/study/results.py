@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from matplotlib.figure import Figure
 
 from otoscope.base import html
-from otoscope.base.errors import OtoscopeError
+from otoscope.base.errors import InputError, OtoscopeError
 from otoscope.base.files import write_json
 from otoscope.base.layout import table
 from otoscope.base.report import Estimates, Report
@@ -74,9 +74,16 @@ class Result(Rich):
             path: Where to; PNG.
 
         Raises:
+            InputError: The result has no picture.
             OutputError: The file cannot be written.
         """
-        return pictures.save_figure(next(iter(self.figures().values()))(), path)
+        draw = next(iter(self.figures().values()), None)
+        if draw is None:
+            raise InputError(f"{self.name} has no picture: its numbers are in its table.")
+        return pictures.save_figure(draw(), path)
+
+    def _has_picture(self) -> bool:
+        return bool(self.figures())
 
     def summary(self) -> str:
         """Write the report for a terminal."""
