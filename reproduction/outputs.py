@@ -51,7 +51,7 @@ def _kept(path: Path, make: Callable[[], Any]) -> Any:
 def windows(model: Whisper, recording: Path) -> dict[str, str]:
     """Transcripts under an attention window of k frames; `null` is that without a limit."""
     ks = [k for k in printed.WINDOWS if k is not None]
-    study = oto.window(model, recording, ks, language="en")
+    study = oto.window(model, recording, ks=ks, language="en")
     return {json.dumps(row.k): row.text for row in study.transcripts[0]}
 
 

@@ -46,6 +46,10 @@ def test_what_is_out_of_bounds_is_refused(name: str, value: object, message: str
     assert message in str(refused.value)
 
 
+def test_a_list_is_taken_for_a_tuple() -> None:
+    assert Walk(ks=[5, 2]) == Walk(ks=range(5, 1, -3)) == Walk()  # type: ignore[arg-type]
+
+
 def test_settings_go_to_toml_and_back() -> None:
     settings = Walk(ks=(7,), limit_s=2.0)
     assert Walk().changed(settings.to_toml(), "[walk]") == settings

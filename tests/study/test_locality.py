@@ -102,20 +102,24 @@ def test_files_hold_what_the_result_holds(model: Whisper, clips: list[Clip], tmp
     assert (tmp_path / "locality.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_many_heads_still_make_a_picture(tmp_path: Path) -> None:
+def test_of_many_heads_people_see_a_row_for_each_block(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     by_offset = rng.random((13, 8, 99))
     result = Locality(
         "m", 1, 1, 9, by_offset / by_offset.sum(-1, keepdims=True), np.full(99, 1 / 99), np.zeros((13, 8)), 50, 0.9
     )
     assert result.plot(tmp_path / "many.png").stat().st_size > 0
+    lines = result.summary().splitlines()
+    assert [line.split()[0] for line in lines[-13:]] == [str(block) for block in range(13)]
+    assert all(line.endswith(" of 8") for line in lines[-13:])
+    assert len(result.to_json()["heads"]) == 13 * 8
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"local_within": -1}, r"local_within=-1: a distance of 0 frames or more"),
-        ({"local_share": 1.5}, r"local_share=1.5: a share above 0 and at most 1"),
+        ({"local_within": -1}, r"local_within is -1: give a whole number of 0 or more"),
+        ({"local_share": 1.5}, r"local_share is 1.5: give a number above 0 and up to 1"),
         ({"clips": []}, r"no speech in any clip \(0 given\)"),
         (
             {"clips": [np.zeros(16_000, np.float32)]},

@@ -185,6 +185,7 @@ def test_rows_without_relevance_and_clips_without_speech_are_said_not_guessed() 
     silent = make_relevance(added, 0)
     assert silent.speech_end_frame == 0
     assert silent.to_json()["share_within"]["5"] == {"relevance": None, "added": None, "even": None}
+    assert silent.summary().splitlines()[1:] == ["relevance to the whole encoder output; no speech"]
 
 
 def test_a_later_window_is_that_stretch_of_sound_alone(model: Whisper) -> None:
@@ -217,7 +218,7 @@ def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip) -> None:
 def test_files_hold_what_the_result_holds(model: Whisper, clip: Clip, tmp_path: Path) -> None:
     result = relevance(model, clip)
     names = [path.name for path in result.save(tmp_path / "out")]
-    assert names == ["relevance.npz", "relevance.json", "relevance.png", "relevance_zoom.png"]
+    assert names == ["relevance.json", "relevance.npz", "relevance.png", "relevance_zoom.png"]
     with np.load(tmp_path / "out" / "relevance.npz") as arrays:
         np.testing.assert_array_equal(arrays["relevance"], result.relevance)
         assert arrays["relevance"].dtype == np.float32
@@ -234,7 +235,7 @@ def test_files_hold_what_the_result_holds(model: Whisper, clip: Clip, tmp_path: 
     ("settings", "message"),
     [
         ({"window": 1}, r"window 1 is not in this clip: it has window 0 alone"),
-        ({"window": -1}, r"window -1 is not in this clip"),
+        ({"window": -1}, r"window is -1: give a whole number of 0 or more"),
         ({"target": 100}, r"target frames 100 to 101 .* it has frames 0 to 99"),
         ({"target": (40, 40)}, r"target frames 40 to 40 .* the first comes before the last"),
         ({"target": (-1, 5)}, r"target frames -1 to 5"),

@@ -96,7 +96,7 @@ def results(model: Whisper, clip: Clip, clips: list[Clip]) -> Iterator[object]:
     word = words(model, clip).words[0].text
     yield from (clip, model, direction(), model.transcribe(clip), model.transcribe(clip, word_times=True))
     yield from (locality(model, clips), relevance(model, clip), splice(model, clip, 20, 40), words(model, clip))
-    yield from (window(model, clips, [10, 2]), window(model, [clip], [10, 2]))
+    yield from (window(model, clips, ks=[10, 2]), window(model, [clip], ks=[10, 2]))
     yield from (bigrams(model, ["the", "dog"]), neighbours(model, ["dog"], k=5))
     yield from (lens(model, clip), lens_curve(model, clips), encoder_lens(model, clips))
     yield from (head_lens(model, clip), head_lens_mean(model, clips), language_lens(model, clips))

@@ -12,7 +12,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import Annotated, Any, ParamSpec, Self, TypeVar
 
@@ -62,13 +62,19 @@ class Described:
 class Settings:
     """A base for frozen dataclasses whose fields are `Annotated` with a `Setting`; refuses what is out of bounds.
 
+    A list, or anything else to go through, may be given for a tuple.
+
     Raises:
         InputError: A value is of the wrong type or out of its bounds; the message says what is allowed.
     """
 
     def __post_init__(self) -> None:
         for field in described(type(self)):
-            check(field, getattr(self, field.name))
+            value = getattr(self, field.name)
+            if field.is_tuple and isinstance(value, Iterable) and not isinstance(value, tuple | str):
+                value = tuple(value)
+                object.__setattr__(self, field.name, value)
+            check(field, value)
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as a manifest has them."""

@@ -135,7 +135,16 @@ class Job:
         else:
             print(result.summary() if text is None else text)
 
-    def on(self, audio: str, doing: str, measure: str, settings: Settings | None = None, **more: Any) -> None:
+    def on(
+        self,
+        audio: str,
+        doing: str,
+        measure: str,
+        settings: Settings | None = None,
+        *,
+        manifest: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
         """Measure on one recording, and deliver what came of it.
 
         Args:
@@ -143,6 +152,7 @@ class Job:
             doing: What is done, for the plan: "Splicing".
             measure: The function, as `module:name`.
             settings: Its settings, where it has some.
+            manifest: How settings are written in the manifest where it is not as the function takes them.
             more: What else it takes, by name; goes into the manifest too.
         """
         clip = one(audio, self.console)
@@ -150,12 +160,12 @@ class Job:
         if self.dry_run:
             return
         model, function = self.load(), loaded(measure)
-        by_name = more if settings is None else {**more, "settings": settings}
+        by_name = dict(more) if settings is None else {**more, "settings": settings}
         with self.console.progress(doing.split()[0], total=1) as advance:
             if takes_progress(function):
                 by_name["progress"] = lambda done, n: advance(done / n if n else 1.0)
             result = function(model, clip, **by_name)
-        self.deliver(result, model, {"audio": audio, **more, **_plain(settings)})
+        self.deliver(result, model, {"audio": audio, **more, **_plain(settings), **(manifest or {})})
 
     def over(
         self,

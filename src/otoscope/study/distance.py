@@ -28,10 +28,10 @@ def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
     """
     n_frames = maps.shape[-1]
     mass = maps.new_zeros(*maps.shape[:-2], 2 * n_frames - 1)
-    places = rows.nonzero()
-    if not len(places):
+    chosen = rows.nonzero()
+    if not len(chosen):
         return mass
-    first, last = int(places[0]), int(places[-1])
+    first, last = int(chosen[0]), int(chosen[-1])
     n_rows = last + 1 - first
     counted = (rows[first : last + 1, None] & sources).to(maps.dtype)
     skewed = maps.new_zeros(*maps.shape[:-2], n_rows, n_frames + n_rows)
@@ -54,9 +54,6 @@ def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
     Returns:
         Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count, or to 0 where no
         source does.
-
-    Source:
-        Ours; a correlation of the chosen sources with the chosen destinations.
     """
     return np.correlate(sources.astype(np.float64), rows.astype(np.float64), mode="full") / max(int(sources.sum()), 1)
 
@@ -69,9 +66,6 @@ def distance_mass(by_offset: np.ndarray) -> np.ndarray:
 
     Returns:
         Mass at distances 0 to frame - 1, [..., frame].
-
-    Source:
-        Ours.
     """
     middle = by_offset.shape[-1] // 2
     folded = by_offset[..., middle:].copy()
@@ -107,9 +101,6 @@ def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
 
     Returns:
         Shares from 0 to 1, [...]; NaN where there is no mass.
-
-    Source:
-        Ours.
     """
     total = by_distance.sum(axis=-1)
     near = by_distance[..., : frames + 1].sum(axis=-1)
@@ -122,20 +113,17 @@ def row_share_within(values: np.ndarray, frames: int, rows: np.ndarray) -> np.nd
     Args:
         values: Non-negative mass, [destination frame, source frame].
         frames: The distance, which counts as within.
-        rows: Which destinations are asked for, bool [frame].
+        rows: Which destinations are wanted, bool [frame].
 
     Returns:
         Shares from 0 to 1, float64, one for each destination in order; NaN where a row is empty.
-
-    Source:
-        Ours; differences of cumulative sums.
     """
     n_frames = len(values)
     chosen = np.flatnonzero(rows)
     cumulative = np.zeros((len(chosen), n_frames + 1))
     np.cumsum(values[chosen], axis=1, dtype=np.float64, out=cumulative[:, 1:])
-    place = np.arange(len(chosen))
+    row = np.arange(len(chosen))
     stop, start = np.minimum(chosen + frames + 1, n_frames), np.maximum(chosen - frames, 0)
-    near = cumulative[place, stop] - cumulative[place, start]
+    near = cumulative[row, stop] - cumulative[row, start]
     total = cumulative[:, -1]
     return np.divide(near, total, out=np.full(len(chosen), np.nan), where=total > 0)

@@ -144,6 +144,11 @@ def bootstrap(sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], *
     return Means(value, np.where(is_there, low, np.nan), np.where(is_there, high, np.nan))
 
 
+def intervals_note(n: int, groups: str = "clips") -> str:
+    """Say over what a bootstrap's intervals are, or that there are too few groups for any."""
+    return f"95% intervals over {groups}" if n >= FEWEST_GROUPS else f"too few {groups} for intervals"
+
+
 def _times(random: np.random.Generator, n: int) -> np.ndarray:
     """Draw how often each of n groups stands in each of `DRAWS_AT_ONCE` samples as large as the whole."""
     chosen = random.integers(n, size=(DRAWS_AT_ONCE, n)) + n * np.arange(DRAWS_AT_ONCE)[:, None]

@@ -79,10 +79,15 @@ class Result(Rich):
             OutputError: The file cannot be written.
         """
         figures = self.figures()
+        if not figures:
+            raise InputError(f"{self.name} has no picture: its numbers are in its table.")
         name = next(iter(figures)) if picture is None else picture
         if name not in figures:
             raise InputError(f"there is no picture {name!r}: there are {', '.join(figures)}.")
         return pictures.save_figure(figures[name](), path)
+
+    def _has_picture(self) -> bool:
+        return bool(self.figures())
 
     def summary(self) -> str:
         """Write the report for a terminal."""

@@ -11,15 +11,10 @@ from otoscope.base.errors import InputError
 
 @dataclass(frozen=True)
 class Frames:
-    """A stretch of the final encoder output, [start, stop) in frames from the start of the window.
-
-    Attributes:
-        start: The first frame.
-        stop: The frame after the last.
-    """
+    """A stretch of the final encoder output, [start, stop) in frames from the start of the window."""
 
     start: int
-    stop: int
+    stop: int  # the frame after the last
 
     @property
     def label(self) -> str:
@@ -30,10 +25,7 @@ class Frames:
         return f"frames {self.start} to {self.stop - 1} ({seconds})"
 
     def check(self, n_frames: int) -> None:
-        """Refuse frames that are not in the window.
-
-        Args:
-            n_frames: Frames in the window.
+        """Refuse frames that are not in a window of so many.
 
         Raises:
             InputError: The stretch is empty, negative or past the end.
@@ -57,33 +49,20 @@ class Frames:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the window's transcript, wanted as a target.
+    """A word of the window's transcript, wanted as a target."""
 
-    Attributes:
-        which: Its place among the words, from 0; or its text, where that is in the transcript once. Case and
-            punctuation do not matter.
-    """
-
-    which: int | str
+    which: int | str  # its number, from 0; or its text, where that is there once (case and punctuation do not matter)
 
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """A word of the transcript that was a target.
+    """A word of the transcript that was a target."""
 
-    Attributes:
-        index: Its place among the words of the window's transcript.
-        text: The word as transcribed.
-        transcript: The window's transcript.
-        tokens: Its token ids.
-        log_probability: Of its tokens together, given the sound and all tokens before; natural logarithm.
-    """
-
-    index: int
-    text: str
-    transcript: str
-    tokens: tuple[int, ...]
-    log_probability: float
+    index: int  # among the words of the window's transcript
+    text: str  # as transcribed
+    transcript: str  # of the window
+    tokens: tuple[int, ...]  # ids
+    log_probability: float  # of its tokens together, given the sound and all tokens before; natural logarithm
 
     @property
     def label(self) -> str:
@@ -108,17 +87,8 @@ Target = None | int | tuple[int, int] | str | Frames | Word
 def as_target(target: Target) -> Frames | Word | None:
     """Take a target in any of the forms in which one may be given.
 
-    Args:
-        target: None, a frame, a stretch (start, stop), a word's text, `Frames` or `Word`.
-
-    Returns:
-        None, `Frames` or `Word`.
-
     Raises:
-        InputError: It is none of these.
-
-    Source:
-        Ours.
+        InputError: It has none of them.
     """
     if target is None or isinstance(target, Frames | Word):
         return target

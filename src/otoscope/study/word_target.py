@@ -23,25 +23,15 @@ from otoscope.study.writing import text_of, write_windows
 
 @dataclass(frozen=True, eq=False)
 class WordScorer:
-    """One word of one window, in its place in the transcript.
+    """One word of one window, in its place in the transcript."""
 
-    Attributes:
-        model: The model that wrote the transcript.
-        prompt: Token ids that the transcript begins with.
-        tokens: Token ids of the transcript's text.
-        first: Where the word's tokens begin in them.
-        stop: Where they end.
-        index: The word's place among the words.
-        text: The word as written, without spaces around it.
-    """
-
-    model: Whisper
-    prompt: tuple[int, ...]
-    tokens: tuple[int, ...]
-    first: int
-    stop: int
-    index: int
-    text: str
+    model: Whisper  # which wrote the transcript
+    prompt: tuple[int, ...]  # token ids that the transcript begins with
+    tokens: tuple[int, ...]  # token ids of the transcript's text
+    first: int  # where the word's tokens begin in them
+    stop: int  # where they end
+    index: int  # among the words
+    text: str  # as written, without spaces around it
 
     @classmethod
     def prepare(cls, model: Whisper, windows: Windows, window: int, word: Word, language: str | None) -> WordScorer:
@@ -118,19 +108,20 @@ def find_word(words: list[str], word: Word, *, transcript: str) -> int:
         transcript: The transcript, for messages.
 
     Returns:
-        Its place.
+        Its index.
 
     Raises:
         InputError: It is not there, or its text is there more than once.
     """
     if isinstance(word.which, str):
         wanted = normalise(word.which)
-        places = [index for index, text in enumerate(words) if wanted and normalise(text) == wanted]
-        if len(places) == 1:
-            return places[0]
-        found = "is not in" if not places else f"is {len(places)} times (words {', '.join(map(str, places))}) in"
+        matches = [index for index, text in enumerate(words) if wanted and normalise(text) == wanted]
+        if len(matches) == 1:
+            return matches[0]
+        problem = "is not in" if not matches else f"is {len(matches)} times (words {', '.join(map(str, matches))}) in"
         raise InputError(
-            f"word {word.which!r} {found} the transcript {transcript!r}. Give a word that is there once, or its number."
+            f"word {word.which!r} {problem} the transcript {transcript!r}. "
+            "Give a word that is there once, or its number."
         )
     if isinstance(word.which, bool) or not isinstance(word.which, int) or not 0 <= word.which < len(words):
         there = f"words 0 to {len(words) - 1}" if words else "no words"

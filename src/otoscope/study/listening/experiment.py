@@ -279,7 +279,7 @@ def listen(
         words=found,
         relevance=relevance(model, read),
         heads=locality(model, [read]) if has_speech else None,
-        windows=window(model, [read], ks, language=language, seed=seed),
+        windows=window(model, [read], ks=ks, language=language, seed=seed),
         spliced=spliced,
     )
 

@@ -10,57 +10,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from otoscope.audio.kinds import Kind
-from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import finite
+from otoscope.base.layout import count
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import distance, pictures
+from otoscope.study import distance
 from otoscope.study.clips import each_clip
-from otoscope.study.locality import picture as locality_picture
-from otoscope.study.result_files import drawn, write_arrays
-from otoscope.study.rich import Rich
+from otoscope.study.locality.picture import heads_figure
+from otoscope.study.locality.settings import LocalitySettings
+from otoscope.study.results import Result
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-LOCAL_WITHIN_FRAMES = 50
-LOCAL_SHARE = 0.9
+
+MOST_HEADS = 48
+"""With more heads than this, people get a row for each block."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Locality(Rich):
-    """Attended distances of every head, over the speech frames of a corpus.
+class Locality(Result):
+    """Attended distances of every head, over the speech frames of a corpus."""
 
-    Attributes:
-        model: The model's id.
-        n_clips: Clips measured.
-        n_windows: Windows measured.
-        n_speech_frames: Destinations measured.
-        by_offset: Attention to sound at each offset source - destination, float64 [block, head, 2 * frame - 1]; each
-            head sums to 1.
-        uniform_by_offset: The same for attention spread evenly over the sound, float64 [2 * frame - 1].
-        padding_share: Share of attention that falls on padding, [block, head].
-        local_within: Distance, in frames, of the test for local heads.
-        local_share: Share of the attention a local head has within that distance.
-    """
+    name = "locality"
 
     model: str
     n_clips: int
     n_windows: int
-    n_speech_frames: int
-    by_offset: np.ndarray
-    uniform_by_offset: np.ndarray
-    padding_share: np.ndarray
-    local_within: int
-    local_share: float
+    n_speech_frames: int  # the destinations measured
+    by_offset: (
+        np.ndarray
+    )  # attention to sound at each source - destination, float64 [block, head, 2 * frame - 1]; sums to 1
+    uniform_by_offset: np.ndarray  # the same for attention spread evenly over the sound, float64 [2 * frame - 1]
+    padding_share: np.ndarray  # share of attention that falls on padding, [block, head]
+    local_within: int  # distance of the test for local heads, in frames
+    local_share: float  # share of its attention that a local head has within that distance
 
     @cached_property
     def by_distance(self) -> np.ndarray:
@@ -96,116 +88,111 @@ class Locality(Rich):
         """Which heads have `local_share` of their attention to sound within `local_within`, bool [block, head]."""
         return self.share_within(self.local_within) >= self.local_share
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: the settings, the baseline, and one row for each head.
+    @property
+    def even_share(self) -> float:
+        """The baseline of `share_within(local_within)`: attention spread evenly over the sound."""
+        return float(distance.share_within(self.uniform_by_distance, self.local_within))
 
-        Returns:
-            Standard JSON values only; distances in frames and seconds.
-        """
-        blocks, heads = self.padding_share.shape
-        uniform = _distances(self.uniform_by_distance, self.uniform_by_offset)
-        return {
-            "model": self.model,
-            "n_clips": self.n_clips,
-            "n_windows": self.n_windows,
-            "n_speech_frames": self.n_speech_frames,
-            "frame_s": FRAME_S,
-            "destinations": "speech frames",
-            "sources": "frames with sound, padding left out",
-            "local": {
-                "within_frames": self.local_within,
-                "share": self.local_share,
-                "n_local": int(self.is_local.sum()),
+    def report(self) -> Report:
+        """Say how far the heads listen, beside attention spread evenly over the sound."""
+        n_local, uniform = int(self.is_local.sum()), _distances(self.uniform_by_distance, self.uniform_by_offset)
+        heads = [
+            {
+                "block": block,
+                "head": head,
+                "is_local": bool(self.is_local[block, head]),
+                **_distances(self.by_distance[block, head], self.by_offset[block, head]),
+                "padding_share": float(self.padding_share[block, head]),
+            }
+            for block, head in np.ndindex(self.padding_share.shape)
+        ]
+        within = f"{self.local_within} frames ({self.local_within * FRAME_S:g} s)"
+        return Report(
+            f"How far the encoder's heads listen: {self.model}",
+            f"{count(self.n_clips, 'clip')}, {count(self.n_speech_frames, 'frame')} of speech",
+            {
+                "model": self.model,
+                "n_clips": self.n_clips,
+                "n_windows": self.n_windows,
+                "n_speech_frames": self.n_speech_frames,
+                "frame_s": FRAME_S,
+                "destinations": "speech frames",
+                "sources": "frames with sound, padding left out",
+                "local": {"within_frames": self.local_within, "share": self.local_share, "n_local": n_local},
+                "uniform_baseline": uniform,
+                "heads": heads,
             },
-            "uniform_baseline": uniform,
-            "heads": [
-                {
-                    "block": block,
-                    "head": head,
-                    "is_local": bool(self.is_local[block, head]),
-                    **_distances(self.by_distance[block, head], self.by_offset[block, head]),
-                    "padding_share": finite(self.padding_share[block, head]),
-                }
-                for block in range(blocks)
-                for head in range(heads)
+            told=[
+                ("local heads", f"{n_local} of {len(heads)}"),
+                (
+                    "a head is local when",
+                    f"{self.local_share:.0%} or more of its attention to sound is within {within}",
+                ),
+                (
+                    "attention spread evenly over the sound",
+                    f"{self.even_share:.1%} within {within}, {uniform['mean_s']:.2f} s away in the mean",
+                ),
             ],
+            parts=[self._by_head(heads) if len(heads) <= MOST_HEADS else self._by_block()],
+        )
+
+    def _by_head(self, heads: list[dict[str, Any]]) -> Table:
+        columns = (
+            ("block", "number"),
+            ("head", "number"),
+            ("mean s", "plain seconds"),
+            ("median s", "plain seconds"),
+            ("95% s", "plain seconds"),
+            (f"within {self.local_within}", "share"),
+            ("on padding", "share"),
+            ("local", "number"),
+        )
+        near = self.share_within(self.local_within)
+        rows = [
+            (
+                head["block"],
+                head["head"],
+                head["mean_s"],
+                head["quantiles_s"]["50%"],
+                head["quantiles_s"]["95%"],
+                near[head["block"], head["head"]],
+                head["padding_share"],
+                head["is_local"],
+            )
+            for head in heads
+        ]
+        rows.sort(key=lambda row: -row[5])
+        return Table(
+            [Column(None, *column) for column in columns], rows, "Heads, the most local first", most=MOST_HEADS
+        )
+
+    def _by_block(self) -> Table:
+        columns = (
+            ("block", "number"),
+            ("mean s", "plain seconds"),
+            (f"within {self.local_within}", "share"),
+            ("local heads", "number"),
+        )
+        near = self.share_within(self.local_within)
+        rows = [
+            (block, frames.mean() * FRAME_S, near[block].mean(), f"{local.sum()} of {len(local)}")
+            for block, (frames, local) in enumerate(zip(self.mean_frames, self.is_local, strict=True))
+        ]
+        return Table(
+            [Column(None, *column) for column in columns], rows, "Mean over the heads of each block", most=len(rows)
+        )
+
+    def arrays(self) -> dict[str, Any]:
+        """Give attention by offset, its baseline, and what falls on padding."""
+        return {
+            "by_offset": self.by_offset,
+            "uniform_by_offset": self.uniform_by_offset,
+            "padding_share": self.padding_share,
         }
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `locality.json`, `locality.npz` and `locality.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        arrays = {"by_offset": self.by_offset, "uniform_by_offset": self.uniform_by_offset}
-        return [
-            write_json(where / "locality.json", self.to_json()),
-            write_arrays(where / "locality.npz", **arrays, padding_share=self.padding_share),
-            *drawn(self.plot, where / "locality.png"),
-        ]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw all heads: how far each listens, and which are local.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        view = locality_picture.View(
-            shares=self.share_within(self.local_within),
-            even_share=float(distance.share_within(self.uniform_by_distance, self.local_within)),
-            quantiles=np.stack([self.quantile_frames(share) for share in QUANTILES]),
-            even_median=int(distance.mass_quantile(self.uniform_by_distance, 0.5)),
-            is_local=self.is_local,
-            local_within=self.local_within,
-            local_share=self.local_share,
-            sample=f"{self.n_speech_frames:,} speech frames of {pictures.count(self.n_clips, 'clip')}",
-        )
-        return pictures.save_figure(locality_picture.heads_figure(view), path)
-
-    def _shown(self) -> html.Shown:
-        near = self.share_within(self.local_within)
-        median = self.quantile_frames(0.5)
-        even = distance.share_within(self.uniform_by_distance, self.local_within)
-        reach_s = self.local_within * FRAME_S
-        order = np.argsort(-near, axis=None)
-        return html.Shown(
-            f"How far the encoder's heads listen: {self.model}",
-            [
-                ("local heads", f"{int(self.is_local.sum())} of {self.is_local.size}"),
-                ("a head is local when", f"{self.local_share:.0%} of its attention lies within {reach_s:g} s"),
-                (f"evenly spread, within {reach_s:g} s", html.share(float(even))),
-                ("measured on", f"{pictures.count(self.n_speech_frames, 'speech frame')} of {self.n_clips:,} clips"),
-            ],
-            [
-                html.Table(
-                    ("block.head", f"within {reach_s:g} s", "median distance (s)", "mean distance (s)", "on padding"),
-                    [
-                        (
-                            f"{block}.{head}",
-                            html.share(near[block, head]),
-                            float(median[block, head] * FRAME_S),
-                            float(self.mean_frames[block, head] * FRAME_S),
-                            html.share(self.padding_share[block, head]),
-                        )
-                        for block, head in zip(*np.unravel_index(order, near.shape), strict=True)
-                    ],
-                    "Heads, the most local first",
-                )
-            ],
-        )
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw all heads: how far each listens, and which are local."""
+        return {self.name: lambda: heads_figure(self)}
 
 
 def _each_of_one(by_offset: np.ndarray) -> np.ndarray:
@@ -225,12 +212,12 @@ def _distances(by_distance: np.ndarray, by_offset: np.ndarray) -> dict[str, Any]
     mean = float(_mean(by_distance, np.arange(reach + 1)))
     quantiles = {f"{q:.0%}": int(distance.mass_quantile(by_distance, q)) for q in QUANTILES}
     return {
-        "mean_frames": finite(mean),
-        "mean_s": finite(mean * FRAME_S),
-        "mean_offset_frames": finite(float(_mean(by_offset, np.arange(-reach, reach + 1)))),
+        "mean_frames": mean,
+        "mean_s": mean * FRAME_S,
+        "mean_offset_frames": float(_mean(by_offset, np.arange(-reach, reach + 1))),
         "quantiles_frames": quantiles,
-        "quantiles_s": {name: finite(frames * FRAME_S) for name, frames in quantiles.items()},
-        "share_within": {str(k): finite(float(distance.share_within(by_distance, k))) for k in distance.SHARE_FRAMES},
+        "quantiles_s": {name: frames * FRAME_S for name, frames in quantiles.items()},
+        "share_within": {str(k): float(distance.share_within(by_distance, k)) for k in distance.SHARE_FRAMES},
     }
 
 
@@ -262,12 +249,12 @@ class _Gatherer:
         return pattern
 
 
+@takes(LocalitySettings)
 def locality(
     model: Whisper,
     clips: Iterable[Sound],
     *,
-    local_within: int = LOCAL_WITHIN_FRAMES,
-    local_share: float = LOCAL_SHARE,
+    settings: LocalitySettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> Locality:
     """Measure how far every encoder head listens, over the speech frames of a corpus.
@@ -277,8 +264,7 @@ def locality(
     Args:
         model: Any Whisper.
         clips: Clips, arrays at 16 kHz or paths.
-        local_within: A head is local when enough of its attention lies within so many frames (20 ms each).
-        local_share: How much is enough, from 0 to 1.
+        settings: Which heads count as local.
         progress: Called after each clip with the number done and the number in all (0 when it is not known).
 
     Returns:
@@ -291,10 +277,6 @@ def locality(
         Ours, after the observation in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1; the mean distance
         is that of Vig and Belinkov 2019, "Analyzing the structure of attention", section 4.3.
     """
-    if local_within < 0:
-        raise InputError(f"local_within={local_within}: a distance of 0 frames or more is needed. 50 frames are 1 s.")
-    if not 0 < local_share <= 1:
-        raise InputError(f"local_share={local_share}: a share above 0 and at most 1 is needed. The default is 0.9.")
     gatherer = _Gatherer(model)
     uniform = np.zeros(2 * model.n_frames - 1)
     n_clips = n_windows = n_speech = 0
@@ -323,6 +305,6 @@ def locality(
         by_offset=_each_of_one(gatherer.by_offset),
         uniform_by_offset=uniform / n_speech,
         padding_share=gatherer.on_padding / n_speech,
-        local_within=local_within,
-        local_share=local_share,
+        local_within=settings.local_within,
+        local_share=settings.local_share,
     )

@@ -5,105 +5,60 @@ Knows arrays and labels, not models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.study import pictures
+from otoscope.base.layout import count
+from otoscope.study import distance, marks, pictures
 
-NUMBERED_HEADS = 96
-"""Up to so many heads, every head is named and its number written."""
+if TYPE_CHECKING:
+    from otoscope.study.locality.experiment import Locality
 
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What the picture shows.
-
-    Attributes:
-        shares: Share of the attention within `local_within` frames, [block, head].
-        even_share: The same for attention spread evenly.
-        quantiles: Attended distance in frames at five shares of the attention, rising, [5, block, head].
-        even_median: Median distance in frames of attention spread evenly.
-        is_local: Which heads are local, bool [block, head].
-        local_within: The distance, in frames, of the test for local heads.
-        local_share: The share that a local head has within it.
-        sample: What was measured, in words.
-    """
-
-    shares: np.ndarray
-    even_share: float
-    quantiles: np.ndarray
-    even_median: int
-    is_local: np.ndarray
-    local_within: int
-    local_share: float
-    sample: str
-
-    @property
-    def is_numbered(self) -> bool:
-        """Whether there is room to name every head."""
-        return self.shares.size <= NUMBERED_HEADS
+NAMED_HEADS = 96
+"""Up to this many heads, every head is named; of more, the first of each block."""
 
 
-def heads_figure(view: View) -> Figure:
-    """Draw all heads: how much of their attention stays nearby, and how far it reaches.
-
-    Args:
-        view: What to show.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
-    """
-    figure = pictures.new_figure(11, float(np.clip(1.8 + 0.17 * view.shares.size, 3.6, 24)))
+def heads_figure(result: Locality) -> Figure:
+    """Draw all heads: how much of their attention stays nearby, and how far it reaches."""
+    figure = pictures.new_figure(11, float(np.clip(1.8 + 0.17 * result.padding_share.size, 3.6, 24)))
     map_axes, range_axes = figure.subplots(1, 2, width_ratios=(1, 1.5))
-    _draw_map(map_axes, view)
-    _draw_ranges(range_axes, view)
+    _draw_map(map_axes, result)
+    _draw_ranges(range_axes, result)
     return figure
 
 
-def _draw_map(axes: Axes, view: View) -> None:
+def _draw_map(axes: Axes, result: Locality) -> None:
     """Draw the share of attention within the local distance, block by head."""
-    blocks, heads = view.shares.shape
-    image = axes.imshow(view.shares, cmap=pictures.HEAT, vmin=0, vmax=1, aspect="auto")
-    axes.set_xlabel("head", fontsize=8)
-    axes.set_ylabel("block", fontsize=8)
-    axes.set_xticks(range(heads))
-    axes.set_yticks(range(blocks))
-    axes.tick_params(labelsize=7, colors=pictures.MUTED)
-    if view.is_numbered:
-        for (block, head), share in np.ndenumerate(view.shares):
-            shade = "white" if share > 0.5 else pictures.INK
-            axes.text(head, block, f"{share:.0%}", ha="center", va="center", fontsize=7, color=shade)
-    within = f"{view.local_within} frames ({view.local_within * FRAME_S:g} s)"
-    pictures.title(axes, f"Attention within {within}", f"even attention: {view.even_share:.0%}; {view.sample}")
+    image = marks.head_grid(axes, result.share_within(result.local_within))
+    within = f"{result.local_within} frames ({result.local_within * FRAME_S:g} s)"
+    sample = f"{result.n_speech_frames:,} speech frames of {count(result.n_clips, 'clip')}"
+    pictures.title(axes, f"Attention within {within}", f"even attention: {result.even_share:.0%}; {sample}")
     pictures.colour_bar(image, [axes], "share of the attention")
 
 
-def _draw_ranges(axes: Axes, view: View) -> None:
+def _draw_ranges(axes: Axes, result: Locality) -> None:
     """Draw the quantiles of every head's distance as a line with a dot, the baseline behind."""
-    low, quarter, median, three_quarters, high = view.quantiles.reshape(5, -1) * FRAME_S
-    rows = np.arange(len(median))
-    colours = np.where(view.is_local.ravel(), pictures.BLUE, pictures.ORANGE).tolist()
+    shares = (0.05, 0.25, 0.5, 0.75, 0.95)
+    low, quarter, median, three_quarters, high = (result.quantile_frames(q).ravel() * FRAME_S for q in shares)
+    rows, is_local = np.arange(len(median)), result.is_local.ravel()
+    colours = np.where(is_local, pictures.BLUE, pictures.ORANGE).tolist()
     axes.hlines(rows, low, high, colors=colours, linewidth=1, alpha=0.7)
     axes.hlines(rows, quarter, three_quarters, colors=colours, linewidth=4, alpha=0.7)
     axes.scatter(median, rows, c=colours, s=16, zorder=3, edgecolors="white", linewidths=0.6)
-    even_s = view.even_median * FRAME_S
-    axes.axvline(even_s, color=pictures.MUTED, linestyle=(0, (4, 3)), linewidth=1)
+    even_s = float(distance.mass_quantile(result.uniform_by_distance, 0.5)) * FRAME_S
+    marks.baseline(axes, even_s, "even attention", "x")
     label = axes.annotate(" even attention", (even_s, 1), xycoords=("data", "axes fraction"), va="top")
     label.set(fontsize=7, color=pictures.MUTED)
-    heads = view.shares.shape[1]
-    shown = rows if view.is_numbered else rows[::heads]
-    axes.set_yticks(shown, [f"{row // heads}.{row % heads}" for row in shown])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    n_heads = result.is_local.shape[1]
+    is_named = [len(rows) <= NAMED_HEADS or row % n_heads == 0 for row in rows]
+    names = [f"{row // n_heads}.{row % n_heads}" for row in rows]
+    marks.name_rows(axes, names)
+    axes.set_yticks(rows[is_named], [name for name, named in zip(names, is_named, strict=True) if named])
     axes.set_xlabel("attended distance (s)", fontsize=8)
     axes.set_ylabel("block.head", fontsize=8)
-    pictures.plain(axes)
-    axes.grid(False, axis="y")
-    note = f"dot: median; thick: half of the attention; thin: 90%. Blue: local ({view.local_share:.0%} within reach)"
-    pictures.title(axes, f"{int(view.is_local.sum())} of {len(rows)} heads are local", note)
+    note = f"dot: median; thick: half of the attention; thin: 90%. Blue: local ({result.local_share:.0%} within reach)"
+    pictures.title(axes, f"{int(is_local.sum())} of {len(rows)} heads are local", note)

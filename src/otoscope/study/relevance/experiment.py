@@ -7,55 +7,50 @@ Costs one forward and one backward pass through the encoder with its patterns in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from otoscope.audio.clip import as_clip
 from otoscope.audio.kinds import Kind, speech_end_frame
 from otoscope.audio.windows import check_window
-from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.files import write_json
-from otoscope.base.numbers import finite
+from otoscope.base.layout import count
+from otoscope.base.numbers import written
+from otoscope.base.report import Column, Fact, Report, Table
+from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import distance, pictures
-from otoscope.study.relevance import picture as relevance_picture
-from otoscope.study.result_files import drawn, write_arrays
-from otoscope.study.rich import Rich
+from otoscope.study import distance
+from otoscope.study.relevance import picture
+from otoscope.study.relevance.settings import RelevanceSettings
+from otoscope.study.results import Result
 from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
 from otoscope.study.word_target import WordScorer
 
+AROUND_END_FRAMES = 25
+"""The summary says how much of what frames after the speech listen to lies within this distance of its end."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Relevance(Rich):
-    """How much each source frame matters to each destination frame.
+class Relevance(Result):
+    """How much each source frame matters to each destination frame."""
 
-    Attributes:
-        model: The model's id.
-        clip_id: The clip's id.
-        audio: The clip's file, or its id where it came from no file.
-        window: Which window of the clip.
-        window_start_s: Where that window begins in the clip, in seconds.
-        target: What was differentiated: None for the sum of the final encoder output, frames of it, or a word.
-        added: What attention adds to the identity that the propagation starts from, float32 [destination, source].
-        kinds: What each frame holds, int8 [frame].
-    """
+    name = "relevance"
 
     model: str
     clip_id: str
-    audio: str
-    window: int
-    window_start_s: float
-    target: Frames | SpokenWord | None
-    added: np.ndarray
-    kinds: np.ndarray
+    audio: str  # the clip's file, or its id where it came from no file
+    window: int  # which window of the clip
+    window_start_s: float  # where that window begins in the clip
+    target: Frames | SpokenWord | None  # what was differentiated: None for the sum of the final encoder output
+    added: np.ndarray  # what attention adds to the identity, float32 [destination frame, source frame]
+    kinds: np.ndarray  # what each frame holds, int8 [frame]
 
     @cached_property
     def relevance(self) -> np.ndarray:
@@ -156,116 +151,67 @@ class Relevance(Rich):
         rows = self.added if isinstance(self.target, SpokenWord) else self.added[self.is_speech]
         return rows.sum(axis=0)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: what was measured, and how local it is.
+    @property
+    def target_label(self) -> str:
+        """What was differentiated, in words."""
+        return "the whole encoder output" if self.target is None else self.target.label
 
-        Returns:
-            Standard JSON values only. `share_within` holds for each distance in frames the mean share over speech
-            frames of their relevance to sound: with the identity (`relevance`), without it (`added`), and for relevance
-            spread evenly over the sound (`even`). `end_share`: see there.
-        """
-        empty = int(np.isnan(self.row_share_within(0)).sum())
-        return {
-            "model": self.model,
-            "audio": self.audio,
-            "window": self.window,
-            "window_start_s": finite(self.window_start_s),
-            "target": "the sum of the final encoder output" if self.target is None else self.target.to_json(),
-            "n_frames": len(self.added),
-            "frame_s": FRAME_S,
-            "speech_end_frame": self.speech_end_frame,
-            "speech_end_s": finite(self.speech_end_frame * FRAME_S),
-            "n_speech_frames": int(self.is_speech.sum()),
-            "n_speech_frames_without_added_relevance": empty,
-            "padding_share": finite(self.padding_share),
-            "end_share": {
-                str(frames): {"added": finite(self.end_share(frames)), "even": finite(self.even_end_share(frames))}
-                for frames in distance.SHARE_FRAMES
-            },
-            "share_within": {
-                str(frames): {
-                    "relevance": finite(self.share_within(frames, identity=True)),
-                    "added": finite(self.share_within(frames)),
-                    "even": finite(self.even_share_within(frames)),
-                }
-                for frames in distance.SHARE_FRAMES
-            },
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `relevance.npz` (`relevance`, `speech_end_frame`, `kinds`), `.json`, `.png` and `relevance_zoom.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        arrays = {"relevance": self.relevance, "speech_end_frame": self.speech_end_frame, "kinds": self.kinds}
-        return [
-            write_arrays(where / "relevance.npz", **arrays),
-            write_json(where / "relevance.json", self.to_json()),
-            *drawn(self.plot, where / "relevance.png"),
-            *drawn(self.plot_zoom, where / "relevance_zoom.png"),
-        ]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw the map of the whole window beside a zoom on its speech.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        return pictures.save_figure(relevance_picture.whole_figure(self._view()), path)
-
-    def plot_zoom(self, path: str | Path) -> Path:
-        """Draw the map of the speech part alone, with the profile of its sources below.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        return pictures.save_figure(relevance_picture.zoom_figure(self._view()), path)
-
-    def _view(self) -> relevance_picture.View:
-        """Collect what the pictures need."""
-        share = self.share_within(50)
-        locality = "no speech" if share is None else f"{share:.0%} within 1 s (even: {self.even_share_within(50):.0%})"
-        return relevance_picture.View(
-            added=self.added,
-            profile=self.source_profile(),
-            speech_end_frame=self.speech_end_frame,
-            n_speech_frames=int(self.is_speech.sum()),
-            name=f"{self.model}, {self.clip_id}" + (f", window {self.window}" if self.window else ""),
-            target="the whole output" if self.target is None else self.target.label,
-            locality=locality,
-        )
-
-    def _shown(self) -> html.Shown:
-        rows = [
-            (frames * FRAME_S, html.share(self.share_within(frames)), html.share(self.even_share_within(frames)))
+    def report(self) -> Report:
+        """Say how near the relevance comes from, beside relevance spread evenly over the sound."""
+        n_speech, end_s = int(self.is_speech.sum()), self.speech_end_frame * FRAME_S
+        near = {
+            frames: {
+                "relevance": self.share_within(frames, identity=True),
+                "added": self.share_within(frames),
+                "even": self.even_share_within(frames),
+            }
             for frames in distance.SHARE_FRAMES
-        ]
-        target = "the whole encoder output" if self.target is None else self.target.label
-        return html.Shown(
+        }
+        at_end = {
+            frames: {"added": self.end_share(frames), "even": self.even_end_share(frames)}
+            for frames in distance.SHARE_FRAMES
+        }
+        after = None
+        if at_end[AROUND_END_FRAMES]["added"] is not None:
+            share, even = (written(at_end[AROUND_END_FRAMES][key], "share") for key in ("added", "even"))
+            near_end = f"within {AROUND_END_FRAMES * FRAME_S:g} s of its end"
+            after = f"{share} of what they listen to lies {near_end} ({even} if it were spread evenly)"
+        speech = f"{count(n_speech, 'frame')} of speech, the last ends at {end_s:.2f} s" if n_speech else "no speech"
+        columns = ("within frames", "number"), ("seconds", "number"), ("relevance", "share"), ("spread evenly", "share")
+        rows = [(frames, frames * FRAME_S, shares["added"], shares["even"]) for frames, shares in near.items()]
+        caption = "Share of the relevance of sound that comes from nearby frames, mean over speech frames"
+        return Report(
             f"Relevance in {self.clip_id}, window {self.window}: {self.model}",
-            [("to", target), ("speech frames", int(self.is_speech.sum())), ("frames", len(self.added))],
-            [html.Table(("within (s)", "of the relevance", "spread evenly"), rows, "Mean over speech frames")],
+            f"relevance to {self.target_label}; {speech}",
+            {
+                "model": self.model,
+                "audio": self.audio,
+                "window": self.window,
+                "window_start_s": self.window_start_s,
+                "target": "the sum of the final encoder output" if self.target is None else self.target,
+                "n_frames": len(self.added),
+                "frame_s": FRAME_S,
+                "speech_end_frame": self.speech_end_frame,
+                "speech_end_s": end_s,
+                "n_speech_frames": n_speech,
+                "n_speech_frames_without_added_relevance": int(np.isnan(self.row_share_within(0)).sum()),
+                "padding_share": Fact(
+                    self.padding_share, "share of what speech frames listen to that is padding", "share"
+                ),
+                "end_share": {str(frames): shares for frames, shares in at_end.items()},
+                "share_within": {str(frames): shares for frames, shares in near.items()},
+            },
+            told=[("frames after the speech", after)],
+            parts=[Table([Column(None, *column) for column in columns], rows, caption)] if n_speech else [],
         )
+
+    def arrays(self) -> dict[str, Any]:
+        """Give the map, identity included, and what each frame holds."""
+        return {"relevance": self.relevance, "speech_end_frame": self.speech_end_frame, "kinds": self.kinds}
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw the map of the whole window beside its speech, and its speech with the profile of sources."""
+        return {"relevance": lambda: picture.whole_figure(self), "relevance_zoom": lambda: picture.zoom_figure(self)}
 
 
 def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
@@ -296,26 +242,25 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
     return added
 
 
+@takes(RelevanceSettings)
 def relevance(
     model: Whisper,
     clip: Sound,
     *,
+    settings: RelevanceSettings,
     target: Target = None,
-    window: int = 0,
-    language: str | None = None,
 ) -> Relevance:
     """Measure which frames each frame of the encoder listens to.
 
     Args:
         model: Any Whisper.
         clip: A clip, an array at 16 kHz or a path.
+        settings: Which window, and what is spoken.
         target: What is differentiated with respect to the patterns. None: the sum of the final encoder output
             (`encoder.ln_post`), padding frames included. A frame or a stretch (start, stop) of frames: the sum of the
             final encoder output there, counted from the start of the window. A word of the window's transcript, as
             text or as `Word(index)`: the sum of the log-probabilities of its tokens, with the decoder given the
             transcript up to each of them.
-        window: Which window of a recording longer than one.
-        language: What is spoken, for a target word; the model decides by default.
 
     Returns:
         The relevance map of that window.
@@ -328,13 +273,15 @@ def relevance(
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1; `propagate`. Where the last layer norm scales all
         channels alike, the sum of its output is constant and so its gradient zero: released checkpoints do not.
     """
-    chosen = as_target(target)
-    read = as_clip(clip)
-    windows = model.windows(read)
+    chosen, window = as_target(target), settings.window
+    clip = as_clip(clip)
+    windows = model.windows(clip)
     check_window(window, len(windows.kinds))
     if isinstance(chosen, Frames):
         chosen.check(model.n_frames)
-    scorer = WordScorer.prepare(model, windows, window, chosen, language) if isinstance(chosen, Word) else None
+    scorer = None
+    if isinstance(chosen, Word):
+        scorer = WordScorer.prepare(model, windows, window, chosen, settings.language)
     sites = [f"encoder.blocks.{block}.attn.pattern" for block in range(model.n_encoder_blocks)]
     with model.reading(sites, gradients=True) as tape, torch.enable_grad():
         encoding = model.encode_mel(windows.mel[window : window + 1])
@@ -345,8 +292,8 @@ def relevance(
     added = propagate([pattern[0] for pattern in patterns], [gradient[0] for gradient in gradients])
     return Relevance(
         model=model.id,
-        clip_id=read.id,
-        audio=read.source,
+        clip_id=clip.id,
+        audio=clip.source,
         window=window,
         window_start_s=window * model.window_s,
         target=spoken if isinstance(chosen, Word) else chosen,

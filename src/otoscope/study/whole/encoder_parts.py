@@ -91,7 +91,7 @@ def windows(context: Context, out: Path) -> None:
     window(
         context.model,
         curve_clips,
-        within(settings.ks, context.model.n_frames),
+        ks=within(settings.ks, context.model.n_frames),
         language=context.language,
         seed=context.seed,
         unmasked=unmasked,

@@ -29,17 +29,11 @@ Head = tuple[int, int]
 
 @dataclass(frozen=True)
 class Heard:
-    """What is heard in a clip without a limit.
-
-    Attributes:
-        text: The transcript.
-        n_tokens: Its tokens; None for a clip longer than one window of the model.
-        is_stopped: Whether the decoder had no room to end it; not known of a longer clip.
-    """
+    """What is heard in a clip without a limit."""
 
     text: str
-    n_tokens: int | None
-    is_stopped: bool = False
+    n_tokens: int | None  # None for a clip longer than one window of the model
+    is_stopped: bool = False  # whether the decoder had no room to end it; not known of a longer clip
 
 
 def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
@@ -57,28 +51,25 @@ def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
 
 
 def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> list[Heard]:
-    """Transcribe clips, to set transcripts under a limit beside.
+    """Transcribe clips without a limit.
 
     Args:
         model: Any Whisper.
         clips: The clips.
-        language: What is spoken, as Whisper's code; None for that of each clip, or else the model decides.
-
-    Returns:
-        For each clip what is heard.
+        language: What is spoken, as Whisper's code; None for what each clip says, or else what the model finds.
 
     Raises:
         InputError: A language is not the model's.
     """
-    found: dict[int, Heard] = {}
-    for batch in _batches([place for place, clip in enumerate(clips) if _is_short(model, clip)]):
-        some = [clips[place] for place in batch]
-        rows = write_windows(model, model.encode_mel(_mels(model, some)), _languages(some, language))
-        for place, (_, row) in zip(batch, rows, strict=True):
-            found[place] = Heard(text_of(model, row.tokens), len(row.tokens), row.is_stopped)
-    long = [place for place in range(len(clips)) if place not in found]
-    found |= {place: Heard(row.text, None) for place, row in _hear_long(model, clips, long, language).items()}
-    return [found[place] for place in range(len(clips))]
+    heard: dict[int, Heard] = {}
+    for batch in _batches([index for index, clip in enumerate(clips) if _is_short(model, clip)]):
+        short = [clips[index] for index in batch]
+        rows = write_windows(model, model.encode_mel(_mels(model, short)), _languages(short, language))
+        for index, (_, row) in zip(batch, rows, strict=True):
+            heard[index] = Heard(text_of(model, row.tokens), len(row.tokens), row.is_stopped)
+    long = [index for index in range(len(clips)) if index not in heard]
+    heard |= {index: Heard(row.text, None) for index, row in _hear_long(model, clips, long, language).items()}
+    return [heard[index] for index in range(len(clips))]
 
 
 def known_or_heard(
@@ -97,25 +88,15 @@ def known_or_heard(
 
 
 def hear_masked(model: Whisper, clips: Sequence[Clip], language: str | None, unmasked: Sequence[Heard]) -> list[Text]:
-    """Transcribe clips with the attention windows that are on.
-
-    Args:
-        model: Any Whisper.
-        clips: The clips.
-        language: What is spoken, as Whisper's code; None for that of each clip, or else the model decides.
-        unmasked: What is heard in each without a limit.
-
-    Returns:
-        For each clip its transcript.
-    """
+    """Transcribe clips with the attention windows that are on, given what is heard in each without them."""
     short, long = _by_length(unmasked)
-    found = _hear_long(model, clips, long, language)
+    texts = _hear_long(model, clips, long, language)
     for batch in _batches(short):
-        some = [clips[place] for place in batch]
-        encodings = model.encode_mel(_mels(model, some))
-        rows = write_texts(model, encodings, _languages(some, language), most_tokens=_rooms(unmasked, batch))
-        found |= dict(zip(batch, rows, strict=True))
-    return [found[place] for place in range(len(clips))]
+        together = [clips[index] for index in batch]
+        encodings = model.encode_mel(_mels(model, together))
+        rows = write_texts(model, encodings, _languages(together, language), most_tokens=_rooms(unmasked, batch))
+        texts |= dict(zip(batch, rows, strict=True))
+    return [texts[index] for index in range(len(clips))]
 
 
 def hear_by_head(
@@ -133,30 +114,30 @@ def hear_by_head(
         clips: The clips.
         k: Frames on either side.
         heads: Which heads, in order of block.
-        language: What is spoken, as Whisper's code; None for that of each clip, or else the model decides.
+        language: What is spoken, as Whisper's code; None for what each clip says, or else what the model finds.
         unmasked: What is heard in each without a limit.
 
     Yields:
-        A clip's place, the head, and the transcript: one for each clip and head, in no order.
+        The index of a clip, the head, and the transcript: one for each clip and head, in no order.
     """
     short, long = _by_length(unmasked)
     for batch in _batches(short):
-        some = [clips[place] for place in batch]
-        spoken, rooms = _languages(some, language), _rooms(unmasked, batch)
+        together = [clips[index] for index in batch]
+        spoken, rooms = _languages(together, language), _rooms(unmasked, batch)
         waiting: list[tuple[Head, Tensor]] = []
-        for head, encodings in _encode_by_head(model, _mels(model, some), k, heads):
+        for head, encodings in _encode_by_head(model, _mels(model, together), k, heads):
             waiting.append((head, encodings))
             if head != heads[-1] and (len(waiting) + 1) * len(batch) <= BATCH_SIZE:
                 continue
-            together = torch.cat([encodings for _, encodings in waiting])
-            rows = write_texts(model, together, spoken * len(waiting), most_tokens=rooms * len(waiting))
-            places = [(place, head) for head, _ in waiting for place in batch]
-            yield from ((place, head, row.text) for (place, head), row in zip(places, rows, strict=True))
+            stacked = torch.cat([encodings for _, encodings in waiting])
+            rows = write_texts(model, stacked, spoken * len(waiting), most_tokens=rooms * len(waiting))
+            trials = [(index, head) for head, _ in waiting for index in batch]
+            yield from ((index, head, row.text) for (index, head), row in zip(trials, rows, strict=True))
             waiting = []
     for head in heads if long else ():
         with model.attention_window(k, blocks=head[:1], heads=head[1:]):
-            found = _hear_long(model, clips, long, language)
-        yield from ((place, head, row.text) for place, row in found.items())
+            texts = _hear_long(model, clips, long, language)
+        yield from ((index, head, text.text) for index, text in texts.items())
 
 
 def _encode_by_head(
@@ -178,10 +159,10 @@ def _encode_by_head(
         yield (block, head), encodings
 
 
-def _hear_long(model: Whisper, clips: Sequence[Clip], places: Sequence[int], language: str | None) -> dict[int, Text]:
+def _hear_long(model: Whisper, clips: Sequence[Clip], indices: Sequence[int], language: str | None) -> dict[int, Text]:
     """Transcribe the clips of more than one window."""
-    heard = model.transcribe_many([clips[place] for place in places], language=language)
-    return {place: Text(one.language, one.text.strip()) for place, one in zip(places, heard, strict=True)}
+    heard = model.transcribe_many([clips[index] for index in indices], language=language)
+    return {index: Text(said.language, said.text.strip()) for index, said in zip(indices, heard, strict=True)}
 
 
 def _is_short(model: Whisper, clip: Clip) -> bool:
@@ -189,17 +170,17 @@ def _is_short(model: Whisper, clip: Clip) -> bool:
 
 
 def _by_length(unmasked: Sequence[Heard]) -> tuple[list[int], list[int]]:
-    """Part the places of clips of one window, those of few tokens first, from those of longer clips."""
-    known = [(one.n_tokens, place) for place, one in enumerate(unmasked) if one.n_tokens is not None]
-    return [place for _, place in sorted(known)], [place for place, one in enumerate(unmasked) if one.n_tokens is None]
+    """Give the indices of clips of one window, those of few tokens first, and those of longer clips."""
+    short = [(heard.n_tokens, index) for index, heard in enumerate(unmasked) if heard.n_tokens is not None]
+    return [index for _, index in sorted(short)], [i for i, heard in enumerate(unmasked) if heard.n_tokens is None]
 
 
-def _rooms(unmasked: Sequence[Heard], places: Sequence[int]) -> list[int]:
-    return [room_beside(unmasked[place].n_tokens or 0) for place in places]
+def _rooms(unmasked: Sequence[Heard], indices: Sequence[int]) -> list[int]:
+    return [room_beside(unmasked[index].n_tokens or 0) for index in indices]
 
 
-def _batches(places: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (places[start : start + BATCH_SIZE] for start in range(0, len(places), BATCH_SIZE))
+def _batches(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (indices[start : start + BATCH_SIZE] for start in range(0, len(indices), BATCH_SIZE))
 
 
 def _mels(model: Whisper, clips: Sequence[Clip]) -> Float[Tensor, "window n_mels mel_frame"]:

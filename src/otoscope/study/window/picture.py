@@ -6,6 +6,7 @@ Knows numbers and labels, not models or clips.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +14,12 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.numbers import Interval
-from otoscope.study import pictures
+from otoscope.base.layout import count
+from otoscope.study import marks, pictures
+from otoscope.study.estimates import intervals_note
+
+if TYPE_CHECKING:
+    from otoscope.study.window.experiment import CurvePoint
 
 SCHEMATIC_FRAMES = 10
 SCHEMATIC_K = 2
@@ -25,14 +30,7 @@ PANELS_PER_ROW = 3
 
 
 def window_mask(n_frames: int, k: int) -> np.ndarray:
-    """Say which source each destination may attend to.
-
-    Args:
-        n_frames: Frames in the window.
-        k: Frames on either side.
-
-    Returns:
-        1 where |source - destination| is at most k, else 0; int8 [destination frame, source frame].
+    """Give 1 where |source - destination| is at most k, else 0; int8 [destination frame, source frame].
 
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.
@@ -42,14 +40,7 @@ def window_mask(n_frames: int, k: int) -> np.ndarray:
 
 
 def mask_figure(n_frames: int, ks: Sequence[int]) -> Figure:
-    """Draw the mask in small, with its numbers, and the masks of a study at full size.
-
-    Args:
-        n_frames: Frames in a window of the model.
-        ks: The half widths of the study.
-
-    Returns:
-        A figure with one panel for the small mask and one for each k.
+    """Draw the mask in small, with its numbers, and one for each k at the full size of the model's window.
 
     Source:
         The small mask is that of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.
@@ -92,51 +83,29 @@ def _draw_mask(axes: Axes, n_frames: int, k: int) -> None:
     pictures.title(axes, f"k = {k} frames ({k * FRAME_S:g} s)", note, lift=pictures.FRAME_AXIS_POINTS)
 
 
-def curve_figure(
-    ks: Sequence[int], rates: Sequence[Interval], reference_rates: Sequence[Interval] | None, n_clips: int, n_known: int
-) -> Figure:
-    """Draw word error rate against k.
+def curve_figure(points: Sequence[CurvePoint], n_clips: int, n_known: int) -> Figure:
+    """Draw word error rate against k, with bands where the intervals have bounds.
 
     Args:
-        ks: Half widths in frames, without the unmasked one.
-        rates: WER against the unmasked transcript, at each k.
-        reference_rates: WER against what was said: first without a mask, then at each k; None where it is not known.
+        points: Error rates, first without a mask.
         n_clips: Clips pooled.
         n_known: Clips for which it is known what was said.
-
-    Returns:
-        The figure; bands where the intervals have bounds.
-
-    Source:
-        Ours.
     """
     figure = pictures.new_figure(7, 4)
     axes = figure.subplots()
-    _draw_curve(axes, ks, rates, pictures.BLUE, "o", "against the unmasked transcript")
-    if reference_rates is not None:
-        colour = pictures.ORANGE
-        _draw_curve(
-            axes, ks, reference_rates[1:], colour, "s", f"against what was said ({pictures.count(n_known, 'clip')})"
-        )
+    free, masked = points[0], points[1:]
+    ks = [point.k or 0 for point in masked]
+    marks.curve(axes, ks, [point.wer for point in masked], "against the unmasked transcript")
+    if free.reference_wer is not None:
+        label = f"against what was said ({count(n_known, 'clip')})"
+        marks.curve(axes, ks, [point.reference_wer for point in masked], label, marks.STYLES[1])
         label = "no mask, against what was said"
-        axes.axhline(reference_rates[0].value, color=colour, linestyle=(0, (4, 3)), linewidth=1, label=label)
+        marks.baseline(axes, free.reference_wer.value, label, colour=pictures.ORANGE)
     pictures.plain(axes)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("k: frames on either side that a frame may attend to (20 ms each)", fontsize=8)
     axes.set_ylabel("word error rate", fontsize=8)
     axes.legend(fontsize=7.5, frameon=False)
-    clips = "1 clip: no confidence band" if n_clips == 1 else f"{n_clips:,} clips; bands: 95%, bootstrap over clips"
-    pictures.title(axes, "Transcripts when the encoder listens only nearby", clips)
+    note = f"{count(n_clips, 'clip')}; {intervals_note(n_clips)}"
+    pictures.title(axes, "Transcripts when the encoder listens only nearby", note)
     return figure
-
-
-def _draw_curve(axes: Axes, ks: Sequence[int], rates: Sequence[Interval], colour: str, marker: str, label: str) -> None:
-    """Draw one rate against k, with its band where there is one."""
-    order = np.argsort(ks)
-    position = np.asarray(ks)[order]
-    chosen = [rates[index] for index in order]
-    axes.plot(position, [rate.value for rate in chosen], color=colour, marker=marker, markersize=4, label=label)
-    bounds = [(rate.low, rate.high) for rate in chosen if rate.low is not None and rate.high is not None]
-    if len(bounds) == len(chosen):
-        low, high = zip(*bounds, strict=True)
-        axes.fill_between(position, low, high, color=colour, alpha=0.15, linewidth=0)
