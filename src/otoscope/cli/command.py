@@ -43,7 +43,7 @@ def command(
 
     Returns:
         A decorator. The function takes its own parameters, `settings` and `job`; the command takes its own parameters,
-        an option for every setting, and those in `SHARED`.
+        an option for every setting, and those in `SHARED`, unless the function has a parameter of that name.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -53,14 +53,16 @@ def command(
         keyword = inspect.Parameter.KEYWORD_ONLY
         mine = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
         each = [inspect.Parameter(f.name, keyword, default=_default(f), annotation=_option(f)) for f in fields]
+        names = {item.name for item in mine}
         shared = [
             inspect.Parameter(name, keyword, default=default, annotation=hint)
             for name, (hint, default) in taken.items()
+            if name not in names
         ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            job = Job(**{name: given.pop(name) for name in taken})
+            job = Job(**{name: given[name] if name in names else given.pop(name) for name in taken})
             if settings is not None:
                 given["settings"] = settings(**{f.name: _read(f, given.pop(f.name)) for f in fields})
             function(**given, job=job)
