@@ -97,7 +97,7 @@ class ExamplesPart(Settings):
     """Which examples the pages show and play."""
 
     top: Annotated[int, Setting("Of the strongest, for each feature and sign.", least=1)] = 20
-    samples: Annotated[int, Setting("From each range of strength.", least=0)] = 3
+    samples: Annotated[int, Setting("From each range of strength.", least=0)] = 2
 
 
 @dataclass(frozen=True)
