@@ -56,7 +56,8 @@ from otoscope.study.whole.settings import preset, with_general
 settings = preset("quick")
 assert settings.speaking_rate.clips == 8 and settings.to_json()["speaking_rate"] == {"clips": 8, "fewest_words": 3}
 rest = tuple(name for name in part_names() if name != "speaking_rate")
-found = oto.run_study(oto.load("demo"), oto.open_corpus("demo").first(12), with_general(settings, without=rest), "study")
+model, clips = oto.load("demo"), oto.open_corpus("demo").first(12)
+found = oto.run_study(model, clips, with_general(settings, without=rest), "study")
 assert [row["state"] for row in found.about["parts"] if row["name"] == "speaking_rate"] == ["done"]
 assert oto.SpeakingRate.name == "speaking_rate" and "speaking_rate" in dir(oto)
 """
