@@ -37,8 +37,8 @@ def page() -> str:
         HEAD,
         _section("Options that most commands take", "Commands list only their other options below.", rows),
         *(_command(name, command) for name, command in commands),
-        "## Settings of a study: study.toml\n\n`otoscope study CORPUS --dry-run` prints them all. A file needs only the "
-        "tables and keys that you change; give it with `--settings`.\n",
+        "## Settings of a study: study.toml\n\n`otoscope study CORPUS --dry-run` prints them all. A file needs only "
+        "the tables and keys that you change; give it with `--settings`.\n",
         _settings("study", "What holds for all parts.", General()),
         *(_settings(name, question, table) for name, (question, table) in _tables().items()),
     ]
