@@ -62,11 +62,11 @@ def rows(model: Whisper, clips: list[Clip], run: HarvestRun, tmp_path_factory: p
 
 
 def strengths(row: dict) -> np.ndarray:
-    return row["low"] + np.array(row["values"]) / 255 * (row["high"] - row["low"])
+    return row["low"] + np.array(list(row["values"])) / 31 * (row["high"] - row["low"])
 
 
 def half_a_level(row: dict) -> float:
-    return (row["high"] - row["low"]) / 510 + 1e-4 * abs(row["high"])
+    return (row["high"] - row["low"]) / 62 + 1e-4 * abs(row["high"])
 
 
 def key(row: dict) -> tuple:
@@ -113,7 +113,7 @@ def test_a_trace_spans_the_frames_around_its_peak_that_lie_in_the_clip(run: Harv
         n_frames = run.clips[row["clip"]].n_frames
         first, stop = max(0, row["frame"] - AROUND), min(n_frames, row["frame"] + AROUND + 1)
         assert (row["first_frame"], len(row["values"])) == (first, stop - first)
-        assert row["low"] == row["high"] or {min(row["values"]), max(row["values"])} == {0, 255}
+        assert row["low"] == row["high"] or {min(row["values"]), max(row["values"])} == {0, 31}
 
 
 def test_as_many_examples_as_are_asked_for(model: Whisper, clips: list[Clip], run: HarvestRun, tmp_path: Path) -> None:

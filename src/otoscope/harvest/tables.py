@@ -88,9 +88,9 @@ def write_tables(folder: Path, gathered: Gathered) -> None:
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a table. Numbers with a point hardly repeat: their bytes are stored apart, not in a dictionary."""
+    """Open a table. Of numbers with a point, which hardly repeat, and of counts, which are small, bytes lie apart."""
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
-    split = {path: "BYTE_STREAM_SPLIT" for path, kind in leaves if pa.types.is_floating(kind)}
+    split = {path: "BYTE_STREAM_SPLIT" for path, kind in leaves if pa.types.is_floating(kind) or pa.types.is_uint32(kind)}
     words = [path for path, _ in leaves if path not in split]
     return pq.ParquetWriter(
         path, schema, compression="zstd", compression_level=9, use_dictionary=words, column_encoding=split or None
@@ -238,7 +238,7 @@ def _means(
             **_key_columns(key, np.repeat(np.arange(n), n_labels)),
             what: _words(labels, np.tile(np.arange(n_labels), n)),
             "n_frames": pa.array(np.tile(n_frames, n), pa.int64()),
-            "mean": pa.array(means.T.ravel(), pa.float64()),
+            "mean": pa.array(means.T.ravel(), pa.float32()),
         }
     )
 

@@ -6,7 +6,6 @@ each.
 
 from __future__ import annotations
 
-import base64
 import itertools
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from otoscope.atlas.records.feature_numbers import numbers
 from otoscope.atlas.records.feature_tables import FeatureTables, GroupTables
-from otoscope.atlas.records.feature_words import Around
+from otoscope.atlas.records.feature_words import NO_WORDS
 from otoscope.base.clocks import FRAME_S
 from otoscope.study.examples.pieces import KINDS, places, sound_moments
 
@@ -34,10 +33,11 @@ def example_columns(
 
     Returns:
         For each feature its columns, one entry an example: `sign`, `kind` (`top`, or `width` for one drawn from a
-        range), `range`, `rank`, `strength`, `phone`, `clip` (its place in `clips`), `seconds` (in its clip), `before`,
-        `word`, `after`, `piece` (its place in `pieces`), `at_s` (in its piece), and of the trace `first_s` (in its
-        piece), `low`, `high` and `values` (base64, a byte a step); None where there is no piece, or no trace. And what
-        they share: `clips`, name and speaker of each; `pieces`, name and length of each; `step_s` of the traces.
+        range), `range`, `rank`, `strength`, `phone`, `clip` (its place in `clips`), `seconds` (in its clip),
+        `words` (four places in the clip's words, see `Around`), `piece` (its place in `pieces`), `at_s` (in its piece), and of the trace `first_s` (in its
+        piece) and `values` (a letter a step, `A` for the least and `f` for the greatest of the trace); None where
+        there is no piece, or no trace. And what they share: `clips`, name, speaker and words of each, the words that none of the examples needs
+        left out; `pieces`, name and length of each; `step_s` of the traces.
     """
     first, stop = int(group.offset[features.start]), int(group.offset[features.stop])
     shown = group.shown.at(slice(first, stop))
@@ -51,6 +51,7 @@ def example_columns(
     place: list[int | None] = [None] * len(piece)
     for at, one in zip(np.flatnonzero(piece >= 0).tolist(), piece_place.tolist(), strict=True):
         place[at] = one
+    words, texts = _words(tables, clips, clip_place, seconds)
     phones: list[str | None] = [*tables.run.phones, None]
     columns = {
         "sign": shown.sign.tolist(),
@@ -61,7 +62,7 @@ def example_columns(
         "phone": [phones[phone] for phone in shown.phone.tolist()],
         "clip": clip_place.tolist(),
         "seconds": np.round(seconds, _DECIMALS).tolist(),
-        **_words(tables, shown.clip, seconds),
+        "words": words,
         "piece": place,
         "at_s": _where(piece >= 0, np.minimum(seconds - start_s, length_s)),
         **_traces(group, first, stop, start_s, tables.run.lag_frames or 0),
@@ -70,7 +71,7 @@ def example_columns(
     own = [{name: values[begin:end] for name, values in columns.items()} for begin, end in itertools.pairwise(bounds)]
     lengths = np.round(written.stop_s - written.start_s, _DECIMALS).tolist()
     shared = {
-        "clips": [list(tables.about_clips[clip]) for clip in clips.tolist()],
+        "clips": [[*tables.about_clips[clip], own] for clip, own in zip(clips.tolist(), texts, strict=True)],
         "pieces": [[written.name[one], lengths[one]] for one in pieces.tolist()],
         "step_s": FRAME_S,
     }
@@ -82,16 +83,29 @@ def _where(is_known: np.ndarray, seconds: np.ndarray) -> list[float | None]:
     return [one if known else None for one, known in zip(rounded, is_known.tolist(), strict=True)]
 
 
-def _words(tables: FeatureTables, clip: np.ndarray, seconds: np.ndarray) -> dict[str, list[str | None]]:
-    """Give the words before, at and after moments."""
-    around = [tables.words_around(one, at) for one, at in zip(clip.tolist(), seconds.tolist(), strict=True)]
-    columns = zip(*around, strict=True) if around else ((), (), ())
-    return {name: list(column) for name, column in zip(Around._fields, columns, strict=True)}
+def _words(
+    tables: FeatureTables, clips: np.ndarray, clip_place: np.ndarray, seconds: np.ndarray
+) -> tuple[list[list[int]], list[list[str]]]:
+    """Give the words that lie around some of the moments, clip by clip, and where in them those of each moment are."""
+    words: list[list[int]] = [[] for _ in seconds]
+    texts: list[list[str]] = []
+    for place, clip in enumerate(clips.tolist()):
+        own = tables.words.get(clip, NO_WORDS)
+        moments = np.flatnonzero(clip_place == place)
+        around = np.array([tables.words_around(clip, at) for at in seconds[moments].tolist()])
+        is_needed = np.zeros(len(own.texts), bool)
+        for first, _, _, stop in around.tolist():
+            is_needed[first:stop] = True
+        shifted = np.concatenate([[0], np.cumsum(is_needed)])[around].tolist()
+        for moment, four in zip(moments.tolist(), shifted, strict=True):
+            words[moment] = four
+        texts.append([own.texts[at] for at in np.flatnonzero(is_needed).tolist()])
+    return words, texts
 
 
 def _traces(group: GroupTables, first: int, stop: int, start_s: np.ndarray, lag_frames: int) -> dict[str, list[Any]]:
-    """Give the traces of examples: where the sound of the first value lies, values as base64."""
-    columns: dict[str, list[Any]] = {name: [None] * (stop - first) for name in ("first_s", "low", "high", "values")}
+    """Give the traces of examples: where the sound of the first value lies, and a letter for each value."""
+    columns: dict[str, list[Any]] = {name: [None] * (stop - first) for name in ("first_s", "values")}
     traces = group.traces
     if traces is None:
         return columns
@@ -102,13 +116,10 @@ def _traces(group: GroupTables, first: int, stop: int, start_s: np.ndarray, lag_
     found = zip(
         known.tolist(),
         np.round(first_s, _DECIMALS).tolist(),
-        numbers(traces.low[row]),
-        numbers(traces.high[row]),
         traces.offset[row].tolist(),
         traces.offset[row + 1].tolist(),
         strict=True,
     )
-    for place, at_s, low, high, begin, end in found:
-        columns["first_s"][place], columns["low"][place], columns["high"][place] = at_s, low, high
-        columns["values"][place] = base64.b64encode(traces.values.data[begin:end]).decode("ascii")
+    for place, at_s, begin, end in found:
+        columns["first_s"][place], columns["values"][place] = at_s, traces.levels[begin:end]
     return columns

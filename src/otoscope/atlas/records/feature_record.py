@@ -29,7 +29,8 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
         features: Numbers of features side by side.
 
     Returns:
-        `features`: number of the feature, as text, to its record; and what `example_columns` gives beside the columns.
+        `features`: number of the feature, as text, to its record; `edges` of the bins of all histograms; and what
+        `example_columns` gives beside the columns.
     """
     group = tables.group(number_)
     rows = np.arange(features.start, features.stop)
@@ -47,7 +48,7 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
             "scores": _scores(tables.scores(number_), feature),
             "statistics": {name: values[feature] for name, values in group.statistics.items()},
             "polysemantic": _polysemantic(tables.scores(number_), feature, list(group.ranges)),
-            "histogram": _histogram(group, feature, tables.shown_edges),
+            "histogram": _histogram(group, feature),
             "ranges": {sign: of[place] for sign, of in ranges.items()},
             "examples": examples[place],
             "nearest": None
@@ -63,7 +64,7 @@ def feature_records(tables: FeatureTables, names: Names, number_: int, features:
                 for near in nearest[place]
             ],
         }
-    return {**shared, "features": records}
+    return {**shared, "edges": tables.shown_edges, "features": records}
 
 
 def _scores(scores: dict[str, Any] | None, feature: int) -> dict[str, Any] | None:
@@ -108,11 +109,11 @@ def _polysemantic(scores: dict[str, Any] | None, feature: int, signs: list[int])
     return found
 
 
-def _histogram(group: GroupTables, feature: int, edges: list[Any]) -> dict[str, list[Any]]:
-    """Give the bins between the least and the greatest that hold anything."""
+def _histogram(group: GroupTables, feature: int) -> dict[str, Any]:
+    """Give the bins between the least and the greatest that hold anything, and the number of the first."""
     first, stop = group.held[feature].tolist()
     counts = group.histogram[feature, :, first:stop].tolist()
-    return {"edges": edges[first : stop + 1] if stop else [], **dict(zip(FRAME_KINDS, counts, strict=True))}
+    return {"first": first, **dict(zip(FRAME_KINDS, counts, strict=True))}
 
 
 def _ranges(tables: FeatureTables, group: GroupTables, sign: int, rows: np.ndarray) -> list[list[dict[str, Any]]]:

@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 
 from otoscope.atlas.records.feature_nearest import Neighbours
 from otoscope.atlas.records.feature_numbers import numbers
-from otoscope.atlas.records.feature_words import NO_WORDS, Around, words_by_clip
+from otoscope.atlas.records.feature_words import NO_WORDS, Around, ClipWords, words_by_clip
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.errors import InputError
 from otoscope.harvest.opened import GroupKey, HarvestRun, RangeTable
 from otoscope.study.examples.pieces import KINDS, SAMPLES, TOP, Shown, piece_name, places, shown_of_group, signs_of
+from otoscope.study.examples.trace_table import LEVELS
 
 MOST_FEATURES = 10_000
 MOST_PIECES = 1 << 24
@@ -33,6 +34,8 @@ MOST_MOMENTS = 1 << 16
 SIDES = {1: "positive", -1: "negative"}
 FRAME_KINDS = ("speech", "silence", "padding")
 UNCLEAR = "unclear"
+LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef", np.uint8)
+"""For the levels of a trace, as pages get them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +71,13 @@ class TraceRows:
         row: For every example, which of the rows below is its trace; -1 for none.
         first_frame: The frame of the first value.
         offset: Where the values of a row begin; one more than there are rows.
-        values: Of all rows, 0 to 255.
-        low: The strength of 0.
-        high: The strength of 255.
+        levels: Of all rows, a letter for each value: one of `LETTERS`.
     """
 
     row: np.ndarray
     first_frame: np.ndarray
     offset: np.ndarray
-    values: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    levels: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +140,17 @@ class FeatureTables:
         return self._scores.get((self.run.groups[number].site, self.run.groups[number].basis))
 
     @cached_property
+    def words(self) -> dict[int, ClipWords]:
+        """Number of a clip to its words; clips without any are left out."""
+        return words_by_clip(self.folder, self.run)
+
+    @cached_property
     def words_around(self) -> Callable[[int, float], Around]:
-        """Gives the words around a moment of a clip; many features answer to the same moments."""
-        words = words_by_clip(self.folder, self.run)
+        """Finds the words around a moment of a clip; many features answer to the same moments."""
 
         @lru_cache(MOST_MOMENTS)
         def words_around(clip: int, seconds: float) -> Around:
-            return words.get(clip, NO_WORDS).around(seconds)
+            return self.words.get(clip, NO_WORDS).around(seconds)
 
         return words_around
 
@@ -279,16 +282,22 @@ class FeatureTables:
         at = np.searchsorted(place[order], wanted)
         at = np.minimum(at, max(len(order) - 1, 0))
         row = np.where(place[order][at] == wanted, order[at], -1) if len(order) else np.full(len(wanted), -1)
-        lists = table["values"].combine_chunks()
-        lengths = pc.list_value_length(lists).to_numpy()
+        lengths, values = _trace_values(table["values"].combine_chunks())
         return TraceRows(
             row,
             table["first_frame"].to_numpy(),
             np.concatenate([[0], np.cumsum(lengths)]),
-            lists.flatten().to_numpy(),
-            table["low"].to_numpy(),
-            table["high"].to_numpy(),
+            LETTERS[values].tobytes().decode("ascii"),
         )
+
+
+def _trace_values(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Give the lengths of traces and their values, 0 to `LEVELS`; studies of before held lists of 0 to 255."""
+    if pa.types.is_list(column.type):
+        values = np.rint(column.flatten().to_numpy() * (LEVELS / 255)).astype(np.uint8)
+        return pc.list_value_length(column).to_numpy(), values
+    lengths = pc.binary_length(column).to_numpy()
+    return lengths, np.frombuffer(b"".join(column.to_pylist()), np.uint8)
 
 
 def _held(histogram: np.ndarray) -> np.ndarray:

@@ -12,11 +12,16 @@ AROUND_S = 2.0
 
 
 class Around(NamedTuple):
-    """Words up to 2 s before a moment, the word at it, and words up to 2 s after it."""
+    """Which words of a clip lie around a moment: places in its words.
 
-    before: str
-    word: str | None
-    after: str
+    Those up to 2 s before it are `[first, at)`, the word at it is `[at, next)`, which may be none, and those up to 2 s
+    after it are `[next, stop)`.
+    """
+
+    first: int
+    at: int
+    next: int
+    stop: int
 
 
 class ClipWords:
@@ -30,16 +35,16 @@ class ClipWords:
         words = sorted(words, key=lambda word: word[0])
         self._starts = [word[0] for word in words]
         self._ends = [word[1] for word in words]
-        self._texts = [word[2] for word in words]
+        self.texts = [word[2] for word in words]
+        """What they are."""
 
     def around(self, seconds: float) -> Around:
-        """Give the words around a moment."""
+        """Find the words around a moment."""
         next_ = bisect.bisect_right(self._starts, seconds)
         at = next_ - 1 if next_ and seconds < self._ends[next_ - 1] else next_
         first = bisect.bisect_right(self._ends, seconds - AROUND_S, hi=at)
         stop = bisect.bisect_left(self._starts, seconds + AROUND_S, lo=next_)
-        word = self._texts[at] if at < next_ else None
-        return Around(" ".join(self._texts[first:at]), word, " ".join(self._texts[next_:stop]))
+        return Around(first, at, next_, stop)
 
 
 NO_WORDS = ClipWords([])

@@ -18,11 +18,14 @@ from otoscope.base.errors import InputError
 from otoscope.harvest.opened import GroupKey, HarvestRun, PeakTable, RangeTable
 
 TOP = 20
-SAMPLES = 3
+SAMPLES = 2
 KINDS = ("top", "width")
 WHOLE_S = 30.0
 CORE_S = 20.0
 MARGIN_S = 2.0
+BASELINES = ("random", "untrained", "pca")
+BASELINE_TOP = 5
+"""Of a baseline's features the strongest alone are shown, and no more: they stand beside the others for comparison."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,8 @@ class Places(NamedTuple):
 def shown_examples(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES) -> Shown:
     """Choose the examples that pages show: the strongest of each sign, and some from each range of equal width.
 
+    Of baselines only the `BASELINE_TOP` strongest.
+
     Args:
         run: A finished harvest.
         top: The strongest of each feature and sign, as far as the run kept so many.
@@ -104,6 +109,8 @@ def shown_of_group(run: HarvestRun, number: int, top: int = TOP, samples_per_ran
             "and 0 or more."
         )
     group = run.groups[number]
+    if group.basis in BASELINES:
+        top, samples_per_range = min(top, BASELINE_TOP), 0
     parts = []
     for sign in signs_of(run):
         parts.append(_strongest(run, group, number, sign, top))

@@ -1,4 +1,4 @@
-"""Strength over time around examples, as a table: a byte a frame between the least and the greatest of a stretch.
+"""Strength over time around examples, as a table: 32 levels between the least and the greatest of a stretch.
 
 Memory: 80 bytes an example. Knows numbers alone, and not where they come from.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,11 @@ TABLE = "traces.parquet"
 AROUND = 30
 """Frames on either side of an example's: 0.6 s."""
 WIDTH = 2 * AROUND + 1
-LEVELS = 255
+LEVELS = 31
+"""The highest level: a page draws a trace some 76 points high."""
 ROWS_AT_ONCE = 100_000
+WORDS = ["site", "basis", "feature", "sign", "kind", "range", "rank", "clip", "frame", "first_frame"]
+"""Columns that repeat themselves."""
 SCHEMA = pa.schema(
     [
         ("site", pa.string()),
@@ -36,7 +40,7 @@ SCHEMA = pa.schema(
         ("clip", pa.int32()),
         ("frame", pa.int32()),
         ("first_frame", pa.int32()),
-        ("values", pa.list_(pa.uint8())),
+        ("values", pa.binary()),
         ("low", pa.float32()),
         ("high", pa.float32()),
     ]
@@ -45,14 +49,14 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """What is written of each example: the strength at frame `first + i` is `low + values[i] / 255 * (high - low)`.
+    """What is written of each example: the strength at frame `first + i` is `low + values[i] / 31 * (high - low)`.
 
     Attributes:
         first: The first frame.
         n: How many frames there are; 0 while that is not known.
         low: The least strength among them.
         high: The greatest.
-        values: Where the strength lies between the two, 0 to 255; those from `n` on mean nothing.
+        values: Where the strength lies between the two, 0 to `LEVELS`; those from `n` on mean nothing.
     """
 
     first: Int[np.ndarray, " example"]
@@ -115,7 +119,12 @@ def write_trace_table(path: str | Path, run: HarvestRun, shown: Shown, traces: T
     Raises:
         OutputError: It cannot be written.
     """
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": WORDS}
+    split = {"low": "BYTE_STREAM_SPLIT", "high": "BYTE_STREAM_SPLIT"}
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, SCHEMA, column_encoding=split, **options) as writer,
+    ):
         for number, key in enumerate(run.groups):
             rows = np.flatnonzero((shown.group == number) & (traces.n > 0))
             for some in _slices(rows):
@@ -144,7 +153,7 @@ def _table(site: str, basis: str, shown: Shown, rows: np.ndarray, traces: Traces
             "clip": shown.clip,
             "frame": shown.frame,
             "first_frame": traces.first[rows],
-            "values": pa.ListArray.from_arrays(offsets, pa.array(flat, pa.uint8())),
+            "values": pa.Array.from_buffers(pa.binary(), len(rows), [None, offsets.buffers()[1], pa.py_buffer(flat)]),
             "low": traces.low[rows],
             "high": traces.high[rows],
         },

@@ -1,4 +1,4 @@
-"""Strength over time around every example that pages show: 0.6 s to both sides, a byte a frame.
+"""Strength over time around every example that pages show: 0.6 s to both sides, 32 levels.
 
 A second pass over the windows that examples lie in, and no others; each is run by itself, as the harvest ran it, so the
 strength at an example's frame is the one that the harvest wrote. Memory: 80 bytes an example, the activations of one
@@ -42,7 +42,7 @@ def write_traces(
 ) -> tuple[Problem, ...]:
     """Write the strength around every example that pages show, as `traces.parquet`.
 
-    Strength is `low + value / 255 * (high - low)`; a row's values are those of the frames from `first_frame` on that
+    Strength is `low + value / 31 * (high - low)`; a row's values are those of the frames from `first_frame` on that
     lie in the clip. An example of a clip that cannot be read any more has no row.
 
     Args:

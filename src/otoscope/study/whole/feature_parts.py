@@ -200,7 +200,6 @@ def scores(context: Context, out: Path) -> None:
             language=context.language,
             seed=context.seed,
         ),
-        out=out,
         progress=lambda what, done, of: context.tell(f"scores: {what}", done, of),
     ).save(out)
 

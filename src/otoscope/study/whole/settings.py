@@ -135,7 +135,7 @@ class Examples:
     """
 
     top: int = 20
-    samples: int = 3
+    samples: int = 2
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
   const { el } = otoscope;
   const examples = (otoscope.feature_examples = {});
   const AROUND_S = 1; // shown on both sides of the moment
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"; // the levels of a trace
 
   // A feature's record from its shard, its examples as one object each: there they are columns, clips and pieces apart.
   examples.read = (shard, index) => {
@@ -14,13 +15,16 @@
     const columns = record.examples, names = Object.keys(columns);
     const rows = columns.sign.map((_, at) => {
       const row = Object.fromEntries(names.map((name) => [name, columns[name][at]])), { at_s } = row;
-      const [clip, speaker] = shard.clips[row.clip], [piece, length_s] = row.piece === null ? [null, 0] : shard.pieces[row.piece];
+      const [clip, speaker, words] = shard.clips[row.clip], [first, at_word, next, stop] = row.words, [piece, length_s] = row.piece === null ? [null, 0] : shard.pieces[row.piece];
       return {
-        ...row, clip, speaker, piece, start_s: Math.max(0, at_s - AROUND_S), stop_s: Math.min(length_s, at_s + AROUND_S),
+        ...row, clip, speaker, before: words.slice(first, at_word).join(" "), word: at_word < next ? words[at_word] : null,
+        after: words.slice(next, stop).join(" "), piece, start_s: Math.max(0, at_s - AROUND_S), stop_s: Math.min(length_s, at_s + AROUND_S),
         trace: row.values === null ? null : { first_s: row.first_s, step_s: shard.step_s, values: row.values },
       };
     });
-    return { ...record, examples: rows };
+    const { histogram } = record, n = histogram.speech.length;
+    const edges = n ? shard.edges.slice(histogram.first, histogram.first + n + 1) : [];
+    return { ...record, histogram: { ...histogram, edges }, examples: rows };
   };
 
   // Words around a moment, the one at the moment marked.
@@ -31,13 +35,16 @@
     return el("p", { class: "words" }, before ? [otoscope.data_text(before), " "] : null, middle, after ? [" ", otoscope.data_text(after)] : null);
   }
 
+  // The values of a trace, 0 to 255.
+  const levels = (letters) => Uint8Array.from(letters, (letter) => Math.round(255 * LETTERS.indexOf(letter) / (LETTERS.length - 1)));
+
   // The strip of an example; two seconds, the moment in the middle, also where the clip starts or ends in them.
   function strip(example) {
     const { piece, trace } = example, at_s = piece === null ? example.seconds : example.at_s;
     if (piece === null && trace === null) return null;
     return otoscope.strip({
       spectrogram: piece === null ? null : `sounds/${piece}.png`, start_s: at_s - AROUND_S, stop_s: at_s + AROUND_S, marker_s: at_s,
-      curve: trace && { first_s: trace.first_s, step_s: trace.step_s, values: otoscope.decode(trace.values) },
+      curve: trace && { first_s: trace.first_s, step_s: trace.step_s, values: levels(trace.values) },
       label: `Spectrogram of 2 seconds, low frequencies at the bottom, and the feature's strength over it: ${otoscope.number(example.strength)} at the middle`,
     });
   }
