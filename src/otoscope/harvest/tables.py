@@ -238,7 +238,7 @@ def _means(
             **_key_columns(key, np.repeat(np.arange(n), n_labels)),
             what: _words(labels, np.tile(np.arange(n_labels), n)),
             "n_frames": pa.array(np.tile(n_frames, n), pa.int64()),
-            "mean": pa.array(means.T.ravel(), pa.float32()),
+            "mean": pa.array(means.T.ravel(), pa.float64()),
         }
     )
 
