@@ -183,7 +183,7 @@ def head_grid(
 
 def is_dark(image: AxesImage, value: float) -> bool:
     """Whether text on the colour of a value must be white to be read."""
-    red, green, blue, _ = image.cmap(float(image.norm(np.asarray(value))))
+    red, green, blue, _ = image.cmap(np.asarray(image.norm(np.asarray(value)), float).item())
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 

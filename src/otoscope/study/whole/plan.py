@@ -38,9 +38,9 @@ SILENCED_A_SECOND, ENCODINGS_A_SILENCED, ENCODINGS_A_SILENCED_WINDOW = 10, 0.1, 
 """Stretches silenced in a second of sound, and encodings for each: at least, and where the sound fills its window."""
 
 BYTES_A_SECOND_OF_SOUND = 12_000
-BYTES_A_TRACE = 44
+BYTES_A_TRACE = 29
 BYTES_A_CLIP_LISTENED_TO = 300_000
-BYTES_A_FEATURE_OF_PAGES = 5_000
+BYTES_A_FEATURE_OF_PAGES = 2_500
 TRIES = 5
 WORDS_A_SECOND = 2.5
 

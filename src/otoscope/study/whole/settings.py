@@ -16,8 +16,179 @@ from otoscope.study.catalogue import PRESETS, parts
 from otoscope.study.part_settings import General
 
 
+<<<<<<< HEAD
 def _usual() -> dict[str, Settings]:
     return {part.table or part.name: part.standard for part in parts()}
+=======
+@dataclass(frozen=True)
+class General:
+    """What holds for all parts.
+
+    Attributes:
+        seed: Of whatever is drawn at random.
+        language: What is spoken, as Whisper's code; None for what the model hears in each clip.
+        without: Parts to leave out.
+    """
+
+    seed: int = 0
+    language: str | None = None
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Clips:
+    """How many clips a part takes, from all speakers in turn; fewer where the corpus has fewer."""
+
+    clips: int
+
+
+@dataclass(frozen=True)
+class Relevance(Clips):
+    """How much of the relevance comes from near.
+
+    Attributes:
+        within_frames: Frames of 20 ms on either side that count as near.
+    """
+
+    clips: int = 32
+    within_frames: int = 25
+
+
+@dataclass(frozen=True)
+class Window(Clips):
+    """Transcripts under attention windows.
+
+    Attributes:
+        ks: Frames on either side that a frame may attend to.
+        head_clips: Clips over which one encoder head after the other is limited alone; 0 for none.
+        heads: How many heads are tried, drawn where the model has more.
+    """
+
+    clips: int = 32
+    ks: tuple[int, ...] = (100, 75, 50, 20, 10, 5, 2)
+    head_clips: int = 12
+    heads: int = 96
+
+
+@dataclass(frozen=True)
+class Dictionaries:
+    """A sparse dictionary of every block.
+
+    Attributes:
+        sites: Where; a pattern finds several.
+        coder: Which kind.
+        expansion: Features for each value of a site.
+        k: Features active at a time.
+        frames: Frames to learn from in all, but at most ten passes; None for 2 million.
+    """
+
+    sites: tuple[str, ...] = ("encoder.blocks.*",)
+    coder: str = "topk"
+    expansion: float = 8.0
+    k: int = 32
+    frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What drives every feature.
+
+    Attributes:
+        sites: Where; a pattern finds several.
+        bases: The directions to read them in; `sae` stands for the study's own dictionaries.
+        hours: Hours to listen to, in whole clips of all speakers in turn; None for the whole corpus.
+        top: Examples of each feature and sign.
+        samples: Peaks drawn from every range of strength.
+        ranges: Ranges of equal width.
+    """
+
+    sites: tuple[str, ...] = ("encoder.blocks.*.mlp.1", "encoder.blocks.*")
+    bases: tuple[str, ...] = ("neuron", "random", "untrained", "sae")
+    hours: float | None = 10.0
+    top: int = 20
+    samples: int = 10
+    ranges: int = 10
+
+
+@dataclass(frozen=True)
+class Phones:
+    """Which phone each feature detects.
+
+    Attributes:
+        auroc: From where on a phone is told from all else.
+        purity: Share of the top examples that must fall in it.
+        label_agreement: Share of the phone labels that are right, where it is known.
+    """
+
+    auroc: float = 0.9
+    purity: float = 0.8
+    label_agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Which examples the pages show and play.
+
+    Attributes:
+        top: Of the strongest, for each feature and sign.
+        samples: From each range of strength.
+    """
+
+    top: int = 20
+    samples: int = 2
+
+
+@dataclass(frozen=True)
+class Scores(Clips):
+    """How good the dictionaries are.
+
+    Attributes:
+        baseline_frames: Frames to train the baseline with a random decoder on; 0 for none.
+    """
+
+    clips: int = 64
+    baseline_frames: int = 400_000
+
+
+@dataclass(frozen=True)
+class Bigrams:
+    """What the decoder says next with no sound.
+
+    Attributes:
+        prompts: After what; empty for frequent words of the corpus's transcripts.
+        sounds: What stands for no sound.
+        level_dbfs: How loud noise is.
+    """
+
+    prompts: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ("padding", "noise")
+    level_dbfs: float = -20.0
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Which tokens lie nearest.
+
+    Attributes:
+        words: Of which words; empty for frequent words of the corpus's transcripts.
+        k: How many for each.
+    """
+
+    words: tuple[str, ...] = ()
+    k: int = 20
+
+
+@dataclass(frozen=True)
+class Listening(Clips):
+    """Recordings to listen to in every way, on a page each.
+
+    Attributes:
+        ks: The attention windows of the slider.
+    """
+
+    clips: int = 4
+    ks: tuple[int, ...] = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
+>>>>>>> folder
 
 
 @dataclass(frozen=True)

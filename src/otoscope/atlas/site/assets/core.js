@@ -29,28 +29,13 @@
     if (ask) ask.resolve(values);
   };
 
-  // The same for a large record: gzipped JSON, seven bits to a letter.
-  otoscope.receivePacked = (name, letters) => {
+  // The same for a large record: gzipped JSON in base64.
+  otoscope.receivePacked = (name, base64) => {
     const ask = waiting.get(name);
     if (!ask) return;
-    const unpacked = new Blob([unpack(letters)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const unpacked = new Blob([otoscope.decode(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
     ask.resolve(new Response(unpacked).json());
   };
-
-  function unpack(letters) {
-    const bytes = new Uint8Array(Math.floor(letters.length * 7 / 8));
-    let bits = 0, n_bits = 0, at = 0;
-    for (let place = 0; place < letters.length; place += 1) {
-      bits = (bits << 7) | letters.charCodeAt(place);
-      n_bits += 7;
-      if (n_bits < 8) continue;
-      n_bits -= 8;
-      bytes[at] = bits >> n_bits;
-      bits &= (1 << n_bits) - 1;
-      at += 1;
-    }
-    return bytes;
-  }
 
   // A record by its name, fetched once.
   otoscope.data = (name) => {
