@@ -8,15 +8,11 @@ from typing import Any
 def records_of(shard: dict[str, Any]) -> dict[int, dict[str, Any]]:
     """Give the records of a shard by the numbers of their features."""
     return {
-<<<<<<< HEAD
         int(number): {
             **one,
             "examples": _rows(shard, one["examples"]),
             "histogram": _histogram(shard, one["histogram"]),
         }
-=======
-        int(number): {**one, "examples": _rows(shard, one["examples"]), "histogram": _histogram(shard, one["histogram"])}
->>>>>>> folder
         for number, one in shard["features"].items()
     }
 
