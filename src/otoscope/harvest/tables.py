@@ -90,13 +90,9 @@ def write_tables(folder: Path, gathered: Gathered) -> None:
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a table. Of numbers with a point, which hardly repeat, and of counts, which are small, bytes lie apart."""
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
-<<<<<<< HEAD
     split = {
         path: "BYTE_STREAM_SPLIT" for path, kind in leaves if pa.types.is_floating(kind) or pa.types.is_uint32(kind)
     }
-=======
-    split = {path: "BYTE_STREAM_SPLIT" for path, kind in leaves if pa.types.is_floating(kind) or pa.types.is_uint32(kind)}
->>>>>>> folder
     words = [path for path, _ in leaves if path not in split]
     return pq.ParquetWriter(
         path, schema, compression="zstd", compression_level=9, use_dictionary=words, column_encoding=split or None

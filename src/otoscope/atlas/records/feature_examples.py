@@ -34,18 +34,11 @@ def example_columns(
     Returns:
         For each feature its columns, one entry an example: `sign`, `kind` (`top`, or `width` for one drawn from a
         range), `range`, `rank`, `strength`, `phone`, `clip` (its place in `clips`), `seconds` (in its clip),
-<<<<<<< HEAD
         `words` (four places in the clip's words, see `Around`), `piece` (its place in `pieces`), `at_s` (in its
         piece), and of the trace `first_s` (in its piece) and `values` (a letter a step, `A` for the least and `f` for
         the greatest of the trace); None where there is no piece, or no trace. And what they share: `clips`, name,
         speaker and words of each, without the words that none of the examples needs; `pieces`, name and length of
         each; `step_s` of the traces.
-=======
-        `words` (four places in the clip's words, see `Around`), `piece` (its place in `pieces`), `at_s` (in its piece), and of the trace `first_s` (in its
-        piece) and `values` (a letter a step, `A` for the least and `f` for the greatest of the trace); None where
-        there is no piece, or no trace. And what they share: `clips`, name, speaker and words of each, the words that none of the examples needs
-        left out; `pieces`, name and length of each; `step_s` of the traces.
->>>>>>> folder
     """
     first, stop = int(group.offset[features.start]), int(group.offset[features.stop])
     shown = group.shown.at(slice(first, stop))
