@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from otoscope.audio.clip import Clip, as_clip
@@ -148,7 +149,7 @@ class SteerSounds(Result):
         return {self.name: self._figure}
 
     def _figure(self) -> Figure:
-        panels = [
+        panels: list[Callable[[Axes], None]] = [
             partial(
                 rates_panel,
                 strengths=kind.result.strengths,
