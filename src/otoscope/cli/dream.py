@@ -86,7 +86,7 @@ def dream(
     manifest = {
         "features": features,
         "basis": basis,
-        "from": start,
+        "start": start,
         "window": window,
         "corpus": corpus,
         "run": None if run is None else str(run),
