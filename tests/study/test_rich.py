@@ -45,7 +45,7 @@ from otoscope.study.relevance.experiment import relevance
 from otoscope.study.segments.experiment import segments
 from otoscope.study.segments.pushed import pushed_up
 from otoscope.study.splice.experiment import splice
-from otoscope.study.steer.experiment import Outcome, Steer, steer
+from otoscope.study.steer.experiment import Steer, StrengthOutcome, steer
 from otoscope.study.steer.head_ablation import ablate_heads
 from otoscope.study.steer.sounds import steer_sounds
 from otoscope.study.steer.steering import Add
@@ -191,7 +191,7 @@ def test_transcripts_names_and_labels_are_data(text: str, tmp_path: Path) -> Non
     word = Word(0.0, 1.0, text, 0.5, text)
     segment = Segment(0.0, 1.0, text, (1,), 0, -0.5, None, words=(word,))
     heard = Transcription(text, text, 1.0, "en", "transcribe", (segment, replace(segment, words=None)), ((1,),))
-    outcome = Outcome(1.0, ((text,),), (("en",),), ((False,),))
+    outcome = StrengthOutcome(1.0, ((text,),), (("en",),), ((False,),))
     example = Example(text, text, 0, 1, "top", None, 0, 0, text, 1, 0.02, 1.0, text, text, sound=text)
     source = Source(text, lambda: make_clip(), speaker=text, language=text)
     everything = [

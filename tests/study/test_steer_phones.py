@@ -137,8 +137,8 @@ def test_words_that_differ_in_one_phone_are_found() -> None:
     [
         ({"clips": [make_clip()]}, "no clip is left|has no phone labels"),
         ({"sites": ["decoder.blocks.0"]}, "sites of the encoder"),
-        ({"n_pairs": 0}, "give 1 or more, or None"),
-        ({"margin_frames": -1}, "give 0 or more"),
+        ({"n_pairs": 0}, "n_pairs is 0: give a whole number of 1 or more"),
+        ({"margin_frames": -1}, "margin_frames is -1: give a whole number of 0 or more"),
         ({"fits": lambda word, target: False}, "has a phone that would make it another word"),
     ],
 )

@@ -13,6 +13,7 @@ from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import words_of
 from otoscope.study.steer.experiment import steer
+from otoscope.study.steer.settings import SoundsSettings
 from otoscope.study.steer.sounds import made_sounds, steer_sounds
 from otoscope.study.steer.steering import add, scale_head
 from tests.study.test_steering import direction
@@ -22,14 +23,14 @@ def test_every_kind_is_steered_like_any_recording_and_speech_in_the_same_table(
     model: Whisper, clips: list[Clip], tmp_path: Path
 ) -> None:
     change = add(model, direction())
-    result = steer_sounds(model, clips, [change], [0.0, 9.0], n_sounds=4, language="en", seed=2)
-    made = made_sounds(model, 4, None, (-60.0, -40.0, -20.0), 2)
+    result = steer_sounds(model, clips, [change], [0.0, 9.0], n_sounds=6, language="en", seed=2)
+    made = made_sounds(model, SoundsSettings(n_sounds=6, seed=2))
     assert result.speech == steer(model, clips, [change], [0.0, 9.0], language="en", seed=2)
     table = result.to_json()
     for kind, row in zip(result.sounds, table["sounds"], strict=True):
         alone = steer(model, made[kind.kind], [change], [0.0, 9.0], language="en", seed=2)
         assert kind.result == alone
-        n_words = [len(words_of(text)) for text in alone.own[1].texts[0]]
+        n_words = [len(words_of(text)) for text in alone.steered[1].texts[0]]
         assert row["steered"][1]["words_per_sound"]["value"] == pytest.approx(np.mean(n_words), abs=1e-6)
         assert row["steered"][1]["with_words"]["value"] == pytest.approx(np.mean(np.array(n_words) > 0), abs=1e-6)
         assert row["steered"][0]["change"] == {"value": 0, "low": 0, "high": 0}
@@ -51,7 +52,7 @@ def test_draws_of_one_sound_are_averaged(model: Whisper) -> None:
 
 
 def test_sounds_are_half_a_window_long_and_take_their_levels_in_turn(model: Whisper) -> None:
-    made = made_sounds(model, 4, None, (-50.0, -30.0), 0)
+    made = made_sounds(model, SoundsSettings(n_sounds=4, levels_dbfs=(-50.0, -30.0)))
     assert {clip.duration_s for clips in made.values() for clip in clips} == {model.window_s / 2}
     levels = [20 * np.log10(np.sqrt(np.mean(clip.samples**2))) for clip in made["noise"]]
     assert levels == pytest.approx([-50, -30, -50, -30], abs=0.1)
@@ -68,8 +69,8 @@ def test_all_is_told_as_done(model: Whisper, clips: list[Clip]) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_sounds": 0}, "are too few"),
-        ({"duration_s": -1.0}, "cannot be made"),
+        ({"n_sounds": 0}, "n_sounds is 0"),
+        ({"duration_s": -1.0}, "duration_s is -1.0: give a number above 0"),
         ({"levels_dbfs": ()}, "no level is given"),
         ({"levels_dbfs": (3.0,)}, "dBFS cannot be used"),
         ({"changes": []}, "nothing is to be changed"),

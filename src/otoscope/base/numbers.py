@@ -43,6 +43,7 @@ UNITS: dict[str, Callable[[float], str]] = {
     "plain seconds": lambda value: f"{value:.2f}",
     "two digits": lambda value: f"{value:.2f}",
     "three digits": lambda value: f"{value:.3f}",
+    "change": lambda value: f"{value:+.1f}",
 }
 """How a number is written in each unit."""
 

@@ -106,10 +106,10 @@ def _option(field: Described) -> Any:
     if field.kind is bool and field.default is True:
         name = f"{name}/--no-{name[2:]}"
     hint: Any = field.kind
-    if field.is_tuple:
-        hint = list[str] | None
-    elif about.read is not None:
+    if about.read is not None:
         hint = str | None
+    elif field.is_tuple:
+        hint = list[str] | None
     elif about.choices is not None and field.kind is str:
         hint = Literal[about.choices]
     if field.can_be_none and not field.is_tuple and about.read is None:

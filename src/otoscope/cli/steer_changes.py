@@ -21,33 +21,21 @@ CLASS_NAMES = ("phone", "language", "speaker")
 ADD_FORMS = "a file of one vector, phone:AA-phone:AE, language:en-de, speaker:A-speaker:B, or SITE:INDEX"
 
 
-class Asked:
-    """Reads what is to be changed.
-
-    Args:
-        model: The model.
-        corpus: Where means come from.
-        site: `--site`, if given.
-        basis: `--basis`.
-        run: `--run`, if given.
-        lag: `--lag`, if given.
-        seed: Of the random basis.
-        force: `--force`.
-        console: Shows progress.
-    """
+class ChangeReader:
+    """Reads what is to be changed, as options of the same names say; means come from the corpus or the run."""
 
     def __init__(
         self,
         model: Whisper,
         corpus: Corpus,
+        console: Console,
         *,
         site: str | None,
         basis: str,
-        run: Path | None,
+        run: str | None,
         lag: int | None,
         seed: int,
         force: bool,
-        console: Console,
     ) -> None:
         self._model, self._corpus, self._site, self._basis = model, corpus, site, basis
         self._run, self._lag, self._seed, self._force, self._console = run, lag, seed, force, console
@@ -55,33 +43,29 @@ class Asked:
 
     @property
     def lag(self) -> int:
-        """The lag of phones: as asked for, as found with means of phones, or none."""
-        found = self._means["phone"].lag if "phone" in self._means else None
-        return self._lag if self._lag is not None else found or 0
+        """The lag of phones: as given, as estimated with means of phones, or none."""
+        estimated = self._means["phone"].lag if "phone" in self._means else None
+        return self._lag if self._lag is not None else estimated or 0
 
     def changes(self, add: Sequence[str], scale: Sequence[str], head: Sequence[str]) -> list[Change]:
-        """Read every change, in the order of the options.
-
-        Raises:
-            InputError: One cannot be understood or does not fit the model.
-        """
+        """Read every change, in the order of the options."""
         from otoscope.study.feature import feature_named
         from otoscope.study.steer.steering import add as added
         from otoscope.study.steer.steering import scale_feature, scale_head
 
-        found: list[Change] = []
+        changes: list[Change] = []
         for text in head:
             name, factor = _with_factor(text, "--head", 0.0)
-            found.append(scale_head(self._model, name, factor))
+            changes.append(scale_head(self._model, name, factor))
         for text in scale:
             name, factor = _with_factor(text, "--scale", None)
             feature = feature_named(self._model, name, self._basis, seed=self._seed, force=self._force)
-            found.append(scale_feature(feature, factor))
+            changes.append(scale_feature(feature, factor))
         for text in add:
             direction = self._direction(text)
-            place = self._site if self._site is not None and not _is_feature(text) else None
-            found.append(added(self._model, direction, place, force=self._force))
-        return found
+            site = None if _is_feature(text) else self._site
+            changes.append(added(self._model, direction, site, force=self._force))
+        return changes
 
     def _direction(self, text: str) -> Direction:
         from otoscope.study.direction import Direction
@@ -108,22 +92,25 @@ class Asked:
             from otoscope.harvest.opened import open_run
             from otoscope.study.steer.class_means import means_of_run
 
-            self._means[kind] = means_of_run(open_run(self._run), kind, names[0])
+            self._means[kind] = means_of_run(open_run(Path(self._run)), kind, names[0])
         else:
             from otoscope.study.steer.class_means import class_means
 
             with self._console.progress(f"Means by {kind}", total=len(self._corpus)) as advance:
-                told = lambda done, _: advance(done)  # noqa: E731
-                self._means[kind] = class_means(self._model, self._corpus, kind, names[0], lag=self._lag, progress=told)
+                self._means[kind] = class_means(
+                    self._model, self._corpus, kind, names[0], lag=self._lag, progress=lambda done, _: advance(done)
+                )
         return self._means[kind]
 
 
-def where_of(frames: str | None, kinds: Sequence[str] | None, phones: str | None, words: str | None, lag: int) -> Where:
-    """Read which frames are steered.
-
-    Raises:
-        InputError: They cannot be understood.
-    """
+def where_of(
+    frames: str | None,
+    kinds: Sequence[str] | None,
+    phones: Sequence[str] | None,
+    words: Sequence[str] | None,
+    lag: int,
+) -> Where:
+    """Read which frames are steered."""
     from otoscope.study.steer.where import Where
 
     stretch = None
@@ -136,11 +123,7 @@ def where_of(frames: str | None, kinds: Sequence[str] | None, phones: str | None
 
 
 def strengths_of(text: str) -> tuple[float, ...]:
-    """Read strengths with commas between them.
-
-    Raises:
-        InputError: One is no number.
-    """
+    """Read strengths with commas between them."""
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError:

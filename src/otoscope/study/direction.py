@@ -29,23 +29,14 @@ MAKER = "otoscope direction"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Direction(Rich):
-    """One vector at a site.
+    """One vector at a site."""
 
-    Attributes:
-        vector: Float32 [d].
-        site: The site it belongs to.
-        name: What it is called in tables and pictures: `phone AA - phone AE`.
-        model: Id of the model it was found in; empty where that is not known.
-        weights_hash: Of that model's weights; empty where that is not known.
-        details: How it was found, standard JSON values only.
-    """
-
-    vector: np.ndarray
+    vector: np.ndarray  # float32 [d]
     site: str
-    name: str
-    model: str = ""
-    weights_hash: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # in tables and pictures: `phone AA - phone AE`
+    model: str = ""  # id of the model it was found in; empty where that is not known
+    weights_hash: str = ""  # of that model's weights; empty where that is not known
+    details: Mapping[str, Any] = field(default_factory=dict)  # how it was found, standard JSON values only
 
     @property
     def length(self) -> float:
@@ -76,23 +67,23 @@ class Direction(Rich):
             force: Let a direction of another site or of other weights through, as long as it is as long.
 
         Returns:
-            The site's own name.
+            The site's full name.
 
         Raises:
             SiteError: The site is not in the model.
             InputError: It holds what is not finite, is too long or too short for the site, or was found elsewhere.
         """
-        place = one_site(model, site or self.site, "a direction is")
+        there = one_site(model, site or self.site, "a direction is")
         if not np.isfinite(self.vector).all():
             raise InputError(f"direction {self.name!r} holds values that are not finite. Make it again.")
-        if place.shape[-1] != self.vector.size:
+        if there.shape[-1] != self.vector.size:
             raise InputError(
-                f"direction {self.name!r} has {self.vector.size} values, and site {place.name!r} of {model.id} holds "
-                f"{place.shape[-1]}. Take a direction of that site."
+                f"direction {self.name!r} has {self.vector.size} values, and site {there.name!r} of {model.id} holds "
+                f"{there.shape[-1]}. Take a direction of that site."
             )
         if not force:
-            self._check_origin(model, place.name)
-        return place.name
+            self._check_origin(model, there.name)
+        return there.name
 
     def _check_origin(self, model: Whisper, site: str) -> None:
         if self.site and model.expand(self.site) != [site]:
@@ -131,9 +122,8 @@ class Direction(Rich):
         Raises:
             InputError: It cannot be read, or holds something else.
         """
-        place = Path(path)
         try:
-            with safe_open(place, framework="numpy") as file:
+            with safe_open(Path(path), framework="numpy") as file:
                 names, metadata = list(file.keys()), dict(file.metadata() or {})
                 vector = file.get_tensor(names[0]) if len(names) == 1 else None
             details = json.loads(metadata.get("details", "{}"))
@@ -146,8 +136,8 @@ class Direction(Rich):
                 f"direction {str(path)!r} holds the tensors {', '.join(names) or 'none'}: it is one vector [d] of "
                 "floating type, called 'vector'."
             )
-        known = {key: metadata.get(key, "") for key in ("site", "model", "weights_hash")}
-        return cls(vector.astype(np.float32), name=metadata.get("name") or place.stem, details=details, **known)
+        origin = {key: metadata.get(key, "") for key in ("site", "model", "weights_hash")}
+        return cls(vector.astype(np.float32), name=metadata.get("name") or Path(path).stem, details=details, **origin)
 
     def _shown(self) -> html.Shown:
         return html.Shown(

@@ -25,25 +25,15 @@ BASES = ("neuron", "random")
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """One direction of a basis at a site.
-
-    Attributes:
-        site: The site.
-        basis: `neuron`, `random` or `sae:DIR`.
-        index: Its number in the basis.
-        directions: The whole basis at that site.
-        width: Length of the site's vectors.
-        model: Id of the model.
-        weights_hash: Of the model's weights.
-    """
+    """One direction of a basis at a site."""
 
     site: str
-    basis: str
-    index: int
-    directions: Directions
-    width: int
-    model: str
-    weights_hash: str
+    basis: str  # `neuron`, `random` or `sae:DIR`
+    index: int  # in the basis
+    directions: Directions  # the whole basis at that site
+    width: int  # length of the site's vectors
+    model: str  # its id
+    weights_hash: str  # of the model's weights
 
     @property
     def name(self) -> str:
@@ -52,20 +42,12 @@ class Feature:
         return f"{self.site}:{self.index}{kind}"
 
     def strengths(self, x: Float[Tensor, "*place d"]) -> Float[Tensor, "*place"]:
-        """Read its strength in vectors of the site, in float32; differentiable.
-
-        Args:
-            x: Vectors on any device.
-        """
+        """Read its strength in vectors of the site, on any device, in float32; differentiable."""
         rows = self.directions.strengths(x.reshape(-1, self.width))
         return rows[:, self.index].reshape(x.shape[:-1])
 
     def drive(self, x: Float[Tensor, "*place d"]) -> Float[Tensor, "*place"]:
-        """Read what its strength is made from, before a dictionary silences what is too weak: always a gradient.
-
-        Args:
-            x: Vectors on any device.
-        """
+        """Read what its strength is made from, before a dictionary silences what is too weak: always a gradient."""
         dictionary = self.directions.dictionary
         if dictionary is None:
             return self.strengths(x)
@@ -99,16 +81,16 @@ def feature_named(model: Whisper, name: str, basis: str = "neuron", *, seed: int
         SiteError: The site is not in the model.
         InputError: The name is none, the basis is none or does not fit, or the index is out of range.
     """
-    site, _, number = name.rpartition(":")
-    if not site or not number.strip().isdecimal():
+    pattern, _, number = name.rpartition(":")
+    if not pattern or not number.strip().isdecimal():
         raise InputError(f"feature {name!r} is none: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'.")
-    place = one_site(model, site, "a feature is")
-    width = vector_width(place, "a feature is", "encoder.blocks.0.mlp.1")
+    site = one_site(model, pattern, "a feature is")
+    width = vector_width(site, "a feature is", "encoder.blocks.0.mlp.1")
     if basis not in BASES and not basis.startswith(DICTIONARY):
         raise InputError(
             f"basis {basis!r} is none here: give {', '.join(BASES)}, or sae:DIR for a dictionary's folder."
         )
-    group = groups_of({place.name: width}, [basis], {}, seed, force=force)[0]
+    group = groups_of({site.name: width}, [basis], {}, seed, force=force)[0]
     if group.directions.dictionary is not None:
         check_model(
             group.directions.dictionary,
@@ -123,4 +105,4 @@ def feature_named(model: Whisper, name: str, basis: str = "neuron", *, seed: int
             f"feature {name!r} is not there: {group.name} has {group.n_features} features. "
             f"Give a number from 0 to {group.n_features - 1}."
         )
-    return Feature(place.name, basis, index, group.directions, width, model.id, model.weights_hash)
+    return Feature(site.name, basis, index, group.directions, width, model.id, model.weights_hash)

@@ -44,32 +44,32 @@ def scaled_features(
         InputError: The dictionary names no site or was trained elsewhere, the site holds other vectors, or a feature
             or a factor cannot be used.
     """
-    place = _site(model, dictionary, site)
-    width = vector_width(place, "features are scaled", "encoder.blocks.2")
+    held = _site(model, dictionary, site)
+    width = vector_width(held, "features are scaled", "encoder.blocks.2")
     check_fit(
         dictionary,
-        site=place.name,
+        site=held.name,
         model_id=model.id,
         weights_hash=model.weights_hash,
         d=width,
         force=force,
         name="the dictionary",
     )
-    own = dictionary.to(model.device)
-    wanted = dict(own.checked(factors))
+    on_device = dictionary.to(model.device)
+    checked = dict(on_device.checked(factors))
 
-    def edit(x: Tensor) -> Tensor:
-        return torch.stack([own.changed(window, wanted) for window in x])  # strengths of one window in memory at a time
+    def edit(x: Tensor) -> Tensor:  # strengths of one window in memory at a time
+        return torch.stack([on_device.changed(window, checked) for window in x])
 
-    return {place.name: edit}
+    return {held.name: edit}
 
 
 def _site(model: Whisper, dictionary: Dictionary, site: str | None) -> Site:
     """The one site that is meant."""
-    wanted = site or named_site(dictionary.metadata, [each.name for each in model.sites()])
-    if wanted is None:
+    pattern = site or named_site(dictionary.metadata, [item.name for item in model.sites()])
+    if pattern is None:
         raise InputError(
             "the dictionary does not say on which site it was trained. Name the site, or write it into the dictionary: "
             "otoscope sae convert DIR --site SITE --out NEW."
         )
-    return one_site(model, wanted, "a dictionary is")
+    return one_site(model, pattern, "a dictionary is")

@@ -32,31 +32,18 @@ _JITTER = 1
 
 @dataclass(frozen=True, eq=False)
 class Ascent:
-    """How one feature was driven.
+    """How one feature was driven."""
 
-    Attributes:
-        mel: The log-mel at the end, float32 [n_mels, mel_frame], without the padding that follows it.
-        curve: The strength before each step, and at the end, float32 [steps + 1]; but for the first and the last, of
-            the log-mel as it was shifted.
-        strengths: The strength in every frame at the end, float32 [frame].
-    """
-
-    mel: np.ndarray
-    curve: np.ndarray
-    strengths: np.ndarray
+    mel: np.ndarray  # the log-mel at the end, float32 [n_mels, mel_frame], without the padding that follows it
+    curve: np.ndarray  # strength before each step, and at the end, float32 [steps + 1]; between of the shifted log-mel
+    strengths: np.ndarray  # in every frame at the end, float32 [frame]
 
 
 def driven_site(feature: Feature) -> str:
     """Name the site at which a feature is driven.
 
     A neuron after its activation function has no usable gradient where it is silent: GELU is flat there, and falls
-    where it should rise. What goes into the function drives the same neuron.
-
-    Args:
-        feature: The feature.
-
-    Returns:
-        The site before the activation function for neurons of `mlp.1`, otherwise the feature's own.
+    where it should rise. What goes into the function drives the same neuron. Other features are driven at their site.
     """
     is_neuron = feature.basis == "neuron" and feature.site.endswith(".mlp.1")
     return feature.site[: -len("1")] + "0" if is_neuron else feature.site
@@ -128,7 +115,7 @@ def ascend(
         if progress is not None:
             progress(step + 1)
     reached = [strengths_of(model, feature, mel[i : i + 1])[0] for i, feature in enumerate(features)]
-    curve.append(np.array([each[a:b].mean() for each, (a, b) in zip(reached, targets, strict=True)]))
+    curve.append(np.array([strengths[a:b].mean() for strengths, (a, b) in zip(reached, targets, strict=True)]))
     curves = np.stack(curve, axis=1).astype(np.float32)
     dreamt = mel.cpu().numpy()
     return [Ascent(dreamt[i], curves[i], reached[i]) for i in range(len(features))]
@@ -154,8 +141,8 @@ def shifted(mel: Float[Tensor, "window n_mels mel_frame"], by: int) -> Float[Ten
     """Shift log-mels in time; the column at the edge fills what becomes free."""
     if by == 0:
         return mel
-    at = torch.arange(mel.shape[-1], device=mel.device) - by
-    return mel[..., at.clamp(0, mel.shape[-1] - 1)]
+    columns = torch.arange(mel.shape[-1], device=mel.device) - by
+    return mel[..., columns.clamp(0, mel.shape[-1] - 1)]
 
 
 def _roughness_gradient(mel: Tensor) -> Tensor:

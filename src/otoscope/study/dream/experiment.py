@@ -17,6 +17,7 @@ from otoscope.audio.mel_inversion import invert_log_mel
 from otoscope.audio.windows import check_window
 from otoscope.base.clocks import FRAME_SAMPLES, MEL_FRAMES_PER_FRAME, frames_begun, seconds_to_stop_frame
 from otoscope.base.errors import InputError
+from otoscope.base.settings import takes
 from otoscope.harvest.activity import check_sites
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.dream.ascent import Ascent, ascend, driven_site, strengths_of
@@ -30,12 +31,13 @@ NOISE_RMS = 0.01
 NOISE_LENGTH_S = 2.0
 
 
+@takes(DreamSettings)
 def dream(
     model: Whisper,
     features: str | Feature | Sequence[str | Feature],
     start: Sound | None = None,
-    settings: DreamSettings | None = None,
     *,
+    settings: DreamSettings,
     window: int = 0,
     real: Iterable[Sound] | RealMoments | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -47,7 +49,7 @@ def dream(
         model: Any Whisper.
         features: One feature or several: `SITE:INDEX` for neurons, or what `feature_named` gives.
         start: A recording to start from; None for faint noise.
-        settings: How; None for the defaults.
+        settings: How they are made.
         window: Which window of a recording longer than one.
         real: Recordings to compare with, or the strongest moments already found; None for no comparison.
         progress: Called with the steps done and the steps in all, over all batches.
@@ -64,23 +66,22 @@ def dream(
         AudioError: The recording cannot be used.
 
     Source:
-        Ours; the experiment is one of the code of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
+        The experiment is one of the code of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
-    settings = DreamSettings() if settings is None else settings
-    wanted = [features] if isinstance(features, (str, Feature)) else list(features)
-    found = [feature_named(model, each) if isinstance(each, str) else each for each in wanted]
-    check_features(model, found)
+    names = [features] if isinstance(features, (str, Feature)) else list(features)
+    chosen = [feature_named(model, item) if isinstance(item, str) else item for item in names]
+    check_features(model, chosen)
     name, mel, n_frames = _start(model, start, window, settings)
-    before = [strengths_of(model, feature, mel[None])[0] for feature in found]
-    targets = [_target(settings, each, n_frames, is_noise=start is None) for each in before]
+    before = [strengths_of(model, feature, mel[None])[0] for feature in chosen]
+    targets = [_target(settings, strengths, n_frames, is_noise=start is None) for strengths in before]
     moments = (
         real
         if isinstance(real, RealMoments) or real is None
-        else strongest_in_corpus(model, found, real, name=getattr(real, "name", "recordings"), progress=listening)
+        else strongest_in_corpus(model, chosen, real, name=getattr(real, "name", "recordings"), progress=listening)
     )
-    ascents = _ascend_all(model, found, mel, targets, settings, progress)
+    ascents = _ascend_all(model, chosen, mel, targets, settings, progress)
     dreams = []
-    for row, (feature, ascent, target) in enumerate(zip(found, ascents, targets, strict=True)):
+    for row, (feature, ascent, target) in enumerate(zip(chosen, ascents, targets, strict=True)):
         dreams.append(
             FeatureDream(
                 name=feature.name,
@@ -185,9 +186,10 @@ def _ascend_all(
 ) -> list[Ascent]:
     """Drive all features, those of one site in batches; ascents in the order of the features."""
     batches: list[list[int]] = []
-    for place in dict.fromkeys((feature.site, driven_site(feature)) for feature in features):
-        rows = [row for row, feature in enumerate(features) if (feature.site, driven_site(feature)) == place]
-        batches += [rows[at : at + settings.batch_size] for at in range(0, len(rows), settings.batch_size)]
+    sites = [(feature.site, driven_site(feature)) for feature in features]
+    for pair in dict.fromkeys(sites):
+        rows = [row for row, sites_of_row in enumerate(sites) if sites_of_row == pair]
+        batches += [rows[first : first + settings.batch_size] for first in range(0, len(rows), settings.batch_size)]
     ascents: dict[int, Ascent] = {}
     for number, rows in enumerate(batches):
         done = number * settings.steps
@@ -196,8 +198,9 @@ def _ascend_all(
             if progress is not None:
                 progress(done + step, settings.steps * len(batches))
 
-        own = ascend(model, [features[row] for row in rows], mel, [targets[row] for row in rows], settings, advance)
-        ascents.update(zip(rows, own, strict=True))
+        batch = [features[row] for row in rows]
+        driven = ascend(model, batch, mel, [targets[row] for row in rows], settings, advance)
+        ascents.update(zip(rows, driven, strict=True))
     return [ascents[row] for row in range(len(features))]
 
 
@@ -206,7 +209,8 @@ def _sound(model: Whisper, feature: Feature, mel: np.ndarray, target: tuple[int,
     samples = invert_log_mel(mel, seed=seed)
     heard = model.windows(samples).mel[:1, :, : mel.shape[1]].float()
     strengths = strengths_of(model, feature, heard)[0]
-    own = heard[0].cpu().numpy()
-    spread = own.std() * mel.std()
-    correlation = float(((own - own.mean()) * (mel - mel.mean())).mean() / spread) if spread > 0 else float("nan")
+    heard_mel = heard[0].cpu().numpy()
+    spread = heard_mel.std() * mel.std()
+    covariance = ((heard_mel - heard_mel.mean()) * (mel - mel.mean())).mean()
+    correlation = float(covariance / spread) if spread > 0 else float("nan")
     return DreamtSound(samples, float(strengths[target[0] : target[1]].mean()), correlation)

@@ -1,13 +1,13 @@
 """Pictures of dreams: one feature's log-mel beside the real moment, with its strengths; and many log-mels on a sheet.
 
-Knows arrays and labels, not models.
+Knows dreams as they were made, not models.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +17,9 @@ from matplotlib.image import AxesImage
 from otoscope.audio.mel import mel_filters
 from otoscope.base.clocks import FRAME_S, MEL_FRAME_S, SAMPLE_RATE_HZ
 from otoscope.study import pictures
+
+if TYPE_CHECKING:
+    from otoscope.study.dream.result import FeatureDream
 
 COLOURS = "magma"
 """Dark is quiet, bright is loud, as spectrograms are read."""
@@ -28,118 +31,74 @@ SHEET_ROWS = 12
 """A sheet shows no more; the files of each feature show all."""
 
 
-@dataclass(frozen=True, eq=False)
-class View:
-    """What the pictures show of one feature.
-
-    Attributes:
-        name: The feature.
-        mel: The dreamt log-mel, [n_mels, mel_frame].
-        frames: The frames [first, stop) in which it was driven.
-        curve: Strength by step.
-        strengths: Strength by frame.
-        start: Strength to begin with.
-        strength: Strength at the end.
-        sound: Strength on the sound; None where there is none.
-        real: The largest real strength; None where there is none.
-        real_mel: The log-mel around it; None where it is not at hand.
-        real_frame: Where in that log-mel.
-        real_clip: The recording.
-    """
-
-    name: str
-    mel: np.ndarray
-    frames: tuple[int, int]
-    curve: np.ndarray
-    strengths: np.ndarray
-    start: float
-    strength: float
-    sound: float | None
-    real: float | None
-    real_mel: np.ndarray | None
-    real_frame: int
-    real_clip: str
-
-
-def feature_figure(view: View, note: str, real_note: str) -> Figure:
+def feature_figure(dream: FeatureDream, note: str, real_note: str) -> Figure:
     """Draw one feature's dream, the real moment, the strength in every frame and by step.
 
     Args:
-        view: The dream.
+        dream: The dream.
         note: Model and settings.
         real_note: Where real moments were looked for.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
     """
     figure = pictures.new_figure(10, 5.6)
     (dreamt, real), (by_frame, by_step) = figure.subplots(2, 2, height_ratios=(3, 2), width_ratios=(3, 2))
-    low, high = _range(view)
-    image = _spectrogram(dreamt, view.mel, low, high)
-    _mark(dreamt, view.frames)
-    pictures.title(dreamt, f"What drives {view.name}", note)
-    if view.real_mel is None:
+    low, high = _range(dream)
+    image = _spectrogram(dreamt, dream.mel, low, high)
+    _mark(dreamt, dream.frames)
+    pictures.title(dreamt, f"What drives {dream.name}", note)
+    moment = dream.real
+    if moment is None or moment.mel is None:
         real.set_axis_off()
     else:
-        _spectrogram(real, view.real_mel, low, high)
-        _mark(real, (view.real_frame, view.real_frame + 1))
-        pictures.title(real, "The strongest real moment", f"{view.real_clip}, of {real_note}")
+        _spectrogram(real, moment.mel, low, high)
+        _mark(real, (moment.mel_frame, moment.mel_frame + 1))
+        pictures.title(real, "The strongest real moment", f"{moment.clip_id}, of {real_note}")
     pictures.colour_bar(image, [dreamt, real], "log-mel")
-    _draw_frames(by_frame, view)
-    _draw_steps(by_step, view)
+    _draw_frames(by_frame, dream)
+    _draw_steps(by_step, dream)
     return figure
 
 
-def sheet_figure(views: Sequence[View], note: str) -> Figure:
+def sheet_figure(dreams: Sequence[FeatureDream], note: str) -> Figure:
     """Draw the log-mels of many dreams, each with its strength and the largest real one.
 
     Args:
-        views: The dreams.
+        dreams: The dreams.
         note: Model, settings, and where real moments were looked for.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
     """
-    shown = views[: SHEET_COLUMNS * SHEET_ROWS]
+    shown = dreams[: SHEET_COLUMNS * SHEET_ROWS]
     n_columns = min(SHEET_COLUMNS, len(shown))
     n_rows = math.ceil(len(shown) / n_columns)
     figure = pictures.new_figure(0.8 + 3.0 * n_columns, 0.7 + 2.0 * n_rows)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
-    low, high = min(view.mel.min() for view in shown), max(view.mel.max() for view in shown)
+    low, high = min(item.mel.min() for item in shown), max(item.mel.max() for item in shown)
     image = None
     for number, axes in enumerate(panels.flat):
         if number >= len(shown):
             axes.set_axis_off()
             continue
-        view = shown[number]
-        image = _spectrogram(axes, view.mel, low, high)
-        _mark(axes, view.frames)
-        real = "" if view.real is None else f", largest real {view.real:.2f}"
+        dream = shown[number]
+        image = _spectrogram(axes, dream.mel, low, high)
+        _mark(axes, dream.frames)
+        real = "" if dream.real is None else f", largest real {dream.real.strength:.2f}"
         axes.set_title(
-            f"{view.name.removeprefix('encoder.')}\n{view.strength:.2f}{real}",
+            f"{dream.name.removeprefix('encoder.')}\n{dream.strength:.2f}{real}",
             loc="left",
             fontsize=7.5,
             color=pictures.INK,
         )
         axes.label_outer()
-    more = "" if len(shown) == len(views) else f"; the first {len(shown)} of {len(views)}"
-    head = f"What drives {pictures.count(len(views), 'feature')} most"
-    figure.suptitle(head, fontsize=10, color=pictures.INK, fontweight="bold", x=0.01, ha="left")
+    more = "" if len(shown) == len(dreams) else f"; the first {len(shown)} of {len(dreams)}"
+    title = f"What drives {pictures.count(len(dreams), 'feature')} most"
+    figure.suptitle(title, fontsize=10, color=pictures.INK, fontweight="bold", x=0.01, ha="left")
     figure.supxlabel(f"{note}{more}", fontsize=7.5, color=pictures.MUTED, x=0.01, ha="left")
     assert image is not None, "a dream is of one feature or more"
     pictures.colour_bar(image, list(panels.flat), "log-mel")
     return figure
 
 
-def _range(view: View) -> tuple[float, float]:
-    both = [view.mel] if view.real_mel is None else [view.mel, view.real_mel]
-    return min(float(mel.min()) for mel in both), max(float(mel.max()) for mel in both)
+def _range(dream: FeatureDream) -> tuple[float, float]:
+    mels = [dream.mel] if dream.real is None or dream.real.mel is None else [dream.mel, dream.real.mel]
+    return min(float(mel.min()) for mel in mels), max(float(mel.max()) for mel in mels)
 
 
 def _spectrogram(axes: Axes, mel: np.ndarray, low: float, high: float) -> AxesImage:
@@ -159,8 +118,8 @@ def _spectrogram(axes: Axes, mel: np.ndarray, low: float, high: float) -> AxesIm
     hz = np.linspace(0, SAMPLE_RATE_HZ / 2, filters.shape[1])
     heard = filters.sum(axis=1) > 0
     centres = (filters[heard] @ hz) / filters[heard].sum(axis=1)
-    places = np.interp(TICKS_HZ, centres, np.flatnonzero(heard))
-    axes.set_yticks(places, [f"{tick:,}" for tick in TICKS_HZ])
+    bands = np.interp(TICKS_HZ, centres, np.flatnonzero(heard))
+    axes.set_yticks(bands, [f"{tick:,}" for tick in TICKS_HZ])
     axes.set_ylabel("frequency (Hz)", color=pictures.INK, fontsize=8)
     axes.set_xlabel("seconds", color=pictures.INK, fontsize=8)
     axes.tick_params(colors=pictures.MUTED, labelsize=7)
@@ -184,31 +143,31 @@ def _mark(axes: Axes, frames: tuple[int, int]) -> None:
     )
 
 
-def _draw_frames(axes: Axes, view: View) -> None:
-    seconds = (np.arange(len(view.strengths)) + 0.5) * FRAME_S
-    axes.axvspan(view.frames[0] * FRAME_S, view.frames[1] * FRAME_S, color=pictures.SKY, alpha=0.4, linewidth=0)
-    axes.plot(seconds, view.strengths, color=pictures.INK, linewidth=1.2)
-    if view.real is not None:
-        axes.axhline(view.real, color=pictures.GREEN, linewidth=1.2, linestyle=(0, (4, 2)))
-    axes.set_xlim(0, len(view.strengths) * FRAME_S)
+def _draw_frames(axes: Axes, dream: FeatureDream) -> None:
+    seconds = (np.arange(len(dream.strengths)) + 0.5) * FRAME_S
+    axes.axvspan(dream.frames[0] * FRAME_S, dream.frames[1] * FRAME_S, color=pictures.SKY, alpha=0.4, linewidth=0)
+    axes.plot(seconds, dream.strengths, color=pictures.INK, linewidth=1.2)
+    if dream.real is not None:
+        axes.axhline(dream.real.strength, color=pictures.GREEN, linewidth=1.2, linestyle=(0, (4, 2)))
+    axes.set_xlim(0, len(dream.strengths) * FRAME_S)
     pictures.plain(axes)
     axes.set_xlabel("seconds", fontsize=8)
     axes.set_ylabel("strength", fontsize=8)
     pictures.title(axes, "Strength in every frame of the dream")
 
 
-def _draw_steps(axes: Axes, view: View) -> None:
-    n_steps = len(view.curve) - 1
-    axes.plot(np.arange(n_steps + 1), view.curve, color=pictures.INK, linewidth=1.1)
-    axes.plot([n_steps], [view.strength], "o", color=pictures.INK, markersize=4, clip_on=False, zorder=3)
-    levels = [("dream", view.strength, pictures.INK)]
-    for label, value, colour in (
-        ("its sound", view.sound, pictures.ORANGE),
-        ("largest real", view.real, pictures.GREEN),
+def _draw_steps(axes: Axes, dream: FeatureDream) -> None:
+    n_steps = len(dream.curve) - 1
+    axes.plot(np.arange(n_steps + 1), dream.curve, color=pictures.INK, linewidth=1.1)
+    axes.plot([n_steps], [dream.strength], "o", color=pictures.INK, markersize=4, clip_on=False, zorder=3)
+    levels = [("dream", dream.strength, pictures.INK)]
+    for label, level, colour in (
+        ("its sound", dream.sound, pictures.ORANGE),
+        ("largest real", dream.real, pictures.GREEN),
     ):
-        if value is not None:
-            levels.append((label, value, colour))
-            axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
+        if level is not None:
+            levels.append((label, level.strength, colour))
+            axes.axhline(level.strength, color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
     axes.set_xlim(0, n_steps)
     _label_levels(axes, levels)
     pictures.plain(axes)

@@ -34,21 +34,13 @@ AROUND_FRAMES = 50
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RealMoment(ShortRepr):
-    """The moment that drives a feature most.
-
-    Attributes:
-        strength: The feature's strength there.
-        clip_id: The recording.
-        frame: The frame, from the recording's start.
-        mel: The log-mel around it, float32 [n_mels, mel_frame]; None where the recording is not at hand.
-        mel_frame: Which frame of that log-mel it is.
-    """
+    """The moment that drives a feature most."""
 
     strength: float
     clip_id: str
-    frame: int
-    mel: np.ndarray | None
-    mel_frame: int
+    frame: int  # from the recording's start
+    mel: np.ndarray | None  # around it, float32 [n_mels, mel_frame]; None where the recording is not at hand
+    mel_frame: int  # which frame of that log-mel it is
 
     def to_json(self) -> dict[str, Any]:
         """Give it without the log-mel."""
@@ -62,19 +54,12 @@ class RealMoment(ShortRepr):
 
 @dataclass(frozen=True, eq=False)
 class RealMoments:
-    """The strongest moment of each feature, and where it was looked for.
+    """The strongest moment of each feature, and where it was looked for."""
 
-    Attributes:
-        source: The corpus or the harvest.
-        n_clips: Recordings looked at.
-        n_frames: Frames of speech in them.
-        moments: For each feature; None where nothing was found.
-    """
-
-    source: str
+    source: str  # the corpus or the harvest
     n_clips: int
-    n_frames: int
-    moments: tuple[RealMoment | None, ...]
+    n_frames: int  # of speech
+    moments: tuple[RealMoment | None, ...]  # for each feature; None where there was none
 
 
 def strongest_in_corpus(
@@ -101,7 +86,7 @@ def strongest_in_corpus(
         InputError: No frame of the recordings is speech.
     """
     sites = {feature.site for feature in features}
-    found: list[RealMoment | None] = [None] * len(features)
+    strongest: list[RealMoment | None] = [None] * len(features)
     n_clips = n_frames = 0
     for clip in each_clip(clips, progress):
         n_clips += 1
@@ -114,15 +99,15 @@ def strongest_in_corpus(
                 held = encoder_start(model, window.mel, sites)
                 for row, feature in enumerate(features):
                     strengths = feature.strengths(held[feature.site][0]).float().cpu().numpy()[speech]
-                    best, before = int(strengths.argmax()), found[row]
+                    best, before = int(strengths.argmax()), strongest[row]
                     if before is None or strengths[best] > before.strength:
-                        place = int(speech[best])
-                        mel, mel_frame = _around(window.mel[0], place)
-                        frame = number * model.n_frames + place
-                        found[row] = RealMoment(float(strengths[best]), clip.id, frame, mel, mel_frame)
+                        in_window = int(speech[best])
+                        mel, mel_frame = _around(window.mel[0], in_window)
+                        frame = number * model.n_frames + in_window
+                        strongest[row] = RealMoment(float(strengths[best]), clip.id, frame, mel, mel_frame)
     if n_frames == 0:
         raise InputError(f"no frame of {n_clips} recordings is speech, so nothing compares with a dream. Give others.")
-    return RealMoments(name, n_clips, n_frames, tuple(found))
+    return RealMoments(name, n_clips, n_frames, tuple(strongest))
 
 
 def strongest_in_run(
@@ -142,11 +127,11 @@ def strongest_in_run(
     Raises:
         InputError: The harvest is of another model, or did not look at a feature.
     """
-    of = run.manifest["model"]
-    if of["weights_hash"] != model.weights_hash and not force:
+    harvested = run.manifest["model"]
+    if harvested["weights_hash"] != model.weights_hash and not force:
         raise InputError(
-            f"the harvest '{run.folder}' is of {of['id']} with other weights than {model.id}: give its own model, or "
-            "--force to compare all the same."
+            f"the harvest '{run.folder}' is of {harvested['id']} with other weights than {model.id}: give its own "
+            "model, or --force to compare all the same."
         )
     clips = {clip.clip: clip for clip in run.clips}
     moments: list[RealMoment | None] = []
@@ -182,11 +167,9 @@ def _check_seed(run: HarvestRun, feature: Feature) -> None:
     if feature.basis != "random":
         return
     seed = int(run.manifest["settings"]["seed"])
-    own, theirs = (
-        feature.directions.matrix,
-        groups_of({feature.site: feature.width}, ["random"], {}, seed)[0].directions,
-    )
-    if own is None or theirs.matrix is None or not torch.equal(own.cpu(), theirs.matrix.cpu()):
+    drawn = feature.directions.matrix
+    harvested = groups_of({feature.site: feature.width}, ["random"], {}, seed)[0].directions.matrix
+    if drawn is None or harvested is None or not torch.equal(drawn.cpu(), harvested.cpu()):
         raise InputError(
             f"the random directions of the harvest '{run.folder}' were drawn with seed {seed}, and {feature.name} with "
             f"another: give --seed {seed}."
@@ -207,10 +190,10 @@ def _found_again(
     clip = _read_again(run, clip_id, path)
     if clip is None:
         return None, 0
-    number, place = divmod(frame, model.n_frames)
+    number, in_window = divmod(frame, model.n_frames)
     for index, window in enumerate(model.each_window(clip)):
         if index == number:
-            return _around(window.mel[0], place)
+            return _around(window.mel[0], in_window)
     return None, 0
 
 

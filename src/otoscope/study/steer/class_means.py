@@ -40,29 +40,17 @@ CLASSES = ("phone", "language", "speaker")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassMeans(Rich):
-    """Means by class at one site.
+    """Means by class at one site."""
 
-    Attributes:
-        kind: `phone`, `language` or `speaker`.
-        site: The site.
-        labels: The classes with one frame or more.
-        n_frames: Frames of speech of each.
-        means: What the site holds on average for each.
-        lag: Frames by which the encoder was taken to answer late; phones alone.
-        model: Id of the model.
-        weights_hash: Of its weights.
-        source: The corpus, or the harvest's folder.
-    """
-
-    kind: str
+    kind: str  # `phone`, `language` or `speaker`
     site: str
-    labels: tuple[str, ...]
-    n_frames: Int[np.ndarray, " label"]
-    means: Float[np.ndarray, "label d"]
-    lag: int | None
+    labels: tuple[str, ...]  # the classes with one frame or more
+    n_frames: Int[np.ndarray, " label"]  # frames of speech of each
+    means: Float[np.ndarray, "label d"]  # what the site holds on average for each
+    lag: int | None  # frames by which the encoder was taken to answer late; phones alone
     model: str
     weights_hash: str
-    source: str
+    source: str  # the corpus, or the harvest's folder
 
     def direction(self, first: str, second: str | None = None) -> Direction:
         """Give the mean of one class minus that of another.
@@ -74,9 +62,9 @@ class ClassMeans(Rich):
         Raises:
             InputError: A class has no frames here, or both are the same.
         """
-        one = self._place(first)
+        index = self._index(first)
         if second is None:
-            others = np.arange(len(self.labels)) != one
+            others = np.arange(len(self.labels)) != index
             if not others.any():
                 raise InputError(
                     f"{first!r} is the only {self.kind} in {self.source}: there is nothing to set it apart from. Give "
@@ -85,20 +73,20 @@ class ClassMeans(Rich):
             baseline = np.average(self.means[others], axis=0, weights=self.n_frames[others])
             n_second, name = int(self.n_frames[others].sum()), f"{self.kind} {first} - all others"
         else:
-            two = self._place(second)
-            if one == two:
+            other = self._index(second)
+            if index == other:
                 raise InputError(f"{self.kind} {first!r} minus itself is nothing. Name two.")
-            baseline, n_second = self.means[two], int(self.n_frames[two])
+            baseline, n_second = self.means[other], int(self.n_frames[other])
             name = f"{self.kind} {first} - {second}"
         details = {
             "classes": self.kind,
             "first": first,
             "second": second,
-            "n_frames": [int(self.n_frames[one]), n_second],
+            "n_frames": [int(self.n_frames[index]), n_second],
             "lag_frames": self.lag,
             "source": self.source,
         }
-        vector = (self.means[one] - baseline).astype(np.float32)
+        vector = (self.means[index] - baseline).astype(np.float32)
         return Direction(vector, self.site, name, self.model, self.weights_hash, details)
 
     def named(self, text: str) -> Direction:
@@ -114,24 +102,23 @@ class ClassMeans(Rich):
         name = text.removeprefix(prefix)
         if name in self.labels:
             return self.direction(name)
-        cuts = [at for at, letter in enumerate(name) if letter == "-"]
-        pairs = [(name[:at], name[at + 1 :]) for at in cuts]
+        pairs = [(name[:cut], name[cut + 1 :]) for cut, letter in enumerate(name) if letter == "-"]
         known = [pair for pair in pairs if set(pair) <= set(self.labels)]
         if len(known) == 1:
             return self.direction(*known[0])
         if len(known) > 1:
             raise InputError(f"{text!r} can be read in {len(known)} ways: write {prefix}FIRST-{prefix}SECOND.")
-        unknown = next((each for each in (pairs[0] if pairs else (name,)) if each not in self.labels), name)
-        self._place(unknown)
+        unknown = next((label for label in (pairs[0] if pairs else (name,)) if label not in self.labels), name)
+        self._index(unknown)
         raise AssertionError("unknown classes are refused")
 
-    def _place(self, label: str) -> int:
+    def _index(self, label: str) -> int:
         if label in self.labels:
             return self.labels.index(label)
         near = difflib.get_close_matches(label, self.labels, n=3, cutoff=0.3)
-        some = f"Nearest: {', '.join(near)}" if near else f"There are {', '.join(self.labels[:20])}"
+        hint = f"Nearest: {', '.join(near)}" if near else f"There are {', '.join(self.labels[:20])}"
         raise InputError(
-            f"{self.kind} {label!r} has no frames of speech in {self.source}. {some}; {len(self.labels)} in all. Write "
+            f"{self.kind} {label!r} has no frames of speech in {self.source}. {hint}; {len(self.labels)} in all. Write "
             f"{self.kind}:FIRST-{self.kind}:SECOND."
         )
 
@@ -139,7 +126,8 @@ class ClassMeans(Rich):
         often = np.argsort(-self.n_frames, kind="stable")[: html.MOST_ROWS]
         centre = np.average(self.means, axis=0, weights=self.n_frames)
         rows = [
-            (self.labels[at], int(self.n_frames[at]), float(np.linalg.norm(self.means[at] - centre))) for at in often
+            (self.labels[index], int(self.n_frames[index]), float(np.linalg.norm(self.means[index] - centre)))
+            for index in often
         ]
         return html.Shown(
             f"Means by {self.kind} at {self.site}: {self.model}",
@@ -213,8 +201,8 @@ def means_at(
     counts = np.zeros(len(names) + 1, np.int64)
     for clip in each_clip(corpus, progress):
         for rows, numbers in _labelled(reader, labels, clip, kind, lag or 0, len(names)):
-            for site, own in rows.items():
-                np.add.at(sums[site], numbers, own)
+            for site, vectors in rows.items():
+                np.add.at(sums[site], numbers, vectors)
             counts += np.bincount(numbers, minlength=len(counts))
     is_there = counts[:-1] > 0
     if not is_there.any():
@@ -225,13 +213,13 @@ def means_at(
             site=site,
             labels=tuple(name for name, there in zip(names, is_there, strict=True) if there),
             n_frames=counts[:-1][is_there],
-            means=own[:-1][is_there] / counts[:-1][is_there, None],
+            means=total[:-1][is_there] / counts[:-1][is_there, None],
             lag=lag if kind == "phone" else None,
             model=model.id,
             weights_hash=model.weights_hash,
             source=corpus.name,
         )
-        for site, own in sums.items()
+        for site, total in sums.items()
     }
 
 
@@ -241,7 +229,7 @@ def means_of_run(run: HarvestRun, kind: str, site: str) -> ClassMeans:
     Args:
         run: The harvest.
         kind: `phone`, `language` or `speaker`.
-        site: The site's own name.
+        site: The site's full name.
 
     Raises:
         InputError: The harvest did not look at the site's neurons, or knows no such labels.
@@ -306,19 +294,19 @@ def _labelled(
     """Give what each site holds for a clip's frames of speech, window by window, and each frame's class as number."""
     spans = labels.phones_of(clip) if kind == "phone" else None
     speaker, language = labels.number_of(clip.speaker, clip.language)
-    own = {"speaker": speaker, "language": language}.get(kind, none)
-    if own < 0 or (kind == "phone" and spans is None):
+    number = {"speaker": speaker, "language": language}.get(kind, none)
+    if number < 0 or (kind == "phone" and spans is None):
         return
     for activity in reader.windows(clip):
         n = len(activity.kinds)
-        numbers = np.full(n, own)
+        numbers = np.full(n, number)
         if spans is not None:
             whole = labels.frame_phones(spans, activity.first_frame + n, lag)
             numbers = whole[activity.first_frame :].astype(np.int64)
         speech = activity.kinds == Kind.SPEECH
         rows = {
             site: value.detach().float().cpu().numpy().astype(np.float64)[speech]
-            for (which, site), value in activity.values.items()
-            if which == TRAINED
+            for (weights, site), value in activity.values.items()
+            if weights == TRAINED
         }
         yield rows, numbers[speech]

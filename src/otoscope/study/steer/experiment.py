@@ -7,276 +7,277 @@ changed alone: the random twin says how many would have changed anyway.
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from otoscope.audio.clip import as_clip
-from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, finite, plain
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval, written
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
 from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import wilson_interval
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
-from otoscope.study.steer import picture as steer_picture
+from otoscope.study.results import Result
 from otoscope.study.steer.class_means import as_corpus
+from otoscope.study.steer.picture import rates_panel, sweep_figure
 from otoscope.study.steer.rates import pooled_rate, rate_change, swaps
+from otoscope.study.steer.settings import SteerSettings
 from otoscope.study.steer.steering import Add, Change, check_sizes, check_strengths
-from otoscope.study.steer.transcripts import Heard, Steered, Steering, steered_transcripts, vector_lengths
+from otoscope.study.steer.transcripts import Steered, Steering, steered_transcripts, vector_lengths
 from otoscope.study.steer.where import Where
 
 MOST_SWAPS = 20
 """So many of the commonest changes of words are listed."""
 
+SHOWN_SWAPS = 5
+SHOWN_LETTERS = 60
+"""People are shown so many of them, and so many letters of the words on either side."""
+
 NOTHING = "∅"
-"""Stands in tables for no words."""
+"""Stands for no words."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What was transcribed at one strength.
-
-    Attributes:
-        strength: The strength.
-        texts: Of every clip, for each draw; the steering itself has one draw.
-        languages: Of every clip's first window, for each draw.
-        is_stopped: Whether the decoder had no room to end the text, of every clip, for each draw.
-    """
+class StrengthOutcome:
+    """What was transcribed at one strength; the steering itself has one draw."""
 
     strength: float
-    texts: tuple[tuple[str, ...], ...]
-    languages: tuple[tuple[str, ...], ...]
-    is_stopped: tuple[tuple[bool, ...], ...]
+    texts: tuple[tuple[str, ...], ...]  # [draw][clip]
+    languages: tuple[tuple[str, ...], ...]  # of every clip's first window, [draw][clip]
+    is_stopped: tuple[tuple[bool, ...], ...]  # whether the decoder had no room to end the text, [draw][clip]
 
 
 @dataclass(frozen=True, repr=False)
-class Steer(Rich):
-    """What was transcribed under a steering.
+class Steer(Result):
+    """What was transcribed under a steering."""
 
-    Attributes:
-        model: The model's id.
-        changes: What was changed, by name.
-        where: Which frames.
-        n_frames: How many frames that is, in all clips.
-        lengths: For each vector that was added, its length at strength 1 over the mean length of what its site holds.
-        clip_ids: The clips.
-        references: What was said in each, where that is known.
-        clean: What was transcribed with nothing changed.
-        clean_languages: The language of each clip with nothing changed.
-        own: At each strength.
-        random: The same with changes as large at random; empty where none was asked for or can be made.
-        seed: Draws the random changes.
-    """
+    name = "steer"
 
     model: str
-    changes: tuple[str, ...]
-    where: str
-    n_frames: int
-    lengths: tuple[float, ...]
+    changes: tuple[str, ...]  # what was changed, by name
+    where: str  # which frames
+    n_frames: int  # how many frames that is, in all clips
+    lengths: tuple[float, ...]  # of each vector added: its length at strength 1 over the mean length at its site
     clip_ids: tuple[str, ...]
-    references: tuple[str | None, ...]
-    clean: tuple[str, ...]
+    references: tuple[str | None, ...]  # what was said in each clip, where that is known
+    clean: tuple[str, ...]  # transcripts with nothing changed
     clean_languages: tuple[str, ...]
-    own: tuple[Outcome, ...]
-    random: tuple[Outcome, ...]
-    seed: int
+    steered: tuple[StrengthOutcome, ...]  # at each strength
+    random: tuple[StrengthOutcome, ...]  # with changes as large at random; empty where there are none
+    seed: int  # draws the random changes
 
     @property
     def n_references(self) -> int:
         """Clips of which it is known what was said."""
-        return sum(said is not None for said in self.references)
+        return len(self._known)
 
-    def changed(self, outcome: Outcome) -> Interval | None:
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """The strengths of the steering."""
+        return tuple(outcome.strength for outcome in self.steered)
+
+    def pairs(self) -> list[tuple[StrengthOutcome, StrengthOutcome | None]]:
+        """Give what came of each strength beside what came of random changes, where there are some."""
+        return list(zip(self.steered, self.random or [None] * len(self.steered), strict=True))
+
+    def changed(self, outcome: StrengthOutcome) -> Interval | None:
         """Share of transcripts whose words are not those of the clean one; Wilson's interval."""
         clean = [words_of(text) for text in self.clean]
         pairs = [(before, words_of(text)) for draw in outcome.texts for before, text in zip(clean, draw, strict=True)]
         return wilson_interval(sum(before != after for before, after in pairs), len(pairs))
 
-    def language_changed(self, outcome: Outcome) -> Interval | None:
+    def language_changed(self, outcome: StrengthOutcome) -> Interval | None:
         """Share of clips heard in another language than with nothing changed; Wilson's interval."""
         pairs = [pair for draw in outcome.languages for pair in zip(self.clean_languages, draw, strict=True)]
         return wilson_interval(sum(before != after for before, after in pairs), len(pairs))
 
-    def wer(self, outcome: Outcome | None) -> Interval | None:
+    def wer(self, outcome: StrengthOutcome | None) -> Interval | None:
         """Word error rate against what was said; None for the clean transcripts' own. None where nothing is known."""
         texts = (self.clean,) if outcome is None else outcome.texts
         return pooled_rate(self._said(self.references), [self._said(draw) for draw in texts]) if self._known else None
 
-    def wer_change(self, outcome: Outcome) -> Interval | None:
+    def wer_change(self, outcome: StrengthOutcome) -> Interval | None:
         """By how much the word error rate rose, with a paired interval."""
         if not self._known:
             return None
         draws = [self._said(draw) for draw in outcome.texts]
         return rate_change(self._said(self.references), self._said(self.clean), draws)
 
-    def wer_to_clean(self, outcome: Outcome) -> Interval:
+    def wer_to_clean(self, outcome: StrengthOutcome) -> Interval:
         """Word error rate against the clean transcripts: how much was changed."""
         return pooled_rate(self.clean, outcome.texts)
 
-    def swaps(self, outcome: Outcome) -> list[tuple[str, str, int]]:
+    def swaps(self, outcome: StrengthOutcome) -> list[tuple[str, str, int]]:
         """Words before, words after and in how many transcripts; commonest first."""
-        found = Counter(
+        counts = Counter(
             pair for draw in outcome.texts for clean, text in zip(self.clean, draw, strict=True)
             for pair in swaps(clean, text)
         )  # fmt: skip
-        return [(before, after, n) for (before, after), n in found.most_common(MOST_SWAPS)]
+        return [(before, after, n) for (before, after), n in counts.most_common(MOST_SWAPS)]
 
     @property
     def _known(self) -> list[int]:
-        return [place for place, said in enumerate(self.references) if said is not None]
+        return [index for index, said in enumerate(self.references) if said is not None]
 
     def _said(self, texts: Sequence[str | None]) -> list[str]:
-        return [texts[place] or "" for place in self._known]
+        return [texts[index] or "" for index in self._known]
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: rates at each strength beside those at random, and every transcript that changed."""
-        return {
-            "model": self.model,
-            "changes": list(self.changes),
-            "where": self.where,
-            "n_frames_steered": self.n_frames,
-            "length_over_mean_of_site": [finite(length) for length in self.lengths],
-            "n_clips": len(self.clip_ids),
-            "n_references": self.n_references,
-            "clean": {"wer": plain(self.wer(None))},
-            "steered": [self._row(outcome) for outcome in self.own],
-            "random": [self._row(outcome) for outcome in self.random],
-            "intervals": "95%; word error rates: bootstrap over clips, changes of them paired; shares: Wilson, "
-            "transcripts taken as independent",
-            "seed": self.seed,
-            "clips": [self._clip(place) for place in range(len(self.clip_ids))],
-        }
+    def _rate(self, outcome: StrengthOutcome) -> Interval | None:
+        return self.wer(outcome) if self.n_references else self.wer_to_clean(outcome)
 
-    def _row(self, outcome: Outcome) -> dict[str, Any]:
+    @property
+    def sample(self) -> str:
+        """Name the sample that rates are of."""
+        n_draws = len(self.random[0].texts) if self.random else 0
+        draws = f"; {count(n_draws, 'random draw')} at each strength" if n_draws else ""
+        return f"{count(len(self.clip_ids), 'clip')}{draws}; 95% intervals"
+
+    def table(self, caption: str = "") -> Table:
+        """Lay out for people what changed at each strength, beside changes at random."""
+        wer = "WER" if self.n_references else "WER to clean"
+        columns = [
+            Column(None, "strength"),
+            Column(None, "transcripts changed", "share"),
+            Column(None, "at random", "share"),
+            Column(None, wer, "share"),
+            Column(None, f"{wer} at random", "share"),
+            Column(None, "other language", "share"),
+        ]
+        rows = []
+        for outcome, random in self.pairs():
+            changed, rate = (
+                [None if x is None else f(x) for x in (outcome, random)] for f in (self.changed, self._rate)
+            )
+            language = self.language_changed(outcome)
+            rows.append((outcome.strength, *changed, *rate, None if language is None else language.value))
+        return Table(columns, rows, caption)
+
+    def report(self) -> Report:
+        """Say what changed at each strength, beside changes at random; JSON has every transcript."""
+        lengths = ", ".join(f"{length:.2f}" for length in self.lengths)
+        return Report(
+            f"Steering ({' and '.join(self.changes)}): {self.model}",
+            f"{self.where} ({count(self.n_frames, 'frame')}); {self.sample}",
+            {
+                "model": self.model,
+                "changes": self.changes,
+                "where": self.where,
+                "n_frames_steered": self.n_frames,
+                "length_over_mean_of_site": self.lengths,
+                "n_clips": len(self.clip_ids),
+                "n_references": self.n_references,
+                "clean": {"wer": self.wer(None)},
+                "steered": [self._row(outcome) for outcome in self.steered],
+                "random": [self._row(outcome) for outcome in self.random],
+                "intervals": "95%; word error rates: bootstrap over clips, changes of them paired; shares: Wilson, "
+                "transcripts taken as independent",
+                "seed": self.seed,
+                "clips": [self._clip(index) for index in range(len(self.clip_ids))],
+            },
+            told=[
+                ("added at strength 1, over the mean length of what the site holds", lengths or None),
+                *self.told(),
+            ],
+            parts=[self.table("At each strength")],
+        )
+
+    def told(self) -> list[tuple[str, str | None]]:
+        """Tell people the word error rate with nothing changed, and the commonest changes of words at each strength."""
+        told: list[tuple[str, str | None]] = [
+            ("clips with a reference", f"{self.n_references:,}"),
+            ("WER with nothing changed", written(self.wer(None), "share") if self._known else None),
+        ]
+        for outcome in self.steered:
+            changes = [
+                f"{_shortened(before)} → {_shortened(after)}" + (f" ({n})" if n > 1 else "")
+                for before, after, n in self.swaps(outcome)[:SHOWN_SWAPS]
+            ]
+            told.append((f"words changed at strength {outcome.strength:g}", "; ".join(changes) or None))
+        return told
+
+    def _row(self, outcome: StrengthOutcome) -> dict[str, Any]:
         return {
             "strength": outcome.strength,
             "n_draws": len(outcome.texts),
             "n_transcripts": len(outcome.texts) * len(self.clip_ids),
             "n_stopped": sum(sum(draw) for draw in outcome.is_stopped),
-            "changed": plain(self.changed(outcome)),
-            "wer": plain(self.wer(outcome)),
-            "wer_change": plain(self.wer_change(outcome)),
-            "wer_to_clean": plain(self.wer_to_clean(outcome)),
-            "language_changed": plain(self.language_changed(outcome)),
+            "changed": self.changed(outcome),
+            "wer": self.wer(outcome),
+            "wer_change": self.wer_change(outcome),
+            "wer_to_clean": self.wer_to_clean(outcome),
+            "language_changed": self.language_changed(outcome),
             "swaps": [{"before": before, "after": after, "n": n} for before, after, n in self.swaps(outcome)],
         }
 
-    def _clip(self, place: int) -> dict[str, Any]:
-        clean = self.clean[place]
+    def _clip(self, index: int) -> dict[str, Any]:
         steered = [
             {
                 "strength": outcome.strength,
-                "text": outcome.texts[0][place],
-                "stopped": outcome.is_stopped[0][place],
-                "language": outcome.languages[0][place],
-                "swaps": [list(pair) for pair in swaps(clean, outcome.texts[0][place])],
+                "text": outcome.texts[0][index],
+                "stopped": outcome.is_stopped[0][index],
+                "language": outcome.languages[0][index],
+                "swaps": swaps(self.clean[index], outcome.texts[0][index]),
             }
-            for outcome in self.own
+            for outcome in self.steered
         ]
         return {
-            "clip": self.clip_ids[place],
-            "reference": self.references[place],
-            "clean": clean,
-            "language": self.clean_languages[place],
+            "clip": self.clip_ids[index],
+            "reference": self.references[index],
+            "clean": self.clean[index],
+            "language": self.clean_languages[index],
             "steered": steered,
         }
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `steer.json` and `steer.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / "steer.json", self.to_json()), *drawn(self.plot, where / "steer.png")]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw word error rate and share of transcripts changed against strength, beside those at random.
-
-        Args:
-            path: Where to; PNG.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        has_wer = bool(self._known)
-        rate: Callable[[Outcome], Interval | None] = self.wer if has_wer else self.wer_to_clean
-        panels = [
-            steer_picture.Panel(
-                "word error rate" if has_wer else "word error rate against the clean transcripts",
-                [rate(outcome) for outcome in self.own],
-                [rate(outcome) for outcome in self.random],
-                self.wer(None) if has_wer else None,
-            ),
-            steer_picture.Panel(
-                "transcripts whose words changed",
-                [self.changed(outcome) for outcome in self.own],
-                [self.changed(outcome) for outcome in self.random],
-                None,
-            ),
-        ]
-        n_draws = len(self.random[0].texts) if self.random else 0
-        drawn = f"; {pictures.count(n_draws, 'random draw')} at each strength" if n_draws else ""
-        figure = steer_picture.sweep_figure(
-            [outcome.strength for outcome in self.own],
-            panels,
-            " and ".join(self.changes),
-            f"{self.model}, {self.where}: {pictures.count(len(self.clip_ids), 'clip')}{drawn}; 95% intervals",
-        )
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        twins = {outcome.strength: outcome for outcome in self.random}
-        rows = [
-            (
-                outcome.strength,
-                html.share(self.changed(outcome)),
-                html.share(self.changed(twins[outcome.strength])) if outcome.strength in twins else None,
-                html.share(self.wer(outcome)),
-                html.share(self.wer(twins[outcome.strength])) if outcome.strength in twins else None,
-                ", ".join(f"{before or NOTHING} → {after or NOTHING} ({n})" for before, after, n in swapped[:3]),
-            )
-            for outcome in self.own
-            for swapped in [self.swaps(outcome)]
-        ]
-        columns = ("strength", "transcripts changed", "at random", "WER", "WER at random", "commonest changes")
-        return html.Shown(
-            f"Steering {' and '.join(self.changes)}: {self.model}",
-            [
-                ("frames steered", f"{self.n_frames:,}: {self.where}"),
-                ("clips", f"{len(self.clip_ids):,}, {self.n_references:,} with a reference"),
-                ("WER with nothing changed", html.share(self.wer(None))),
-            ],
-            [html.Table(columns, rows, "With 95% intervals")],
+    def wer_panel(self, label: str = "word error rate") -> Callable[[Axes], None]:
+        """Give what draws the word error rate against strength."""
+        return partial(
+            rates_panel,
+            strengths=self.strengths,
+            label=label if self.n_references else f"{label} against the clean transcripts",
+            steered=[self._rate(outcome) for outcome in self.steered],
+            random=[self._rate(outcome) for outcome in self.random],
+            clean=self.wer(None),
         )
 
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw word error rate and share of transcripts changed against strength, beside those at random."""
+        return {self.name: self._figure}
 
+    def _figure(self) -> Figure:
+        changed = partial(
+            rates_panel,
+            strengths=self.strengths,
+            label="transcripts whose words changed",
+            steered=[self.changed(outcome) for outcome in self.steered],
+            random=[self.changed(outcome) for outcome in self.random],
+        )
+        note = f"{self.model}, {self.where}: {self.sample}"
+        return sweep_figure([self.wer_panel(), changed], " and ".join(self.changes), note)
+
+
+@takes(SteerSettings)
 def steer(
     model: Whisper,
     clips: Iterable[Sound],
     changes: Sequence[Change],
     strengths: Sequence[float] = (1.0,),
     *,
+    settings: SteerSettings,
     where: Where | None = None,
-    draws: int = 1,
-    language: str | None = None,
-    redetect: bool = False,
-    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Steer:
     """Transcribe clips under a steering at several strengths, and beside it under changes as large at random.
@@ -288,11 +289,8 @@ def steer(
         strengths: Each of them multiplies vectors that are added, and takes factors that far from 1.
         where: The frames that are steered; None for all. Phones are those of ARPAbet where the clips' labels are
             English and of the IPA elsewhere, as in `class_means`; a stream of clips has them as they are written.
-        draws: Random twins of the steering; 0 for none.
-        language: What is spoken, as Whisper's code; None for each clip's own, or else what the model hears with nothing
-            changed.
-        redetect: Let the model find the language anew under each steering.
-        seed: Draws the twins.
+        settings: How clips are transcribed. Without a language, each clip's own, or else what the model hears with
+            nothing changed.
         progress: Called after each group of clips with the number done and the number in all (0 when it is not known).
 
     Returns:
@@ -306,45 +304,49 @@ def steer(
     """
     if not changes:
         raise InputError("nothing is to be changed: give a vector to add, or a feature or a head to scale.")
-    if draws < 0:
-        raise InputError(f"draws={draws}: 0 or more random twins can be drawn. The default is 1.")
-    found = check_strengths(strengths)
-    n_all, place = clip_count(clips), _with_labels(where or Where(), clips)
+    once = check_strengths(strengths)
+    n_all, frames = clip_count(clips), _with_labels(where or Where(), clips)
     stream = iter(clips)
     first = next(stream, None)
     if first is None:
         raise InputError("no clips were given to steer: one or more are needed. Give recordings.")
     added = [change for change in changes if isinstance(change, Add)]
-    sizes = vector_lengths(model, as_clip(first), [change.site for change in added], language)
-    check_sizes(model, changes, found, sizes)
-    rng = np.random.default_rng(seed)
-    twins = [twin for _ in range(draws) if (twin := _twin(changes, rng)) is not None]
-    steerings: dict[Hashable, Steering] = {("own", strength): Steering(tuple(changes), strength) for strength in found}
-    for number, twin in enumerate(twins):
-        steerings |= {(number, strength): Steering(twin, strength) for strength in found}
+    sizes = vector_lengths(model, as_clip(first), [change.site for change in added], settings.language)
+    check_sizes(model, changes, once, sizes)
+    rng = np.random.default_rng(settings.seed)
+    twins = [twin for _ in range(settings.draws) if (twin := _twin(changes, rng)) is not None]
+    steerings: dict[Hashable, Steering] = {
+        (number, strength): Steering(tuple(steered), strength)
+        for number, steered in enumerate([changes, *twins])
+        for strength in once
+    }
     heard = steered_transcripts(
         model,
         chain([first], stream),
         steerings,
-        where=place,
-        language=language,
-        redetect=redetect,
+        where=frames,
+        language=settings.language,
+        redetect=settings.redetect,
         progress=lambda done: progress(done, n_all) if progress is not None else None,
     )
     return Steer(
         model=model.id,
         changes=tuple(change.name for change in changes),
-        where=place.name,
+        where=frames.name,
         n_frames=heard.n_frames,
         lengths=tuple(change.direction.length / sizes[change.site] for change in added),
         clip_ids=heard.clip_ids,
         references=heard.references,
         clean=heard.clean.texts,
         clean_languages=heard.clean.languages,
-        own=tuple(_outcome(heard, strength, ["own"]) for strength in found),
-        random=tuple(_outcome(heard, strength, range(len(twins))) for strength in found) if twins else (),
-        seed=seed,
+        steered=tuple(_outcome(heard, strength, [0]) for strength in once),
+        random=tuple(_outcome(heard, strength, range(1, 1 + len(twins))) for strength in once) if twins else (),
+        seed=settings.seed,
     )
+
+
+def _shortened(words: str) -> str:
+    return textwrap.shorten(words, SHOWN_LETTERS, placeholder=" …") or NOTHING
 
 
 def _with_labels(where: Where, clips: Iterable[Sound]) -> Where:
@@ -357,11 +359,11 @@ def _with_labels(where: Where, clips: Iterable[Sound]) -> Where:
 
 def _twin(changes: Sequence[Change], rng: np.random.Generator) -> tuple[Change, ...] | None:
     """Give all changes in random directions; None where one has no other."""
-    found = [change.twin(rng) for change in changes]
-    return tuple(change for change in found if change is not None) if all(found) else None
+    twins = [change.twin(rng) for change in changes]
+    return tuple(twin for twin in twins if twin is not None) if all(twins) else None
 
 
-def _outcome(heard: Steered, strength: float, names: Iterable[Hashable]) -> Outcome:
-    rows: list[Heard] = [heard.by_name[name, strength] for name in names]
+def _outcome(heard: Steered, strength: float, numbers: Iterable[int]) -> StrengthOutcome:
+    rows = [heard.by_name[number, strength] for number in numbers]
     texts, languages = tuple(row.texts for row in rows), tuple(row.languages for row in rows)
-    return Outcome(strength, texts, languages, tuple(row.is_stopped for row in rows))
+    return StrengthOutcome(strength, texts, languages, tuple(row.is_stopped for row in rows))

@@ -10,52 +10,45 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from otoscope.audio.clip import as_clip
-from otoscope.base import html
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, finite, plain
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval, written
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
 from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import mean_interval
-from otoscope.study.result_files import drawn, write_arrays
-from otoscope.study.rich import Rich
-from otoscope.study.steer import head_ablation_picture
+from otoscope.study.results import Result
+from otoscope.study.steer.head_ablation_picture import effects_figure
 from otoscope.study.steer.rates import pooled_rate, rate_change
-from otoscope.study.steer.sounds import LEVELS_DBFS, N_SOUNDS, made_sounds
+from otoscope.study.steer.settings import SoundsSettings
+from otoscope.study.steer.sounds import made_sounds
 from otoscope.study.steer.steering import ScaleHead, scale_head
 from otoscope.study.steer.transcripts import Steered, Steering, steered_transcripts
 
 PARTS = ("attn", "cross_attn")
+MEASURES = ("words_change", "wer_change")
+
+MOST_HEADS = 10
+"""People are shown so many of the heads that change most."""
 
 
 @dataclass(frozen=True)
 class HeadEffect:
-    """What removing one head did.
+    """What removing one head did."""
 
-    Attributes:
-        block: Its block in the decoder.
-        part: `attn` or `cross_attn`.
-        head: Its number.
-        words: Words said over a sound without speech, mean over sounds.
-        words_change: How many more than with all heads; paired interval.
-        wer: Word error rate on speech; None where there was none with transcripts.
-        wer_change: How much higher than with all heads; paired interval.
-    """
-
-    block: int
-    part: str
+    block: int  # in the decoder
+    part: str  # `attn` or `cross_attn`
     head: int
-    words: Interval
-    words_change: Interval
-    wer: Interval | None
-    wer_change: Interval | None
+    words: Interval  # said over a sound without speech, mean over sounds
+    words_change: Interval  # how many more than with all heads; paired
+    wer: Interval | None  # word error rate on speech; None where there was none with transcripts
+    wer_change: Interval | None  # how much higher than with all heads; paired
 
     @property
     def name(self) -> str:
@@ -64,130 +57,94 @@ class HeadEffect:
 
 
 @dataclass(frozen=True, repr=False)
-class HeadAblation(Rich):
-    """Every head of the decoder removed in turn.
+class HeadAblation(Result):
+    """Every head of the decoder removed in turn."""
 
-    Attributes:
-        model: The model's id.
-        n_sounds: Sounds without speech, of all kinds.
-        n_clips: Clips of speech with transcripts.
-        duration_s: Length of a sound.
-        words: Words said over a sound with all heads.
-        wer: Word error rate on speech with all heads; None without speech.
-        effects: One for each head, the one that changes the words over no speech most first.
-        seed: Draws the sounds.
-    """
+    name = "head_ablation"
 
     model: str
-    n_sounds: int
-    n_clips: int
-    duration_s: float
-    words: Interval
-    wer: Interval | None
-    effects: tuple[HeadEffect, ...]
-    seed: int
+    n_sounds: int  # without speech, of all kinds
+    n_clips: int  # of speech with transcripts
+    duration_s: float  # of a sound
+    words: Interval  # said over a sound with all heads
+    wer: Interval | None  # on speech with all heads; None without speech
+    effects: tuple[HeadEffect, ...]  # one for each head; what changes the words over no speech most comes first
+    seed: int  # draws the sounds
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: one row for each head, in the order of their effect on words said over no speech."""
-        return {
-            "model": self.model,
-            "n_sounds": self.n_sounds,
-            "n_clips": self.n_clips,
-            "duration_s": finite(self.duration_s),
-            "all_heads": {"words_per_sound": plain(self.words), "wer": plain(self.wer)},
-            "heads": [
-                {
-                    "head": effect.name,
-                    "words_per_sound": plain(effect.words),
-                    "words_change": plain(effect.words_change),
-                    "wer": plain(effect.wer),
-                    "wer_change": plain(effect.wer_change),
-                }
-                for effect in self.effects
+    def report(self) -> Report:
+        """Say what each head does to words over no speech, and to the word error rate on speech."""
+        columns = [
+            Column("head", "head removed"),
+            Column("words_per_sound", "words a sound", "two digits"),
+            Column("words_change", "words more", "two digits"),
+            Column("wer", "WER on speech", "share"),
+            Column("wer_change", "WER more", "share"),
+        ]
+        rows = [
+            (effect.name, effect.words, effect.words_change, effect.wer, effect.wer_change) for effect in self.effects
+        ]
+        heads = Table(columns, rows, "The heads that change words over no speech most", most=MOST_HEADS)
+        sounds = f"{count(self.n_sounds, 'sound')} of {self.duration_s:g} s without speech"
+        speech = f" and {count(self.n_clips, 'clip')} of speech" if self.n_clips else ""
+        return Report(
+            f"Heads of the decoder removed one by one: {self.model}",
+            f"{sounds}{speech}; 95% intervals, each head by itself",
+            {
+                "model": self.model,
+                "n_sounds": self.n_sounds,
+                "n_clips": self.n_clips,
+                "duration_s": self.duration_s,
+                "all_heads": {"words_per_sound": self.words, "wer": self.wer},
+                "heads": heads.to_json(),
+                "intervals": "95%, bootstrap over sounds and clips, changes paired; each head by itself, not corrected "
+                "for their number",
+                "seed": self.seed,
+            },
+            told=[
+                ("words a sound with all heads", written(self.words, "two digits")),
+                ("WER on speech with all heads", None if self.wer is None else written(self.wer, "share")),
             ],
-            "intervals": "95%, bootstrap over sounds and clips, changes paired; each head by itself, not corrected for "
-            "their number",
-            "seed": self.seed,
-        }
+            parts=[heads],
+        )
 
-    def grid(self, part: str, what: str) -> np.ndarray:
+    def grid(self, part: str, measure: str) -> np.ndarray:
         """Lay out changes as [block, head]; NaN where there is none.
 
         Args:
             part: `attn` or `cross_attn`.
-            what: `words_change` or `wer_change`.
+            measure: `words_change` or `wer_change`.
         """
-        own = [effect for effect in self.effects if effect.part == part]
-        shape = (max(effect.block for effect in own) + 1, max(effect.head for effect in own) + 1)
-        laid = np.full(shape, np.nan)
-        for effect in own:
-            change = getattr(effect, what)
-            laid[effect.block, effect.head] = np.nan if change is None else change.value
-        return laid
+        effects = [effect for effect in self.effects if effect.part == part]
+        shape = (max(effect.block for effect in effects) + 1, max(effect.head for effect in effects) + 1)
+        grid = np.full(shape, np.nan)
+        for effect in effects:
+            change = getattr(effect, measure)
+            grid[effect.block, effect.head] = np.nan if change is None else change.value
+        return grid
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `head_ablation.json`, `head_ablation.npz` and `head_ablation.png`.
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give both changes for every head, [block, head], by part of the decoder."""
+        return {f"{part}_{measure}": self.grid(part, measure) for part in PARTS for measure in MEASURES}
 
-        Args:
-            folder: Where to; made when missing.
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw both changes for every head, block by head."""
+        return {self.name: self._figure}
 
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        arrays = {f"{part}_{what}": self.grid(part, what) for part in PARTS for what in ("words_change", "wer_change")}
-        return [
-            write_json(where / "head_ablation.json", self.to_json()),
-            write_arrays(where / "head_ablation.npz", **arrays),
-            *drawn(self.plot, where / "head_ablation.png"),
-        ]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw both changes for every head, block by head.
-
-        Args:
-            path: Where to; PNG.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        heads = [f"{self.model}, one head removed: words over no speech"]
-        sounds = f"{pictures.count(self.n_sounds, 'sound')} of {self.duration_s:g} s"
-        notes = [f"{sounds}; {self.words.value:.1f} words a sound with all heads"]
+    def _figure(self) -> Figure:
+        notes = [f"{count(self.n_sounds, 'sound')} of {self.duration_s:g} s; {self.words.value:.1f} words a sound"]
+        titles = [f"{self.model}, one head removed: words over no speech"]
         if self.wer is not None:
-            heads.append("Errors on speech")
-            notes.append(f"{pictures.count(self.n_clips, 'clip')}; WER {self.wer.value:.1%} with all heads")
-        grids = {part: (self.grid(part, "words_change"), self.grid(part, "wer_change")) for part in PARTS}
-        figure = head_ablation_picture.figure(grids, heads, notes)
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        rows = [
-            (effect.name, effect.words, effect.words_change, html.share(effect.wer), html.share(effect.wer_change))
-            for effect in self.effects
-        ]
-        columns = ("head removed", "words a sound", "more words", "WER on speech", "higher by")
-        return html.Shown(
-            f"Heads of the decoder removed one by one: {self.model}",
-            [
-                ("sounds without speech", f"{self.n_sounds:,} of {self.duration_s:g} s"),
-                ("words a sound, all heads", self.words),
-                ("clips of speech", self.n_clips),
-                ("WER, all heads", html.share(self.wer)),
-            ],
-            [html.Table(columns, rows, "95% intervals, each head by itself")],
-        )
+            titles.append("Errors on speech")
+            notes.append(f"{count(self.n_clips, 'clip')}; WER {self.wer.value:.1%}")
+        return effects_figure(self.arrays(), titles, [f"{note} with all heads" for note in notes])
 
 
+@takes(SoundsSettings)
 def ablate_heads(
     model: Whisper,
     speech: Iterable[Sound],
     *,
-    n_sounds: int = N_SOUNDS,
-    duration_s: float | None = None,
-    levels_dbfs: Sequence[float] = LEVELS_DBFS,
-    language: str | None = None,
-    seed: int = 0,
+    settings: SoundsSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> HeadAblation:
     """Remove each head of the decoder in turn.
@@ -195,12 +152,8 @@ def ablate_heads(
     Args:
         model: Any Whisper.
         speech: Clips of speech; those with transcripts are used, and there may be none.
-        n_sounds: Sounds of each kind: silence, noise, music.
-        duration_s: Length of a sound in seconds; None for half the model's window.
-        levels_dbfs: Levels of noise and music; the sounds of a kind take them in turn.
-        language: What the decoder is told is spoken; None for each clip's own, and for sounds that of the first clip,
-            or else what the model hears.
-        seed: Draws the sounds.
+        settings: Which sounds are made. Without a language, each clip's own, and for sounds that of the first clip, or
+            else what the model hears.
         progress: Called with the sounds and clips done, and how many there are (0 where that is not known).
 
     Returns:
@@ -210,29 +163,31 @@ def ablate_heads(
         InputError: A number cannot be used.
 
     Source:
-        Ours; ablation of single heads after Michel et al. 2019 (arXiv 1905.10650).
+        Ablation of single heads: Michel et al. 2019 (arXiv 1905.10650).
     """
     n_speech = clip_count(speech)
     clips = (clip for clip in map(as_clip, speech) if clip.transcript is not None and words_of(clip.transcript))
     first = next(clips, None)
-    spoken = language or (None if first is None else first.language)
-    sounds = [sound for made in made_sounds(model, n_sounds, duration_s, levels_dbfs, seed).values() for sound in made]
+    language = settings.language or (None if first is None else first.language)
+    sounds = [sound for made in made_sounds(model, settings).values() for sound in made]
     heads = all_heads(model)
-    steerings: dict[Hashable, Steering] = {head.place: Steering((head,), 1.0) for head in heads}
+    steerings: dict[Hashable, Steering] = {head.short_name: Steering((head,), 1.0) for head in heads}
     n_all = len(sounds) + n_speech if n_speech or first is None else 0
 
-    def told(done: int) -> None:
+    def tell(done: int) -> None:
         if progress is not None:
             progress(done, n_all)
 
-    over_sounds = steered_transcripts(model, sounds, steerings, language=spoken, progress=told)
-    over_speech = (
-        steered_transcripts(
-            model, chain([first], clips), steerings, language=language, progress=lambda done: told(len(sounds) + done)
+    over_sounds = steered_transcripts(model, sounds, steerings, language=language, progress=tell)
+    over_speech = None
+    if first is not None:
+        over_speech = steered_transcripts(
+            model,
+            chain([first], clips),
+            steerings,
+            language=settings.language,
+            progress=lambda done: tell(len(sounds) + done),
         )
-        if first is not None
-        else None
-    )
     before = _counts(over_sounds.clean.texts)
     effects = [_effect(head, over_sounds, over_speech, before) for head in heads]
     effects.sort(key=lambda effect: (-abs(effect.words_change.value), effect.name))
@@ -244,36 +199,31 @@ def ablate_heads(
         words=mean_interval(before),
         wer=None if over_speech is None else pooled_rate(_said(over_speech), [over_speech.clean.texts]),
         effects=tuple(effects),
-        seed=seed,
+        seed=settings.seed,
     )
 
 
 def all_heads(model: Whisper) -> list[ScaleHead]:
     """List every head of the decoder, removed."""
-    places = []
-    for part in PARTS:
-        for site in model.sites():
-            if site.room == "decoder" and site.name.endswith(f".{part}.pattern"):
-                places += [f"decoder.{site.block}.{part}.{head}" for head in range(int(site.shape[1] or 0))]
-    return [scale_head(model, place, 0.0) for place in places]
+    names = [
+        f"decoder.{site.block}.{part}.{head}"
+        for part in PARTS
+        for site in model.sites()
+        if site.room == "decoder" and site.name.endswith(f".{part}.pattern")
+        for head in range(int(site.shape[1] or 0))
+    ]
+    return [scale_head(model, name, 0.0) for name in names]
 
 
 def _effect(head: ScaleHead, sounds: Steered, speech: Steered | None, before: Sequence[int]) -> HeadEffect:
-    after = _counts(sounds.by_name[head.place].texts)
+    after = _counts(sounds.by_name[head.short_name].texts)
     wer = change = None
     if speech is not None:
-        texts = [speech.by_name[head.place].texts]
+        texts = [speech.by_name[head.short_name].texts]
         wer = pooled_rate(_said(speech), texts)
         change = rate_change(_said(speech), speech.clean.texts, texts)
-    return HeadEffect(
-        head.block,
-        head.part,
-        head.head,
-        mean_interval(after),
-        mean_interval([new - old for old, new in zip(before, after, strict=True)]),
-        wer,
-        change,
-    )
+    words_change = mean_interval([new - old for old, new in zip(before, after, strict=True)])
+    return HeadEffect(head.block, head.part, head.head, mean_interval(after), words_change, wer, change)
 
 
 def _counts(texts: Sequence[str]) -> list[int]:

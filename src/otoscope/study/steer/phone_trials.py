@@ -41,66 +41,47 @@ BySound = dict[tuple[str, ...], set[str]]
 
 @dataclass(frozen=True)
 class Pair:
-    """A word in a clip, one phone of it, and the word that another phone would make.
-
-    Attributes:
-        clip_id: The clip.
-        word: The word.
-        phone: The phone.
-        start_s: Where the phone begins, seconds from the start of the clip.
-        end_s: Where it ends.
-        other: The other phone.
-        target: The word that it makes.
-    """
+    """A word in a clip, one phone of it, and the word that another phone would make."""
 
     clip_id: str
     word: str
     phone: str
-    start_s: float
+    start_s: float  # of the phone, from the start of the clip
     end_s: float
-    other: str
-    target: str
+    other: str  # the other phone
+    target: str  # the word that it makes
 
 
 def pronunciations(clips: Iterable[Clip], labels: LabelSet) -> dict[str, set[tuple[str, ...]]]:
     """Gather how words are said from clips with words and phones in time."""
-    found: dict[str, set[tuple[str, ...]]] = {}
+    by_word: dict[str, set[tuple[str, ...]]] = {}
     for clip in clips:
         phones = labels.phones_of(clip) or ()
         for word in clip.words or ():
             names = words_of(word.text)
             said = tuple(phone.text for phone in _within(phones, word))
             if len(names) == 1 and said:
-                found.setdefault(names[0], set()).add(said)
-    return found
+                by_word.setdefault(names[0], set()).add(said)
+    return by_word
 
 
 def minimal_pairs(said: tuple[str, ...], word: str, by_sound: BySound) -> list[tuple[int, str, str]]:
-    """Find the words that one other phone would make of a word.
-
-    Args:
-        said: Its phones.
-        word: The word; what sounds the same is no other word.
-        by_sound: Pronunciation to words.
-
-    Returns:
-        Place of the phone, the other phone, and the word it makes.
-    """
-    same = by_sound.get(said, set()) | {word}
-    found = []
+    """Find the words that one other phone would make of a word: index of the phone, other phone, and other word."""
+    same = by_sound.get(said, set()) | {word}  # what sounds the same is no other word
+    pairs = []
     for sound, names in by_sound.items():
         if len(sound) == len(said):
-            differ = [place for place, (a, b) in enumerate(zip(said, sound, strict=True)) if a != b]
+            differ = [index for index, (a, b) in enumerate(zip(said, sound, strict=True)) if a != b]
             if len(differ) == 1:
-                found += [(differ[0], sound[differ[0]], name) for name in sorted(names - same)]
-    return found
+                pairs += [(differ[0], sound[differ[0]], name) for name in sorted(names - same)]
+    return pairs
 
 
 def words_by_sound(lexicon: Lexicon | None, clips: Iterable[Clip], labels: LabelSet) -> BySound:
     """Turn a lexicon round, pronunciation to words; None for what the labels of clips show."""
-    own: Lexicon = pronunciations(clips, labels) if lexicon is None else lexicon
+    sounds_of: Lexicon = pronunciations(clips, labels) if lexicon is None else lexicon
     by_sound: dict[tuple[str, ...], set[str]] = {}
-    for word, sounds in own.items():
+    for word, sounds in sounds_of.items():
         for sound in sounds:
             by_sound.setdefault(tuple(sound), set()).update(words_of(word))
     return by_sound
@@ -154,27 +135,27 @@ class Trials:
         for clip_id, text in self.clean.items():
             clip = self._clips[clip_id]
             phones, heard = self._labels.phones_of(clip) or (), heard_words(clip, words_of(text))
-            n_of = Counter(words_of(text))
-            for place, span in enumerate(clip.words or ()):
+            counts = Counter(words_of(text))
+            for index, span in enumerate(clip.words or ()):
                 names = words_of(span.text)
-                if place in heard and len(names) == 1 and n_of[names[0]] == 1:
+                if index in heard and len(names) == 1 and counts[names[0]] == 1:
                     pairs += self._of_word(clip_id, names[0], _within(phones, span))
         if n_pairs is not None and n_pairs < len(pairs):
             chosen = np.random.default_rng(seed).choice(len(pairs), n_pairs, replace=False)
-            pairs = [pairs[place] for place in sorted(chosen)]
+            pairs = [pairs[number] for number in sorted(chosen)]
         return pairs
 
     def _of_word(self, clip_id: str, word: str, phones: Sequence[Span]) -> list[Pair]:
         said = tuple(phone.text for phone in phones)
         if self._fits is None and len(said) < LEAST_PHONES:
             return []
-        found: dict[tuple[int, str], Pair] = {}
-        for place, other, target in minimal_pairs(said, word, self._by_sound):
-            if {said[place], other} <= self._usable and (self._fits is None or self._fits(word, target)):
-                at = phones[place]
-                pair = Pair(clip_id, word, said[place], at.start_s, at.end_s, other, target)
-                found.setdefault((place, target), pair)
-        return list(found.values())
+        pairs: dict[tuple[int, str], Pair] = {}
+        for index, other, target in minimal_pairs(said, word, self._by_sound):
+            if {said[index], other} <= self._usable and (self._fits is None or self._fits(word, target)):
+                span = phones[index]
+                pair = Pair(clip_id, word, said[index], span.start_s, span.end_s, other, target)
+                pairs.setdefault((index, target), pair)
+        return list(pairs.values())
 
     def steered(
         self, pairs: Sequence[Pair], site: str, vectors: Float[np.ndarray, "pair d"], lag: int, margin: int
@@ -184,7 +165,7 @@ class Trials:
         n_frames = self._model.n_frames
         for first in range(0, len(pairs), BATCH_SIZE):
             batch = pairs[first : first + BATCH_SIZE]
-            chosen = np.stack([covered([_wider(p, margin)], n_frames, lag) for p in batch])
+            chosen = np.stack([covered([_wider(pair, margin)], n_frames, lag) for pair in batch])
             added = torch.from_numpy(chosen[..., None] * vectors[first : first + len(batch), None]).to(
                 self._model.device
             )

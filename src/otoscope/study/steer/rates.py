@@ -14,42 +14,29 @@ Swap = tuple[str, str]
 
 
 def swaps(before: str, after: str) -> tuple[Swap, ...]:
-    """Find the words that gave way to others, in order.
-
-    Args:
-        before: A transcript.
-        after: Another.
-
-    Returns:
-        Words before and words after, each as many as there are between two words that stayed; one may be empty.
-    """
+    """Find the words that gave way to others: those between two words that stayed, before and after, in order."""
     old, new = words_of(before), words_of(after)
-    found: list[Swap] = []
-    at = start = 0
-    for place, match in [*enumerate(matched_words(old, new)), (len(old), len(new))]:
+    changed: list[Swap] = []
+    old_start = new_start = 0
+    for index, match in [*enumerate(matched_words(old, new)), (len(old), len(new))]:
         if match is None:
             continue
-        gone, come = " ".join(old[at:place]), " ".join(new[start:match])
+        gone, come = " ".join(old[old_start:index]), " ".join(new[new_start:match])
         if gone or come:
-            found.append((gone, come))
-        at, start = place + 1, match + 1
-    return tuple(found)
+            changed.append((gone, come))
+        old_start, new_start = index + 1, match + 1
+    return tuple(changed)
 
 
 def pooled_rate(references: Sequence[str], texts: Sequence[Sequence[str]]) -> Interval:
-    """Give the word error rate over clips with its bootstrap interval; of several texts of a clip the errors add up.
-
-    Args:
-        references: What should have been written, for each clip.
-        texts: What was, for each draw and clip.
-    """
+    """Give the word error rate over clips with its interval; `texts` of several draws [draw, clip] add up."""
     return bootstrap_rate(errors_of(references, texts))
 
 
 def errors_of(references: Sequence[str], texts: Sequence[Sequence[str]]) -> list[ErrorRate]:
     """Count the errors of each clip, over all draws together."""
     rows = [[word_errors(said, text) for said, text in zip(references, draw, strict=True)] for draw in texts]
-    return [sum(own[1:], own[0]) for own in zip(*rows, strict=True)]
+    return [sum(draws[1:], draws[0]) for draws in zip(*rows, strict=True)]
 
 
 def rate_change(references: Sequence[str], before: Sequence[str], after: Sequence[Sequence[str]]) -> Interval:

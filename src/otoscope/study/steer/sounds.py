@@ -8,214 +8,174 @@ word error rate. Costs a run of encoder and decoder for each sound, clip and ste
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
-from otoscope.audio.clip import Clip
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from otoscope.audio.clip import Clip, as_clip
 from otoscope.audio.nonspeech import NONSPEECH, nonspeech
-from otoscope.base import html
-from otoscope.base.errors import InputError
-from otoscope.base.files import write_json
-from otoscope.base.numbers import Interval, finite, plain
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval, plain
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
 from otoscope.study.clips import clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import mean_interval, wilson_interval
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
-from otoscope.study.steer import picture as steer_picture
-from otoscope.study.steer.experiment import Outcome, Steer, steer
+from otoscope.study.results import Result
+from otoscope.study.steer.experiment import Steer, StrengthOutcome, steer
+from otoscope.study.steer.picture import rates_panel, sweep_figure
+from otoscope.study.steer.settings import SoundsSettings, SteerSettings, SteerSoundsSettings
 from otoscope.study.steer.steering import Change
-
-LEVELS_DBFS = (-60.0, -40.0, -20.0)
-"""Levels of noise and music, in turn."""
-
-N_SOUNDS = 24
 
 
 @dataclass(frozen=True)
 class Sounds:
-    """Sounds of one kind under a steering.
+    """Sounds of one kind under a steering."""
 
-    Attributes:
-        kind: `silence`, `noise` or `music`.
-        result: What was said over them.
-    """
+    kind: str  # `silence`, `noise` or `music`
+    result: Steer  # what was said over them
 
-    kind: str
-    result: Steer
-
-    def wordy(self, outcome: Outcome | None) -> Interval | None:
+    def wordy(self, outcome: StrengthOutcome | None) -> Interval | None:
         """Share of sounds over which words were said; Wilson's interval. None for nothing changed."""
         counts = self.counts(outcome)
         return wilson_interval(sum(n > 0 for n in counts), len(counts))
 
-    def words(self, outcome: Outcome | None) -> Interval:
+    def words(self, outcome: StrengthOutcome | None) -> Interval:
         """Words said over a sound, mean with bootstrap interval over sounds."""
         return mean_interval(self.per_sound(outcome))
 
-    def change(self, outcome: Outcome) -> Interval:
+    def change(self, outcome: StrengthOutcome) -> Interval:
         """How many more words were said over a sound than with nothing changed; paired bootstrap interval."""
         pairs = zip(self.per_sound(None), self.per_sound(outcome), strict=True)
         return mean_interval([after - before for before, after in pairs])
 
-    def counts(self, outcome: Outcome | None) -> list[int]:
+    def counts(self, outcome: StrengthOutcome | None) -> list[int]:
         """Count the words of every transcript, draw by draw."""
         draws = (self.result.clean,) if outcome is None else outcome.texts
         return [len(words_of(text)) for draw in draws for text in draw]
 
-    def per_sound(self, outcome: Outcome | None) -> list[float]:
+    def per_sound(self, outcome: StrengthOutcome | None) -> list[float]:
         """Count the words said over each sound, the mean of its draws."""
         counts, n = self.counts(outcome), len(self.result.clean)
-        return [sum(counts[place::n]) / (len(counts) // n) for place in range(n)]
+        return [sum(counts[number::n]) / (len(counts) // n) for number in range(n)]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Give people's rows: with nothing changed, and at each strength beside random changes."""
+        rows: list[tuple[Any, ...]] = [(self.kind, "nothing changed", self.wordy(None), self.words(None), None, None)]
+        for outcome, random in self.result.pairs():
+            at_random = None if random is None else self.words(random)
+            words = self.words(outcome), self.change(outcome)
+            rows.append((self.kind, outcome.strength, self.wordy(outcome), *words, at_random))
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the words over each sound, with nothing changed, steered and at random."""
+        result = self.result
+        texts = zip(result.clip_ids, result.clean, *(outcome.texts[0] for outcome in result.steered), strict=True)
+        return {
+            "kind": self.kind,
+            "n_sounds": len(result.clip_ids),
+            "clean": self._row(None),
+            "steered": [self._row(outcome) for outcome in result.steered],
+            "random": [self._row(outcome) for outcome in result.random],
+            "texts": [{"sound": name, "clean": clean, "steered": steered} for name, clean, *steered in texts],
+        }
+
+    def _row(self, outcome: StrengthOutcome | None) -> dict[str, Any]:
+        return {
+            "strength": 0.0 if outcome is None else outcome.strength,
+            "n_transcripts": len(self.counts(outcome)),
+            "with_words": plain(self.wordy(outcome)),
+            "words_per_sound": plain(self.words(outcome)),
+            "change": None if outcome is None else plain(self.change(outcome)),
+        }
 
 
 @dataclass(frozen=True, repr=False)
-class SteerSounds(Rich):
-    """What a steering does over sounds without speech, and to speech.
+class SteerSounds(Result):
+    """What a steering does over sounds without speech, and to speech."""
 
-    Attributes:
-        model: The model's id.
-        changes: What was changed, by name.
-        duration_s: Length of a sound.
-        levels_dbfs: Levels of noise and music, in turn.
-        sounds: One for each kind.
-        speech: The same steering of clean speech; None where no clips were given.
-        seed: Draws sounds and random changes.
-    """
+    name = "steer_sounds"
 
     model: str
-    changes: tuple[str, ...]
-    duration_s: float
-    levels_dbfs: tuple[float, ...]
-    sounds: tuple[Sounds, ...]
-    speech: Steer | None
-    seed: int
+    changes: tuple[str, ...]  # what was changed, by name
+    duration_s: float  # of a sound
+    levels_dbfs: tuple[float, ...]  # of noise and music, in turn
+    sounds: tuple[Sounds, ...]  # one for each kind
+    speech: Steer | None  # the same steering of clean speech; None where no clips were given
+    seed: int  # draws sounds and random changes
+
+    def report(self) -> Report:
+        """Say how many words are made up over each kind of sound, and what becomes of speech."""
+        columns = [
+            Column(None, "sound"),
+            Column(None, "strength"),
+            Column(None, "with words said", "share"),
+            Column(None, "words a sound", "two digits"),
+            Column(None, "change", "two digits"),
+            Column(None, "words at random", "two digits"),
+        ]
+        rows = [row for kind in self.sounds for row in kind.rows()]
+        speech = [] if self.speech is None else [self.speech.table(f"Clean speech, {self.speech.sample}")]
+        return Report(
+            f"Steering ({' and '.join(self.changes)}) over sounds without speech: {self.model}",
+            self._note,
+            {
+                "model": self.model,
+                "changes": self.changes,
+                "duration_s": self.duration_s,
+                "levels_dbfs": self.levels_dbfs,
+                "sounds": [kind.to_json() for kind in self.sounds],
+                "speech": None if self.speech is None else self.speech.to_json(),
+                "intervals": "95%; shares: Wilson; words and changes of them: bootstrap over sounds, paired",
+                "seed": self.seed,
+            },
+            told=[] if self.speech is None else [(f"speech, {label}", value) for label, value in self.speech.told()],
+            parts=[Table(columns, rows, "Words over no speech", most=len(rows)), *speech],
+        )
 
     @property
-    def strengths(self) -> tuple[float, ...]:
-        """The strengths of the steering."""
-        return tuple(outcome.strength for outcome in self.sounds[0].result.own)
+    def _note(self) -> str:
+        n_sounds = count(len(self.sounds[0].result.clip_ids), "sound")
+        return f"{n_sounds} of each kind, {self.duration_s:g} s; 95% intervals"
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: words over each kind of sound, with nothing changed, steered and at random; and speech."""
-        return {
-            "model": self.model,
-            "changes": list(self.changes),
-            "duration_s": finite(self.duration_s),
-            "levels_dbfs": list(self.levels_dbfs),
-            "sounds": [self._kind(kind) for kind in self.sounds],
-            "speech": None if self.speech is None else self.speech.to_json(),
-            "intervals": "95%; shares: Wilson; words and changes of them: bootstrap over sounds, paired",
-            "seed": self.seed,
-        }
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw words over each kind of sound, and the word error rate on speech, against strength."""
+        return {self.name: self._figure}
 
-    def _kind(self, kind: Sounds) -> dict[str, Any]:
-        def row(outcome: Outcome | None) -> dict[str, Any]:
-            return {
-                "strength": 0.0 if outcome is None else outcome.strength,
-                "n_transcripts": len(kind.counts(outcome)),
-                "with_words": plain(kind.wordy(outcome)),
-                "words_per_sound": plain(kind.words(outcome)),
-                "change": None if outcome is None else plain(kind.change(outcome)),
-            }
-
-        texts = zip(kind.result.clip_ids, kind.result.clean, *(o.texts[0] for o in kind.result.own), strict=True)
-        return {
-            "kind": kind.kind,
-            "n_sounds": len(kind.result.clip_ids),
-            "clean": row(None),
-            "steered": [row(outcome) for outcome in kind.result.own],
-            "random": [row(outcome) for outcome in kind.result.random],
-            "texts": [{"sound": name, "clean": clean, "steered": list(steered)} for name, clean, *steered in texts],
-        }
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `steer_sounds.json` and `steer_sounds.png`.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [
-            write_json(where / "steer_sounds.json", self.to_json()),
-            *drawn(self.plot, where / "steer_sounds.png"),
-        ]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw words over each kind of sound, and the word error rate on speech, against strength.
-
-        Args:
-            path: Where to; PNG.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        panels = [
-            steer_picture.Panel(
-                f"{kind.kind}: words said a sound",
-                [kind.words(outcome) for outcome in kind.result.own],
-                [kind.words(outcome) for outcome in kind.result.random],
-                kind.words(None),
+    def _figure(self) -> Figure:
+        panels: list[Callable[[Axes], None]] = [
+            partial(
+                rates_panel,
+                strengths=kind.result.strengths,
+                label=f"{kind.kind}: words said a sound",
+                steered=[kind.words(outcome) for outcome in kind.result.steered],
+                random=[kind.words(outcome) for outcome in kind.result.random],
+                clean=kind.words(None),
                 is_share=False,
             )
             for kind in self.sounds
         ]
-        n_sounds = pictures.count(len(self.sounds[0].result.clip_ids), "sound")
-        note = f"{self.model}: {n_sounds} of each kind, {self.duration_s:g} s; 95% intervals"
+        note = f"{self.model}: {self._note}"
         if self.speech is not None and self.speech.n_references:
-            speech = self.speech
-            panels.append(
-                steer_picture.Panel(
-                    "speech: word error rate",
-                    [speech.wer(outcome) for outcome in speech.own],
-                    [speech.wer(outcome) for outcome in speech.random],
-                    speech.wer(None),
-                )
-            )
-            note += f"; {pictures.count(speech.n_references, 'clip')} of speech"
-        figure = steer_picture.sweep_figure(self.strengths, panels, " and ".join(self.changes), note)
-        return pictures.save_figure(figure, path)
-
-    def _shown(self) -> html.Shown:
-        rows = [
-            (
-                kind.kind,
-                0.0 if outcome is None else outcome.strength,
-                kind.words(outcome),
-                html.share(kind.wordy(outcome)),
-                None if outcome is None else kind.change(outcome),
-            )
-            for kind in self.sounds
-            for outcome in (None, *kind.result.own)
-        ]
-        tables = [html.Table(("sound", "strength", "words a sound", "with words", "more words"), rows, "95% intervals")]
-        if self.speech is not None:
-            tables += self.speech._shown().tables
-        return html.Shown(
-            f"Steering {' and '.join(self.changes)} over sounds without speech: {self.model}",
-            [("sounds of each kind", len(self.sounds[0].result.clip_ids)), ("length of a sound (s)", self.duration_s)],
-            tables,
-        )
+            panels.append(self.speech.wer_panel("speech: word error rate"))
+            note += f"; {count(self.speech.n_references, 'clip')} of speech"
+        return sweep_figure(panels, " and ".join(self.changes), note)
 
 
+@takes(SteerSoundsSettings)
 def steer_sounds(
     model: Whisper,
     speech: Iterable[Sound],
     changes: Sequence[Change],
     strengths: Sequence[float] = (1.0,),
     *,
-    n_sounds: int = N_SOUNDS,
-    duration_s: float | None = None,
-    levels_dbfs: Sequence[float] = LEVELS_DBFS,
-    draws: int = 1,
-    language: str | None = None,
-    seed: int = 0,
+    settings: SteerSoundsSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> SteerSounds:
     """Steer a model over sounds without speech and over clean speech.
@@ -225,13 +185,8 @@ def steer_sounds(
         speech: Clips of clean speech with transcripts; may be empty.
         changes: From `otoscope.study.steer.steering`.
         strengths: See `steer`.
-        n_sounds: Sounds of each kind.
-        duration_s: Length of a sound in seconds; None for half the model's window.
-        levels_dbfs: Levels of noise and music; the sounds of a kind take them in turn.
-        draws: Random twins of the steering; 0 for none.
-        language: What the decoder is told is spoken; None for each clip's own, and for sounds that of the first clip,
-            or else what the model hears.
-        seed: Draws sounds and twins.
+        settings: Which sounds are made. Without a language, each clip's own, and for sounds that of the first clip, or
+            else what the model hears.
         progress: Called with the sounds and clips done, and how many there are (0 where that is not known).
 
     Returns:
@@ -240,64 +195,47 @@ def steer_sounds(
     Raises:
         InputError: There is nothing to change, a number cannot be used, or a vector is huge.
     """
-    own = made_sounds(model, n_sounds, duration_s, levels_dbfs, seed)
+    made = made_sounds(model, settings)
     n_speech = clip_count(speech)
-    n_all = sum(map(len, own.values())) + n_speech if n_speech else 0
-    done = 0
+    n_all = sum(map(len, made.values())) + n_speech if n_speech else 0
+    n_done = 0
 
-    def told(so_far: int, _: int) -> None:
+    def tell(done: int, _: int) -> None:
         if progress is not None:
-            progress(done + so_far, n_all)
+            progress(n_done + done, n_all)
 
-    settings: dict[str, Any] = {"draws": draws, "seed": seed, "progress": told}
-    clips = _Peeked(speech)
-    heard: Steer | None = None
-    if clips.first is not None:
-        heard = steer(model, clips, changes, strengths, language=language, **settings)
-        done += len(heard.clip_ids)
-    spoken = language or (clips.first.language if clips.first is not None else None)
-    found = []
-    for kind, made in own.items():
-        found.append(Sounds(kind, steer(model, made, changes, strengths, language=spoken, **settings)))
-        done += len(made)
-    first = found[0].result
-    length_s = next(iter(own.values()))[0].duration_s
-    return SteerSounds(model.id, first.changes, length_s, tuple(levels_dbfs), tuple(found), heard, seed)
-
-
-class _Peeked:
-    """Clips, the first of which was looked at already."""
-
-    def __init__(self, clips: Iterable[Sound]) -> None:
-        from otoscope.audio.clip import as_clip
-
-        self._rest = map(as_clip, clips)
-        self.first: Clip | None = next(self._rest, None)
-
-    def __iter__(self) -> Any:
-        if self.first is not None:
-            yield self.first
-            yield from self._rest
+    how = SteerSettings(draws=settings.draws, language=settings.language, seed=settings.seed)
+    clips = map(as_clip, speech)
+    first = next(clips, None)
+    on_speech = None
+    if first is not None:
+        on_speech = steer(model, chain([first], clips), changes, strengths, settings=how, progress=tell)
+        n_done += len(on_speech.clip_ids)
+        how = replace(how, language=how.language or first.language)
+    kinds = []
+    for kind, sounds in made.items():
+        kinds.append(Sounds(kind, steer(model, sounds, changes, strengths, settings=how, progress=tell)))
+        n_done += len(sounds)
+    return SteerSounds(
+        model=model.id,
+        changes=kinds[0].result.changes,
+        duration_s=made[kinds[0].kind][0].duration_s,
+        levels_dbfs=tuple(settings.levels_dbfs),
+        sounds=tuple(kinds),
+        speech=on_speech,
+        seed=settings.seed,
+    )
 
 
-def made_sounds(
-    model: Whisper, n_sounds: int, duration_s: float | None, levels_dbfs: Sequence[float], seed: int
-) -> dict[str, list[Clip]]:
-    """Make sounds without speech, by kind.
-
-    Raises:
-        InputError: A number cannot be used.
-    """
-    if n_sounds < 1:
-        raise InputError(f"{n_sounds} sounds of each kind are too few: give 1 or more. The default is {N_SOUNDS}.")
-    if not levels_dbfs:
-        raise InputError("no level is given: noise and music need one, such as -40 dBFS.")
+def made_sounds(model: Whisper, settings: SoundsSettings) -> dict[str, list[Clip]]:
+    """Make sounds without speech, by kind; refuses a level or a length that cannot be made."""
     _ = model.vocabulary  # refuses a model without a tokenizer before sounds are made
-    length_s = model.window_s / 2 if duration_s is None else duration_s
+    length_s = model.window_s / 2 if settings.duration_s is None else settings.duration_s
+    levels_dbfs, seed = settings.levels_dbfs, settings.seed
     return {
         kind: [
             nonspeech(kind, length_s, level_dbfs=levels_dbfs[number % len(levels_dbfs)], seed=seed + number)
-            for number in range(n_sounds)
+            for number in range(settings.n_sounds)
         ]
         for kind in NONSPEECH
     }

@@ -51,12 +51,7 @@ class Change(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Add:
-    """Adds a vector, times the strength.
-
-    Attributes:
-        direction: The vector.
-        site: Where.
-    """
+    """Adds a vector, times the strength."""
 
     direction: Direction
     site: str
@@ -77,17 +72,11 @@ class Add:
 
 @dataclass(frozen=True, eq=False)
 class ScaleFeature:
-    """Multiplies how strongly a feature is active: 0 removes it.
-
-    Attributes:
-        feature: The feature.
-        factor: What its strength is multiplied with at steering strength 1.
-        along: Where the change points instead, as large at every frame; None for the feature's own direction.
-    """
+    """Multiplies how strongly a feature is active: 0 removes it."""
 
     feature: Feature
-    factor: float
-    along: Direction | None = None
+    factor: float  # at steering strength 1
+    along: Direction | None = None  # where the change points instead, as large at every frame; None: as the feature
 
     @property
     def site(self) -> str:
@@ -125,26 +114,16 @@ class ScaleHead:
     """Multiplies what one attention head reads: 0 removes it.
 
     The head's values are scaled, which scales its part of the attention's output just so and leaves the pattern alone.
-
-    Attributes:
-        room: `encoder` or `decoder`.
-        block: Its block.
-        part: `attn`, or `cross_attn` for the decoder's look at the encoder.
-        head: Its number.
-        factor: What it is multiplied with at steering strength 1.
-        width: Values that the head has in a vector.
-        n_blocks: Blocks in that room.
-        n_heads: Heads in a block.
     """
 
-    room: str
+    room: str  # `encoder` or `decoder`
     block: int
-    part: str
+    part: str  # `attn`, or `cross_attn` for the decoder's look at the encoder
     head: int
-    factor: float
-    width: int
-    n_blocks: int
-    n_heads: int
+    factor: float  # at steering strength 1
+    width: int  # values that the head has in a vector
+    n_blocks: int  # in that room
+    n_heads: int  # in a block
 
     @property
     def site(self) -> str:
@@ -152,26 +131,26 @@ class ScaleHead:
         return f"{self.room}.blocks.{self.block}.{self.part}.value"
 
     @property
-    def place(self) -> str:
+    def short_name(self) -> str:
         """Its short name: `decoder.0.cross_attn.2`."""
         return f"{self.room}.{self.block}.{self.part}.{self.head}"
 
     @property
     def name(self) -> str:
         """How tables and pictures call it."""
-        return f"scale head {self.place} by {self.factor:g}"
+        return f"scale head {self.short_name} by {self.factor:g}"
 
     def apply(self, x: Float[Tensor, "window place d"], strength: float) -> Float[Tensor, "window place d"]:
         """Scale the head's share of every vector."""
-        own = slice(self.head * self.width, (self.head + 1) * self.width)
+        values = slice(self.head * self.width, (self.head + 1) * self.width)
         result = x.clone()
-        result[..., own] = (x[..., own].float() * (1 + strength * (self.factor - 1))).to(x.dtype)
+        result[..., values] = (x[..., values].float() * (1 + strength * (self.factor - 1))).to(x.dtype)
         return result
 
     def twin(self, rng: np.random.Generator) -> ScaleHead | None:
         """Give another head of the same kind, at random."""
-        places = [(block, head) for block in range(self.n_blocks) for head in range(self.n_heads)]
-        others = [place for place in places if place != (self.block, self.head)]
+        heads = [(block, head) for block in range(self.n_blocks) for head in range(self.n_heads)]
+        others = [pair for pair in heads if pair != (self.block, self.head)]
         if not others:
             return None
         block, head = others[int(rng.integers(len(others)))]
@@ -203,10 +182,10 @@ def add(model: Whisper, direction: Direction, site: str | None = None, *, force:
     """
     if not (site or direction.site):
         raise InputError(f"direction {direction.name!r} names no site. Say where it is to be added: --site SITE.")
-    place = direction.check(model, site, force=force)
-    vector_width(site_of(model, place), "a vector is added", "encoder.blocks.0")
+    name = direction.check(model, site, force=force)
+    vector_width(site_of(model, name), "a vector is added", "encoder.blocks.0")
     direction.scaled(1.0)  # refuses a length of 0
-    return Add(direction, place)
+    return Add(direction, name)
 
 
 def scale_feature(feature: Feature, factor: float) -> ScaleFeature:
@@ -270,24 +249,14 @@ def check_strengths(strengths: Sequence[float]) -> tuple[float, ...]:
     Raises:
         InputError: There is none, or one is not finite.
     """
-    found = tuple(dict.fromkeys(float(strength) for strength in strengths))
-    if not found or not all(map(math.isfinite, found)):
+    once = tuple(dict.fromkeys(float(strength) for strength in strengths))
+    if not once or not all(map(math.isfinite, once)):
         raise InputError(f"the strengths are {list(strengths)}: give one or more finite numbers, such as 0,1,2,4.")
-    return found
+    return once
 
 
 def check_sizes(model: Whisper, changes: Sequence[Change], strengths: Sequence[float], sizes: dict[str, float]) -> None:
-    """Refuse vectors that are huge beside what their sites hold, or not finite in the model's type.
-
-    Args:
-        model: Any Whisper.
-        changes: What will be changed.
-        strengths: At which strengths.
-        sizes: Site to the mean length of the vectors that it holds.
-
-    Raises:
-        InputError: A vector is too large.
-    """
+    """Refuse vectors that are huge beside the mean lengths (`sizes`) of what their sites hold, or not finite there."""
     strongest = max(map(abs, strengths))
     for change in changes:
         if isinstance(change, Add):

@@ -32,15 +32,10 @@ Edit = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Steering:
-    """Changes at a strength.
+    """Changes at a strength."""
 
-    Attributes:
-        changes: In the order in which they are made.
-        strength: Of all of them; 0 is no change at all.
-    """
-
-    changes: tuple[Change, ...]
-    strength: float
+    changes: tuple[Change, ...]  # in the order in which they are made
+    strength: float  # of all of them; 0 is no change at all
 
     @property
     def is_idle(self) -> bool:
@@ -52,12 +47,7 @@ class Steering:
         return any(site_of(model, change.site).room == "encoder" for change in self.changes)
 
     def edits(self, model: Whisper, chosen: Bool[Tensor, "window frame"] | None) -> dict[str, Edit]:
-        """Make the edits for a batch of windows.
-
-        Args:
-            model: The model.
-            chosen: The frames that are steered; None for all.
-        """
+        """Make the edits for a batch of windows, of which the chosen frames are steered; None for all."""
         by_site: dict[str, list[Change]] = {}
         for change in self.changes:
             by_site.setdefault(change.site, []).append(change)
@@ -80,37 +70,23 @@ class Steering:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in every clip.
-
-    Attributes:
-        texts: What was written.
-        languages: The language of each clip's first window, as the decoder was told.
-        is_stopped: Whether the decoder had no room to end the text.
-    """
+class ClipTexts:
+    """What was written for every clip."""
 
     texts: tuple[str, ...]
-    languages: tuple[str, ...]
-    is_stopped: tuple[bool, ...]
+    languages: tuple[str, ...]  # of each clip's first window, as the decoder was told
+    is_stopped: tuple[bool, ...]  # whether the decoder had no room to end the text
 
 
 @dataclass(frozen=True)
 class Steered:
-    """What was heard in clips under each steering.
-
-    Attributes:
-        clip_ids: The clips.
-        references: What was said in each, where that is known.
-        clean: With nothing changed.
-        by_name: Under each steering.
-        n_frames: Frames that were steered, in all clips.
-    """
+    """What was written for clips under each steering."""
 
     clip_ids: tuple[str, ...]
-    references: tuple[str | None, ...]
-    clean: Heard
-    by_name: Mapping[Hashable, Heard]
-    n_frames: int
+    references: tuple[str | None, ...]  # what was said in each, where that is known
+    clean: ClipTexts  # with nothing changed
+    by_name: Mapping[Hashable, ClipTexts]
+    n_frames: int  # steered, in all clips
 
 
 @dataclass
@@ -123,12 +99,12 @@ class _Rows:
             self.texts.append(join_texts(rows[first : first + n]))
             first += n
 
-    def done(self) -> Heard:
+    def done(self) -> ClipTexts:
         texts = self.texts
-        return Heard(
-            tuple(one.text for one in texts),
-            tuple(one.language for one in texts),
-            tuple(one.is_stopped for one in texts),
+        return ClipTexts(
+            tuple(text.text for text in texts),
+            tuple(text.language for text in texts),
+            tuple(text.is_stopped for text in texts),
         )
 
 
@@ -160,29 +136,29 @@ def steered_transcripts(
         InputError: There are no clips, a language is not the model's, frames are to be chosen at a site that has none,
             or no clip has a frame of those to be steered.
     """
-    place = where or Where()
-    check_frames(model, place, [change for steering in steerings.values() for change in steering.changes])
+    frames = where or Where()
+    check_frames(model, frames, [change for steering in steerings.values() for change in steering.changes])
     clean, others = _Rows(), {name: _Rows() for name in steerings}
     ids: list[str] = []
     references: list[str | None] = []
     n_frames = 0
     for group in _groups(model, clips):
-        part = _Group(model, group, place, language, redetect=redetect)
+        part = _ClipGroup(model, group, frames, language, redetect=redetect)
         clean.add(part.clean, part.sizes)
         for name, steering in steerings.items():
             others[name].add(part.under(steering), part.sizes)
-        ids += [each.clip.id for each in group]
-        references += [each.clip.transcript for each in group]
+        ids += [windows.clip.id for windows in group]
+        references += [windows.clip.transcript for windows in group]
         n_frames += part.n_frames
         progress(len(ids))
     if not ids:
         raise InputError("no clips were given to steer: one or more are needed. Give recordings.")
     if n_frames == 0:
         raise InputError(
-            f"none of {len(ids)} clips has a frame to steer: {place.name}. Choose others, or leave the choice out."
+            f"none of {len(ids)} clips has a frame to steer: {frames.name}. Choose others, or leave the choice out."
         )
-    found = {name: rows.done() for name, rows in others.items()}
-    return Steered(tuple(ids), tuple(references), clean.done(), found, n_frames)
+    by_name = {name: rows.done() for name, rows in others.items()}
+    return Steered(tuple(ids), tuple(references), clean.done(), by_name, n_frames)
 
 
 def check_frames(model: Whisper, where: Where, changes: Iterable[Change]) -> None:
@@ -202,29 +178,21 @@ def check_frames(model: Whisper, where: Where, changes: Iterable[Change]) -> Non
             )
 
 
-class _Group:
-    """Some clips, whose windows run in batches.
-
-    Args:
-        model: The model.
-        group: The clips' windows.
-        where: The frames that are steered.
-        language: What is spoken; None for each clip's own.
-        redetect: Whether the language is found anew under each steering.
-    """
+class _ClipGroup:
+    """The windows of a few clips, which run in batches."""
 
     def __init__(
         self, model: Whisper, group: Sequence[Windows], where: Where, language: str | None, *, redetect: bool
     ) -> None:
         self._model = model
-        self.sizes = [len(each.mel) for each in group]
-        self._mel = torch.cat([each.mel for each in group])
-        chosen = np.concatenate([where.mask(each.clip, each.kinds) for each in group])
+        self.sizes = [len(windows.mel) for windows in group]
+        self._mel = torch.cat([windows.mel for windows in group])
+        chosen = np.concatenate([where.mask(windows.clip, windows.kinds) for windows in group])
         self.n_frames = int(chosen.sum())
         self._chosen = None if where.is_everywhere else torch.from_numpy(chosen).to(model.device)
-        asked = [language or each.clip.language for each in group for _ in range(len(each.mel))]
+        languages = [language or windows.clip.language for windows in group for _ in windows.mel]
         self._encoded = [model.encode_mel(mel, batch_size=BATCH_SIZE) for mel in self._mel.split(BATCH_SIZE)]
-        self.clean = self._write(self._encoded, asked)
+        self.clean = self._write(self._encoded, languages)
         self._languages: list[str | None] = [language or (None if redetect else row.language) for row in self.clean]
 
     def under(self, steering: Steering) -> list[Text]:
@@ -267,19 +235,12 @@ def _groups(model: Whisper, clips: Iterable[Sound]) -> Iterator[list[Windows]]:
 
 
 def vector_lengths(model: Whisper, clip: Clip, sites: Sequence[str], language: str | None = None) -> dict[str, float]:
-    """Measure how long the vectors of sites are, on average over a clip's frames or tokens; first window alone.
-
-    Args:
-        model: Any Whisper.
-        clip: The clip.
-        sites: Names of sites.
-        language: What is spoken; None for the clip's own.
-    """
+    """Measure how long the vectors of sites are, on average over a clip's frames or tokens; first window alone."""
     first = Clip(samples=clip.samples[: model.window_samples], id=clip.id, language=clip.language)
-    found = model.activations(first, list(dict.fromkeys(sites)), language=language) if sites else {}
+    held = model.activations(first, list(dict.fromkeys(sites)), language=language) if sites else {}
     n_frames = frames_begun(len(first.samples))
     lengths = {}
-    for site, x in found.items():
+    for site, x in held.items():
         rows = x[:, :n_frames] if site_of(model, site).axes[1] == "frame" else x
         lengths[site] = float(rows.detach().float().norm(dim=-1).mean())
     return lengths

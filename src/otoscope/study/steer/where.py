@@ -23,23 +23,14 @@ KINDS = tuple(kind.name.lower() for kind in Kind)
 
 @dataclass(frozen=True)
 class Where:
-    """The frames that are steered: those that every condition allows.
+    """The frames that are steered: those that every condition allows; None allows all."""
 
-    Attributes:
-        frames: [start, stop) in the recording, frames of 20 ms; None for all.
-        kinds: `speech`, `silence`, `padding`; None for all.
-        phones: Phones, as `labels` names them; None for all frames.
-        words: Labelled words; None for all frames.
-        lag: Frames by which the encoder answers later than the labels say.
-        labels: Turns a corpus's phones into those of one set, as in a harvest; None for phones as they are written.
-    """
-
-    frames: tuple[int, int] | None = None
-    kinds: tuple[str, ...] | None = None
-    phones: tuple[str, ...] | None = None
-    words: tuple[str, ...] | None = None
-    lag: int = 0
-    labels: LabelSet | None = None
+    frames: tuple[int, int] | None = None  # [start, stop) in the recording, frames of 20 ms
+    kinds: tuple[str, ...] | None = None  # `speech`, `silence`, `padding`
+    phones: tuple[str, ...] | None = None  # as `labels` names them
+    words: tuple[str, ...] | None = None  # as labelled
+    lag: int = 0  # frames by which the encoder answers later than the labels say
+    labels: LabelSet | None = None  # turns phones into those of one set, as in a harvest; None: as they are written
 
     def __post_init__(self) -> None:
         if self.frames is not None and not 0 <= self.frames[0] < self.frames[1]:
@@ -58,7 +49,7 @@ class Where:
     @property
     def is_everywhere(self) -> bool:
         """Whether all frames are steered."""
-        return all(each is None for each in (self.frames, self.kinds, self.phones, self.words))
+        return all(condition is None for condition in (self.frames, self.kinds, self.phones, self.words))
 
     @property
     def name(self) -> str:
@@ -70,16 +61,11 @@ class Where:
         return "; ".join(parts) or "all frames"
 
     def mask(self, clip: Clip, kinds: Int8[np.ndarray, "window frame"]) -> Bool[np.ndarray, "window frame"]:
-        """Say which frames of a clip's windows are steered.
-
-        Args:
-            clip: The clip.
-            kinds: What its frames hold; the windows lie side by side.
-        """
+        """Say which frames of a clip's windows are steered; `kinds` is what they hold, the windows side by side."""
         chosen = np.ones(kinds.size, dtype=bool)
         if self.frames is not None:
-            place = np.arange(kinds.size)
-            chosen &= (place >= self.frames[0]) & (place < self.frames[1])
+            numbers = np.arange(kinds.size)
+            chosen &= (numbers >= self.frames[0]) & (numbers < self.frames[1])
         if self.kinds is not None:
             chosen &= np.isin(kinds.reshape(-1), [int(Kind[kind.upper()]) for kind in self.kinds])
         if self.phones is not None:
@@ -94,12 +80,12 @@ class Where:
 
 def phone_spans(clip: Clip) -> list[Span]:
     """Give where phones are spoken; a unit of several phones is shared out evenly among them."""
-    found = []
+    spans = []
     for span in clip.phones or ():
         symbols = span.text.split()
         edges = np.linspace(span.start_s, span.end_s, len(symbols) + 1).tolist()
-        found += [Span(start, end, text) for start, end, text in zip(edges, edges[1:], symbols, strict=False)]
-    return found
+        spans += [Span(start, end, text) for start, end, text in zip(edges, edges[1:], symbols, strict=False)]
+    return spans
 
 
 def covered(spans: Sequence[Span], n_frames: int, lag: int) -> Bool[np.ndarray, " frame"]:
