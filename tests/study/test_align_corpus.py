@@ -158,6 +158,10 @@ def test_the_table_names_doubtful_clips_the_most_doubtful_first() -> None:
     assert table["unsure"] == ["c", "a"] and (table["n_aligned"], table["n_kept"]) == (3, 1)
     assert table["clips"][3]["id"] == "d" and table["clips"][3]["probability"] is None
     assert table["failed"] == [{"clip": "e", "message": "why"}]
+    assert "could be" not in result._repr_html_()  # it has no picture
+    lines = result.summary().splitlines()
+    start = lines.index("2 clips with a transcript that is probably not what is said:")
+    assert [line.split() for line in lines[start + 1 :]] == [["clip", "probability"], ["c", "0.10"], ["a", "0.20"]]
 
 
 def test_word_times_made_by_a_model_are_spans() -> None:

@@ -14,7 +14,7 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus, corpus
 from otoscope.corpus.corpus import Source
 from otoscope.corpus.demo_clips import read_index
-from otoscope.study.alignment.comparison import Comparison, compare_alignments
+from otoscope.study.alignment.comparison import PhoneComparison, compare_alignments
 from otoscope.study.alignment.corpus import FromSound, align_corpus
 from otoscope.study.alignment.phone_times import UNSURE_SCORE, PhoneAligner
 from tests.released import speech_folder
@@ -172,7 +172,7 @@ def test_a_comparison_counts_frames_and_boundaries() -> None:
         Span(0.6, 1.0, "iy"),
     )
     found = (Span(0.2, 0.44, "S"), Span(0.44, 0.6, "T"), Span(0.63, 1.0, "IY"))
-    comparison = Comparison()
+    comparison = PhoneComparison()
     compare_alignments(comparison, found, labelled, "timit61", 1.0)
     classes = comparison.to_json()["classes"]
     assert {name: row["n_frames"] for name, row in classes.items()} == {
@@ -190,7 +190,7 @@ def test_a_comparison_counts_frames_and_boundaries() -> None:
 @pytest.mark.real
 def test_phones_of_people_agree_with_hand_labels(aligner: PhoneAligner) -> None:
     speech = corpus(speech_folder("emu_ae"))
-    comparison = Comparison()
+    comparison = PhoneComparison()
     for clip in speech:
         compare_alignments(comparison, aligner(clip).phones, clip.phones or (), "sampa-au", clip.duration_s)
     row = comparison.to_json()["classes"]["all"]

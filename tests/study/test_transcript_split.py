@@ -8,7 +8,7 @@ import pytest
 from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.study.alignment.transcript_split import Piece, split_transcript
+from otoscope.study.alignment.transcript_split import TranscriptPiece, split_transcript
 
 FRAME = 320
 WORDS = ["One", "two", "three.", "Four", "five", "six.", "Seven", "eight", "nine.", "Ten", "eleven", "twelve."]
@@ -27,7 +27,7 @@ def kinds(*silent: tuple[int, int]) -> np.ndarray:
     return found
 
 
-def split(words: list[str], said: list[Span], held: np.ndarray, longest_s: int = 7) -> list[Piece]:
+def split(words: list[str], said: list[Span], held: np.ndarray, longest_s: int = 7) -> list[TranscriptPiece]:
     pieces = split_transcript(words, said, held, N_SAMPLES, longest_s * 50 * FRAME)
     assert [word for piece in pieces for word in piece.words] == words
     assert (pieces[0].start, pieces[-1].stop) == (0, N_SAMPLES)
@@ -65,7 +65,7 @@ def test_words_misheard_or_made_up_are_no_places_to_cut() -> None:
 
 
 def test_a_recording_that_fits_is_one_piece() -> None:
-    assert split(WORDS, [], kinds(), longest_s=13) == [Piece(0, N_SAMPLES, tuple(WORDS))]
+    assert split(WORDS, [], kinds(), longest_s=13) == [TranscriptPiece(0, N_SAMPLES, tuple(WORDS))]
 
 
 def test_a_transcript_that_was_not_heard_cannot_be_cut() -> None:

@@ -145,7 +145,7 @@ def test_the_model_is_left_as_it_was_and_outer_readings_see_one_pass(model: Whis
     assert all(parameter.grad is None for parameter in model.hf.parameters())
 
 
-def test_a_long_recording_is_taken_window_by_window(model: Whisper) -> None:
+def test_a_long_recording_is_taken_window_by_window(model: Whisper, tmp_path: Path) -> None:
     long = make_clip(3.5)
     calls: list[tuple[int, int]] = []
     both = words(model, long, language="en", step_s=0.2, progress=lambda done, n: calls.append((done, n)))
@@ -157,6 +157,11 @@ def test_a_long_recording_is_taken_window_by_window(model: Whisper) -> None:
         np.testing.assert_allclose(getattr(both, way)[own], getattr(second, way), atol=1e-4)
         np.testing.assert_allclose(getattr(alone, way), getattr(second, way), atol=1e-4)
     assert calls[-1][0] == calls[-1][1] and [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert list(both.figures()) == ["words", "words_1", "words_zoom"]
+    assert list(alone.figures()) == ["words_1", "words_zoom"]
+    assert both.plot(tmp_path / "second", "words_1").read_bytes() != both.plot(tmp_path / "first").read_bytes()
+    with pytest.raises(InputError, match="there is no picture 'words_2': there are words, words_1"):
+        both.plot(tmp_path / "third", "words_2")
     row = alone.to_json()["words"][0]
     assert row["perturbation"]["peak_s"] == pytest.approx(2.0 + (alone.peak("perturbation", 0) + 0.5) * 0.02)
 
@@ -169,6 +174,9 @@ def test_nothing_written_is_no_error(tmp_path: Path) -> None:
         found = words(model, make_clip())
     assert found.words == () and found.zoom is None and found.to_json()["words"] == []
     assert {path.name for path in found.save(tmp_path)} == {"words.json", "words.npz"}
+    assert "the model writes nothing here" in found.summary()
+    with pytest.raises(InputError, match="words has no picture"):
+        found.plot(tmp_path / "none")
 
 
 def test_files_hold_what_the_result_holds(found: WordSources, tmp_path: Path) -> None:
@@ -195,12 +203,11 @@ def test_the_word_drawn_large_can_be_chosen(model: Whisper, clip: Clip, found: W
         ({"window": 1}, r"window 1 is not in this clip: it has window 0 alone"),
         ({"word": "xylophone"}, r"word 'xylophone' is not in the transcript"),
         ({"word": 99}, r"word 99 is not in the transcript '.+': it has words 0 to \d+"),
-        ({"stretch_s": 0}, r"stretch_s=0 is no length: give 0.02 s"),
-        ({"stretch_s": float("nan")}, r"stretch_s=nan is no length"),
-        ({"step_s": -1}, r"step_s=-1 is no length"),
+        ({"stretch_s": 0}, r"stretch_s is 0: give a number of 0.02 or more"),
+        ({"step_s": -1}, r"step_s is -1: give a number of 0.02 or more"),
         ({"step_s": 0.3}, r"step_s=0.3 is more than stretch_s=0.2"),
         ({"stretch_s": 5}, r"stretch_s=5 is longer than the model's window of 2 s"),
-        ({"batch_size": 0}, r"batch_size=0: a whole number of 1 or more"),
+        ({"batch_size": 0}, r"batch_size is 0: give a whole number of 1 or more"),
         ({"alignment_heads": []}, r"alignment_heads is empty"),
         ({"language": "xx"}, r"language 'xx'"),
     ],

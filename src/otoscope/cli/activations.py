@@ -13,7 +13,9 @@ import typer
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.base.layout import size, table
+from otoscope.base.numbers import written
 from otoscope.cli import options
+from otoscope.cli.command import command
 from otoscope.cli.job import Job
 from otoscope.cli.sources import Survey, gather, is_one_recording, survey
 
@@ -28,6 +30,7 @@ FILE = "activations.safetensors"
 MEMORY = Path("/proc/meminfo")
 
 
+@command()
 def activations(
     audio: options.Recordings,
     site: Annotated[
@@ -41,46 +44,39 @@ def activations(
     language: options.Language = None,
     attention_window: options.AttentionWindow = None,
     clips: options.Clips = None,
-    dry_run: options.DryRun = False,
-    model: options.Model = "demo",
-    device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
-    out: options.Out = None,
-    json: options.Json = False,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
+    *,
+    job: Job,
 ) -> None:
     """Read what sites of the model hold for recordings. 'otoscope sites' lists them.
 
     --out gets activations.safetensors, or one such file for each recording of several, named after it: a tensor for
     each site, [window, frame, d] in the encoder and [window, token, d] in the decoder. Without it a table is printed.
     """
-    job = Job(model, device, dtype, out, json, overwrite, quiet)
     corpus = gather(audio, clips)
     is_one = is_one_recording(audio)
-    found = survey(corpus, job.console)
+    usable = survey(corpus, job.console)
     whisper = job.load()
     sites = whisper.expand(site)
-    _plan(job, whisper, sites, found)
-    if dry_run:
+    _plan(job, whisper, sites, usable)
+    if job.dry_run:
         job.console.finish(corpus.problems, len(corpus))
         return
     settings: dict[str, Any] = {"text": text, "language": language, "attention_window": attention_window}
-    folder = nullcontext() if out is None else job.folder(whisper, {"sites": sites, **settings}, corpus.problems)
-    with folder as place, job.console.progress("Reading", total=found.duration_s) as advance:
+    results = nullcontext() if job.out is None else job.folder(whisper, {"sites": sites, **settings}, corpus.problems)
+    with results as folder, job.console.progress("Reading", total=usable.duration_s) as advance:
         rows, done_s = [], 0.0
         for clip, tensors, tokens in _read(whisper, corpus, sites, settings):
             rows.append({"clip": clip.id, "audio": clip.source, "sites": _statistics(tensors)})
-            if place is not None:
+            if folder is not None:
                 from otoscope.cli.activation_file import write_activations
 
                 name = FILE if is_one else f"{clip.id}.safetensors"
-                write_activations(place / name, tensors, whisper, clip, tokens)
+                write_activations(folder / name, tensors, whisper, clip, tokens)
             done_s += clip.duration_s
             advance(done_s)
         if not rows:
             raise InputError(corpus.problems[0].message)
-    if json:
+    if job.json:
         head = {"model": whisper.id}
         print(to_json_text(head | rows[0] if is_one else head | {"clips": rows, "failed": corpus.problems}))
     else:
@@ -88,21 +84,21 @@ def activations(
     job.console.finish(corpus.problems, len(corpus))
 
 
-def _plan(job: Job, model: Whisper, sites: list[str], found: Survey) -> None:
+def _plan(job: Job, model: Whisper, sites: list[str], usable: Survey) -> None:
     """Say how much will be read; refuse what would not fit in memory, which would take the machine down."""
     from otoscope.cli.activation_file import n_bytes_expected
 
     chosen = [site for site in model.sites() if site.name in sites]
     bytes_per_value = model.dtype.itemsize
-    n_bytes = n_bytes_expected(chosen, found.n_windows(model.window_s), bytes_per_value)
-    longest = n_bytes_expected(chosen, math.ceil(found.longest_s / model.window_s), bytes_per_value)
+    n_bytes = n_bytes_expected(chosen, usable.n_windows(model.window_s), bytes_per_value)
+    longest = n_bytes_expected(chosen, math.ceil(usable.longest_s / model.window_s), bytes_per_value)
     is_decoder_read = any(site.room == "decoder" for site in chosen)
     more = ", and what the decoder holds of each token" if is_decoder_read else ""
-    job.console.note(f"Reading {len(sites)} sites over {found.plan}, with {model.id}: {size(n_bytes)}{more}")
+    job.console.note(f"Reading {len(sites)} sites over {usable.plan}, with {model.id}: {size(n_bytes)}{more}")
     available = _available_bytes()
     if available is not None and 2 * longest > available:
         raise InputError(
-            f"reading {len(sites)} sites of a recording of {found.longest_s:.0f} s takes about {size(2 * longest)} of "
+            f"reading {len(sites)} sites of a recording of {usable.longest_s:.0f} s takes about {size(2 * longest)} of "
             f"memory, and {size(available)} are free. Name fewer sites, or cut the recording into shorter ones."
         )
 
@@ -159,7 +155,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
             row["clip"],
             site["site"],
             " x ".join(map(str, site["shape"])),
-            *(f"{site[name]:.3g}" for name in ("mean", "std", "min", "max")),
+            *(written(site[name]) for name in ("mean", "std", "min", "max")),
         )
         for row in rows
         for site in row["sites"]

@@ -37,7 +37,7 @@ def command(settings: type[Settings] | None = None) -> Callable[[Callable[..., N
 
     Returns:
         A decorator. The function takes its own parameters, `settings` and `job`; the command takes its own parameters,
-        an option for every setting, and those in `SHARED`.
+        an option for every setting, and those in `SHARED`, unless the function has a parameter of that name.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -46,14 +46,16 @@ def command(settings: type[Settings] | None = None) -> Callable[[Callable[..., N
         keyword = inspect.Parameter.KEYWORD_ONLY
         mine = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
         each = [inspect.Parameter(f.name, keyword, default=_default(f), annotation=_option(f)) for f in fields]
+        names = {item.name for item in mine}
         shared = [
             inspect.Parameter(name, keyword, default=default, annotation=hint)
             for name, (hint, default) in SHARED.items()
+            if name not in names
         ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            job = Job(**{name: given.pop(name) for name in SHARED})
+            job = Job(**{name: given[name] if name in names else given.pop(name) for name in SHARED})
             if settings is not None:
                 given["settings"] = settings(**{f.name: _read(f, given.pop(f.name)) for f in fields})
             function(**given, job=job)

@@ -56,44 +56,49 @@ def info(
 
     console = Console(quiet)
     check_out(out, overwrite=overwrite)
-    found = gather([corpus], clips, phone_set=phone_set)
-    with console.progress("Reading", total=len(found)) as advance:
-        held = describe(found, progress=advance)
-    if not held.all.n_clips:
-        raise InputError(held.problems[0].message if len(found) == 1 else problem_list(held.problems, len(found)))
+    recordings = gather([corpus], clips, phone_set=phone_set)
+    with console.progress("Reading", total=len(recordings)) as advance:
+        contents = describe(recordings, progress=advance)
+    if not contents.all.n_clips:
+        raise InputError(
+            contents.problems[0].message if len(recordings) == 1 else problem_list(contents.problems, len(recordings))
+        )
     if out is not None:
         settings = {"corpus": corpus, "phone_set": phone_set, "clips": clips, "strict": strict}
-        _save(held, out, settings, console, overwrite=overwrite)
-    print(to_json_text(held.to_json()) if json else summary(held))
-    is_wrong = strict and bool(held.label_problems)
+        _save(contents, out, settings, console, overwrite=overwrite)
+    print(to_json_text(contents.to_json()) if json else summary(contents))
+    is_wrong = strict and bool(contents.label_problems)
     if is_wrong:
-        n_wrong = f"{len(held.label_problems)} of {count(held.n_sources, 'clip')}"
+        n_wrong = f"{len(contents.label_problems)} of {count(contents.n_sources, 'clip')}"
         print(f"otoscope: the labels of {n_wrong} cannot be used (--strict).", file=sys.stderr)
-    console.finish(held.problems, held.n_sources)
+    console.finish(contents.problems, contents.n_sources)
     if is_wrong:
         raise typer.Exit(1)
 
 
-def summary(held: CorpusInfo) -> str:
+def summary(contents: CorpusInfo) -> str:
     """Say in words and a table what a corpus holds."""
-    lengths = f", of {held.shortest_s:.1f} to {held.longest_s:.1f} s" if held.all.n_clips else ""
-    lines = [f"{held.name}: {_amount(held.all)}{lengths}"]
+    lengths = f", of {contents.shortest_s:.1f} to {contents.longest_s:.1f} s" if contents.all.n_clips else ""
+    lines = [f"{contents.name}: {_amount(contents.all)}{lengths}"]
     rows = [
-        ("speakers", _named(held.speakers, held)),
-        ("languages", _named(held.languages, held)),
-        ("transcripts", _share(held.transcripts, held) + _from_labels(held.transcripts_from_labels)),
-        ("words in time", _share(held.words, held, "word")),
-        ("phones in time", _share(held.phones, held, "phone") + (f", in {held.phone_set}" if held.phone_set else "")),
+        ("speakers", _named(contents.speakers, contents)),
+        ("languages", _named(contents.languages, contents)),
+        ("transcripts", _share(contents.transcripts, contents) + _from_labels(contents.transcripts_from_labels)),
+        ("words in time", _share(contents.words, contents, "word")),
+        (
+            "phones in time",
+            _share(contents.phones, contents, "phone") + (f", in {contents.phone_set}" if contents.phone_set else ""),
+        ),
     ]
-    if held.unknown_phones:
-        shown = ", ".join(f"{phone!r} ({count(n, 'clip')})" for phone, n in held.unknown_phones.items())
+    if contents.unknown_phones:
+        shown = ", ".join(f"{phone!r} ({count(n, 'clip')})" for phone, n in contents.unknown_phones.items())
         rows.append(("unknown phones", shown))
     lines += [f"{name:<14}  {text}" for name, text in rows]
-    if held.phone_counts:
-        lines += ["", "Samples of each phone:", phone_table(held.phone_counts)]
-    lines += _listed(held.label_problems, "Labels that cannot be used, and are left out")
-    lines += _listed(held.sound_notes, "Recordings that are not what they say")
-    return "\n".join([*lines, *(f"note: {note}" for note in held.notes)])
+    if contents.phone_counts:
+        lines += ["", "Samples of each phone:", phone_table(contents.phone_counts)]
+    lines += _listed(contents.label_problems, "Labels that cannot be used, and are left out")
+    lines += _listed(contents.sound_notes, "Recordings that are not what they say")
+    return "\n".join([*lines, *(f"note: {note}" for note in contents.notes)])
 
 
 def _listed(problems: Sequence[Problem], what: str) -> list[str]:
@@ -127,11 +132,11 @@ def _amount(amount: Amount) -> str:
     return f"{count(amount.n_clips, 'clip')}, {duration(amount.duration_s)} ({amount.duration_s / 3600:.3f} h)"
 
 
-def _share(amount: Amount, held: CorpusInfo, what: str | None = None) -> str:
+def _share(amount: Amount, contents: CorpusInfo, what: str | None = None) -> str:
     if not amount.n_clips:
         return "none"
     labels = f", {count(amount.n_labels, what)}" if what else ""
-    every = "all of them, " if amount.n_clips == held.all.n_clips else ""
+    every = "all of them, " if amount.n_clips == contents.all.n_clips else ""
     return f"{every}{_amount(amount)}{labels}"
 
 
@@ -140,21 +145,23 @@ def _from_labels(amount: Amount) -> str:
     return f"; {count(amount.n_clips, 'clip')} from their labels, for want of a text" if amount.n_clips else ""
 
 
-def _named(amounts: dict[str, Amount], held: CorpusInfo) -> str:
+def _named(amounts: dict[str, Amount], contents: CorpusInfo) -> str:
     """Name the first few with how much there is of each, and say how many clips belong to none."""
     if not amounts:
         return "not known"
     shown = ", ".join(f"{name} ({duration(amount.duration_s)})" for name, amount in list(amounts.items())[:MOST_NAMES])
     more = f" and {len(amounts) - MOST_NAMES} more" if len(amounts) > MOST_NAMES else ""
-    n_without = held.all.n_clips - sum(amount.n_clips for amount in amounts.values())
+    n_without = contents.all.n_clips - sum(amount.n_clips for amount in amounts.values())
     without = f"; not known for {count(n_without, 'clip')}" if n_without else ""
     return f"{len(amounts):,}: {shown}{more}{without}"
 
 
-def _save(held: CorpusInfo, out: Path, settings: Mapping[str, object], console: Console, *, overwrite: bool) -> None:
+def _save(
+    contents: CorpusInfo, out: Path, settings: Mapping[str, object], console: Console, *, overwrite: bool
+) -> None:
     from otoscope.base.results import result_folder
 
-    manifest = {"settings": settings, "failed": held.problems}
+    manifest = {"settings": settings, "failed": contents.problems}
     with result_folder(out, overwrite=overwrite, manifest=manifest) as folder:
-        held.save(folder)
+        contents.save(folder)
     console.note(f"Results in {out}: corpus_info.json, manifest.json")

@@ -24,18 +24,18 @@ def models(json: options.Json = False, quiet: options.Quiet = False) -> None:
         from otoscope.model.load import find_model
         from otoscope.model.local import local_models
 
-        found = local_models(find_model)
+        known = local_models(find_model)
     if json:
-        print(to_json_text({"models": [_as_json(model) for model in found]}))
+        print(to_json_text({"models": [_as_json(model) for model in known]}))
         return
-    if found:
+    if known:
         print(
-            table(("name", "format", "parameters", "precision", "on disk", "loads"), [_row(model) for model in found])
+            table(("name", "format", "parameters", "precision", "on disk", "loads"), [_row(model) for model in known])
         )
-    for model in found:
+    for model in known:
         if model.problem is not None:
             console.note(f"{model.name}: {model.problem}")
-    console.note(f"{count(len(found), 'model')} on this machine. Set OTOSCOPE_MODELS to a folder of models to add it.")
+    console.note(f"{count(len(known), 'model')} on this machine. Set OTOSCOPE_MODELS to a folder of models to add it.")
 
 
 def _row(model: LocalModel) -> tuple[str, ...]:

@@ -71,6 +71,28 @@ AttentionWindow = Annotated[
         help="Let encoder frames attend to K frames (20 ms each) on either side alone; no limit by default.",
     ),
 ]
+AlignmentHead = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="BLOCK.HEAD",
+        help="Find words by this cross-attention head; repeat for several. Default: the model's.",
+    ),
+]
+
+
+def heads(values: Sequence[str] | None) -> tuple[tuple[int, int], ...] | None:
+    """Read cross-attention heads that were given as BLOCK.HEAD; None where there are none.
+
+    Raises:
+        InputError: One of them is not two whole numbers.
+    """
+    pairs = []
+    for value in values or ():
+        block, dot, head = value.partition(".")
+        if not (dot and block.isdecimal() and head.isdecimal()):
+            raise InputError(f"--alignment-head {value!r} is no head: give block and head from 0, such as 3.1.")
+        pairs.append((int(block), int(head)))
+    return tuple(pairs) or None
 
 
 def numbers(values: Sequence[str] | None, option: str, *, least: int | None = None) -> tuple[int, ...] | None:

@@ -66,13 +66,7 @@ def transcribe(
         ),
     ] = None,
     word_times: Annotated[bool, typer.Option("--word-times", help="Find when each word was spoken.")] = False,
-    alignment_head: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="BLOCK.HEAD",
-            help="Find words by this cross-attention head; repeat for several. Default: the model's.",
-        ),
-    ] = None,
+    alignment_head: options.AlignmentHead = None,
     beams: Annotated[int, typer.Option(metavar="N", help="Hypotheses followed at once; 1 is greedy.")] = 1,
     attention_window: options.AttentionWindow = None,
     sae: Annotated[
@@ -105,7 +99,7 @@ def transcribe(
         "task": "translate" if translate else None,
         "timestamps": timestamps,
         "word_times": word_times,
-        "alignment_heads": _heads(alignment_head),
+        "alignment_heads": options.heads(alignment_head),
         "beams": beams,
         "attention_window": attention_window,
     }
@@ -114,11 +108,11 @@ def transcribe(
     corpus = gather(audio, clips)
     if printed in (Format.SRT, Format.VTT) and len(corpus) > 1:
         raise InputError(f"{len(corpus)} recordings as {printed} are as many files. Name a folder for them with --out.")
-    found = survey(corpus, console)
+    usable = survey(corpus, console)
     whisper = job.load()
     edits = {} if sae is None else _edits(whisper, sae, factors, force)
-    console.note(f"Transcribing {found.plan}, with {whisper.id}{_told(edits, factors)}")
-    heard = _transcribe(whisper, corpus, settings, edits, found, console)
+    console.note(f"Transcribing {usable.plan}, with {whisper.id}{_changes(edits, factors)}")
+    heard = _transcribe(whisper, corpus, settings, edits, usable, console)
     noted = settings if sae is None else {**settings, "sae": sae, "scale": factors}
     if out is None:
         done = _print_each(heard, printed, is_alone=len(corpus) == 1, is_timed=bool(timestamps), has_words=word_times)
@@ -139,17 +133,6 @@ def _printed_format(wanted: Format | None, *, has_out: bool, as_json: bool) -> F
     if as_json:
         return Format.JSON
     return None if has_out else wanted or Format.TEXT
-
-
-def _heads(values: list[str] | None) -> list[tuple[int, int]] | None:
-    """Read cross-attention heads given as BLOCK.HEAD."""
-    heads = []
-    for value in values or ():
-        block, dot, head = value.partition(".")
-        if not (dot and block.isdecimal() and head.isdecimal()):
-            raise InputError(f"--alignment-head {value!r} is no head: give block and head from 0, such as 3.1.")
-        heads.append((int(block), int(head)))
-    return heads or None
 
 
 def _factors(sae: str | None, values: list[str] | None) -> dict[int, float]:
@@ -180,17 +163,17 @@ def _edits(model: Whisper, sae: str, factors: dict[int, float], force: bool) -> 
     return scaled_features(model, load_dictionary(sae), factors, force=force)
 
 
-def _told(edits: Edits, factors: dict[int, float]) -> str:
+def _changes(edits: Edits, factors: dict[int, float]) -> str:
     """Say what is changed in the model."""
     changes = ", ".join(f"feature {feature} x {factor:g}" for feature, factor in factors.items())
     return "".join(f"; at {site}: {changes}" for site in edits)
 
 
 def _transcribe(
-    model: Whisper, corpus: Corpus, settings: dict[str, Any], edits: Edits, found: Survey, console: Console
+    model: Whisper, corpus: Corpus, settings: dict[str, Any], edits: Edits, usable: Survey, console: Console
 ) -> Iterator[tuple[Clip, Transcription]]:
     """Transcribe a corpus group by group, and give what is done as soon as it is."""
-    with console.progress("Transcribing", total=found.duration_s) as advance:
+    with console.progress("Transcribing", total=usable.duration_s) as advance:
         done_s = 0.0
         for group in _groups(corpus):
             with model.edit(edits):
@@ -204,7 +187,7 @@ def _groups(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
     group: list[Clip] = []
     for clip in clips:
         group.append(clip)
-        if len(group) == GROUP_CLIPS or sum(one.duration_s for one in group) >= GROUP_S:
+        if len(group) == GROUP_CLIPS or sum(member.duration_s for member in group) >= GROUP_S:
             yield group
             group = []
     if group:

@@ -17,7 +17,9 @@ from otoscope.base.numbers import Interval, written
 from otoscope.base.report import Estimates
 from otoscope.study import pictures
 
-STYLES = ((pictures.BLUE, "o"), (pictures.ORANGE, "s"), (pictures.GREEN, "D"), (pictures.SKY, "^"))
+STYLES = (
+    *((pictures.BLUE, "o"), (pictures.ORANGE, "s"), (pictures.GREEN, "D"), (pictures.SKY, "^"), (pictures.MUTED, "v")),
+)
 """Colour and marker of the first, the second ... of several things."""
 
 DASHED = (0, (4, 3))

@@ -37,12 +37,16 @@ class Rich(ShortRepr):
         """Write it for a terminal."""
         return repr(self)
 
+    def _has_picture(self) -> bool:
+        """Say whether what has a `plot` can be drawn."""
+        return True
+
     def _repr_html_(self) -> str:
         """Write the display; made once."""
         key = id(self)
         if key not in _made:
             plot = getattr(self, "plot", None)
-            draw = None if plot is None else lambda alt: picture(plot, alt)
+            draw = None if plot is None else lambda alt: picture(plot, alt) if self._has_picture() else html.Html()
             made = html.display(self, self._shown, draw)
             weakref.finalize(self, _made.pop, key, None).atexit = False
             _made[key] = made

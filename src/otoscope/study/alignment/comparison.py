@@ -16,6 +16,8 @@ import numpy as np
 
 from otoscope.audio.clip import Span
 from otoscope.base.clocks import FRAME_S
+from otoscope.base.layout import count
+from otoscope.base.report import Column, Table
 from otoscope.corpus import Problem
 from otoscope.corpus.phones import articulation, convert_spans, is_pause
 
@@ -28,48 +30,36 @@ NEAR_S = 0.0205
 
 @dataclass
 class ClassErrors:
-    """How far one class of phones is from the labels.
+    """How far one class of phones is from the labels."""
 
-    Attributes:
-        n_frames: Frames that the labels give to the class.
-        n_agreed: Those of them that have the same phone, or a pause both times.
-        errors_s: Where each phone begins that is in both, less where it was labelled, seconds.
-        n_labels: Phones of the class that are labelled.
-    """
-
-    n_frames: int = 0
-    n_agreed: int = 0
-    n_labels: int = 0
-    errors_s: list[float] = field(default_factory=list)
+    n_frames: int = 0  # that the labels give to the class
+    n_agreed: int = 0  # those of them that have the same phone, or a pause both times
+    n_labels: int = 0  # phones of the class that are labelled
+    errors_s: list[float] = field(default_factory=list)  # where a phone in both begins, less where it was labelled
 
     def to_json(self) -> dict[str, Any]:
         """Give the row; None where there is nothing to take a share or median of."""
         errors = np.array(self.errors_s)
-        some = len(errors) > 0
+        is_known = len(errors) > 0
         return {
             "n_frames": self.n_frames,
             "agreement": self.n_agreed / self.n_frames if self.n_frames else None,
             "n_labels": self.n_labels,
             "n_boundaries": len(errors),
-            "median_error_ms": 1000 * float(np.median(np.abs(errors))) if some else None,
-            "mean_shift_ms": 1000 * float(errors.mean()) if some else None,
-            "within_20_ms": float((np.abs(errors) <= NEAR_S).mean()) if some else None,
+            "median_error_ms": 1000 * float(np.median(np.abs(errors))) if is_known else None,
+            "mean_shift_ms": 1000 * float(errors.mean()) if is_known else None,
+            "within_20_ms": float((np.abs(errors) <= NEAR_S).mean()) if is_known else None,
         }
 
 
 @dataclass
-class Comparison:
-    """How far phones are from labels, over many clips.
+class PhoneComparison:
+    """How far phones are from labels, over many clips."""
 
-    Attributes:
-        classes: By the manner of the phone that is labelled; `pause` for pauses, `all` for everything.
-        n_clips: Clips that were compared.
-        left_out: Clips that were not, and why.
-    """
-
+    # by the manner of the phone that is labelled; `pause` for pauses, `all` for everything
     classes: dict[str, ClassErrors] = field(default_factory=lambda: defaultdict(ClassErrors))
-    n_clips: int = 0
-    left_out: list[Problem] = field(default_factory=list)
+    n_clips: int = 0  # that were compared
+    left_out: list[Problem] = field(default_factory=list)  # clips that were not, and why
 
     def to_json(self) -> dict[str, Any]:
         """Give the table, the largest class first."""
@@ -80,15 +70,44 @@ class Comparison:
             "classes": {name: errors.to_json() for name, errors in ordered},
         }
 
+    def table(self) -> Table:
+        """Say how far the phones are from the labels, a class of phones a line."""
+        rows = [
+            (
+                name,
+                row["n_frames"],
+                row["agreement"],
+                row["n_boundaries"],
+                None if row["median_error_ms"] is None else f"{row['median_error_ms']:.0f} ms",
+                row["within_20_ms"],
+            )
+            for name, row in self.to_json()["classes"].items()
+        ]
+        return Table(
+            COLUMNS,
+            rows,
+            f"Compared with the phones that were labelled in {count(self.n_clips, 'clip')}, frames of 20 ms",
+        )
+
+
+COLUMNS = (
+    Column(None, "phones"),
+    Column(None, "frames"),
+    Column(None, "agree", "share"),
+    Column(None, "boundaries"),
+    Column(None, "median error"),
+    Column(None, "within 20 ms", "share"),
+)
+
 
 def compare_alignments(
-    comparison: Comparison, found: Sequence[Span], labelled: Sequence[Span], phone_set: str, duration_s: float
+    comparison: PhoneComparison, aligned: Sequence[Span], labelled: Sequence[Span], phone_set: str, duration_s: float
 ) -> None:
     """Add one clip to a comparison.
 
     Args:
         comparison: Gets the clip's frames and boundaries.
-        found: Its phones in ARPAbet, sorted.
+        aligned: Its phones in ARPAbet, sorted.
         labelled: Its labels, sorted; pauses among them or left out.
         phone_set: The set that the labels are written in.
         duration_s: How long the clip is.
@@ -98,30 +117,29 @@ def compare_alignments(
 
     Source:
         Share of frames and boundaries within 20 ms: Hosom 2009, "Speaker-independent phoneme alignment using
-        transition-dependent states", Speech Communication 51. That boundaries are compared where the same phone is in
-        both is ours.
+        transition-dependent states", Speech Communication 51. Boundaries are compared where the same phone is in both.
     """
     truth = _merged(convert_spans(labelled, phone_set, "arpabet"))
-    ours = [span for span in found if not is_pause(span.text)]
+    ours = [span for span in aligned if not is_pause(span.text)]
     comparison.n_clips += 1
     centres_s = (np.arange(int(duration_s / FRAME_S)) + 0.5) * FRAME_S
     for right, guess in zip(_at(truth, centres_s), _at(ours, centres_s), strict=True):
-        for errors in _of(comparison, right):
+        for errors in _rows_of(comparison, right):
             errors.n_frames += 1
             errors.n_agreed += guess in right.split() or guess == right
     sequence = [(part, span) for span in truth for part in span.text.split()[:1]]
     for part, _ in sequence:
-        for errors in _of(comparison, part):
+        for errors in _rows_of(comparison, part):
             errors.n_labels += 1
     matcher = SequenceMatcher(None, [part for part, _ in sequence], [span.text for span in ours], autojunk=False)
     for block in matcher.get_matching_blocks():
         for step in range(block.size):
             part, span = sequence[block.a + step]
-            for errors in _of(comparison, part):
+            for errors in _rows_of(comparison, part):
                 errors.errors_s.append(ours[block.b + step].start_s - span.start_s)
 
 
-def _of(comparison: Comparison, symbol: str) -> tuple[ClassErrors, ClassErrors]:
+def _rows_of(comparison: PhoneComparison, symbol: str) -> tuple[ClassErrors, ClassErrors]:
     """The rows that a labelled phone, or "" for a pause, belongs to."""
     name = PAUSE
     if symbol:
@@ -133,10 +151,10 @@ def _of(comparison: Comparison, symbol: str) -> tuple[ClassErrors, ClassErrors]:
 def _at(spans: Sequence[Span], times_s: np.ndarray) -> list[str]:
     """The phone at each time; "" in pauses."""
     starts = np.array([span.start_s for span in spans])
-    places = np.searchsorted(starts, times_s, side="right") - 1
+    indices = np.searchsorted(starts, times_s, side="right") - 1
     return [
-        spans[place].text if place >= 0 and time_s < spans[place].end_s else ""
-        for place, time_s in zip(places, times_s, strict=True)
+        spans[index].text if index >= 0 and time_s < spans[index].end_s else ""
+        for index, time_s in zip(indices, times_s, strict=True)
     ]
 
 

@@ -19,74 +19,60 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.stretch import recording_duration_s
 from otoscope.base.clocks import FRAME_S, SAMPLE_RATE_HZ
 from otoscope.base.errors import AudioError, InputError
-from otoscope.base.files import atomic_path, to_json_text, write_json, write_text
+from otoscope.base.files import atomic_path, to_json_text, write_text
+from otoscope.base.layout import count, one_line
+from otoscope.base.report import Column, Report, Table
 from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.alignment.textgrid_writing import write_textgrid
 from otoscope.model.transcription import Word
 from otoscope.model.whisper import Whisper
-from otoscope.study.alignment.comparison import Comparison, compare_alignments
+from otoscope.study.alignment.comparison import PhoneComparison, compare_alignments
 from otoscope.study.alignment.phone_times import UNSURE_SCORE, PhoneAligner
 from otoscope.study.alignment.said import Doubt, check_times, said_words
 from otoscope.study.alignment.word_times import align_words
+from otoscope.study.results import Result
 
-MANIFEST, TABLE, JOURNAL = "manifest.jsonl", "alignment.json", ".journal.jsonl"
+MANIFEST, JOURNAL = "manifest.jsonl", ".journal.jsonl"
 
 UNSURE = 0.3
 """Below this mean probability of its words a transcript is probably not what is said.
 
-Source: Ours. On the demo clips with the demo model every clip is above it with its own transcript (the lowest 0.82, in
+On the demo clips with the demo model every clip is above it with its own transcript (the lowest 0.82, in
 capitals alone 0.32), and half of them are below it with another clip's. On 10 clips of LJ Speech with tiny.en the own
 transcript has 0.68 or more, another clip's 0.17 or less.
 """
 UNSURE_WORD = 0.1
 """Below this probability a word is probably not what is said.
 
-Source: Ours. On the same clips of LJ Speech 3% of the words that are said are below it, and 78% of another clip's.
+On the same clips of LJ Speech 3% of the words that are said are below it, and 78% of another clip's.
 """
 
 
 @dataclass(frozen=True)
 class AlignedClip:
-    """What was found for one clip.
-
-    Attributes:
-        id: The clip.
-        n_words: Its words in time.
-        n_phones: Its phones in time.
-        probability: Mean over its words of what the model gave them, 0 to 1; None where no model was asked.
-        score: What the acoustic model gave its phones, 0 at best; None where it was not asked.
-        is_unsure: Whether its transcript is probably not what is said.
-        is_kept: Whether its times were there before.
-        doubts: Words of its transcript without times, or whose times are not to be relied on.
-    """
+    """What was found for one clip."""
 
     id: str
-    n_words: int
-    n_phones: int = 0
-    probability: float | None = None
-    score: float | None = None
-    is_unsure: bool = False
-    is_kept: bool = False
-    doubts: tuple[Doubt, ...] = ()
+    n_words: int  # in time
+    n_phones: int = 0  # in time
+    probability: float | None = None  # mean over its words of what the model gave them, 0 to 1; None without a model
+    score: float | None = None  # what the acoustic model gave its phones, 0 at best; None without one
+    is_unsure: bool = False  # whether its transcript is probably not what is said
+    is_kept: bool = False  # whether its times were there before
+    doubts: tuple[Doubt, ...] = ()  # words of its transcript without times, or whose times are not to be relied on
 
 
-@dataclass(frozen=True)
-class AlignedCorpus:
-    """What was found for a corpus.
+@dataclass(frozen=True, repr=False)
+class AlignedCorpus(Result):
+    """What was found for a corpus."""
 
-    Attributes:
-        aligner: Which model.
-        corpus: What the corpus was asked for as.
-        clips: The clips that are in the manifest.
-        failed: The clips that are not, and why.
-        comparison: How far the phones are from those that were there; None where that was not asked for.
-    """
+    name = "alignment"
 
-    aligner: str
-    corpus: str
-    clips: tuple[AlignedClip, ...]
-    failed: tuple[Problem, ...]
-    comparison: Comparison | None = None
+    aligner: str  # which model
+    corpus: str  # as it was asked for
+    clips: tuple[AlignedClip, ...]  # those in the manifest
+    failed: tuple[Problem, ...]  # the clips that are not, and why
+    comparison: PhoneComparison | None = None  # how far the phones are from those that were there; None: not compared
 
     @property
     def aligned(self) -> tuple[AlignedClip, ...]:
@@ -99,22 +85,61 @@ class AlignedCorpus:
         doubtful = [clip for clip in self.aligned if clip.is_unsure]
         return tuple(sorted(doubtful, key=lambda clip: (clip.probability or 0.0, clip.score or 0.0, clip.id)))
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table."""
-        return {
-            "model": self.aligner,
-            "corpus": self.corpus,
-            "n_aligned": len(self.aligned),
-            "n_kept": len(self.clips) - len(self.aligned),
-            "unsure": [clip.id for clip in self.unsure],
-            "clips": self.clips,
-            "failed": self.failed,
-            "comparison": None if self.comparison is None else self.comparison.to_json(),
-        }
+    @property
+    def amount(self) -> str:
+        """How many words and phones of how many clips were found."""
+        has_phones = all(clip.score is not None for clip in self.aligned)
+        n_phones = sum(clip.n_phones for clip in self.aligned) if has_phones else 0
+        phones = f" and {count(n_phones, 'phone')}" if n_phones else ""
+        words = count(sum(clip.n_words for clip in self.aligned), "word")
+        n_kept = len(self.clips) - len(self.aligned)
+        kept = f"; {count(n_kept, 'clip')} kept the times that were there" if n_kept else ""
+        return f"{words}{phones} of {count(len(self.aligned), 'clip')} aligned{kept}"
+
+    def report(self) -> Report:
+        """Say how many words and phones were found, and where they may be wrong."""
+        unsure = [(one_line(clip.id), clip.probability, clip.score) for clip in self.unsure]
+        caption = f"{count(len(unsure), 'clip')} with a transcript that is probably not what is said"
+        remarks, parts = self._doubts(), [Table(UNSURE_COLUMNS, unsure, caption, most=MOST_UNSURE)] if unsure else []
+        if self.comparison is not None:
+            remarks += [(f"not compared: {one_line(left.clip)}", left.message) for left in self.comparison.left_out]
+            parts.append(self.comparison.table())
+        return Report(
+            f"Times found by {self.aligner} in {one_line(self.corpus)}",
+            self.amount,
+            {
+                "model": self.aligner,
+                "corpus": self.corpus,
+                "n_aligned": len(self.aligned),
+                "n_kept": len(self.clips) - len(self.aligned),
+                "unsure": [clip.id for clip in self.unsure],
+                "clips": self.clips,
+                "failed": self.failed,
+                "comparison": self.comparison,
+            },
+            told=remarks,
+            parts=parts,
+        )
+
+    def _doubts(self) -> list[tuple[str, str]]:
+        """The doubtful words, by what is doubtful."""
+        by_problem: dict[str, list[str]] = {}
+        for clip in self.aligned:
+            for doubt in clip.doubts:
+                by_problem.setdefault(doubt.problem, []).append(f"{one_line(doubt.word)!r} in {one_line(clip.id)}")
+        return [
+            (f"{problem} ({count(len(words), 'word')})", ", ".join(words[:3]) + (", ..." if len(words) > 3 else ""))
+            for problem, words in by_problem.items()
+        ]
+
+
+UNSURE_COLUMNS = (Column(None, "clip"), Column(None, "probability", "two digits"), Column(None, "score"))
+MOST_UNSURE = 10
+"""Up to so many doubtful clips are named; all are in the JSON."""
 
 
 @dataclass(frozen=True)
-class Aligned:
+class TimedClip:
     """A clip with its times, and what is to be said of them."""
 
     clip: Clip
@@ -131,21 +156,16 @@ class Aligner(Protocol):
     def has(self, clip: Clip) -> bool:
         """Whether a clip has already what would be found."""
 
-    def __call__(self, clip: Clip) -> Aligned:
+    def __call__(self, clip: Clip) -> TimedClip:
         """Find the times; raises `InputError` where that cannot be done."""
 
 
 @dataclass(frozen=True)
 class FromModel:
-    """Words by a Whisper's cross-attention; phones that are there are kept.
+    """Words by a Whisper's cross-attention; phones that are there are kept."""
 
-    Attributes:
-        model: Any Whisper with a tokenizer.
-        language: What is spoken, as code or English name; None for each clip's, or else the one the model hears.
-    """
-
-    model: Whisper
-    language: str | None = None
+    model: Whisper  # with a tokenizer
+    language: str | None = None  # what is spoken; None for each clip's, or else what the model hears
 
     @property
     def name(self) -> str:
@@ -156,10 +176,10 @@ class FromModel:
         """Whether the clip has words in time."""
         return bool(clip.words)
 
-    def __call__(self, clip: Clip) -> Aligned:
+    def __call__(self, clip: Clip) -> TimedClip:
         """Find the words."""
-        found = align_words(self.model, clip, language=self.language)
-        words, doubts = check_times(found)
+        heard = align_words(self.model, clip, language=self.language)
+        words, doubts = check_times(heard)
         if not words:
             raise InputError(
                 f"no word of the transcript of clip {clip.id!r} is found in its sound. Check that it is what is said."
@@ -170,20 +190,16 @@ class FromModel:
             Doubt(word.text, "probably not what is said there", word.start_s, word.end_s, word.probability)
             for word in unsure
         ]
-        mean = sum(word.probability for word in found) / len(found)
+        mean = sum(word.probability for word in heard) / len(heard)
         about = AlignedClip(
             clip.id, len(words), len(clip.phones or ()), mean, is_unsure=mean < UNSURE, doubts=(*left_out, *doubts)
         )
-        return Aligned(replace(clip, words=tuple(words)), about)
+        return TimedClip(replace(clip, words=tuple(words)), about)
 
 
 @dataclass(frozen=True)
 class FromSound:
-    """Words and phones by an acoustic model.
-
-    Attributes:
-        aligner: The acoustic model.
-    """
+    """Words and phones by an acoustic model."""
 
     aligner: PhoneAligner
 
@@ -196,18 +212,18 @@ class FromSound:
         """Whether the clip has phones in time."""
         return bool(clip.phones)
 
-    def __call__(self, clip: Clip) -> Aligned:
+    def __call__(self, clip: Clip) -> TimedClip:
         """Find words and phones."""
-        found = self.aligner(clip)
+        times = self.aligner(clip)
         about = AlignedClip(
             clip.id,
-            len(found.words),
-            len(found.phones),
-            score=found.score,
-            is_unsure=found.score < UNSURE_SCORE,
-            doubts=found.doubts,
+            len(times.words),
+            len(times.phones),
+            score=times.score,
+            is_unsure=times.score < UNSURE_SCORE,
+            doubts=times.doubts,
         )
-        return Aligned(replace(clip, words=found.words, phones=found.phones), about)
+        return TimedClip(replace(clip, words=times.words, phones=times.phones), about)
 
 
 def align_corpus(
@@ -239,7 +255,7 @@ def align_corpus(
     """
     folder = Path(folder)
     journal = _Journal(folder)
-    comparison = Comparison() if compare else None
+    comparison = PhoneComparison() if compare else None
     corpus.problems.clear()
     done: list[AlignedClip] = []
     rows = []
@@ -262,7 +278,7 @@ def align_corpus(
         raise InputError(f"no clip of {corpus.name!r} can be aligned ({len(corpus.problems)} failed).{first}")
     write_text(folder / MANIFEST, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     result = AlignedCorpus(aligner.name, corpus.name, tuple(done), tuple(corpus.problems), comparison)
-    write_json(folder / TABLE, result.to_json())
+    result.save(folder)
     journal.remove()
     return result
 
@@ -277,20 +293,20 @@ def _clips(corpus: Corpus) -> Iterator[Clip]:
 
 
 def _align(
-    aligner: Aligner, clip: Clip, folder: Path, phone_set: str | None, comparison: Comparison | None
+    aligner: Aligner, clip: Clip, folder: Path, phone_set: str | None, comparison: PhoneComparison | None
 ) -> dict[str, Any]:
     """Align one clip and write its TextGrid; returns its entry of the journal."""
     if aligner.has(clip) and comparison is None:
-        found = Aligned(clip, AlignedClip(clip.id, len(clip.words or ()), len(clip.phones or ()), is_kept=True))
+        timed = TimedClip(clip, AlignedClip(clip.id, len(clip.words or ()), len(clip.phones or ()), is_kept=True))
     else:
-        found = aligner(clip)
-        if comparison is not None and clip.phones and found.clip.phones and phone_set is not None:
+        timed = aligner(clip)
+        if comparison is not None and clip.phones and timed.clip.phones and phone_set is not None:
             try:
-                compare_alignments(comparison, found.clip.phones, clip.phones, phone_set, clip.duration_s)
+                compare_alignments(comparison, timed.clip.phones, clip.phones, phone_set, clip.duration_s)
             except InputError as error:  # a label that ARPAbet has no symbol for
                 comparison.left_out.append(Problem(clip.id, str(error)))
-    write_textgrid(folder / f"{clip.id}.TextGrid", found.clip.words, found.clip.phones, clip.duration_s)
-    return {"row": _row(clip, folder), "about": json.loads(to_json_text(asdict(found.about)))}
+    write_textgrid(folder / f"{clip.id}.TextGrid", timed.clip.words, timed.clip.phones, clip.duration_s)
+    return {"row": _row(clip, folder), "about": json.loads(to_json_text(asdict(timed.about)))}
 
 
 def _about(entry: dict[str, Any]) -> AlignedClip:
@@ -300,11 +316,7 @@ def _about(entry: dict[str, Any]) -> AlignedClip:
 
 
 class _Journal:
-    """The clips that are done, one a line, so that a run that was stopped can go on.
-
-    Args:
-        folder: The results' folder.
-    """
+    """The clips that are done, one a line, so that a run that was stopped can go on."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL

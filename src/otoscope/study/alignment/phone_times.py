@@ -35,14 +35,14 @@ CENTRE_S = 0.0078
 UNSURE_SCORE = -30.0
 """Below this score a frame, on average, a transcript is probably not what is said.
 
-Source: Ours. The score is the log-likelihood ratio to the best state of the acoustic model, as the library scales it.
+The score is the log-likelihood ratio to the best state of the acoustic model, as the library scales it.
 Of 16 clips of LJ Speech and 160 of speechocean762 4% are below it with their own transcripts; of those that can be
 aligned with the transcript of another clip 87% are.
 """
 UNSURE_WORD_SCORE = -40.0
 """Below this score a frame a word is probably not what is said there.
 
-Source: Ours. Of the words of LJ Speech 1% are below it where they are said and 82% in another clip, of those of
+Of the words of LJ Speech 1% are below it where they are said and 82% in another clip, of those of
 speechocean762 3% and 61%.
 """
 PEAK = 0.9
@@ -60,29 +60,22 @@ def is_installed() -> bool:
 
 @dataclass(frozen=True)
 class PhoneTimes:
-    """The words and phones of a clip in time.
+    """The words and phones of a clip in time."""
 
-    Attributes:
-        words: As written in the transcript, in order.
-        phones: ARPAbet without stress; pauses are left out.
-        score: Mean over the frames of speech; 0 is best, see `UNSURE_SCORE`.
-        doubts: Words that have no times, or whose times are not to be relied on.
-    """
-
-    words: tuple[Span, ...]
-    phones: tuple[Span, ...]
-    score: float
-    doubts: tuple[Doubt, ...]
+    words: tuple[Span, ...]  # as written in the transcript, in order
+    phones: tuple[Span, ...]  # ARPAbet without stress; pauses are left out
+    score: float  # mean over the frames of speech; 0 is best, see `UNSURE_SCORE`
+    doubts: tuple[Doubt, ...]  # words that have no times, or whose times are not to be relied on
 
 
-class _Piece(NamedTuple):
+class _Entry(NamedTuple):
     """A word of the dictionary, and which word of the transcript it is, or is part of."""
 
-    entry: str
+    text: str
     word: int
 
 
-class _Unit(NamedTuple):
+class _AlignedUnit(NamedTuple):
     """A word or phone as the library gives it: its frames, and the sum of their scores."""
 
     name: str
@@ -95,16 +88,12 @@ class _Unit(NamedTuple):
 class PhoneAligner:
     """Finds phones in time; make one for a corpus and call it for every clip.
 
-    Attributes:
-        pronounce: Says how words are pronounced that are not in the dictionary; None where a clip that holds one fails.
-        language: What is spoken where a clip does not say it.
-
     Raises:
         InputError: PocketSphinx is not installed, or the language is not English.
     """
 
-    pronounce: Pronouncer | None = None
-    language: str | None = None
+    pronounce: Pronouncer | None = None  # of words that are not in the dictionary; None: a clip that holds one fails
+    language: str | None = None  # what is spoken where a clip does not say it
     _decoders: list[Decoder] = field(default_factory=list, repr=False)
     _added: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
@@ -146,68 +135,70 @@ class PhoneAligner:
             raise InputError(f"the transcript of clip {clip.id!r} {what}. Give one that says what is said.")
         if not (frame_kinds(clip.samples, frames_begun(len(clip.samples))) == Kind.SPEECH).any():
             raise InputError(f"clip {clip.id!r} is silent, so nothing of its transcript can be found. Leave it out.")
-        units = self._align(clip, self._pieces(written))
+        units = self._align(clip, self._entries(written))
         return _timed(clip, written, units, left_out)
 
-    def _pieces(self, written: Sequence[str]) -> list[_Piece]:
+    def _entries(self, written: Sequence[str]) -> list[_Entry]:
         """The words of the dictionary that the words of a transcript are made of; those it lacks are added."""
         decoder = self._decoder(0)
-        asked: list[_Piece] = []
+        entries: list[_Entry] = []
         for number, word in enumerate(written):
             key = _key(word)
             is_whole = decoder.lookup_word(key) is not None or any(letter.isdigit() for letter in key)
             parts = [key] if is_whole else _PART.findall(key)
-            asked += [_Piece(part, number) for part in parts or [key]]
+            entries += [_Entry(part, number) for part in parts or [key]]
         unknown = list(
             dict.fromkeys(
-                piece.entry
-                for piece in asked
-                if piece.entry not in self._added and decoder.lookup_word(piece.entry) is None
+                entry.text
+                for entry in entries
+                if entry.text not in self._added and decoder.lookup_word(entry.text) is None
             )
         )
         said = self.pronounce(unknown) if unknown and self.pronounce is not None else [() for _ in unknown]
-        for entry, ways in zip(unknown, said, strict=True):
+        for text, ways in zip(unknown, said, strict=True):
             spelt = tuple(dict.fromkeys(filter(None, map(_in_arpabet, ways))))
             if not spelt:
                 raise InputError(
-                    f"the word {entry!r} is not in the dictionary of the acoustic model, and "
+                    f"the word {text!r} is not in the dictionary of the acoustic model, and "
                     + (
                         "no pronunciation is known. Install eSpeak NG: pip install 'otoscope[speech]'."
                         if self.pronounce is None
                         else f"{self.pronounce.name} has none. Spell it otherwise."
                     )
                 )
-            self._add(entry, spelt)
-        return asked
+            self._add(text, spelt)
+        return entries
 
-    def _add(self, entry: str, ways: tuple[str, ...]) -> None:
-        self._added[entry] = ways
+    def _add(self, text: str, ways: tuple[str, ...]) -> None:
+        self._added[text] = ways
         for decoder in self._decoders:
-            _add_to(decoder, entry, ways)
+            _add_to(decoder, text, ways)
 
-    def _decoder(self, place: int) -> Decoder:
-        """The decoder with the beams of that place, made when it is first needed."""
+    def _decoder(self, number: int) -> Decoder:
+        """The decoder with that one of the `BEAMS`, made when it is first needed."""
         from pocketsphinx import Decoder
 
-        while len(self._decoders) <= place:
+        while len(self._decoders) <= number:
             beam = BEAMS[len(self._decoders)]
             wide = {} if beam is None else {"beam": beam, "pbeam": beam, "wbeam": beam}
             # The spectrum's mean is that of each clip alone, so that a clip's times do not depend on those before it.
             decoder = Decoder(lm=None, loglevel="FATAL", cmn="batch", bestpath=False, **wide)
-            for entry, ways in self._added.items():
-                _add_to(decoder, entry, ways)
+            for text, ways in self._added.items():
+                _add_to(decoder, text, ways)
             self._decoders.append(decoder)
-        return self._decoders[place]
+        return self._decoders[number]
 
-    def _align(self, clip: Clip, pieces: Sequence[_Piece]) -> list[tuple[int | None, _Unit, list[_Unit]]]:
+    def _align(
+        self, clip: Clip, entries: Sequence[_Entry]
+    ) -> list[tuple[int | None, _AlignedUnit, list[_AlignedUnit]]]:
         """Lay the words over the sound; returns for each the word of the transcript (None: silence) and its phones."""
         sound = _as_int16(clip.samples)
-        text = " ".join(piece.entry for piece in pieces)
-        for place in range(len(BEAMS)):
-            found = _two_passes(self._decoder(place), text, sound)
-            if found is not None:
-                rest = iter(pieces)
-                return [(None if unit.name in SILENCES else next(rest).word, unit, phones) for unit, phones in found]
+        text = " ".join(entry.text for entry in entries)
+        for number in range(len(BEAMS)):
+            aligned = _two_passes(self._decoder(number), text, sound)
+            if aligned is not None:
+                rest = iter(entries)
+                return [(None if unit.name in SILENCES else next(rest).word, unit, phones) for unit, phones in aligned]
         raise InputError(
             f"the transcript of clip {clip.id!r} cannot be laid over its {clip.duration_s:.1f} s of sound. Check that "
             "it is what is said."
@@ -232,18 +223,18 @@ def _key(word: str) -> str:
 
 def _in_arpabet(way: Pronunciation) -> str:
     """A pronunciation in the IPA in the acoustic model's phones, apart by spaces; empty where one has no symbol."""
-    found: list[str] = []
+    phones: list[str] = []
     for sound in way:
         symbols = to_phones(sound, "ipa", "arpabet")
         if symbols is None:
             return ""
-        found += (_ONLY_HERE.get(symbol, symbol) for symbol in symbols)
-    return " ".join(found)
+        phones += (_ONLY_HERE.get(symbol, symbol) for symbol in symbols)
+    return " ".join(phones)
 
 
-def _add_to(decoder: Decoder, entry: str, ways: tuple[str, ...]) -> None:
+def _add_to(decoder: Decoder, text: str, ways: tuple[str, ...]) -> None:
     for number, way in enumerate(ways, 1):
-        decoder.add_word(entry if number == 1 else f"{entry}({number})", way, number == len(ways))
+        decoder.add_word(text if number == 1 else f"{text}({number})", way, number == len(ways))
 
 
 def _as_int16(samples: np.ndarray) -> bytes:
@@ -252,7 +243,7 @@ def _as_int16(samples: np.ndarray) -> bytes:
     return (samples * (PEAK * 32767 / peak if peak else 0.0)).astype("<i2").tobytes()
 
 
-def _two_passes(decoder: Decoder, text: str, sound: bytes) -> list[tuple[_Unit, list[_Unit]]] | None:
+def _two_passes(decoder: Decoder, text: str, sound: bytes) -> list[tuple[_AlignedUnit, list[_AlignedUnit]]] | None:
     """Align words, then their phones; None where no path is left."""
     try:
         decoder.set_align_text(text)
@@ -261,10 +252,10 @@ def _two_passes(decoder: Decoder, text: str, sound: bytes) -> list[tuple[_Unit, 
             return None
         decoder.set_alignment()
         _decode(decoder, sound)
-        found = decoder.get_alignment()
+        alignment = decoder.get_alignment()
     except RuntimeError:  # that is how the library says so
         return None
-    return None if found is None else [(_unit(word), [_unit(phone) for phone in word]) for word in found]
+    return None if alignment is None else [(_unit(word), [_unit(phone) for phone in word]) for word in alignment]
 
 
 def _decode(decoder: Decoder, sound: bytes) -> None:
@@ -275,29 +266,29 @@ def _decode(decoder: Decoder, sound: bytes) -> None:
         decoder.end_utt()
 
 
-def _unit(entry: Any) -> _Unit:
-    return _Unit(entry.name, entry.start, entry.duration, entry.score)
+def _unit(entry: Any) -> _AlignedUnit:
+    return _AlignedUnit(entry.name, entry.start, entry.duration, entry.score)
 
 
 def _timed(
     clip: Clip,
     written: Sequence[str],
-    units: Sequence[tuple[int | None, _Unit, list[_Unit]]],
+    units: Sequence[tuple[int | None, _AlignedUnit, list[_AlignedUnit]]],
     left_out: Sequence[Doubt],
 ) -> PhoneTimes:
     """Words and phones in seconds, and what is doubtful about them."""
-    by_word: dict[int, list[_Unit]] = {}
-    phones: list[_Unit] = []
+    by_word: dict[int, list[_AlignedUnit]] = {}
+    phones: list[_AlignedUnit] = []
     for number, unit, parts in units:
         if number is not None:
             by_word.setdefault(number, []).append(unit)
             phones += [part for part in parts if part.name not in SILENCES]
     words: list[Span] = []
     unsure: list[Doubt] = []
-    for number, own in sorted(by_word.items()):
-        span = _span(own[0].start, own[-1].start + own[-1].n_frames, written[number], clip.duration_s)
+    for number, parts in sorted(by_word.items()):
+        span = _span(parts[0].start, parts[-1].start + parts[-1].n_frames, written[number], clip.duration_s)
         words.append(span)
-        if _mean_score(own) < UNSURE_WORD_SCORE:
+        if _mean_score(parts) < UNSURE_WORD_SCORE:
             unsure.append(Doubt(span.text, "probably not what is said there", span.start_s, span.end_s))
     kept, doubts = check_times(words)
     return PhoneTimes(
@@ -308,7 +299,7 @@ def _timed(
     )
 
 
-def _mean_score(units: Sequence[_Unit]) -> float:
+def _mean_score(units: Sequence[_AlignedUnit]) -> float:
     return sum(unit.score for unit in units) / max(1, sum(unit.n_frames for unit in units))
 
 

@@ -26,21 +26,13 @@ _REMARK = re.compile(
 
 @dataclass(frozen=True)
 class Doubt:
-    """A word of a transcript whose times are missing, or are not to be relied on.
+    """A word of a transcript whose times are missing, or are not to be relied on."""
 
-    Attributes:
-        word: As written.
-        problem: What is doubtful.
-        start_s: Where it was found; None where it has no times.
-        end_s: Where it ends.
-        probability: What the model gave it, 0 to 1; None where it gave nothing.
-    """
-
-    word: str
-    problem: str
-    start_s: float | None = None
+    word: str  # as written
+    problem: str  # what is doubtful
+    start_s: float | None = None  # where it was found; None where it has no times
     end_s: float | None = None
-    probability: float | None = None
+    probability: float | None = None  # what the model gave it, 0 to 1; None where it gave nothing
 
 
 def said_words(transcript: str) -> tuple[list[str], list[Doubt]]:

@@ -27,40 +27,27 @@ CLOSING = "\"'”’»)]"
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A part of a recording and the words that are said in it.
+class TranscriptPiece:
+    """A part of a recording and the words that are said in it."""
 
-    Attributes:
-        start: Its first sample, on a frame's beginning.
-        stop: The sample after its last.
-        words: Its words as written in the transcript.
-    """
-
-    start: int
-    stop: int
-    words: tuple[str, ...]
+    start: int  # its first sample, on a frame's beginning
+    stop: int  # the sample after its last
+    words: tuple[str, ...]  # as written in the transcript
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """A place between two words.
+class _WordGap:
+    """Where recording and transcript can both be cut, between two words."""
 
-    Attributes:
-        n_words: Words of the transcript before it.
-        frame: Where it is.
-        is_sentence_end: Whether the transcript says that a sentence ends there.
-        n_silent: Frames of silence around it.
-    """
-
-    n_words: int
+    n_words: int  # of the transcript before it
     frame: int
-    is_sentence_end: bool = False
-    n_silent: int = 0
+    is_sentence_end: bool = False  # by the transcript
+    n_silent: int = 0  # frames of silence around it
 
 
 def split_transcript(
     words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, " frame"], n_samples: int, longest: int
-) -> list[Piece]:
+) -> list[TranscriptPiece]:
     """Cut a recording and its transcript together.
 
     Cuts in silence go first, those in the second half of what a piece may hold before the others; among them those at
@@ -80,10 +67,10 @@ def split_transcript(
         InputError: Too little of the transcript was heard to cut it.
 
     Source:
-        Ours; the words are compared by Python's difflib (Ratcliff and Obershelp 1988).
+        The words are compared by Python's difflib (Ratcliff and Obershelp 1988).
     """
     cuts = _cuts(words, heard, kinds)
-    chosen = [_Cut(0, 0)]
+    chosen = [_WordGap(0, 0)]
     while n_samples - chosen[-1].frame * FRAME_SAMPLES > longest:
         first, last = chosen[-1].frame, chosen[-1].frame + longest // FRAME_SAMPLES
         within = [cut for cut in cuts if first < cut.frame <= last and cut.n_words > chosen[-1].n_words]
@@ -96,9 +83,9 @@ def split_transcript(
         silent = [cut for cut in within if cut.n_silent]
         late = [cut for cut in silent if cut.frame > (first + last) // 2]
         chosen.append(max(late or silent or within, key=lambda cut: (cut.is_sentence_end, cut.n_silent, cut.frame)))
-    ends = [*chosen, _Cut(len(words), frames_begun(n_samples))]
+    ends = [*chosen, _WordGap(len(words), frames_begun(n_samples))]
     return [
-        Piece(
+        TranscriptPiece(
             before.frame * FRAME_SAMPLES,
             min(after.frame * FRAME_SAMPLES, n_samples),
             tuple(words[before.n_words : after.n_words]),
@@ -107,7 +94,7 @@ def split_transcript(
     ]
 
 
-def _cuts(words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, " frame"]) -> list[_Cut]:
+def _cuts(words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, " frame"]) -> list[_WordGap]:
     """All places between words: where the words were heard, and in each silence at the likeliest words near it."""
     plain = list(_between(words, heard))
     cuts = list(plain)
@@ -116,11 +103,11 @@ def _cuts(words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, "
         near = [(distance, cut) for distance, cut in near if distance <= REACH_FRAMES]
         if near:
             _, best = min(near, key=lambda pair: (not pair[1].is_sentence_end, pair[0], pair[1].n_words))
-            cuts.append(_Cut(best.n_words, (start + stop) // 2, best.is_sentence_end, stop - start))
+            cuts.append(_WordGap(best.n_words, (start + stop) // 2, best.is_sentence_end, stop - start))
     return cuts
 
 
-def _between(words: Sequence[str], heard: Sequence[Span]) -> Iterator[_Cut]:
+def _between(words: Sequence[str], heard: Sequence[Span]) -> Iterator[_WordGap]:
     """The places between two words that follow each other in the transcript and in what was heard."""
     # A word of punctuation alone equals nothing, not even another one.
     ours = [normalise(word) or index for index, word in enumerate(words)]
@@ -130,7 +117,7 @@ def _between(words: Sequence[str], heard: Sequence[Span]) -> Iterator[_Cut]:
             before, after = heard[block.b + step - 1], heard[block.b + step]
             middle = seconds_to_frame((before.end_s + after.start_s) / 2)
             is_end = words[block.a + step - 1].rstrip(CLOSING).endswith(SENTENCE_ENDS)
-            yield _Cut(block.a + step, middle, is_end)
+            yield _WordGap(block.a + step, middle, is_end)
 
 
 def _silences(kinds: Int8[np.ndarray, " frame"]) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ from otoscope.model.stretches import Talk
 from otoscope.model.transcription import UNSPACED_LANGUAGES, Word
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.alignment.said import said_words
-from otoscope.study.alignment.transcript_split import Piece, split_transcript
+from otoscope.study.alignment.transcript_split import TranscriptPiece, split_transcript
 
 TASK = "transcribe"
 
@@ -77,27 +77,27 @@ def align_words(
         )
     words = model.vocabulary
     heads = check_heads(model, alignment_heads)
-    first = _encode(model, clip, Piece(0, min(len(clip.samples), model.window_samples), ()))
+    first = _encode(model, clip, TranscriptPiece(0, min(len(clip.samples), model.window_samples), ()))
     spoken = words.check_language(language or clip.language) or top(detect(model, words, first)[0])
-    found: list[Word] = []
+    timed: list[Word] = []
     for piece in _pieces(model, clip, written, spoken):
         encoded = _encode(model, clip, piece) if piece.start or piece.stop < len(clip.samples) else first
         aligned = _align(model, words, encoded, piece, spoken, heads)
-        timed = Talk(0, clip, spoken).place(aligned, piece.start // FRAME_SAMPLES)
-        found += _as_written(timed, piece.words)
-    return tuple(found)
+        placed = Talk(0, clip, spoken).place(aligned, piece.start // FRAME_SAMPLES)
+        timed += _as_written(placed, piece.words)
+    return tuple(timed)
 
 
-def _encode(model: Whisper, clip: Clip, piece: Piece) -> Float[Tensor, "1 frame d_model"]:
+def _encode(model: Whisper, clip: Clip, piece: TranscriptPiece) -> Float[Tensor, "1 frame d_model"]:
     part = Clip(samples=clip.samples[piece.start : piece.stop], id=clip.id)
     return model.encode_mel(model.windows(part).mel).detach()
 
 
-def _pieces(model: Whisper, clip: Clip, written: list[str], language: str) -> list[Piece]:
+def _pieces(model: Whisper, clip: Clip, written: list[str], language: str) -> list[TranscriptPiece]:
     """Cut the recording into pieces that fit a window, each with its words."""
     n_samples = len(clip.samples)
     if n_samples <= model.window_samples:
-        return [Piece(0, n_samples, tuple(written))]
+        return [TranscriptPiece(0, n_samples, tuple(written))]
     if language in UNSPACED_LANGUAGES:
         raise InputError(
             f"clip {clip.id!r} is {clip.duration_s:.1f} s long, and {model.id} takes {model.window_s:g} s at a time: "
@@ -109,7 +109,7 @@ def _pieces(model: Whisper, clip: Clip, written: list[str], language: str) -> li
 
 
 def _align(
-    model: Whisper, words: Vocabulary, encoded: Tensor, piece: Piece, language: str, heads: Sequence[Head]
+    model: Whisper, words: Vocabulary, encoded: Tensor, piece: TranscriptPiece, language: str, heads: Sequence[Head]
 ) -> list[AlignedWord]:
     """Let the decoder say the words of a piece over its sound."""
     text = " ".join(piece.words)

@@ -34,17 +34,11 @@ def weigh(pattern: Float[Tensor, "head to source"], gradient: Float[Tensor, "hea
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """A model's gradient-weighted attention for one target, block by block, as `weigh` gives it.
+    """A model's gradient-weighted attention for one target, block by block, as `weigh` gives it."""
 
-    Attributes:
-        encoder: Of frames to frames, [frame, frame] for each encoder block.
-        decoder: Of tokens to tokens, [token, token] for each decoder block.
-        cross: Of tokens to frames, [token, frame] for each decoder block.
-    """
-
-    encoder: Sequence[Tensor]
-    decoder: Sequence[Tensor]
-    cross: Sequence[Tensor]
+    encoder: Sequence[Tensor]  # of frames to frames, [frame, frame] for each encoder block
+    decoder: Sequence[Tensor]  # of tokens to tokens, [token, token] for each decoder block
+    cross: Sequence[Tensor]  # of tokens to frames, [token, frame] for each decoder block
 
 
 def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
@@ -132,10 +126,10 @@ def weighted_attention(
         Gradient-weighted attention; zero where the score does not depend on a pattern.
     """
     patterns = [*encoder, *decoder, *cross]
-    found: dict[int, Tensor] = {}
+    kept: dict[int, Tensor] = {}
 
     def keep(number: int, gradient: Tensor) -> None:
-        found[number] = weigh(patterns[number][0], gradient[0])
+        kept[number] = weigh(patterns[number][0], gradient[0])
 
     handles = [pattern.register_hook(partial(keep, number)) for number, pattern in enumerate(patterns)]
     try:
@@ -146,7 +140,7 @@ def weighted_attention(
         for handle in handles:
             handle.remove()
     means = [
-        found[number] if number in found else torch.zeros_like(pattern[0, 0], dtype=torch.float32)
+        kept[number] if number in kept else torch.zeros_like(pattern[0, 0], dtype=torch.float32)
         for number, pattern in enumerate(patterns)
     ]
     first, second = len(encoder), len(encoder) + len(decoder)

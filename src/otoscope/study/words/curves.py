@@ -22,9 +22,6 @@ def running_mean(curve: np.ndarray, width: int) -> np.ndarray:
 
     Returns:
         Means, as many as values, float32.
-
-    Source:
-        Ours.
     """
     padded = np.pad(curve.astype(np.float64), width // 2)
     means: np.ndarray = np.convolve(padded, np.full(width, 1 / width), mode="valid").astype(np.float32)
@@ -51,8 +48,8 @@ def half_height(curve: np.ndarray) -> tuple[int, int]:
     return int(before[-1]) + 1 if len(before) else 0, peak + int(after[0]) if len(after) else len(curve)
 
 
-def _common(one: tuple[float, float], other: tuple[float, float]) -> float:
-    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+def _common(first: tuple[float, float], second: tuple[float, float]) -> float:
+    return max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
 
 
 def part_of(whole: tuple[float, float], part: tuple[float, float]) -> float:
@@ -64,20 +61,17 @@ def part_of(whole: tuple[float, float], part: tuple[float, float]) -> float:
 
     Returns:
         From 0 to 1; 0 where the first is empty.
-
-    Source:
-        Ours.
     """
     length = whole[1] - whole[0]
     return _common(whole, part) / length if length > 0 else 0.0
 
 
-def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
+def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
     """Give the intersection of two stretches of time over their union.
 
     Args:
-        one: Start and end in seconds.
-        other: The same.
+        first: Start and end in seconds.
+        second: The same.
 
     Returns:
         From 0 to 1; 0 where both are empty.
@@ -85,8 +79,8 @@ def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
     Source:
         Jaccard 1912, "The distribution of the flora in the alpine zone".
     """
-    common = _common(one, other)
-    union = (one[1] - one[0]) + (other[1] - other[0]) - common
+    common = _common(first, second)
+    union = (first[1] - first[0]) + (second[1] - second[0]) - common
     return common / union if union > 0 else 0.0
 
 
@@ -99,9 +93,6 @@ def share_inside(curve: np.ndarray, true_s: tuple[float, float]) -> float:
 
     Returns:
         From 0 to 1; 0 where no value is above 0.
-
-    Source:
-        Ours.
     """
     positive = np.maximum(curve.astype(np.float64), 0)
     starts = np.arange(len(curve)) * FRAME_S

@@ -24,16 +24,16 @@ def true_times(clip: Clip, texts: Sequence[str]) -> list[tuple[float, float] | N
     owner = [number for number, part in enumerate(parts) for _ in part]
     spans: dict[int, list[tuple[float, float]]] = {}
     n_labelled = [0] * len(texts)
-    for label, places in heard_words(clip, [word for part in parts for word in part]).items():
-        owners = {owner[place] for place in places}
+    for label, indices in heard_words(clip, [word for part in parts for word in part]).items():
+        owners = {owner[index] for index in indices}
         if len(owners) == 1:
-            own = owners.pop()
+            number = owners.pop()
             span = (clip.words or ())[label]
-            spans.setdefault(own, []).append((span.start_s, span.end_s))
-            n_labelled[own] += len(places)
+            spans.setdefault(number, []).append((span.start_s, span.end_s))
+            n_labelled[number] += len(indices)
     return [
-        (min(start for start, _ in spans[own]), max(end for _, end in spans[own]))
-        if own in spans and n_labelled[own] == len(part)
+        (min(start for start, _ in spans[number]), max(end for _, end in spans[number]))
+        if number in spans and n_labelled[number] == len(part)
         else None
-        for own, part in enumerate(parts)
+        for number, part in enumerate(parts)
     ]

@@ -32,15 +32,10 @@ LOGITS_AT_ONCE = 1 << 26
 
 @dataclass(frozen=True)
 class WordTokens:
-    """Where one word stands in what the decoder is given.
+    """Where one word stands in what the decoder is given."""
 
-    Attributes:
-        first: Place of its first token, the prompt counted.
-        stop: The place after its last token.
-    """
-
-    first: int
-    stop: int
+    first: int  # index of its first token, the prompt counted
+    stop: int  # the index after its last token
 
 
 def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tuple[int, int]]]:
@@ -150,13 +145,13 @@ def stretch_scores(
     mel, first = windows.mel, words[0].first - 1
     logits = _whole_logits(model, ids, first) if exact or model.is_changed else _held_logits(model, windows, ids, first)
     at_once = max(1, min(batch_size, LOGITS_AT_ONCE // (len(ids) * model.vocab_size)))
-    found = []
+    scores = []
     with model.reading_paused():
         for start in range(0, len(stretches), at_once):
             batch = stretches[start : start + at_once]
-            found.append(word_scores(logits(silenced(mel, batch)), ids, words, first).cpu().numpy())
+            scores.append(word_scores(logits(silenced(mel, batch)), ids, words, first).cpu().numpy())
             progress(len(batch))
-    return np.concatenate(found).astype(np.float32)
+    return np.concatenate(scores).astype(np.float32)
 
 
 def _whole_logits(model: Whisper, ids: Sequence[int], first: int) -> Callable[[Tensor], Tensor]:

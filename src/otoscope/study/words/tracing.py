@@ -17,7 +17,9 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 
 from otoscope.audio.kinds import Kind
-from otoscope.model.alignment import Head, align
+from otoscope.base.clocks import FRAME_S
+from otoscope.base.errors import InputError
+from otoscope.model.alignment import Head, align, check_heads
 from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.reading import Tape
 from otoscope.model.spelling import split_words
@@ -26,68 +28,60 @@ from otoscope.study.target import Word
 from otoscope.study.word_target import find_word
 from otoscope.study.words import bimodal, perturbation
 from otoscope.study.words.perturbation import WordTokens
+from otoscope.study.words.settings import WordsSettings
 from otoscope.study.writing import text_of, write_windows
 
 TASK = "transcribe"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How words are traced.
+class Tracing:
+    """How words are traced with one model, in frames."""
 
-    Attributes:
-        heads: Cross-attention heads that words are aligned by.
-        stretch: Frames silenced at a time.
-        step: Frames from one silenced stretch to the next.
-        batch_size: Windows run at a time.
-        exact: Whether padding reacts to what is silenced (`perturbation.stretch_scores`).
-    """
-
-    heads: tuple[Head, ...]
-    stretch: int
-    step: int
-    batch_size: int
-    exact: bool = False
+    heads: tuple[Head, ...]  # cross-attention heads that words are aligned by
+    stretch: int  # frames silenced at a time
+    step: int  # frames from one silenced stretch to the next
+    batch_size: int  # windows run at a time
+    exact: bool  # whether padding reacts to what is silenced (`perturbation.stretch_scores`)
 
 
 @dataclass(frozen=True)
 class TracedWord:
-    """One word of a window's transcript.
+    """One word of a window's transcript."""
 
-    Attributes:
-        text: As written, without spaces around it.
-        tokens: Its token ids.
-        log_probability: Of its tokens together, given the sound and all tokens before; natural logarithm.
-        aligned: Its frames [start, stop) by alignment, without the silence before and after.
-    """
-
-    text: str
+    text: str  # as written, without spaces around it
     tokens: tuple[int, ...]
-    log_probability: float
-    aligned: tuple[int, int]
+    log_probability: float  # of its tokens together, given the sound and all tokens before; natural logarithm
+    aligned: tuple[int, int]  # its frames [start, stop) by alignment, without the silence before and after
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The words of one window and their curves over its frames.
+    """The words of one window and their curves over its frames, float32."""
 
-    Attributes:
-        language: What is spoken, as Whisper's code.
-        transcript: The window's text.
-        words: Its words.
-        attention: Mean pattern of the alignment heads over the rows that predict the word, float32 [word, frame].
-        relevance: Relevance carried through decoder and encoder, float32 [word, frame].
-        perturbation: Fall of the word's log-probability when a frame is silenced, float32 [word, frame].
-        is_stopped: Whether the decoder had no room to end the text.
-    """
-
-    language: str
+    language: str  # what is spoken, as Whisper's code
     transcript: str
     words: tuple[TracedWord, ...]
-    attention: Float[np.ndarray, "word frame"]
-    relevance: Float[np.ndarray, "word frame"]
-    perturbation: Float[np.ndarray, "word frame"]
-    is_stopped: bool
+    attention: Float[np.ndarray, "word frame"]  # mean pattern of the alignment heads over the rows that predict it
+    relevance: Float[np.ndarray, "word frame"]  # carried through decoder and encoder
+    perturbation: Float[np.ndarray, "word frame"]  # fall of its log-probability when a frame is silenced
+    is_stopped: bool  # whether the decoder had no room to end the text
+
+
+def in_frames(model: Whisper, settings: WordsSettings) -> Tracing:
+    """Check settings against a model and give them in frames.
+
+    Raises:
+        InputError: A stretch is longer than the model's window, or the heads are not pairs.
+        SiteError: A head is not in the model.
+    """
+    stretch, step = (round(seconds / FRAME_S) for seconds in (settings.stretch_s, settings.step_s))
+    if stretch > model.n_frames:
+        raise InputError(
+            f"stretch_s={settings.stretch_s:g} is longer than the model's window of {model.window_s:g} s. Give less."
+        )
+    batch_size = settings.batch_size or (1 if model.device.type == "cpu" else 16)
+    return Tracing(check_heads(model, settings.alignment_heads), stretch, step, batch_size, settings.exact)
 
 
 def n_sound_frames(kinds: Int8[np.ndarray, " frame"]) -> int:
@@ -98,7 +92,7 @@ def n_sound_frames(kinds: Int8[np.ndarray, " frame"]) -> int:
 def trace_window(
     model: Whisper,
     windows: Windows,
-    settings: Settings,
+    tracing: Tracing,
     *,
     language: str | None,
     wanted: Word | None = None,
@@ -109,7 +103,7 @@ def trace_window(
     Args:
         model: Any Whisper.
         windows: One window.
-        settings: How.
+        tracing: How.
         language: What is spoken; the model finds out by default.
         wanted: A word that must be in the transcript.
         progress: Called with the number of stretches silenced since the last call.
@@ -139,34 +133,35 @@ def trace_window(
             none = np.zeros((0, model.n_frames), np.float32)
             return Trace(code, transcript, (), none, none, none, written.is_stopped)
         prompt = prompt_tokens(model, language=code)
-        places = word_tokens(len(prompt), [len(ids) for _, ids in spelt])
+        spans = word_tokens(len(prompt), [len(ids) for _, ids in spelt])
         ids = [*prompt, *tokens]
         with torch.enable_grad():
             logits = read_logits(model, encoding, torch.tensor([ids]))
-            scores = perturbation.word_scores(logits, ids, places)[0]
-    relevance = relevance_curves(scores, places, tape, sites)
-    attention = attention_curves(tape, sites[2], places, settings.heads)
+            scores = perturbation.word_scores(logits, ids, spans)[0]
+    relevance = relevance_curves(scores, spans, tape, sites)
+    attention = attention_curves(tape, sites[2], spans, tracing.heads)
     whole = scores.detach().cpu().numpy()
     encoding = encoding.detach()
     del logits, scores, tape  # the graph goes before the windows of silenced stretches come
-    n_sound = n_sound_frames(windows.kinds[0])
-    aligned = align(model, words, encoding, [tokens], language=code, task=TASK, heads=settings.heads, n_frames=n_sound)[
-        0
-    ]
-    centres, stretches = perturbation.sliding(n_sound, settings.stretch, settings.step)
+    kinds = windows.kinds[0]
+    n_sound = n_sound_frames(kinds)
+    (aligned,) = align(
+        model, words, encoding, [tokens], language=code, task=TASK, heads=tracing.heads, n_frames=n_sound
+    )
+    centres, stretches = perturbation.sliding(n_sound, tracing.stretch, tracing.step)
     silenced = perturbation.stretch_scores(
         model,
         windows,
         ids,
-        places,
+        spans,
         stretches,
-        batch_size=settings.batch_size,
-        exact=settings.exact,
+        batch_size=tracing.batch_size,
+        exact=tracing.exact,
         progress=progress,
     )
     traced = tuple(
-        TracedWord(text.strip(), tuple(own), float(score), spoken(word.start_frame, word.end_frame, windows.kinds[0]))
-        for (text, own), score, word in zip(spelt, whole, aligned, strict=True)
+        TracedWord(text.strip(), tuple(word_ids), float(score), spoken(word.start_frame, word.end_frame, kinds))
+        for (text, word_ids), score, word in zip(spelt, whole, aligned, strict=True)
     )
     falls = perturbation.drop_curves(silenced, whole, centres, n_sound, model.n_frames)
     return Trace(code, transcript, traced, attention, relevance, falls, written.is_stopped)
@@ -190,26 +185,26 @@ def word_tokens(n_prompt: int, lengths: Sequence[int]) -> list[WordTokens]:
 
 def relevance_curves(
     scores: Float[Tensor, " word"],
-    places: Sequence[WordTokens],
+    spans: Sequence[WordTokens],
     tape: Tape,
     sites: tuple[list[str], list[str], list[str]],
 ) -> Float[np.ndarray, "word frame"]:
     """Carry each word's relevance through decoder and encoder, in one backward pass each."""
     encoder, decoder, cross = ([tape.parts(site)[0] for site in room] for room in sites)
     curves = []
-    for score, place in zip(scores, places, strict=True):
+    for score, span in zip(scores, spans, strict=True):
         weighted = bimodal.weighted_attention(score, encoder, decoder, cross)
-        drawn = bimodal.token_relevance(weighted)[place.first - 1 : place.stop - 1].sum(dim=0, keepdim=True)
+        drawn = bimodal.token_relevance(weighted)[span.first - 1 : span.stop - 1].sum(dim=0, keepdim=True)
         curves.append(bimodal.carry(drawn, weighted.encoder)[0].cpu().numpy())
     return np.stack(curves)
 
 
 def attention_curves(
-    tape: Tape, cross: Sequence[str], places: Sequence[WordTokens], heads: Sequence[Head]
+    tape: Tape, cross: Sequence[str], spans: Sequence[WordTokens], heads: Sequence[Head]
 ) -> Float[np.ndarray, "word frame"]:
     """Average the patterns of the alignment heads over the rows that predict each word."""
     patterns = torch.stack([tape.parts(cross[block])[0][0, head].detach().float() for block, head in heads]).mean(dim=0)
-    rows = [patterns[place.first - 1 : place.stop - 1].mean(dim=0) for place in places]
+    rows = [patterns[span.first - 1 : span.stop - 1].mean(dim=0) for span in spans]
     return torch.stack(rows).cpu().numpy()
 
 
