@@ -75,16 +75,16 @@ class Result(Rich):
             picture: Which of `figures`, as its file is called without `.png`; the first by default.
 
         Raises:
-            InputError: There is no such picture.
+            InputError: There is no such picture, or none at all.
             OutputError: The file cannot be written.
         """
         figures = self.figures()
         if not figures:
             raise InputError(f"{self.name} has no picture: its numbers are in its table.")
-        name = next(iter(figures)) if picture is None else picture
-        if name not in figures:
-            raise InputError(f"there is no picture {name!r}: there are {', '.join(figures)}.")
-        return pictures.save_figure(figures[name](), path)
+        stem = next(iter(figures)) if picture is None else picture
+        if stem not in figures:
+            raise InputError(f"there is no picture {stem!r}: there are {', '.join(figures)}.")
+        return pictures.save_figure(figures[stem](), path)
 
     def _has_picture(self) -> bool:
         return bool(self.figures())

@@ -100,9 +100,9 @@ class AlignedCorpus(Result):
         """Say how many words and phones were found, and where they may be wrong."""
         unsure = [(one_line(clip.id), clip.probability, clip.score) for clip in self.unsure]
         caption = f"{count(len(unsure), 'clip')} with a transcript that is probably not what is said"
-        told, parts = self._doubts(), [Table(UNSURE_COLUMNS, unsure, caption, most=MOST_UNSURE)] if unsure else []
+        remarks, parts = self._doubts(), [Table(UNSURE_COLUMNS, unsure, caption, most=MOST_UNSURE)] if unsure else []
         if self.comparison is not None:
-            told += [(f"not compared: {one_line(left.clip)}", left.message) for left in self.comparison.left_out]
+            remarks += [(f"not compared: {one_line(left.clip)}", left.message) for left in self.comparison.left_out]
             parts.append(self.comparison.table())
         return Report(
             f"Times found by {self.aligner} in {one_line(self.corpus)}",
@@ -117,7 +117,7 @@ class AlignedCorpus(Result):
                 "failed": self.failed,
                 "comparison": self.comparison,
             },
-            told=told,
+            told=remarks,
             parts=parts,
         )
 
