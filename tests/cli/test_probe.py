@@ -44,10 +44,11 @@ def test_a_column_of_a_manifest_is_probed_with_speakers_held_out(run: Run, talks
 def test_the_table_is_printed_beside_both_baselines(run: Run, talks: Path) -> None:
     ran = run("probe", talks, "speaker", "--site", "encoder.blocks.0", "--classifier", "ridge")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("speaker: 8 clips, 4 classes, 8 clips held out in turn")
-    assert lines[1].startswith("site") and "shuffled" in lines[1]
-    assert [line.split()[0] for line in lines[2:4]] == ["encoder.blocks.0", "commonest"]
-    assert lines[-1] == "classes: voice 0 2, voice 1 2, voice 2 2, voice 3 2"
+    assert lines[1].startswith("8 clips, 4 classes, 8 clips held out in turn")
+    assert any(line.startswith("always the commonest class, accuracy: ") for line in lines)
+    assert "classes: voice 0 2, voice 1 2, voice 2 2, voice 3 2" in lines
+    assert lines[-2].startswith("site") and "shuffled" in lines[-2]
+    assert lines[-1].startswith("encoder.blocks.0")
 
 
 def test_saved_activations_are_probed_without_a_model(run: Run, tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_results_of_saved_activations_go_to_a_folder(run: Run, talks: Path, tmp_
     ran = run(
         "probe", tmp_path / "run", "side", "--labels", talks, "--out", tmp_path / "out", "--folds", 2, model=False
     )
-    assert ran.status == 0 and ran.out.startswith("side: 8 clips, 2 classes, 4 speakers held out in turn")
+    assert ran.status == 0 and "\n8 clips, 2 classes, 4 speakers held out in turn" in ran.out
     assert (tmp_path / "out" / "probe.json").is_file() and (tmp_path / "out" / "manifest.json").is_file()
 
 
@@ -93,7 +94,7 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run, talks: Path) -> None:
         (["speech", "--site", "decoder.blocks.0"], "has one vector for each token"),
         (["speaker", "--site", "encoder.blocks.7"], "site 'encoder.blocks.7' is not in"),
         (["speaker", "--rows", 2], "rows is 2"),
-        (["speaker", "--classifier", "deep"], "classifier 'deep' is none"),
+        (["speaker", "--classifier", "deep"], "'deep' is not one of 'logistic', 'ridge'"),
         (["language"], "no clip has a language"),
     ],
 )

@@ -61,8 +61,8 @@ def test_thresholds_are_settings() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"auroc": 0.3}, "auroc is 0.3: give a number from 0.5"),
-        ({"purity": 0.0}, "purity is 0.0: give a share above 0"),
+        ({"auroc": 0.3}, "auroc is 0.3: give a number from 0.5 to 1"),
+        ({"purity": 0.0}, "purity is 0.0: give a number above 0 and up to 1"),
         ({"top": 0}, "top is 0: give a whole number of 1 or more"),
         ({"min_frames": 0}, "min_frames is 0"),
     ],

@@ -4,30 +4,27 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from otoscope.study.estimates import wilson_interval
-from otoscope.study.phones.picture import LayerView, ShareBar, layer_figure, shares_figure
+from otoscope.study.phones.picture import ShareBar, layer_figure, shares_figure
 
 
-def view(n_phones: int, n_sites: int, n_detecting: int = 3) -> LayerView:
+def layers(n_phones: int, n_sites: int, n_detecting: int = 3) -> Figure:
     aurocs = np.linspace(0.5, 1, n_phones * n_sites).reshape(n_phones, n_sites)
     aurocs[0, 0] = np.nan
-    return LayerView(
-        basis="neuron",
-        sites=[f"encoder.blocks.{site}.mlp.1" for site in range(n_sites)],
-        n_features=[1536] * n_sites,
-        phones=[f"P{phone}" for phone in range(n_phones)],
-        manners=["vowel" if 2 * phone < n_phones else "stop" for phone in range(n_phones)],
-        n_detecting=np.full((n_phones, n_sites), n_detecting),
-        best_auroc=aurocs,
-        auroc=0.9,
-        purity=0.8,
+    return layer_figure(
+        {f"encoder.blocks.{site}.mlp.1": 1536 for site in range(n_sites)},
+        {f"P{phone}": "vowel" if 2 * phone < n_phones else "stop" for phone in range(n_phones)},
+        np.full((n_phones, n_sites), n_detecting),
+        aurocs,
+        "neuron; AUROC at least 0.9",
     )
 
 
 @pytest.mark.parametrize(("n_phones", "n_sites"), [(45, 8), (1, 1), (10, 32)])
 def test_phone_by_layer_has_a_row_for_each_phone_and_a_column_for_each_site(n_phones: int, n_sites: int) -> None:
-    figure = layer_figure(view(n_phones, n_sites))
+    figure = layers(n_phones, n_sites)
     figure.canvas.draw()
     counts, aurocs = figure.axes[:2]
     for axes in (counts, aurocs):
@@ -40,7 +37,7 @@ def test_phone_by_layer_has_a_row_for_each_phone_and_a_column_for_each_site(n_ph
 
 
 def test_no_detector_at_all_is_drawn_too() -> None:
-    layer_figure(view(5, 2, n_detecting=0)).canvas.draw()
+    layers(5, 2, n_detecting=0).canvas.draw()
 
 
 def test_shares_are_drawn_beside_their_shuffled_labels_and_what_is_not_judged_is_said() -> None:

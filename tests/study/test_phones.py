@@ -234,9 +234,10 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         phones(tmp_path)
 
 
-def test_an_unknown_basis_has_no_picture(study: PhoneStudy, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="basis 'pca' is not in the run: it has neuron, random"):
+def test_an_unknown_picture_is_refused(study: PhoneStudy, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no picture 'pca': there are phone_by_layer_neuron, phone_by_layer"):
         study.plot(tmp_path / "p.png", "pca")
+    assert study.plot(tmp_path / "p.png", "phone_by_layer_random").is_file()
 
 
 def test_scoring_imports_no_torch() -> None:

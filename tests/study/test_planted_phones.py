@@ -10,7 +10,7 @@ import pytest
 
 from otoscope.audio.clip import Span
 from otoscope.base.clocks import FRAME_S
-from otoscope.study.phones.choosing import Frames, best_detector
+from otoscope.study.phones.choosing import FrameCounts, best_detector
 from otoscope.study.phones.detection import mutual_information
 from otoscope.study.phones.experiment import PhoneStudy, phones
 from otoscope.study.phones.naming import KINDS, UNCLEAR
@@ -161,7 +161,7 @@ def test_thousands_of_features_take_seconds() -> None:
     labels, is_frequent = tuple(str(phone) for phone in range(40)), np.ones(40, bool)
     started = time.perf_counter()
     for _ in range(5):
-        frames = Frames(choose), Frames(held_out)
+        frames = FrameCounts(choose), FrameCounts(held_out)
         for targets in (phone_targets(labels, is_frequent), pair_targets(labels, is_frequent)):
             best_detector(*frames, targets, {}, np.zeros(1536, bool), 0.8)
         mutual_information(held_out)

@@ -35,7 +35,7 @@ def test_the_ranges_of_a_feature_are_those_of_the_run(run: HarvestRun, study: Ph
             assert n == (drawn == PHONES.index(phone)).sum()
     assert max(rows[0]["phones"], key=rows[0]["phones"].get) == "SH"
     assert any(row["phones"].get("CH", 0) >= 5 for row in rows)
-    assert study.features[0].name.startswith("detects SH (AUROC") and "CH below SH" in study.features[0].name
+    assert study.features[0].detects.startswith("detects SH (AUROC") and "CH below SH" in study.features[0].detects
 
 
 def test_a_feature_without_peaks_below_zero_has_ranges_above_alone(study: PhoneStudy, tmp_path: Path) -> None:
@@ -51,12 +51,12 @@ def test_a_feature_without_peaks_is_drawn_as_such() -> None:
 
 def test_the_picture_has_a_panel_for_each_sign_and_bars_for_each_phone(study: PhoneStudy, tmp_path: Path) -> None:
     shown = study.features[0]
-    panels = [ranges_picture.Panel(each.sign, each.low, each.high, each.n_peaks, each.counts) for each in shown.signs]
-    figure = ranges_picture.ranges_figure("heading", shown.name, PHONES, panels)
+    figure = ranges_picture.ranges_figure("heading", shown.detects, PHONES, shown.signs)
     above, below = figure.axes
     heights = sum(bar.get_height() for bar in above.patches)
     assert (
-        heights == panels[0].counts.sum() and sum(bar.get_height() for bar in below.patches) == panels[1].counts.sum()
+        heights == shown.signs[0].counts.sum()
+        and sum(bar.get_height() for bar in below.patches) == shown.signs[1].counts.sum()
     )
     assert {"SH", "CH"} <= {text.get_text() for text in above.texts}
     legend = [text.get_text() for text in above.get_legend().get_texts()]
@@ -67,7 +67,7 @@ def test_the_picture_has_a_panel_for_each_sign_and_bars_for_each_phone(study: Ph
 
 
 def test_names_of_files_are_plain(study: PhoneStudy) -> None:
-    assert study.features[0].file_name == f"ranges_{SITES[0]}_neuron_2.png"
+    assert study.features[0].stem == f"ranges_{SITES[0]}_neuron_2"
 
 
 def test_a_basis_with_colons_in_its_name_is_found(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Setting:
     choices: tuple[str, ...] | None = None  # the texts that are allowed
     option: str | None = None  # the command's option, where it is not `--name`
     read: Callable[[str], Any] | None = None  # from the text of an option, where a command cannot
-    is_option: bool = True  # False: no command has an option for it
+    is_option: bool = True  # False: no option is made of it
 
 
 Seed = Annotated[int, Setting("Seeds whatever is drawn at random.", "N", least=0)]

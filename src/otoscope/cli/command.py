@@ -28,12 +28,18 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }
 """The options that every command with a job takes: type and default."""
 
+OF_A_MODEL = ("dry_run", "model", "device", "dtype")
+"""Those that a command has only where it runs a model."""
 
-def command(settings: type[Settings] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+
+def command(
+    settings: type[Settings] | None = None, *, runs_model: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command of a function.
 
     Args:
         settings: The class whose settings become options; the function takes them as `settings`.
+        runs_model: Whether it runs a model, and takes the options `OF_A_MODEL`.
 
     Returns:
         A decorator. The function takes its own parameters, `settings` and `job`; the command takes its own parameters,
@@ -43,17 +49,18 @@ def command(settings: type[Settings] | None = None) -> Callable[[Callable[..., N
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         fields = [] if settings is None else [field for field in described(settings) if field.about.is_option]
+        taken = {name: option for name, option in SHARED.items() if runs_model or name not in OF_A_MODEL}
         keyword = inspect.Parameter.KEYWORD_ONLY
         mine = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
         each = [inspect.Parameter(f.name, keyword, default=_default(f), annotation=_option(f)) for f in fields]
         shared = [
             inspect.Parameter(name, keyword, default=default, annotation=hint)
-            for name, (hint, default) in SHARED.items()
+            for name, (hint, default) in taken.items()
         ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            job = Job(**{name: given.pop(name) for name in SHARED})
+            job = Job(**{name: given.pop(name) for name in taken})
             if settings is not None:
                 given["settings"] = settings(**{f.name: _read(f, given.pop(f.name)) for f in fields})
             function(**given, job=job)

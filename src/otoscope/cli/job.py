@@ -46,13 +46,13 @@ class Job:
         InputError: Results may not be written to `out`; nothing was done yet.
     """
 
-    model: str  # as it was asked for
-    device: str
-    dtype: str  # of the weights
-    out: Path | None  # the folder for results; None to write none
-    json: bool  # print JSON and nothing else on stdout
-    overwrite: bool  # whether `out` may exist
-    quiet: bool  # warnings and errors alone on stderr
+    model: str = ""  # as it was asked for
+    device: str = ""
+    dtype: str = ""  # of the weights
+    out: Path | None = None  # the folder for results; None to write none
+    json: bool = False  # print JSON and nothing else on stdout
+    overwrite: bool = False  # whether `out` may exist
+    quiet: bool = False  # warnings and errors alone on stderr
     dry_run: bool = False  # say what would be done, and stop
 
     def __post_init__(self) -> None:
@@ -72,13 +72,20 @@ class Job:
         return load_model(self.console, self.model, self.device, self.dtype)
 
     @contextmanager
-    def folder(self, model: Whisper, settings: Mapping[str, Any], failed: Sequence[Problem] = ()) -> Iterator[Path]:
+    def folder(
+        self,
+        model: Whisper | Mapping[str, Any],
+        settings: Mapping[str, Any],
+        failed: Sequence[Problem] = (),
+        **more: Any,
+    ) -> Iterator[Path]:
         """Build the folder of results, and say where it is; there must be an `out`.
 
         Args:
-            model: What makes the results, for the manifest.
+            model: What makes the results, or what an earlier manifest says of it.
             settings: The command's settings, for the manifest.
             failed: Recordings that could not be used, for the manifest; the list may grow meanwhile.
+            more: More keys of the manifest.
 
         Yields:
             A temporary folder to write to.
@@ -89,7 +96,8 @@ class Job:
         from otoscope.base.results import result_folder
 
         assert self.out is not None, "asked for by commands that were given --out"
-        manifest = {"model": describe(model), "settings": dict(settings), "failed": failed}
+        about = dict(model) if isinstance(model, Mapping) else describe(model)
+        manifest = {"model": about, **more, "settings": dict(settings), "failed": failed}
         with result_folder(self.out, overwrite=self.overwrite, manifest=manifest) as folder:
             yield folder
             names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -99,26 +107,28 @@ class Job:
     def deliver(
         self,
         result: Result,
-        model: Whisper,
+        model: Whisper | Mapping[str, Any],
         settings: Mapping[str, Any],
         failed: Sequence[Problem] = (),
         *,
         text: str | None = None,
+        **more: Any,
     ) -> None:
         """Write a result to its folder, where there is one, and print it: the JSON alone, or its summary.
 
         Args:
             result: The result.
-            model: What made it, for the manifest.
+            model: What made it, or what an earlier manifest says of it.
             settings: The command's settings, for the manifest.
             failed: Recordings that could not be used, for the manifest.
             text: What is printed instead of the result's own summary.
+            more: More keys of the manifest.
 
         Raises:
             OutputError: The folder cannot be written.
         """
         if self.out is not None:
-            with self.folder(model, settings, failed) as folder:
+            with self.folder(model, settings, failed, **more) as folder:
                 result.save(folder)
         if self.json:
             print(to_json_text(result.to_json()))
@@ -156,6 +166,7 @@ class Job:
         settings: Settings | None = None,
         *,
         needs_labels: bool = False,
+        others: Mapping[str, str] | None = None,
         **more: Any,
     ) -> None:
         """Measure over a corpus, and deliver what came of it; ends with status 1 where a clip could not be used.
@@ -167,21 +178,27 @@ class Job:
             measure: The function, as `module:name`.
             settings: Its settings, where it has some.
             needs_labels: Say of how many clips the labels cannot be used.
+            others: Further corpora that it takes, by parameter.
             more: What else it takes, by name; goes into the manifest too.
         """
         corpus = gather([source], clips)
-        usable = survey(corpus, self.console)
+        beside = {name: gather([text]) for name, text in (others or {}).items()}
+        corpora = [corpus, *beside.values()]
+        usable, *_ = [survey(each, self.console) for each in corpora]
         if needs_labels:
-            note_label_problems(corpus, self.console)
+            for each in corpora:
+                note_label_problems(each, self.console)
         self.console.note(f"{doing} {usable.plan}, with {self.model}")
         if not self.dry_run:
             model, function = self.load(), loaded(measure)
-            by_name = more if settings is None else {**more, "settings": settings}
-            with self.console.progress(doing.split()[0], total=usable.n_clips) as advance:
-                result = function(model, corpus, **by_name, progress=lambda done, _: advance(done))
-            manifest = {"corpus": source, "clips": clips, **more, **_plain(settings)}
-            self.deliver(result, model, manifest, corpus.problems)
-        self.console.finish(corpus.problems, len(corpus))
+            by_name = {**more, **beside, **({} if settings is None else {"settings": settings})}
+            total = usable.n_clips
+            with self.console.progress(doing.split()[0], total=total) as advance:
+                by_name["progress"] = lambda done, n: advance(done * total / n if n else done)
+                result = function(model, corpus, **by_name)
+            manifest = {"corpus": source, "clips": clips, **more, **(others or {}), **_plain(settings)}
+            self.deliver(result, model, manifest, [problem for each in corpora for problem in each.problems])
+        self.console.finish([problem for each in corpora for problem in each.problems], sum(map(len, corpora)))
 
 
 def loaded(function: str) -> Callable[..., Any]:

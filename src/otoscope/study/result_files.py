@@ -37,6 +37,20 @@ def write_arrays(path: Path, **arrays: Any) -> Path:
     return path
 
 
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows by column as Parquet.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+    return path
+
+
 def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) -> list[Path]:
     """Draw a picture of a result whose tables are written; one that cannot be drawn costs no result.
 

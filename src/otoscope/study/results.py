@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from matplotlib.figure import Figure
 
 from otoscope.base import html
-from otoscope.base.errors import OtoscopeError
+from otoscope.base.errors import InputError, OtoscopeError
 from otoscope.base.files import write_json
 from otoscope.base.layout import table
 from otoscope.base.report import Estimates, Report
@@ -67,16 +67,22 @@ class Result(Rich):
             files += _drawn(draw, where / f"{stem}.png")
         return files
 
-    def plot(self, path: str | Path) -> Path:
-        """Draw the result's first picture.
+    def plot(self, path: str | Path, picture: str | None = None) -> Path:
+        """Draw one of the result's pictures.
 
         Args:
             path: Where to; PNG.
+            picture: Which of `figures`, as its file is called without `.png`; the first by default.
 
         Raises:
+            InputError: There is no such picture.
             OutputError: The file cannot be written.
         """
-        return pictures.save_figure(next(iter(self.figures().values()))(), path)
+        figures = self.figures()
+        name = next(iter(figures)) if picture is None else picture
+        if name not in figures:
+            raise InputError(f"there is no picture {name!r}: there are {', '.join(figures)}.")
+        return pictures.save_figure(figures[name](), path)
 
     def summary(self) -> str:
         """Write the report for a terminal."""

@@ -18,14 +18,10 @@ from otoscope.study.phones.targets import Targets
 
 
 @dataclass(frozen=True, eq=False)
-class Frames:
-    """The counts of one part of the frames, and what is summed up of them once.
+class FrameCounts:
+    """The counts of one part of the frames, and what is summed up of them once."""
 
-    Attributes:
-        counts: Frames by label and bin of strength.
-    """
-
-    counts: detection.Counts
+    counts: detection.Counts  # frames by label and bin of strength
 
     @cached_property
     def sums(self) -> Float[np.ndarray, "feature label"]:
@@ -37,43 +33,30 @@ class Frames:
         """Frames of each label."""
         return self.counts.sum(axis=2, dtype=np.float64)
 
-    def part(self, features: slice) -> Frames:
+    def part(self, features: slice) -> FrameCounts:
         """The same of some of the features."""
-        return Frames(self.counts[features])
+        return FrameCounts(self.counts[features])
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """The one set of labels that each feature detects best, and how well; NaN where nothing could be judged.
+    """The one set of labels that each feature detects best, and how well; NaN where nothing could be judged."""
 
-    Attributes:
-        index: Which of the targets, -1 for none.
-        sign: 1 where strength detects it, -1 where weakness does.
-        chosen_auroc: AUROC, in that sign, on the frames that it was chosen on.
-        auroc: AUROC, in that sign, on the frames that score it.
-        average_precision: On the frames that score it.
-        prevalence: Its share of them, which is the average precision by chance.
-        share: The share of the top examples of that sign that fall in it.
-        least_share: The least such share among its labels that can be judged.
-        n_members: Its labels that can be judged.
-        n_raised: Those of them that are detected by themselves, against frames outside the set.
-    """
-
-    index: Int[np.ndarray, " feature"]
-    sign: Int[np.ndarray, " feature"]
-    chosen_auroc: Float[np.ndarray, " feature"]
-    auroc: Float[np.ndarray, " feature"]
-    average_precision: Float[np.ndarray, " feature"]
-    prevalence: Float[np.ndarray, " feature"]
-    share: Float[np.ndarray, " feature"]
-    least_share: Float[np.ndarray, " feature"]
-    n_members: Int[np.ndarray, " feature"]
-    n_raised: Int[np.ndarray, " feature"]
+    index: Int[np.ndarray, " feature"]  # which of the targets, -1 for none
+    sign: Int[np.ndarray, " feature"]  # 1 where strength detects it, -1 where weakness does
+    chosen_auroc: Float[np.ndarray, " feature"]  # AUROC, in that sign, on the frames that it was chosen on
+    auroc: Float[np.ndarray, " feature"]  # AUROC, in that sign, on the frames that score it
+    average_precision: Float[np.ndarray, " feature"]  # on the frames that score it
+    prevalence: Float[np.ndarray, " feature"]  # its share of them, which is the average precision by chance
+    share: Float[np.ndarray, " feature"]  # the share of the top examples of that sign that fall in it
+    least_share: Float[np.ndarray, " feature"]  # the least such share among its labels that can be judged
+    n_members: Int[np.ndarray, " feature"]  # its labels that can be judged
+    n_raised: Int[np.ndarray, " feature"]  # those of them that are detected by themselves, against frames outside
 
 
 def best_detector(
-    choose: Frames,
-    score: Frames,
+    choose: FrameCounts,
+    score: FrameCounts,
     targets: Targets,
     tops: Mapping[int, TopPhones],
     is_constant: Bool[np.ndarray, " feature"],
@@ -91,9 +74,6 @@ def best_detector(
 
     Returns:
         For each feature its best target and the scores.
-
-    Source:
-        Ours; scores as `detection` defines them.
     """
     if not targets.names:
         return _nothing(len(is_constant))
@@ -122,7 +102,9 @@ def best_detector(
     )
 
 
-def _choose(choose: Frames, targets: Targets, is_constant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _choose(
+    choose: FrameCounts, targets: Targets, is_constant: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     aurocs = detection.set_aurocs(choose.sums, choose.sizes, targets.sets)
     distance = np.nan_to_num(np.abs(aurocs - 0.5), nan=-1.0)
     index = distance.argmax(axis=1)
@@ -137,10 +119,10 @@ def _shares(
     tops: Mapping[int, TopPhones], sign: np.ndarray, members: np.ndarray, judged: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     share, least = np.full(len(sign), np.nan), np.full(len(sign), np.nan)
-    for of_sign, top in tops.items():
-        is_own = (sign == of_sign) & members.any(axis=1)
-        share[is_own] = top.share_of(members)[is_own]
-        least[is_own] = np.where(judged, top.shares(), np.inf).min(axis=1)[is_own]
+    for sign_of_tops, top in tops.items():
+        is_of_sign = (sign == sign_of_tops) & members.any(axis=1)
+        share[is_of_sign] = top.share_of(members)[is_of_sign]
+        least[is_of_sign] = np.where(judged, top.shares(), np.inf).min(axis=1)[is_of_sign]
     return share, np.where(np.isinf(least), np.nan, least)
 
 

@@ -123,11 +123,11 @@ def average_precision(
     """
     is_turned = (np.asarray(sign) < 0)[:, None]
     hits = np.where(is_turned, positives, positives[:, ::-1]).astype(np.float64)
-    found = np.cumsum(hits, axis=1)
+    hits_so_far = np.cumsum(hits, axis=1)
     taken = np.cumsum(np.where(is_turned, totals, totals[:, ::-1]).astype(np.float64), axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(taken > 0, found / taken, 0.0)
-        return (hits * precision).sum(axis=1) / found[:, -1]
+        precision = np.where(taken > 0, hits_so_far / taken, 0.0)
+        return (hits * precision).sum(axis=1) / hits_so_far[:, -1]
 
 
 def mutual_information(counts: Counts) -> Float[np.ndarray, " feature"]:

@@ -27,57 +27,34 @@ AGREEMENTS = (1.0, 0.95, 0.9, 0.8, 0.7)
 
 @dataclass(frozen=True)
 class ClipSample:
-    """Samples of one size, together.
+    """Samples of one size, together."""
 
-    Attributes:
-        size: Clips dealt to each.
-        numbers: Which samples of the run they are.
-        n_clips: Labelled clips in each, in the mean.
-        n_frames: Frames of speech in those, in the mean.
-        n_phones: Phones of the run that can be judged.
-        n_reachable: Those that occur in enough clips to be the phone of a feature that reaches the bar, in the mean.
-    """
-
-    size: int
-    numbers: tuple[int, ...]
-    n_clips: float
-    n_frames: float
-    n_phones: int
-    n_reachable: float
+    size: int  # clips dealt to each
+    numbers: tuple[int, ...]  # which samples of the run they are
+    n_clips: float  # labelled clips in each, in the mean
+    n_frames: float  # frames of speech in those, in the mean
+    n_phones: int  # phones of the run that can be judged
+    n_reachable: float  # those in enough clips to be the phone of a feature that reaches the bar, in the mean
 
 
 @dataclass(frozen=True)
 class MaximumPoint:
-    """One point of the curve: how many features of a group are pure at their maximum, in samples of one size.
+    """One point of the curve: how many features of a group are pure at their maximum, in samples of one size."""
 
-    Attributes:
-        sample: The samples.
-        n_features: Features of the group.
-        n_judged: Those with enough examples, in the mean of the samples.
-        n_pure: Those of which the purity reaches the bar, in the mean of the samples.
-        n_half: Those of which it is at least one half, in the mean of the samples.
-        purity: Mean purity of those judged, with its 95% interval over features; None where none is.
-    """
-
-    sample: ClipSample
-    n_features: int
-    n_judged: float
-    n_pure: float
-    n_half: float
-    purity: Interval | None
+    sample: ClipSample  # the samples
+    n_features: int  # features of the group
+    n_judged: float  # those with enough examples, in the mean of the samples
+    n_pure: float  # those of which the purity reaches the bar, in the mean of the samples
+    n_half: float  # those of which it is at least one half, in the mean of the samples
+    purity: Interval | None  # mean purity of those judged, with its 95% interval over features; None where none is
 
 
 @dataclass(frozen=True)
 class MaximumCurve:
-    """The curve of a group, from the smallest samples to all clips.
+    """The curve of a group, from the smallest samples to all clips."""
 
-    Attributes:
-        points: With the phones as labelled.
-        shuffled: With the phones of each clip shuffled.
-    """
-
-    points: tuple[MaximumPoint, ...]
-    shuffled: tuple[MaximumPoint, ...]
+    points: tuple[MaximumPoint, ...]  # with the phones as labelled
+    shuffled: tuple[MaximumPoint, ...]  # with the phones of each clip shuffled
 
 
 def samples_of(run: HarvestRun, is_frequent: np.ndarray, settings: PhoneSettings) -> tuple[ClipSample, ...]:
@@ -93,28 +70,28 @@ def samples_of(run: HarvestRun, is_frequent: np.ndarray, settings: PhoneSettings
         return ()
     dealt = clip_samples(int(run.manifest["corpus"]["n_clips"]), int(run.manifest["settings"]["seed"]))
     clips = [clip for clip in run.clips if clip.phones is not None]
-    numbers = {phone: place for place, phone in enumerate(run.phones) if is_frequent[place]}
+    numbers = {phone: number for number, phone in enumerate(run.phones) if is_frequent[number]}
     has = np.zeros((len(clips), len(run.phones)), bool)
     for row, clip in enumerate(clips):
         has[row, [numbers[span.text] for span in clip.phones or () if span.text in numbers]] = True
     of_clip = dealt.of_clip[[clip.clip for clip in clips]]
     n_frames = np.array([clip.n_speech_frames for clip in clips])
     least = ceil(round(settings.purity * TOP, 9))
-    found = []
+    samples = []
     for size in dict.fromkeys(sizes):
-        own = tuple(number for number, each in enumerate(sizes) if each == size)
-        inside = [(of_clip == number).any(axis=1) for number in own]
-        found.append(
+        numbers_of_size = tuple(number for number, n_clips in enumerate(sizes) if n_clips == size)
+        inside = [(of_clip == number).any(axis=1) for number in numbers_of_size]
+        samples.append(
             ClipSample(
                 size,
-                own,
-                float(np.mean([each.sum() for each in inside])),
-                float(np.mean([n_frames[each].sum() for each in inside])),
+                numbers_of_size,
+                float(np.mean([is_inside.sum() for is_inside in inside])),
+                float(np.mean([n_frames[is_inside].sum() for is_inside in inside])),
                 int(is_frequent.sum()),
-                float(np.mean([(has[each].sum(axis=0) >= least).sum() for each in inside])),
+                float(np.mean([(has[is_inside].sum(axis=0) >= least).sum() for is_inside in inside])),
             )
         )
-    return tuple(found)
+    return tuple(samples)
 
 
 def maximum_curve(
@@ -124,7 +101,7 @@ def maximum_curve(
 
     Args:
         table: What the run kept of a group.
-        samples: What `samples_of` found.
+        samples: What `samples_of` gave.
         is_constant: Features that never change; they are pure nowhere.
         settings: The thresholds.
 
@@ -146,19 +123,19 @@ def maximum_curve(
 
 
 def _point(sample: ClipSample, purity: np.ndarray, is_judged: np.ndarray, settings: PhoneSettings) -> MaximumPoint:
-    own, judged = purity[:, sample.numbers], is_judged[:, sample.numbers]
+    purities, judged = purity[:, sample.numbers], is_judged[:, sample.numbers]
     n = len(sample.numbers)
 
     def reaching(bar: float) -> float:
-        return float((judged & (own >= bar - 1e-9)).sum() / n)
+        return float((judged & (purities >= bar - 1e-9)).sum() / n)
 
     return MaximumPoint(
         sample,
-        len(own),
+        len(purities),
         float(judged.sum() / n),
         reaching(settings.purity),
         reaching(HALF),
-        _mean(np.where(judged, own, 0).sum(axis=1)[judged.any(axis=1)] / judged.sum(axis=1)[judged.any(axis=1)]),
+        _mean(np.where(judged, purities, 0).sum(axis=1)[judged.any(axis=1)] / judged.sum(axis=1)[judged.any(axis=1)]),
     )
 
 
@@ -190,7 +167,8 @@ def label_noise(settings: PhoneSettings) -> dict[str, Any]:
     return {
         "label_agreement": settings.label_agreement,
         "reached_by_features_of_one_phone": [
-            {"agreement": each, "share": round(chance_of_reaching(each, settings.purity), 4)} for each in agreements
+            {"agreement": agreement, "share": round(chance_of_reaching(agreement, settings.purity), 4)}
+            for agreement in agreements
         ],
     }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from otoscope.study import pictures
+from otoscope.base.numbers import Interval
+from otoscope.study import marks, pictures
 
 COLOURS = {
     "neuron": pictures.BLUE, "random": pictures.MUTED, "pca": pictures.SKY, "untrained": pictures.ORANGE,
@@ -25,16 +25,10 @@ def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]
     Args:
         curves: Sites to bases to the rows of `maxima.point_row`.
         purity: The bar.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
     """
     n_rows = -(-len(curves) // A_ROW)
     n_columns = min(A_ROW, len(curves))
-    figure = pictures.new_figure(2.6 * n_columns + 1.2, 2.5 * n_rows + 0.8)
+    figure = pictures.new_figure(max(2.6 * n_columns + 1.2, 5.6), 2.5 * n_rows + 0.8)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
     for axes, (site, bases) in zip(panels.flat, curves.items(), strict=False):
         _draw(axes, site, bases)
@@ -53,12 +47,10 @@ def _draw(axes: Axes, site: str, bases: Mapping[str, Sequence[Mapping[str, Any]]
     axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     axes.minorticks_off()
     for basis, rows in bases.items():
-        x = np.array([row["n_clips"] for row in rows], float)
-        ends = {key: np.array([row[f"{key}_pure"] or 0 for row in rows], float) for key in ("share", "low", "high")}
-        colour = COLOURS.get(basis, pictures.GREEN)
-        axes.plot(x, ends["share"], "o-", color=colour, markersize=3, linewidth=1.2, label=basis)
-        axes.vlines(x, ends["low"], ends["high"], colors=colour, linewidth=2, alpha=0.5)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        shares = [Interval(row["share_pure"] or 0, row["low_pure"] or 0, row["high_pure"] or 0) for row in rows]
+        style = (COLOURS.get(basis, pictures.GREEN), "o")
+        marks.curve(axes, [row["n_clips"] for row in rows], shares, basis, style, has_bars=True)
+    marks.share_axis(axes, "y", is_whole=False)
     axes.set_title(site, fontsize=7.5)
     axes.tick_params(labelsize=7)
     pictures.plain(axes)

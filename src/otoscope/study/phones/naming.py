@@ -19,19 +19,12 @@ KINDS = ("phone", "pair", "class", UNCLEAR)
 
 @dataclass(frozen=True, eq=False)
 class Names:
-    """The names of features.
+    """The names of features."""
 
-    Attributes:
-        kind: Index into `KINDS`.
-        auroc: Of what the name says; NaN where it is unclear.
-        share: Of the top examples that bear it out; NaN where it is unclear.
-        sign: 1 where strength detects it, -1 where weakness does, 0 where it is unclear.
-    """
-
-    kind: Int[np.ndarray, " feature"]
-    auroc: Float[np.ndarray, " feature"]
-    share: Float[np.ndarray, " feature"]
-    sign: Int[np.ndarray, " feature"]
+    kind: Int[np.ndarray, " feature"]  # index into `KINDS`
+    auroc: Float[np.ndarray, " feature"]  # of what the name says; NaN where it is unclear
+    share: Float[np.ndarray, " feature"]  # of the top examples that bear it out; NaN where it is unclear
+    sign: Int[np.ndarray, " feature"]  # 1 where strength detects it, -1 where weakness does, 0 where it is unclear
 
 
 def detects(detector: Detector, auroc: float, purity: float) -> Bool[np.ndarray, " feature"]:
@@ -53,9 +46,6 @@ def name_features(phone: Detector, pair: Detector, class_: Detector, settings: P
         and both are among the top examples; or a class where both are, and at least half of its phones are detected by
         themselves; of a pair and a class that have it so, the one with the higher AUROC where they were chosen. Else
         unclear.
-
-    Source:
-        Ours.
     """
     is_phone = detects(phone, settings.auroc, settings.purity)
     is_pair = detects(pair, settings.auroc, settings.purity) & (pair.n_raised == pair.n_members)

@@ -5,7 +5,7 @@ Knows arrays and labels, not runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,88 +15,57 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from otoscope.base.numbers import Interval
-from otoscope.study import pictures
+from otoscope.study import marks, pictures
 
 AUROC_STEPS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 """Finer where detectors are told apart."""
 
 
-@dataclass(frozen=True, eq=False)
-class LayerView:
-    """What the picture of phone by layer shows; phones are rows, sites columns.
-
-    Attributes:
-        basis: The basis.
-        sites: The sites, in order.
-        n_features: Features of each.
-        phones: The phones, in the order of their rows.
-        manners: How each is made; rows of one manner stand together.
-        n_detecting: Features named after each phone, [phone, site].
-        best_auroc: AUROC of the best feature for each phone, [phone, site]; NaN where there is none.
-        auroc: The threshold for a name.
-        purity: The threshold for a name.
-    """
-
-    basis: str
-    sites: Sequence[str]
-    n_features: Sequence[int]
-    phones: Sequence[str]
-    manners: Sequence[str]
-    n_detecting: np.ndarray
-    best_auroc: np.ndarray
-    auroc: float
-    purity: float
-
-
 @dataclass(frozen=True)
 class ShareBar:
-    """One point of the picture of shares.
-
-    Attributes:
-        site: Its site.
-        label: Its basis, and run where that is another one.
-        share: Share of features that detect one phone; None where it cannot be judged.
-        is_shuffled: Whether it is of shuffled labels.
-    """
+    """One point of the picture of shares."""
 
     site: str
-    label: str
-    share: Interval | None
-    is_shuffled: bool
+    label: str  # its basis, and run where that is another one
+    share: Interval | None  # of features that detect one phone; None where it cannot be judged
+    is_shuffled: bool  # whether it is of shuffled labels
 
 
-def layer_figure(view: LayerView) -> Figure:
+def layer_figure(
+    sites: Mapping[str, int],
+    phones: Mapping[str, str],
+    n_detecting: np.ndarray,
+    best_auroc: np.ndarray,
+    note: str,
+) -> Figure:
     """Draw, for each phone and site, how many features detect it and how well the best one does.
 
     Args:
-        view: What to show.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
+        sites: The sites, each with the number of its features.
+        phones: The phones, each with how it is made; those of one manner stand together.
+        n_detecting: Features named after each phone, [phone, site].
+        best_auroc: AUROC of the best feature for each phone, [phone, site]; NaN where there is none.
+        note: Basis and thresholds.
     """
-    n_phones, n_sites = view.n_detecting.shape
+    n_phones, n_sites = n_detecting.shape
     height = float(np.clip(2.2 + 0.19 * n_phones, 3.5, 20))
     figure = pictures.new_figure(float(np.clip(4.5 + 1.15 * n_sites, 6.5, 30)), height)
     counts, aurocs = figure.subplots(1, 2)
-    saturate = max(1, int(view.n_detecting.max(initial=0)))
-    image = counts.imshow(view.n_detecting, cmap=pictures.HEAT, vmin=0, vmax=saturate, aspect="auto")
-    _write_cells(counts, view.n_detecting, 0.45 * saturate, "{:.0f}", blank=0)
+    saturate = max(1, int(n_detecting.max(initial=0)))
+    image = counts.imshow(n_detecting, cmap=pictures.HEAT, vmin=0, vmax=saturate, aspect="auto")
+    _write_cells(counts, n_detecting, 0.45 * saturate, "{:.0f}", blank=0)
     pictures.colour_bar(image, [counts], "features")
     assert image.colorbar is not None, "it was just made"
     image.colorbar.locator = MaxNLocator(integer=True)
     image.colorbar.update_ticks()
-    rule = f"AUROC at least {view.auroc:g}, purity at least {view.purity:g}"
-    pictures.title(counts, "Features that detect one phone", f"{view.basis}; {rule}")
+    pictures.title(counts, "Features that detect one phone", note)
     norm = BoundaryNorm(AUROC_STEPS, 256)
-    image = aurocs.imshow(np.ma.masked_invalid(view.best_auroc), cmap=pictures.HEAT, norm=norm, aspect="auto")
-    _write_cells(aurocs, view.best_auroc, 0.8, "{:.2f}")
+    image = aurocs.imshow(np.ma.masked_invalid(best_auroc), cmap=pictures.HEAT, norm=norm, aspect="auto")
+    _write_cells(aurocs, best_auroc, 0.8, "{:.2f}")
     pictures.colour_bar(image, [aurocs], "AUROC")
     pictures.title(aurocs, "AUROC of the best feature", "chosen on one half of the clips, scored on the other")
     for axes in (counts, aurocs):
-        _label_axes(axes, view)
+        _label_axes(axes, sites, phones)
     return figure
 
 
@@ -109,22 +78,20 @@ def _write_cells(axes: Axes, values: np.ndarray, half: float, form: str, *, blan
             axes.text(column, row, form.format(value), ha="center", va="center", fontsize=6, color=shade)
 
 
-def _label_axes(axes: Axes, view: LayerView) -> None:
-    shared = "encoder.blocks."
-    sites = [f"{site.removeprefix(shared)}\nof {n:,}" for site, n in zip(view.sites, view.n_features, strict=True)]
-    axes.set_xticks(range(len(sites)), sites, rotation=0 if len(sites) <= 6 else 90)
-    axes.set_yticks(range(len(view.phones)), view.phones)
-    axes.set_xlabel(
-        f"site ({shared}I...)" if all(site.startswith(shared) for site in view.sites) else "site", fontsize=8
-    )
+def _label_axes(axes: Axes, sites: Mapping[str, int], phones: Mapping[str, str]) -> None:
+    shared, manners = "encoder.blocks.", list(phones.values())
+    labels = [f"{site.removeprefix(shared)}\nof {n:,}" for site, n in sites.items()]
+    axes.set_xticks(range(len(sites)), labels, rotation=0 if len(sites) <= 6 else 90)
+    axes.set_yticks(range(len(phones)), phones)
+    axes.set_xlabel(f"site ({shared}I...)" if all(site.startswith(shared) for site in sites) else "site", fontsize=8)
     axes.tick_params(labelsize=7, colors=pictures.MUTED, length=0)
-    edges = [row for row in range(1, len(view.manners)) if view.manners[row] != view.manners[row - 1]]
+    edges = [row for row in range(1, len(manners)) if manners[row] != manners[row - 1]]
     for row in edges:
         axes.axhline(row - 0.5, color=pictures.MUTED, linewidth=0.7)
-    for first, last in zip([0, *edges], [*edges, len(view.manners)], strict=True):
+    for first, last in zip([0, *edges], [*edges, len(manners)], strict=True):
         if last > first:
             axes.annotate(
-                view.manners[first], (0, (first + last - 1) / 2), (-26, 0), ("axes fraction", "data"), "offset points",
+                manners[first], (0, (first + last - 1) / 2), (-26, 0), ("axes fraction", "data"), "offset points",
                 fontsize=6.5, color=pictures.MUTED, ha="right", va="center", annotation_clip=False,
             )  # fmt: skip
 
@@ -135,33 +102,27 @@ def shares_figure(bars: Sequence[ShareBar], rule: str) -> Figure:
     Args:
         bars: The shares, shuffled labels after the group that they belong to.
         rule: The thresholds, in words.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
     """
     sites = list(dict.fromkeys(bar.site for bar in bars))
     ordered = [bar for site in sites for bar in bars if bar.site == site]
     n_rows = len(ordered) + len(sites)
     figure = pictures.new_figure(8, float(np.clip(1.4 + 0.2 * n_rows, 2.6, 40)))
     axes = figure.subplots()
-    ticks: list[tuple[float, str]] = []
+    labels: dict[int, str] = {}
     row = 0
     for site in sites:
         axes.annotate(site, (0, row), (4, 0), ("axes fraction", "data"), "offset points", fontsize=7.5, va="center",
                       fontweight="bold", color=pictures.INK)  # fmt: skip
         row += 1
         for bar in (bar for bar in ordered if bar.site == site):
-            ticks.append((row, bar.label))
+            labels[row] = bar.label
             _draw_share(axes, row, bar)
             row += 1
-    axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
+    axes.set_yticks(list(labels), list(labels.values()))
     axes.set_ylim(n_rows - 0.4, -0.6)
     highest = max((float(bar.share.high or 0) for bar in bars if bar.share is not None), default=0.0)
     axes.set_xlim(0, max(0.05, min(1.0, 1.08 * highest)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    marks.share_axis(axes, is_whole=False)
     axes.set_xlabel("share of the features", fontsize=8)
     pictures.plain(axes)
     axes.grid(False, axis="y")
@@ -175,5 +136,4 @@ def _draw_share(axes: Axes, row: float, bar: ShareBar) -> None:
         axes.annotate("cannot be judged", (0.0, row), (4, 0), "data", "offset points", fontsize=7, va="center")
         return
     colour = pictures.MUTED if bar.is_shuffled else pictures.BLUE
-    axes.hlines(row, float(bar.share.low or 0), float(bar.share.high or 0), colors=colour, linewidth=2, alpha=0.7)
-    axes.scatter([bar.share.value], [row], c=colour, s=18, zorder=3, clip_on=False)
+    marks.estimates(axes, [bar.share], "shuffled labels" if bar.is_shuffled else "", (colour, "o"), shift=row)

@@ -20,33 +20,19 @@ WIDEST = 3
 
 @dataclass(frozen=True, eq=False)
 class Polysemy:
-    """How the phones at the peaks of one sign change from range to range.
+    """How the phones at the peaks of one sign change from range to range."""
 
-    Attributes:
-        n_labelled: Labelled samples of each range.
-        effective: Effective number of phones in each range; NaN where the samples are too few.
-        top_phone: The most common phone of the top ranges, -1 for none.
-        top_share: Its share of their samples; NaN where there are too few.
-        is_pure: One phone has the top ranges and the top examples.
-        is_mixed: The top is pure, and another phone is too common for chance in a lower range.
-        is_flagged: The same, and strength tells that other phone from the rest over all frames: it is polysemantic.
-        other_phone: That phone, -1 for none.
-        mixed_range: The first of the lower ranges that hold it, -1 for none.
-        other_share: Its share of their samples.
-        other_auroc: How well the feature tells it from the frames of neither phone.
-    """
-
-    n_labelled: Int[np.ndarray, "feature range"]
-    effective: Float[np.ndarray, "feature range"]
-    top_phone: Int[np.ndarray, " feature"]
-    top_share: Float[np.ndarray, " feature"]
-    is_pure: Bool[np.ndarray, " feature"]
-    is_mixed: Bool[np.ndarray, " feature"]
-    is_flagged: Bool[np.ndarray, " feature"]
-    other_phone: Int[np.ndarray, " feature"]
-    mixed_range: Int[np.ndarray, " feature"]
-    other_share: Float[np.ndarray, " feature"]
-    other_auroc: Float[np.ndarray, " feature"]
+    n_labelled: Int[np.ndarray, "feature range"]  # labelled samples of each range
+    effective: Float[np.ndarray, "feature range"]  # effective number of phones; NaN where the samples are too few
+    top_phone: Int[np.ndarray, " feature"]  # the most common phone of the top ranges, -1 for none
+    top_share: Float[np.ndarray, " feature"]  # its share of their samples; NaN where there are too few
+    is_pure: Bool[np.ndarray, " feature"]  # one phone has the top ranges and the top examples
+    is_mixed: Bool[np.ndarray, " feature"]  # the same, and another phone is too common for chance in a lower range
+    is_flagged: Bool[np.ndarray, " feature"]  # the same, and strength tells that phone from the rest: polysemantic
+    other_phone: Int[np.ndarray, " feature"]  # that phone, -1 for none
+    mixed_range: Int[np.ndarray, " feature"]  # the first of the lower ranges that hold it, -1 for none
+    other_share: Float[np.ndarray, " feature"]  # its share of their samples
+    other_auroc: Float[np.ndarray, " feature"]  # how well the feature tells it from the frames of neither phone
 
 
 def effective_number(counts: Int[np.ndarray, "*rows phone"]) -> Float[np.ndarray, "*rows"]:
@@ -83,9 +69,6 @@ def polysemy(
 
     Returns:
         What the ranges hold, and whether the feature is flagged as polysemantic.
-
-    Source:
-        Ours, after the charts of polysemantic neurons in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
     n_features = len(samples)
     n_labelled = samples.sum(axis=2)
@@ -105,8 +88,8 @@ def polysemy(
     may_be_other = is_frequent & is_pure[:, None] & (np.arange(len(is_frequent)) != top_phone[:, None])
     _, mixed, _ = _other_phones(samples, frames, last_top, may_be_other, settings)
     may_be_other &= np.nan_to_num(raised) >= settings.member_auroc
-    share, place, other = _other_phones(samples, frames, last_top, may_be_other, settings)
-    is_flagged = place >= 0
+    share, mixed_range, other = _other_phones(samples, frames, last_top, may_be_other, settings)
+    is_flagged = mixed_range >= 0
     rows = np.arange(n_features)
     return Polysemy(
         n_labelled=n_labelled,
@@ -117,7 +100,7 @@ def polysemy(
         is_mixed=mixed >= 0,
         is_flagged=is_flagged,
         other_phone=np.where(is_flagged, other, -1),
-        mixed_range=place,
+        mixed_range=mixed_range,
         other_share=np.where(is_flagged, share, np.nan),
         other_auroc=np.where(is_flagged, raised[rows, np.maximum(other, 0)], np.nan),
     )
@@ -141,13 +124,13 @@ def _raised(frames: np.ndarray, top_phone: np.ndarray, sign: int) -> np.ndarray:
 def _other_phones(
     samples: np.ndarray, frames: np.ndarray, last_top: np.ndarray, may_be: np.ndarray, settings: PhoneSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the highest stretch of lower ranges where another phone is too common for chance: share, place, phone."""
+    """Find the highest stretch of lower ranges where another phone is too common for chance: share, range, phone."""
     n_features, n_ranges, n_labels = samples.shape
     share = np.full(n_features, np.nan)
-    place, other = np.full(n_features, -1), np.full(n_features, -1)
+    first_range, other = np.full(n_features, -1), np.full(n_features, -1)
     rows = np.flatnonzero(may_be.any(axis=1))
     if not len(rows):
-        return share, place, other
+        return share, first_range, other
     base = frames[rows].sum(axis=(0, 2)) / max(
         int(frames[rows].sum()), 1
     )  # but for their lags the same for every feature
@@ -165,9 +148,9 @@ def _other_phones(
             is_mixed &= ((n >= settings.min_samples) & (first > last_top[rows]))[:, None]
             hit = is_mixed.any(axis=1)
             best = np.where(is_mixed, shares, -1).argmax(axis=1)
-            place[rows[hit]], other[rows[hit]] = first, best[hit]
+            first_range[rows[hit]], other[rows[hit]] = first, best[hit]
             share[rows[hit]] = shares[hit, best[hit]]
-    return share, place, other
+    return share, first_range, other
 
 
 def least_unlikely(most: int, p: float, limit: float) -> Int[np.ndarray, " n"]:

@@ -10,15 +10,10 @@ from jaxtyping import Bool, Float, Int
 
 @dataclass(frozen=True, eq=False)
 class TopPhones:
-    """The phones at the peaks of the top examples.
+    """The phones at the peaks of the top examples."""
 
-    Attributes:
-        counts: Examples by phone; the last place is for those that no phone covers.
-        is_judged: Which features have enough examples.
-    """
-
-    counts: Int[np.ndarray, "feature label"]
-    is_judged: Bool[np.ndarray, " feature"]
+    counts: Int[np.ndarray, "feature label"]  # examples by phone; the last place is for those that no phone covers
+    is_judged: Bool[np.ndarray, " feature"]  # which features have enough examples
 
     @property
     def n_examples(self) -> Int[np.ndarray, " feature"]:
@@ -61,9 +56,6 @@ def top_phones(
 
     Returns:
         The counts; an example that no phone covers counts as "no phone", which can never be the most common phone.
-
-    Source:
-        Ours; a loop in the tests.
     """
     return TopPhones(count_labels(phone, is_labelled, n_phones), is_labelled.sum(axis=1) >= least)
 
@@ -80,6 +72,6 @@ def count_labels(
     """
     rows = int(np.prod(phone.shape[:-1]))
     label = np.where(phone < 0, n_phones, phone).reshape(rows, -1)
-    row, place = np.nonzero(is_labelled.reshape(rows, -1))
-    flat = np.bincount(row * (n_phones + 1) + label[row, place], minlength=rows * (n_phones + 1))
+    row, column = np.nonzero(is_labelled.reshape(rows, -1))
+    flat = np.bincount(row * (n_phones + 1) + label[row, column], minlength=rows * (n_phones + 1))
     return flat.reshape(*phone.shape[:-1], n_phones + 1)

@@ -6,7 +6,7 @@ Knows arrays and labels, not runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +15,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from otoscope.study import pictures
+
+if TYPE_CHECKING:
+    from otoscope.study.phones.ranges import SignRanges
 
 MOST_PHONES = 8
 """So many phones have a colour of their own; the rest share one."""
@@ -25,81 +28,59 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 OTHERS, NO_PHONE = "#8c8c8c", "#d9d9d9"
 
 
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """The ranges of one sign, from the top down.
-
-    Attributes:
-        sign: 1 or -1.
-        low: Where each begins, of the size of the strength.
-        high: Where each ends.
-        n_peaks: Peaks in each.
-        counts: Samples by phone, [range, phone + 1]; the last column is for no phone.
-    """
-
-    sign: int
-    low: np.ndarray
-    high: np.ndarray
-    n_peaks: np.ndarray
-    counts: np.ndarray
-
-
-def ranges_figure(heading: str, name: str, phones: Sequence[str], panels: Sequence[Panel]) -> Figure:
+def ranges_figure(heading: str, name: str, phones: Sequence[str], signs: Sequence[SignRanges]) -> Figure:
     """Draw the number of samples by phone for each range of strength, the strongest at the left.
 
     Args:
         heading: Which feature it is.
         name: What it detects.
         phones: The phones, in the order in which they are drawn.
-        panels: One for each sign; a feature without peaks has none.
-
-    Returns:
-        The figure.
+        signs: The ranges of each sign; a feature without peaks has none.
 
     Source:
         Layout after the charts of polysemantic neurons in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
-    figure = pictures.new_figure(9.5, 1.2 + 3.2 * max(len(panels), 1))
-    rows = figure.subplots(max(len(panels), 1), 1, squeeze=False)[:, 0]
-    colours = _colours(panels)
-    pictures.title(rows[0], heading, name if panels else f"{name}. It has no peaks")
-    for axes, panel in zip(rows, panels, strict=False):
-        _draw(axes, phones, panel, colours)
-    if panels:
-        _explain(rows[0], phones, panels, colours)
+    figure = pictures.new_figure(9.5, 1.2 + 3.2 * max(len(signs), 1))
+    rows = figure.subplots(max(len(signs), 1), 1, squeeze=False)[:, 0]
+    colours = _colours(signs)
+    pictures.title(rows[0], heading, name if signs else f"{name}. It has no peaks")
+    for axes, ranges in zip(rows, signs, strict=False):
+        _draw(axes, phones, ranges, colours)
+    if signs:
+        _explain(rows[0], phones, signs, colours)
     else:
         rows[0].set_axis_off()
     return figure
 
 
-def _colours(panels: Sequence[Panel]) -> dict[int, str]:
+def _colours(signs: Sequence[SignRanges]) -> dict[int, str]:
     """Colours for the phones that are most common in some range, in the order of the phone set."""
-    if not panels:
+    if not signs:
         return {}
-    counts = np.concatenate([panel.counts[:, :-1] for panel in panels])
+    counts = np.concatenate([ranges.counts[:, :-1] for ranges in signs])
     order = np.lexsort((-counts.sum(axis=0), -counts.max(axis=0)))
     shown = sorted(int(phone) for phone in order[:MOST_PHONES] if counts[:, phone].any())
     return dict(zip(shown, COLOURS, strict=False))
 
 
-def _draw(axes: Axes, phones: Sequence[str], panel: Panel, colours: dict[int, str]) -> None:
-    bars = [_bars(phones, counts, colours) for counts in panel.counts]
+def _draw(axes: Axes, phones: Sequence[str], ranges: SignRanges, colours: dict[int, str]) -> None:
+    bars = [_bars(phones, counts, colours) for counts in ranges.counts]
     width = min(0.2, 0.9 / max(1, *map(len, bars)))
-    for place, own in enumerate(bars):
-        left = place - width * len(own) / 2
-        for label, colour, n in own:
+    for number, range_bars in enumerate(bars):
+        left = number - width * len(range_bars) / 2
+        for label, colour, n in range_bars:
             axes.bar(left, n, width * 0.92, align="edge", color=colour, edgecolor=pictures.INK, linewidth=0.3)
             axes.text(left + width / 2, n, label, ha="center", va="bottom", fontsize=6, color=pictures.INK)
             left += width
     labels = [
-        f"{low:.2f}-{high:.2f}\nof {n:,}" for low, high, n in zip(panel.low, panel.high, panel.n_peaks, strict=True)
+        f"{low:.2f}-{high:.2f}\nof {n:,}" for low, high, n in zip(ranges.low, ranges.high, ranges.n_peaks, strict=True)
     ]
     axes.set_xticks(range(len(labels)), labels)
     axes.set_xlim(-0.6, len(labels) - 0.4)
-    side = "above" if panel.sign > 0 else "below"
+    side = "above" if ranges.sign > 0 else "below"
     axes.set_xlabel(f"range of strength {side} zero, and the peaks in it", fontsize=8)
     axes.set_ylabel("peaks drawn at random", fontsize=8)
-    axes.set_ylim(0, max(1.0, 1.08 * max((n for own in bars for _, _, n in own), default=0)))
+    axes.set_ylim(0, max(1.0, 1.08 * max((n for range_bars in bars for _, _, n in range_bars), default=0)))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     pictures.plain(axes)
     axes.grid(False, axis="x")
@@ -117,10 +98,10 @@ def _bars(phones: Sequence[str], counts: np.ndarray, colours: dict[int, str]) ->
     ]
 
 
-def _explain(axes: Axes, phones: Sequence[str], panels: Sequence[Panel], colours: dict[int, str]) -> None:
+def _explain(axes: Axes, phones: Sequence[str], signs: Sequence[SignRanges], colours: dict[int, str]) -> None:
     """Say which colour is which phone, beside the first panel."""
     named = [(phones[phone], colour) for phone, colour in colours.items()]
-    counts = np.concatenate([panel.counts for panel in panels])
+    counts = np.concatenate([ranges.counts for ranges in signs])
     if counts[:, :-1].sum() > counts[:, list(colours)].sum():
         named.append(("others", OTHERS))
     if counts[:, -1].any():

@@ -17,7 +17,7 @@ from otoscope.corpus.phones import phone_classes
 from otoscope.harvest.maxima import TOP
 from otoscope.harvest.opened import GroupKey, HarvestRun, PeakTable
 from otoscope.study.phones import detection
-from otoscope.study.phones.choosing import Detector, Frames, best_detector
+from otoscope.study.phones.choosing import Detector, FrameCounts, best_detector
 from otoscope.study.phones.maxima import ClipSample, MaximumCurve, maximum_curve, samples_of
 from otoscope.study.phones.naming import Names, name_features
 from otoscope.study.phones.polysemy import Polysemy, polysemy
@@ -31,59 +31,33 @@ CHUNK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What is the same for every feature of a run.
+    """What is the same for every feature of a run."""
 
-    Attributes:
-        signs: 1, and -1 where the run looked at it.
-        is_labelled: Which clips have phones.
-        is_frequent: Which phones have enough frames in both halves.
-        n_frames: Speech frames of each half, by phone, "no phone" last: `choose` and `held_out`.
-        phones: Single phones to detect.
-        pairs: Pairs of phones.
-        classes: Classes of phones.
-        samples: Samples of the clips, whose strongest peaks were kept; smallest first.
-    """
-
-    signs: tuple[int, ...]
-    is_labelled: Bool[np.ndarray, " clip"]
-    is_frequent: Bool[np.ndarray, " phone"]
-    n_frames: dict[str, np.ndarray]
-    phones: Targets
-    pairs: Targets
-    classes: Targets
-    samples: tuple[ClipSample, ...] = ()
+    signs: tuple[int, ...]  # 1, and -1 where the run looked at it
+    is_labelled: Bool[np.ndarray, " clip"]  # which clips have phones
+    is_frequent: Bool[np.ndarray, " phone"]  # which phones have enough frames in both halves
+    n_frames: dict[str, np.ndarray]  # speech frames of each half, by phone, "no phone" last: `choose` and `held_out`
+    phones: Targets  # single phones to detect
+    pairs: Targets  # pairs of phones
+    classes: Targets  # classes of phones
+    samples: tuple[ClipSample, ...] = ()  # samples of the clips, whose strongest peaks were kept; smallest first
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureScores:
-    """The scores of every feature of a group.
+    """The scores of every feature of a group."""
 
-    Attributes:
-        is_constant: Its strength never changes over speech frames; it detects nothing.
-        phone: The best phone.
-        pair: The best pair of phones.
-        class_: The best class of phones.
-        shuffled: The best phone with every clip's labels shuffled, chosen on the very frames that score it, which
-            favours it; its shares are of the top examples with shuffled labels.
-        tops: The phones of the top examples, by sign.
-        shuffled_tops: The same with shuffled labels.
-        ranges: The phones from range to range, by sign.
-        names: What it is called.
-        information: Bits between strength and phone, on held-out frames.
-        shuffled_information: The same with shuffled labels.
-    """
-
-    is_constant: Bool[np.ndarray, " feature"]
-    phone: Detector
-    pair: Detector
-    class_: Detector
-    shuffled: Detector
-    tops: dict[int, TopPhones]
-    shuffled_tops: dict[int, TopPhones]
-    ranges: dict[int, Polysemy]
-    names: Names
-    information: Float[np.ndarray, " feature"]
-    shuffled_information: Float[np.ndarray, " feature"]
+    is_constant: Bool[np.ndarray, " feature"]  # its strength never changes over speech frames; it detects nothing
+    phone: Detector  # the best phone
+    pair: Detector  # the best pair of phones
+    class_: Detector  # the best class of phones
+    shuffled: Detector  # the best phone for shuffled labels, chosen on the very frames that score it, in its favour
+    tops: dict[int, TopPhones]  # the phones of the top examples, by sign
+    shuffled_tops: dict[int, TopPhones]  # the same with shuffled labels
+    ranges: dict[int, Polysemy]  # the phones from range to range, by sign
+    names: Names  # what it is called
+    information: Float[np.ndarray, " feature"]  # bits between strength and phone, on held-out frames
+    shuffled_information: Float[np.ndarray, " feature"]  # the same with shuffled labels
 
     def purity(self, *, shuffled: bool = False) -> Float[np.ndarray, " feature"]:
         """The purity of the purer sign; NaN where neither has enough examples."""
@@ -104,34 +78,21 @@ class FeatureScores:
 
 @dataclass(frozen=True, eq=False)
 class BestFeatures:
-    """For every phone the feature of a group that detects it best; -1 and NaN for phones that are not judged.
+    """For every phone the feature of a group that detects it best; -1 and NaN for phones that are not judged."""
 
-    Attributes:
-        feature: The feature with the highest AUROC, in either sign, on the frames to choose on.
-        auroc: Its AUROC on held-out frames, in that sign.
-        sign: That sign.
-    """
-
-    feature: np.ndarray
-    auroc: Float[np.ndarray, " phone"]
-    sign: np.ndarray
+    feature: np.ndarray  # the feature with the highest AUROC, in either sign, on the frames to choose on
+    auroc: Float[np.ndarray, " phone"]  # its AUROC on held-out frames, in that sign
+    sign: np.ndarray  # that sign
 
 
 @dataclass(frozen=True, eq=False)
 class GroupScores:
-    """A group of a run, scored.
+    """A group of a run, scored."""
 
-    Attributes:
-        key: Site, basis and number of features.
-        scores: Of its features.
-        best: Of its phones.
-        maximum: How many features are pure at their maximum; None where the run did not keep what that takes.
-    """
-
-    key: GroupKey
-    scores: FeatureScores
-    best: BestFeatures
-    maximum: MaximumCurve | None = None
+    key: GroupKey  # site, basis and number of features
+    scores: FeatureScores  # of its features
+    best: BestFeatures  # of its phones
+    maximum: MaximumCurve | None = None  # features pure at their maximum; None where the run did not keep them
 
 
 def survey(run: HarvestRun, settings: PhoneSettings) -> Ground:
@@ -191,10 +152,10 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
     Args:
         run: A finished run.
         group: One of its groups.
-        ground: What `survey` found.
+        ground: What `survey` gave.
         settings: The thresholds.
     """
-    counts = {part: Frames(values) for part, values in run.phone_counts(group).items()}
+    counts = {part: FrameCounts(values) for part, values in run.phone_counts(group).items()}
     is_constant = np.asarray(run.features(group)["is_constant"], bool)
     tops, shuffled_tops, ranges = {}, {}, {}
     for sign in ground.signs:
@@ -211,15 +172,15 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
         ranges[sign] = dataclasses.replace(flagged, is_pure=mixed.is_pure, is_mixed=mixed.is_mixed)
     parts = []
     for first in range(0, group.n_features, CHUNK):
-        some = slice(first, first + CHUNK)
-        own = {part: frames.part(some) for part, frames in counts.items()}
-        own_tops, own_shuffled = _part(tops, some), _part(shuffled_tops, some)
-        parts.append(_detectors(own, is_constant[some], own_tops, own_shuffled, ground, settings))
-    found: dict[str, Any] = {name: _join([part[name] for part in parts]) for name in parts[0]}
-    aurocs = {part: found.pop(f"{part}_aurocs") for part in ("choose", "held_out")}
-    names = name_features(found["phone"], found["pair"], found["class_"], settings)
+        chunk = slice(first, first + CHUNK)
+        frames = {half: of_half.part(chunk) for half, of_half in counts.items()}
+        examples = _part(tops, chunk), _part(shuffled_tops, chunk)
+        parts.append(_detectors(frames, is_constant[chunk], *examples, ground, settings))
+    detectors: dict[str, Any] = {name: _join([part[name] for part in parts]) for name in parts[0]}
+    aurocs = {part: detectors.pop(f"{part}_aurocs") for part in ("choose", "held_out")}
+    names = name_features(detectors["phone"], detectors["pair"], detectors["class_"], settings)
     scores = FeatureScores(
-        is_constant=is_constant, tops=tops, shuffled_tops=shuffled_tops, ranges=ranges, names=names, **found
+        is_constant=is_constant, tops=tops, shuffled_tops=shuffled_tops, ranges=ranges, names=names, **detectors
     )
     best = _best_features(aurocs["choose"], aurocs["held_out"], is_constant, ground.is_frequent)
     return GroupScores(group, scores, best, maximum_curve(run.maxima(group), ground.samples, is_constant, settings))
@@ -245,7 +206,7 @@ def _top_phones(
 
 
 def _detectors(
-    frames: dict[str, Frames],
+    frames: dict[str, FrameCounts],
     is_constant: np.ndarray,
     tops: dict[int, TopPhones],
     shuffled_tops: dict[int, TopPhones],

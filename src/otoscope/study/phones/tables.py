@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otoscope.base.files import atomic_path
-from otoscope.study.phones import report as phone_report
 from otoscope.study.phones.choosing import Detector
+from otoscope.study.phones.counts import count_rows
 from otoscope.study.phones.naming import KINDS
 from otoscope.study.phones.scores import GroupScores
 from otoscope.study.phones.targets import Targets
@@ -23,24 +23,13 @@ SIGNS = {1: "positive", -1: "negative"}
 
 
 def write_feature_scores(path: Path, study: PhoneStudy) -> Path:
-    """Write one row for each feature of every run.
-
-    Args:
-        path: The file.
-        study: What to write.
-
-    Returns:
-        The file.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write one row for each feature of every run."""
     return _write(path, pa.concat_tables([feature_table(run, group) for run in study.runs for group in run.groups]))
 
 
 def write_detect_counts(path: Path, study: PhoneStudy) -> Path:
     """Write for each run, site, basis and pair of thresholds how many reach them; see `write_feature_scores`."""
-    rows = list(phone_report.count_rows(study))
+    rows = list(count_rows(study))
     types = {"run": pa.string(), "site": pa.string(), "basis": pa.string()}
     schema = pa.schema(
         [(name, types.get(name, pa.int64() if name.startswith("n_") else pa.float64())) for name in rows[0]]
@@ -98,13 +87,13 @@ def _sign_columns(run: ScoredRun, group: GroupScores, sign: int, side: str) -> d
     """The columns of one sign; null where the run did not look at it."""
     scores, n = group.scores, group.key.n_features
     if sign not in scores.tops:
-        none = {
+        kinds_of = {
             "phone": pa.string(),
             "flag": pa.bool_(),
             "list": pa.list_(pa.float64()),
             "counts": pa.list_(pa.int64()),
         }
-        kinds = {name: none.get(kind, pa.float64()) for name, kind in _SIGN_COLUMNS.items()}
+        kinds = {name: kinds_of.get(kind, pa.float64()) for name, kind in _SIGN_COLUMNS.items()}
         kinds |= {name: pa.int64() for name, kind in _SIGN_COLUMNS.items() if kind == "number"}
         return {f"{name}_{side}": pa.nulls(n, kind) for name, kind in kinds.items()}
     top, shuffled, ranges = scores.tops[sign], scores.shuffled_tops[sign], scores.ranges[sign]

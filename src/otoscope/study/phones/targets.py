@@ -12,17 +12,11 @@ from jaxtyping import Bool
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Sets of labels of one kind.
+    """Sets of labels of one kind."""
 
-    Attributes:
-        names: What each set is called.
-        sets: The labels of each; the last label, "no phone", is in none.
-        judged: Those of its labels that are frequent enough to be judged by themselves.
-    """
-
-    names: tuple[str, ...]
-    sets: Bool[np.ndarray, "set label"]
-    judged: Bool[np.ndarray, "set label"]
+    names: tuple[str, ...]  # what each set is called
+    sets: Bool[np.ndarray, "set label"]  # the labels of each; the last label, "no phone", is in none
+    judged: Bool[np.ndarray, "set label"]  # those of its labels that are frequent enough to be judged by themselves
 
     def name_of(self, index: int) -> str | None:
         """The name of a set; None for the index -1."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.errors import InputError
+from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.corpus.alignment import Alignment
 from otoscope.corpus.source import Source
@@ -25,35 +26,30 @@ from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.probe import fit as probe_fit
 from otoscope.study.probe import rows as probe_rows
+from otoscope.study.probe.labelled_rows import LabelledRows
 from otoscope.study.probe.labels import Labels, check_task, is_frame_task, read_labels
 from otoscope.study.probe.result import Probe, SiteProbe
 from otoscope.study.probe.rows import Question, Rows
-from otoscope.study.probe.table import AUTO, ProbeSettings, Table
+from otoscope.study.probe.settings import SPEAKERS, ProbeSettings
 
 SITES = ("encoder.blocks.*", "encoder.ln_post")
 """Probed by default: what every block of the encoder leaves in the residual stream, and the encoder's output."""
-ROWS = 10_000
-FOLDS = 5
 ROW_BYTES = 1_000_000_000
 """Rows of several sites that are held at a time."""
 Progress = Callable[[int, int], None]
 SomeLabels = Labels | Mapping[str, str] | str | Path
 
 
+@takes(ProbeSettings)
 def probe(
     model: Whisper,
     clips: Corpus | Iterable[Sound],
     task: str,
     sites: str | Sequence[str] = SITES,
     *,
+    settings: ProbeSettings,
     labels: SomeLabels | None = None,
     test: Corpus | Iterable[Sound] | None = None,
-    rows: int = ROWS,
-    folds: int = FOLDS,
-    classifier: str = "logistic",
-    split: str = AUTO,
-    lag: int = 0,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Probe:
     """Learn what can be read off sites of a model, and score it on speakers that were held out.
@@ -64,15 +60,10 @@ def probe(
         task: Of every frame `phone` or `speech`; of a clip `language`, `speaker`, or what `labels` say. A clip is read
             as the mean of its frames of speech, at sites of the decoder of the tokens of its own transcript.
         sites: Names or patterns of sites with one vector for each frame or token.
+        settings: How probes are learnt.
         labels: Id of a clip or name of a speaker to label; or a file with a column called like the task
-            (`probe_labels.read_labels`).
+            (`probe.labels.read_labels`).
         test: Score on these clips, and learn from all of `clips`; by default each speaker is held out once.
-        rows: Rows drawn at most, as many from every clip; of a task for clips, the clips used.
-        folds: Parts that speakers are dealt into, each predicted by a probe of the others.
-        classifier: `logistic`, or `ridge`, which is quicker and worse for many classes.
-        split: What is held out: `speakers`, `clips`, or `auto`: clips where the speaker is asked for or none is known.
-        lag: Frames of 20 ms by which the encoder answers after the sound, for tasks of frames.
-        seed: Seeds draws, folds and shuffles.
         progress: Called with how much is done and how much there is, clips read and sites learnt.
 
     Returns:
@@ -86,40 +77,38 @@ def probe(
         Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes" (arXiv 1610.01644);
         shuffled labels after Hewitt and Liang 2019, "Designing and Interpreting Probes with Control Tasks".
     """
-    settings = ProbeSettings(task, rows, folds, classifier, split, seed)
-    check_lag(lag)
-    known = _labels(labels, task)
+    lag = _lag(settings, 0)
+    known = _labels(labels, task, settings.split)
     given = [as_corpus(clips)] if test is None else [as_corpus(clips), as_corpus(test)]
     parts = [_drawn(part, settings) for part in given]
-    found = probe_rows.check_sites(model, sites, task)
-    numbering = label_set(given[0], None, seed)
-    questions = [Question(task, known, _same_phones(part, numbering), lag, 0, seed) for part in parts]
-    passes = list(_groups({name: probe_rows.width(site) for name, site in found.items()}, settings.rows))
-    count = _Counter(progress, sum(map(len, parts)) * (len(passes) + len(found)), sum(map(len, parts)))
+    chosen = probe_rows.check_sites(model, sites, task)
+    numbering = label_set(given[0], None, settings.seed)
+    questions = [
+        Question(task, known, _same_phones(part, numbering), lag, _per_clip(settings, len(part)), settings.seed)
+        for part in parts
+    ]
+    passes = list(_passes({name: probe_rows.width(site) for name, site in chosen.items()}, settings.rows))
+    count = _Counter(progress, sum(map(len, parts)) * (len(passes) + len(chosen)), sum(map(len, parts)))
 
     def gather(names: Sequence[str]) -> list[Rows]:
-        chosen = {name: found[name] for name in names}
+        read = {name: chosen[name] for name in names}
         return [
-            probe_rows.rows_from_model(model, part, chosen, _sized(question, settings, len(part)), count.clip)
+            probe_rows.rows_from_model(model, part, read, question, count.clip)
             for part, question in zip(parts, questions, strict=True)
         ]
 
     origin = (model.id, model.weights_hash, ", ".join(part.name for part in parts))
-    return _learn(settings, passes, gather, numbering, origin, lag, count)
+    return _learn(task, settings, passes, gather, numbering, origin, lag, count)
 
 
+@takes(ProbeSettings)
 def probe_saved(
     run: HarvestRun | str | Path,
     task: str,
     sites: str | Sequence[str] | None = None,
     *,
+    settings: ProbeSettings,
     labels: SomeLabels | None = None,
-    rows: int = ROWS,
-    folds: int = FOLDS,
-    classifier: str = "logistic",
-    split: str = AUTO,
-    lag: int | None = None,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Probe:
     """Learn probes from activations that a harvest saved: no model runs.
@@ -128,13 +117,8 @@ def probe_saved(
         run: A harvest, or its folder.
         task: As for `probe`.
         sites: Names or patterns of saved sites; all by default.
+        settings: How probes are learnt.
         labels: As for `probe`.
-        rows: As for `probe`.
-        folds: As for `probe`.
-        classifier: As for `probe`.
-        split: As for `probe`.
-        lag: As for `probe`; None for the lag that the harvest found.
-        seed: As for `probe`.
         progress: As for `probe`.
 
     Returns:
@@ -143,34 +127,33 @@ def probe_saved(
     Raises:
         InputError: There is no such run, it saved no activations, or as for `probe`.
     """
-    settings = ProbeSettings(task, rows, folds, classifier, split, seed)
-    check_lag(lag)
-    known = _labels(labels, task)
+    known = _labels(labels, task, settings.split)
     opened = run if isinstance(run, HarvestRun) else open_run(run)
-    place = shards_in(opened.folder)
-    if place is None:
+    lag = _lag(settings, opened.lag_frames or 0)
+    shards = shards_in(opened.folder)
+    if shards is None:
         raise InputError(
             f"the run '{opened.folder}' holds no activations: harvest with --save-activations float16, or give the "
             "corpus."
         )
-    reader = ShardReader(place)
+    reader = ShardReader(shards)
     names = list(reader.sites) if sites is None else expand(reader, [sites] if isinstance(sites, str) else list(sites))
-    own_lag = (opened.lag_frames or 0) if lag is None else lag
-    numbering = LabelSet(opened.phone_set, opened.phone_set, opened.phones, (), (), (), "", seed)
-    question = _sized(Question(task, known, numbering, own_lag, 0, seed), settings, len(opened.clips))
-    passes = list(_groups({name: reader.layout.sites[name] for name in names}, settings.rows))
+    numbering = LabelSet(opened.phone_set, opened.phone_set, opened.phones, (), (), (), "", settings.seed)
     n_clips = len(opened.clips)
+    question = Question(task, known, numbering, lag, _per_clip(settings, n_clips), settings.seed)
+    passes = list(_passes({name: reader.layout.sites[name] for name in names}, settings.rows))
     count = _Counter(progress, n_clips * (len(passes) + len(names)), n_clips)
 
-    def gather(some: Sequence[str]) -> list[Rows]:
-        return [probe_rows.rows_from_run(opened, ShardReader(place, sites=some), question, count.clip)]
+    def gather(names: Sequence[str]) -> list[Rows]:
+        return [probe_rows.rows_from_run(opened, ShardReader(shards, sites=names), question, count.clip)]
 
     about = opened.manifest["model"]
     origin = (str(about["id"]), str(about["weights_hash"]), str(opened.folder))
-    return _learn(settings, passes, gather, numbering, origin, own_lag, count)
+    return _learn(task, settings, passes, gather, numbering, origin, lag, count)
 
 
 def _learn(
+    task: str,
     settings: ProbeSettings,
     passes: Sequence[Sequence[str]],
     gather: Callable[[Sequence[str]], list[Rows]],
@@ -181,64 +164,78 @@ def _learn(
 ) -> Probe:
     """Gather rows, a few sites at a time, and learn each site's probe."""
     fitted: list[SiteProbe] = []
-    table: Table | None = None
+    rows: LabelledRows | None = None
     for names in passes:
         parts = gather(names)
-        table = table or Table.of(parts, settings, numbering)
+        rows = rows or LabelledRows.make(parts, task, settings, numbering)
         for name in names:
-            x = np.concatenate([part.x(name) for part in parts])[table.kept]
-            one = probe_fit.fit(
+            x = np.concatenate([part.x(name) for part in parts])[rows.kept]
+            site = probe_fit.fit(
                 x,
-                table.y,
-                table.groups,
-                table.folds,
-                len(table.classes),
+                rows.y,
+                rows.groups,
+                rows.folds,
+                len(rows.classes),
                 classifier=settings.classifier,
                 seed=settings.seed,
             )
-            spread = (x @ one.probe.weights.T).std(axis=0)
-            fitted.append(SiteProbe(name, one, spread.astype(np.float32)))
+            spread = (x @ site.probe.weights.T).std(axis=0)
+            fitted.append(SiteProbe(name, site, spread.astype(np.float32)))
             count.site()
-    assert table is not None, "a site is named at least"
+    assert rows is not None, "a site is named at least"
     return Probe(
         model=origin[0],
         weights_hash=origin[1],
         corpus=origin[2],
-        task=settings.task,
-        is_of_frames=is_frame_task(settings.task),
-        classes=table.classes,
-        left_out=table.left_out,
-        n_by_class=tuple(np.bincount(table.y[table.folds.predicted], minlength=len(table.classes)).tolist()),
-        n_rows_learnt=len(table.y) if len(table.folds.parts) > 1 else len(table.folds.parts[0][0]),
-        n_clips=table.n_clips,
-        n_groups=len(np.unique(table.groups)),
-        held_out=table.held_out,
-        n_folds=len(table.folds.parts),
-        n_without_speaker=table.n_without_speaker,
+        task=task,
+        is_of_frames=is_frame_task(task),
+        classes=rows.classes,
+        left_out=rows.left_out,
+        n_by_class=tuple(np.bincount(rows.y[rows.folds.predicted], minlength=len(rows.classes)).tolist()),
+        n_rows_learnt=len(rows.y) if len(rows.folds.parts) > 1 else len(rows.folds.parts[0][0]),
+        n_clips=rows.n_clips,
+        n_groups=len(np.unique(rows.groups)),
+        held_out=rows.held_out,
+        n_folds=len(rows.folds.parts),
+        n_without_speaker=rows.n_without_speaker,
         classifier=settings.classifier,
         lag=lag,
         seed=settings.seed,
-        majority=probe_fit.majority(table.y, table.groups, table.folds, len(table.classes), settings.seed),
+        majority=probe_fit.majority(rows.y, rows.groups, rows.folds, len(rows.classes), settings.seed),
         sites=tuple(fitted),
     )
 
 
-def _labels(labels: SomeLabels | None, task: str) -> Labels | None:
+def _lag(settings: ProbeSettings, default: int) -> int:
+    """Give the lag that is set, or else the default.
+
+    Raises:
+        InputError: It is out of its bounds.
+    """
+    lag = default if settings.lag is None else settings.lag
+    check_lag(lag)
+    return lag
+
+
+def _per_clip(settings: ProbeSettings, n_clips: int) -> int:
+    """Frames drawn from each clip at most, so that no clip gives more than its share."""
+    return max(1, settings.rows // max(1, n_clips))
+
+
+def _labels(labels: SomeLabels | None, task: str, split: str) -> Labels | None:
     """Take labels in any of their forms, and check that the task can be answered.
 
     Raises:
-        InputError: They cannot be used.
+        InputError: They cannot be used, or the task and what is held out exclude one another.
     """
+    if split == SPEAKERS and task == "speaker":
+        raise InputError("who speaks cannot be learnt from other speakers: leave the split out, or give 'clips'.")
     if isinstance(labels, str | Path):
         check_task(task, Labels())
         return read_labels(labels, task)
-    found = Labels(dict(labels)) if isinstance(labels, Mapping) else labels
-    check_task(task, found)
-    return found
-
-
-def _sized(question: Question, settings: ProbeSettings, n_clips: int) -> Question:
-    return replace(question, per_clip=settings.per_clip(n_clips))
+    known = Labels(dict(labels)) if isinstance(labels, Mapping) else labels
+    check_task(task, known)
+    return known
 
 
 def _drawn(corpus: Corpus, settings: ProbeSettings) -> Corpus:
@@ -251,31 +248,31 @@ def _drawn(corpus: Corpus, settings: ProbeSettings) -> Corpus:
 
 def _same_phones(corpus: Corpus, numbering: LabelSet) -> LabelSet:
     """The numbering of phones, for a corpus that may be labelled in another set."""
-    own = label_set(corpus, numbering.target, numbering.seed)
-    return LabelSet(own.source, own.target, own.phones or numbering.phones, (), (), (), "", numbering.seed)
+    labels = label_set(corpus, numbering.target, numbering.seed)
+    return LabelSet(labels.source, labels.target, labels.phones or numbering.phones, (), (), (), "", numbering.seed)
 
 
-def _groups(widths: Mapping[str, int], n_rows: int) -> Iterator[list[str]]:
+def _passes(widths: Mapping[str, int], n_rows: int) -> Iterator[list[str]]:
     """Share sites out so that the rows of each share fit into memory.
 
     Raises:
         InputError: Those of one site do not.
     """
-    some: list[str] = []
+    names: list[str] = []
     n_bytes = 0
     for name, d in widths.items():
-        own = 4 * d * n_rows
-        if own > ROW_BYTES:
+        site_bytes = 4 * d * n_rows
+        if site_bytes > ROW_BYTES:
             raise InputError(
-                f"{n_rows:,} rows of {d:,} values at site {name!r} take {own / 1e9:.1f} GB, and {ROW_BYTES / 1e9:g} GB "
-                f"are held. Draw {ROW_BYTES // (4 * d):,} rows or fewer."
+                f"{n_rows:,} rows of {d:,} values at site {name!r} take {site_bytes / 1e9:.1f} GB, and "
+                f"{ROW_BYTES / 1e9:g} GB are held. Draw {ROW_BYTES // (4 * d):,} rows or fewer."
             )
-        if some and n_bytes + own > ROW_BYTES:
-            yield some
-            some, n_bytes = [], 0
-        some.append(name)
-        n_bytes += own
-    yield some
+        if names and n_bytes + site_bytes > ROW_BYTES:
+            yield names
+            names, n_bytes = [], 0
+        names.append(name)
+        n_bytes += site_bytes
+    yield names
 
 
 class _Counter:
@@ -297,10 +294,7 @@ class _Counter:
 
 
 def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
-    """Take clips as a corpus.
-
-    Args:
-        clips: A corpus, which is returned, or clips, arrays or paths, which are read here.
+    """Take a corpus as it is, and clips, arrays or paths, which are read here, as one.
 
     Raises:
         InputError: Two clips have one id, or there are none.

@@ -22,7 +22,6 @@ from otoscope.base.errors import InputError
 from otoscope.base.numbers import Interval
 from otoscope.study.estimates import bootstrap
 
-CLASSIFIERS = ("logistic", "ridge")
 PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)
 """Strengths of the L2 penalty for each row, strongest first: among equals the strongest is taken."""
 INNER_FOLDS = 3
@@ -30,26 +29,18 @@ SELECT_ROWS = 4_000
 """The penalty is chosen on so many rows at most, drawn fairly; a penalty for each row means the same on all of them."""
 MOST_STEPS = 300
 TOLERANCE = 1e-3
-DRAWS = 1_000
 GROUP_SHUFFLES = 5
 """Where a label is a whole group's, there are few to shuffle, and so many shuffles are pooled."""
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear classifier in the units of the site.
+    """A linear classifier in the units of the site."""
 
-    Attributes:
-        weights: What raises the score of each class, [class, d]; a class that was not learnt has zeros.
-        intercepts: [class]; -inf for a class that was not learnt.
-        penalty: Of each row, chosen by cross-validation.
-        has_converged: Whether the solver reached its tolerance.
-    """
-
-    weights: Float32[np.ndarray, "class d"]
-    intercepts: Float32[np.ndarray, " class"]
-    penalty: float
-    has_converged: bool
+    weights: Float32[np.ndarray, "class d"]  # what raises the score of each class; zeros for one that was not learnt
+    intercepts: Float32[np.ndarray, " class"]  # -inf for a class that was not learnt
+    penalty: float  # of each row, chosen by cross-validation
+    has_converged: bool  # whether the solver reached its tolerance
 
     def predict(self, x: Float[np.ndarray, "row d"]) -> Int[np.ndarray, " row"]:
         """Give the class with the highest score of each row."""
@@ -58,13 +49,9 @@ class Linear:
 
 @dataclass(frozen=True)
 class Folds:
-    """Which rows are learnt from and which are told apart, in turn.
+    """Which rows are learnt from and which are told apart, in turn."""
 
-    Attributes:
-        parts: For each fold the rows to learn from and those to predict.
-    """
-
-    parts: tuple[tuple[np.ndarray, np.ndarray], ...]
+    parts: tuple[tuple[np.ndarray, np.ndarray], ...]  # for each fold the rows to learn from and those to predict
 
     @property
     def predicted(self) -> np.ndarray:
@@ -73,50 +60,33 @@ class Folds:
 
 
 @dataclass(frozen=True)
-class Score:
-    """How often a probe is right, with 95% intervals.
+class ProbeScore:
+    """How often a probe is right, with 95% intervals."""
 
-    Attributes:
-        accuracy: Share of rows.
-        balanced: Mean over classes of the share of a class's rows.
-    """
+    accuracy: Interval  # share of rows
+    balanced: Interval  # mean over classes of the share of a class's rows
 
-    accuracy: Interval
-    balanced: Interval
+    def to_json(self) -> dict[str, Any]:
+        """Give both by name."""
+        return {"accuracy": self.accuracy.to_json(), "balanced_accuracy": self.balanced.to_json()}
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What one site gave.
+    """What one site gave."""
 
-    Attributes:
-        probe: Learnt from all rows, for its directions; it is not what was scored.
-        confusion: Rows by true class and predicted class, of held-out rows alone.
-        score: On held-out rows.
-        shuffled: The same, after learning from shuffled labels.
-        penalties: Chosen in each fold.
-        n_unconverged: Fits of folds whose solver did not reach its tolerance.
-    """
-
-    probe: Linear
-    confusion: Int[np.ndarray, "class class"]
-    score: Score
-    shuffled: Score
-    penalties: tuple[float, ...]
-    n_unconverged: int
+    probe: Linear  # learnt from all rows, for its directions; it is not what was scored
+    confusion: Int[np.ndarray, "class class"]  # held-out rows by true class and predicted class
+    score: ProbeScore  # on held-out rows
+    shuffled: ProbeScore  # the same, after learning from shuffled labels
+    penalties: tuple[float, ...]  # chosen in each fold
+    n_unconverged: int  # fits of folds whose solver did not reach its tolerance
 
 
 def folds_of(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Folds:
     """Deal groups out so that each is predicted once, by a probe that never saw it, and classes are spread evenly.
 
-    Args:
-        y: Class of each row.
-        groups: Who must not be in both parts.
-        n_folds: How many; fewer where there are fewer groups.
-        seed: Seeds the dealing.
-
-    Returns:
-        The folds.
+    There are fewer folds where there are fewer groups.
 
     Raises:
         InputError: There is one group, or a fold leaves one class to learn.
@@ -172,48 +142,43 @@ def fit(
     Returns:
         The scores and a probe of all rows.
     """
-    predicted, shuffled, penalties, n_unconverged = [], [], [], 0
+    predictions, shuffled, penalties, n_unconverged = [], [], [], 0
     random = np.random.default_rng(seed)
     for train, test in folds.parts:
         penalty = _choose_penalty(x, y, groups, train, n_classes, classifier, seed)
         linear = learn(x[train], y[train], n_classes, penalty, classifier)
-        predicted.append(linear.predict(x[test]))
+        predictions.append(linear.predict(x[test]))
         for dealt in _shuffles(y[train], groups[train], random):
             shuffled.append((test, learn(x[train], dealt, n_classes, penalty, classifier).predict(x[test])))
         penalties.append(penalty)
         n_unconverged += not linear.has_converged
-    at, told = folds.predicted, np.concatenate(predicted)
-    others, wrong = (np.concatenate([part[i] for part in shuffled]) for i in (0, 1))
+    at, predicted = folds.predicted, np.concatenate(predictions)
+    others, from_shuffled = (np.concatenate([part[i] for part in shuffled]) for i in (0, 1))
     learnt = np.unique(np.concatenate([train for train, _ in folds.parts]))
     everything = _choose_penalty(x, y, groups, learnt, n_classes, classifier, seed)
     confusion = np.zeros((n_classes, n_classes), np.int64)
-    np.add.at(confusion, (y[at], told), 1)
+    np.add.at(confusion, (y[at], predicted), 1)
     return Fitted(
         learn(x[learnt], y[learnt], n_classes, everything, classifier),
         confusion,
-        score(y[at], told, groups[at], n_classes, seed),
-        score(y[others], wrong, groups[others], n_classes, seed),
+        score(y[at], predicted, groups[at], n_classes, seed),
+        score(y[others], from_shuffled, groups[others], n_classes, seed),
         tuple(penalties),
         n_unconverged,
     )
 
 
-def majority(y: np.ndarray, groups: np.ndarray, folds: Folds, n_classes: int, seed: int = 0) -> Score:
+def majority(y: np.ndarray, groups: np.ndarray, folds: Folds, n_classes: int, seed: int = 0) -> ProbeScore:
     """Score what always says the commonest class of the rows that are learnt from."""
-    told = [np.full(len(test), np.bincount(y[train]).argmax()) for train, test in folds.parts]
+    commonest = [np.full(len(test), np.bincount(y[train]).argmax()) for train, test in folds.parts]
     at = folds.predicted
-    return score(y[at], np.concatenate(told), groups[at], n_classes, seed)
+    return score(y[at], np.concatenate(commonest), groups[at], n_classes, seed)
 
 
 def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifier: str) -> Linear:
-    """Learn a probe from all rows given.
+    """Learn a probe from all rows given, with an L2 penalty for each row on standardised values.
 
-    Args:
-        x: The rows [row, d].
-        y: Class of each; one class alone is always said.
-        n_classes: How many classes there are.
-        penalty: L2 penalty for each row, on standardised values.
-        classifier: One of `CLASSIFIERS`.
+    Where there is one class alone, it is always predicted.
 
     Source:
         scikit-learn, `LogisticRegression` (lbfgs) and `RidgeClassifier`; Alain and Bengio 2016, "Understanding
@@ -228,7 +193,7 @@ def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifi
     classes = np.unique(y)
     weights = np.zeros((n_classes, x.shape[1]))
     intercepts = np.full(n_classes, -np.inf)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if len(classes) > 1:
             kind.fit(scaler.transform(x), y)
@@ -242,33 +207,19 @@ def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifi
         intercepts[classes] = kind.intercept_ - kind.intercept_.mean()
     weights /= scaler.scale_
     intercepts -= weights @ scaler.mean_
-    has_converged = not any(issubclass(each.category, ConvergenceWarning) for each in said)
+    has_converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
     return Linear(weights.astype(np.float32), intercepts.astype(np.float32), penalty, has_converged)
 
 
-def score(y: np.ndarray, told: np.ndarray, groups: np.ndarray, n_classes: int, seed: int = 0) -> Score:
-    """Score predictions, with intervals from drawing whole groups anew.
-
-    Args:
-        y: True class of each row.
-        told: Predicted class of each.
-        groups: Rows of one group are drawn together.
-        n_classes: How many classes there are.
-        seed: Seeds the draws.
-
-    Returns:
-        Accuracy and balanced accuracy; no bounds from a single group.
-
-    Source:
-        Percentile bootstrap over groups (Efron and Tibshirani 1993), 1,000 draws.
-    """
-    names, place = np.unique(groups, return_inverse=True)
+def score(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray, n_classes: int, seed: int = 0) -> ProbeScore:
+    """Score the predicted classes of rows, with the intervals of `bootstrap` over groups."""
+    names, group = np.unique(groups, return_inverse=True)
     n = np.zeros((len(names), n_classes))
     right = np.zeros((len(names), n_classes))
-    np.add.at(n, (place, y), 1)
-    np.add.at(right, (place, y), y == told)
+    np.add.at(n, (group, y), 1)
+    np.add.at(right, (group, y), y == predicted)
     scores = bootstrap(np.concatenate([n, right], axis=1), _both_accuracies, seed=seed)
-    return Score(scores.at(0), scores.at(1))
+    return ProbeScore(scores.at(0), scores.at(1))
 
 
 def _both_accuracies(sums: np.ndarray) -> np.ndarray:
@@ -297,18 +248,18 @@ def _choose_penalty(
     if n_groups < 2:
         return PENALTIES[len(PENALTIES) // 2]
     right = np.zeros(len(PENALTIES))
-    for own, other in _split(y[train], groups[train], min(INNER_FOLDS, n_groups), seed):
-        rows, held = train[own], train[other]
+    for inner, outer in _split(y[train], groups[train], min(INNER_FOLDS, n_groups), seed):
+        rows, held = train[inner], train[outer]
         for number, penalty in enumerate(PENALTIES):
-            told = learn(x[rows], y[rows], n_classes, penalty, classifier).predict(x[held])
-            right[number] += (told == y[held]).sum()
+            predicted = learn(x[rows], y[rows], n_classes, penalty, classifier).predict(x[held])
+            right[number] += (predicted == y[held]).sum()
     return PENALTIES[int(right.argmax()) if right.any() else len(PENALTIES) // 2]
 
 
 def _shuffles(y: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> Sequence[np.ndarray]:
     """Deal labels out anew: among rows, or among whole groups where all rows of a group have one label."""
-    names, first, place = np.unique(groups, return_index=True, return_inverse=True)
-    own = y[first]
-    if not (own[place] == y).all():
+    names, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    of_group = y[first]
+    if not (of_group[group] == y).all():
         return [random.permutation(y)]
-    return [own[random.permutation(len(names))][place] for _ in range(GROUP_SHUFFLES)]
+    return [of_group[random.permutation(len(names))][group] for _ in range(GROUP_SHUFFLES)]

@@ -33,37 +33,25 @@ _COVERED = LabelSet(None, None, ("speech",), (), (), (), "clips", 0)
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels that clips do not carry themselves.
+    """Labels that clips do not carry themselves."""
 
-    Attributes:
-        by_name: Id of a clip, or name of a speaker, to label; an id comes before a speaker.
-        speakers: Id of a clip to its speaker, where the file says so.
-    """
+    by_name: Mapping[str, str] = field(default_factory=dict)  # clip id or speaker to label; an id goes first
+    speakers: Mapping[str, str] = field(default_factory=dict)  # clip id to its speaker, where the file says so
 
-    by_name: Mapping[str, str] = field(default_factory=dict)
-    speakers: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, clip_id: str, speaker: str | None) -> str | None:
+    def label_of(self, clip_id: str, speaker: str | None) -> str | None:
         """Find the label of a clip; None where there is none."""
-        found = self.by_name.get(clip_id)
-        return self.by_name.get(speaker) if found is None and speaker is not None else found
+        label = self.by_name.get(clip_id)
+        return self.by_name.get(speaker) if label is None and speaker is not None else label
 
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a clip, wherever its activations come from.
-
-    Attributes:
-        id: Its id.
-        speaker: Who speaks, if known.
-        language: In what language, if known.
-        phones: Its phones in time in the set that is used, pauses left out, if known.
-    """
+    """What is known of a clip, wherever its activations come from."""
 
     id: str
     speaker: str | None
     language: str | None
-    phones: tuple[Span, ...] | None
+    phones: tuple[Span, ...] | None  # in time, in the set that is used, pauses left out
 
 
 def is_frame_task(task: str) -> bool:
@@ -95,7 +83,7 @@ def check_task(task: str, labels: Labels | None) -> None:
 def clip_label(task: str, about: About, labels: Labels | None) -> str | None:
     """Give the label of a clip for a task; None where it is not known."""
     if labels is not None:
-        return labels.of(about.id, about.speaker)
+        return labels.label_of(about.id, about.speaker)
     return about.language if task == "language" else about.speaker
 
 
@@ -107,56 +95,40 @@ def frame_labels(
     known: LabelSet,
     lag: int,
 ) -> Int[np.ndarray, " frame"]:
-    """Number the class of frames of a clip.
+    """Number the class of frames of a clip; -1 where a frame has none, as padding.
 
-    Args:
-        task: `phone`, the phone that covers a frame's middle, or `speech`: whether one does; where the clip has no
-            phones, whether the frame is loud enough to be speech.
-        about: The clip.
-        frames: Numbers of the frames in the clip.
-        kinds: What each of them holds; padding has no class.
-        known: The phones, in the order of their numbers.
-        lag: Frames by which the encoder answers after the sound; what is told by loudness is taken as it is.
-
-    Returns:
-        Index of each frame's class; -1 where it has none.
+    Of the task `phone` it is the phone that covers a frame's middle, of `speech` whether one does; where the clip has
+    no phones, whether the frame is loud enough to be speech. A lag does not move what is told by loudness.
     """
     n_frames = int(frames.max(initial=-1)) + 1
     if task == "speech":
         if about.phones is None:
-            found = np.where(kinds == Kind.SPEECH, 0, 1)
+            classes = np.where(kinds == Kind.SPEECH, 0, 1)
         else:
             spans = [Span(span.start_s, span.end_s, "speech") for span in about.phones]
-            found = _COVERED.frame_phones(spans, n_frames, lag)[frames].astype(np.int64)
+            classes = _COVERED.frame_phones(spans, n_frames, lag)[frames].astype(np.int64)
     elif about.phones is None:
-        found = np.full(len(frames), -1)
+        classes = np.full(len(frames), -1)
     else:
         numbers = known.frame_phones(about.phones, n_frames, lag)[frames].astype(np.int64)
-        found = np.where(numbers == len(known.phones), -1, numbers)
-    return np.where(kinds == Kind.PADDING, -1, found)
+        classes = np.where(numbers == len(known.phones), -1, numbers)
+    return np.where(kinds == Kind.PADDING, -1, classes)
 
 
 def read_labels(path: str | Path, task: str) -> Labels:
-    """Read one column of a file of labels.
-
-    Args:
-        path: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line.
-        task: The column.
-
-    Returns:
-        The labels.
+    """Read the column `task` of a file of labels: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line.
 
     Raises:
         InputError: The file is not there or cannot be read, has no column of that name or none that names clips or
             speakers, a line is wrong, or two lines disagree; the message says where.
     """
-    place = Path(path)
-    if place.suffix.lower() not in SUFFIXES:
+    file = Path(path)
+    if file.suffix.lower() not in SUFFIXES:
         raise InputError(f"labels '{path}' are no table that is known: give a file that ends in {', '.join(SUFFIXES)}.")
     by_name: dict[str, str] = {}
     speakers: dict[str, str] = {}
     lines: dict[str, str] = {}
-    for line, row in _rows(place):
+    for line, row in _rows(file):
         key = next((key for key in (*CLIP_KEYS, "speaker") if key in row), None)
         if key is None or task not in row:
             columns = ", ".join(map(repr, row)) or "none"
@@ -164,11 +136,11 @@ def read_labels(path: str | Path, task: str) -> Labels:
             raise InputError(f"labels '{path}', {line}: there is no column {wanted}; there are {columns}. Add it.")
         name, label = _text(path, line, key, row[key]), row[task]
         if label is None or label == "":
-            continue  # not known of this one
-        told = _text(path, line, task, label)
-        if by_name.setdefault(name, told) != told:
+            continue  # not known of this clip
+        text = _text(path, line, task, label)
+        if by_name.setdefault(name, text) != text:
             raise InputError(
-                f"labels '{path}', {line}: {key} {name!r} is {told!r}, and {by_name[name]!r} on {lines[name]}. "
+                f"labels '{path}', {line}: {key} {name!r} is {text!r}, and {by_name[name]!r} on {lines[name]}. "
                 "Leave one of them out."
             )
         lines[name] = line

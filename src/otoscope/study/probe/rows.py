@@ -32,23 +32,14 @@ BATCH_WINDOWS = 8
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the rows.
+    """What is asked of the rows."""
 
-    Attributes:
-        task: `speech`, `phone`, `language`, `speaker`, or what the labels are of.
-        labels: Labels that the clips do not carry; None where they do.
-        known: The phones that there may be.
-        lag: Frames by which the encoder answers after the sound.
-        per_clip: Frames drawn from a clip at most; of a task for clips, one row is made of all of them.
-        seed: Seeds the draws.
-    """
-
-    task: str
-    labels: Labels | None
-    known: LabelSet
-    lag: int
-    per_clip: int
-    seed: int
+    task: str  # `speech`, `phone`, `language`, `speaker`, or what the labels are of
+    labels: Labels | None  # that the clips do not carry; None where they do
+    known: LabelSet  # the phones that there may be
+    lag: int  # frames by which the encoder answers after the sound
+    per_clip: int  # frames drawn from a clip at most; of a task for clips, one row is made of all of them
+    seed: int  # of the draws
 
     @property
     def is_of_frames(self) -> bool:
@@ -64,59 +55,40 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """What is to be read of one clip.
-
-    Attributes:
-        about: The clip.
-        frames: Numbers of the frames in the clip, rising.
-        labels: Index of the class of each of them; a clip's own label where one row is made of all.
-    """
+    """What is to be read of one clip."""
 
     about: About
-    frames: Int[np.ndarray, " frame"]
-    labels: Int[np.ndarray, " frame"] | str
+    frames: Int[np.ndarray, " frame"]  # their numbers in the clip, rising
+    labels: Int[np.ndarray, " frame"] | str  # index of the class of each; the clip's label where one row is made of all
 
 
 def choose(
     question: Question, about: About, frames: Int[np.ndarray, " frame"], kinds: Int8[np.ndarray, " frame"]
 ) -> Wanted | None:
-    """Say which frames of a clip are read.
+    """Say which frames of a clip are read; None where nothing is known.
 
-    Args:
-        question: What is asked.
-        about: The clip.
-        frames: Numbers of the frames there are.
-        kinds: What each of them holds.
-
-    Returns:
-        For a task of frames, so many with a class, each as likely as the others; for one of clips all frames of
-        speech, or all of the sound where none is. None where nothing is known.
+    For a task of frames, so many with a class, each as likely as the others; for one of clips all frames of speech, or
+    all of the sound where none is.
     """
     if not question.is_of_frames:
         label = clip_label(question.task, about, question.labels)
         pooled = frames[kinds == Kind.SPEECH] if (kinds == Kind.SPEECH).any() else frames[kinds != Kind.PADDING]
         return Wanted(about, pooled, label) if label and len(pooled) else None
     labels = frame_labels(question.task, about, frames, kinds, question.known, question.lag)
-    places = np.flatnonzero(labels >= 0)
-    if len(places) > question.per_clip:
+    labelled = np.flatnonzero(labels >= 0)
+    if len(labelled) > question.per_clip:
         random = np.random.default_rng([question.seed, zlib.crc32(about.id.encode())])
-        places = np.sort(random.choice(places, question.per_clip, replace=False))
-    return Wanted(about, frames[places], labels[places]) if len(places) else None
+        labelled = np.sort(random.choice(labelled, question.per_clip, replace=False))
+    return Wanted(about, frames[labelled], labels[labelled]) if len(labelled) else None
 
 
 @dataclass(eq=False)
 class Rows:
-    """Rows of activations with what they are to be told by; filled clip by clip.
+    """Rows of activations with what they are to be told by; filled clip by clip."""
 
-    Attributes:
-        values: Site to arrays [row, d], float32.
-        labels: Classes of the rows, by index or by name.
-        clips: For every clip its id, its speaker and the rows it gave.
-    """
-
-    values: dict[str, list[np.ndarray]]
-    labels: list[np.ndarray] = field(default_factory=list)
-    clips: list[tuple[str, str | None, int]] = field(default_factory=list)
+    values: dict[str, list[np.ndarray]]  # site to arrays [row, d], float32
+    labels: list[np.ndarray] = field(default_factory=list)  # classes of the rows, by index or by name
+    clips: list[tuple[str, str | None, int]] = field(default_factory=list)  # id, speaker, and the rows it gave
 
     def add(self, wanted: Wanted, speaker: str | None, values: Mapping[str, np.ndarray]) -> None:
         """Add the rows of a clip.
@@ -132,8 +104,7 @@ class Rows:
                 )
             self.values[site].append(rows)
         n_rows = len(next(iter(values.values())))
-        own = np.array([wanted.labels] * n_rows) if isinstance(wanted.labels, str) else wanted.labels
-        self.labels.append(own)
+        self.labels.append(np.array([wanted.labels] * n_rows) if isinstance(wanted.labels, str) else wanted.labels)
         self.clips.append((wanted.about.id, speaker, n_rows))
 
     def x(self, site: str) -> Float32[np.ndarray, "row d"]:
@@ -149,8 +120,8 @@ def check_sites(model: Whisper, patterns: Sequence[str] | str, task: str) -> dic
         InputError: A site holds no vector for each frame or token, or the task is of frames and the site of tokens.
     """
     table = {site.name: site for site in model.sites()}
-    found = {name: table[name] for name in model.expand(patterns)}
-    for name, site in found.items():
+    sites = {name: table[name] for name in model.expand(patterns)}
+    for name, site in sites.items():
         if len(site.shape) != 3 or site.shape[2] is None:
             raise InputError(
                 f"site {name!r} has axes {list(site.axes)}: a probe reads sites with one vector for each frame or "
@@ -161,9 +132,9 @@ def check_sites(model: Whisper, patterns: Sequence[str] | str, task: str) -> dic
                 f"site {name!r} has one vector for each token, and {task!r} is asked of every frame. Name sites of the "
                 "encoder, or ask for what a whole clip has (language, speaker, or a column of labels)."
             )
-    if not found:
+    if not sites:
         raise InputError("no site is named: give one or several, such as 'encoder.blocks.*'.")
-    return found
+    return sites
 
 
 def width(site: Site) -> int:
@@ -175,17 +146,7 @@ def width(site: Site) -> int:
 def rows_from_model(
     model: Whisper, corpus: Corpus, sites: Mapping[str, Site], question: Question, advance: Callable[[], None]
 ) -> Rows:
-    """Let a model hear clips, and keep the rows that are wanted.
-
-    Args:
-        model: Any Whisper.
-        corpus: The clips; those that cannot be read go to its `problems`.
-        sites: What to read.
-        question: What is asked.
-        advance: Called after each clip.
-
-    Returns:
-        The rows.
+    """Let a model hear clips, and keep the rows that are wanted; clips that cannot be read go to `corpus.problems`.
 
     Raises:
         InputError: A value is not finite.
@@ -228,20 +189,20 @@ def _by_frame(model: Whisper, sites: Mapping[str, Site]) -> _Read:
 
         def flush() -> Iterator[tuple[Wanted, dict[str, np.ndarray]]]:
             parts = [] if not waiting else _encode(model, sites, waiting)
-            place = 0
+            first = 0
             for wanted, n_windows in owners:
-                own = parts[place : place + n_windows]
-                yield wanted, {site: np.concatenate([part[site] for part in own]) for site in sites}
-                place += n_windows
+                windows = parts[first : first + n_windows]
+                yield wanted, {site: np.concatenate([part[site] for part in windows]) for site in sites}
+                first += n_windows
             waiting.clear()
             owners.clear()
 
         for wanted, clip in chosen:
             n_windows = 0
             for number, window in enumerate(model.each_window(clip)):
-                own = wanted.frames[wanted.frames // model.n_frames == number] - number * model.n_frames
-                if len(own):
-                    waiting.append((window.mel[0], own))
+                frames = wanted.frames[wanted.frames // model.n_frames == number] - number * model.n_frames
+                if len(frames):
+                    waiting.append((window.mel[0], frames))
                     n_windows += 1
             owners.append((wanted, n_windows))
             if len(waiting) >= BATCH_WINDOWS:
@@ -255,14 +216,14 @@ def _encode(
     model: Whisper, sites: Mapping[str, Site], windows: Sequence[tuple[Tensor, np.ndarray]]
 ) -> list[dict[str, np.ndarray]]:
     """Give the frames that are wanted of each window."""
-    found: list[dict[str, np.ndarray]] = []
+    rows: list[dict[str, np.ndarray]] = []
     for start in range(0, len(windows), BATCH_WINDOWS):
         batch = windows[start : start + BATCH_WINDOWS]
         with model.reading(list(sites)) as tape:
             model.encode_mel(torch.stack([mel for mel, _ in batch]))
         for number, (_, frames) in enumerate(batch):
-            found.append({name: _pick(tape[name][number], site, frames) for name, site in sites.items()})
-    return found
+            rows.append({name: _pick(tape[name][number], site, frames) for name, site in sites.items()})
+    return rows
 
 
 def _by_token(model: Whisper, sites: Mapping[str, Site]) -> _Read:
@@ -276,9 +237,9 @@ def _by_token(model: Whisper, sites: Mapping[str, Site]) -> _Read:
                 # no language: it may be what is asked for
                 piece = Clip(clip.samples[first : first + model.window_samples], clip.id)
                 held = model.activations(piece, list(sites))
-                own = wanted.frames[wanted.frames // model.n_frames == number] - number * model.n_frames
+                frames = wanted.frames[wanted.frames // model.n_frames == number] - number * model.n_frames
                 for name, site in sites.items():
-                    parts[name].append(_pick(held[name][0], site, own))
+                    parts[name].append(_pick(held[name][0], site, frames))
             yield wanted, {site: np.concatenate(part) for site, part in parts.items()}
 
     return read
@@ -295,16 +256,7 @@ def _pick(held: Float[Tensor, "place d"], site: Site, frames: np.ndarray) -> Flo
 
 
 def rows_from_run(run: HarvestRun, reader: ShardReader, question: Question, advance: Callable[[], None]) -> Rows:
-    """Take the rows that are wanted from activations that a harvest saved.
-
-    Args:
-        run: The harvest.
-        reader: Its shards, of the sites to read.
-        question: What is asked.
-        advance: Called after each clip.
-
-    Returns:
-        The rows.
+    """Take the rows that are wanted from the sites of activations that a harvest saved.
 
     Raises:
         InputError: A value is not finite.
@@ -315,11 +267,11 @@ def rows_from_run(run: HarvestRun, reader: ShardReader, question: Question, adva
     for clip, values, frames in _by_clip(reader):
         want = wanted.get(clip)
         if want is not None:
-            own = sums.setdefault(clip, {site: [] for site in reader.sites})
+            parts = sums.setdefault(clip, {site: [] for site in reader.sites})
             is_in = np.isin(frames, want.frames, assume_unique=True)
             for site, x in values.items():
                 picked = x[is_in].astype(np.float32)
-                own[site].append(picked if question.is_of_frames else picked.sum(axis=0, keepdims=True))
+                parts[site].append(picked if question.is_of_frames else picked.sum(axis=0, keepdims=True))
     for clip, parts in sums.items():
         want = wanted[clip]
         joined = {site: np.concatenate(part) for site, part in parts.items()}
@@ -336,30 +288,30 @@ def wanted_of_run(run: HarvestRun, reader: ShardReader, question: Question) -> d
     known = {clip.clip: clip for clip in run.clips}
     frames: dict[int, list[np.ndarray]] = {}
     kinds: dict[int, list[np.ndarray]] = {}
-    found: dict[int, Wanted] = {}
+    wanted: dict[int, Wanted] = {}
 
     def close(number: int) -> None:
         clip = known[number]
         about = About(clip.id, clip.speaker, clip.language, clip.phones)
         want = choose(question, about, np.concatenate(frames.pop(number)), np.concatenate(kinds.pop(number)))
         if want is not None:
-            found[number] = want
+            wanted[number] = want
 
-    for some in ShardReader(reader.folder, sites=[first], kinds=reader.kinds).in_order():
-        for number in dict.fromkeys(some.clip.tolist()):
-            is_own = some.clip == number
+    for batch in ShardReader(reader.folder, sites=[first], kinds=reader.kinds).in_order():
+        for number in dict.fromkeys(batch.clip.tolist()):
+            is_of_clip = batch.clip == number
             for other in [other for other in frames if other != number]:
                 close(other)
-            frames.setdefault(number, []).append(some.frame[is_own].astype(np.int64))
-            kinds.setdefault(number, []).append(some.kind[is_own])
+            frames.setdefault(number, []).append(batch.frame[is_of_clip].astype(np.int64))
+            kinds.setdefault(number, []).append(batch.kind[is_of_clip])
     for number in list(frames):
         close(number)
-    return found
+    return wanted
 
 
 def _by_clip(reader: ShardReader) -> Iterator[tuple[int, dict[str, np.ndarray], np.ndarray]]:
     """Give saved rows clip by clip, a long one in several parts."""
-    for some in reader.in_order():
-        for number in dict.fromkeys(some.clip.tolist()):
-            is_own = some.clip == number
-            yield number, {site: x[is_own] for site, x in some.values.items()}, some.frame[is_own]
+    for batch in reader.in_order():
+        for number in dict.fromkeys(batch.clip.tolist()):
+            is_of_clip = batch.clip == number
+            yield number, {site: x[is_of_clip] for site, x in batch.values.items()}, batch.frame[is_of_clip]

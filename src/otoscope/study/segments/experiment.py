@@ -1,8 +1,8 @@
 """In which stretches of a corpus is the decoder surest of a word, and which words does a stretch push up?
 
 A stretch slides over each clip; the decoder hears it alone, with padding's encoder output everywhere else. Costs one
-run of the encoder for each window, and those of `segments_score` for each stretch. Where words are known in time, it is
-said whether the word is in the stretches that were found, and how often it is in any.
+run of the encoder for each window, and those of `segments.score` for each stretch. Where words are known in time, it is
+said whether the word is in the surest stretches, and how often it is in any.
 """
 
 from __future__ import annotations
@@ -16,60 +16,50 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.excerpt import excerpt
 from otoscope.base.clocks import FRAME_S, frame_to_seconds, frames_begun
 from otoscope.base.errors import InputError
+from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.clips import each_clip
 from otoscope.study.error_rate import words_of
-from otoscope.study.segments.result import Segment, Segments, WordSegments
+from otoscope.study.segments.result import Segments, WordSegment, WordSegments
 from otoscope.study.segments.score import Listener, spell, spelt, starts_in, whole_frames
-
-LENGTH_S = 0.6
-STEP_S = 0.1
-TOP = 10
+from otoscope.study.segments.settings import SegmentsSettings
 
 
+@takes(SegmentsSettings)
 def segments(
     model: Whisper,
     clips: Iterable[Sound],
     words: Sequence[str] | str,
     *,
-    length_s: float = LENGTH_S,
-    step_s: float = STEP_S,
-    top: int = TOP,
-    context: str = "",
-    language: str | None = None,
+    settings: SegmentsSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> Segments:
     """Find the stretches of a corpus in which the decoder is surest of words.
 
     Args:
         model: Any Whisper.
-        clips: A corpus, or clips; with words in time it is counted how often the word is in what was found.
+        clips: A corpus, or clips; with words in time it is counted how often the word is in its surest stretches.
         words: One word or several. A word is tried as written and with a capital, after a space; its log-probability
             is that of all its tokens right after the start tokens. A longer word that begins with it counts, too.
-        length_s: Length of a stretch in seconds.
-        step_s: Seconds from the start of one to the start of the next.
-        top: Stretches kept for each word; none of a clip that overlap.
-        context: What the transcript is taken to begin with.
-        language: What is spoken, as Whisper's code; by default what the model hears in each whole window.
+        settings: How they are looked for; without a language, it is what the model hears in each whole window.
         progress: Called after each clip with the number done and the number in all (0 when it is not known).
 
     Returns:
         For each word its stretches, surest first, and the share of them that hold it beside that of all stretches.
 
     Raises:
-        InputError: A word cannot be written, a length or number is wrong, or there are no clips.
+        InputError: A word cannot be written, a setting is out of bounds, or there are no clips.
         AudioError: A recording cannot be used.
 
     Source:
         The study's search of segments for a token, in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023); hearing a
         stretch alone is its splice of claim 1, turned round.
     """
-    length = whole_frames("length_s", length_s, model.n_frames)
-    step = whole_frames("step_s", step_s, model.n_frames)
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InputError(f"top is {top!r}: give the number of stretches to keep, 1 or more.")
-    listener = listener_for(model, [words] if isinstance(words, str) else words, context, language)
-    finds = [_Find(word.word, top) for word in listener.words]
+    length = whole_frames("length_s", settings.length_s, model.n_frames)
+    step = whole_frames("step_s", settings.step_s, model.n_frames)
+    wanted = [words] if isinstance(words, str) else words
+    listener = listener_for(model, wanted, settings.context, settings.language)
+    finds = [_Find(word.word, settings.top) for word in listener.words]
     n_clips = 0
     for clip in each_clip(clips, progress):
         _search(listener, clip, length, step, finds)
@@ -81,8 +71,9 @@ def segments(
         n_clips=n_clips,
         length_s=frame_to_seconds(length),
         step_s=frame_to_seconds(step),
-        top=top,
-        context=context,
+        top=settings.top,
+        context=settings.context,
+        sound_format=settings.sound_format,
         words=tuple(find.result(word.texts) for find, word in zip(finds, listener.words, strict=True)),
     )
 
@@ -107,9 +98,9 @@ def _search(listener: Listener, clip: Clip, length: int, step: int, finds: Seque
     """Slide over one clip, window by window, and note what was found."""
     model = listener.model
     n_audible = frames_begun(len(clip.samples))
-    rows: list[_Stretch] = []
-    for window, each in enumerate(model.each_window(clip)):
-        encoding = model.encode_mel(each.mel)[0]
+    rows: list[_ScoredStretch] = []
+    for window, heard in enumerate(model.each_window(clip)):
+        encoding = model.encode_mel(heard.mel)[0]
         first = window * model.n_frames
         n_frames = min(model.n_frames, n_audible - first)
         starts = starts_in(n_frames, length, step)
@@ -118,8 +109,8 @@ def _search(listener: Listener, clip: Clip, length: int, step: int, finds: Seque
         scores = listener.listen(encoding, local, prompt).numpy()
         silent = listener.silent(prompt).numpy()
         rows += [
-            _Stretch(first + start, first + stop, own, own - silent)
-            for (start, stop), own in zip(local, scores, strict=True)
+            _ScoredStretch(first + start, first + stop, word_scores, word_scores - silent)
+            for (start, stop), word_scores in zip(local, scores, strict=True)
         ]
     spoken = [said(clip, row.start * FRAME_S, row.stop * FRAME_S) for row in rows]
     for number, find in enumerate(finds):
@@ -141,11 +132,11 @@ def holds(spoken: Sequence[str], word: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Stretch:
+class _ScoredStretch:
     start: int
     stop: int
-    scores: np.ndarray  # [word]
-    lifts: np.ndarray
+    scores: np.ndarray  # log-probabilities [word]
+    lifts: np.ndarray  # the same less those over padding alone
 
 
 class _Find:
@@ -153,19 +144,21 @@ class _Find:
 
     def __init__(self, word: str, top: int) -> None:
         self._word, self._top = word, top
-        self._best: list[Segment] = []
+        self._best: list[WordSegment] = []
         self._n_stretches = self._n_labelled = self._n_holding = self._n_said = 0
 
-    def add(self, clip: Clip, rows: Sequence[_Stretch], spoken: Sequence[tuple[str, ...] | None], number: int) -> None:
+    def add(
+        self, clip: Clip, rows: Sequence[_ScoredStretch], spoken: Sequence[tuple[str, ...] | None], number: int
+    ) -> None:
         """Take in the stretches of a clip."""
-        is_hit = [None if own is None else holds(own, self._word) for own in spoken]
+        is_hit = [None if words is None else holds(words, self._word) for words in spoken]
         self._n_stretches += len(rows)
         if clip.words is not None:
             self._n_labelled += len(rows)
             self._n_holding += sum(map(bool, is_hit))
             self._n_said += _count(words_of(" ".join(word.text for word in clip.words)), words_of(self._word))
         taken: list[tuple[int, int]] = []
-        for at in sorted(range(len(rows)), key=lambda each: -rows[each].scores[number]):
+        for at in sorted(range(len(rows)), key=lambda row: -rows[row].scores[number]):
             row, score = rows[at], float(rows[at].scores[number])
             is_full = len(self._best) == self._top
             if len(taken) == self._top or (is_full and score <= self._best[-1].log_probability):
@@ -174,7 +167,7 @@ class _Find:
                 continue
             taken.append((row.start, row.stop))
             self._best.append(_segment(clip, row, score, float(row.lifts[number]), spoken[at], is_hit[at]))
-            self._best = sorted(self._best, key=lambda each: -each.log_probability)[: self._top]
+            self._best = sorted(self._best, key=lambda segment: -segment.log_probability)[: self._top]
 
     def result(self, texts: tuple[str, ...]) -> WordSegments:
         return WordSegments(
@@ -189,12 +182,11 @@ class _Find:
 
 
 def _segment(
-    clip: Clip, row: _Stretch, score: float, lift: float, spoken: tuple[str, ...] | None, is_hit: bool | None
-) -> Segment:
+    clip: Clip, row: _ScoredStretch, score: float, lift: float, spoken: tuple[str, ...] | None, is_hit: bool | None
+) -> WordSegment:
     start_s, stop_s = row.start * FRAME_S, min(row.stop * FRAME_S, clip.duration_s)
     sound = excerpt(clip.samples, (start_s + stop_s) / 2, length_s=max(stop_s - start_s, FRAME_S))
-    audio = clip.source
-    return Segment(clip.id, audio, round(start_s, 6), round(stop_s, 6), score, lift, spoken, is_hit, sound)
+    return WordSegment(clip.id, clip.source, round(start_s, 6), round(stop_s, 6), score, lift, spoken, is_hit, sound)
 
 
 def _count(there: Sequence[str], wanted: Sequence[str]) -> int:

@@ -1,104 +1,91 @@
-"""What was found of words in a corpus: the stretches, how many hold the word, and the sounds."""
+"""The stretches of a corpus in which the decoder is surest of words: how many hold the word, and the sounds."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float32
+from matplotlib.figure import Figure
 
-from otoscope.audio.excerpt import FORMATS, encode
+from otoscope.audio.excerpt import encode
 from otoscope.audio.player import player
 from otoscope.base import html
-from otoscope.base.errors import InputError
-from otoscope.base.files import atomic_path, write_json
-from otoscope.base.numbers import Interval, finite, plain
+from otoscope.base.files import atomic_path
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval, written
+from otoscope.base.report import Column, Fact, Report, Table
 from otoscope.base.short_repr import ShortRepr
-from otoscope.study import pictures
 from otoscope.study.estimates import wilson_interval
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
-from otoscope.study.segments import picture as segments_picture
+from otoscope.study.result_files import write_rows
+from otoscope.study.results import Result
+from otoscope.study.segments.picture import segments_figure
+
+COLUMNS = (
+    Column("clip", "clip"),
+    Column("audio"),
+    Column("start_s"),
+    Column("stop_s"),
+    Column(None, "stretch"),
+    Column("probability", "probability", "share"),
+    Column("log_probability", "log-probability", "two digits"),
+    Column("lift", "above padding", "two digits"),
+    Column("said"),
+    Column(None, "said"),
+    Column("is_hit", "holds it"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Segment(ShortRepr):
-    """A stretch of a clip.
-
-    Attributes:
-        clip_id: The clip.
-        audio: Its file, or its id where it came from no file.
-        start_s: Where it begins in the clip.
-        stop_s: Where it ends.
-        log_probability: Of the word, natural log, summed over its tokens and spellings.
-        lift: The same less that over padding alone.
-        said: Words whose middle lies in it; None where they are not known.
-        is_hit: Whether the word is among them; None where they are not known.
-        sound: What is heard in it, float32 at 16 kHz.
-    """
+class WordSegment(ShortRepr):
+    """A stretch of a clip."""
 
     clip_id: str
-    audio: str
-    start_s: float
+    audio: str  # the clip's file, or its id where it came from no file
+    start_s: float  # where it begins in the clip
     stop_s: float
-    log_probability: float
-    lift: float
-    said: tuple[str, ...] | None
-    is_hit: bool | None
-    sound: Float32[np.ndarray, " sample"]
+    log_probability: float  # of the word, natural log, summed over its tokens and spellings
+    lift: float  # the same less that over padding alone
+    said: tuple[str, ...] | None  # words whose middle lies in it; None where they are not known
+    is_hit: bool | None  # whether the word is among them; None where they are not known
+    sound: Float32[np.ndarray, " sample"]  # what is heard in it, at 16 kHz
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table's entries."""
-        return {
-            "clip": self.clip_id,
-            "audio": self.audio,
-            "start_s": finite(self.start_s),
-            "stop_s": finite(self.stop_s),
-            "log_probability": finite(self.log_probability),
-            "probability": finite(math.exp(self.log_probability)),
-            "lift": finite(self.lift),
-            "said": None if self.said is None else list(self.said),
-            "is_hit": self.is_hit,
-        }
+    @property
+    def stretch(self) -> str:
+        """Where it lies, in words."""
+        return f"{self.start_s:.2f}-{self.stop_s:.2f} s"
+
+    @property
+    def probability(self) -> float:
+        """Of the word."""
+        return math.exp(self.log_probability)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WordSegments(ShortRepr):
-    """What was found of one word.
-
-    Attributes:
-        word: The word.
-        spellings: How it was taken to be written.
-        n_stretches: Stretches that were heard.
-        n_labelled: Those of clips with words in time.
-        n_holding: Those of them that hold the word.
-        n_said: How often it is said in these clips.
-        segments: The stretches, surest first.
-    """
+    """The surest stretches of one word."""
 
     word: str
-    spellings: tuple[str, ...]
-    n_stretches: int
-    n_labelled: int
-    n_holding: int
-    n_said: int
-    segments: tuple[Segment, ...]
+    spellings: tuple[str, ...]  # how it was taken to be written
+    n_stretches: int  # that were heard
+    n_labelled: int  # those of clips with words in time
+    n_holding: int  # those of them that hold the word
+    n_said: int  # how often it is said in these clips
+    segments: tuple[WordSegment, ...]  # surest first
 
     @property
     def hits(self) -> tuple[int, int]:
-        """Stretches found that hold the word, and stretches found whose words are known."""
-        known = [each.is_hit for each in self.segments if each.is_hit is not None]
+        """Surest stretches that hold the word, and surest stretches whose words are known."""
+        known = [segment.is_hit for segment in self.segments if segment.is_hit is not None]
         return sum(known), len(known)
 
     @property
     def hit_rate(self) -> Interval | None:
-        """Share of the stretches found that hold the word, with Wilson's 95% interval; None without words in time."""
+        """Share of the surest stretches that hold the word, with Wilson's 95% interval; None without words in time."""
         return wilson_interval(*self.hits)
 
     @property
@@ -106,174 +93,147 @@ class WordSegments(ShortRepr):
         """Share of all stretches that hold the word: what stretches drawn at random would give."""
         return self.n_holding / self.n_labelled if self.n_labelled else None
 
+    @property
+    def in_words(self) -> str:
+        """Say how many of the surest stretches hold the word, and how many of all."""
+        hits, n_known = self.hits
+        if self.chance is None or not n_known:
+            return f"the surest of {self.n_stretches:,} stretches; words are not known in time"
+        limit = "" if self.n_said >= n_known else f" ({self.n_said} at most)"
+        return (
+            f"{hits} of {n_known} hold it{limit}, {written(self.hit_rate, 'share')}; of all {self.n_labelled:,} "
+            f"stretches {written(self.chance, 'share')}; said {count(self.n_said, 'time')}"
+        )
+
+    def table(self) -> Table:
+        """List the stretches."""
+        rows = [
+            (
+                segment.clip_id,
+                segment.audio,
+                segment.start_s,
+                segment.stop_s,
+                segment.stretch,
+                segment.probability,
+                segment.log_probability,
+                segment.lift,
+                segment.said,
+                "not known" if segment.said is None else " ".join(segment.said),
+                segment.is_hit,
+            )
+            for segment in self.segments
+        ]
+        return Table(COLUMNS, rows, f"{self.word}: {self.in_words}", most=max(len(rows), 1))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Segments(Rich):
-    """The stretches of a corpus in which the decoder is surest of words.
+class Segments(Result):
+    """The stretches of a corpus in which the decoder is surest of words."""
 
-    Attributes:
-        model: The model's id.
-        n_clips: Clips that were searched.
-        length_s: Length of a stretch.
-        step_s: From the start of one to the start of the next.
-        top: Stretches kept for each word.
-        context: What the transcript was taken to begin with.
-        words: What was found of each word.
-    """
+    name = "segments"
 
     model: str
-    n_clips: int
-    length_s: float
-    step_s: float
-    top: int
-    context: str
+    n_clips: int  # that were searched
+    length_s: float  # of a stretch
+    step_s: float  # from the start of one to the start of the next
+    top: int  # stretches kept for each word
+    context: str  # what the transcript was taken to begin with
     words: tuple[WordSegments, ...]
+    sound_format: str = "flac"  # how sounds are written
 
     @property
     def hit_rate(self) -> Interval | None:
-        """Share of all stretches found that hold their word, with Wilson's 95% interval."""
-        hits, known = np.sum([each.hits for each in self.words], axis=0).tolist()
-        return wilson_interval(hits, known)
+        """Share of all surest stretches that hold their word, with Wilson's 95% interval."""
+        hits, n_known = np.sum([word.hits for word in self.words], axis=0).tolist()
+        return wilson_interval(hits, n_known)
 
     @property
     def chance(self) -> float | None:
-        """The same for stretches drawn at random: the mean of each word's chance, weighed by its stretches found."""
-        known = [(each.chance, each.hits[1]) for each in self.words if each.chance is not None and each.hits[1]]
-        return float(np.average([one for one, _ in known], weights=[n for _, n in known])) if known else None
+        """The same for stretches drawn at random: the mean of each word's chance, weighed by its surest stretches."""
+        known = [(word.chance, word.hits[1]) for word in self.words if word.chance is not None and word.hits[1]]
+        return float(np.average([chance for chance, _ in known], weights=[n for _, n in known])) if known else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table: for every word its stretches, and how many hold it."""
-        return {
-            "model": self.model,
-            "n_clips": self.n_clips,
-            "length_s": finite(self.length_s),
-            "step_s": finite(self.step_s),
-            "top": self.top,
-            "context": self.context,
-            "hit_rate": plain(self.hit_rate),
-            "chance": finite(self.chance),
-            "intervals": "Wilson, 95%, stretches taken as independent",
-            "words": [
-                {
-                    "word": each.word,
-                    "spellings": list(each.spellings),
-                    "n_stretches": each.n_stretches,
-                    "n_stretches_labelled": each.n_labelled,
-                    "n_said": each.n_said,
-                    "n_found": each.hits[1],
-                    "n_hits": each.hits[0],
-                    "hit_rate": plain(each.hit_rate),
-                    "chance": finite(each.chance),
-                    "segments": [segment.to_json() for segment in each.segments],
-                }
-                for each in self.words
-            ],
-        }
+    def report(self) -> Report:
+        """List each word's stretches, and say how many hold it."""
+        return Report(
+            f"Where the decoder is surest of words: {self.model}",
+            f"stretches of {self.length_s:g} s of {count(self.n_clips, 'clip')}, each heard alone; 95% intervals",
+            {
+                "model": self.model,
+                "n_clips": self.n_clips,
+                "length_s": self.length_s,
+                "step_s": self.step_s,
+                "top": self.top,
+                "context": self.context,
+                "hit_rate": Fact(self.hit_rate, "stretches that hold their word", "share"),
+                "chance": Fact(self.chance, "at random", "share"),
+                "intervals": "Wilson, 95%, stretches taken as independent",
+                "words": [
+                    {
+                        "word": word.word,
+                        "spellings": word.spellings,
+                        "n_stretches": word.n_stretches,
+                        "n_stretches_labelled": word.n_labelled,
+                        "n_said": word.n_said,
+                        "n_found": word.hits[1],
+                        "n_hits": word.hits[0],
+                        "hit_rate": word.hit_rate,
+                        "chance": word.chance,
+                        "segments": word.table().to_json(),
+                    }
+                    for word in self.words
+                ],
+            },
+            parts=[word.table() for word in self.words],
+        )
 
-    def save(self, folder: str | Path, *, format_: str = "flac") -> list[Path]:
-        """Write `segments.json`, `segments.parquet`, `segments.png`, and `sounds/` with every stretch.
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw how sure the decoder is in the stretches of each word, and what is said in them."""
+        return {self.name: lambda: segments_figure(self)}
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write `segments.json`, `segments.png`, `segments.parquet`, and `sounds/` with every stretch.
 
         Args:
             folder: Where to; made when missing.
-            format_: Of the sounds: `flac` or `wav`, 16 bits a sample.
 
         Returns:
             The files written.
 
         Raises:
-            InputError: There is no such format.
             OutputError: A file cannot be written.
         """
-        if format_ not in FORMATS:
-            raise InputError(f"sounds are not written as {format_!r}: choose {' or '.join(FORMATS)}.")
+        rows = [
+            {"word": word.word, "rank": rank, **segment}
+            for word in self.words
+            for rank, segment in enumerate(word.table().to_json(), start=1)
+        ]
         where = Path(folder)
         return [
-            write_json(where / "segments.json", self.to_json()),
-            self._write_table(where / "segments.parquet"),
-            *self._write_sounds(where / "sounds", format_),
-            *drawn(self.plot, where / "segments.png"),
+            *super().save(where),
+            write_rows(where / "segments.parquet", rows),
+            *self._write_sounds(where / "sounds"),
         ]
 
-    def _write_table(self, path: Path) -> Path:
-        rows = [
-            {"word": each.word, "rank": rank, **segment.to_json()}
-            for each in self.words
-            for rank, segment in enumerate(each.segments, start=1)
-        ]
-        with atomic_path(path) as temporary:
-            pq.write_table(pa.Table.from_pylist(rows), temporary)
-        return path
-
-    def _write_sounds(self, folder: Path, format_: str) -> list[Path]:
-        written: list[Path] = []
-        for number, each in enumerate(self.words, start=1):
-            for rank, segment in enumerate(each.segments, start=1):
-                name = f"{number}-{_safe(each.word)}-{rank:02d}-{_safe(segment.clip_id)}.{format_}"
+    def _write_sounds(self, folder: Path) -> list[Path]:
+        files: list[Path] = []
+        for number, word in enumerate(self.words, start=1):
+            for rank, segment in enumerate(word.segments, start=1):
+                name = f"{number}-{_safe(word.word)}-{rank:02d}-{_safe(segment.clip_id)}.{self.sound_format}"
                 with atomic_path(folder / name) as temporary:
-                    temporary.write_bytes(encode(segment.sound, format_))
-                written.append(folder / name)
-        return written
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw how sure the decoder is in the stretches of each word, and what is said in them.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        panels = [
-            segments_picture.Panel(
-                heading=f"{each.word}",
-                note=_note(each),
-                labels=tuple(f"{one.clip_id} {one.start_s:.2f}-{one.stop_s:.2f} s" for one in each.segments),
-                values=tuple(math.exp(one.log_probability) for one in each.segments),
-                said=tuple(None if one.said is None else " ".join(one.said) for one in each.segments),
-                is_hit=tuple(one.is_hit for one in each.segments),
-            )
-            for each in self.words
-        ]
-        note = f"{self.model}: stretches of {self.length_s:g} s of {pictures.count(self.n_clips, 'clip')}, each alone"
-        return pictures.save_figure(segments_picture.segments_figure(panels, note), path)
+                    temporary.write_bytes(encode(segment.sound, self.sound_format))
+                files.append(folder / name)
+        return files
 
     def _shown(self) -> html.Shown:
-        rows = [
-            (
-                each.word,
-                f"{segment.start_s:.2f} – {segment.stop_s:.2f}",
-                segment.clip_id,
-                html.share(math.exp(segment.log_probability)),
-                segment.said,
-                segment.is_hit,
-                player(segment.sound, f"{each.word} in {segment.clip_id}", width="11em"),
-            )
-            for rank in range(self.top)
-            for each in self.words
-            for segment in each.segments[rank : rank + 1]
+        """Show the report, and let the first stretches of every word be heard."""
+        surest = [(word, segment) for word in self.words for segment in word.segments][: html.MOST_ROWS]
+        sounds = [
+            html.Html(html.line(label) + player(segment.sound, label, width="11em"))
+            for word, segment in surest
+            for label in [f"{word.word} in {segment.clip_id}, {segment.stretch}"]
         ]
-        rows.sort(key=lambda row: [each.word for each in self.words].index(row[0]))
-        columns = ("word", "seconds", "clip", "probability", "said", "holds it", "hear")
-        return html.Shown(
-            f"Where the decoder is surest of words: {self.model}",
-            [
-                ("searched", f"{self.n_clips:,} clips, {self.length_s:g} s at a time"),
-                ("stretches that hold their word", html.share(self.hit_rate)),
-                ("at random", html.share(self.chance)),
-            ],
-            [html.Table(columns, rows[: html.MOST_ROWS], "", len(rows))],
-        )
-
-
-def _note(each: WordSegments) -> str:
-    found, known = each.hits
-    if each.chance is None or not known:
-        return f"of {each.n_stretches:,} stretches; what is said is not known"
-    times = pictures.count(each.n_said, "time")
-    return f"{found} of {known} hold it; of all {each.n_labelled:,} stretches {each.chance:.1%}; said {times}"
+        return replace(super()._shown(), sounds=sounds)
 
 
 def _safe(name: str) -> str:

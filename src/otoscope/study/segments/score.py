@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otoscope.base.clocks import seconds_to_frame
+from otoscope.base.clocks import FRAME_S, frame_to_seconds, seconds_to_frame
 from otoscope.base.errors import InputError
 from otoscope.model.generation import detect, forced_logits, prompt_tokens, top
 from otoscope.model.spelling import decode
@@ -25,29 +25,15 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Spelled:
-    """A word as the decoder may write it.
-
-    Attributes:
-        word: As it was asked for.
-        spellings: Token ids of each way: as it is, and with a capital, both after a space.
-        texts: The same as text.
-    """
+    """A word as the decoder may write it."""
 
     word: str
-    spellings: tuple[tuple[int, ...], ...]
-    texts: tuple[str, ...]
+    spellings: tuple[tuple[int, ...], ...]  # token ids: as it is, and with a capital, both after a space
+    texts: tuple[str, ...]  # the same as text
 
 
 def spell(model: Whisper, word: str, longest: int) -> Spelled:
-    """Spell a word as the decoder would.
-
-    Args:
-        model: Any Whisper.
-        word: One word, or several that belong together.
-        longest: Tokens that there is room for.
-
-    Returns:
-        Its spellings.
+    """Spell a word, or several that belong together, as the decoder would; there is room for `longest` tokens.
 
     Raises:
         InputError: It is empty, the tokenizer cannot write it, or it is too long.
@@ -55,8 +41,8 @@ def spell(model: Whisper, word: str, longest: int) -> Spelled:
     text = " ".join(word.split()) if isinstance(word, str) else ""
     if not text:
         raise InputError(f"the word is {word!r}: give a word to look for.")
-    texts = tuple(dict.fromkeys(f" {each}" for each in (text, text[:1].upper() + text[1:])))
-    spellings = tuple(spelt(model, each) for each in texts)
+    texts = tuple(dict.fromkeys(f" {form}" for form in (text, text[:1].upper() + text[1:])))
+    spellings = tuple(spelt(model, form) for form in texts)
     if max(map(len, spellings)) > longest:
         raise InputError(
             f"the word {text!r} takes {max(map(len, spellings))} tokens, and after the start tokens there is room for "
@@ -84,21 +70,13 @@ def spelt(model: Whisper, text: str) -> tuple[int, ...]:
 
 @dataclass(eq=False)
 class Listener:
-    """Tells how sure the decoder is of words over stretches of one model.
-
-    Attributes:
-        model: Any Whisper.
-        words: What is listened for.
-        context: Tokens that the transcript is taken to begin with.
-        language: What is spoken; None for what each window's encoder output says.
-        padding: The encoder output of padding alone, [frame, d].
-    """
+    """Tells how sure the decoder is of words over stretches of one model."""
 
     model: Whisper
-    words: Sequence[Spelled]
-    context: tuple[int, ...] = ()
-    language: str | None = None
-    padding: Float[Tensor, "frame d"] = field(init=False)
+    words: Sequence[Spelled]  # what is listened for
+    context: tuple[int, ...] = ()  # tokens that the transcript is taken to begin with
+    language: str | None = None  # what is spoken; None for what each window's encoder output says
+    padding: Float[Tensor, "frame d"] = field(init=False)  # the encoder output of padding alone
     _silent: dict[tuple[int, ...], Float[Tensor, " word"]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -145,12 +123,7 @@ class Listener:
     def log_probabilities(
         self, encodings: Float[Tensor, "stretch frame d"], prompt: Sequence[int]
     ) -> Float[Tensor, "stretch word"]:
-        """Give the log-probability of every word right after the prompt: the sum over its tokens, over its spellings.
-
-        Args:
-            encodings: What the decoder is given, at most a batch.
-            prompt: Tokens before the word.
-        """
+        """Give the log-probability of every word right after the prompt, over its tokens and spellings."""
         first = self.next_token(encodings, prompt)
         columns = []
         for word in self.words:
@@ -180,13 +153,7 @@ def _repeat(ids: Sequence[int], n: int) -> Int[Tensor, "stretch token"]:
 
 
 def starts_in(n_frames: int, length: int, step: int) -> list[int]:
-    """Say where stretches begin that slide over frames; the last one ends with them.
-
-    Args:
-        n_frames: Frames of sound in a window.
-        length: Frames of a stretch; one that is longer than the sound is cut to it.
-        step: Frames from one to the next.
-    """
+    """Say where stretches of `length` frames begin that slide over frames by a step; the last one ends with them."""
     last = max(0, n_frames - length)
     starts = list(range(0, last + 1, step))
     return starts if starts[-1] == last else [*starts, last]
@@ -196,9 +163,11 @@ def whole_frames(name: str, seconds: float, most: int) -> int:
     """Turn a length of time into whole frames.
 
     Raises:
-        InputError: It is shorter than a frame, or longer than a window.
+        InputError: It is longer than a window.
     """
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not 0.02 <= seconds < float("inf") or seconds_to_frame(seconds) > most:
-        raise InputError(f"{name} is {seconds!r}: give seconds, from 0.02 (one frame) to {most / 50:g} (a window).")
+    if seconds_to_frame(seconds) > most:
+        window_s = frame_to_seconds(most)
+        raise InputError(
+            f"{name} is {seconds!r}: give seconds, from {FRAME_S:g} (one frame) to {window_s:g} (a window)."
+        )
     return seconds_to_frame(seconds)

@@ -13,73 +13,28 @@ import numpy as np
 from otoscope.base.errors import InputError
 from otoscope.harvest.labels import LabelSet
 from otoscope.study.probe import fit as probe_fit
-from otoscope.study.probe.fit import CLASSIFIERS, Folds
+from otoscope.study.probe.fit import Folds
 from otoscope.study.probe.labels import FRAME_TASKS, SPEECH_CLASSES
 from otoscope.study.probe.rows import Rows
-
-AUTO, SPEAKERS, CLIPS = "auto", "speakers", "clips"
-SPLITS = (AUTO, SPEAKERS, CLIPS)
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """How probes are learnt; the attributes are the arguments of `probe`.
-
-    Raises:
-        InputError: One of them cannot be used.
-    """
-
-    task: str
-    rows: int
-    folds: int
-    classifier: str
-    split: str
-    seed: int
-
-    def __post_init__(self) -> None:
-        for name, value, least in (("rows", self.rows, 10), ("folds", self.folds, 2)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(f"{name} is {value!r}: give a whole number of {least} or more.")
-        if self.classifier not in CLASSIFIERS:
-            raise InputError(f"classifier {self.classifier!r} is none: give {' or '.join(CLASSIFIERS)}.")
-        if self.split not in SPLITS:
-            raise InputError(f"split {self.split!r} is none: give {', '.join(SPLITS)}.")
-        if self.split == SPEAKERS and self.task == "speaker":
-            raise InputError("who speaks cannot be learnt from other speakers: leave the split out, or give 'clips'.")
-
-    def per_clip(self, n_clips: int) -> int:
-        """Frames drawn from each clip at most, so that no clip gives more than its share."""
-        return max(1, self.rows // max(1, n_clips))
+from otoscope.study.probe.settings import CLIPS, SPEAKERS, ProbeSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """The classes and groups of all rows, which are the same at every site.
+class LabelledRows:
+    """The classes and groups of all rows, which are the same at every site."""
 
-    Attributes:
-        kept: Which of the rows are used.
-        y: Class of each row used.
-        groups: Group of each row used.
-        folds: Rows used, as they are learnt from and predicted.
-        classes: Their names.
-        left_out: Labels that fewer than two groups have, with the number of their rows.
-        held_out: `speakers` or `clips`.
-        n_clips: Clips that gave rows used.
-        n_without_speaker: Clips left out because nobody says who speaks.
-    """
-
-    kept: np.ndarray
-    y: np.ndarray
-    groups: np.ndarray
-    folds: Folds
+    kept: np.ndarray  # which of the rows are used
+    y: np.ndarray  # class of each row used
+    groups: np.ndarray  # group of each row used
+    folds: Folds  # rows used, as they are learnt from and predicted
     classes: tuple[str, ...]
-    left_out: tuple[tuple[str, int], ...]
-    held_out: str
-    n_clips: int
-    n_without_speaker: int
+    left_out: tuple[tuple[str, int], ...]  # labels that fewer than two groups have, with the number of their rows
+    held_out: str  # `speakers` or `clips`
+    n_clips: int  # clips that gave rows used
+    n_without_speaker: int  # clips left out because nobody says who speaks
 
     @classmethod
-    def of(cls, parts: Sequence[Rows], settings: ProbeSettings, numbering: LabelSet) -> Table:
+    def make(cls, parts: Sequence[Rows], task: str, settings: ProbeSettings, numbering: LabelSet) -> LabelledRows:
         """Name classes and groups, and deal groups into folds.
 
         Raises:
@@ -87,13 +42,13 @@ class Table:
         """
         clips = [clip for part in parts for clip in part.clips]
         if not clips:
-            raise InputError(_nothing(settings.task))
+            raise InputError(_nothing(task))
         owner = np.repeat(np.arange(len(clips)), [n_rows for _, _, n_rows in clips])
         is_test = np.repeat(np.arange(len(parts)), [sum(n for _, _, n in part.clips) for part in parts]) > 0
-        names = _names(np.concatenate([label for part in parts for label in part.labels]), settings.task, numbering)
-        held_out = _held_out(settings, [speaker for _, speaker, _ in clips])
+        names = _names(np.concatenate([label for part in parts for label in part.labels]), task, numbering)
+        held_out = _held_out(task, settings.split, [speaker for _, speaker, _ in clips])
         by_clip = [(speaker if held_out == SPEAKERS else name) for name, speaker, _ in clips]
-        _check_parts(clips, parts, held_out, settings.task)
+        _check_parts(clips, parts, held_out, task)
         has_group = np.array([group is not None for group in by_clip])
         codes = np.unique([str(group) for group in by_clip], return_inverse=True)[1]
         groups, kept = codes[owner], has_group[owner]
@@ -104,14 +59,14 @@ class Table:
         known = tuple(str(name) for name in np.unique(names)[is_common])
         left_out = tuple((str(n), int(c)) for n, c in zip(classes, counts, strict=True) if str(n) not in known)
         if len(known) < 2:
-            raise InputError(_one_class(settings.task, known, left_out, held_out))
+            raise InputError(_one_class(task, known, left_out, held_out))
         kept &= np.isin(names, known)
         y = np.searchsorted(np.array(known), names[kept])
         groups, is_test = groups[kept], is_test[kept]
         if len(parts) > 1:
             folds = Folds(((np.flatnonzero(~is_test), np.flatnonzero(is_test)),))
             if not is_test.any():
-                raise InputError(f"no clip to score on has a label of {settings.task!r} that was learnt. Give others.")
+                raise InputError(f"no clip to score on has a label of {task!r} that was learnt. Give others.")
         else:
             folds = probe_fit.folds_of(y, groups, settings.folds, settings.seed)
         n_clips = len(np.unique(owner[kept]))
@@ -129,26 +84,26 @@ def _n_groups(names: np.ndarray, groups: np.ndarray, is_used: np.ndarray, name: 
     return len(np.unique(groups[is_used & (names == name)]))
 
 
-def _held_out(settings: ProbeSettings, speakers: Sequence[str | None]) -> str:
+def _held_out(task: str, split: str, speakers: Sequence[str | None]) -> str:
     """Say what is held out.
 
     Raises:
         InputError: Speakers cannot be, or clips would put a speaker in both parts.
     """
     named = [speaker for speaker in speakers if speaker is not None]
-    if settings.task == "speaker":
+    if task == "speaker":
         return CLIPS
-    if settings.split == CLIPS and len(set(named)) < len(named):
+    if split == CLIPS and len(set(named)) < len(named):
         raise InputError(
             "with clips held out a speaker would be in both parts, and the probe could know the voice: hold speakers "
             "out (the default where they are known)."
         )
-    if settings.split == SPEAKERS and not named:
+    if split == SPEAKERS and not named:
         raise InputError(
             "no clip says who speaks, so no speaker can be held out: give speakers (a manifest's column, or the "
             "labels' column 'speaker'), or hold clips out."
         )
-    if settings.split == CLIPS or not named:
+    if split == CLIPS or not named:
         return CLIPS
     if len(set(named)) < 2:
         raise InputError(
@@ -162,15 +117,15 @@ def _check_parts(clips: Sequence[tuple[str, str | None, int]], parts: Sequence[R
     """Refuse a speaker, or a clip, that is both learnt from and scored on."""
     if len(parts) == 1:
         return
-    place = 1 if held_out == SPEAKERS else 0
+    column = 1 if held_out == SPEAKERS else 0
     n_first = len(parts[0].clips)
-    both = {clip[place] for clip in clips[:n_first]} & {clip[place] for clip in clips[n_first:]} - {None}
+    both = {clip[column] for clip in clips[:n_first]} & {clip[column] for clip in clips[n_first:]} - {None}
     if both:
-        what = "speaker" if held_out == SPEAKERS else "clip"
+        thing = held_out[:-1]
         shown = ", ".join(sorted(map(repr, both))[:3]) + (", ..." if len(both) > 3 else "")
         raise InputError(
-            f"{len(both)} {what}s are in both parts ({shown}): a probe of {task!r} would be told what it is asked. "
-            f"Score on others, or leave the second corpus out: each {what} is then held out once."
+            f"{len(both)} {thing}s are in both parts ({shown}): a probe of {task!r} would be told what it is asked. "
+            f"Score on others, or leave the second corpus out: each {thing} is then held out once."
         )
     if len(parts[1].clips) == 0:
         raise InputError(f"no clip to score on says anything of {task!r}. Give clips with labels.")
