@@ -38,6 +38,5 @@ def phones(
 
     with job.console.progress("Scoring"):
         study = score(run, baselines=baseline or (), features=feature or (), settings=settings)
-    folders = [other.folder for other in study.baselines]
-    about = {"run": study.run.folder, "baselines": folders}
-    job.deliver(study, {"id": study.run.model}, settings.to_json(), **about)
+    baselines = [other.folder for other in study.baselines]
+    job.deliver(study, {"id": study.run.model}, settings.to_json(), run=study.run.folder, baselines=baselines)

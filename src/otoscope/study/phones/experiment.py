@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ class PhoneStudy(Result):
         short = {basis: short_basis(basis, list(bases)) for basis in bases}
         rule = f"AUROC at least {self.settings.auroc:g}, purity at least {self.settings.purity:g}"
         figures: dict[str, Callable[[], Figure]] = {
-            f"phone_by_layer_{plain(name)}": lambda basis=basis, name=name: self._layers(basis, f"{name}; {rule}")  # type: ignore[misc]
+            f"phone_by_layer_{plain(name)}": partial(self._layers, basis, f"{name}; {rule}")
             for basis, name in short.items()
         }
         figures["detect_shares"] = lambda: shares_figure(share_bars(self), rule)
