@@ -48,21 +48,13 @@ _JSON = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":
 
 @dataclass(frozen=True)
 class Built:
-    """Pages that were built.
+    """Pages that were built."""
 
-    Attributes:
-        folder: Where they are.
-        n_records: Records written.
-        n_files: Files of the study beside them.
-        n_bytes: Size of all, those that share their place on the disk with the study included.
-        seconds: How long it took.
-    """
-
-    folder: Path
-    n_records: int
-    n_files: int
-    n_bytes: int
-    seconds: float
+    folder: Path  # where they are
+    n_records: int  # records written
+    n_files: int  # files of the study beside them
+    n_bytes: int  # size of all, those that share their place on the disk with the study included
+    seconds: float  # how long it took
 
     @property
     def index(self) -> Path:

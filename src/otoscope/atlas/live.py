@@ -71,15 +71,10 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A recording that was asked about.
+    """A recording that was asked about."""
 
-    Attributes:
-        samples: What was looked at, at 16 kHz.
-        state: What the model needs to be asked again.
-    """
-
-    samples: Float32[np.ndarray, " sample"]
-    state: Any
+    samples: Float32[np.ndarray, " sample"]  # what was looked at, at 16 kHz
+    state: Any  # what the model needs to be asked again
 
 
 class Live:
@@ -116,15 +111,7 @@ class Live:
         }
 
     async def ask(self, request: Request) -> dict[str, Any]:
-        """Answer for a recording, which is the body of the request; it is read when there is a place.
-
-        Raises:
-            HTTPException: The body is too large, too slow, or not all there.
-            AudioError: It cannot be used.
-            InputError: The model cannot be used.
-            BusyError: Too many wait.
-            StoppedError: It took too long, or whoever asked went away.
-        """
+        """Answer for a recording, which is the body of the request; it is read when there is a place."""
         with self._places.taken():
             return await self._ask(request, await read_body(request, MOST_BYTES))
 

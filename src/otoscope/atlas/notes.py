@@ -40,19 +40,12 @@ _HERE = threading.Lock()
 
 @dataclass(frozen=True)
 class Note:
-    """What someone wrote about a feature.
+    """What someone wrote about a feature."""
 
-    Attributes:
-        name: A name of their own; may be empty.
-        note: May be empty.
-        version: How many times it was saved; 0 where it never was.
-        changed: When, in UTC (`2026-01-02T03:04:05+00:00`).
-    """
-
-    name: str = ""
-    note: str = ""
-    version: int = 0
-    changed: str = ""
+    name: str = ""  # a name of their own; may be empty
+    note: str = ""  # may be empty
+    version: int = 0  # how many times it was saved; 0 where it never was
+    changed: str = ""  # when, in UTC (`2026-01-02T03:04:05+00:00`)
 
     def to_json(self) -> dict[str, Any]:
         """Give what stands in the file."""
@@ -200,25 +193,13 @@ class Notes:
 
 
 def check_key(key: str) -> None:
-    """Refuse what names no feature.
-
-    Raises:
-        InputError: It is not SITE/BASIS/INDEX.
-    """
+    """Refuse what names no feature."""
     if not _KEY.fullmatch(key):
         raise InputError(f"{key[:80]!r} names no feature: a note is on SITE/BASIS/INDEX, encoder.blocks.0/neuron/12.")
 
 
 def notes_of(given: Mapping[str, Any], what: str) -> dict[str, Note]:
-    """Read notes from JSON.
-
-    Args:
-        given: A file or an export.
-        what: How messages call it.
-
-    Raises:
-        InputError: It is none.
-    """
+    """Read notes from JSON."""
     rows = given.get("notes")
     if given.get("kind") != KIND or not isinstance(rows, Mapping):
         raise InputError(f"{what} holds no notes of otoscope: give a file that was exported from its pages.")

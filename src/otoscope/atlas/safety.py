@@ -62,26 +62,15 @@ _ENCODED = (b"%00", b"%2f", b"%5c")
 
 @dataclass(frozen=True)
 class Hosts:
-    """The names under which the server answers.
+    """The names under which the server answers."""
 
-    Attributes:
-        port: The port it listens on.
-        listened: The address it listens on, as in an address line.
-        also: Further names: of a machine or a proxy that hands requests on. Any port and https are theirs to choose.
-    """
-
-    port: int
-    listened: str = "127.0.0.1"
+    port: int  # the port it listens on
+    listened: str = "127.0.0.1"  # the address it listens on, as in an address line
+    # further names: of a machine or a proxy that hands requests on. Any port and https are theirs to choose.
     also: tuple[str, ...] = ()
 
     def allow(self, host: str, server: str | None = None) -> bool:
-        """Say whether a `Host` is ours.
-
-        Args:
-            host: The header.
-            server: The address at which the connection came in, where that is known: a name can be made to point here
-                by whoever owns it, a number cannot.
-        """
+        """Say whether a `Host` is ours."""
         name, port = split_host(host)
         if name in {also.lower() for also in self.also}:
             return True
@@ -206,19 +195,7 @@ class Places:
 
 
 async def read_body(request: Request, most_bytes: int, *, most_s: float = BODY_S) -> bytes:
-    """Read a request's body, and no more than is allowed, whatever its header says.
-
-    Args:
-        request: Its body was not read yet.
-        most_bytes: How many bytes it may have.
-        most_s: How long it may take to arrive.
-
-    Returns:
-        The body.
-
-    Raises:
-        HTTPException: It is too large (413), too slow (408), or not all there (400).
-    """
+    """Read a request's body, and no more than is allowed, whatever its header says."""
     too_large = HTTPException(413, f"That is too large: at most {most_bytes / 1e6:g} MB are taken.")
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:

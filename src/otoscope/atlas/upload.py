@@ -36,15 +36,10 @@ NAME = "the recording"
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """A recording that was sent.
+    """A recording that was sent."""
 
-    Attributes:
-        samples: Its beginning: mono at 16 kHz.
-        duration_s: Length of all of it in seconds.
-    """
-
-    samples: Float32[np.ndarray, " sample"]
-    duration_s: float
+    samples: Float32[np.ndarray, " sample"]  # its beginning: mono at 16 kHz
+    duration_s: float  # length of all of it in seconds
 
 
 class Decoder:
@@ -145,11 +140,7 @@ def _upload_of(answer: bytes) -> Upload:
 
 
 def decode_within(content: bytes, limits: dict[str, Any]) -> Upload:
-    """Decode a recording here, in the process that is made for it.
-
-    Raises:
-        AudioError: It cannot be read, or is too long.
-    """
+    """Decode a recording here, in the process that is made for it."""
     from otoscope.audio.containers import layout_of
     from otoscope.audio.decode import counted_s, decoder_errors, read_audio_bytes
     from otoscope.base.clocks import SAMPLE_RATE_HZ

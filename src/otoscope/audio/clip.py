@@ -23,17 +23,11 @@ from otoscope.base.short_repr import ShortRepr
 
 @dataclass(frozen=True)
 class Span:
-    """One word or one phone in time.
+    """One word or one phone in time."""
 
-    Attributes:
-        start_s: Where it begins, seconds from the start of the clip.
-        end_s: Where it ends, seconds from the start of the clip.
-        text: The word as written, or the phone's symbol.
-    """
-
-    start_s: float
-    end_s: float
-    text: str
+    start_s: float  # where it begins, seconds from the start of the clip
+    end_s: float  # where it ends, seconds from the start of the clip
+    text: str  # the word as written, or the phone's symbol
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_s <= self.end_s < float("inf"):
@@ -45,32 +39,20 @@ class Span:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Clip(ShortRepr):
-    """A stretch of audio and what is known of it.
+    """A stretch of audio and what is known of it."""
 
-    Attributes:
-        samples: Mono at 16 kHz, finite, at least one.
-        id: A name, unique in its corpus.
-        transcript: What is said, if known.
-        words: The words in time, if known.
-        phones: The phones in time, if known.
-        speaker: Who speaks, if known.
-        language: The language as Whisper's code (`en`), if known.
-        path: The file it came from, if any.
-        label_problem: Why the labels that were found for it cannot be used; it then has neither words nor phones.
-        notes: What its recording was found to be otherwise than it says, or may lack.
-        is_transcript_from_labels: Whether the transcript is that of the labels (words, or utterances) for want of one.
-    """
-
-    samples: Float32[np.ndarray, " sample"]
-    id: str
-    transcript: str | None = None
-    words: tuple[Span, ...] | None = None
-    phones: tuple[Span, ...] | None = None
-    speaker: str | None = None
-    language: str | None = None
-    path: Path | None = None
+    samples: Float32[np.ndarray, " sample"]  # mono at 16 kHz, finite, at least one
+    id: str  # a name, unique in its corpus
+    transcript: str | None = None  # what is said, if known
+    words: tuple[Span, ...] | None = None  # the words in time, if known
+    phones: tuple[Span, ...] | None = None  # the phones in time, if known
+    speaker: str | None = None  # who speaks, if known
+    language: str | None = None  # the language as Whisper's code (`en`), if known
+    path: Path | None = None  # the file it came from, if any
+    # why the labels that were found for it cannot be used; it then has neither words nor phones
     label_problem: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what its recording was found to be otherwise than it says, or may lack
+    # whether the transcript is that of the labels (words, or utterances) for want of one
     is_transcript_from_labels: bool = False
 
     def __post_init__(self) -> None:

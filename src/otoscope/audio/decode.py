@@ -59,30 +59,21 @@ SOUND_SUFFIXES = (
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording as Whisper hears it.
+    """A recording as Whisper hears it."""
 
-    Attributes:
-        samples: Mono at 16 kHz, at least one; full scale is 1.
-        notes: What was read otherwise than the file says, or may be missing: each a sentence about "its" parts.
-    """
-
-    samples: Float32[np.ndarray, " sample"]
+    samples: Float32[np.ndarray, " sample"]  # mono at 16 kHz, at least one; full scale is 1
+    # what was read otherwise than the file says, or may be missing: each a sentence about "its" parts
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Blocks of sound as they are decoded.
+    """Blocks of sound as they are decoded."""
 
-    Attributes:
-        blocks: Rate in Hz and float32 [sample, channel], one after the other; either may change.
-        n_expected: Samples per channel that there should be, or 0 where that is not known.
-        slack: Samples that may be missing without a word.
-    """
-
+    # rate in Hz and float32 [sample, channel], one after the other; either may change
     blocks: Iterator[tuple[int, np.ndarray]]
-    n_expected: int = 0
-    slack: int = 0
+    n_expected: int = 0  # samples per channel that there should be, or 0 where that is not known
+    slack: int = 0  # samples that may be missing without a word
 
 
 def read_audio(path: str | Path) -> Sound:
@@ -104,19 +95,7 @@ def read_audio(path: str | Path) -> Sound:
 
 
 def read_audio_bytes(content: bytes, name: str) -> Sound:
-    """Read a recording that is held in memory, as rows of a table hold it.
-
-    Args:
-        content: The whole file.
-        name: What messages call it.
-
-    Returns:
-        What `read_audio` gives.
-
-    Raises:
-        AudioError: It is empty, cut short, no recording, without sound, not readable, or holds samples that are not
-            finite.
-    """
+    """Read a recording that is held in memory, as rows of a table hold it."""
     if not content:
         raise AudioError(f"'{name}' is empty (0 bytes). Get the recording again.")
     with decoder_errors(name):
@@ -124,16 +103,7 @@ def read_audio_bytes(content: bytes, name: str) -> Sound:
 
 
 def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
-    """Refuse samples that are no sound.
-
-    Args:
-        samples: Any shape.
-        what: What they belong to, for the message.
-        first: Number of the first of them, where they are a part of it.
-
-    Raises:
-        AudioError: There are none, or one of them is not finite or absurdly large.
-    """
+    """Refuse samples that are no sound."""
     if samples.size == 0:
         raise AudioError(f"{what} holds no samples: it is 0 s long. Give a recording with at least one sample.")
     # One pass without a temporary array: a NaN anywhere makes both comparisons false.
@@ -147,17 +117,7 @@ def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
 
 
 def map_file(path: Path) -> mmap.mmap:
-    """Map a recording into memory; nothing is read yet.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its bytes.
-
-    Raises:
-        AudioError: It is missing, a folder, no regular file, empty or unreadable.
-    """
+    """Map a recording into memory; nothing is read yet."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -175,15 +135,7 @@ def map_file(path: Path) -> mmap.mmap:
 
 
 def check_layout(layout: Layout, name: str | Path) -> None:
-    """Refuse a recording whose end is missing.
-
-    Args:
-        layout: What was found in it.
-        name: What messages call it.
-
-    Raises:
-        AudioError: It is cut short.
-    """
+    """Refuse a recording whose end is missing."""
     if layout.cut_short is not None:
         raise AudioError(f"'{name}' is cut short: {layout.cut_short}. Get the whole recording.")
 
@@ -228,17 +180,7 @@ def _read_part(content: Content, part: Part, name: str | Path, notes: list[str])
 
 @contextmanager
 def decoder_errors(name: str | Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an `AudioError`, so that one bad file never stops the others.
-
-    Args:
-        name: What messages call the recording.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        AudioError: The recording is damaged, or raw samples.
-    """
+    """Turn whatever a decoder raises into an `AudioError`, so that one bad file never stops the others."""
     try:
         yield
     except OtoscopeError:
@@ -253,15 +195,7 @@ def decoder_errors(name: str | Path) -> Iterator[None]:
 
 
 def counted_s(content: Content, layout: Layout) -> float | None:
-    """Say how long a file is without decoding it.
-
-    Args:
-        content: The file.
-        layout: What was found in it.
-
-    Returns:
-        Seconds; None where it takes decoding to know.
-    """
+    """Say how long a file is without decoding it."""
     total_s = 0.0
     for part in layout.parts:
         sound = open_part(content, part) if part.is_counted else None
@@ -276,10 +210,6 @@ def counted_s(content: Content, layout: Layout) -> float | None:
 
 def open_part(content: Content, part: Part) -> Forward | None:
     """Open one recording of a file with libsndfile.
-
-    Args:
-        content: The file. A path would not do: libsndfile takes anything that is called .flac for FLAC.
-        part: The recording.
 
     Returns:
         The recording; None for a format that libsndfile does not know.
@@ -318,15 +248,7 @@ def slack(sound: soundfile.SoundFile) -> int:
 
 
 def soundfile_blocks(sound: soundfile.SoundFile, n_samples: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode an open recording from where it stands, and close it.
-
-    Args:
-        sound: The recording.
-        n_samples: How much to decode; None for all of it, from its beginning.
-
-    Yields:
-        Rate in Hz, and float32 [sample, channel].
-    """
+    """Decode an open recording from where it stands, and close it."""
     left = n_samples or n_expected(sound) or MOST_CLAIMED
     with sound:
         while left > 0:
@@ -353,19 +275,7 @@ def _in_blocks(frames: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, 
 
 
 def to_samples(stream: Stream, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
-    """Mix to mono, check, resample and put together, block by block.
-
-    Args:
-        stream: The recording as it is decoded.
-        name: What messages call it.
-        notes: Takes what is good to know.
-
-    Returns:
-        Mono samples at 16 kHz, at least one.
-
-    Raises:
-        AudioError: The rate is too low, there are no samples or fewer than promised, or one is not finite.
-    """
+    """Mix to mono, check, resample and put together, block by block."""
     runs: list[_Run] = []
     n_read = 0
     for rate_hz, block in stream.blocks:

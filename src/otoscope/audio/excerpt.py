@@ -31,19 +31,7 @@ FORMATS = ("flac", "wav")
 
 
 def excerpt_bounds(n_samples: int, peak_s: float, *, length_s: float = EXCERPT_S) -> tuple[int, int]:
-    """Say which samples of a clip lie around a moment; a stretch that would go beyond the clip ends with it.
-
-    Args:
-        n_samples: Length of the clip.
-        peak_s: The moment, in seconds from the clip's start; one past its end is taken as its last sample.
-        length_s: How much to take, half of it on either side of the moment.
-
-    Returns:
-        The first sample, and the one after the last.
-
-    Raises:
-        InputError: There are no samples, the moment is no time, or the length is below two hundredths of a second.
-    """
+    """Say which samples of a clip lie around a moment; a stretch that would go beyond the clip ends with it."""
     if n_samples < 1:
         raise InputError("a clip of 0 samples has no moment to listen to. Give one with at least one sample.")
     if not 2 * FADE_S <= length_s < float("inf"):

@@ -24,17 +24,11 @@ SPIKE_SAMPLES = SAMPLE_RATE_HZ // 100
 
 @dataclass(frozen=True)
 class Level:
-    """The scale that samples are on.
+    """The scale that samples are on."""
 
-    Attributes:
-        full_scale: The value that stands for 1.
-        is_spiked: A few samples are damaged and lie far beyond: they are cut.
-        notes: What is wrong with the scale.
-    """
-
-    full_scale: float = 1.0
-    is_spiked: bool = False
-    notes: tuple[str, ...] = ()
+    full_scale: float = 1.0  # the value that stands for 1
+    is_spiked: bool = False  # a few samples are damaged and lie far beyond: they are cut
+    notes: tuple[str, ...] = ()  # what is wrong with the scale
 
     def apply(self, samples: Float32[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"]:
         """Bring samples to a full scale of 1: themselves where they are, or a copy."""
@@ -56,9 +50,6 @@ def measure(samples: Float32[np.ndarray, " sample"]) -> Level:
 
     Returns:
         Its scale.
-
-    Source:
-        Ours.
     """
     largest = peak(samples)
     if 0 < largest < FAINT and (frame_kinds(samples, frames_begun(len(samples))) == Kind.SPEECH).any():

@@ -91,12 +91,6 @@ def _mel_filters(n_mels: int, device: torch.device) -> Float[Tensor, "n_mels fre
 def mel_filters(n_mels: int) -> Float[Tensor, "n_mels frequency"]:
     """Build the triangular mel filters: evenly spaced in mel from 0 Hz to 8 kHz, each of area 1 in Hz.
 
-    Args:
-        n_mels: How many filters.
-
-    Returns:
-        Weights over the 201 frequencies of the transform; float32.
-
     Source:
         Slaney, Auditory Toolbox (1998): linear below 1 kHz (200/3 Hz a mel), then 27 mels for each factor of 6.4.
     """

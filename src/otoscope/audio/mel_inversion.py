@@ -37,16 +37,8 @@ def invert_log_mel(
 ) -> Float32[np.ndarray, " sample"]:
     """Make a sound whose log-mel comes near to the one given.
 
-    Args:
-        mel: A log-mel as `log_mel` gives it, two columns of 10 ms or more; values beyond those of sounds are clipped.
-        iterations: Rounds in which the phases are fitted.
-        seed: Draws the phases to begin with.
-
     Returns:
         Mono at 16 kHz, 160 samples a column, at the level that the log-mel says; samples may lie beyond full scale.
-
-    Raises:
-        InputError: The log-mel has another shape or holds what is not a number, or the iterations are below 1.
     """
     values = np.asarray(mel)
     if values.ndim != 2 or values.shape[1] < 2:
@@ -66,12 +58,6 @@ def spectrum_power(mel_power: Float[Tensor, "n_mels mel_frame"]) -> Float[Tensor
 
     Multiplicative updates lower the generalised Kullback-Leibler divergence, in which a faint band counts by the share
     that it is off, not by the power: least squares would fit the loudest bands alone.
-
-    Args:
-        mel_power: Powers of the mel bands, not their logarithms.
-
-    Returns:
-        Powers of the 201 frequencies of the transform, float64.
     """
     filters = mel_filters(mel_power.shape[0]).double()
     filters = filters[filters.sum(dim=1) > 0]

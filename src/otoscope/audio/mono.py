@@ -42,9 +42,6 @@ class Mixer:
     def mix(self, block: Float32[np.ndarray, "sample channel"]) -> Float32[np.ndarray, " sample"]:
         """Mix a block.
 
-        Args:
-            block: The channels.
-
         Returns:
             Their mean, some of them turned over where they would cancel.
         """

@@ -43,18 +43,8 @@ MARGIN_S = 0.5
 def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -> Sound:
     """Read a stretch of a recording.
 
-    Args:
-        path: Any recording that `read_audio` reads.
-        start_s: Where the stretch begins, seconds from the start of the recording.
-        end_s: Where it ends; None for the end of the recording. It may lie up to 20 ms past that end, as rounded times
-            do, and is then the end.
-
     Returns:
         Its samples, at least one, and what is good to know of the recording.
-
-    Raises:
-        AudioError: The recording cannot be used, or the stretch is empty or not inside it.
-        InputError: A time is negative or not finite.
 
     Source:
         Ours; tests compare it with the whole recording, cut.
@@ -80,17 +70,7 @@ def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -
 
 
 def recording_duration_s(path: str | Path) -> float:
-    """Say how long a recording is, without decoding it where its length can be counted.
-
-    Args:
-        path: Any recording that `read_audio` reads.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        AudioError: The recording cannot be used.
-    """
+    """Say how long a recording is, without decoding it where its length can be counted."""
     path = Path(path)
     with decoder_errors(path):
         layout = _layout(path)

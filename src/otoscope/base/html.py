@@ -44,36 +44,22 @@ class Figure(Html):
 
 @dataclass(frozen=True)
 class Table:
-    """A table to be shown.
+    """A table to be shown."""
 
-    Attributes:
-        columns: The headings.
-        rows: The cells, of any type; `cell` writes them.
-        caption: What it shows, and of how many.
-        n_all: Rows there are in all, where only the first were given; None for those given.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    caption: str = ""
-    n_all: int | None = None
+    columns: Sequence[str]  # the headings
+    rows: Sequence[Sequence[Any]]  # the cells, of any type; `cell` writes them
+    caption: str = ""  # what it shows, and of how many
+    n_all: int | None = None  # rows there are in all, where only the first were given; None for those given
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a notebook shows of a result.
+    """What a notebook shows of a result."""
 
-    Attributes:
-        title: What it is, in a few words.
-        facts: The few numbers that a person wants first, each with its name.
-        tables: Tables, which are cut to `MOST_ROWS` rows.
-        sounds: Players and other finished markup, shown above the tables.
-    """
-
-    title: str
-    facts: Sequence[tuple[str, Any]] = ()
-    tables: Sequence[Table] = ()
-    sounds: Sequence[Html] = ()
+    title: str  # what it is, in a few words
+    facts: Sequence[tuple[str, Any]] = ()  # the few numbers that a person wants first, each with its name
+    tables: Sequence[Table] = ()  # tables, which are cut to `MOST_ROWS` rows
+    sounds: Sequence[Html] = ()  # players and other finished markup, shown above the tables
 
 
 def data(text: object, most: int = MOST_LETTERS) -> Html:

@@ -18,9 +18,6 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     """Start processes that leave Ctrl-C to this one, and end when it ends.
 
     A script that uses them does its work under `if __name__ == "__main__":`.
-
-    Args:
-        workers: How many.
     """
     # a process that is forked while other threads hold locks may hang: start new ones
     context = multiprocessing.get_context("spawn")

@@ -205,11 +205,7 @@ def _item_from_toml(field: Described, value: Any, label: str) -> Any:
 
 
 def refuse_unknown(name: str, known: list[str], message: str, kind: str) -> None:
-    """Refuse a name that is not among the known ones, and name the nearest.
-
-    Raises:
-        InputError: It is not.
-    """
+    """Refuse a name that is not among the known ones, and name the nearest."""
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"Did you mean {near[0]!r}? " if near else ""

@@ -30,27 +30,19 @@ N_TO_TELL = 50
 
 @dataclass(repr=False)
 class Corpus(ShortRepr):
-    """Clips in a fixed order.
+    """Clips in a fixed order."""
 
-    Attributes:
-        name: What the corpus was asked for as.
-        sources: The clips, unread.
-        problems: What could not be read so far; iterating fills it.
-        label_problems: Labels that were found and could not be used; iterating fills it.
-        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing; reading fills it.
-        unknown_phones: How many clips hold each symbol that the phone set lacks; iterating fills it.
-        notes: What is good to know of how the corpus was found.
-        asked_phone_set: The phone set that its labels are said to be in; None to find out.
-    """
-
-    name: str
-    sources: Sequence[Source]
-    problems: list[Problem] = field(default_factory=list)
+    name: str  # what the corpus was asked for as
+    sources: Sequence[Source]  # the clips, unread
+    problems: list[Problem] = field(default_factory=list)  # what could not be read so far; iterating fills it
+    # labels that were found and could not be used; iterating fills it
     label_problems: list[Problem] = field(default_factory=list)
+    # recordings that were read otherwise than they say, or whose end may be missing; reading fills it
     sound_notes: list[Problem] = field(default_factory=list)
+    # how many clips hold each symbol that the phone set lacks; iterating fills it
     unknown_phones: Counter[str] = field(default_factory=Counter)
-    notes: tuple[str, ...] = ()
-    asked_phone_set: str | None = None
+    notes: tuple[str, ...] = ()  # what is good to know of how the corpus was found
+    asked_phone_set: str | None = None  # the phone set that its labels are said to be in; None to find out
 
     def __post_init__(self) -> None:
         self._noted: set[str] = set()  # clips whose notes are told

@@ -19,14 +19,8 @@ CONTACT_S = 2.0
 def locate(name: str) -> tuple[str, tuple[str, ...]]:
     """Find where a dataset is read from.
 
-    Args:
-        name: A local folder, or a repository's id.
-
     Returns:
         The folder or id, and a note where it is read from the cache.
-
-    Raises:
-        InputError: The hub has no such dataset or refuses it, or cannot be reached and the cache does not hold it.
     """
     import httpx2
     from huggingface_hub import HfApi, constants

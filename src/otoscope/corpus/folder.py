@@ -65,14 +65,7 @@ def _is_libritts(path: Path) -> bool:
 
 
 def one_recording(path: Path) -> Source:
-    """One recording with what lies beside it; whether it is there shows when it is read.
-
-    Args:
-        path: The recording.
-
-    Returns:
-        The clip.
-    """
+    """One recording with what lies beside it; whether it is there shows when it is read."""
     try:
         alignment, problem = find_labels(AlignmentIndex(path), path)  # the index of no folder: only beside it
     except (OSError, ValueError):  # there is no such folder: reading the recording says so
@@ -82,10 +75,6 @@ def one_recording(path: Path) -> Source:
 
 def find_labels(index: AlignmentIndex, path: Path) -> tuple[Path | None, str | None]:
     """Find the alignment of a recording, or say why none can be chosen.
-
-    Args:
-        index: Of the corpus's folder.
-        path: The recording.
 
     Returns:
         The alignment if there is one, and what is wrong if two are equally near.
@@ -97,16 +86,7 @@ def find_labels(index: AlignmentIndex, path: Path) -> tuple[Path | None, str | N
 
 
 def find_text(index: TranscriptIndex, path: Path, notes: list[str]) -> Path | None:
-    """Find the text file of a recording.
-
-    Args:
-        index: Of the corpus's folder.
-        path: The recording.
-        notes: Gets a note where two are equally near, and none is taken.
-
-    Returns:
-        The file, or None.
-    """
+    """Find the text file of a recording."""
     try:
         return index.find(path)
     except LabelError as error:
@@ -117,17 +97,7 @@ def find_text(index: TranscriptIndex, path: Path, notes: list[str]) -> Path | No
 
 
 def find_recordings(root: Path) -> list[Path]:
-    """All recordings below a folder, sorted; hidden files are passed over.
-
-    Args:
-        root: The folder, searched to any depth.
-
-    Returns:
-        Their paths.
-
-    Raises:
-        InputError: The folder is not there, or no recording is in it.
-    """
+    """All recordings below a folder, sorted; hidden files are passed over."""
     if not root.is_dir():
         raise InputError(
             f"corpus {str(root)!r} is not there: a corpus is 'demo', a folder of recordings, a manifest (.jsonl, "
@@ -157,12 +127,6 @@ def notes_on(
 ) -> list[str]:
     """Say which files that are meant for a corpus are not used.
 
-    Args:
-        paths: The recordings.
-        untold: Those of them without a transcript.
-        transcripts: The text files below the folder.
-        alignments: The alignments below the folder.
-
     Returns:
         Notes on recordings without transcript, where others have one, and on labels of no recording.
     """
@@ -187,13 +151,6 @@ def find_speakers(root: Path, paths: Sequence[Path]) -> dict[Path, str]:
 
     They do where there are at least two and one holds several recordings, as the Montreal Forced Aligner takes them;
     not EMU's bundles (`x_bndl`) and sessions (`x_ses`), and not `train` and `test`.
-
-    Args:
-        root: The corpus's folder.
-        paths: The recordings in it.
-
-    Returns:
-        Speaker by recording, for those that have one.
     """
     names = {path: path.parent.name for path in paths if path.parent != root and _may_be_speaker(path.parent.name)}
     sizes = Counter(path.parent for path in names)

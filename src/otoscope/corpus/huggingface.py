@@ -34,26 +34,15 @@ USUAL = {
 
 @dataclass(frozen=True)
 class Opening:
-    """How a dataset's split is opened.
+    """How a dataset's split is opened."""
 
-    Attributes:
-        name: What the corpus was asked for as.
-        path: A repository's id or a local folder.
-        config: The configuration; None for the only one.
-        split: The split; None for the only one.
-    """
-
-    name: str
-    path: str
-    config: str | None
-    split: str | None
+    name: str  # what the corpus was asked for as
+    path: str  # a repository's id or a local folder
+    config: str | None  # the configuration; None for the only one
+    split: str | None  # the split; None for the only one
 
     def open(self, **settings: Any) -> Any:
-        """Open the split as a stream, with its columns known.
-
-        Raises:
-            InputError: There is no such configuration or split, or it cannot be read.
-        """
+        """Open the split as a stream, with its columns known."""
         import datasets
 
         with datasets_hub.reading(self.name):
@@ -124,12 +113,7 @@ class RowReader:
     language: str | None
 
     def __call__(self) -> Clip:
-        """Read the clip.
-
-        Raises:
-            AudioError: Its sound cannot be used.
-            InputError: The dataset cannot be read.
-        """
+        """Read the clip."""
         sound = self.stream.sound(self.number)
         name = f"{self.stream.opening.name} row {self.number + 1}"
         content, path = (sound.get("bytes"), sound.get("path")) if isinstance(sound, dict) else (None, sound)

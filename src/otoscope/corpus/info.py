@@ -19,17 +19,11 @@ from otoscope.corpus.phones import is_pause
 
 @dataclass(frozen=True)
 class Amount:
-    """How much there is of something.
+    """How much there is of something."""
 
-    Attributes:
-        n_clips: Clips that have it.
-        duration_s: Length of these clips.
-        n_labels: Labels in them: words or phones, pauses left out; 0 for what is not labelled in time.
-    """
-
-    n_clips: int = 0
-    duration_s: float = 0.0
-    n_labels: int = 0
+    n_clips: int = 0  # clips that have it
+    duration_s: float = 0.0  # length of these clips
+    n_labels: int = 0  # labels in them: words or phones, pauses left out; 0 for what is not labelled in time
 
     def plus(self, duration_s: float, n_labels: int = 0) -> Amount:
         """The same and one clip more."""
@@ -42,64 +36,39 @@ class Amount:
 
 @dataclass(frozen=True)
 class PhoneCount:
-    """How often a phone is labelled.
+    """How often a phone is labelled."""
 
-    Attributes:
-        phone: The symbol as written in the corpus.
-        n_samples: Times that it is labelled.
-        duration_s: Length of all of these.
-        is_pause: Whether it is a pause or noise.
-    """
-
-    phone: str
-    n_samples: int
-    duration_s: float
-    is_pause: bool
+    phone: str  # the symbol as written in the corpus
+    n_samples: int  # times that it is labelled
+    duration_s: float  # length of all of these
+    is_pause: bool  # whether it is a pause or noise
 
 
 @dataclass(frozen=True)
 class CorpusInfo:
-    """What a corpus holds.
+    """What a corpus holds."""
 
-    Attributes:
-        name: What it was asked for as.
-        n_sources: Clips there are, those that cannot be read included.
-        all: Clips that can be read.
-        shortest_s: Length of the shortest of them; None where there are none.
-        longest_s: Length of the longest.
-        speakers: How much each speaker says, the one who says most first; clips of unknown speakers are left out.
-        languages: How much there is in each language, alike.
-        transcripts: Clips with a transcript.
-        transcripts_from_labels: Those of them whose transcript is that of their labels, for want of one of their own.
-        words: Clips with words in time.
-        phones: Clips with phones in time.
-        phone_set: The phone set of the labels; None where there are no phones or no set knows them.
-        unknown_phones: Clips that hold each symbol that the phone set does not know.
-        phone_counts: How often each phone is labelled in clips whose labels can be used, the most frequent first.
-        problems: Clips that cannot be read.
-        label_problems: Labels that cannot be used; their clips count as not aligned.
-        sound_notes: Recordings that were read otherwise than they say, or whose end may be missing.
-        notes: What is good to know of how the corpus was found.
-    """
-
-    name: str
-    n_sources: int
-    all: Amount
-    shortest_s: float | None
-    longest_s: float | None
+    name: str  # what it was asked for as
+    n_sources: int  # clips there are, those that cannot be read included
+    all: Amount  # clips that can be read
+    shortest_s: float | None  # length of the shortest of them; None where there are none
+    longest_s: float | None  # length of the longest
+    # how much each speaker says, the one who says most first; clips of unknown speakers are left out
     speakers: dict[str, Amount]
-    languages: dict[str, Amount]
-    transcripts: Amount
+    languages: dict[str, Amount]  # how much there is in each language, alike
+    transcripts: Amount  # clips with a transcript
+    # those of them whose transcript is that of their labels, for want of one of their own
     transcripts_from_labels: Amount
-    words: Amount
-    phones: Amount
-    phone_set: str | None
-    unknown_phones: dict[str, int]
+    words: Amount  # clips with words in time
+    phones: Amount  # clips with phones in time
+    phone_set: str | None  # the phone set of the labels; None where there are no phones or no set knows them
+    unknown_phones: dict[str, int]  # clips that hold each symbol that the phone set does not know
+    # how often each phone is labelled in clips whose labels can be used, the most frequent first
     phone_counts: tuple[PhoneCount, ...]
-    problems: tuple[Problem, ...]
-    label_problems: tuple[Problem, ...]
-    sound_notes: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]  # clips that cannot be read
+    label_problems: tuple[Problem, ...]  # labels that cannot be used; their clips count as not aligned
+    sound_notes: tuple[Problem, ...]  # recordings that were read otherwise than they say, or whose end may be missing
+    notes: tuple[str, ...]  # what is good to know of how the corpus was found
 
     def to_json(self) -> dict[str, Any]:
         """Give the table."""
@@ -131,9 +100,6 @@ class CorpusInfo:
         Args:
             folder: Where to; made when missing.
 
-        Returns:
-            The files written.
-
         Raises:
             OutputError: The file cannot be written.
         """
@@ -149,9 +115,6 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
 
     Returns:
         Counts, lengths, and everything that is wrong with it.
-
-    Source:
-        Ours.
     """
     tally = _Tally()
     for n_read, clip in enumerate(corpus, start=1):

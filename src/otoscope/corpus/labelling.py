@@ -12,9 +12,6 @@ from otoscope.corpus.phones import PHONE_SETS, detect_phone_set, is_pause, to_ph
 def common_phone_set(labelled: Iterable[set[str]]) -> str | None:
     """Find the phone set that most clips are written in, so that a few mistyped labels do not hide it.
 
-    Args:
-        labelled: The symbols of each clip, pauses perhaps among them.
-
     Returns:
         The phone set that knows all symbols, or else the one that knows those of the most clips; None where there are
         no phones or no set knows those of any clip.

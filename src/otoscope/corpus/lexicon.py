@@ -43,14 +43,10 @@ class Pronouncer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """Words and how they are pronounced.
+    """Words and how they are pronounced."""
 
-    Attributes:
-        name: Where they come from.
-        entries: Each word in small letters, and its pronunciations in the IPA, in the lexicon's order.
-    """
-
-    name: str
+    name: str  # where they come from
+    # each word in small letters, and its pronunciations in the IPA, in the lexicon's order
     entries: Mapping[str, tuple[Pronunciation, ...]]
 
     def __call__(self, words: Sequence[str], /) -> list[tuple[Pronunciation, ...]]:
@@ -74,16 +70,6 @@ def read_lexicon(path: str | Path, *, phone_set: str | None = None) -> Lexicon:
 
     `WORD(2)` is another pronunciation of WORD; lines that begin with `;;;` and what comes after ` #` are comments.
     Numbers between the word and its phones, as the Montreal Forced Aligner writes them, are passed over.
-
-    Args:
-        path: The file, in UTF-8 or Latin-1.
-        phone_set: The set that it is written in; found out by default.
-
-    Returns:
-        The lexicon, in the IPA.
-
-    Raises:
-        InputError: The file cannot be read, holds no word, or a line is not as expected; file and line are named.
 
     Source:
         The format of the CMU pronouncing dictionary, 0.7b.
@@ -160,15 +146,8 @@ def _in_ipa(phones: Iterable[str], phone_set: str) -> Pronunciation:
 def lexicon_of(source: Corpus) -> Lexicon:
     """Gather how words are pronounced from a corpus with words and phones in time.
 
-    Args:
-        source: A corpus; clips without labels that can be used are passed over. Where labels can be
-            read without the sound, no sound is.
-
     Returns:
         For each word the pronunciation that was labelled most often, of several the shortest and first in the alphabet.
-
-    Raises:
-        InputError: No clip has both, words and phones, or the phones are of no known set.
 
     Source:
         Ours: a phone belongs to the word in which its middle lies.

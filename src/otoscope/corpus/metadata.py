@@ -29,17 +29,11 @@ _SOUND = frozenset((*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
 
 @dataclass(frozen=True)
 class About:
-    """What a table says of one recording.
+    """What a table says of one recording."""
 
-    Attributes:
-        text: What is said; None where the table says nothing of it.
-        speaker: Who speaks.
-        language: Whisper's code.
-    """
-
-    text: str | None = None
-    speaker: str | None = None
-    language: str | None = None
+    text: str | None = None  # what is said; None where the table says nothing of it
+    speaker: str | None = None  # who speaks
+    language: str | None = None  # whisper's code
 
 
 @dataclass(frozen=True)
@@ -52,16 +46,9 @@ class _Row:
 def read_tables(root: Path, recordings: Sequence[Path]) -> tuple[dict[Path, About], list[str]]:
     """Read the tables of transcripts below a folder.
 
-    Args:
-        root: The corpus's folder.
-        recordings: The recordings in it.
-
     Returns:
         What is said of each recording, and notes on rows of recordings that are not there and on tables that are left
         alone.
-
-    Raises:
-        InputError: A table cannot be read, a line is not as expected, or a recording has two different rows.
     """
     by_name: dict[str, list[Path]] = defaultdict(list)
     for path in recordings:

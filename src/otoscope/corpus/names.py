@@ -34,16 +34,10 @@ class NameIndex:
     def find(self, audio: Path) -> Path | None:
         """Find the file of a recording.
 
-        Args:
-            audio: The recording.
-
         Returns:
             The file beside the recording, of the best ending; or the nearest one below the folder: in folders named
             alike first, then fewest folders away, then of the best ending. None if there is none, or if it lies nearer
             to another recording of the same name.
-
-        Raises:
-            LabelError: Two are equally near.
         """
         audio = Path(audio)
         for stem in self.stems(audio):

@@ -30,29 +30,17 @@ _MARK = re.compile(r"<.*>|\[.*\]")
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads one recording and what belongs to it.
+    """Reads one recording and what belongs to it."""
 
-    Attributes:
-        path: The recording.
-        id: The clip's id.
-        transcript: What is said, or the text file that holds it.
-        alignment: The file of its words and phones in time; its times are of the whole recording.
-        label_problem: Why no alignment can be used, where that is known already.
-        speaker: Who speaks.
-        language: The language.
-        start_s: Where the clip begins in the recording; None for its start.
-        end_s: Where it ends; None for the recording's end.
-    """
-
-    path: Path
-    id: str
-    transcript: str | Path | None = None
-    alignment: Path | None = None
-    label_problem: str | None = None
-    speaker: str | None = None
-    language: str | None = None
-    start_s: float | None = None
-    end_s: float | None = None
+    path: Path  # the recording
+    id: str  # the clip's id
+    transcript: str | Path | None = None  # what is said, or the text file that holds it
+    alignment: Path | None = None  # the file of its words and phones in time; its times are of the whole recording
+    label_problem: str | None = None  # why no alignment can be used, where that is known already
+    speaker: str | None = None  # who speaks
+    language: str | None = None  # the language
+    start_s: float | None = None  # where the clip begins in the recording; None for its start
+    end_s: float | None = None  # where it ends; None for the recording's end
 
     def __call__(self) -> Clip:
         """Read the clip.

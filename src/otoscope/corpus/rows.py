@@ -22,16 +22,8 @@ Row = tuple[str, dict[str, Any]]
 def read_rows(path: Path, what: str, *, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
     """Read a table row by row.
 
-    Args:
-        path: A file with one of `SUFFIXES`.
-        what: What it is, for messages: `manifest`.
-        columns: Read these columns alone of a Parquet file; the others come as None.
-
     Yields:
         Its rows. CSV and TSV hold text alone; an empty cell is None.
-
-    Raises:
-        InputError: It cannot be read, or a row is not as expected; file and line are named.
     """
     if path.suffix.lower() == ".parquet":
         return _parquet_rows(path, what, columns)
@@ -122,18 +114,7 @@ def _cell(cell: str) -> str | None:
 
 
 def read_table_text(path: Path, what: str) -> str:
-    """Read a text file that holds a table.
-
-    Args:
-        path: The file.
-        what: What it is, for messages.
-
-    Returns:
-        The text.
-
-    Raises:
-        InputError: It cannot be read, or is not UTF-8 or UTF-16.
-    """
+    """Read a text file that holds a table."""
     try:
         return decode(path.read_bytes())
     except UnicodeDecodeError as error:

@@ -20,22 +20,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Source:
-    """One clip that can be read.
+    """One clip that can be read."""
 
-    Attributes:
-        id: A name, unique in its corpus.
-        read: Reads the sound and the labels. Can be pickled, so that other processes may read.
-        speaker: Who speaks, if known without decoding.
-        language: The language, if known without decoding.
-        duration_s: Length in seconds; None where only decoding tells.
-        labels: Reads the words and phones in time without decoding the sound; None where there are none.
-    """
-
-    id: str
-    read: Callable[[], Clip]
-    speaker: str | None = None
-    language: str | None = None
-    duration_s: float | None = None
+    id: str  # a name, unique in its corpus
+    read: Callable[[], Clip]  # reads the sound and the labels. Can be pickled, so that other processes may read.
+    speaker: str | None = None  # who speaks, if known without decoding
+    language: str | None = None  # the language, if known without decoding
+    duration_s: float | None = None  # length in seconds; None where only decoding tells
+    # reads the words and phones in time without decoding the sound; None where there are none
     labels: Callable[[], Alignment | None] | None = None
 
 

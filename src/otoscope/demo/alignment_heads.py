@@ -15,16 +15,7 @@ _MOST_HEADS = 6
 
 
 def timing_error_s(model: Whisper, clips: Sequence[Clip], heads: Sequence[Head]) -> float:
-    """Mean distance of word starts and ends from the truth, in seconds, over clips that were heard without error.
-
-    Args:
-        model: The model.
-        clips: Clips with word times.
-        heads: Cross-attention heads (block, head) to align with.
-
-    Returns:
-        The error; infinite where no clip was heard without error.
-    """
+    """Mean distance of word starts and ends from the truth, in seconds, over clips that were heard without error."""
     distances: list[float] = []
     for clip, heard in zip(clips, model.transcribe_many(clips, word_times=True, alignment_heads=heads), strict=True):
         words = heard.words or ()
@@ -36,11 +27,7 @@ def timing_error_s(model: Whisper, clips: Sequence[Clip], heads: Sequence[Head])
 
 
 def choose_heads(model: Whisper, clips: Sequence[Clip]) -> tuple[list[Head], float]:
-    """Rank all heads alone, then take as many of the best together as time words best.
-
-    Returns:
-        The heads, and their timing error in seconds.
-    """
+    """Rank all heads alone, then take as many of the best together as time words best."""
     heads = [(block, head) for block in range(model.n_decoder_blocks) for head in range(model.n_heads)]
     ranked = sorted(heads, key=lambda head: timing_error_s(model, clips, [head]))
     sets = [ranked[:size] for size in range(1, _MOST_HEADS + 1)]

@@ -15,23 +15,14 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass
 class Progress:
-    """Where training stands.
+    """Where training stands."""
 
-    Attributes:
-        step: Steps done in all.
-        stage: Index into the curriculum.
-        stage_steps: Steps done in this stage.
-        loss: Running mean of the loss in this stage, nats a text token.
-        audio_hours: Hours of sound heard, padding included.
-        train_hours: Hours of computing.
-    """
-
-    step: int = 0
-    stage: int = 0
-    stage_steps: int = 0
-    loss: float = 10.0
-    audio_hours: float = 0.0
-    train_hours: float = 0.0
+    step: int = 0  # steps done in all
+    stage: int = 0  # index into the curriculum
+    stage_steps: int = 0  # steps done in this stage
+    loss: float = 10.0  # running mean of the loss in this stage, nats a text token
+    audio_hours: float = 0.0  # hours of sound heard, padding included
+    train_hours: float = 0.0  # hours of computing
 
 
 def save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:

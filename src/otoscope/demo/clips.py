@@ -108,16 +108,7 @@ def _later(span: Span, by_s: float) -> Span:
 
 
 def make_clips(out: Path, *, seed: int, overwrite: bool) -> list[dict[str, Any]]:
-    """Speak and write all clips.
-
-    Args:
-        out: Folder to make.
-        seed: Seed of texts and prosody.
-        overwrite: Replace the folder if it is there.
-
-    Returns:
-        The labels of each clip, as written to `clips.json`.
-    """
+    """Speak and write all clips."""
     plans = _plans(seed)
     spoken = iter(fresh([(text, plan.voice, plan.prosody) for plan in plans for text in plan.texts]))
     index = []

@@ -62,19 +62,12 @@ class Prosody:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What eSpeak said.
+    """What eSpeak said."""
 
-    Attributes:
-        samples: float32 [sample] in -1..1 at `rate_hz`.
-        rate_hz: eSpeak's own rate (22,050).
-        words: The words of the text in time: from a word's first phone to the end of its last.
-        phones: eSpeak's units (IPA, stress marks included) in time; pauses are left out.
-    """
-
-    samples: np.ndarray
-    rate_hz: int
-    words: tuple[Span, ...]
-    phones: tuple[Span, ...]
+    samples: np.ndarray  # float32 [sample] in -1..1 at `rate_hz`
+    rate_hz: int  # eSpeak's own rate (22,050)
+    words: tuple[Span, ...]  # the words of the text in time: from a word's first phone to the end of its last
+    phones: tuple[Span, ...]  # eSpeak's units (IPA, stress marks included) in time; pauses are left out
 
 
 class Espeak:
@@ -127,19 +120,7 @@ class Espeak:
         return 0
 
     def say(self, text: str, voice: str, prosody: Prosody) -> Spoken:
-        """Speak a text.
-
-        Args:
-            text: Plain text.
-            voice: eSpeak voice file and variant, as in `en-us+f2` or `gmw/en+m3`.
-            prosody: Rate, pitch and range.
-
-        Returns:
-            Samples with word and phone times.
-
-        Raises:
-            InputError: The voice or its variant is unknown, or eSpeak refuses the text.
-        """
+        """Speak a text."""
         variant = voice.partition("+")[2]
         if variant and variant not in self.variants:
             raise InputError(f"eSpeak has no voice variant {variant!r} (asked for as {voice!r})")

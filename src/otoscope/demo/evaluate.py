@@ -23,15 +23,10 @@ _BATCH = 20
 
 @dataclass(frozen=True)
 class Spoken:
-    """Held-out sentences spoken by one kind of voice, each in a window of its own.
+    """Held-out sentences spoken by one kind of voice, each in a window of its own."""
 
-    Attributes:
-        texts: What is said.
-        samples: float32 [window, sample] at 16 kHz.
-    """
-
-    texts: tuple[str, ...]
-    samples: np.ndarray
+    texts: tuple[str, ...]  # what is said
+    samples: np.ndarray  # float32 [window, sample] at 16 kHz
 
 
 @dataclass(frozen=True)

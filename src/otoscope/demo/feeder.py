@@ -31,33 +31,19 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the curriculum.
+    """One step of the curriculum."""
 
-    Attributes:
-        name: What a sample is.
-        window_s: Length of the window in seconds.
-        batch: Windows in a batch.
-        most_steps: The stage ends after this many steps at the latest.
-        until_loss: It ends earlier once the running loss of a text token, in nats, is below this.
-        word_lists: Share of samples that are unrelated words rather than sentences.
-        most_pieces: At most this many words (where all are lists) or sentences in a sample.
-        hide: Chance that words of a sample are made inaudible.
-        empty: Share of windows in which nothing is said.
-        timestamps: Share of windows whose transcript says when things were said.
-        rough: Whether there are noises, echoes and all accents, or American voices in a quiet room.
-    """
-
-    name: str
-    window_s: float
-    batch: int
-    most_steps: int
-    until_loss: float
-    word_lists: float
-    most_pieces: int
-    hide: float = 0.0
-    empty: float = 0.0
-    timestamps: float = 0.5
-    rough: bool = True
+    name: str  # what a sample is
+    window_s: float  # length of the window in seconds
+    batch: int  # windows in a batch
+    most_steps: int  # the stage ends after this many steps at the latest
+    until_loss: float  # it ends earlier once the running loss of a text token, in nats, is below this
+    word_lists: float  # share of samples that are unrelated words rather than sentences
+    most_pieces: int  # at most this many words (where all are lists) or sentences in a sample
+    hide: float = 0.0  # chance that words of a sample are made inaudible
+    empty: float = 0.0  # share of windows in which nothing is said
+    timestamps: float = 0.5  # share of windows whose transcript says when things were said
+    rough: bool = True  # whether there are noises, echoes and all accents, or American voices in a quiet room
 
 
 STAGES: tuple[Stage, ...] = (
@@ -90,19 +76,12 @@ class SpecialTokens:
 
 @dataclass(frozen=True)
 class Batch:
-    """One training step's data.
+    """One training step's data."""
 
-    Attributes:
-        stage: Index into `STAGES`.
-        samples: float32 [window, sample].
-        inputs: Decoder input ids, int64 [window, token].
-        targets: What the decoder should say next, int64 [window, token]; `IGNORED` where nothing is asked.
-    """
-
-    stage: int
-    samples: np.ndarray
-    inputs: np.ndarray
-    targets: np.ndarray
+    stage: int  # index into `STAGES`
+    samples: np.ndarray  # float32 [window, sample]
+    inputs: np.ndarray  # decoder input ids, int64 [window, token]
+    targets: np.ndarray  # what the decoder should say next, int64 [window, token]; `IGNORED` where nothing is asked
 
 
 class Spelling:

@@ -29,15 +29,10 @@ def is_installed() -> bool:
 
 @dataclass(frozen=True)
 class EspeakPronouncer:
-    """Words as a voice of eSpeak NG pronounces them.
+    """Words as a voice of eSpeak NG pronounces them."""
 
-    Attributes:
-        voice: eSpeak's voice file.
-        numbers: Whether what holds digits (`1,234`, `$5`, `2nd`) is pronounced, too.
-    """
-
-    voice: str = "gmw/en-US"
-    numbers: bool = False
+    voice: str = "gmw/en-US"  # eSpeak's voice file
+    numbers: bool = False  # whether what holds digits (`1,234`, `$5`, `2nd`) is pronounced, too
 
     @property
     def name(self) -> str:
@@ -45,17 +40,7 @@ class EspeakPronouncer:
         return f"eSpeak NG, {self.voice}"
 
     def __call__(self, words: Sequence[str], /) -> list[tuple[tuple[str, ...], ...]]:
-        """Give each word's pronunciation in the IPA.
-
-        Args:
-            words: Words; eSpeak has a guess at any, so those in other than Latin letters are passed over.
-
-        Returns:
-            One pronunciation, or none, for each.
-
-        Raises:
-            InputError: eSpeak NG is not installed or has no such voice.
-        """
+        """Give each word's pronunciation in the IPA."""
         asked = [word for word in dict.fromkeys(words) if _is_latin(word) or (self.numbers and _is_number(word))]
         if not asked:
             return [() for _ in words]

@@ -85,17 +85,7 @@ def write_figures(page: Path, training: dict[str, Any]) -> None:
 
 
 def publish(run: Path, out: Path, *, n_sentences: int, seed: int) -> dict[str, Any]:
-    """Finish and write the checkpoint of a run.
-
-    Args:
-        run: Folder of a finished training run.
-        out: The model's folder in the package.
-        n_sentences: Held-out sentences for each kind of voice.
-        seed: Seed of the measuring.
-
-    Returns:
-        What `training.json` says.
-    """
+    """Finish and write the checkpoint of a run."""
     progress = json.loads((run / "progress.jsonl").read_text().splitlines()[-1])
     model = load(run / "model")
     heads, error_s = choose_heads(model, _training_clips(_HEAD_CLIPS, seed))

@@ -43,17 +43,11 @@ class Passage:
 
 @dataclass(frozen=True)
 class Placed:
-    """A window of sound and what was said in it.
+    """A window of sound and what was said in it."""
 
-    Attributes:
-        samples: float32 [sample] at 16 kHz, as long as the window.
-        segments: What was said, in time; a piece that the window cuts off is left out.
-        cut_at_s: Where a piece cut off by the window's end begins; None where none was.
-    """
-
-    samples: np.ndarray
-    segments: tuple[Span, ...]
-    cut_at_s: float | None
+    samples: np.ndarray  # float32 [sample] at 16 kHz, as long as the window
+    segments: tuple[Span, ...]  # what was said, in time; a piece that the window cuts off is left out
+    cut_at_s: float | None  # where a piece cut off by the window's end begins; None where none was
 
 
 def is_held_out(text: str) -> bool:

@@ -37,21 +37,7 @@ _AT_ONCE = 200
 
 
 def make_spoken_corpus(out: Path, *, hours: float, seed: int, overwrite: bool) -> int:
-    """Speak and write a corpus.
-
-    Args:
-        out: Folder to make.
-        hours: Of sound, at least.
-        seed: Of sentences, voices and prosody.
-        overwrite: Replace the folder if it is there.
-
-    Returns:
-        How many clips were written.
-
-    Raises:
-        InputError: The length is not above 0, or the `speech` extra is not installed.
-        OutputError: The folder cannot be written.
-    """
+    """Speak and write a corpus."""
     if not hours > 0:
         raise InputError(f"a corpus of {hours:g} hours cannot be spoken: give a length above 0.")
     manifest = {"command": "python -m otoscope.demo.spoken_corpus", "settings": {"hours": hours, "seed": seed}}

@@ -19,9 +19,6 @@ _SENTENCES = 60_000
 def build_tokenizer(window_s: float) -> WhisperTokenizer:
     """Train the BPE on sentences of the grammar and add the special tokens.
 
-    Args:
-        window_s: Length of the model's window in seconds; timestamps run from 0 to it in steps of 20 ms.
-
     Returns:
         The tokenizer; most words of the language are one token when a space stands before them.
 

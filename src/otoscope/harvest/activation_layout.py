@@ -40,38 +40,25 @@ _ROWS_NAME = re.compile(r"rows-(?P<shard>\d{5,})\.partial")
 
 @dataclass(frozen=True)
 class Counts:
-    """What had been written when a part was committed.
+    """What had been written when a part was committed."""
 
-    Attributes:
-        part: Number of the part; -1 before the first.
-        n_rows: Rows of all parts so far.
-        rows_by_kind: Those of each kind.
-        saturated: Values of each site that were beyond float16 and are kept as its largest.
-    """
-
-    part: int = -1
-    n_rows: int = 0
+    part: int = -1  # number of the part; -1 before the first
+    n_rows: int = 0  # rows of all parts so far
+    # those of each kind
     rows_by_kind: Mapping[str, int] = field(default_factory=lambda: {kind.name.lower(): 0 for kind in Kind})
+    # values of each site that were beyond float16 and are kept as its largest
     saturated: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What all shards of a folder have in common.
+    """What all shards of a folder have in common."""
 
-    Attributes:
-        sites: Site to width d, in order.
-        dtype: `float16` or `float32`, of the activations.
-        rows_per_shard: Rows in every shard but the last.
-        kinds: Kinds of frame that are kept.
-        about: What made the activations, for the manifest.
-    """
-
-    sites: Mapping[str, int]
-    dtype: str
-    rows_per_shard: int
-    kinds: tuple[Kind, ...]
-    about: Mapping[str, Any]
+    sites: Mapping[str, int]  # site to width d, in order
+    dtype: str  # `float16` or `float32`, of the activations
+    rows_per_shard: int  # rows in every shard but the last
+    kinds: tuple[Kind, ...]  # kinds of frame that are kept
+    about: Mapping[str, Any]  # what made the activations, for the manifest
 
     def row_bytes(self, site: str) -> int:
         """Bytes that a row's activations take at a site."""
@@ -158,11 +145,7 @@ def shard_number(name: str) -> int | None:
 
 
 def kind_named(kind: Kind | str) -> Kind:
-    """Read a kind of frame from its name.
-
-    Raises:
-        InputError: There is no such kind.
-    """
+    """Read a kind of frame from its name."""
     if isinstance(kind, Kind):
         return kind
     try:
@@ -173,11 +156,7 @@ def kind_named(kind: Kind | str) -> Kind:
 
 
 def load_json(path: Path) -> dict[str, Any]:
-    """Read the manifest of a folder of shards.
-
-    Raises:
-        InputError: It cannot be read, is no JSON, or of another version.
-    """
+    """Read the manifest of a folder of shards."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         version = table["schema_version"]
@@ -196,18 +175,8 @@ def new_layout(
 ) -> Layout:
     """Settle how shards are laid out.
 
-    Args:
-        sites: Site to width d.
-        dtype: `float16` or `float32`.
-        shard_bytes: About how large a shard of the widest site becomes.
-        kinds: Which frames are kept.
-        about: What made the activations.
-
     Returns:
         The layout, with as many rows a shard as fit, in whole blocks.
-
-    Raises:
-        InputError: No sites, a width below 1, an unknown dtype or kind, or a shard below one row.
     """
     if not sites or min(sites.values()) < 1:
         raise InputError(f"activations of {dict(sites)} cannot be kept: name sites, each with a width of 1 or more.")
@@ -229,14 +198,8 @@ def new_layout(
 def read_journal(folder: Path) -> tuple[Layout, list[Counts]]:
     """Read the settings and the parts of shards that were begun; a line that a kill cut short does not count.
 
-    Args:
-        folder: Where they are; of finished shards the manifest says the same.
-
     Returns:
         The layout, and what had been written before the first part and after each.
-
-    Raises:
-        InputError: No shards were begun there, or what says so is damaged.
     """
     journal = folder / JOURNAL
     if not journal.exists() and not (folder / MANIFEST).exists():

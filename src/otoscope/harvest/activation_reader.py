@@ -25,21 +25,14 @@ BUFFER_BLOCKS = 64
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of activations, the same ones at every site.
+    """Some rows of activations, the same ones at every site."""
 
-    Attributes:
-        values: Site to [row, d], in the dtype in which they are kept; arrays, or tensors where those were asked for.
-        clip: Number of each row's clip.
-        frame: Number of each row's frame, from its clip's start.
-        kind: What each frame holds, as a `Kind`.
-        position: Rows given in this order up to the end of these: where to `start` to go on after them.
-    """
-
+    # site to [row, d], in the dtype in which they are kept; arrays, or tensors where those were asked for
     values: dict[str, Any]
-    clip: Int32[np.ndarray, " row"]
-    frame: Int32[np.ndarray, " row"]
-    kind: Int8[np.ndarray, " row"]
-    position: int
+    clip: Int32[np.ndarray, " row"]  # number of each row's clip
+    frame: Int32[np.ndarray, " row"]  # number of each row's frame, from its clip's start
+    kind: Int8[np.ndarray, " row"]  # what each frame holds, as a `Kind`
+    position: int  # rows given in this order up to the end of these: where to `start` to go on after them
 
 
 class ShardReader:

@@ -64,10 +64,6 @@ class ShardWriter:
         shard_bytes: About how large a shard of the widest site becomes; all sites have the same rows in a shard.
         kinds: Which frames are kept.
         about: What made the activations (the model's id, ...), for the manifest.
-
-    Raises:
-        InputError: No sites, a width below 1, an unknown dtype or kind, or a shard below one row.
-        OutputError: There are shards already, or nothing can be written.
     """
 
     _now: Counts
@@ -102,19 +98,7 @@ class ShardWriter:
 
     @classmethod
     def resume(cls, folder: str | Path, after_part: int | None) -> ShardWriter:
-        """Go on with shards that were begun, and drop all that was written after a part.
-
-        Args:
-            folder: Where they are; finished ones can be gone on with, too.
-            after_part: The last part to keep; None to keep none.
-
-        Returns:
-            A writer with the settings that they were begun with.
-
-        Raises:
-            InputError: No shards were begun there, that part was never committed, or a file of it is gone or damaged.
-            OutputError: Nothing can be written there.
-        """
+        """Go on with shards that were begun, and drop all that was written after a part."""
         folder = Path(folder)
         layout, parts = read_journal(folder)
         wanted = -1 if after_part is None else after_part
@@ -152,18 +136,7 @@ class ShardWriter:
         kinds: Int8[np.ndarray, " frame"],
         values: Mapping[str, Float32[np.ndarray, "frame _"]],
     ) -> None:
-        """Write consecutive frames of one clip. Nothing is written when anything is wrong.
-
-        Args:
-            clip: The clip's number.
-            first_frame: Number of the first frame, from the clip's start.
-            kinds: A `Kind` for each frame; frames of kinds that are not kept are passed over.
-            values: The activations of every site.
-
-        Raises:
-            InputError: A site is missing or unknown, a shape does not fit, or a value is not finite.
-            OutputError: The disk is full, or fails.
-        """
+        """Write consecutive frames of one clip. Nothing is written when anything is wrong."""
         kept = np.isin(kinds, self.layout.kinds)
         rows = {site: self._checked(site, clip, kept, values) for site in self.layout.sites}
         if len(values) != len(rows):
@@ -183,15 +156,7 @@ class ShardWriter:
         )
 
     def commit(self, part: int) -> None:
-        """Declare a part complete: what was added so far survives a kill.
-
-        Args:
-            part: Its number, above those committed before.
-
-        Raises:
-            InputError: A part of that number or a later one was committed already.
-            OutputError: The disk is full, or fails.
-        """
+        """Declare a part complete: what was added so far survives a kill."""
         if part <= self._parts[-1].part:
             raise InputError(
                 f"part {part} of the activations is committed after part {self._parts[-1].part}: "
@@ -206,25 +171,13 @@ class ShardWriter:
         self._parts.append(self._now)
 
     def rollback(self) -> None:
-        """Drop what was added since the last commit, as when a clip of a part fails and the part is done again.
-
-        Raises:
-            OutputError: The disk fails.
-        """
+        """Drop what was added since the last commit, as when a clip of a part fails and the part is done again."""
         with output_errors(self.folder):
             self._write_journal()  # a full disk may have cut its last line short
             self._rewind()
 
     def finish(self) -> Path:
-        """Complete the last shard and write the manifest. Doing so again changes nothing.
-
-        Returns:
-            The manifest.
-
-        Raises:
-            InputError: Rows were added after the last commit.
-            OutputError: The disk is full, or fails.
-        """
+        """Complete the last shard and write the manifest. Doing so again changes nothing."""
         last = self._parts[-1]
         if last.n_rows != self.n_rows:
             raise InputError(
@@ -353,11 +306,7 @@ class ShardWriter:
             path.unlink()
 
     def _labels_of(self, shard: int, n_rows: int) -> np.ndarray:
-        """The labels of the first rows of a shard that may be whole or not; its files are checked on the way.
-
-        Raises:
-            InputError: A file is gone or too short.
-        """
+        """The labels of the first rows of a shard that may be whole or not; its files are checked on the way."""
         for before in range(shard):
             for site in self.layout.sites:
                 path, size = (
@@ -403,16 +352,7 @@ class ShardWriter:
 
 
 def n_bytes_expected(sites: Mapping[str, int], n_rows: int, dtype: str) -> int:
-    """Say how much disk activations will take.
-
-    Args:
-        sites: Site to width d.
-        n_rows: Frames that are kept.
-        dtype: `float16` or `float32`.
-
-    Returns:
-        Bytes; headers and the manifest are not counted.
-    """
+    """Say how much disk activations will take."""
     return n_rows * sum(width * DTYPES[dtype].itemsize + LABELS.itemsize for width in sites.values())
 
 

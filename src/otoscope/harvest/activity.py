@@ -28,17 +28,11 @@ frames and tell nothing of it."""
 
 @dataclass(frozen=True)
 class Activity:
-    """One window of a clip as it runs through a model.
+    """One window of a clip as it runs through a model."""
 
-    Attributes:
-        first_frame: Where the window begins in the clip.
-        kinds: What each frame holds.
-        values: (which model, site) to its tensor [frame, d].
-    """
-
-    first_frame: int
-    kinds: Int8[ndarray, " frame"]
-    values: Mapping[tuple[str, str], Float[Tensor, "frame d"]]
+    first_frame: int  # where the window begins in the clip
+    kinds: Int8[ndarray, " frame"]  # what each frame holds
+    values: Mapping[tuple[str, str], Float[Tensor, "frame d"]]  # (which model, site) to its tensor [frame, d]
 
     @property
     def n_recorded(self) -> int:

@@ -33,17 +33,11 @@ ROWS_OF_A_BLOCK = 128
 
 @dataclass(frozen=True)
 class Directions:
-    """What turns a site's activations into strengths: (x - centre) @ matrix, or a dictionary, or nothing.
+    """What turns a site's activations into strengths: (x - centre) @ matrix, or a dictionary, or nothing."""
 
-    Attributes:
-        matrix: [d, feature], None for the axes themselves.
-        centre: [d], None for none.
-        dictionary: Encodes instead, if given.
-    """
-
-    matrix: Float[Tensor, "d feature"] | None = None
-    centre: Float[Tensor, " d"] | None = None
-    dictionary: Dictionary | None = None
+    matrix: Float[Tensor, "d feature"] | None = None  # [d, feature], None for the axes themselves
+    centre: Float[Tensor, " d"] | None = None  # [d], None for none
+    dictionary: Dictionary | None = None  # encodes instead, if given
 
     def strengths(self, x: Float[Tensor, "frame d"]) -> Float[Tensor, "frame feature"]:
         """Read activations in these directions, in float32 on their own device."""
@@ -61,19 +55,12 @@ class Directions:
 
 @dataclass(frozen=True)
 class Group:
-    """The features of one site in one basis.
+    """The features of one site in one basis."""
 
-    Attributes:
-        site: The site.
-        basis: The basis's name.
-        n_features: Its directions.
-        directions: What they are.
-    """
-
-    site: str
-    basis: str
-    n_features: int
-    directions: Directions
+    site: str  # the site
+    basis: str  # the basis's name
+    n_features: int  # its directions
+    directions: Directions  # what they are
 
     @property
     def reads(self) -> tuple[str, str]:
@@ -96,11 +83,7 @@ class Group:
 
 
 def check_names(bases: Sequence[str]) -> None:
-    """Refuse a basis that is not known; dictionaries are not looked at.
-
-    Raises:
-        InputError: It is none.
-    """
+    """Refuse a basis that is not known; dictionaries are not looked at."""
     for basis in bases:
         if basis not in PLAIN and not basis.startswith(DICTIONARY):
             raise InputError(f"basis {basis!r} is none: give {', '.join(PLAIN)}, or sae:DIR for a dictionary's folder.")
@@ -115,22 +98,7 @@ def check_bases(
     force: bool = False,
     root: str | Path | None = None,
 ) -> int:
-    """Refuse a basis that is not known or a dictionary that does not fit, before any work.
-
-    Args:
-        bases: Names of bases.
-        widths: Sites and their widths; None to look at the bases alone.
-        model_id: What the model is called in messages.
-        weights_hash: Of the model; None where it is not known.
-        force: Let dictionaries of another site or model through.
-        root: Where a relative `sae:DIR` is looked for; None for the working directory.
-
-    Returns:
-        How many features they have at those sites.
-
-    Raises:
-        InputError: A basis is none, or a dictionary cannot be read, fits no site, or was trained on another model.
-    """
+    """Refuse a basis that is not known or a dictionary that does not fit, before any work."""
     check_names(bases)
     n_features = 0
     for basis in bases:

@@ -35,23 +35,15 @@ EDGE_LOGITS = np.linspace(-6.0, 7.0, N_COUNT_BINS - 1)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        groups: The groups of features.
-        edges: Of the bins of strength by phone, for every group.
-        lags: Of every group: the frames by which it and its features answer late; all 0 where nothing has phones.
-        lag: Of all groups together, for what asks for one; None where the clips have no phones.
-        lag_scores: For every lag tried, the mean over the groups of the model of their scores.
-        n_frames: Frames of speech it rests on.
-    """
-
-    groups: list[Group]
-    edges: list[Float32[np.ndarray, "feature edge"]]
+    groups: list[Group]  # the groups of features
+    edges: list[Float32[np.ndarray, "feature edge"]]  # of the bins of strength by phone, for every group
+    # of every group: the frames by which it and its features answer late; all 0 where nothing has phones
     lags: list[GroupLags]
-    lag: int | None
-    lag_scores: dict[int, float]
-    n_frames: int
+    lag: int | None  # of all groups together, for what asks for one; None where the clips have no phones
+    lag_scores: dict[int, float]  # for every lag tried, the mean over the groups of the model of their scores
+    n_frames: int  # frames of speech it rests on
 
 
 def calibrate(

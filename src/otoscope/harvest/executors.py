@@ -22,15 +22,10 @@ from otoscope.harvest.work import Work, log_of
 
 @dataclass(frozen=True)
 class Recipe:
-    """How another process makes its own pass. Can be pickled.
+    """How another process makes its own pass. Can be pickled."""
 
-    Attributes:
-        make: Builds the pass and the work folder.
-        threads: That each process may use.
-    """
-
-    make: Callable[[int], tuple[Pass, Work]]
-    threads: int
+    make: Callable[[int], tuple[Pass, Work]]  # builds the pass and the work folder
+    threads: int  # that each process may use
 
 
 def processes(

@@ -28,11 +28,7 @@ MOST_BUFFER_FRAMES = 1 << 18
 
 
 def buffer_frames_for(widths: Mapping[str, int]) -> int:
-    """How many frames a buffer holds that takes 256 MB, and no more than 262,144 of them.
-
-    Args:
-        widths: Sites and the length of their vectors.
-    """
+    """How many frames a buffer holds that takes 256 MB, and no more than 262,144 of them."""
     return max(1, min(MOST_BUFFER_FRAMES, BUFFER_BYTES // (4 * sum(widths.values()))))
 
 
@@ -51,9 +47,6 @@ class LiveFeed:
         kinds: Kinds of frame.
         seed: Seeds the order of the clips and of the frames.
         buffer_frames: A buffer is full when it has so many frames; by default as many as fit into 256 MB.
-
-    Raises:
-        InputError: There is no such kind of frame, or no kind is named, or the buffer holds nothing.
     """
 
     def __init__(
@@ -93,19 +86,7 @@ class LiveFeed:
         return [Problem(self._corpus.sources[clip].id, message) for clip, message in sorted(self._failed.items())]
 
     def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
-        """Give batches without end.
-
-        Args:
-            batch_frames: Frames in a batch.
-            position: Of the last batch that was used; None to begin.
-
-        Returns:
-            An iterator of batches, all of them full.
-
-        Raises:
-            InputError: A value is not finite (says of which clip); a whole pass has fewer frames than a batch, or no
-                clip can be used.
-        """
+        """Give batches without end."""
         check_batch(batch_frames)
         start: Position = {"epoch": 0, "clip": 0, "frames": 0, "failed": []}
         place = start if position is None else position
@@ -229,19 +210,12 @@ class _Filling:
 
 @dataclass(frozen=True, eq=False)
 class _Filled:
-    """Frames of a buffer, clip after clip.
+    """Frames of a buffer, clip after clip."""
 
-    Attributes:
-        values: Site to [row, d].
-        clips: Number of each row's clip.
-        frames: Number of each row's frame in it.
-        order: The order in which the rows are meant to lie; None where they do.
-    """
-
-    values: dict[str, Tensor]
-    clips: np.ndarray
-    frames: np.ndarray
-    order: np.ndarray | None = None
+    values: dict[str, Tensor]  # site to [row, d]
+    clips: np.ndarray  # number of each row's clip
+    frames: np.ndarray  # number of each row's frame in it
+    order: np.ndarray | None = None  # the order in which the rows are meant to lie; None where they do
 
     @property
     def n_rows(self) -> int:
@@ -257,19 +231,12 @@ class _Filled:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """The buffer that is being given out, in case it is asked for once more.
+    """The buffer that is being given out, in case it is asked for once more."""
 
-    Attributes:
-        filled: Its frames.
-        begin: The pass, and the place in its order, at which it begins.
-        after: The place that comes next.
-        failed: The clips that could not be used until then.
-    """
-
-    filled: _Filled
-    begin: tuple[int, int]
-    after: int
-    failed: dict[int, str]
+    filled: _Filled  # its frames
+    begin: tuple[int, int]  # the pass, and the place in its order, at which it begins
+    after: int  # the place that comes next
+    failed: dict[int, str]  # the clips that could not be used until then
 
     def holds_all(self, n_clips: int) -> bool:
         """Whether it is a whole pass."""

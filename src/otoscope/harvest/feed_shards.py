@@ -135,9 +135,6 @@ class ShardFeed:
 def shards_in(folder: str | Path) -> Path | None:
     """Find the shards of a folder: in itself, or in the run of a harvest that it is.
 
-    Args:
-        folder: What was named.
-
     Returns:
         The folder of the shards; None where there are none, or none that are finished.
     """

@@ -22,30 +22,17 @@ from otoscope.sae.feed import Batch, Position
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
-    """Rows of a part of a pass, to be given out in one order.
+    """Rows of a part of a pass, to be given out in one order."""
 
-    Attributes:
-        values: Site to [row, d], arrays or tensors on the CPU.
-        n_rows: How many there are.
-        order: Which row comes when; None where they lie in that order.
-        start: Rows that were given before, and are passed over.
-        position: Says where the feed goes on after so many rows of the buffer.
-        where: Says which row it is that is not finite.
-    """
-
-    values: Mapping[str, Any]
-    n_rows: int
-    order: Int64[np.ndarray, " row"] | None
-    start: int
-    position: Callable[[int], Position]
-    where: Callable[[str, int], str]
+    values: Mapping[str, Any]  # site to [row, d], arrays or tensors on the CPU
+    n_rows: int  # how many there are
+    order: Int64[np.ndarray, " row"] | None  # which row comes when; None where they lie in that order
+    start: int  # rows that were given before, and are passed over
+    position: Callable[[int], Position]  # says where the feed goes on after so many rows of the buffer
+    where: Callable[[str, int], str]  # says which row it is that is not finite
 
     def rows(self, start: int, stop: int) -> dict[str, Float[Tensor, "row d"]]:
-        """Give rows as float32, converted in one go; rows that are float32 and lie in order are not copied.
-
-        Raises:
-            InputError: A value is not finite.
-        """
+        """Give rows as float32, converted in one go; rows that are float32 and lie in order are not copied."""
         chosen = None if self.order is None else torch.from_numpy(self.order[start:stop])
         found = {}
         for site, values in self.values.items():
@@ -66,18 +53,7 @@ class Buffer:
 
 
 def full_batches(buffers: Iterator[Buffer], batch_frames: int) -> Iterator[Batch]:
-    """Cut buffers into batches of one size.
-
-    Args:
-        buffers: One after the other, pass after pass; asked for when the one before is used up.
-        batch_frames: Rows in a batch.
-
-    Yields:
-        Batches.
-
-    Raises:
-        InputError: A value is not finite.
-    """
+    """Cut buffers into batches of one size."""
     waiting: list[dict[str, Tensor]] = []
     n_waiting = 0
     for buffer in buffers:
@@ -97,11 +73,7 @@ def full_batches(buffers: Iterator[Buffer], batch_frames: int) -> Iterator[Batch
 
 
 def check_batch(batch_frames: int) -> None:
-    """Refuse a batch without frames.
-
-    Raises:
-        InputError: It is too small.
-    """
+    """Refuse a batch without frames."""
     if batch_frames < 1:
         raise InputError(f"a batch of {batch_frames} frames cannot be given: ask for 1 or more.")
 

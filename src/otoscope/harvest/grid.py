@@ -42,11 +42,7 @@ def histogram_edges() -> Float32[np.ndarray, " edge"]:
 
 
 def cell_edges(top_octave: Int[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape edge"]:
-    """The lower edges of the cells of features whose strongest peak lies in an octave; the first is 0.
-
-    Args:
-        top_octave: `octave_of` the strongest peak's strength.
-    """
+    """The lower edges of the cells of features whose strongest peak lies in an octave; the first is 0."""
     lowest = (np.asarray(top_octave, dtype=np.int64)[..., None] - (N_OCTAVES - 1)) << CELL_BITS
     steps = np.maximum(lowest + np.arange(N_CELLS - 1), 0)
     return np.concatenate([np.zeros((*steps.shape[:-1], 1), np.float32), _floats(steps, CELL_SHIFT)], axis=-1)

@@ -299,19 +299,6 @@ def _add_peaks(x, found, n_found, side, f, clip, frames, hashes, seed, salt, pea
 def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, stop):
     """Add one window to the state of the features `first` to `stop`.
 
-    Args:
-        x: Strengths, float32 [frame, feature].
-        window: What its frames are, see `WindowFrames.arrays`.
-        numbers: The seed, the clip, the part of the phone counts it goes to (-1 for none), the speaker and the language
-            (-1 for none), and 1 where the clip ends with it.
-        edges: Of the bins of the phone counts, float32 [feature, edge]; sums of powers are taken about the middle one.
-        salts: What the hashes of each feature are mixed with, uint32 [feature].
-        sums: See `state.SUMS`.
-        counts: See `state.COUNTS`.
-        peaks: See `state.PEAKS`.
-        first: The first feature.
-        stop: The feature after the last.
-
     Returns:
         The first feature that is not finite everywhere, or -1. The state is then of no use any more.
     """

@@ -24,27 +24,16 @@ MOST_SPEAKERS = 1_000
 
 @dataclass(frozen=True)
 class LabelSet:
-    """What the labels of a corpus are counted as.
+    """What the labels of a corpus are counted as."""
 
-    Attributes:
-        source: The phone set that the corpus is labelled in; None without phones.
-        target: The set they are turned into.
-        phones: Its phones; a phone's number is its place here.
-        speakers: Those whose means are kept.
-        languages: Those whose means are kept.
-        held_out: For every clip whether it is held out.
-        split_by: `speakers`, or `clips` where fewer than two speakers are known.
-        seed: Of the shuffling.
-    """
-
-    source: str | None
-    target: str | None
-    phones: tuple[str, ...]
-    speakers: tuple[str, ...]
-    languages: tuple[str, ...]
-    held_out: tuple[bool, ...]
-    split_by: str
-    seed: int
+    source: str | None  # the phone set that the corpus is labelled in; None without phones
+    target: str | None  # the set they are turned into
+    phones: tuple[str, ...]  # its phones; a phone's number is its place here
+    speakers: tuple[str, ...]  # those whose means are kept
+    languages: tuple[str, ...]  # those whose means are kept
+    held_out: tuple[bool, ...]  # for every clip whether it is held out
+    split_by: str  # `speakers`, or `clips` where fewer than two speakers are known
+    seed: int  # of the shuffling
 
     def phones_of(self, clip: Clip) -> tuple[Span, ...] | None:
         """The phones of a clip in the target set, pauses left out; None without labels.

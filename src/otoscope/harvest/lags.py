@@ -27,19 +27,13 @@ CERTAIN_Z = 1.96
 
 @dataclass(frozen=True, eq=False)
 class GroupLags:
-    """The lags of a group, in frames of 20 ms.
+    """The lags of a group, in frames of 20 ms."""
 
-    Attributes:
-        lag: Of the group: where phones explain most of the variance.
-        scores: For every lag tried, the mean share of a feature's variance that phones explain.
-        own: The lag of each feature; the group's wherever its own does not pay.
-        gain: Mean AUROC gained by own lags on clips they were not chosen on, over the features that have one, with the
-            ends of its 95% interval; None where no feature has one or it could not be told.
-    """
-
-    lag: int
-    scores: dict[int, float]
-    own: Int[np.ndarray, " feature"]
+    lag: int  # of the group: where phones explain most of the variance
+    scores: dict[int, float]  # for every lag tried, the mean share of a feature's variance that phones explain
+    own: Int[np.ndarray, " feature"]  # the lag of each feature; the group's wherever its own does not pay
+    # mean AUROC gained by own lags on clips they were not chosen on, over the features that have one, with the ends
+    # of its 95% interval; None where no feature has one or it could not be told
     gain: tuple[float, float, float] | None = None
 
 
@@ -82,15 +76,6 @@ def feature_lags(
     lag: int,
 ) -> tuple[Int[np.ndarray, " feature"], tuple[float, float, float] | None]:
     """Choose a lag for each feature, and keep them only where they pay on clips that they were not chosen on.
-
-    Args:
-        strengths: Of frames of speech.
-        phones: The phone of each frame at each lag of `LAGS`; `n_phones` for none.
-        n_phones: How many phones there are.
-        edges: Of the bins of strength.
-        is_second: Which frames are of the second of two halves of the clips: own lags chosen on either half are tried
-            on the other.
-        lag: Of the group.
 
     Returns:
         The lag of each feature, and the AUROC gained: mean, low, high.

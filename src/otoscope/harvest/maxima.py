@@ -21,15 +21,10 @@ MOST_SAMPLES = 4
 
 @dataclass(frozen=True, eq=False)
 class ClipSamples:
-    """Samples of the clips of a corpus.
+    """Samples of the clips of a corpus."""
 
-    Attributes:
-        sizes: How many clips each sample was dealt, smallest first.
-        of_clip: For every clip the samples that hold it, one for each size; -1 for none.
-    """
-
-    sizes: tuple[int, ...]
-    of_clip: Int[np.ndarray, "clip size"]
+    sizes: tuple[int, ...]  # how many clips each sample was dealt, smallest first
+    of_clip: Int[np.ndarray, "clip size"]  # for every clip the samples that hold it, one for each size; -1 for none
 
 
 def clip_samples(n_clips: int, seed: int) -> ClipSamples:

@@ -51,93 +51,55 @@ class GroupKey(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class RunClip(ShortRepr):
-    """A clip of a run, as its labels were used.
+    """A clip of a run, as its labels were used."""
 
-    Attributes:
-        clip: Its number in the run.
-        id: Its name in the corpus.
-        path: Its recording, if any.
-        duration_s: Its length in seconds.
-        speaker: Who speaks, if known.
-        language: In what language, if known.
-        transcript: What is said, if known.
-        half: `choose` or `held_out`.
-        n_frames: Its frames of 20 ms.
-        n_speech_frames: Those that hold speech.
-        words: Its words in time, if known.
-        phones: Its phones in time in the run's phone set, pauses left out, if known.
-    """
-
-    clip: int
-    id: str
-    path: str | None
-    duration_s: float
-    speaker: str | None
-    language: str | None
-    transcript: str | None
-    half: str
-    n_frames: int
-    n_speech_frames: int
-    words: tuple[Span, ...] | None
-    phones: tuple[Span, ...] | None
+    clip: int  # its number in the run
+    id: str  # its name in the corpus
+    path: str | None  # its recording, if any
+    duration_s: float  # its length in seconds
+    speaker: str | None  # who speaks, if known
+    language: str | None  # in what language, if known
+    transcript: str | None  # what is said, if known
+    half: str  # `choose` or `held_out`
+    n_frames: int  # its frames of 20 ms
+    n_speech_frames: int  # those that hold speech
+    words: tuple[Span, ...] | None  # its words in time, if known
+    phones: tuple[Span, ...] | None  # its phones in time in the run's phone set, pauses left out, if known
 
 
 @dataclass(frozen=True)
 class PeakTable:
-    """The strongest peaks of the features of a group; clip and frame are -1 where there are fewer.
+    """The strongest peaks of the features of a group; clip and frame are -1 where there are fewer."""
 
-    Attributes:
-        clip: Number of the clip.
-        frame: Frame in the clip.
-        strength: As it is, below zero for the sign -1.
-        phone: Index into the run's phones, -1 for none.
-        shuffled_phone: The same with the clip's phones shuffled.
-    """
-
-    clip: Int[np.ndarray, "feature top"]
-    frame: Int[np.ndarray, "feature top"]
-    strength: Float32[np.ndarray, "feature top"]
-    phone: Int16[np.ndarray, "feature top"]
-    shuffled_phone: Int16[np.ndarray, "feature top"]
+    clip: Int[np.ndarray, "feature top"]  # number of the clip
+    frame: Int[np.ndarray, "feature top"]  # frame in the clip
+    strength: Float32[np.ndarray, "feature top"]  # as it is, below zero for the sign -1
+    phone: Int16[np.ndarray, "feature top"]  # index into the run's phones, -1 for none
+    shuffled_phone: Int16[np.ndarray, "feature top"]  # the same with the clip's phones shuffled
 
 
 @dataclass(frozen=True)
 class RangeTable:
-    """Ranges of strength from the top down, and the peaks drawn from each; clip is -1 where there are fewer.
+    """Ranges of strength from the top down, and the peaks drawn from each; clip is -1 where there are fewer."""
 
-    Attributes:
-        low: Where a range begins, of the size of the strength.
-        high: Where it ends.
-        n_peaks: Peaks in it, of which the samples were drawn.
-        clip: Number of a sample's clip.
-        frame: Frame in the clip.
-        strength: As it is, below zero for the sign -1.
-        phone: Index into the run's phones, -1 for none.
-    """
-
-    low: Float32[np.ndarray, "feature range"]
-    high: Float32[np.ndarray, "feature range"]
-    n_peaks: Int[np.ndarray, "feature range"]
-    clip: Int[np.ndarray, "feature range sample"]
-    frame: Int[np.ndarray, "feature range sample"]
-    strength: Float32[np.ndarray, "feature range sample"]
-    phone: Int16[np.ndarray, "feature range sample"]
+    low: Float32[np.ndarray, "feature range"]  # where a range begins, of the size of the strength
+    high: Float32[np.ndarray, "feature range"]  # where it ends
+    n_peaks: Int[np.ndarray, "feature range"]  # peaks in it, of which the samples were drawn
+    clip: Int[np.ndarray, "feature range sample"]  # number of a sample's clip
+    frame: Int[np.ndarray, "feature range sample"]  # frame in the clip
+    strength: Float32[np.ndarray, "feature range sample"]  # as it is, below zero for the sign -1
+    phone: Int16[np.ndarray, "feature range sample"]  # index into the run's phones, -1 for none
 
 
 @dataclass(frozen=True)
 class MaximaTable:
-    """The strongest peaks above zero of each feature, one a clip, in samples of the clips (`maxima`).
+    """The strongest peaks above zero of each feature, one a clip, in samples of the clips (`maxima`)."""
 
-    Attributes:
-        n_peaks: Peaks in a sample: ten, or fewer where the feature is above zero in fewer labelled clips.
-        n_in_phone: Those in the most common phone.
-        phone: That phone, an index into the run's phones, -1 for none.
-        n_in_phone_shuffled: Those in the most common phone with the phones of each clip shuffled.
-    """
-
+    # peaks in a sample: ten, or fewer where the feature is above zero in fewer labelled clips
     n_peaks: Int[np.ndarray, "feature sample"]
-    n_in_phone: Int[np.ndarray, "feature sample"]
-    phone: Int16[np.ndarray, "feature sample"]
+    n_in_phone: Int[np.ndarray, "feature sample"]  # those in the most common phone
+    phone: Int16[np.ndarray, "feature sample"]  # that phone, an index into the run's phones, -1 for none
+    # those in the most common phone with the phones of each clip shuffled
     n_in_phone_shuffled: Int[np.ndarray, "feature sample"]
 
 

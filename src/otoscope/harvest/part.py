@@ -54,15 +54,11 @@ class Writes(Protocol):
 
 @dataclass
 class State:
-    """All that is gathered: the state of every group, and how many frames there were of what.
+    """All that is gathered: the state of every group, and how many frames there were of what."""
 
-    Attributes:
-        groups: In the order of the calibration's groups.
-        frames: `kind`, `phone`, `speaker` and `language` to counts of frames; those of the last three hold speech, and
-            those by phone have a row for every lag.
-    """
-
-    groups: list[GroupState]
+    groups: list[GroupState]  # in the order of the calibration's groups
+    # `kind`, `phone`, `speaker` and `language` to counts of frames; those of the last three hold speech, and those by
+    # phone have a row for every lag
     frames: dict[str, np.ndarray]
 
     @property
@@ -100,31 +96,18 @@ class State:
 
 @dataclass(frozen=True)
 class Pass:
-    """What a pass over a corpus needs, the same for every part.
+    """What a pass over a corpus needs, the same for every part."""
 
-    Attributes:
-        reader: Answers to sounds.
-        corpus: The clips.
-        labels: What their labels are.
-        groups: The groups of features.
-        edges: Of every group's bins of strength by phone.
-        lags: Of every group: the frames by which it answers late.
-        samples: Of the clips, whose strongest peaks are kept.
-        settings: Sizes of the states, for every group; see `StateSettings`.
-        part_clips: Clips in a part.
-        pool: Threads.
-    """
-
-    reader: Reads
-    corpus: Corpus
-    labels: LabelSet
-    groups: list[Group]
-    edges: list[np.ndarray]
-    lags: list[GroupLags]
-    samples: ClipSamples
-    settings: list[StateSettings]
-    part_clips: int
-    pool: Pool
+    reader: Reads  # answers to sounds
+    corpus: Corpus  # the clips
+    labels: LabelSet  # what their labels are
+    groups: list[Group]  # the groups of features
+    edges: list[np.ndarray]  # of every group's bins of strength by phone
+    lags: list[GroupLags]  # of every group: the frames by which it answers late
+    samples: ClipSamples  # of the clips, whose strongest peaks are kept
+    settings: list[StateSettings]  # sizes of the states, for every group; see `StateSettings`
+    part_clips: int  # clips in a part
+    pool: Pool  # threads
 
     @property
     def n_parts(self) -> int:
@@ -155,18 +138,12 @@ class Pass:
 
 @dataclass
 class PartLog:
-    """What happened in a part.
+    """What happened in a part."""
 
-    Attributes:
-        rows: One for every clip used, as in `clips.parquet`.
-        problems: Clips that could not be used.
-        label_problems: Clips whose labels could not be used.
-        sound_notes: Clips that were read otherwise than they say, or whose end may be missing.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    label_problems: list[Problem] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)  # one for every clip used, as in `clips.parquet`
+    problems: list[Problem] = field(default_factory=list)  # clips that could not be used
+    label_problems: list[Problem] = field(default_factory=list)  # clips whose labels could not be used
+    # clips that were read otherwise than they say, or whose end may be missing
     sound_notes: list[Problem] = field(default_factory=list)
 
 
@@ -179,22 +156,7 @@ def gather_part(
     writer: Writes | None = None,
     done: Callable[[int], None] = lambda clip: None,
 ) -> PartLog:
-    """Gather the clips of a part.
-
-    Args:
-        of: The pass.
-        number: Of the part.
-        state: What to add to.
-        failed: Numbers of clips known to fail, with the reason.
-        writer: Takes the activations too.
-        done: Called with the number of every clip that is done.
-
-    Returns:
-        What happened.
-
-    Raises:
-        ClipFailedError: A clip failed midway. Do the part again from the state before it, with this clip in `failed`.
-    """
+    """Gather the clips of a part."""
     log = PartLog()
     stop = min((number + 1) * of.part_clips, len(of.corpus))
     for index in range(number * of.part_clips, stop):

@@ -21,21 +21,13 @@ KINDS = ("width", "quantile")
 
 @dataclass(frozen=True)
 class Ranges:
-    """The ranges of many features, one sign each, from the top down.
+    """The ranges of many features, one sign each, from the top down."""
 
-    Attributes:
-        low: Where a range begins; the range holds it.
-        high: Where it ends; only the first range holds that.
-        n_peaks: Peaks in it.
-        first_cell: Its lowest cell.
-        stop_cell: The cell after its highest; the same as the lowest for an empty range.
-    """
-
-    low: Float32[np.ndarray, "feature range"]
-    high: Float32[np.ndarray, "feature range"]
-    n_peaks: Int[np.ndarray, "feature range"]
-    first_cell: Int[np.ndarray, "feature range"]
-    stop_cell: Int[np.ndarray, "feature range"]
+    low: Float32[np.ndarray, "feature range"]  # where a range begins; the range holds it
+    high: Float32[np.ndarray, "feature range"]  # where it ends; only the first range holds that
+    n_peaks: Int[np.ndarray, "feature range"]  # peaks in it
+    first_cell: Int[np.ndarray, "feature range"]  # its lowest cell
+    stop_cell: Int[np.ndarray, "feature range"]  # the cell after its highest; the same as the lowest for an empty range
 
 
 def ranges_of(
@@ -45,15 +37,7 @@ def ranges_of(
     octaves: Int[np.ndarray, " feature"],
     highest: Float32[np.ndarray, " feature"],
 ) -> Ranges:
-    """Find the ranges.
-
-    Args:
-        kind: `width` for ranges of equal width down to zero, `quantile` for `QUANTILES`.
-        n_ranges: How many of equal width.
-        counts: Peaks in every cell.
-        octaves: Of the strongest peak; see `grid.cell_edges`.
-        highest: The strongest peak, 0 where there is none.
-    """
+    """Find the ranges."""
     edges = cell_edges(octaves)  # [feature, cell]: where each begins
     n = counts.shape[0]
     if kind == "width":

@@ -88,19 +88,7 @@ def harvest(
 
 
 def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -> int:
-    """Refuse what cannot be harvested, before any work.
-
-    Args:
-        model: Any Whisper.
-        settings: What to gather.
-        workers: Processes side by side.
-
-    Returns:
-        How many features it would look at.
-
-    Raises:
-        InputError: A site, basis or setting cannot be used.
-    """
+    """Refuse what cannot be harvested, before any work."""
     check_names(settings.bases)
     widths = check_sites(model, settings.sites)
     n_features = check_bases(
@@ -131,19 +119,7 @@ def run_over(
     progress: Progress = lambda what, done, of: None,
     checkpoint_s: float = CHECKPOINT_S,
 ) -> HarvestRun:
-    """Harvest whatever answers to sounds; `harvest` says how, with a Whisper.
-
-    Args:
-        reader: Answers to sounds.
-        about_model: What the manifest says of it.
-        corpus: The clips.
-        settings: What to gather.
-        out: The folder of the run.
-        workers: Processes side by side.
-        overwrite: Whether a run that is there may be replaced.
-        progress: Told how far it is.
-        checkpoint_s: Seconds after which the state is written again.
-    """
+    """Harvest whatever answers to sounds; `harvest` says how, with a Whisper."""
     labels = label_set(corpus, settings.phone_set, settings.seed)
     work = Work(out)
     if work.begin(_fingerprint(reader, about_model, corpus, labels, settings), overwrite=overwrite):

@@ -12,39 +12,26 @@ SAVED_DTYPES = ("float16", "float32")
 
 @dataclass(frozen=True)
 class HarvestSettings:
-    """What to gather of every feature.
+    """What to gather of every feature."""
 
-    Attributes:
-        sites: Names or patterns of encoder sites.
-        bases: `neuron`, `random`, `pca`, `untrained` or `sae:DIR`, each once; tables name it as it is here.
-        top: Examples kept of every feature and sign.
-        peaks_per_clip: Peaks that one clip may have among them.
-        sign: `both`, or `positive` to leave out strengths below zero.
-        samples: Peaks drawn from every range.
-        ranges: Ranges of equal width from the strongest peak down to zero.
-        seed: Seeds the sampling of peaks, the random directions, the untrained model and the shuffled labels.
-        phone_set: The set that labels are turned into; None for `arpabet` where it can be, `ipa` elsewhere.
-        lag: Frames by which the encoder answers later than the sound; None to estimate it.
-        save_activations: `float16` or `float32` to write the sites' activations too; None to write none.
-        part_clips: Clips after which what was gathered is put together with what was before.
-        force: Try dictionaries that were trained on another site or model.
-        root: The folder from which a relative `sae:DIR` is looked for; None for the working directory. Like `force` no
-            part of what a run is, so that a run and its dictionaries may be moved together.
-    """
-
-    sites: tuple[str, ...]
+    sites: tuple[str, ...]  # names or patterns of encoder sites
+    # `neuron`, `random`, `pca`, `untrained` or `sae:DIR`, each once; tables name it as it is here
     bases: tuple[str, ...] = ("neuron",)
-    top: int = 20
-    peaks_per_clip: int = 1
-    sign: str = "both"
-    samples: int = 10
-    ranges: int = 10
-    seed: int = 0
+    top: int = 20  # examples kept of every feature and sign
+    peaks_per_clip: int = 1  # peaks that one clip may have among them
+    sign: str = "both"  # `both`, or `positive` to leave out strengths below zero
+    samples: int = 10  # peaks drawn from every range
+    ranges: int = 10  # ranges of equal width from the strongest peak down to zero
+    seed: int = 0  # seeds the sampling of peaks, the random directions, the untrained model and the shuffled labels
+    # the set that labels are turned into; None for `arpabet` where it can be, `ipa` elsewhere
     phone_set: str | None = None
-    lag: int | None = None
+    lag: int | None = None  # frames by which the encoder answers later than the sound; None to estimate it
+    # `float16` or `float32` to write the sites' activations too; None to write none
     save_activations: str | None = None
-    part_clips: int = 32
-    force: bool = False
+    part_clips: int = 32  # clips after which what was gathered is put together with what was before
+    force: bool = False  # try dictionaries that were trained on another site or model
+    # the folder from which a relative `sae:DIR` is looked for; None for the working directory. Like `force` no part
+    # of what a run is, so that a run and its dictionaries may be moved together.
     root: str | None = None
 
     def __post_init__(self) -> None:

@@ -54,65 +54,39 @@ _OF_A_CLIP = ("best_strength", "best_clip", "best_frame", "clip_sums")
 
 @dataclass(frozen=True)
 class StateSettings:
-    """What sets the size of a state.
+    """What sets the size of a state."""
 
-    Attributes:
-        n_features: Directions of the basis.
-        n_phones: Labels, the one for no phone left out; 0 without labels.
-        n_speakers: Speakers whose means are kept.
-        n_languages: Languages whose means are kept.
-        top: Examples kept.
-        peaks_per_clip: Of one clip.
-        n_signs: 1 or 2.
-        samples: Peaks kept in a cell.
-        seed: Of the samples.
-        name: What the features' own seeds are made from.
-        n_clip_samples: Samples of the clips whose strongest peaks above zero are kept; see `maxima`.
-    """
-
-    n_features: int
-    n_phones: int
-    n_speakers: int
-    n_languages: int
-    top: int
-    peaks_per_clip: int
-    n_signs: int
-    samples: int
-    seed: int
-    name: str
-    n_clip_samples: int = 0
+    n_features: int  # directions of the basis
+    n_phones: int  # labels, the one for no phone left out; 0 without labels
+    n_speakers: int  # speakers whose means are kept
+    n_languages: int  # languages whose means are kept
+    top: int  # examples kept
+    peaks_per_clip: int  # of one clip
+    n_signs: int  # 1 or 2
+    samples: int  # peaks kept in a cell
+    seed: int  # of the samples
+    name: str  # what the features' own seeds are made from
+    n_clip_samples: int = 0  # samples of the clips whose strongest peaks above zero are kept; see `maxima`
 
 
 @dataclass(frozen=True)
 class WindowFrames:
-    """What the frames of one window are.
+    """What the frames of one window are."""
 
-    Attributes:
-        clip: Number of the clip.
-        first_frame: Where the window begins in the clip.
-        kinds: A `Kind` for each frame.
-        phones: Number of the phone of each frame at each lag of the pass, that after the last for none; None for a clip
-            without labels.
-        shuffled: The same with the clip's phones shuffled; None where that is not counted.
-        part: Index into `PARTS` that a labelled clip is counted as.
-        seed: Of the samples.
-        speaker: Number of the clip's speaker, -1 where that is not known.
-        language: Number of its language, -1 where that is not known.
-        ends_clip: Whether it is the clip's last window.
-        clip_samples: The samples of clips that hold the clip, -1 for none; see `maxima`.
-    """
-
-    clip: int
-    first_frame: int
-    kinds: Int8[np.ndarray, " frame"]
+    clip: int  # number of the clip
+    first_frame: int  # where the window begins in the clip
+    kinds: Int8[np.ndarray, " frame"]  # a `Kind` for each frame
+    # number of the phone of each frame at each lag of the pass, that after the last for none; None for a clip without
+    # labels
     phones: Int16[np.ndarray, "lag frame"] | None
+    # the same with the clip's phones shuffled; None where that is not counted
     shuffled: Int16[np.ndarray, "lag frame"] | None
-    part: int
-    seed: int
-    speaker: int = -1
-    language: int = -1
-    ends_clip: bool = True
-    clip_samples: Sequence[int] = ()
+    part: int  # index into `PARTS` that a labelled clip is counted as
+    seed: int  # of the samples
+    speaker: int = -1  # number of the clip's speaker, -1 where that is not known
+    language: int = -1  # number of its language, -1 where that is not known
+    ends_clip: bool = True  # whether it is the clip's last window
+    clip_samples: Sequence[int] = ()  # the samples of clips that hold the clip, -1 for none; see `maxima`
 
     @property
     def numbers(self) -> tuple[np.generic, ...]:
@@ -243,11 +217,6 @@ class GroupState:
     def add(self, strength: Float32[np.ndarray, "frame feature"], frames: WindowFrames, pool: Pool) -> int:
         """Add one window; the windows of a clip come one after another.
 
-        Args:
-            strength: How strongly every feature answers in every frame.
-            frames: What the frames are, and whether the clip ends with them.
-            pool: Threads to share the features among.
-
         Returns:
             The first feature with a strength that is not finite, or -1. After such a feature the state is of no use.
         """
@@ -332,15 +301,7 @@ class Pool:
 def bytes_a_feature(
     settings: HarvestSettings, n_phones: int, n_speakers: int, n_languages: int, n_clip_samples: int = 0
 ) -> float:
-    """Memory that a state takes for each feature.
-
-    Args:
-        settings: What to gather.
-        n_phones: Labels, the one for no phone left out.
-        n_speakers: Speakers whose means are kept.
-        n_languages: Languages whose means are kept.
-        n_clip_samples: Samples of the clips; none are kept without phones.
-    """
+    """Memory that a state takes for each feature."""
     n = kernel.TILE
     sizes = state_settings(settings, "", n, n_phones, n_speakers, n_languages, n_clip_samples)
     return GroupState(sizes, np.zeros((n, N_COUNT_BINS - 1), np.float32)).n_bytes / n
@@ -355,17 +316,7 @@ def state_settings(
     n_languages: int,
     n_clip_samples: int = 0,
 ) -> StateSettings:
-    """Say of what size the state of a group is.
-
-    Args:
-        settings: What to gather.
-        name: Of the group.
-        n_features: Of the group.
-        n_phones: Labels, the one for no phone left out.
-        n_speakers: Speakers whose means are kept.
-        n_languages: Languages whose means are kept.
-        n_clip_samples: Samples of the clips; none are kept without phones.
-    """
+    """Say of what size the state of a group is."""
     return StateSettings(
         n_features=n_features,
         n_phones=n_phones,

@@ -53,28 +53,16 @@ NO_LABEL, NOT_KNOWN = -1, -2
 
 @dataclass(frozen=True)
 class Gathered:
-    """All that a run gathered.
+    """All that a run gathered."""
 
-    Attributes:
-        state: Of all groups.
-        of: The pass that it was gathered in.
-        n_ranges: Ranges of equal width.
-        logs: Gives the rows of clips, part by part, as often as it is asked.
-    """
-
-    state: State
-    of: Pass
-    n_ranges: int
-    logs: Callable[[], Iterator[list[dict[str, Any]]]]
+    state: State  # of all groups
+    of: Pass  # the pass that it was gathered in
+    n_ranges: int  # ranges of equal width
+    logs: Callable[[], Iterator[list[dict[str, Any]]]]  # gives the rows of clips, part by part, as often as it is asked
 
 
 def write_tables(folder: Path, gathered: Gathered) -> None:
-    """Write all tables into a folder.
-
-    Args:
-        folder: Where to; files of the same names are replaced.
-        gathered: What to write.
-    """
+    """Write all tables into a folder."""
     writers: dict[str, pq.ParquetWriter] = {}
     try:
         for name, table in _tables(gathered):

@@ -37,18 +37,7 @@ class Work:
         self.folder = run / ".work"
 
     def begin(self, settings: dict[str, Any], *, overwrite: bool) -> bool:
-        """Begin a run, or take one up again.
-
-        Args:
-            settings: All that the results depend on.
-            overwrite: Whether a finished run, or one with other settings, may be replaced.
-
-        Returns:
-            Whether the run is finished already.
-
-        Raises:
-            InputError: The folder holds a run with other settings, and says which, or something else.
-        """
+        """Begin a run, or take one up again."""
         settings = json.loads(json.dumps(settings))
         found = self._settings()
         if found is None:

@@ -57,21 +57,7 @@ def activations(
 
 
 def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, language: str | None) -> Tensor:
-    """Spell a text as the decoder would say it: prompt, text without timestamps, end of text.
-
-    Args:
-        model: The model, with a tokenizer.
-        windows: The one window over which it is said.
-        encoding: The final encoder output of that window.
-        text: The text; a space is put before it, as Whisper does, where it begins with none.
-        language: Whisper's code; None for the clip's, or else the one the model hears.
-
-    Returns:
-        Token ids, int64 [1, token].
-
-    Raises:
-        InputError: The language is not the model's, or the text is longer than its decoder.
-    """
+    """Spell a text as the decoder would say it: prompt, text without timestamps, end of text."""
     words = model.vocabulary
     spoken = words.check_language(language or windows.clip.language) or top(detect(model, words, encoding)[0])
     said = model.tokenizer(text if text[:1].isspace() else f" {text}", add_special_tokens=False).input_ids

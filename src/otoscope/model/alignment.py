@@ -44,19 +44,12 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """One word on the clock of its window.
+    """One word on the clock of its window."""
 
-    Attributes:
-        written: The word as the tokenizer writes it, spaces included.
-        start_frame: Its first frame.
-        end_frame: The first frame after it; the same where the model spent no time on it.
-        probability: Mean over its tokens, 0 to 1.
-    """
-
-    written: str
-    start_frame: int
-    end_frame: int
-    probability: float
+    written: str  # the word as the tokenizer writes it, spaces included
+    start_frame: int  # its first frame
+    end_frame: int  # the first frame after it; the same where the model spent no time on it
+    probability: float  # mean over its tokens, 0 to 1
 
     def later(self, n_frames: int) -> AlignedWord:
         """The same word on a clock that began so many frames earlier."""
@@ -213,9 +206,6 @@ def _without_hesitation(pieces: list[list[AlignedWord]]) -> list[list[AlignedWor
 def onset(heard: Float[np.ndarray, " frame"]) -> int:
     """Find where a token begins to be heard.
 
-    Args:
-        heard: Its row of the map, over the frames that the path gives its word.
-
     Returns:
         The first of the frames around its highest value that reach `HEARD_SHARE` of it; 0 where nothing stands out.
     """
@@ -250,12 +240,6 @@ def sharpen(patterns: Float[np.ndarray, "head token frame"]) -> Float[np.ndarray
     Each row becomes a distribution over the frames given. What all tokens look at alike is taken away: each frame of
     each head is standardised over the tokens. A median over frames takes out single peaks, and the heads are averaged.
 
-    Args:
-        patterns: Attention over the frames that hold sound, each row a part of a distribution over the whole window.
-
-    Returns:
-        The map, higher where a token is heard.
-
     Source:
         OpenAI Whisper, `whisper/timing.py`, which takes the softmax over the sound's frames alone: the same as dividing
         the window's by its sum there.
@@ -270,13 +254,6 @@ def sharpen(patterns: Float[np.ndarray, "head token frame"]) -> Float[np.ndarray
 
 def median_filter(x: Float[np.ndarray, "... frame"], width: int) -> Float[np.ndarray, "... frame"]:
     """Replace each value by the median of those around it along the last axis, mirrored at both ends.
-
-    Args:
-        x: Values; returned as they are where a row is too short to be mirrored.
-        width: How many values, odd.
-
-    Returns:
-        Medians, as many as values.
 
     Source:
         OpenAI Whisper, `whisper/timing.py`; tests compare with SciPy.
@@ -301,12 +278,6 @@ def dtw(cost: Float[np.ndarray, "token frame"]) -> Path:
 
     A step goes one token on, one frame on, or both. Of equally cheap steps into a place, one frame on is taken first,
     then one token on. Runs along the anti-diagonals of the table, whose places do not depend on each other.
-
-    Args:
-        cost: Cost of being at a token and a frame.
-
-    Returns:
-        The way, every token and every frame on it.
 
     Source:
         Sakoe and Chiba 1978; OpenAI Whisper, `whisper/timing.py`, for the order among equals.

@@ -34,17 +34,11 @@ STRETCH_FRAMES = 128
 
 @dataclass(frozen=True, eq=False)
 class AttentionWindow:
-    """A limit on how far encoder frames attend.
+    """A limit on how far encoder frames attend."""
 
-    Attributes:
-        k: Frames on either side that a frame may attend to, 20 ms each; None is no limit.
-        blocks: Encoder blocks it holds for.
-        heads: Heads it holds for, in each of those blocks.
-    """
-
-    k: int | None
-    blocks: frozenset[int]
-    heads: frozenset[int]
+    k: int | None  # frames on either side that a frame may attend to, 20 ms each; None is no limit
+    blocks: frozenset[int]  # encoder blocks it holds for
+    heads: frozenset[int]  # heads it holds for, in each of those blocks
 
 
 def window_mask(
@@ -78,12 +72,6 @@ def window_mask(
 
 def attention_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float = 1.0) -> Tensor:
     """Compute an attention pattern in the open, differentiable.
-
-    Args:
-        query: [window, head, destination, d_head].
-        key: [window, head, source, d_head].
-        mask: None, boolean (True where attention is allowed) or additive, broadcast over the pattern.
-        scaling: Factor on the scores.
 
     Returns:
         Probabilities [window, head, destination, source] in the dtype given.
@@ -124,16 +112,6 @@ def within_reach(
 
     Heads of one reach run together. Where it is short, destinations run in stretches, each with the sources within its
     reach alone.
-
-    Args:
-        kernel: Takes query, key, value and a boolean mask or none; gives [window, destination, head, d_head].
-        query: [window, head, frame, d_head].
-        key: [window, head, frame, d_head].
-        value: [window, head, frame, d_head].
-        allowed: As `window_mask` gives it, [1, 1 or head, frame, frame].
-
-    Returns:
-        Output [window, frame, head, d_head].
     """
     reaches = (allowed[0, :, 0].sum(dim=-1) - 1).tolist()
     if len(reaches) == 1:
@@ -204,14 +182,6 @@ class Route:
         self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **settings: Any
     ) -> tuple[Tensor, Tensor | None]:
         """Run one attention, with the edits, tapes and windows that are on.
-
-        Args:
-            module: The attention module.
-            query: [window, head, destination, d_head], scaled already.
-            key: [window, head, source, d_head].
-            value: [window, head, source, d_head].
-            mask: As the framework made it for its own kernel.
-            settings: The framework's other arguments, `scaling` and `dropout` among them.
 
         Returns:
             Output [window, destination, head, d_head], and the pattern where the module computed one in the open.

@@ -22,21 +22,13 @@ _HARMLESS = ("model.encoder.version", "model.decoder.version")  # markers that o
 
 @dataclass(eq=False)
 class Checkpoint:
-    """A checkpoint that is whole, its weights not yet read.
+    """A checkpoint that is whole, its weights not yet read."""
 
-    Attributes:
-        source: What it is called in messages.
-        described: Its config and where its weights come from.
-        generation: Generation settings, its own or its base's, or None.
-        tokenizer: Its tokenizer, its base's, or None.
-        notes: What a user should know of it, one sentence each.
-    """
-
-    source: str
-    described: Described
-    generation: GenerationConfig | None
-    tokenizer: WhisperTokenizer | None
-    notes: list[str]
+    source: str  # what it is called in messages
+    described: Described  # its config and where its weights come from
+    generation: GenerationConfig | None  # generation settings, its own or its base's, or None
+    tokenizer: WhisperTokenizer | None  # its tokenizer, its base's, or None
+    notes: list[str]  # what a user should know of it, one sentence each
 
 
 def build(

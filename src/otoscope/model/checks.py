@@ -20,17 +20,7 @@ _STORED_AS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 def check_names_and_shapes(
     weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Size], *, source: str
 ) -> None:
-    """Refuse weights that are not exactly those of the model.
-
-    Args:
-        weights: What the checkpoint holds, by name.
-        expected: The shapes that the model of this config has.
-        source: What the checkpoint is called in messages.
-
-    Raises:
-        ModelError: tensors are missing, left over, of another shape, or not of a floating type; each kind is counted
-            and the first few are named.
-    """
+    """Refuse weights that are not exactly those of the model."""
     missing = [name for name in expected if name not in weights]
     extra = [name for name in weights if name not in expected]
     shared = [name for name in expected if name in weights]
@@ -56,16 +46,6 @@ def check_finite_and_hash(weights: Mapping[str, torch.Tensor], *, source: str) -
     The name is a SHA-256 over the tensors' names, shapes and values, the values taken as float32 (exact for every
     16-bit type), so one set of weights has one name whether it came in one file or several, in half or single
     precision, from Hugging Face or OpenAI. It does not depend on the dtype or device that the model then runs in.
-
-    Args:
-        weights: Tensors on the CPU by their name in the model; a weight that is tied to another is left out.
-        source: What the checkpoint is called in messages.
-
-    Returns:
-        The first 16 hexadecimal digits.
-
-    Raises:
-        ModelError: some tensors hold NaN or infinite values; they are counted and the first few are named.
     """
     names = sorted(weights)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:

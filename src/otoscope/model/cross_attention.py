@@ -66,12 +66,7 @@ class Seen:
             self._cross = cache.cross_attention_cache
 
     def decoder_cache(self, model: Whisper, n_windows: int) -> dict[str, EncoderDecoderCache]:
-        """Give the decoder's argument that holds its cache, as `decoder_cache` does; empty if that many were not seen.
-
-        Args:
-            model: The model that was looked at.
-            n_windows: Windows that it will be run over, those that it wrote for last.
-        """
+        """Give the decoder its argument with the cache, as `decoder_cache` does; empty if that many were not seen."""
         if self._cross is None or len(self._cross.layers[0].keys) != n_windows:
             return {}
         return _argument(model, self._cross)

@@ -19,20 +19,7 @@ from otoscope.model.whisper import Whisper
 def encoder_end(
     model: Whisper, x: Float[Tensor, "window frame d_model"], block: int
 ) -> Float[Tensor, "window frame d_model"]:
-    """Run the encoder's last blocks and its final layer norm.
-
-    Args:
-        model: Any Whisper.
-        x: What the first of these blocks takes: the output of the block before it.
-        block: The first block that runs; the number of blocks runs the layer norm alone.
-
-    Returns:
-        The final encoder output, on the model's device.
-
-    Raises:
-        InputError: The model's encoder has no such block.
-        ModelError: It computes values that are no numbers; the first site that holds one is named.
-    """
+    """Run the encoder's last blocks and its final layer norm."""
     _check_block(model, block, last=model.n_encoder_blocks)
     found = _run_to_end(model, x, block)
     check_finite(model, found, lambda: _run_to_end(model, x, block))
@@ -51,19 +38,7 @@ def _run_to_end(model: Whisper, x: Tensor, block: int) -> Tensor:
 def encoder_block(
     model: Whisper, x: Float[Tensor, "window frame d_model"], block: int
 ) -> Float[Tensor, "window frame d_model"]:
-    """Run one block of the encoder.
-
-    Args:
-        model: Any Whisper.
-        x: What the block takes: the output of the block before it.
-        block: Which block.
-
-    Returns:
-        The block's output, on the model's device.
-
-    Raises:
-        InputError: The model's encoder has no such block.
-    """
+    """Run one block of the encoder."""
     _check_block(model, block, last=model.n_encoder_blocks - 1)
     with model.reading_paused():
         found: Tensor = model.hf.model.encoder.layers[block](x.to(model.device, model.dtype), None)

@@ -66,12 +66,7 @@ def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
 
 
 def not_finite(model: Whisper, again: Callable[[], object]) -> ModelError:
-    """Make the error that names the first site whose output is not finite.
-
-    Args:
-        model: Any Whisper.
-        again: Runs the model once more.
-    """
+    """Make the error that names the first site whose output is not finite."""
     found: list[Site] = []
 
     def look(site: Site, values: Tensor) -> None:

@@ -33,14 +33,7 @@ def clock(seconds: float, *, decimal_mark: str = ".", always_hours: bool = False
 
 
 def to_text(transcription: Transcription) -> str:
-    """Write one line for every segment that says something.
-
-    Args:
-        transcription: What a model heard.
-
-    Returns:
-        Lines, each with its line end.
-    """
+    """Write one line for every segment that says something."""
     return "".join(f"{text}\n" for _, text in _spoken(transcription))
 
 
@@ -62,14 +55,7 @@ def to_json(transcription: Transcription) -> dict[str, Any]:
 
 
 def to_srt(transcription: Transcription) -> str:
-    """Write SubRip subtitles, one for every segment that says something.
-
-    Args:
-        transcription: What a model heard.
-
-    Returns:
-        The file's text.
-    """
+    """Write SubRip subtitles, one for every segment that says something."""
     cues = [
         f"{number}\n{_times(segment, decimal_mark=',', always_hours=True)}\n{text}\n"
         for number, (segment, text) in enumerate(_spoken(transcription), start=1)
@@ -78,14 +64,7 @@ def to_srt(transcription: Transcription) -> str:
 
 
 def to_vtt(transcription: Transcription) -> str:
-    """Write WebVTT subtitles, one for every segment that says something.
-
-    Args:
-        transcription: What a model heard.
-
-    Returns:
-        The file's text.
-    """
+    """Write WebVTT subtitles, one for every segment that says something."""
     cues = [f"{_times(segment)}\n{_escape(text)}\n" for segment, text in _spoken(transcription)]
     return "\n".join(["WEBVTT\n", *cues])
 

@@ -33,36 +33,22 @@ _DEFAULT_LENGTH = 20
 
 @dataclass(frozen=True)
 class Written:
-    """What the decoder wrote for one window.
+    """What the decoder wrote for one window."""
 
-    Attributes:
-        tokens: New ids, prompt and end excluded.
-        avg_logprob: Mean log-probability of these tokens and of the end where it was reached; natural log.
-        no_speech_prob: Probability of `<|nospeech|>`, or None where the vocabulary lacks it.
-        is_stopped: Whether there was no more room before the end was reached.
-    """
-
-    tokens: list[int]
-    avg_logprob: float
-    no_speech_prob: float | None
-    is_stopped: bool
+    tokens: list[int]  # new ids, prompt and end excluded
+    avg_logprob: float  # mean log-probability of these tokens and of the end where it was reached; natural log
+    no_speech_prob: float | None  # probability of `<|nospeech|>`, or None where the vocabulary lacks it
+    is_stopped: bool  # whether there was no more room before the end was reached
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to decode.
+    """How to decode."""
 
-    Attributes:
-        task: `transcribe` or `translate`.
-        timestamps: Whether the decoder writes timestamps.
-        beams: Width of the search; 1 is greedy.
-        max_new_tokens: Limit for one pass over a window, or None for the checkpoint's own.
-    """
-
-    task: str = "transcribe"
-    timestamps: bool = False
-    beams: int = 1
-    max_new_tokens: int | None = None
+    task: str = "transcribe"  # `transcribe` or `translate`
+    timestamps: bool = False  # whether the decoder writes timestamps
+    beams: int = 1  # width of the search; 1 is greedy
+    max_new_tokens: int | None = None  # limit for one pass over a window, or None for the checkpoint's own
 
 
 def generate_tokens(
@@ -79,20 +65,8 @@ def generate_tokens(
     The encoder runs once, the decoder once for the prompt and once for every token, and what is read meanwhile is just
     that: where the language must be detected first, readings do not see it.
 
-    Args:
-        model: Any Whisper.
-        mel: Log-mel windows.
-        language: Code or English name; None to detect it for every window.
-        task: `transcribe` or `translate`; None for the checkpoint's own.
-        timestamps: Whether to write timestamps.
-        max_new_tokens: Limit per window, or None for the checkpoint's own.
-
     Returns:
         New ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
-
-    Raises:
-        InputError: The language or task is not the model's.
-        ModelError: The model has no tokenizer.
     """
     words = model.vocabulary
     code = words.check_language(language)

@@ -167,16 +167,8 @@ def complete_generation(
 
     Language and task that an older file gives as `forced_decoder_ids` become `language` and `task`.
 
-    Args:
-        given: The checkpoint's own, or None.
-        config: The model's; its `forced_decoder_ids` are taken out.
-        tokenizer: Where the ids come from, or None for a release's known vocabulary.
-
     Returns:
         A generation config that Whisper's `generate` accepts for languages, tasks and timestamps.
-
-    Raises:
-        ModelError: an id is needed that neither the tokenizer nor the size of the vocabulary tells.
 
     Source:
         openai-whisper: `whisper/decoding.py` for the suppressed tokens and the first timestamp, `whisper/model.py` for

@@ -53,19 +53,7 @@ class HeldWindow:
     def logits(
         self, mels: Float[Tensor, "variant n_mels mel_frame"], ids: Sequence[int], first: int
     ) -> Float[Tensor, "variant token vocab"]:
-        """Run variants of the window through encoder and decoder, unread: what would come next at each token?
-
-        Args:
-            mels: Log-mels that differ from the window's before `stop` alone.
-            ids: What the decoder is given, prompt included.
-            first: The first of these tokens at which the answer is wanted.
-
-        Returns:
-            Logits in float32, at the tokens from `first` on.
-
-        Raises:
-            ModelError: They are no numbers.
-        """
+        """Run variants of the window through encoder and decoder, unread: what would come next at each token?"""
         model, n = self._model, len(mels)
 
         def run() -> Tensor:

@@ -174,15 +174,8 @@ class Switchboard:
     def passes(self, site: Site, x: Tensor) -> Tensor:
         """Send one tensor through the edits of a site, in the order they were put on, and onto its tapes.
 
-        Args:
-            site: Where it passes.
-            x: The tensor, in the site's axes.
-
         Returns:
             What the model goes on with: `x` itself where nothing changes it.
-
-        Raises:
-            InputError: An edit returned something that cannot stand in its place, or edits of another thread are on.
         """
         self._check_thread()
         for edits in (*self._edits.own, *self._looks.own):

@@ -59,11 +59,7 @@ def fetch(name: str) -> Path:
 
 
 def checked_id(name: str) -> str:
-    """Return the Hugging Face id that `name` stands for.
-
-    Raises:
-        ModelError: `name` cannot be an id; the message lists what can be given instead.
-    """
+    """Return the Hugging Face id that `name` stands for."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -98,14 +94,7 @@ def cached(repo_id: str) -> Path | None:
 
 
 def snapshot_of(path: Path) -> Path:
-    """Return the snapshot that a repository's folder in the Hugging Face cache stands for; any other path as it is.
-
-    Args:
-        path: Perhaps `.../models--openai--whisper-tiny`, or `snapshots` in it.
-
-    Raises:
-        ModelError: the cache holds no snapshot there.
-    """
+    """Return the snapshot that a repository's folder in the Hugging Face cache stands for; any other path as it is."""
     root = path.parent if path.name == "snapshots" else path
     if not root.name.startswith("models--") or not (root / "snapshots").is_dir():
         return path

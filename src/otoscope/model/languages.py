@@ -31,44 +31,26 @@ class Vocabulary:
 
     Text, timestamps and special tokens are told apart by what the tokenizer says, wherever their ids lie: fine-tuning
     adds words after the timestamps.
-
-    Attributes:
-        model_id: Which checkpoint.
-        vocab_size: How many ids the model has.
-        longest: How many tokens its decoder has room for, prompt included.
-        generation: The settings of its generation config that are followed, completed.
-        is_multilingual: Whether it takes a language and a task.
-        language_ids: Token id of each language it knows, by code (`en`).
-        task_ids: Token id of each task.
-        own_language: The language that a fine-tuned checkpoint says it is for, as code; None where it names none.
-        own_task: The task that it says it is for; `transcribe` where it names none.
-        start_id: `<|startoftranscript|>`.
-        end_id: `<|endoftext|>`.
-        pad_id: What fills up the shorter rows of a batch; the end's id in most checkpoints.
-        no_timestamps_id: `<|notimestamps|>`.
-        no_speech_id: `<|nospeech|>`, or None.
-        special_ids: Ids that are no text, timestamps apart.
-        text_ids: Ids of text.
-        timestamp_ids: Ids of `<|0.00|>`, `<|0.02|>` and so on, in order of time.
     """
 
-    model_id: str
-    vocab_size: int
-    longest: int
-    generation: GenerationConfig
-    is_multilingual: bool
-    language_ids: Mapping[str, int]
-    task_ids: Mapping[str, int]
+    model_id: str  # which checkpoint
+    vocab_size: int  # how many ids the model has
+    longest: int  # how many tokens its decoder has room for, prompt included
+    generation: GenerationConfig  # the settings of its generation config that are followed, completed
+    is_multilingual: bool  # whether it takes a language and a task
+    language_ids: Mapping[str, int]  # token id of each language it knows, by code (`en`)
+    task_ids: Mapping[str, int]  # token id of each task
+    # the language that a fine-tuned checkpoint says it is for, as code; None where it names none
     own_language: str | None
-    own_task: str
-    start_id: int
-    end_id: int
-    pad_id: int
-    no_timestamps_id: int
-    no_speech_id: int | None
-    special_ids: frozenset[int]
-    text_ids: frozenset[int]
-    timestamp_ids: tuple[int, ...]
+    own_task: str  # the task that it says it is for; `transcribe` where it names none
+    start_id: int  # `<|startoftranscript|>`
+    end_id: int  # `<|endoftext|>`
+    pad_id: int  # what fills up the shorter rows of a batch; the end's id in most checkpoints
+    no_timestamps_id: int  # `<|notimestamps|>`
+    no_speech_id: int | None  # `<|nospeech|>`, or None
+    special_ids: frozenset[int]  # ids that are no text, timestamps apart
+    text_ids: frozenset[int]  # ids of text
+    timestamp_ids: tuple[int, ...]  # ids of `<|0.00|>`, `<|0.02|>` and so on, in order of time
 
     @cached_property
     def _frame_of(self) -> dict[int, int]:
@@ -191,17 +173,9 @@ def read_vocabulary(
 ) -> tuple[Vocabulary, tuple[str, ...]]:
     """Read what a checkpoint's tokens mean.
 
-    Args:
-        hf: The framework's model; its generation config is copied.
-        tokenizer: Its tokenizer.
-        model_id: What the model is called in messages.
-
     Returns:
         The meaning of its special tokens, its languages, and the settings of its generation config that are followed,
         with what was missing filled in; and what of the checkpoint is not followed, one sentence each.
-
-    Raises:
-        ModelError: A token that Whisper needs is in neither place, or a setting cannot be used.
     """
     ids = tokenizer.get_vocab()
     given: Any = hf.generation_config
@@ -259,13 +233,7 @@ class _Told:
     notes: list[str]
 
     def needed(self, setting: str, token: str, *, is_free: bool = False) -> int:
-        """The id of a token that no Whisper can do without.
-
-        Args:
-            setting: What the generation config calls it.
-            token: What the tokenizer calls it.
-            is_free: Whether a checkpoint may choose another token for it.
-        """
+        """The id of a token that no Whisper can do without."""
         configured, known = getattr(self.given, setting, None), self.ids.get(token)
         if isinstance(configured, list | tuple):
             if len(configured) > 1:

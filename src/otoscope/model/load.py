@@ -83,15 +83,8 @@ def _split(source: str | Path, base_model: str | Path | None) -> tuple[str | Pat
 def find_model(source: str | Path) -> tuple[Path, str]:
     """Find the file or folder that a source stands for.
 
-    Args:
-        source: What `load` takes.
-
     Returns:
         The file or folder, and what manifests and messages call the model.
-
-    Raises:
-        InputError: the source is no name and no path.
-        ModelError: there is nothing of that name, or it cannot be downloaded.
     """
     if not isinstance(source, str | Path) or not str(source):
         raise InputError(f"model {source!r} is not a name or a path. {hub.describe_choices(str(source))}")
@@ -173,14 +166,7 @@ def _dtype(dtype: str) -> torch.dtype:
 
 
 def device_named(device: str) -> torch.device:
-    """Find a device.
-
-    Args:
-        device: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
-
-    Raises:
-        InputError: It is unknown or not there.
-    """
+    """Find a device."""
     kind, _, index = str(device).partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
         raise InputError(f"device {device!r} is not one of auto, cpu, cuda, cuda:N. Choose one; auto is the default.")

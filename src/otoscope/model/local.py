@@ -22,38 +22,23 @@ _SIGNS = ("config.json", "model.bin", "adapter_config.json")
 
 @dataclass(frozen=True)
 class Place:
-    """A model that may be loaded.
+    """A model that may be loaded."""
 
-    Attributes:
-        name: What `load` takes: a Hugging Face id, or the name of a file or folder; a path where names clash.
-        path: The file or folder.
-    """
-
-    name: str
-    path: Path
+    name: str  # what `load` takes: a Hugging Face id, or the name of a file or folder; a path where names clash
+    path: Path  # the file or folder
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A Whisper on this machine.
+    """A Whisper on this machine."""
 
-    Attributes:
-        name: What `load` takes.
-        path: The file or folder.
-        format: How it is stored; None where it is of no format that is read.
-        precision: The type that most of its numbers are stored in.
-        n_parameters: How many numbers it holds.
-        size_bytes: On disk.
-        problem: Why it does not load; None where its headers are in order.
-    """
-
-    name: str
-    path: Path
-    format: str | None
-    precision: str | None
-    n_parameters: int | None
-    size_bytes: int
-    problem: str | None
+    name: str  # what `load` takes
+    path: Path  # the file or folder
+    format: str | None  # how it is stored; None where it is of no format that is read
+    precision: str | None  # the type that most of its numbers are stored in
+    n_parameters: int | None  # how many numbers it holds
+    size_bytes: int  # on disk
+    problem: str | None  # why it does not load; None where its headers are in order
 
 
 def places() -> list[Place]:
@@ -83,14 +68,7 @@ def openai_cached(short_name: str) -> Path | None:
 
 
 def local_models(find: Callable[[str | Path], tuple[Path, str]]) -> list[LocalModel]:
-    """Look into every Whisper on this machine; headers are read, and of torch files the names.
-
-    Args:
-        find: Finds the base of an adapter by its name; `otoscope.model.load.find_model`.
-
-    Returns:
-        What was found, models of other kinds left out.
-    """
+    """Look into every Whisper on this machine; headers are read, and of torch files the names."""
     return [model for place in places() if (model := _look(place, find)) is not None]
 
 

@@ -24,16 +24,6 @@ def long_log_mel(samples: Float[Tensor, " sample"], n_mels: int) -> Float[Tensor
     `log_mel` cuts off what lies eight powers of ten below its loudest point. A piece is never louder than the whole, so
     it keeps all that the whole keeps, and cutting the joined pieces once more gives the whole's own numbers.
 
-    Args:
-        samples: Mono at 16 kHz, at least 25 ms.
-        n_mels: Mel bands.
-
-    Returns:
-        One column for every 10 ms.
-
-    Raises:
-        InputError: The recording is shorter than 25 ms.
-
     Source:
         OpenAI Whisper, `whisper/audio.py`, for what the whole must be; the way there is ours.
     """

@@ -32,40 +32,25 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class Prompt:
-    """The beginning of a transcript, as the decoder is given it.
+    """The beginning of a transcript, as the decoder is given it."""
 
-    Attributes:
-        text: As it was asked for.
-        tokens: Ids of the text, without the start tokens.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
+    text: str  # as it was asked for
+    tokens: tuple[int, ...]  # ids of the text, without the start tokens
 
 
 class Batch(NamedTuple):
-    """Some of the prompts.
+    """Some of the prompts."""
 
-    Attributes:
-        places: Which of the prompts these are.
-        logits: What each would be followed by, float32 on the model's device.
-    """
-
-    places: list[int]
-    logits: Float[Tensor, "prompt vocab"]
+    places: list[int]  # which of the prompts these are
+    logits: Float[Tensor, "prompt vocab"]  # what each would be followed by, float32 on the model's device
 
 
 @dataclass(frozen=True, eq=False)
 class PromptReader:
-    """Turns words into prompts of one model in one language.
+    """Turns words into prompts of one model in one language."""
 
-    Attributes:
-        model: Any Whisper.
-        language: Whisper's code.
-    """
-
-    model: Whisper
-    language: str
+    model: Whisper  # any Whisper
+    language: str  # whisper's code
 
     @cached_property
     def texts(self) -> TokenTexts:
@@ -154,16 +139,6 @@ class NextTokens:
         """Run the decoder over prompts, unread: what would it say next after each?
 
         Edits apply; readings do not see these passes, which are no part of a transcript being written.
-
-        Args:
-            prompts: Ids of each, start tokens included; lengths may differ.
-            batch_size: Prompts run at once.
-
-        Yields:
-            The prompts in batches of one length, shortest first.
-
-        Raises:
-            InputError: The batch size is below 1.
         """
         if isinstance(batch_size, bool) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}: give a whole number of 1 or more.")

@@ -196,11 +196,6 @@ ALIGNMENT_HEADS: dict[str, Heads] = {
 def known_heads(config: WhisperConfig, *, is_english_only: bool, name: str) -> tuple[Heads, str] | None:
     """Find the alignment heads of the release whose shape a model has.
 
-    Args:
-        config: Of the model.
-        is_english_only: Whether its vocabulary is the English releases'.
-        name: What the model is called, which alone tells large-v1 from large-v2; large-v2 where it does not.
-
     Returns:
         The heads and the release's short name, or None where no release has this shape.
     """

@@ -14,30 +14,20 @@ from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
 
 @dataclass(frozen=True)
 class Piece:
-    """One segment of a window.
+    """One segment of a window."""
 
-    Attributes:
-        tokens: Its ids, timestamps included.
-        start_frame: Where it begins, in frames from the window's start.
-        end_frame: Where it ends, in frames from the window's start.
-    """
-
-    tokens: tuple[int, ...]
-    start_frame: int
-    end_frame: int
+    tokens: tuple[int, ...]  # its ids, timestamps included
+    start_frame: int  # where it begins, in frames from the window's start
+    end_frame: int  # where it ends, in frames from the window's start
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A window's segments.
+    """A window's segments."""
 
-    Attributes:
-        pieces: In order; tokens after the last finished segment are dropped, for the next window writes them anew.
-        advance: How far the next window begins after this one, in mel frames. 0 where the timestamps do not move on.
-    """
-
+    # in order; tokens after the last finished segment are dropped, for the next window writes them anew
     pieces: tuple[Piece, ...]
-    advance: int
+    advance: int  # how far the next window begins after this one, in mel frames. 0 where the timestamps do not move on.
 
 
 def cut(tokens: Sequence[int], frame_of: Callable[[int], int | None], n_mel_frames: int) -> Cut:
@@ -79,14 +69,7 @@ def _whole(tokens: Sequence[int], frames: Sequence[int | None], n_mel_frames: in
 def _pieces(
     tokens: Sequence[int], frames: Sequence[int | None], ends: Sequence[int], *, is_paired: bool = False
 ) -> tuple[Piece, ...]:
-    """Cut at the ends; times never run backwards, whatever a model wrote.
-
-    Args:
-        tokens: Ids as generated.
-        frames: The frame that each names; None where it is no timestamp.
-        ends: Index after each piece.
-        is_paired: Whether the last piece ends with two timestamps, the first of which is its end.
-    """
+    """Cut at the ends; times never run backwards, whatever a model wrote."""
     pieces, first, frame = [], 0, 0
     for end in ends:
         last = frames[end - 2] if is_paired and end == ends[-1] else frames[end - 1]

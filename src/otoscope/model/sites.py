@@ -33,21 +33,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Site:
-    """A named tensor inside the model.
+    """A named tensor inside the model."""
 
-    Attributes:
-        name: The name in OpenAI's words, `encoder.blocks.3.mlp.1`.
-        axes: Names of the axes, in order; the first is always `window`.
-        shape: Length of each axis; None where the input decides (windows, and tokens in the decoder).
-        path: Module path in the framework's model.
-        kind: How the tensor is found at that module.
-    """
-
-    name: str
-    axes: tuple[str, ...]
+    name: str  # the name in OpenAI's words, `encoder.blocks.3.mlp.1`
+    axes: tuple[str, ...]  # names of the axes, in order; the first is always `window`
+    # length of each axis; None where the input decides (windows, and tokens in the decoder)
     shape: tuple[int | None, ...]
-    path: str
-    kind: Kind = Kind.OUTPUT
+    path: str  # module path in the framework's model
+    kind: Kind = Kind.OUTPUT  # how the tensor is found at that module
 
     @property
     def room(self) -> str:
@@ -186,17 +179,7 @@ class SiteTable:
         return {alias: name for alias, name in found.items() if alias not in self.sites}
 
     def resolve(self, name: str) -> Site:
-        """Find the one site that a name or an alias stands for.
-
-        Args:
-            name: A site's name or alias; no pattern.
-
-        Returns:
-            The site.
-
-        Raises:
-            SiteError: There is no such site.
-        """
+        """Find the one site that a name or an alias stands for."""
         site = self.sites.get(self.aliases.get(name, name))
         if site is None:
             raise self._unknown(name)
@@ -207,14 +190,8 @@ class SiteTable:
 
         A `*` stands for any text without a dot, `**` for any text, `?` for one character that is not a dot.
 
-        Args:
-            patterns: One name or several.
-
         Returns:
             Names in the order asked for, each once; sites that one pattern finds are in the model's order.
-
-        Raises:
-            SiteError: A name or pattern finds nothing; the message names the nearest sites.
         """
         asked = [patterns] if isinstance(patterns, str) else list(patterns)
         found: dict[str, None] = {}
@@ -245,19 +222,11 @@ class SiteTable:
         return SiteError(f"site {name!r} {verb} {self.model_id}: its {blocks}.{nearest}{see}")
 
     def check_blocks(self, blocks: Iterable[int] | None, room: str = "encoder") -> frozenset[int]:
-        """Return the blocks meant, all of them for None.
-
-        Raises:
-            SiteError: A block is not in the model.
-        """
+        """Return the blocks meant, all of them for None."""
         return self._check("block", blocks, self.n_blocks[room], room)
 
     def check_heads(self, heads: Iterable[int] | None, room: str = "encoder") -> frozenset[int]:
-        """Return the heads meant, all of them for None.
-
-        Raises:
-            SiteError: A head is not in the model.
-        """
+        """Return the heads meant, all of them for None."""
         return self._check("head", heads, self.n_heads[room], room)
 
     def _check(self, what: str, asked: Iterable[int] | None, n: int, room: str) -> frozenset[int]:

@@ -90,10 +90,6 @@ def token_bytes(tokenizer: Any, ids: Sequence[int]) -> list[bytes]:
     """The bytes that tokens stand for.
 
     A byte-level vocabulary writes each byte as a letter. Words added to it later are written as they are.
-
-    Args:
-        tokenizer: Turns ids into tokens.
-        ids: Tokens that it knows.
     """
     added = tokenizer.added_tokens_decoder
     names = tokenizer.convert_ids_to_tokens(list(ids))

@@ -35,40 +35,24 @@ MOST_PASSES = 32
 
 @dataclass(frozen=True)
 class Pass:
-    """One window, gone through.
+    """One window, gone through."""
 
-    Attributes:
-        seek: Where it began, in mel frames from the start of the recording.
-        written: What the decoder wrote.
-        cut: The segments of it.
-        aligned: The words of each segment, or None where they were not asked for.
-    """
-
-    seek: int
-    written: Written
-    cut: Cut
-    aligned: Sequence[Sequence[AlignedWord]] | None
+    seek: int  # where it began, in mel frames from the start of the recording
+    written: Written  # what the decoder wrote
+    cut: Cut  # the segments of it
+    aligned: Sequence[Sequence[AlignedWord]] | None  # the words of each segment, or None where they were not asked for
 
 
 @dataclass(eq=False)
 class Talk:
-    """One recording being transcribed.
+    """One recording being transcribed."""
 
-    Attributes:
-        index: Its place among those asked for.
-        clip: The recording.
-        language: Its language, None until it is known.
-        probabilities: Of every language, where it was detected.
-        n_left: Stretches that are not through.
-        stretches: Those that are, in order of time.
-    """
-
-    index: int
-    clip: Clip
-    language: str | None
-    probabilities: dict[str, float] | None = None
-    n_left: int = 0
-    stretches: list[Stretch] = field(default_factory=list)
+    index: int  # its place among those asked for
+    clip: Clip  # the recording
+    language: str | None  # its language, None until it is known
+    probabilities: dict[str, float] | None = None  # of every language, where it was detected
+    n_left: int = 0  # stretches that are not through
+    stretches: list[Stretch] = field(default_factory=list)  # those that are, in order of time
 
     @property
     def is_done(self) -> bool:
@@ -87,16 +71,7 @@ class Talk:
         return frame_kinds(self.clip.samples, frames_begun(len(self.clip.samples)))
 
     def finish(self, model: Whisper, words: Vocabulary, task: str) -> Transcription:
-        """Put the passes together.
-
-        Args:
-            model: Who listened.
-            words: What its tokens mean.
-            task: What was asked of it.
-
-        Returns:
-            The transcription.
-        """
+        """Put the passes together."""
         parts = [part for stretch in self.stretches for part in stretch.parts()]
         return Transcription(
             clip_id=self.clip.id,
@@ -129,15 +104,7 @@ class Talk:
         )
 
     def place(self, aligned: Sequence[AlignedWord], first_frame: int) -> tuple[Word, ...]:
-        """Put words on the recording's clock, without the silence before and after them.
-
-        Args:
-            aligned: The words on the clock of their window.
-            first_frame: Where that window begins in the recording.
-
-        Returns:
-            The words; what is white space alone is left out.
-        """
+        """Put words on the recording's clock, without the silence before and after them."""
         spoken = []
         for word in aligned:
             if word.written.strip():
@@ -171,25 +138,15 @@ class _Part:
 
 @dataclass(eq=False)
 class Stretch:
-    """A part of a recording that is gone through in order.
+    """A part of a recording that is gone through in order."""
 
-    Attributes:
-        talk: The recording.
-        mel: Its log-mel.
-        start: Where it begins in the recording, in mel frames.
-        n_window: Length of the model's window, in mel frames.
-        is_timed: Whether the decoder writes timestamps; without them all passes become one segment.
-        seek: Where the next window begins, in mel frames from the stretch's start.
-        passes: The windows gone through.
-    """
-
-    talk: Talk
-    mel: Float[Tensor, "n_mels mel_frame"] | None
-    start: int
-    n_window: int
-    is_timed: bool
-    seek: int = 0
-    passes: list[Pass] = field(default_factory=list)
+    talk: Talk  # the recording
+    mel: Float[Tensor, "n_mels mel_frame"] | None  # its log-mel
+    start: int  # where it begins in the recording, in mel frames
+    n_window: int  # length of the model's window, in mel frames
+    is_timed: bool  # whether the decoder writes timestamps; without them all passes become one segment
+    seek: int = 0  # where the next window begins, in mel frames from the stretch's start
+    passes: list[Pass] = field(default_factory=list)  # the windows gone through
 
     def __post_init__(self) -> None:
         assert self.mel is not None
@@ -220,12 +177,7 @@ class Stretch:
         return F.pad(window, (0, self.n_window - window.shape[-1]))
 
     def take(self, done: Pass, progress: Callable[[float], None]) -> None:
-        """Take in a window that has been gone through, and move on.
-
-        Args:
-            done: The window.
-            progress: Told the seconds of recording that it brought to an end.
-        """
+        """Take in a window that has been gone through, and move on."""
         self.passes.append(done)
         is_stuck = len(self.passes) >= MOST_PASSES * -(-self._length // self.n_window)
         step = self.n_mel_frames if is_stuck or done.cut.advance <= 0 else done.cut.advance

@@ -30,39 +30,26 @@ class Word(Span):
         start_s: Where it begins, seconds from the start of the clip.
         end_s: Where it ends, seconds from the start of the clip.
         text: The word with its punctuation, without spaces around it.
-        probability: Mean over the word's tokens of what the model gave them, 0 to 1.
-        written: The word as it stands in its segment's text, spaces included.
     """
 
-    probability: float
-    written: str
+    probability: float  # mean over the word's tokens of what the model gave them, 0 to 1
+    written: str  # the word as it stands in its segment's text, spaces included
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the transcript in time.
+    """A stretch of the transcript in time."""
 
-    Attributes:
-        start_s: Where it begins, seconds from the start of the clip.
-        end_s: Where it ends, seconds from the start of the clip.
-        text: As the tokenizer writes it, usually with a space in front.
-        tokens: Ids as generated, timestamps included, prompt and end excluded.
-        seek: Where the model's window began, in mel frames (10 ms) from the start of the clip.
-        avg_logprob: Mean log-probability (natural) of all tokens of the window that the segment is from, end included.
-        no_speech_prob: Probability of `<|nospeech|>` in that window; None where the vocabulary lacks it.
-        temperature: Always 0: nothing is drawn by chance.
-        words: The words in time, or None where they were not asked for.
-    """
-
-    start_s: float
-    end_s: float
-    text: str
-    tokens: tuple[int, ...]
-    seek: int
+    start_s: float  # where it begins, seconds from the start of the clip
+    end_s: float  # where it ends, seconds from the start of the clip
+    text: str  # as the tokenizer writes it, usually with a space in front
+    tokens: tuple[int, ...]  # ids as generated, timestamps included, prompt and end excluded
+    seek: int  # where the model's window began, in mel frames (10 ms) from the start of the clip
+    # mean log-probability (natural) of all tokens of the window that the segment is from, end included
     avg_logprob: float
-    no_speech_prob: float | None
-    temperature: float = 0.0
-    words: tuple[Word, ...] | None = None
+    no_speech_prob: float | None  # probability of `<|nospeech|>` in that window; None where the vocabulary lacks it
+    temperature: float = 0.0  # always 0: nothing is drawn by chance
+    words: tuple[Word, ...] | None = None  # the words in time, or None where they were not asked for
 
     @property
     def compression_ratio(self) -> float:
@@ -73,26 +60,17 @@ class Segment:
 
 @dataclass(frozen=True, repr=False)
 class Transcription:
-    """What a model heard in one clip.
+    """What a model heard in one clip."""
 
-    Attributes:
-        clip_id: Which clip.
-        model_id: Which model.
-        duration_s: Length of the clip in seconds.
-        language: Whisper's code (`en`): as given, as detected, or English for a model that knows no other.
-        task: `transcribe` or `translate`.
-        segments: In order of time.
-        tokens: Ids as generated, one list for every pass over a window; timestamps included, prompt and end excluded.
-        language_probabilities: Probability of every language, where the language was detected; otherwise None.
-    """
-
-    clip_id: str
-    model_id: str
-    duration_s: float
-    language: str
-    task: str
-    segments: tuple[Segment, ...]
+    clip_id: str  # which clip
+    model_id: str  # which model
+    duration_s: float  # length of the clip in seconds
+    language: str  # whisper's code (`en`): as given, as detected, or English for a model that knows no other
+    task: str  # `transcribe` or `translate`
+    segments: tuple[Segment, ...]  # in order of time
+    # ids as generated, one list for every pass over a window; timestamps included, prompt and end excluded
     tokens: tuple[tuple[int, ...], ...]
+    # probability of every language, where the language was detected; otherwise None
     language_probabilities: Mapping[str, float] | None = None
 
     @property

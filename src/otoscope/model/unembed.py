@@ -60,16 +60,8 @@ def decoder_stream(
 ) -> Float[Tensor, "stage window token d_model"]:
     """Run the decoder over given tokens, and keep its residual stream at every stage.
 
-    Args:
-        model: Any Whisper.
-        encoded: The encoder's output.
-        tokens: Ids, prompt included.
-
     Returns:
         The sum of both embeddings, then the output of each block, in the model's dtype.
-
-    Raises:
-        ModelError: It computes values that are no numbers; the first site that holds one is named.
     """
     blocks = [f"decoder.blocks.{block}" for block in range(model.n_decoder_blocks)]
     with model.reading(["decoder.token_embedding", *blocks]) as tape:
@@ -78,11 +70,7 @@ def decoder_stream(
 
 
 def run_decoder(model: Whisper, encoded: Tensor, tokens: Tensor) -> Tensor:
-    """Run the decoder's blocks and final norm over given tokens, without the unembedding.
-
-    Raises:
-        ModelError: It computes values that are no numbers; the first site that holds one is named.
-    """
+    """Run the decoder's blocks and final norm over given tokens, without the unembedding."""
     ids, encoded = tokens.to(model.device), encoded.to(model.device, model.dtype)
 
     def run() -> Tensor:
@@ -111,10 +99,6 @@ def encoder_stages(
 ) -> Iterator[Float[Tensor, "window frame d_model"]]:
     """Run the encoder once, and give what the decoder would be handed if it ended after each stage.
 
-    Args:
-        model: Any Whisper.
-        mel: Log-mels, as many as may be held at every stage at once.
-
     Yields:
         `encoder.ln_post` of the embedded sound, then of the output of each block; the last is the encoder's own output.
     """
@@ -133,9 +117,6 @@ def encoder_stages(
 @contextmanager
 def head_outputs(model: Whisper) -> Iterator[dict[tuple[int, str], Tensor]]:
     """Catch what the heads of the decoder put out, side by side, before the matrix that mixes them.
-
-    Args:
-        model: Any Whisper.
 
     Yields:
         Filled by a run of the decoder: (block, one of `ATTENTIONS`) to [window, token, head * d_head].
@@ -184,14 +165,10 @@ class Readout:
 
     A vector c in the stream adds `c @ direction` to the logit of a token, less the mean logit of all tokens compared;
     the constant is what the norm's bias adds. Over all vectors whose sum is the stream, these add up to that logit.
-
-    Attributes:
-        directions: float32 [row, target, d_model].
-        constants: float32 [target].
     """
 
-    directions: Float[Tensor, "row target d_model"]
-    constants: Float[Tensor, "row target"]
+    directions: Float[Tensor, "row target d_model"]  # float32 [row, target, d_model]
+    constants: Float[Tensor, "row target"]  # float32 [target]
 
     def of(self, vectors: Float[Tensor, "row d_model"]) -> Float[Tensor, "row target"]:
         """Say what one vector at each row adds to each of its targets' logits."""
@@ -221,15 +198,6 @@ def readout(
     among: Sequence[int] | None = None,
 ) -> Readout:
     """Linearise the final norm at the scale of given states, and unembed some tokens.
-
-    Args:
-        model: Any Whisper.
-        hidden: The residual stream after the last block.
-        targets: For each row, the tokens whose logits are wanted.
-        among: Logits are taken less the mean logit of these tokens; None for all of the vocabulary.
-
-    Returns:
-        The linear map.
 
     Source:
         Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct contributions to logits.

@@ -66,15 +66,7 @@ def read_tokenizer(folder: Path, vocab_size: int) -> WhisperTokenizer | None:
 
 
 def tokenizer_beside(folders: Iterable[Path], vocab_size: int) -> WhisperTokenizer | None:
-    """Look for a tokenizer that fits a vocabulary in folders that may hold another model's.
-
-    Args:
-        folders: Where to look, in order; a tokenizer of another size is passed by.
-        vocab_size: Of the model.
-
-    Returns:
-        The first that fits, or None.
-    """
+    """Look for a tokenizer that fits a vocabulary in folders that may hold another model's."""
     for folder in folders:
         tokenizer = read_tokenizer(folder, vocab_size)
         if tokenizer is not None and fits(tokenizer, vocab_size):
@@ -84,9 +76,6 @@ def tokenizer_beside(folders: Iterable[Path], vocab_size: int) -> WhisperTokeniz
 
 def released_tokenizer(vocab_size: int) -> tuple[WhisperTokenizer, str] | None:
     """Look for a release of OpenAI's with this vocabulary in the local cache.
-
-    Args:
-        vocab_size: Of the model.
 
     Returns:
         Its tokenizer and its Hugging Face id, or None where the cache has none.
@@ -111,11 +100,6 @@ def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokeni
 
     A byte-level vocabulary is written in the order in which its merges were learnt, so that the merge that makes a
     token is the last one applied when its letters are put together by the tokens before it.
-
-    Args:
-        texts: The tokens in the order of their ids, bytes written as GPT-2 writes them; at least those before
-            `<|endoftext|>`. Where the special tokens are left out, they get Whisper's names in their order.
-        vocab_size: Of the model.
 
     Returns:
         The tokenizer, or None where the vocabulary is not built as Whisper's is.
@@ -205,13 +189,7 @@ def is_english_only(ids: Mapping[str, int]) -> bool:
 
 
 def timestamp_ids(ids: Mapping[str, int], no_timestamps_id: int) -> tuple[int, ...]:
-    """Return the ids of the timestamps `<|0.00|>`, `<|0.02|>` and so on, in order of time.
-
-    Args:
-        ids: Token text to id, of the whole tokenizer.
-        no_timestamps_id: Id of `<|notimestamps|>`, after which timestamps follow where the tokenizer does not name
-            them; an id that the tokenizer gives to something else is none.
-    """
+    """Return the ids of the timestamps `<|0.00|>`, `<|0.02|>` and so on, in order of time."""
     named = {float(text[2:-2]): i for text, i in ids.items() if _TIMESTAMP.fullmatch(text)}
     if named:
         return tuple(named[time_s] for time_s in sorted(named))
@@ -224,11 +202,7 @@ def _special(ids: Mapping[str, int]) -> dict[str, int]:
 
 
 def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> dict[str, int]:
-    """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps.
-
-    Returns:
-        The ids of its special tokens.
-    """
+    """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps."""
     ids = _special(tokenizer.get_vocab())
     special = sorted(ids, key=ids.__getitem__)
     tokenizer.add_special_tokens({"extra_special_tokens": [t for t in special if t != "<|endoftext|>"]})

@@ -49,11 +49,7 @@ class ChosenLogprobs(LogitsProcessor):
 
 @contextmanager
 def watched_logits(hf: WhisperForConditionalGeneration) -> Iterator[list[Tensor]]:
-    """Keep what the decoder says after `<|startoftranscript|>`, the first token of the first step, in this thread.
-
-    Raises:
-        NotFiniteError: Logits of any step are no numbers.
-    """
+    """Keep what the decoder says after `<|startoftranscript|>`, the first token of the first step, in this thread."""
     kept: list[Tensor] = []
     thread = threading.get_ident()
 

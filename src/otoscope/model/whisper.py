@@ -45,17 +45,12 @@ Sound = Clip | np.ndarray | str | Path
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """A clip as the model takes it in.
+    """A clip as the model takes it in."""
 
-    Attributes:
-        mel: Log-mel of every window, on the model's device and in its dtype.
-        kinds: What each frame holds: speech, silence or padding (`otoscope.audio.kinds.Kind`).
-        clip: The clip itself.
-    """
-
-    mel: Float[Tensor, "window n_mels mel_frame"]
+    mel: Float[Tensor, "window n_mels mel_frame"]  # log-mel of every window, on the model's device and in its dtype
+    # what each frame holds: speech, silence or padding (`otoscope.audio.kinds.Kind`)
     kinds: Int8[np.ndarray, "window frame"]
-    clip: Clip
+    clip: Clip  # the clip itself
 
 
 class Whisper:

@@ -100,12 +100,7 @@ def loaded(name: str) -> Any:
 
 
 def with_clips(settings: type[Settings], clips: int) -> Settings:
-    """Give an experiment's settings as a part has them: its clips, and all but language and seed, which all share.
-
-    Args:
-        settings: Of the experiment.
-        clips: How many clips the part takes.
-    """
+    """Give an experiment's settings as a part has them: its clips, and all but language and seed, which all share."""
     shared = [item for item in described(settings) if item.name not in ("language", "seed")]
     hints = settings.__annotations__
     fields = [(item.name, hints[item.name], item.default) for item in shared]

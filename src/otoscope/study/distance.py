@@ -15,11 +15,6 @@ SHARE_FRAMES = (5, 10, 25, 50, 75, 100)
 def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
     """Sum a map along its diagonals, over chosen destinations and sources.
 
-    Args:
-        maps: Mass of each source for each destination, [..., frame, frame].
-        rows: Which destinations count, bool [frame].
-        sources: Which sources do, bool [frame].
-
     Returns:
         Mass at each offset source - destination, from -(frame - 1) to frame - 1, [..., 2 * frame - 1].
 
@@ -47,10 +42,6 @@ def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
 def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """Give what `offset_mass` would give if every chosen destination attended to all chosen sources alike.
 
-    Args:
-        rows: Which destinations count, bool [frame].
-        sources: Which sources do, bool [frame].
-
     Returns:
         Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count, or to 0 where no
         source does.
@@ -59,14 +50,7 @@ def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
 
 
 def distance_mass(by_offset: np.ndarray) -> np.ndarray:
-    """Fold mass by offset into mass by distance |source - destination|.
-
-    Args:
-        by_offset: [..., 2 * frame - 1], offset 0 in the middle.
-
-    Returns:
-        Mass at distances 0 to frame - 1, [..., frame].
-    """
+    """Fold mass by offset into mass by distance |source - destination|."""
     middle = by_offset.shape[-1] // 2
     folded = by_offset[..., middle:].copy()
     folded[..., 1:] += by_offset[..., :middle][..., ::-1]
@@ -75,10 +59,6 @@ def distance_mass(by_offset: np.ndarray) -> np.ndarray:
 
 def mass_quantile(by_distance: np.ndarray, share: float) -> np.ndarray:
     """Find the distance within which a share of the mass lies.
-
-    Args:
-        by_distance: Mass at each distance, [..., frame].
-        share: Between 0 and 1.
 
     Returns:
         The smallest distance, in frames, that holds at least this share; int64 [...].
@@ -109,11 +89,6 @@ def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
 
 def row_share_within(values: np.ndarray, frames: int, rows: np.ndarray) -> np.ndarray:
     """Give, for chosen destinations, the share of their rows that lies at most so many frames away.
-
-    Args:
-        values: Non-negative mass, [destination frame, source frame].
-        frames: The distance, which counts as within.
-        rows: Which destinations are wanted, bool [frame].
 
     Returns:
         Shares from 0 to 1, float64, one for each destination in order; NaN where a row is empty.

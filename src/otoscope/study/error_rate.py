@@ -76,19 +76,12 @@ def words_of(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """How one transcript differs from another, in words or in characters.
+    """How one transcript differs from another, in words or in characters."""
 
-    Attributes:
-        hits: Units that agree.
-        substitutions: Units replaced by another.
-        deletions: Units of the reference that are missing.
-        insertions: Units that the reference does not hold.
-    """
-
-    hits: int
-    substitutions: int
-    deletions: int
-    insertions: int
+    hits: int  # units that agree
+    substitutions: int  # units replaced by another
+    deletions: int  # units of the reference that are missing
+    insertions: int  # units that the reference does not hold
 
     @property
     def errors(self) -> int:
@@ -137,10 +130,6 @@ def word_errors(reference: str, hypothesis: str) -> ErrorRate:
 
 def character_errors(reference: str, hypothesis: str) -> ErrorRate:
     """Count the character errors of a transcript.
-
-    Args:
-        reference: What should have been said.
-        hypothesis: What was transcribed.
 
     Returns:
         Counts over the characters of the normalised text, spaces included; `.rate` is the CER.
@@ -218,18 +207,9 @@ def bootstrap_loss(
 ) -> Interval:
     """Estimate by how much the pooled error rate rose with a change, with its 95% interval over clips in pairs.
 
-    Args:
-        counts: One comparison for each clip, with the change.
-        before: The same clips without the change, against the same references; by default those are what `counts` was
-            compared with, and held no error.
-        seed: Seeds the draws.
-
     Returns:
         The rise, below zero where there are fewer errors. Where not one clip changed, resampling shows no spread, and
         the bounds are those of none in so many words (Wilson).
-
-    Raises:
-        InputError: There is no comparison, or there are not as many before.
     """
     if not counts or (before is not None and len(before) != len(counts)):
         there = "as many" if before is None else str(len(before))

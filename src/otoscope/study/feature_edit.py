@@ -27,23 +27,7 @@ def scaled_features(
     site: str | None = None,
     force: bool = False,
 ) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Make the edits that multiply strengths of features by factors.
-
-    Args:
-        model: Any Whisper.
-        dictionary: What finds the features.
-        factors: Feature to factor: 0 switches it off, 1 leaves it.
-        site: Where; None for the site that the dictionary names.
-        force: Try a dictionary that was trained on another site or model.
-
-    Returns:
-        Edits for `model.edit`. A factor of 1 changes no bit.
-
-    Raises:
-        SiteError: The site is not in the model.
-        InputError: The dictionary names no site or was trained elsewhere, the site holds other vectors, or a feature
-            or a factor cannot be used.
-    """
+    """Make the edits that multiply strengths of features by factors."""
     held = _site(model, dictionary, site)
     width = vector_width(held, "features are scaled", "encoder.blocks.2")
     check_fit(

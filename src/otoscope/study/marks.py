@@ -188,13 +188,7 @@ def is_dark(image: AxesImage, value: float) -> bool:
 
 
 def estimates_figure(told: Estimates, title: str, subtitle: str) -> Figure:
-    """Draw estimates: a row for each measure, and a mark with its interval for each series.
-
-    Args:
-        told: What is drawn.
-        title: What it shows.
-        subtitle: How it was measured.
-    """
+    """Draw estimates: a row for each measure, and a mark with its interval for each series."""
     figure = pictures.new_figure(8, 1.4 + 0.3 * (1 + len(told.series)) * len(told.measures))
     axes = figure.subplots()
     step = 0.72 / max(len(told.series), 3)

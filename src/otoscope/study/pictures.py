@@ -65,14 +65,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         figure: What `new_figure` made.
         path: Where to; folders are made, `.png` is added when it is missing.
 
-    Returns:
-        The file written.
-
     Raises:
         OutputError: The file cannot be written.
-
-    Source:
-        Ours.
     """
     target = Path(path)
     if target.suffix.lower() != ".png":
@@ -90,9 +84,6 @@ def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
         text: What it shows.
         note: Sample size, baseline, settings.
         lift: Points to leave free above the panel, for an upper axis.
-
-    Source:
-        Ours.
     """
     axes.set_title(text, loc="left", fontsize=10, color=INK, fontweight="bold", pad=lift + (20 if note else 8))
     if note:
@@ -124,14 +115,8 @@ FRAME_AXIS_POINTS = 16
 def brightest(values: np.ndarray) -> float:
     """Choose where a heat map saturates.
 
-    Args:
-        values: Non-negative values, any shape.
-
     Returns:
         The quantile `BRIGHTEST_QUANTILE` of the values above zero; 1 when there are none.
-
-    Source:
-        Ours.
     """
     above = values[values > 0]
     return float(np.quantile(above, BRIGHTEST_QUANTILE)) if above.size else 1.0
@@ -139,14 +124,6 @@ def brightest(values: np.ndarray) -> float:
 
 def frame_map(axes: Axes, values: np.ndarray, *, saturate: float) -> AxesImage:
     """Draw a [destination frame, source frame] map with axes in seconds (left, bottom) and frames (right, top).
-
-    Args:
-        axes: The panel.
-        values: The map; row and column 0 stand for frame 0.
-        saturate: Values from here on share the darkest colour.
-
-    Returns:
-        The image, for a colour bar.
 
     Source:
         Layout after the attention maps in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
@@ -184,9 +161,6 @@ def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open:
         panels: The panels that share its colours.
         label: What the colours stand for.
         is_open: Values may lie above the darkest colour; the bar then ends in a point.
-
-    Source:
-        Ours.
     """
     figure = panels[0].get_figure(root=True)
     assert figure is not None, "a panel is part of a figure"
@@ -204,23 +178,12 @@ def count(n: int, thing: str) -> str:
 
     Returns:
         Number and word.
-
-    Source:
-        Ours.
     """
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:
-    """Mark on a frame map where speech ends, on both axes.
-
-    Args:
-        axes: The panel of a `frame_map`.
-        speech_end_frame: The first frame after the last speech.
-
-    Source:
-        Ours.
-    """
+    """Mark on a frame map where speech ends, on both axes."""
     end_s = speech_end_frame * FRAME_S
     for draw in (axes.axvline, axes.axhline):
         draw(end_s, color=BLUE, linewidth=0.9, linestyle=(0, (4, 3)))

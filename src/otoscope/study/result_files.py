@@ -19,16 +19,6 @@ from otoscope.base.files import atomic_path
 def write_arrays(path: Path, **arrays: Any) -> Path:
     """Write a result's arrays as a compressed `.npz`.
 
-    Args:
-        path: The file.
-        arrays: Arrays or numbers by key.
-
-    Returns:
-        The file.
-
-    Raises:
-        OutputError: The file cannot be written.
-
     Source:
         numpy.savez_compressed.
     """
@@ -38,11 +28,7 @@ def write_arrays(path: Path, **arrays: Any) -> Path:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write rows by column as Parquet.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write rows by column as Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -85,11 +85,7 @@ Target = None | int | tuple[int, int] | str | Frames | Word
 
 
 def as_target(target: Target) -> Frames | Word | None:
-    """Take a target in any of the forms in which one may be given.
-
-    Raises:
-        InputError: It has none of them.
-    """
+    """Take a target in any of the forms in which one may be given."""
     if target is None or isinstance(target, Frames | Word):
         return target
     if isinstance(target, str):

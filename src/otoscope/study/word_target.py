@@ -35,21 +35,7 @@ class WordScorer:
 
     @classmethod
     def prepare(cls, model: Whisper, windows: Windows, window: int, word: Word, language: str | None) -> WordScorer:
-        """Transcribe the window and find the word.
-
-        Args:
-            model: Any Whisper.
-            windows: The clip's windows.
-            window: Which of them.
-            word: Which word of its transcript.
-            language: What is spoken, as Whisper's code; the model finds out by default.
-
-        Returns:
-            The word, ready to be scored.
-
-        Raises:
-            InputError: The word is not there, or its text is there more than once.
-        """
+        """Transcribe the window and find the word."""
         encoding = model.encode_mel(windows.mel[window : window + 1])
         code, written = write_windows(model, encoding, [language or windows.clip.language])[0]
         words = model.vocabulary
@@ -63,9 +49,6 @@ class WordScorer:
 
     def score(self, encoding: Float[Tensor, "1 frame d_model"]) -> Float[Tensor, ""]:
         """Sum the log-probabilities of the word's tokens, each given the sound and the tokens before it.
-
-        Args:
-            encoding: The window's final encoder output, in the graph.
 
         Returns:
             Natural log of the probability of the word, over the whole vocabulary; differentiable.
@@ -82,14 +65,7 @@ class WordScorer:
         return total
 
     def spoken(self, log_probability: float) -> SpokenWord:
-        """Describe the word that was the target.
-
-        Args:
-            log_probability: What `score` gave.
-
-        Returns:
-            The word for a result.
-        """
+        """Describe the word that was the target."""
         return SpokenWord(
             index=self.index,
             text=self.text,
@@ -100,19 +76,7 @@ class WordScorer:
 
 
 def find_word(words: list[str], word: Word, *, transcript: str) -> int:
-    """Find a wanted word among the words of a transcript.
-
-    Args:
-        words: The words as written.
-        word: Which one is wanted.
-        transcript: The transcript, for messages.
-
-    Returns:
-        Its index.
-
-    Raises:
-        InputError: It is not there, or its text is there more than once.
-    """
+    """Find a wanted word among the words of a transcript."""
     if isinstance(word.which, str):
         wanted = normalise(word.which)
         matches = [index for index, text in enumerate(words) if wanted and normalise(text) == wanted]

@@ -24,17 +24,11 @@ SPARE_TOKENS = 20
 
 
 class Text(NamedTuple):
-    """A transcript.
+    """A transcript."""
 
-    Attributes:
-        language: What is spoken, as Whisper's code.
-        text: One line, without spaces at its ends.
-        is_stopped: Whether it was stopped where its room ended: most of these repeat themselves.
-    """
-
-    language: str
-    text: str
-    is_stopped: bool = False
+    language: str  # what is spoken, as Whisper's code
+    text: str  # one line, without spaces at its ends
+    is_stopped: bool = False  # whether it was stopped where its room ended: most of these repeat themselves
 
 
 def write_windows(

@@ -24,11 +24,7 @@ _DAMAGE = (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, R
 
 
 def all_names(folder: StudyFolder) -> Iterator[str]:
-    """Name every record of a study.
-
-    Raises:
-        InputError: A table is damaged, or lacks a column or key.
-    """
+    """Name every record of a study."""
     for module in MODULES:
         with _damage_told(folder, module):
             names = list(_module(module).names(folder))

@@ -23,10 +23,6 @@ N_ROWS = 300
 def confusions(table: pa.Table, top_purity: float) -> dict[str, list[dict[str, Any]]]:
     """Count them, in every basis.
 
-    Args:
-        table: Scores of features of one run.
-        top_purity: The share of the strongest samples in one phone from which a feature is pure at its top.
-
     Returns:
         `below`: of the features (each sign by itself) that are pure for the phone `from` at their strongest, `n` of
         `of` also answer to the phone `to` further down, in a range of strength where it is more frequent than chance

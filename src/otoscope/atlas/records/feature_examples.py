@@ -26,11 +26,6 @@ def example_columns(
 ) -> tuple[list[dict[str, list[Any]]], dict[str, Any]]:
     """Give the examples of features side by side, feature by feature.
 
-    Args:
-        tables: Of the study.
-        group: Whose features.
-        features: Their numbers.
-
     Returns:
         For each feature its columns, one entry an example: `sign`, `kind` (`top`, or `width` for one drawn from a
         range), `range`, `rank`, `strength`, `phone`, `clip` (its place in `clips`), `seconds` (in its clip),

@@ -22,12 +22,6 @@ POLYSEMANTIC = ("top_phone", "top_share", "other_phone", "other_range", "other_s
 def feature_records(tables: FeatureTables, names: Names, number_: int, features: range) -> dict[str, Any]:
     """Make the records of some features of a group, and what their examples share.
 
-    Args:
-        tables: Of the study.
-        names: Of its features.
-        number_: Of the group.
-        features: Numbers of features side by side.
-
     Returns:
         `features`: number of the feature, as text, to its record; `edges` of the bins of all histograms; and what
         `example_columns` gives beside the columns.

@@ -40,19 +40,12 @@ LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef", np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The pieces that were written.
+    """The pieces that were written."""
 
-    Attributes:
-        place: Of every piece, one number for clip and piece; ascending.
-        name: What its files are called.
-        start_s: Where it begins in its clip.
-        stop_s: Where it ends.
-    """
-
-    place: np.ndarray
-    name: list[str]
-    start_s: np.ndarray
-    stop_s: np.ndarray
+    place: np.ndarray  # of every piece, one number for clip and piece; ascending
+    name: list[str]  # what its files are called
+    start_s: np.ndarray  # where it begins in its clip
+    stop_s: np.ndarray  # where it ends
 
     def find(self, clip: np.ndarray, piece: np.ndarray) -> np.ndarray:
         """Find pieces by clip and number; -1 for one that was not written."""
@@ -65,46 +58,27 @@ class Pieces:
 
 @dataclass(frozen=True, eq=False)
 class TraceRows:
-    """The traces of a group's examples.
+    """The traces of a group's examples."""
 
-    Attributes:
-        row: For every example, which of the rows below is its trace; -1 for none.
-        first_frame: The frame of the first value.
-        offset: Where the values of a row begin; one more than there are rows.
-        levels: Of all rows, a letter for each value: one of `LETTERS`.
-    """
-
-    row: np.ndarray
-    first_frame: np.ndarray
-    offset: np.ndarray
-    levels: str
+    row: np.ndarray  # for every example, which of the rows below is its trace; -1 for none
+    first_frame: np.ndarray  # the frame of the first value
+    offset: np.ndarray  # where the values of a row begin; one more than there are rows
+    levels: str  # of all rows, a letter for each value: one of `LETTERS`
 
 
 @dataclass(frozen=True, eq=False)
 class GroupTables:
-    """All that is shown of a group's features.
+    """All that is shown of a group's features."""
 
-    Attributes:
-        number: Of the group in the run.
-        key: The group.
-        statistics: Column to a number for each feature, as pages get it.
-        histogram: [feature, kind of frame, bin].
-        held: The first bin of a feature that holds anything, and the one after the last: [feature, 2].
-        ranges: Sign to its ranges of equal width.
-        shown: The examples.
-        offset: Where the examples of a feature begin; one more than there are features.
-        traces: Their traces; None where none were written.
-    """
-
-    number: int
-    key: GroupKey
-    statistics: dict[str, list[Any]]
-    histogram: np.ndarray
-    held: np.ndarray
-    ranges: dict[int, RangeTable]
-    shown: Shown
-    offset: np.ndarray
-    traces: TraceRows | None
+    number: int  # of the group in the run
+    key: GroupKey  # the group
+    statistics: dict[str, list[Any]]  # column to a number for each feature, as pages get it
+    histogram: np.ndarray  # [feature, kind of frame, bin]
+    held: np.ndarray  # the first bin of a feature that holds anything, and the one after the last: [feature, 2]
+    ranges: dict[int, RangeTable]  # sign to its ranges of equal width
+    shown: Shown  # the examples
+    offset: np.ndarray  # where the examples of a feature begin; one more than there are features
+    traces: TraceRows | None  # their traces; None where none were written
 
 
 class FeatureTables:

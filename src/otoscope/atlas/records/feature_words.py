@@ -53,10 +53,6 @@ NO_WORDS = ClipWords([])
 def words_by_clip(folder: StudyFolder, run: HarvestRun) -> dict[int, ClipWords]:
     """Find the words of a run's clips.
 
-    Args:
-        folder: The study.
-        run: Its harvest.
-
     Returns:
         Number of a clip to its words; clips without any are left out.
     """

@@ -107,11 +107,6 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 def auroc_interval(auroc: float, n: int, n_others: int) -> tuple[float, float] | None:
     """Give the 95% interval of an AUROC.
 
-    Args:
-        auroc: The share of pairs in which a frame of the set is the stronger.
-        n: Frames of the set.
-        n_others: All others.
-
     Returns:
         Where it begins and ends, inside 0 to 1; None where a count is zero. Frames are taken as independent, which
         those of one clip are not.

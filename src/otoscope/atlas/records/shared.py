@@ -81,9 +81,6 @@ def dicts(found: Any) -> list[dict[str, Any]]:
 def line_of(site: str) -> tuple[str, int | None]:
     """Tell which sites of other blocks a site goes with.
 
-    Args:
-        site: Such as `encoder.blocks.3.mlp.1`.
-
     Returns:
         The site with `*` for the block's number, and that number; the site itself and None where it has none.
     """
@@ -94,12 +91,7 @@ def line_of(site: str) -> tuple[str, int | None]:
 
 
 def without_dictionary_paths(text: str, bases: Iterable[str]) -> str:
-    """Write `sae` for the dictionaries that a sentence names by where they lay.
-
-    Args:
-        text: A sentence.
-        bases: Bases as the harvest names them.
-    """
+    """Write `sae` for the dictionaries that a sentence names by where they lay."""
     for basis in sorted(bases, key=len, reverse=True):
         if basis.startswith("sae:"):
             text = text.replace(basis, "sae")

@@ -25,33 +25,19 @@ _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 
 @dataclass(frozen=True)
 class Format:
-    """How the chunks of a container are written.
+    """How the chunks of a container are written."""
 
-    Attributes:
-        magic: What it begins with.
-        kind: What stands at `kind_at` behind it.
-        kind_at: Where.
-        head: Bytes before the first chunk.
-        name: Bytes of a chunk's name.
-        size: Bytes of a chunk's size.
-        order: Their byte order.
-        align: Chunks begin at multiples of so many bytes from the start.
-        counts_itself: Bytes of name and size that a chunk's size counts in.
-        sound: The name of the chunk that holds the sound.
-        whole_size_at: Where the size of the whole file stands; None where it does not.
-    """
-
-    magic: bytes
-    kind: tuple[bytes, ...]
-    kind_at: int
-    head: int
-    name: int
-    size: int
-    order: str
-    align: int
-    counts_itself: int
-    sound: bytes
-    whole_size_at: int | None
+    magic: bytes  # what it begins with
+    kind: tuple[bytes, ...]  # what stands at `kind_at` behind it
+    kind_at: int  # where
+    head: int  # bytes before the first chunk
+    name: int  # bytes of a chunk's name
+    size: int  # bytes of a chunk's size
+    order: str  # their byte order
+    align: int  # chunks begin at multiples of so many bytes from the start
+    counts_itself: int  # bytes of name and size that a chunk's size counts in
+    sound: bytes  # the name of the chunk that holds the sound
+    whole_size_at: int | None  # where the size of the whole file stands; None where it does not
 
     def is_at(self, content: Content, at: int) -> bool:
         """Whether a file of this format begins at a place."""

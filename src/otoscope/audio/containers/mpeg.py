@@ -45,19 +45,12 @@ _KBIT[2, 3] = _KBIT[2, 2]
 
 @dataclass(frozen=True)
 class Header:
-    """What a frame says of itself.
+    """What a frame says of itself."""
 
-    Attributes:
-        n_bytes: Its length, header included.
-        n_samples: Samples per channel that it holds.
-        rate_hz: Their rate.
-        stream: What all frames of a stream share.
-    """
-
-    n_bytes: int
-    n_samples: int
-    rate_hz: int
-    stream: tuple[int, int, bool]
+    n_bytes: int  # its length, header included
+    n_samples: int  # samples per channel that it holds
+    rate_hz: int  # their rate
+    stream: tuple[int, int, bool]  # what all frames of a stream share
 
     @property
     def has_one_channel(self) -> bool:
@@ -78,27 +71,16 @@ class Header:
 
 @dataclass
 class _Stream:
-    """Frames that belong together.
+    """Frames that belong together."""
 
-    Attributes:
-        first: Its first frame.
-        spans: Where its frames lie, those side by side as one.
-        n_frames: How many there are.
-        tag: Its Xing header, if it has one, from the magic to the end of the frame.
-        claimed: Frames that its header counts; None where there is none.
-        claimed_bytes: Bytes that its header counts.
-        start: Where it begins, header and all.
-        junk_bytes: Bytes between its frames that belong to none and to no tag.
-    """
-
-    first: Header
-    start: int
-    spans: list[list[int]] = field(default_factory=list)
-    n_frames: int = 0
-    tag: bytes = b""
-    claimed: int | None = None
-    claimed_bytes: int | None = None
-    junk_bytes: int = 0
+    first: Header  # its first frame
+    start: int  # where it begins, header and all
+    spans: list[list[int]] = field(default_factory=list)  # where its frames lie, those side by side as one
+    n_frames: int = 0  # how many there are
+    tag: bytes = b""  # its Xing header, if it has one, from the magic to the end of the frame
+    claimed: int | None = None  # frames that its header counts; None where there is none
+    claimed_bytes: int | None = None  # bytes that its header counts
+    junk_bytes: int = 0  # bytes between its frames that belong to none and to no tag
 
     def add(self, at: int, stop: int) -> None:
         """Add a frame."""

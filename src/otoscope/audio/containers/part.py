@@ -20,18 +20,12 @@ Piece = bytes | tuple[int, int]
 
 @dataclass(frozen=True)
 class Part:
-    """One recording in a file.
+    """One recording in a file."""
 
-    Attributes:
-        pieces: What the decoder is given, in order.
-        own: The bytes that the places lie in; None for those of the file.
-        is_ffmpeg: Leave it to FFmpeg: libsndfile would misread it.
-        is_counted: What libsndfile reports as its length is what there is; otherwise it takes decoding to know.
-    """
-
-    pieces: tuple[Piece, ...]
-    own: bytes | None = None
-    is_ffmpeg: bool = False
+    pieces: tuple[Piece, ...]  # what the decoder is given, in order
+    own: bytes | None = None  # the bytes that the places lie in; None for those of the file
+    is_ffmpeg: bool = False  # leave it to FFmpeg: libsndfile would misread it
+    # what libsndfile reports as its length is what there is; otherwise it takes decoding to know
     is_counted: bool = True
 
     def open(self, content: Content) -> io.BufferedReader:
@@ -45,17 +39,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """What is in a file.
+    """What is in a file."""
 
-    Attributes:
-        parts: Its recordings, one after the other in time.
-        notes: What was read otherwise than the file says, each a sentence about "its" parts.
-        cut_short: What is promised and what is there, where the end of the file is missing.
-    """
-
-    parts: tuple[Part, ...]
-    notes: tuple[str, ...] = ()
-    cut_short: str | None = None
+    parts: tuple[Part, ...]  # its recordings, one after the other in time
+    notes: tuple[str, ...] = ()  # what was read otherwise than the file says, each a sentence about "its" parts
+    cut_short: str | None = None  # what is promised and what is there, where the end of the file is missing
 
 
 class _PiecedFile(io.RawIOBase):

@@ -16,16 +16,7 @@ _NOT_ZERO = re.compile(rb"[^\0]")
 
 
 def tag_end(content: Content, start: int, stop: int) -> int:
-    """Find where a tag that begins here ends.
-
-    Args:
-        content: The file.
-        start: Where to look.
-        stop: Where the file, or the part of it in question, ends.
-
-    Returns:
-        The place after the tag, or `start` where no tag begins.
-    """
+    """Find where a tag that begins here ends."""
     head = content[start : min(start + 32, stop)]
     if head[:3] == b"ID3" and len(head) >= 10 and not any(byte & 0x80 for byte in head[6:10]):
         n = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
@@ -53,16 +44,7 @@ def sound_start(content: Content) -> int:
 
 
 def sound_stop(content: Content, start: int, stop: int) -> int:
-    """Find where sound ends before the tags that close a stretch of a file.
-
-    Args:
-        content: The file.
-        start: Where the stretch begins.
-        stop: Where it ends.
-
-    Returns:
-        The place after the sound.
-    """
+    """Find where sound ends before the tags that close a stretch of a file."""
     while stop > start:
         before = stop
         if content[max(start, stop - ID3V1_BYTES) : stop][:3] == b"TAG":

@@ -49,18 +49,7 @@ class AlignmentIndex(NameIndex):
 
 
 def find_alignment(audio: Path, root: Path) -> Path | None:
-    """Find the alignment of one recording; for many, make an `AlignmentIndex` once.
-
-    Args:
-        audio: The recording.
-        root: The folder to search where none is beside the recording.
-
-    Returns:
-        The file, or None.
-
-    Raises:
-        LabelError: Two are equally near.
-    """
+    """Find the alignment of one recording; for many, make an `AlignmentIndex` once."""
     return AlignmentIndex(root).find(audio)
 
 

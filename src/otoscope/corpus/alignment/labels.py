@@ -35,50 +35,31 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """What a format's reader found, unchecked.
+    """What a format's reader found, unchecked."""
 
-    Attributes:
-        words: The words, or None where the file has none.
-        phones: The phones, pauses included, or None where the file has none.
-        end_s: The end that the file states for the whole recording, if it states one.
-        end_line: The line that states it.
-        overlap_s: How far a label may reach into the next one.
-        words_share_phones: Whether two words may overlap where they share a sound ("this_shop").
-        words_path: The file that holds the words, where that may not be the one that was asked for.
-        phones_path: The file that holds the phones, likewise.
-        transcript: What is said, from a tier of whole utterances; None where there is no such tier.
-        least_covered: The share of the audio that the labels must reach, where the file states no end.
-    """
-
-    words: list[Row] | None = None
-    phones: list[Row] | None = None
-    end_s: float | None = None
-    end_line: int = 1
-    overlap_s: float = OVERLAP_S
-    words_share_phones: bool = False
-    words_path: Path | None = None
-    phones_path: Path | None = None
-    transcript: str | None = None
+    words: list[Row] | None = None  # the words, or None where the file has none
+    phones: list[Row] | None = None  # the phones, pauses included, or None where the file has none
+    end_s: float | None = None  # the end that the file states for the whole recording, if it states one
+    end_line: int = 1  # the line that states it
+    overlap_s: float = OVERLAP_S  # how far a label may reach into the next one
+    words_share_phones: bool = False  # whether two words may overlap where they share a sound ("this_shop")
+    words_path: Path | None = None  # the file that holds the words, where that may not be the one that was asked for
+    phones_path: Path | None = None  # the file that holds the phones, likewise
+    transcript: str | None = None  # what is said, from a tier of whole utterances; None where there is no such tier
+    # the share of the audio that the labels must reach, where the file states no end
     least_covered: float = LEAST_COVERED
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """The words and phones of one recording in time, checked.
+    """The words and phones of one recording in time, checked."""
 
-    Attributes:
-        words: The words, pauses left out, or None where the file has none.
-        phones: The phones as written, pauses included but intervals without text left out, or None.
-        path: The file; where words and phones are in two, that of the phones.
-        phone_lines: The line of the file that each phone is on.
-        transcript: What is said, where the file has whole utterances; None otherwise.
-    """
-
-    words: tuple[Span, ...] | None
+    words: tuple[Span, ...] | None  # the words, pauses left out, or None where the file has none
+    # the phones as written, pauses included but intervals without text left out, or None
     phones: tuple[Span, ...] | None
-    path: Path
-    phone_lines: tuple[int, ...] = ()
-    transcript: str | None = None
+    path: Path  # the file; where words and phones are in two, that of the phones
+    phone_lines: tuple[int, ...] = ()  # the line of the file that each phone is on
+    transcript: str | None = None  # what is said, where the file has whole utterances; None otherwise
 
 
 def label_error(path: Path, line: int | None, message: str) -> LabelError:
@@ -156,11 +137,7 @@ def whole_number(path: Path, line: int, text: str, what: str) -> int:
 
 
 def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
-    """Check that labels are about a recording of this length.
-
-    Raises:
-        LabelError: They are longer, or much shorter.
-    """
+    """Check that labels are about a recording of this length."""
     another = "Is it the alignment of another recording, or of an older version of this one?"
     if labels.end_s is not None and abs(labels.end_s - duration_s) > STATED_END_S:
         raise label_error(
@@ -193,11 +170,7 @@ def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
 
 
 def check_order(rows: Sequence[Row], path: Path, *, overlap_s: float, may_share: bool = False) -> None:
-    """Check that labels follow one another.
-
-    Raises:
-        LabelError: A time is negative, an end is before its start, or labels are unsorted or overlap.
-    """
+    """Check that labels follow one another."""
     for row in rows:
         if row.start_s < 0:
             raise label_error(

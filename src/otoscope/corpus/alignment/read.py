@@ -25,21 +25,8 @@ KNOWN = "Praat .TextGrid, TIMIT .phn and .wrd, HTS or ESPS .lab, EMU _annot.json
 def read_alignment(path: Path, *, duration_s: float, clip_id: str, rate_hz: int | None = None) -> Alignment:
     """Read the words and phones of one recording in time.
 
-    Args:
-        path: A file of one of the formats of `KNOWN`. A `.phn` brings the `.wrd` beside it, and the other way
-            round; so do CTM files whose names differ by `words` and `phones`.
-        duration_s: How long the recording is, seconds.
-        clip_id: The clip's id; a CTM file may hold many recordings, and this one's rows are named by the id or by
-            its last part ("a/b/x" or "x").
-        rate_hz: The recording's own sampling rate, in whose samples TIMIT's labels are; None where it is not known,
-            and is taken for 16 kHz.
-
     Returns:
         The alignment; labels that reach at most 50 ms beyond the audio are cut there.
-
-    Raises:
-        LabelError: The file cannot be read, is not what its name says, or does not fit the recording; the message
-            says which file, which line and what was expected.
     """
     path = Path(path)
     labels = _read(path, clip_id, duration_s, rate_hz)
@@ -67,15 +54,7 @@ def _cleaned(rows: Sequence[Row]) -> list[Row]:
 
 
 def check_phones(alignment: Alignment, phone_set: str) -> None:
-    """Check that an alignment's phones are all of a phone set.
-
-    Args:
-        alignment: The alignment.
-        phone_set: One of `otoscope.corpus.phones.PHONE_SETS`.
-
-    Raises:
-        LabelError: A phone is not in the set; the message says which, in which file and line.
-    """
+    """Check that an alignment's phones are all of a phone set."""
     phones = alignment.phones or ()
     for span, line in zip(phones, alignment.phone_lines or [None] * len(phones), strict=True):
         if to_phones(span.text, phone_set, phone_set) is None:

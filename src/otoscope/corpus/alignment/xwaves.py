@@ -13,11 +13,7 @@ EXPECTED = "'end colour label' with the end in seconds, such as '0.187 125 H#'"
 
 
 def is_xwaves(path: Path) -> bool:
-    """Whether a `.lab` file has the header's last line.
-
-    Raises:
-        LabelError: It cannot be read.
-    """
+    """Whether a `.lab` file has the header's last line."""
     return any(text == "#" for _, text in read_lines(path))
 
 

@@ -113,18 +113,7 @@ def _numbers() -> dict[str, int]:
 
 
 def numbered(phones: Sequence[str], phone_set: str = "ipa") -> np.ndarray:
-    """Turn phones into the rows of `substitution_costs`.
-
-    Args:
-        phones: Phones of the set; pauses and what the set leaves out are dropped.
-        phone_set: The set that they are written in.
-
-    Returns:
-        Int32 [sound].
-
-    Raises:
-        InputError: The set does not know one of them.
-    """
+    """Turn phones into the rows of `substitution_costs`."""
     known = _numbers()
     found: list[int] = []
     for phone in phones:
@@ -141,16 +130,8 @@ def numbered(phones: Sequence[str], phone_set: str = "ipa") -> np.ndarray:
 def substitution_cost(one: str, other: str, phone_set: str = "ipa") -> float:
     """Say what it costs to swap two phones.
 
-    Args:
-        one: A phone of the set.
-        other: A phone of the set.
-        phone_set: The set.
-
     Returns:
         0 for the same sound, at most 1; more than 1 only where a symbol stands for two sounds.
-
-    Raises:
-        InputError: The set does not know one of them.
 
     Source:
         See `substitution_costs`.
@@ -162,18 +143,6 @@ def phone_distance(
     one: Sequence[str], other: Sequence[str], phone_set: str = "ipa", *, normalised: bool = True
 ) -> float:
     """Say how far apart two pronunciations are.
-
-    Args:
-        one: Phones.
-        other: Phones.
-        phone_set: The set that both are written in.
-        normalised: Divide by the length of the longer: 0 for the same, at most 1.
-
-    Returns:
-        The distance; 0 for two empty ones.
-
-    Raises:
-        InputError: The set does not know a phone.
 
     Source:
         Weighted edit distance: Wagner and Fischer 1974, "The string-to-string correction problem".
@@ -193,13 +162,6 @@ def edit_distances(
     symbols: np.ndarray, starts: np.ndarray, left: np.ndarray, right: np.ndarray, costs: np.ndarray
 ) -> np.ndarray:
     """Compare many pairs of sequences.
-
-    Args:
-        symbols: All sequences, one after the other, int32 [symbol].
-        starts: Where each begins, and where the last ends, int64 [sequence + 1].
-        left: The first sequence of every pair, int64 [pair].
-        right: The second, int64 [pair].
-        costs: What swapping two symbols costs, float32 [symbol, symbol]; dropping or adding one costs 1.
 
     Returns:
         Distances divided by the length of the longer sequence, float32 [pair]; 0 for two empty ones.

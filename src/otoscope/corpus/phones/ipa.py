@@ -15,25 +15,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Articulation:
-    """How a sound is made.
+    """How a sound is made."""
 
-    Attributes:
-        voiced: Whether the vocal folds vibrate.
-        place: Where a consonant is made (`bilabial`, `labiodental`, `dental`, `alveolar`, `postalveolar`, `palatal`,
-            `velar`, `uvular`, `labial-velar`, `labial-palatal`, `glottal`); None for a vowel.
-        manner: `stop`, `closure`, `affricate`, `fricative`, `nasal`, `flap`, `trill`, `approximant`, `lateral`,
-            `glide`, `vowel` or `diphthong`.
-        height: `high`, `mid` or `low`; None for a consonant.
-        backness: `front`, `central` or `back`; None for a consonant.
-        rounded: Whether the lips are rounded.
-    """
-
-    voiced: bool
+    voiced: bool  # whether the vocal folds vibrate
+    # where a consonant is made (`bilabial`, `labiodental`, `dental`, `alveolar`, `postalveolar`, `palatal`, `velar`,
+    # `uvular`, `labial-velar`, `labial-palatal`, `glottal`); None for a vowel
     place: str | None
+    # `stop`, `closure`, `affricate`, `fricative`, `nasal`, `flap`, `trill`, `approximant`, `lateral`, `glide`,
+    # `vowel` or `diphthong`
     manner: str
-    height: str | None = None
-    backness: str | None = None
-    rounded: bool = False
+    height: str | None = None  # `high`, `mid` or `low`; None for a consonant
+    backness: str | None = None  # `front`, `central` or `back`; None for a consonant
+    rounded: bool = False  # whether the lips are rounded
 
 
 _CONSONANTS: dict[str, tuple[str, str, bool]] = {

@@ -18,41 +18,25 @@ from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor as a file holds it.
+    """One tensor as a file holds it."""
 
-    Attributes:
-        shape: Its axes, in the order of transformers' tensors.
-        precision: The file's name for the type of its values: `float16`, `int8`, `q5_0`.
-    """
-
-    shape: tuple[int, ...]
-    precision: str
+    shape: tuple[int, ...]  # its axes, in the order of transformers' tensors
+    precision: str  # the file's name for the type of its values: `float16`, `int8`, `q5_0`
 
 
 @dataclass(eq=False)
 class Described:
-    """A checkpoint, its weights not yet read.
+    """A checkpoint, its weights not yet read."""
 
-    Attributes:
-        format: What the format is called in tables: `CTranslate2`.
-        config: Of the model.
-        tensors: What the files hold, by the files' own names.
-        read: Reads the weights: tensors on the CPU by transformers' names.
-        tokenizer: Reads the checkpoint's own tokenizer; None where it has none.
-        generation: Its own generation settings, or None.
-        notes: What a user should know of the weights, one sentence each.
-        base: The model that it was made from, where it says so: a path or a Hugging Face id.
-        tells_ids: Whether the config holds the ids of the special tokens; else they follow from the vocabulary.
-    """
-
-    format: str
-    config: WhisperConfig
-    tensors: Mapping[str, Stored]
-    read: Callable[[], dict[str, torch.Tensor]]
-    tokenizer: Callable[[], WhisperTokenizer | None]
-    generation: GenerationConfig | None = None
-    notes: list[str] = field(default_factory=list)
-    base: str | None = None
+    format: str  # what the format is called in tables: `CTranslate2`
+    config: WhisperConfig  # of the model
+    tensors: Mapping[str, Stored]  # what the files hold, by the files' own names
+    read: Callable[[], dict[str, torch.Tensor]]  # reads the weights: tensors on the CPU by transformers' names
+    tokenizer: Callable[[], WhisperTokenizer | None]  # reads the checkpoint's own tokenizer; None where it has none
+    generation: GenerationConfig | None = None  # its own generation settings, or None
+    notes: list[str] = field(default_factory=list)  # what a user should know of the weights, one sentence each
+    base: str | None = None  # the model that it was made from, where it says so: a path or a Hugging Face id
+    # whether the config holds the ids of the special tokens; else they follow from the vocabulary
     tells_ids: bool = True
 
     @property
@@ -71,15 +55,11 @@ class Described:
 
 @dataclass(frozen=True)
 class Format:
-    """A way in which checkpoints are stored.
+    """A way in which checkpoints are stored."""
 
-    Attributes:
-        name: What it is called in tables and messages.
-        detect: Says whether a file or folder is of this format; opens it, and never raises for what it finds.
-        describe: Reads all but the weights, given the path and what the checkpoint is called in messages; raises
-            ModelError where the checkpoint cannot be used.
-    """
-
-    name: str
+    name: str  # what it is called in tables and messages
+    # says whether a file or folder is of this format; opens it, and never raises for what it finds
     detect: Callable[[Path], bool]
+    # reads all but the weights, given the path and what the checkpoint is called in messages; raises ModelError where
+    # the checkpoint cannot be used
     describe: Callable[[Path, str], Described]

@@ -21,15 +21,10 @@ _PRECISIONS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bf
 
 @dataclass(frozen=True)
 class TensorFiles:
-    """The tensors of one file or of several, not yet read.
+    """The tensors of one file or of several, not yet read."""
 
-    Attributes:
-        stored: Shape and type of each, by the files' names.
-        read: Reads them all.
-    """
-
-    stored: Mapping[str, Stored]
-    read: Callable[[], dict[str, torch.Tensor]]
+    stored: Mapping[str, Stored]  # shape and type of each, by the files' names
+    read: Callable[[], dict[str, torch.Tensor]]  # reads them all
 
 
 def read_json(path: Path, *, source: str, why: str) -> dict[str, Any]:
@@ -119,11 +114,7 @@ def _safetensors(path: Path, source: str) -> Any:
 
 
 def open_torch_files(paths: Sequence[Path], *, source: str) -> TensorFiles:
-    """Look into torch files that hold tensors by name, as `pytorch_model.bin` does; nothing in them is run.
-
-    Raises:
-        ModelError: a file is damaged, carries more than data, or does not hold tensors by name.
-    """
+    """Look into torch files that hold tensors by name, as `pytorch_model.bin` does; nothing in them is run."""
     weights: dict[str, torch.Tensor] = {}
     for path in paths:
         refuse_lfs_pointer(path, source=source)
@@ -143,11 +134,7 @@ def of_tensors(weights: dict[str, torch.Tensor]) -> TensorFiles:
 
 
 def state_of(loaded: Any, file: str, *, source: str) -> dict[str, torch.Tensor]:
-    """Find the tensors in what a torch file holds: they are it, or one entry of it, as trainers save them.
-
-    Raises:
-        ModelError: there are no tensors by name.
-    """
+    """Find the tensors in what a torch file holds: they are it, or one entry of it, as trainers save them."""
     if isinstance(loaded, dict):
         if "proj_out.weight" in loaded or any(isinstance(value, torch.Tensor) for value in loaded.values()):
             odd = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]

@@ -73,34 +73,19 @@ def _describe(path: Path, source: str) -> Described:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What lies beside the weights.
+    """What lies beside the weights."""
 
-    Attributes:
-        config: Of the model.
-        generation: Its generation settings, or None.
-        base: The model that it was made from, where it says so.
-        folder: Where it lies, with tokenizer files or without.
-    """
-
-    config: WhisperConfig
-    generation: GenerationConfig | None
-    base: str | None
-    folder: Path
+    config: WhisperConfig  # of the model
+    generation: GenerationConfig | None  # its generation settings, or None
+    base: str | None  # the model that it was made from, where it says so
+    folder: Path  # where it lies, with tokenizer files or without
 
 
 def read_surroundings(folder: Path, source: str, *, must_be_whisper: bool) -> Surroundings | None:
     """Read what a folder tells of a Whisper, weights apart.
 
-    Args:
-        folder: With a `config.json` or without.
-        source: What the checkpoint is called in messages.
-        must_be_whisper: Refuse a config of anything else; else it is passed by.
-
     Returns:
         What was found, or None where there is no config of a Whisper.
-
-    Raises:
-        ModelError: the config is not Whisper's and must be, or is damaged, or tells of quantised weights.
     """
     path = folder / "config.json"
     if not path.exists():
@@ -118,11 +103,7 @@ def read_surroundings(folder: Path, source: str, *, must_be_whisper: bool) -> Su
 def describe_files(
     format_name: str, files: TensorFiles, surroundings: Surroundings | None, *, source: str
 ) -> Described:
-    """Put tensors and what lies beside them together; without a config the sizes are read off the tensors.
-
-    Raises:
-        ModelError: two tensors have one name, or the tensors do not tell all sizes.
-    """
+    """Put tensors and what lies beside them together; without a config the sizes are read off the tensors."""
     names = canonical_names(files.stored, source=source)
     if surroundings is None:
         shapes = {names[name]: stored.shape for name, stored in files.stored.items()}

@@ -21,16 +21,6 @@ from otoscope.base.errors import ModelError
 def read_pickle(path: Path) -> Any:
     """Read a torch file that holds plain data.
 
-    Args:
-        path: The file.
-
-    Returns:
-        What was saved; every tensor on the CPU.
-
-    Raises:
-        ModelError: the file carries code or objects other than plain data (nothing of it is run), or it is not a torch
-            file, or it is cut short.
-
     Source:
         `torch.load(weights_only=True)`.
     """

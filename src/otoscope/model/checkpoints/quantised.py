@@ -18,16 +18,7 @@ def precision_of(type_: int) -> str:
 
 
 def sizes_of(type_: int, *, name: str, source: str) -> tuple[int, int]:
-    """Return how many values a block of a ggml type holds, and in how many bytes.
-
-    Args:
-        type_: ggml's number of it.
-        name: The tensor, for messages.
-        source: What the checkpoint is called in messages.
-
-    Raises:
-        ModelError: there is no such type, or `gguf` is not installed.
-    """
+    """Return how many values a block of a ggml type holds, and in how many bytes."""
     if type_ in _PLAIN:
         return 1, np.dtype(_PLAIN[type_][1]).itemsize
     gguf = gguf_package(source)
@@ -43,19 +34,6 @@ def sizes_of(type_: int, *, name: str, source: str) -> tuple[int, int]:
 
 def dequantise(raw: np.ndarray, type_: int, shape: tuple[int, ...], *, name: str, source: str) -> torch.Tensor:
     """Turn the bytes of one tensor into numbers.
-
-    Args:
-        raw: The bytes, flat.
-        type_: ggml's number of their type.
-        shape: The tensor's axes, the last one contiguous.
-        name: The tensor, for messages.
-        source: What the checkpoint is called in messages.
-
-    Returns:
-        float32 or float16, whichever is exact, of that shape.
-
-    Raises:
-        ModelError: the type is one that `gguf` does not turn into numbers.
 
     Source:
         llama.cpp, `gguf-py/gguf/quants.py`.

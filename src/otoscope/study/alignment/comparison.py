@@ -105,16 +105,6 @@ def compare_alignments(
 ) -> None:
     """Add one clip to a comparison.
 
-    Args:
-        comparison: Gets the clip's frames and boundaries.
-        aligned: Its phones in ARPAbet, sorted.
-        labelled: Its labels, sorted; pauses among them or left out.
-        phone_set: The set that the labels are written in.
-        duration_s: How long the clip is.
-
-    Raises:
-        InputError: A label has no symbol in ARPAbet.
-
     Source:
         Share of frames and boundaries within 20 ms: Hosom 2009, "Speaker-independent phoneme alignment using
         transition-dependent states", Speech Communication 51. Boundaries are compared where the same phone is in both.

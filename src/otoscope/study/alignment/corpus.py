@@ -237,21 +237,6 @@ def align_corpus(
     """Find the times of every clip that has a transcript and lacks them, and write them.
 
     What is there is kept. A folder that an earlier call began is taken up where that one stopped.
-
-    Args:
-        aligner: Finds words, or words and phones.
-        corpus: The clips; those that cannot be aligned go to its `problems`.
-        folder: Gets `ID.TextGrid` for every clip, `manifest.jsonl`, `alignment.json` and, for clips that are no whole
-            file, `ID.wav`.
-        compare: Align the clips that have phones, too, and say how far the phones found are from theirs.
-        progress: Called with the seconds of recording that are done.
-
-    Returns:
-        What was found for each clip.
-
-    Raises:
-        InputError: No clip can be aligned.
-        OutputError: The folder cannot be written.
     """
     folder = Path(folder)
     journal = _Journal(folder)

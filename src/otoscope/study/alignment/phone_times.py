@@ -86,11 +86,7 @@ class _AlignedUnit(NamedTuple):
 
 @dataclass
 class PhoneAligner:
-    """Finds phones in time; make one for a corpus and call it for every clip.
-
-    Raises:
-        InputError: PocketSphinx is not installed, or the language is not English.
-    """
+    """Finds phones in time; make one for a corpus and call it for every clip."""
 
     pronounce: Pronouncer | None = None  # of words that are not in the dictionary; None: a clip that holds one fails
     language: str | None = None  # what is spoken where a clip does not say it
@@ -111,17 +107,6 @@ class PhoneAligner:
 
     def __call__(self, clip: Clip, transcript: str | None = None) -> PhoneTimes:
         """Find when each word and phone of a transcript is spoken.
-
-        Args:
-            clip: The recording, of any length.
-            transcript: What is said in it; None for the clip's own.
-
-        Returns:
-            Words and phones in time.
-
-        Raises:
-            InputError: The clip has no transcript, is not English, is silent, holds a word that nobody can
-                pronounce, or its transcript cannot be laid over its sound.
 
         Source:
             Huggins-Daines et al. 2006, "PocketSphinx", ICASSP; its two passes are those of the library's

@@ -58,9 +58,6 @@ def said_words(transcript: str) -> tuple[list[str], list[Doubt]]:
 def check_times(words: Sequence[Span]) -> tuple[list[Span], list[Doubt]]:
     """Leave out words without a length, and doubt those that are written in digits.
 
-    Args:
-        words: Words in time.
-
     Returns:
         The words that last a frame (20 ms) or longer, and the doubts.
     """

@@ -53,18 +53,8 @@ def split_transcript(
     Cuts in silence go first, those in the second half of what a piece may hold before the others; among them those at
     the end of a sentence, and then those in the longest silence.
 
-    Args:
-        words: The transcript, word by word.
-        heard: What a model heard in the recording, word by word, in order of time.
-        kinds: What each frame of the recording holds.
-        n_samples: Length of the recording.
-        longest: Samples that a piece may have; whole frames.
-
     Returns:
         Pieces side by side from the first sample to the last, every word in one of them.
-
-    Raises:
-        InputError: Too little of the transcript was heard to cut it.
 
     Source:
         The words are compared by Python's difflib (Ratcliff and Obershelp 1988).

@@ -34,11 +34,7 @@ class NoSound:
 
 
 def check_sounds(sounds: Iterable[str]) -> tuple[str, ...]:
-    """Return the sounds that are meant, each once.
-
-    Raises:
-        InputError: There is no such sound, or none was named.
-    """
+    """Return the sounds that are meant, each once."""
     chosen = tuple(dict.fromkeys(sounds))
     for sound in chosen:
         if sound not in SOUNDS:
@@ -54,12 +50,7 @@ def no_sounds(
     settings: NoSoundSettings,
     clips: Iterable[Sound] | None,
 ) -> list[NoSound]:
-    """Encode one or several; what was encoded already is taken as it is.
-
-    Raises:
-        InputError: There is no such sound, or none was named.
-        AudioError: A clip cannot be used.
-    """
+    """Encode one or several; what was encoded already is taken as it is."""
     meant = list(dict.fromkeys([sound] if isinstance(sound, str | NoSound) else sound))
     check_sounds(item if isinstance(item, str) else item.sound for item in meant)
     return [no_sound(model, item, settings=settings, clips=clips) if isinstance(item, str) else item for item in meant]

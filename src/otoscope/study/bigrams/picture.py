@@ -24,11 +24,6 @@ LONGEST_PROMPT = 30
 def next_figure(continuations: Sequence[Continuation], n_sounds: int, model: str) -> Figure:
     """Draw the likeliest next tokens by their logits.
 
-    Args:
-        continuations: Prompt by prompt, and for each prompt sound by sound.
-        n_sounds: Sounds.
-        model: The model's id and the language.
-
     Returns:
         The figure: prompts side by side for one sound; else a row for each prompt and a column for each sound.
 

@@ -38,12 +38,6 @@ def score_row(
 ) -> Float64[np.ndarray, " score"]:
     """Score a guess at what follows one context, all but its rank correlation.
 
-    Args:
-        log_probabilities: The guess's natural log-probabilities of the tokens that can follow.
-        best: The guess's five likeliest tokens, likeliest first.
-        tokens: The tokens that can follow.
-        probabilities: How likely each of them is known to be; positive.
-
     Returns:
         Scores in the order of `SCORES`, NaN for the rank correlation.
     """

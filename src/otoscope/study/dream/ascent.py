@@ -82,17 +82,6 @@ def ascend(
 ) -> list[Ascent]:
     """Drive features of one site, all at a time.
 
-    Args:
-        model: Any Whisper.
-        features: Features of one site.
-        start: The log-mel that all begin with, on the model's device, float32, two columns a frame.
-        targets: For each feature the frames [first, stop) in whose mean it is driven.
-        settings: How.
-        progress: Called after each step with the steps done.
-
-    Returns:
-        One ascent for each feature.
-
     Source:
         Erhan, Bengio, Courville and Vincent 2009, "Visualizing higher-layer features of a deep network"; jitter:
         Mordvintsev, Olah and Tyka 2015, "Inceptionism". The gradient is brought to one length, so that rate and

@@ -113,11 +113,7 @@ def dream(
 
 
 def check_features(model: Whisper, features: Sequence[Feature]) -> None:
-    """Refuse features that cannot be dreamt of, and none at all.
-
-    Raises:
-        InputError: There is none, one is not of the encoder, or one stands twice.
-    """
+    """Refuse features that cannot be dreamt of, and none at all."""
     if not features:
         raise InputError("no feature was named: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'.")
     rooms = {site.name: site.room for site in model.sites()}

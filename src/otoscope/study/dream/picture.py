@@ -32,13 +32,7 @@ SHEET_ROWS = 12
 
 
 def feature_figure(dream: FeatureDream, note: str, real_note: str) -> Figure:
-    """Draw one feature's dream, the real moment, the strength in every frame and by step.
-
-    Args:
-        dream: The dream.
-        note: Model and settings.
-        real_note: Where real moments were looked for.
-    """
+    """Draw one feature's dream, the real moment, the strength in every frame and by step."""
     figure = pictures.new_figure(10, 5.6)
     (dreamt, real), (by_frame, by_step) = figure.subplots(2, 2, height_ratios=(3, 2), width_ratios=(3, 2))
     low, high = _range(dream)
@@ -59,12 +53,7 @@ def feature_figure(dream: FeatureDream, note: str, real_note: str) -> Figure:
 
 
 def sheet_figure(dreams: Sequence[FeatureDream], note: str) -> Figure:
-    """Draw the log-mels of many dreams, each with its strength and the largest real one.
-
-    Args:
-        dreams: The dreams.
-        note: Model, settings, and where real moments were looked for.
-    """
+    """Draw the log-mels of many dreams, each with its strength and the largest real one."""
     shown = dreams[: SHEET_COLUMNS * SHEET_ROWS]
     n_columns = min(SHEET_COLUMNS, len(shown))
     n_rows = math.ceil(len(shown) / n_columns)

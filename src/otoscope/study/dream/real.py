@@ -70,21 +70,7 @@ def strongest_in_corpus(
     name: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> RealMoments:
-    """Find the frame of speech that drives each feature most.
-
-    Args:
-        model: Any Whisper.
-        features: The features.
-        clips: Recordings.
-        name: What they are called in results.
-        progress: Called after each recording with the number done and the number in all (0 when it is not known).
-
-    Returns:
-        The strongest moments.
-
-    Raises:
-        InputError: No frame of the recordings is speech.
-    """
+    """Find the frame of speech that drives each feature most."""
     sites = {feature.site for feature in features}
     strongest: list[RealMoment | None] = [None] * len(features)
     n_clips = n_frames = 0
@@ -115,17 +101,8 @@ def strongest_in_run(
 ) -> RealMoments:
     """Look up the strongest peak of each feature in a finished harvest.
 
-    Args:
-        model: The model of the harvest.
-        features: The features.
-        run: The harvest.
-        force: Take a harvest of another model.
-
     Returns:
         The strongest moments; with log-mels where the recordings are found again.
-
-    Raises:
-        InputError: The harvest is of another model, or did not look at a feature.
     """
     harvested = run.manifest["model"]
     if harvested["weights_hash"] != model.weights_hash and not force:

@@ -209,9 +209,6 @@ class Dream(Result):
         Args:
             folder: Where to; made when missing.
 
-        Returns:
-            The files written.
-
         Raises:
             OutputError: A file cannot be written.
         """

@@ -176,13 +176,7 @@ def head_lens(model: Whisper, clip: Sound, *, settings: SaidSettings) -> HeadLen
 
 
 def due_contributions(model: Whisper, batch: Batch, others: list[int] | None = None) -> Contributions:
-    """Take apart the logits of the tokens that are due in a batch, one window after the other.
-
-    Args:
-        model: Any Whisper.
-        batch: The windows, and what is said over them.
-        others: For each token, another one to take apart beside it, as a second target.
-    """
+    """Take apart the logits of the tokens that are due in a batch, one window after the other."""
     stream = run_stream(model, batch.encoded, batch.ids, [window.rows for window in batch.said])
     due = torch.tensor([token for window in batch.said for token in window.tokens])
     targets = due[:, None] if others is None else torch.stack([due, torch.tensor(others)], dim=1)

@@ -94,13 +94,7 @@ def _map(axes: Axes, values: np.ndarray) -> AxesImage:
 
 
 def mean_figure(heads: Means, groups: Mapping[str, tuple[Interval, Interval]], note: str) -> Figure:
-    """Draw the mean contributions of heads, block by block, and of groups, each beside those to another token.
-
-    Args:
-        heads: Logits added to the due token and to another, [block, head, 2].
-        groups: The same two of each group.
-        note: Of what.
-    """
+    """Draw the mean contributions of heads, block by block, and of groups, each beside those to another token."""
     n_heads = heads.value[..., 0].size
     figure = pictures.new_figure(11, mean_heads_height(n_heads, 3.8) + 0.3)
     left, right = figure.subplots(1, 2)
@@ -119,15 +113,7 @@ def mean_heads_height(n_heads: int, least: float) -> float:
 
 
 def draw_mean_heads(axes: Axes, heads: Means, title: str, note: str, legend: tuple[str, str]) -> None:
-    """Draw two means for each head with their intervals; of too many heads, a map of how they differ.
-
-    Args:
-        axes: The panel.
-        heads: The mean and its baseline, [block, head, 2].
-        title: What the panel shows.
-        note: Of what.
-        legend: What both means are.
-    """
+    """Draw two means for each head with their intervals; of too many heads, a map of how they differ."""
     places = list(np.ndindex(heads.value.shape[:2]))
     if len(places) <= MOST_NAMED:
         names = [f"{block}.{head}" for block, head in places]

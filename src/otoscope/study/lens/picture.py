@@ -40,11 +40,6 @@ MOST_NAMED_STAGES = 12
 def grid_figure(lens: Lens, note: str, *, of_choice: bool = False) -> Figure:
     """Draw a row for each stage and a column for each token, in strips: the last block on top, right ones in bold.
 
-    Args:
-        lens: What the stages say.
-        note: Of what.
-        of_choice: Colour by the probability of the first choice instead of that of the due token.
-
     Source:
         The layout of nostalgebraist 2020, "interpreting GPT: the logit lens".
     """

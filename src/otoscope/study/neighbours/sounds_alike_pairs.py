@@ -82,15 +82,6 @@ class Pairs:
     ) -> Pairs:
         """Pair words.
 
-        Args:
-            words: The words.
-            candidates: For every word others, nearest first, int64 [word, more than k].
-            bins: Bins of frequency.
-            k: How many nearest are kept.
-            draws: Random words for each of them.
-            rng: Draws them.
-            without_kin: Leave out pairs that look like forms of one word.
-
         Returns:
             The pairs. Random words are never the word itself, nor its kin where these are left out.
         """
@@ -114,17 +105,7 @@ class Pairs:
     def measured(
         self, compare: WordList, vectors: np.ndarray | None, close: float, *, by_ear: bool
     ) -> Iterator[PairMeasure]:
-        """Measure all pairs.
-
-        Args:
-            compare: The words.
-            vectors: Their vectors of meaning, float32 [word, d]; None for none.
-            close: Distances up to here count as near.
-            by_ear: Whether pronunciations are known.
-
-        Yields:
-            One for each measure.
-        """
+        """Measure all pairs."""
         measures = {"phones": compare.sound} if by_ear else {}
         measures["spelling"] = compare.spelling
         for name, measure in measures.items():

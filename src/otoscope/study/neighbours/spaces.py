@@ -73,9 +73,6 @@ class TokenSpace:
 def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
     """Give the vectors of the decoder's tokens.
 
-    Args:
-        model: Any Whisper.
-
     Returns:
         `embedding`: what the decoder adds for a token that it is given. `unembedding`, where it is not the same: the
         directions that make a token likely. On the model's device, in its dtype.
@@ -88,10 +85,6 @@ def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
 
 def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
     """Give the tokens' vectors in every space, corrected and then raw.
-
-    Args:
-        model: Any Whisper.
-        table: What its tokens stand for.
 
     Source:
         Mu and Viswanath 2018, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations", with one
@@ -109,10 +102,6 @@ def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
 
 def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -> Bool[np.ndarray, " token"]:
     """Find the tokens that training hardly moved from where it left those that no text holds.
-
-    Args:
-        vectors: Of all tokens.
-        table: What they stand for.
 
     Returns:
         Which were hardly trained; none where the vocabulary has no such bytes, or all its tokens lie as close (a model
@@ -135,11 +124,6 @@ def without_common(
     vectors: Float[Tensor, "token d_model"], is_text: Bool[np.ndarray, " token"], n_left_out: int = 0
 ) -> tuple[Float[Tensor, "token d_model"], Common]:
     """Take the mean and the first principal component of text tokens away from all.
-
-    Args:
-        vectors: Of all tokens, float32.
-        is_text: The tokens that these are taken over.
-        n_left_out: How many text tokens they are not taken over.
 
     Returns:
         The vectors without them, NaN for one that has no direction (all zeros, or a number that is not finite) and is

@@ -27,17 +27,9 @@ class WordToken:
 def find_token(model: Whisper, table: TokenTexts, word: str) -> WordToken:
     """Find the token that stands for a word.
 
-    Args:
-        model: Any Whisper with a tokenizer.
-        table: What its tokens stand for.
-        word: A word as the decoder would write it, or the name of a special token (`<|en|>`).
-
     Returns:
         The token of the word with a space before it; where there is none, that of the word alone; where there is none
         either, the longest of the word's tokens, of several the first.
-
-    Raises:
-        InputError: There is no word, or the tokenizer can write it only in bytes that are no text by themselves.
     """
     plain = word.strip() if isinstance(word, str) else ""
     if not plain:
@@ -72,9 +64,6 @@ def _special(table: TokenTexts, name: str) -> int:
 
 def whole_words(table: TokenTexts) -> dict[str, int]:
     """List the tokens that are words by themselves: a space, then two letters or more, apostrophes among them.
-
-    Args:
-        table: What the tokens stand for.
 
     Returns:
         The word in small letters -> its token. Of tokens that differ in case alone the lowest id, which is the

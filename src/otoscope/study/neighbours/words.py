@@ -44,15 +44,8 @@ class WordVectors:
 def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None) -> WordVectors:
     """Read word vectors line by line: `word number number ...`, perhaps after a line `words numbers`.
 
-    Args:
-        path: The file, in UTF-8.
-        words: Keep these alone, in small letters; all by default.
-
     Returns:
         The vectors; of a word that comes more than once, in other letters perhaps, the first.
-
-    Raises:
-        InputError: The file cannot be read, or a line is not as expected; file and line are named.
 
     Source:
         GloVe: Pennington, Socher and Manning 2014. word2vec: Mikolov et al. 2013.
@@ -98,17 +91,7 @@ def _bad_vector(path: Path, line: int, what: str) -> InputError:
 
 
 def read_word_counts(path: str | Path) -> dict[str, int]:
-    """Count the words of a text.
-
-    Args:
-        path: A text file in UTF-8.
-
-    Returns:
-        Word in small letters -> how often it occurs.
-
-    Raises:
-        InputError: The file cannot be read or holds no word.
-    """
+    """Count the words of a text."""
     where = Path(path)
     counts: dict[str, int] = {}
     try:

@@ -62,19 +62,7 @@ def best_detector(
     is_constant: Bool[np.ndarray, " feature"],
     member_auroc: float,
 ) -> Detector:
-    """Find the target whose AUROC is farthest above one half, in either sign, and score it on other frames.
-
-    Args:
-        choose: Frames to choose on.
-        score: Frames to score on; the same frames make the score too good.
-        targets: What may be chosen; the first of equals is.
-        tops: The phones of the top examples by sign; a sign may lack.
-        is_constant: Features that detect nothing.
-        member_auroc: The AUROC from which a label of a set counts as detected by itself.
-
-    Returns:
-        For each feature its best target and the scores.
-    """
+    """Find the target whose AUROC is farthest above one half, in either sign, and score it on other frames."""
     if not targets.names:
         return _nothing(len(is_constant))
     index, sign, chosen = _choose(choose, targets, is_constant)

@@ -18,12 +18,6 @@ def rank_sums(counts: Counts) -> Float[np.ndarray, "feature label"]:
 
     These sums add up: that of any set of labels is the sum of theirs, so the AUROC of every set is a few products.
 
-    Args:
-        counts: Frames by label and bin.
-
-    Returns:
-        The sums, exact while they stay below 2^53.
-
     Source:
         Midranks: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve", Radiology 143.
     """
@@ -31,11 +25,7 @@ def rank_sums(counts: Counts) -> Float[np.ndarray, "feature label"]:
 
 
 def midranks(totals: Float[np.ndarray, "feature bin"]) -> Float[np.ndarray, "feature bin"]:
-    """Count for each bin the frames that are weaker and half of those in it.
-
-    Args:
-        totals: Frames by bin.
-    """
+    """Count for each bin the frames that are weaker and half of those in it."""
     return np.cumsum(totals, axis=1) - totals / 2
 
 
@@ -45,11 +35,6 @@ def set_aurocs(
     sets: Bool[np.ndarray, "set label"],
 ) -> Float[np.ndarray, "feature set"]:
     """Give the area under the ROC curve of detecting each set of labels by strength, against all other frames.
-
-    Args:
-        sums: What `rank_sums` gave.
-        sizes: Frames of each label.
-        sets: The labels of each set.
 
     Returns:
         The share of pairs (a frame of the set, another frame) in which the former is stronger, ties as one half; below
@@ -82,10 +67,6 @@ def member_aurocs(counts: Counts, members: Bool[np.ndarray, "feature label"]) ->
     """Give the AUROC of each label by itself against the frames of none of a feature's own set.
 
     So a member is not held against the others, and a label outside is judged as if the set had not been there.
-
-    Args:
-        counts: Frames by label and bin.
-        members: The labels of each feature's set.
 
     Returns:
         For each label the AUROC against all frames of neither it nor the set. NaN where one side is empty.
@@ -132,9 +113,6 @@ def average_precision(
 
 def mutual_information(counts: Counts) -> Float[np.ndarray, " feature"]:
     """Estimate the bits that the bin of strength and the label of a frame tell about one another.
-
-    Args:
-        counts: Frames by label and bin, "no phone" among the labels.
 
     Returns:
         The plug-in estimate, corrected for the bias of small counts; it can come out a little below 0 where there is

@@ -58,13 +58,7 @@ class MaximumCurve:
 
 
 def samples_of(run: HarvestRun, is_frequent: np.ndarray, settings: PhoneSettings) -> tuple[ClipSample, ...]:
-    """Say what the samples of a run's clips hold, smallest first; none where the run did not keep them.
-
-    Args:
-        run: A finished run with phones.
-        is_frequent: Which of its phones can be judged.
-        settings: The thresholds.
-    """
+    """Say what the samples of a run's clips hold, smallest first; none where the run did not keep them."""
     sizes = tuple(run.manifest.get("clip_samples") or ())
     if not sizes:
         return ()
@@ -98,15 +92,6 @@ def maximum_curve(
     table: MaximaTable | None, samples: Sequence[ClipSample], is_constant: np.ndarray, settings: PhoneSettings
 ) -> MaximumCurve | None:
     """Count, for samples of every size, the features that are pure at their maximum.
-
-    Args:
-        table: What the run kept of a group.
-        samples: What `samples_of` gave.
-        is_constant: Features that never change; they are pure nowhere.
-        settings: The thresholds.
-
-    Returns:
-        The curve; None where the run kept nothing for it.
 
     Source:
         After "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2: the maximum-activating dataset examples of
@@ -147,16 +132,7 @@ def _mean(values: np.ndarray) -> Interval | None:
 
 
 def chance_of_reaching(agreement: float, bar: float, n: int = TOP) -> float:
-    """Give the chance that a feature of one phone alone reaches the bar, where labels are right so often.
-
-    Args:
-        agreement: Share of labels at peaks that are right; a wrong one is taken to be of another phone.
-        bar: Share of the examples that must be of one phone.
-        n: Examples.
-
-    Returns:
-        The upper tail of the binomial distribution.
-    """
+    """Give the chance that a feature of one phone alone reaches the bar, where labels are right so often."""
     least = ceil(round(bar * n, 9))
     return sum(comb(n, k) * agreement**k * (1 - agreement) ** (n - k) for k in range(least, n + 1))
 
@@ -174,12 +150,7 @@ def label_noise(settings: PhoneSettings) -> dict[str, Any]:
 
 
 def point_row(point: MaximumPoint, shuffled: MaximumPoint) -> dict[str, Any]:
-    """Give a point of the curve as JSON.
-
-    Args:
-        point: With the phones as labelled.
-        shuffled: The same with shuffled labels.
-    """
+    """Give a point of the curve as JSON."""
     sample = point.sample
     row: dict[str, Any] = {
         "n_clips": round(sample.n_clips, 1),

@@ -20,12 +20,7 @@ WIDER = 1.5
 
 
 def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], purity: float) -> Figure:
-    """Draw the share of features that are pure at their maximum, with 95% intervals, one panel a site.
-
-    Args:
-        curves: Sites to bases to the rows of `maxima.point_row`.
-        purity: The bar.
-    """
+    """Draw the share of features that are pure at their maximum, with 95% intervals, one panel a site."""
     n_rows = -(-len(curves) // A_ROW)
     n_columns = min(A_ROW, len(curves))
     figure = pictures.new_figure(max(2.6 * n_columns + 1.2, 5.6), 2.5 * n_rows + 0.8)

@@ -35,12 +35,6 @@ def detects(detector: Detector, auroc: float, purity: float) -> Bool[np.ndarray,
 def name_features(phone: Detector, pair: Detector, class_: Detector, settings: PhoneSettings) -> Names:
     """Name every feature by the phone, pair or class that it detects.
 
-    Args:
-        phone: Its best phone.
-        pair: Its best pair.
-        class_: Its best class.
-        settings: The thresholds.
-
     Returns:
         A phone where AUROC and purity are enough. Else a pair where both are, both phones are detected by themselves
         and both are among the top examples; or a class where both are, and at least half of its phones are detected by

@@ -38,15 +38,7 @@ def layer_figure(
     best_auroc: np.ndarray,
     note: str,
 ) -> Figure:
-    """Draw, for each phone and site, how many features detect it and how well the best one does.
-
-    Args:
-        sites: The sites, each with the number of its features.
-        phones: The phones, each with how it is made; those of one manner stand together.
-        n_detecting: Features named after each phone, [phone, site].
-        best_auroc: AUROC of the best feature for each phone, [phone, site]; NaN where there is none.
-        note: Basis and thresholds.
-    """
+    """Draw, for each phone and site, how many features detect it and how well the best one does."""
     n_phones, n_sites = n_detecting.shape
     height = float(np.clip(2.2 + 0.19 * n_phones, 3.5, 20))
     figure = pictures.new_figure(float(np.clip(4.5 + 1.15 * n_sites, 6.5, 30)), height)
@@ -97,12 +89,7 @@ def _label_axes(axes: Axes, sites: Mapping[str, int], phones: Mapping[str, str])
 
 
 def shares_figure(bars: Sequence[ShareBar], rule: str) -> Figure:
-    """Draw the share of features that detect one phone, with 95% intervals, by site and basis.
-
-    Args:
-        bars: The shares, shuffled labels after the group that they belong to.
-        rule: The thresholds, in words.
-    """
+    """Draw the share of features that detect one phone, with 95% intervals, by site and basis."""
     sites = list(dict.fromkeys(bar.site for bar in bars))
     ordered = [bar for site in sites for bar in bars if bar.site == site]
     n_rows = len(ordered) + len(sites)

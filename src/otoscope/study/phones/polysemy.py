@@ -59,14 +59,6 @@ def polysemy(
 ) -> Polysemy:
     """Judge the ranges of every feature in one sign.
 
-    Args:
-        samples: Labelled peaks drawn from each range, from the top down, by phone; "no phone" last.
-        frames: Held-out frames by label and strength.
-        top_examples: The phones of the top examples of that sign.
-        sign: 1 or -1.
-        is_frequent: Phones that can be judged.
-        settings: The thresholds.
-
     Returns:
         What the ranges hold, and whether the feature is flagged as polysemantic.
     """
@@ -155,11 +147,6 @@ def _other_phones(
 
 def least_unlikely(most: int, p: float, limit: float) -> Int[np.ndarray, " n"]:
     """Find from how many successes on a number is too high for chance.
-
-    Args:
-        most: The most trials.
-        p: The chance of each.
-        limit: How unlikely so many or more must be.
 
     Returns:
         For every number of trials from 0 to `most` the least number of successes; one more than the trials where even

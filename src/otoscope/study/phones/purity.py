@@ -48,12 +48,6 @@ def top_phones(
 ) -> TopPhones:
     """Count the phones at the peaks of top examples.
 
-    Args:
-        phone: Number of the phone at each peak, -1 for none.
-        is_labelled: Which places hold an example of a clip that has labels; the others do not count.
-        n_phones: How many phones there are.
-        least: A feature with fewer labelled examples is not judged.
-
     Returns:
         The counts; an example that no phone covers counts as "no phone", which can never be the most common phone.
     """
@@ -63,13 +57,7 @@ def top_phones(
 def count_labels(
     phone: Int[np.ndarray, "*rows sample"], is_labelled: Bool[np.ndarray, "*rows sample"], n_phones: int
 ) -> Int[np.ndarray, "*rows label"]:
-    """Count samples by phone, "no phone" last.
-
-    Args:
-        phone: Number of the phone of each sample, -1 for none.
-        is_labelled: Which places hold a sample of a clip that has labels.
-        n_phones: How many phones there are.
-    """
+    """Count samples by phone, "no phone" last."""
     rows = int(np.prod(phone.shape[:-1]))
     label = np.where(phone < 0, n_phones, phone).reshape(rows, -1)
     row, column = np.nonzero(is_labelled.reshape(rows, -1))

@@ -131,11 +131,7 @@ def feature_ranges(
 
 
 def find_feature(run: HarvestRun, wanted: str) -> tuple[GroupKey, int]:
-    """Find the feature that `SITE:BASIS:INDEX` names, such as `encoder.blocks.2.mlp.1:neuron:1`.
-
-    Raises:
-        InputError: It is no such name, or the run has no such feature.
-    """
+    """Find the feature that `SITE:BASIS:INDEX` names, such as `encoder.blocks.2.mlp.1:neuron:1`."""
     site, _, rest = wanted.partition(":")
     basis, _, index = rest.rpartition(":")
     if not site or not basis or not index.isdecimal():

@@ -31,12 +31,6 @@ OTHERS, NO_PHONE = "#8c8c8c", "#d9d9d9"
 def ranges_figure(heading: str, name: str, phones: Sequence[str], signs: Sequence[SignRanges]) -> Figure:
     """Draw the number of samples by phone for each range of strength, the strongest at the left.
 
-    Args:
-        heading: Which feature it is.
-        name: What it detects.
-        phones: The phones, in the order in which they are drawn.
-        signs: The ranges of each sign; a feature without peaks has none.
-
     Source:
         Layout after the charts of polysemantic neurons in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """

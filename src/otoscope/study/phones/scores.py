@@ -147,14 +147,7 @@ def survey(run: HarvestRun, settings: PhoneSettings) -> Ground:
 
 
 def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: PhoneSettings) -> GroupScores:
-    """Score all features of a group.
-
-    Args:
-        run: A finished run.
-        group: One of its groups.
-        ground: What `survey` gave.
-        settings: The thresholds.
-    """
+    """Score all features of a group."""
     counts = {part: FrameCounts(values) for part, values in run.phone_counts(group).items()}
     is_constant = np.asarray(run.features(group)["is_constant"], bool)
     tops, shuffled_tops, ranges = {}, {}, {}

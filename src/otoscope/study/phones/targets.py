@@ -41,11 +41,6 @@ def class_targets(
     """Take the classes that have two frequent phones inside and one outside.
 
     A class keeps its rare phones. Of classes whose frequent phones are the same, the first stands for all.
-
-    Args:
-        phones: The run's phones.
-        is_frequent: Which of them are frequent enough to be judged.
-        classes: Names to members, as `corpus.phones.phone_classes` gives them.
     """
     kept: dict[frozenset[int], tuple[str, list[int]]] = {}
     n_frequent = int(is_frequent.sum())

@@ -207,11 +207,7 @@ def _learn(
 
 
 def _lag(settings: ProbeSettings, default: int) -> int:
-    """Give the lag that is set, or else the default.
-
-    Raises:
-        InputError: It is out of its bounds.
-    """
+    """Give the lag that is set, or else the default."""
     lag = default if settings.lag is None else settings.lag
     check_lag(lag)
     return lag
@@ -223,11 +219,7 @@ def _per_clip(settings: ProbeSettings, n_clips: int) -> int:
 
 
 def _labels(labels: SomeLabels | None, task: str, split: str) -> Labels | None:
-    """Take labels in any of their forms, and check that the task can be answered.
-
-    Raises:
-        InputError: They cannot be used, or the task and what is held out exclude one another.
-    """
+    """Take labels in any of their forms, and check that the task can be answered."""
     if split == SPEAKERS and task == "speaker":
         raise InputError("who speaks cannot be learnt from other speakers: leave the split out, or give 'clips'.")
     if isinstance(labels, str | Path):
@@ -253,11 +245,7 @@ def _same_phones(corpus: Corpus, numbering: LabelSet) -> LabelSet:
 
 
 def _passes(widths: Mapping[str, int], n_rows: int) -> Iterator[list[str]]:
-    """Share sites out so that the rows of each share fit into memory.
-
-    Raises:
-        InputError: Those of one site do not.
-    """
+    """Share sites out so that the rows of each share fit into memory."""
     names: list[str] = []
     n_bytes = 0
     for name, d in widths.items():

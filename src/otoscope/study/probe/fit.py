@@ -87,9 +87,6 @@ def folds_of(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Fold
     """Deal groups out so that each is predicted once, by a probe that never saw it, and classes are spread evenly.
 
     There are fewer folds where there are fewer groups.
-
-    Raises:
-        InputError: There is one group, or a fold leaves one class to learn.
     """
     n_groups = len(np.unique(groups))
     if n_groups < 2:

@@ -35,11 +35,7 @@ class LabelledRows:
 
     @classmethod
     def make(cls, parts: Sequence[Rows], task: str, settings: ProbeSettings, numbering: LabelSet) -> LabelledRows:
-        """Name classes and groups, and deal groups into folds.
-
-        Raises:
-            InputError: Too little is known, or a speaker is in both parts.
-        """
+        """Name classes and groups, and deal groups into folds."""
         clips = [clip for part in parts for clip in part.clips]
         if not clips:
             raise InputError(_nothing(task))
@@ -85,11 +81,7 @@ def _n_groups(names: np.ndarray, groups: np.ndarray, is_used: np.ndarray, name: 
 
 
 def _held_out(task: str, split: str, speakers: Sequence[str | None]) -> str:
-    """Say what is held out.
-
-    Raises:
-        InputError: Speakers cannot be, or clips would put a speaker in both parts.
-    """
+    """Say what is held out."""
     named = [speaker for speaker in speakers if speaker is not None]
     if task == "speaker":
         return CLIPS

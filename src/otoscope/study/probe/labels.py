@@ -116,12 +116,7 @@ def frame_labels(
 
 
 def read_labels(path: str | Path, task: str) -> Labels:
-    """Read the column `task` of a file of labels: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line.
-
-    Raises:
-        InputError: The file is not there or cannot be read, has no column of that name or none that names clips or
-            speakers, a line is wrong, or two lines disagree; the message says where.
-    """
+    """Read the column `task` of a file of labels: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line."""
     file = Path(path)
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(f"labels '{path}' are no table that is known: give a file that ends in {', '.join(SUFFIXES)}.")

@@ -216,9 +216,6 @@ class Probe(Result):
         Args:
             folder: Where to; made when missing.
 
-        Returns:
-            The files written.
-
         Raises:
             OutputError: A file cannot be written.
         """

@@ -146,11 +146,7 @@ def width(site: Site) -> int:
 def rows_from_model(
     model: Whisper, corpus: Corpus, sites: Mapping[str, Site], question: Question, advance: Callable[[], None]
 ) -> Rows:
-    """Let a model hear clips, and keep the rows that are wanted; clips that cannot be read go to `corpus.problems`.
-
-    Raises:
-        InputError: A value is not finite.
-    """
+    """Let a model hear clips, and keep the rows that are wanted; clips that cannot be read go to `corpus.problems`."""
     rows = Rows({site: [] for site in sites})
     runs = (
         _by_token(model, sites) if any(site.room == "decoder" for site in sites.values()) else _by_frame(model, sites)
@@ -256,11 +252,7 @@ def _pick(held: Float[Tensor, "place d"], site: Site, frames: np.ndarray) -> Flo
 
 
 def rows_from_run(run: HarvestRun, reader: ShardReader, question: Question, advance: Callable[[], None]) -> Rows:
-    """Take the rows that are wanted from the sites of activations that a harvest saved.
-
-    Raises:
-        InputError: A value is not finite.
-    """
+    """Take the rows that are wanted from the sites of activations that a harvest saved."""
     rows = Rows({site: [] for site in reader.sites})
     wanted = wanted_of_run(run, reader, question)
     sums: dict[int, dict[str, list[np.ndarray]]] = {}

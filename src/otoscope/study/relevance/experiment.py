@@ -220,10 +220,6 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
     R starts as the identity. For each block in order, A is the mean over heads of the positive part of gradient times
     pattern, and R becomes R + A R.
 
-    Args:
-        patterns: One for each block, in order, [head, frame, frame].
-        gradients: Of the target with respect to each pattern, [head, frame, frame]; may be overwritten.
-
     Returns:
         R without the identity, float32 [destination frame, source frame]: kept apart, for where relevance is small the
         identity would swallow its digits.

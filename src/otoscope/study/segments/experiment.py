@@ -79,11 +79,7 @@ def segments(
 
 
 def listener_for(model: Whisper, words: Sequence[str], context: str, language: str | None) -> Listener:
-    """Spell words and context, and check that there is room for them.
-
-    Raises:
-        InputError: There is no word, one cannot be written, or there is no room.
-    """
+    """Spell words and context, and check that there is room for them."""
     if not words:
         raise InputError("no word is named: give one or several to look for.")
     before = spelt(model, f" {context.strip()}") if context.strip() else ()

@@ -197,9 +197,6 @@ class Segments(Result):
         Args:
             folder: Where to; made when missing.
 
-        Returns:
-            The files written.
-
         Raises:
             OutputError: A file cannot be written.
         """

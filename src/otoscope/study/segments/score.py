@@ -160,11 +160,7 @@ def starts_in(n_frames: int, length: int, step: int) -> list[int]:
 
 
 def whole_frames(name: str, seconds: float, most: int) -> int:
-    """Turn a length of time into whole frames.
-
-    Raises:
-        InputError: It is longer than a window.
-    """
+    """Turn a length of time into whole frames."""
     if seconds_to_frame(seconds) > most:
         window_s = frame_to_seconds(most)
         raise InputError(

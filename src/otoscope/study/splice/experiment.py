@@ -131,10 +131,6 @@ class Spliceable:
     def without(self, stretches: Sequence[tuple[int, int]], *, cuts_loops: bool = False) -> list[Text]:
         """Transcribe the clip once for each stretch, with that stretch replaced by padding's encoder output.
 
-        Args:
-            stretches: (start, stop) in frames from the start of the recording; each on its own.
-            cuts_loops: Stop a window's transcript where it is longer than `room_beside` the original allows.
-
         Returns:
             One transcript for each stretch. Windows that a stretch does not touch keep their text.
         """
@@ -215,23 +211,7 @@ def splice(
 
 
 def stretch_frames(start: float, stop: float, unit: str, n_frames: int) -> tuple[int, int]:
-    """Check a stretch and give it in frames.
-
-    Args:
-        start: Where it begins.
-        stop: Where it ends.
-        unit: `frames` or `seconds`.
-        n_frames: Frames there are.
-
-    Returns:
-        (start, stop) in frames, 0 <= start < stop <= n_frames.
-
-    Raises:
-        InputError: The stretch is empty, negative or past the end, no whole frames, or the unit is unknown.
-
-    Source:
-        Ours.
-    """
+    """Check a stretch and give it in frames."""
     if unit not in ("frames", "seconds"):
         raise InputError(f"unit {unit!r} is unknown: 'frames' (20 ms each) and 'seconds' are known. Give one of them.")
     end = f"{n_frames} frames, {frame_to_seconds(n_frames):g} s, padding included"

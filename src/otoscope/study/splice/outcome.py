@@ -14,29 +14,17 @@ from otoscope.study.error_rate import matched_words, words_of
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one splice did to a transcript.
+    """What one splice did to a transcript."""
 
-    Attributes:
-        start: The first frame replaced.
-        stop: The frame after the last.
-        text: The transcript after the splice.
-        gone: The word in question is not there any more.
-        n_others_gone: How many other words of the transcript are not there any more.
-        n_new: How many words are there that were not in the transcript.
-        exact: The transcript is what it was without that word, and nothing else changed.
-        lost_one: The transcript is what it was without some one word, and nothing else changed.
-        stopped: The transcript was stopped where its room ended.
-    """
-
-    start: int
-    stop: int
-    text: str
-    gone: bool
-    n_others_gone: int
-    n_new: int
-    exact: bool
-    lost_one: bool
-    stopped: bool = False
+    start: int  # the first frame replaced
+    stop: int  # the frame after the last
+    text: str  # the transcript after the splice
+    gone: bool  # the word in question is not there any more
+    n_others_gone: int  # how many other words of the transcript are not there any more
+    n_new: int  # how many words are there that were not in the transcript
+    exact: bool  # the transcript is what it was without that word, and nothing else changed
+    lost_one: bool  # the transcript is what it was without some one word, and nothing else changed
+    stopped: bool = False  # the transcript was stopped where its room ended
 
 
 def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[int]]:

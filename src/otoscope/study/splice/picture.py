@@ -17,22 +17,7 @@ TRANSCRIPT_LINES = 3
 
 
 def stretch_figure(loudness: np.ndarray, start: int, stop: int, name: str, original: str, spliced: str) -> Figure:
-    """Draw a recording with the stretch that was replaced, above both transcripts.
-
-    Args:
-        loudness: Largest sample of each frame of the recording, [frame].
-        start: The first frame replaced.
-        stop: The frame after the last.
-        name: Model and clip.
-        original: The transcript as it was.
-        spliced: The transcript without the stretch.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
-    """
+    """Draw a recording with the stretch that was replaced, above both transcripts."""
     figure = pictures.new_figure(9, 3.6)
     axes, below = figure.subplots(2, 1, height_ratios=(3, 2))
     seconds = np.arange(len(loudness)) * FRAME_S

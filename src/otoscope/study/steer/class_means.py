@@ -180,11 +180,7 @@ def means_at(
     phone_set: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, ClassMeans]:
-    """Find the means at several sites in the same pass; see `class_means`.
-
-    Returns:
-        Site to means.
-    """
+    """Find the means at several sites in the same pass; see `class_means`."""
     check_kind(kind)
     check_lag(lag)
     reader = EncoderReader(model, sites)
@@ -224,16 +220,7 @@ def means_at(
 
 
 def means_of_run(run: HarvestRun, kind: str, site: str) -> ClassMeans:
-    """Take means from a finished harvest, whose neurons at a site are the site's vectors.
-
-    Args:
-        run: The harvest.
-        kind: `phone`, `language` or `speaker`.
-        site: The site's full name.
-
-    Raises:
-        InputError: The harvest did not look at the site's neurons, or knows no such labels.
-    """
+    """Take means from a finished harvest, whose neurons at a site are the site's vectors."""
     check_kind(kind)
     groups = [group for group in run.groups if group.site == site and group.basis == "neuron"]
     if not groups:

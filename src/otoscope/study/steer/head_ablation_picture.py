@@ -27,11 +27,6 @@ MEASURES = {
 def effects_figure(grids: Mapping[str, np.ndarray], titles: Sequence[str], notes: Sequence[str]) -> Figure:
     """Draw changes of words over no speech, and of the word error rate, for self- and cross-attention.
 
-    Args:
-        grids: Change by part and measure, as `PART_MEASURE`: [block, head].
-        titles: What each column shows; one where there is no word error rate.
-        notes: Sample size of each.
-
     Source:
         Layout after the head maps in Michel et al. 2019 (arXiv 1905.10650).
     """

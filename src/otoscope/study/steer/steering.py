@@ -158,11 +158,7 @@ class ScaleHead:
 
 
 def random_direction(like: Direction, rng: np.random.Generator) -> Direction:
-    """Draw a vector of the same length and site, evenly over all directions.
-
-    Raises:
-        InputError: The length is 0.
-    """
+    """Draw a vector of the same length and site, evenly over all directions."""
     drawn = replace(like, vector=rng.normal(size=like.vector.size).astype(np.float32), name="random direction")
     return drawn.scaled(like.length) if like.length > 0 else like.scaled(1.0)
 
@@ -244,11 +240,7 @@ def checked_factor(factor: float, name: str) -> float:
 
 
 def check_strengths(strengths: Sequence[float]) -> tuple[float, ...]:
-    """Refuse strengths that cannot be used; those given twice are taken once.
-
-    Raises:
-        InputError: There is none, or one is not finite.
-    """
+    """Refuse strengths that cannot be used; those given twice are taken once."""
     once = tuple(dict.fromkeys(float(strength) for strength in strengths))
     if not once or not all(map(math.isfinite, once)):
         raise InputError(f"the strengths are {list(strengths)}: give one or more finite numbers, such as 0,1,2,4.")

@@ -118,24 +118,7 @@ def steered_transcripts(
     redetect: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Steered:
-    """Transcribe clips with nothing changed and under each steering.
-
-    Args:
-        model: Any Whisper.
-        clips: One or more.
-        steerings: By name.
-        where: The frames that are steered; None for all.
-        language: What is spoken, as code; None for each clip's own, or else what the model hears with nothing changed.
-        redetect: Let the model find the language anew under each steering.
-        progress: Called with the clips done.
-
-    Returns:
-        What was heard.
-
-    Raises:
-        InputError: There are no clips, a language is not the model's, frames are to be chosen at a site that has none,
-            or no clip has a frame of those to be steered.
-    """
+    """Transcribe clips with nothing changed and under each steering."""
     frames = where or Where()
     check_frames(model, frames, [change for steering in steerings.values() for change in steering.changes])
     clean, others = _Rows(), {name: _Rows() for name in steerings}
@@ -162,11 +145,7 @@ def steered_transcripts(
 
 
 def check_frames(model: Whisper, where: Where, changes: Iterable[Change]) -> None:
-    """Refuse to choose frames where a site has none.
-
-    Raises:
-        InputError: A site is the decoder's and goes by tokens.
-    """
+    """Refuse to choose frames where a site has none."""
     if where.is_everywhere:
         return
     for change in changes:

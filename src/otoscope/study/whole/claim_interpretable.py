@@ -20,9 +20,6 @@ SCORES_PAGE = "dictionaries.html#scores"
 def interpretable_findings(read: PartFiles) -> list[dict[str, Any]]:
     """Find whether features are interpretable, and polysemantic below their maximum.
 
-    Args:
-        read: The study's files.
-
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
@@ -124,21 +121,13 @@ def _of_clips(scores: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Worst:
-    """The site where the dictionary does worst.
+    """The site where the dictionary does worst."""
 
-    Attributes:
-        site: The site.
-        rates: Word error rates, or shares of words lost, by what was put in.
-        clean: The rate with nothing replaced.
-        replaced: The kinds of frame that were replaced.
-        is_undertrained: Whether the dictionary explains less than as many principal components.
-    """
-
-    site: str
-    rates: Mapping[str, Mapping[str, Any]]
-    clean: Mapping[str, Any]
-    replaced: Sequence[str]
-    is_undertrained: bool
+    site: str  # the site
+    rates: Mapping[str, Mapping[str, Any]]  # word error rates, or shares of words lost, by what was put in
+    clean: Mapping[str, Any]  # the rate with nothing replaced
+    replaced: Sequence[str]  # the kinds of frame that were replaced
+    is_undertrained: bool  # whether the dictionary explains less than as many principal components
 
     @property
     def told(self) -> str:
@@ -148,12 +137,7 @@ class _Worst:
 
 
 def _worst(read: PartFiles, measure: str = "wer") -> _Worst | None:
-    """Find the site where the dictionary does worst, by what was said or else by what is heard without it.
-
-    Args:
-        read: The study's files.
-        measure: `wer`, or `lost`: the share of words that are lost, to which a text that repeats itself adds nothing.
-    """
+    """Find the site where the dictionary does worst, by what was said or else by what is heard without it."""
     scores = read("scores/scores.json")
     for key in (measure, f"{measure}_to_clean"):
         clean = (scores.get("clean") or {}).get(key) or {}

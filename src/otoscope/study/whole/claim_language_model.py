@@ -34,9 +34,6 @@ MEASURES = {"phones": ("sound", "phone"), "spelling": ("spelling", "spelling")}
 def language_model_findings(read: PartFiles) -> list[dict[str, Any]]:
     """Find whether the decoder knows language by itself.
 
-    Args:
-        read: The study's files.
-
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3.
     """

@@ -44,9 +44,6 @@ BY_WORD = "bootstrap over clips, word by word"
 def local_findings(read: PartFiles) -> list[dict[str, Any]]:
     """Find whether acoustic features are local.
 
-    Args:
-        read: The study's files.
-
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.
     """

@@ -53,9 +53,6 @@ Rows = Sequence[Mapping[str, Any]]
 def phone_findings(read: PartFiles) -> list[dict[str, Any]]:
     """Find whether features are pure at their maximum and mixed below it, and whether they detect phones throughout.
 
-    Args:
-        read: The study's files.
-
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
@@ -84,19 +81,12 @@ def phone_findings(read: PartFiles) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Beside:
-    """A share beside those of its baselines, each at the sites that both have.
+    """A share beside those of its baselines, each at the sites that both have."""
 
-    Attributes:
-        own: How many features of how many, at all sites of the basis.
-        others: The baselines, in words, and theirs.
-        judged: Whether it is the larger of each pair.
-        highest: The baseline with the highest share: its name and interval.
-    """
-
-    own: Share
-    others: Mapping[str, Share]
-    judged: Judgement
-    highest: tuple[str, Mapping[str, Any] | None]
+    own: Share  # how many features of how many, at all sites of the basis
+    others: Mapping[str, Share]  # the baselines, in words, and theirs
+    judged: Judgement  # whether it is the larger of each pair
+    highest: tuple[str, Mapping[str, Any] | None]  # the baseline with the highest share: its name and interval
 
 
 def _beside(rows: Rows, basis: str, n: str, of: str) -> _Beside | None:

@@ -35,27 +35,16 @@ class NotHereError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """A study under way.
+    """A study under way."""
 
-    Attributes:
-        model: The model.
-        corpus: The clips.
-        info: What was found in them.
-        lengths_s: How long each clip is that can be used.
-        settings: Of all parts.
-        folder: The study's folder.
-        tell: Told how far a part is.
-        problems: Clips that a part could not use; grows.
-    """
-
-    model: Whisper
-    corpus: Corpus
-    info: CorpusInfo
-    lengths_s: Mapping[str, float]
-    settings: StudySettings
-    folder: Path
-    tell: Progress
-    problems: list[Problem]
+    model: Whisper  # the model
+    corpus: Corpus  # the clips
+    info: CorpusInfo  # what was found in them
+    lengths_s: Mapping[str, float]  # how long each clip is that can be used
+    settings: StudySettings  # of all parts
+    folder: Path  # the study's folder
+    tell: Progress  # told how far a part is
+    problems: list[Problem]  # clips that a part could not use; grows
 
     @property
     def seed(self) -> int:
@@ -195,10 +184,6 @@ def settings_of_part(settings: StudySettings, name: str) -> dict[str, Any]:
 
 
 def check_parts(names: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a part that is none.
-
-    Raises:
-        InputError: It is none.
-    """
+    """Refuse a part that is none."""
     for name in names:
         refuse_unknown(name, list(known), "a study has no part", "parts")

@@ -57,19 +57,12 @@ ASKED = "it was not asked for"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Rich):
-    """A finished study.
+    """A finished study."""
 
-    Attributes:
-        folder: Where all of it lies.
-        about: Its study.json: model, corpus, parts.
-        verdicts: Its verdicts.json: claims and findings.
-        problems: Clips that could not be used by some part.
-    """
-
-    folder: Path
-    about: Mapping[str, Any]
-    verdicts: Mapping[str, Any]
-    problems: tuple[Problem, ...] = ()
+    folder: Path  # where all of it lies
+    about: Mapping[str, Any]  # its study.json: model, corpus, parts
+    verdicts: Mapping[str, Any]  # its verdicts.json: claims and findings
+    problems: tuple[Problem, ...] = ()  # clips that could not be used by some part
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -135,18 +128,7 @@ def study(
 def prepared(
     model: Whisper, corpus: Corpus, settings: StudySettings, folder: Path, progress: Progress = lambda *told: None
 ) -> Context:
-    """Look through a corpus, and put together what every part is handed.
-
-    Args:
-        model: Any Whisper.
-        corpus: The clips; each is read once.
-        settings: Of every part.
-        folder: The study's folder; nothing is written.
-        progress: Told how far it is.
-
-    Raises:
-        InputError: The settings are wrong, or no clip can be used.
-    """
+    """Look through a corpus, and put together what every part is handed."""
     _check_request(model, settings)
     clips = measured(corpus)
     info = _survey(clips, progress)
@@ -197,12 +179,7 @@ def _is_settled(folder: Path, done: Sequence[Mapping[str, Any]], settings: Study
 
 
 def _check_request(model: Whisper, settings: StudySettings) -> None:
-    """Refuse what no part could use, before any work.
-
-    Raises:
-        InputError: A part, site, basis, coder, language or kind of no sound is none, the model lacks it, or a number
-            is out of its range.
-    """
+    """Refuse what no part could use, before any work."""
     check_parts(settings.study.without, part_names())
     model.vocabulary.check_language(settings.study.language)
     check_sites(model, settings.dictionaries.sites)

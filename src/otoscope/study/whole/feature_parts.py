@@ -59,11 +59,7 @@ def dictionaries(context: Context, out: Path) -> None:
 
 
 def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
-    """Settle what the dictionaries of a study are trained on, what they are, and how.
-
-    Args:
-        context: The study.
-    """
+    """Settle what the dictionaries of a study are trained on, what they are, and how."""
     settings = context.settings.dictionaries
     reader = _reader(context, settings.sites)
     source = corpus_source(context.model, _unscored(context), settings.sites, seed=context.seed, reader=reader)
@@ -105,16 +101,7 @@ def harvest(context: Context, out: Path) -> None:
 
 
 def harvest_settings(settings: StudySettings, bases: Sequence[str], root: Path | None = None) -> HarvestSettings:
-    """Put together what the harvest of a study is asked for.
-
-    Args:
-        settings: Of the study.
-        bases: Names of bases.
-        root: Where relative dictionaries are looked for.
-
-    Raises:
-        InputError: A number is out of its range, or a basis stands twice.
-    """
+    """Put together what the harvest of a study is asked for."""
     asked = settings.harvest
     return HarvestSettings(
         sites=asked.sites,
@@ -128,11 +115,7 @@ def harvest_settings(settings: StudySettings, bases: Sequence[str], root: Path |
 
 
 def phone_settings(settings: StudySettings) -> PhoneSettings:
-    """Put together when a feature of a study detects a phone.
-
-    Raises:
-        InputError: A number is out of its range.
-    """
+    """Put together when a feature of a study detects a phone."""
     asked = settings.phones
     return PhoneSettings(auroc=asked.auroc, purity=asked.purity, label_agreement=asked.label_agreement)
 

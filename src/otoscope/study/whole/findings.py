@@ -125,12 +125,7 @@ def too_bad(free: Interval) -> str:
 
 
 def where_heard(free: Interval, judged: Judgement) -> Judgement:
-    """Leave a loss undecided where transcripts are too bad to begin with for one to be told.
-
-    Args:
-        free: The rate of errors with nothing changed.
-        judged: What is decided otherwise.
-    """
+    """Leave a loss undecided where transcripts are too bad to begin with for one to be told."""
     rule = judged.rule + WHERE_HEARD
     if too_bad(free):
         return Judgement(UNDECIDED, rule, "speech of which the model hears more than half of the words")

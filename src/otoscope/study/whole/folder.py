@@ -33,13 +33,6 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other studies out of a folder; the system lets go of it when the process ends, however it ends.
 
     A folder in which nothing was begun is taken away again.
-
-    Args:
-        folder: The study's folder; made when missing.
-
-    Raises:
-        InputError: Another process runs a study in it, or it is a file.
-        OutputError: It cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{str(folder)!r} is a file, and a study is a folder. Choose another name.")
@@ -125,11 +118,7 @@ def clear(folder: Path, names: Sequence[str]) -> None:
 
 
 def drop_activity(folder: Path) -> None:
-    """Take away the activations that parts of a study share.
-
-    Args:
-        folder: The study's folder.
-    """
+    """Take away the activations that parts of a study share."""
     shutil.rmtree(folder / ACTIVITY, ignore_errors=True)
 
 
@@ -145,12 +134,7 @@ def _set_aside(path: Path) -> None:
 
 
 def tidy(folder: Path, names: Sequence[str]) -> None:
-    """Take away what was half written when a study was killed: hidden siblings of its parts and files.
-
-    Args:
-        folder: The study's folder.
-        names: The parts of a study.
-    """
+    """Take away what was half written when a study was killed: hidden siblings of its parts and files."""
     own = {*names, PAGES, *(Path(name).stem for name in (STUDY, SETTINGS, VERDICTS, MANIFEST))}
     with output_errors(folder):
         for left in folder.glob(".*.partial*"):

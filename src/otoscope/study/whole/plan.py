@@ -47,21 +47,13 @@ WORDS_A_SECOND = 2.5
 
 @dataclass(frozen=True)
 class PartPlan:
-    """What a part will take.
+    """What a part will take."""
 
-    Attributes:
-        name: The part.
-        amount: What it is done to, in words.
-        seconds: How long it takes, about; None where the part is left out.
-        n_bytes: What it leaves on the disk, about.
-        why: Why it is left out; None where it is not.
-    """
-
-    name: str
-    amount: str
-    seconds: float | None = None
-    n_bytes: float = 0.0
-    why: str | None = None
+    name: str  # the part
+    amount: str  # what it is done to, in words
+    seconds: float | None = None  # how long it takes, about; None where the part is left out
+    n_bytes: float = 0.0  # what it leaves on the disk, about
+    why: str | None = None  # why it is left out; None where it is not
 
     def to_json(self) -> dict[str, Any]:
         """Give the row."""
@@ -76,21 +68,13 @@ class PartPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study will take.
+    """What a study will take."""
 
-    Attributes:
-        model: The model's id.
-        corpus: The corpus's name.
-        n_clips: Clips of it that can be used.
-        duration_s: How long they are in all.
-        parts: What each part will take.
-    """
-
-    model: str
-    corpus: str
-    n_clips: int
-    duration_s: float
-    parts: tuple[PartPlan, ...]
+    model: str  # the model's id
+    corpus: str  # the corpus's name
+    n_clips: int  # clips of it that can be used
+    duration_s: float  # how long they are in all
+    parts: tuple[PartPlan, ...]  # what each part will take
 
     @property
     def seconds(self) -> float:
@@ -123,18 +107,7 @@ def plan_study(
     has_pages: bool = False,
     progress: Callable[[str, float, float], None] = lambda part, done, of: None,
 ) -> StudyPlan:
-    """Find out what a study will take.
-
-    Args:
-        model: Any Whisper.
-        corpus: The clips.
-        settings: Of every part.
-        has_pages: Whether pages are made of it.
-        progress: Told how far the reading of the corpus is.
-
-    Raises:
-        InputError: The settings are wrong, or no clip can be used.
-    """
+    """Find out what a study will take."""
     context = prepared(model, corpus, settings, Path(), progress)
     unit = _Unit.of(context)
     rows = [_left_out(part, context) or _row(part, context, unit) for part in parts()]

@@ -32,18 +32,12 @@ Share = tuple[int, int]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a rule says of a figure.
+    """What a rule says of a figure."""
 
-    Attributes:
-        outcome: `HOLDS`, `FAILS`, `UNDECIDED` or `UNTESTED`.
-        rule: The rule in words: when it holds, when it does not.
-        needs: What would decide it, where that is not simply more data.
-        times: How many times as much data would decide it, if the value stayed; None where that cannot be told.
-    """
-
-    outcome: str
-    rule: str = ""
-    needs: str = ""
+    outcome: str  # `HOLDS`, `FAILS`, `UNDECIDED` or `UNTESTED`
+    rule: str = ""  # the rule in words: when it holds, when it does not
+    needs: str = ""  # what would decide it, where that is not simply more data
+    # how many times as much data would decide it, if the value stayed; None where that cannot be told
     times: float | None = None
 
     def needed(self, n: int | None, n_of: str) -> str:
@@ -66,15 +60,7 @@ class Judgement:
 
 
 def decide_above(found: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0) -> Judgement:
-    """Decide whether a figure lies above a bar.
-
-    Args:
-        found: `value`, `low`, `high`; without bounds nothing is decided.
-        bar: What it must exceed; None where that is not known.
-        what: What the bar is called in the rule.
-        least: The smallest distance above the bar that counts. An interval that contains the bar but nothing as far
-            above it as this decides, too: it does not hold.
-    """
+    """Decide whether a figure lies above a bar."""
     apart = f", or less than {least:g} above it" if least else ""
     rule = f"holds when the whole 95% interval lies above {what}, and does not when it lies below it{apart}"
     numbers = _numbers(found)
@@ -100,10 +86,6 @@ def decide_below(found: Interval | None, bar: float | None, what: str = "the bar
 def decide_more(own: Share, other: Share) -> dict[str, Any]:
     """Decide whether one share is larger than another, of other things.
 
-    Args:
-        own: How many of how many.
-        other: The baseline's.
-
     Returns:
         What `finding` takes: `found`, the baseline's interval as `base`, and `judged`.
 
@@ -126,14 +108,7 @@ def decide_more(own: Share, other: Share) -> dict[str, Any]:
 def decide_gap(
     gap: Interval | None, side: str = "above", *, least: float = 0.0, how: str = "bootstrap, in pairs"
 ) -> Judgement:
-    """Decide by the interval of a difference from the baseline.
-
-    Args:
-        gap: The figure less its baseline: `value`, `low`, `high`.
-        side: `above` where the figure must be the larger, `below` where it must be the smaller.
-        least: The smallest difference that counts, see `decide_above`.
-        how: How the interval was estimated.
-    """
+    """Decide by the interval of a difference from the baseline."""
     judged = (decide_above if side == "above" else decide_below)(gap, 0.0, least=least)
     apart = f" or within {least:g} of zero" if least else ""
     opposite = "below" if side == "above" else "above"
@@ -145,13 +120,7 @@ def decide_gap(
 
 
 def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
-    """Decide whether no more than so much is lost.
-
-    Args:
-        loss: By how much the rate of errors rose, in pairs: `value`, `low`, `high`.
-        most: As much may be lost, a share.
-        what: What the rate is held against.
-    """
+    """Decide whether no more than so much is lost."""
     judged = decide_below(loss, most)
     rule = (
         f"holds when the 95% interval of the rise in the rate of errors lies below {100 * most:g} points against "
@@ -161,15 +130,7 @@ def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
 
 
 def decide_census(n: int, of: int, bar: float = HALF, n_unclear: int = 0, needs: str = "") -> Judgement:
-    """Decide by counting all there are: the heads of a model are no sample, and no interval belongs there.
-
-    Args:
-        n: How many do.
-        of: Of how many.
-        bar: The share that must be exceeded.
-        n_unclear: How many cannot be told, apart from `n`.
-        needs: What would tell of these.
-    """
+    """Decide by counting all there are: the heads of a model are no sample, and no interval belongs there."""
     rule = f"holds when more than {100 * bar:g}% of all there are do; they are all counted, so no interval belongs here"
     if not of:
         return Judgement(UNDECIDED, rule, needs or "something to count")
@@ -185,14 +146,6 @@ def decide_part(
 ) -> tuple[Judgement, dict[str, Any]]:
     """Decide whether most do, where all were tried (`decide_census`) or some were drawn at random.
 
-    Args:
-        n: How many do.
-        of: How many were tried.
-        of_all: How many there are.
-        bar: The share that must be exceeded.
-        n_unclear: How many of those tried cannot be told, apart from `n`.
-        needs: What would tell of these.
-
     Returns:
         The judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
     """
@@ -207,12 +160,7 @@ def decide_part(
 
 
 def all_of(*judged: Judgement, rule: str) -> Judgement:
-    """Join rules that must all hold: it does not hold where one does not, and is undecided where one is.
-
-    Args:
-        judged: What each rule says.
-        rule: All of them in words.
-    """
+    """Join rules that must all hold: it does not hold where one does not, and is undecided where one is."""
     failed = next((one for one in judged if one.outcome == FAILS), None)
     open_ones = [one for one in judged if one.outcome == UNDECIDED]
     if failed is not None or not open_ones:

@@ -24,12 +24,6 @@ LEAST_SHARE = 0.5
 def stretches_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], window_s: float, seed: int) -> list[Source]:
     """Cut a corpus into stretches, and put them in an order that takes one of each speaker in turn.
 
-    Args:
-        corpus: The clips.
-        lengths_s: How long each clip is that can be used; others are left out.
-        window_s: How long a stretch may be.
-        seed: Draws the order.
-
     Returns:
         Stretches as clips that can be read. One that is a whole clip has that clip's id; another says where it begins:
         `talk@30s`. Where words in time say what lies in it, it has a transcript.
@@ -43,23 +37,12 @@ def stretches_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], window_s: 
 
 
 def clips_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], seed: int) -> list[Source]:
-    """Put the clips that can be used in an order that takes one of each speaker in turn.
-
-    Args:
-        corpus: The clips.
-        lengths_s: How long each clip is that can be used.
-        seed: Draws the order.
-    """
+    """Put the clips that can be used in an order that takes one of each speaker in turn."""
     return in_turn([(one.speaker or one.id, one) for one in corpus.sources if one.id in lengths_s], seed)
 
 
 def in_turn(owned: Sequence[tuple[str, Source]], seed: int) -> list[Source]:
-    """Take one of each owner in turn; owners and what they own in an order that the seed draws.
-
-    Args:
-        owned: Owner and what is owned.
-        seed: Draws the order.
-    """
+    """Take one of each owner in turn; owners and what they own in an order that the seed draws."""
     by_owner: dict[str, list[Source]] = {}
     for place in np.random.default_rng(seed).permutation(len(owned)):
         owner, source = owned[place]
@@ -166,11 +149,6 @@ def measured(corpus: Corpus) -> Measured:
 
 
 def new_problems(problems: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """Give the problems with clips of which none is known yet.
-
-    Args:
-        problems: What a part found.
-        known: What is known.
-    """
+    """Give the problems with clips of which none is known yet."""
     names = {problem.clip for problem in known}
     return [problem for problem in problems if problem.clip not in names]

@@ -79,19 +79,8 @@ def window_by_head(
 ) -> HeadWindows:
     """Transcribe clips while one encoder head may attend only to frames at most k away, one head after the other.
 
-    Args:
-        model: Any Whisper.
-        clips: One clip or several: clips, arrays at 16 kHz or paths. They are held in memory.
-        settings: How far a limited head may attend, how many are drawn, and what is spoken (by default what each clip
-            says, or else what the model finds).
-        unlimited: What `hear` gave for these clips without a limit, where it is known already.
-        progress: Called with the number of transcriptions done and the number in all.
-
     Returns:
         For each head the word errors against the transcripts without a limit.
-
-    Raises:
-        InputError: A setting is out of bounds, there are no clips, or `unlimited` is of other clips.
 
     Source:
         A remark of the author of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023) under its publication: most heads

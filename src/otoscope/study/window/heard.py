@@ -37,11 +37,7 @@ class Heard:
 
 
 def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
-    """Read one clip or several, before any of them is transcribed.
-
-    Raises:
-        InputError: There are none.
-    """
+    """Read one clip or several, before any of them is transcribed."""
     if isinstance(clips, Clip | np.ndarray | str | Path):
         return [as_clip(clips)]
     read = [as_clip(clip) for clip in clips]
@@ -75,11 +71,7 @@ def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> 
 def known_or_heard(
     model: Whisper, clips: Sequence[Clip], language: str | None, known: Sequence[Heard] | None
 ) -> Sequence[Heard]:
-    """Take what is known to be heard without a limit, or hear it.
-
-    Raises:
-        InputError: What is known is not of as many clips.
-    """
+    """Take what is known to be heard without a limit, or hear it."""
     if known is None:
         return hear(model, clips, language)
     if len(known) != len(clips):
@@ -108,14 +100,6 @@ def hear_by_head(
     unmasked: Sequence[Heard],
 ) -> Iterator[tuple[int, Head, str]]:
     """Transcribe clips while one encoder head after another may attend to k frames on either side alone.
-
-    Args:
-        model: Any Whisper.
-        clips: The clips.
-        k: Frames on either side.
-        heads: Which heads, in order of block.
-        language: What is spoken, as Whisper's code; None for what each clip says, or else what the model finds.
-        unmasked: What is heard in each without a limit.
 
     Yields:
         The index of a clip, the head, and the transcript: one for each clip and head, in no order.

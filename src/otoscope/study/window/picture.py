@@ -84,13 +84,7 @@ def _draw_mask(axes: Axes, n_frames: int, k: int) -> None:
 
 
 def curve_figure(points: Sequence[CurvePoint], n_clips: int, n_known: int) -> Figure:
-    """Draw word error rate against k, with bands where the intervals have bounds.
-
-    Args:
-        points: Error rates, first without a mask.
-        n_clips: Clips pooled.
-        n_known: Clips for which it is known what was said.
-    """
+    """Draw word error rate against k, with bands where the intervals have bounds."""
     figure = pictures.new_figure(7, 4)
     axes = figure.subplots()
     free, masked = points[0], points[1:]

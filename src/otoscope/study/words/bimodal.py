@@ -19,10 +19,6 @@ from torch import Tensor
 def weigh(pattern: Float[Tensor, "head to source"], gradient: Float[Tensor, "head to source"]) -> Tensor:
     """Average over heads the positive part of gradient times pattern.
 
-    Args:
-        pattern: Attention probabilities.
-        gradient: Of the target with respect to the pattern.
-
     Returns:
         Float32 [to, source]; the product is taken in float32, where half precision would lose it.
 
@@ -49,12 +45,6 @@ def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
     10). The right factor of equation 10, the encoder's normalised relevance, is the same in all blocks and left to
     `carry`.
 
-    Args:
-        weighted: Gradient-weighted attention of all blocks.
-
-    Returns:
-        Relevance before the encoder's share, float32.
-
     Source:
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679), section 3.2, encoder-decoder models, equations 6 to 10, with the
         transposition of equation 10.
@@ -71,9 +61,6 @@ def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
 
 def row_shares(added: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     """Give what attention added the same weight as the identity that it was added to: rows that sum to 1.
-
-    Args:
-        added: Self-relevance without the identity.
 
     Returns:
         The normalised self-relevance, again without the identity; rows to which nothing was added stay so.
@@ -115,12 +102,6 @@ def weighted_attention(
 
     A gradient is weighed and averaged over heads as soon as it is there, so that beside the patterns those of one block
     are all that is held.
-
-    Args:
-        score: What is differentiated, in the graph of the patterns.
-        encoder: Patterns [1, head, frame, frame] of each encoder block.
-        decoder: Patterns [1, head, token, token] of each decoder block.
-        cross: Patterns [1, head, token, frame] of each decoder block.
 
     Returns:
         Gradient-weighted attention; zero where the score does not depend on a pattern.

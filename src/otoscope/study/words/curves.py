@@ -14,15 +14,7 @@ SMOOTH_FRAMES = 9
 
 
 def running_mean(curve: np.ndarray, width: int) -> np.ndarray:
-    """Average each value with those around it; beyond both ends there is nothing.
-
-    Args:
-        curve: Values over frames.
-        width: How many values, odd.
-
-    Returns:
-        Means, as many as values, float32.
-    """
+    """Average each value with those around it; beyond both ends there is nothing."""
     padded = np.pad(curve.astype(np.float64), width // 2)
     means: np.ndarray = np.convolve(padded, np.full(width, 1 / width), mode="valid").astype(np.float32)
     return means
@@ -30,9 +22,6 @@ def running_mean(curve: np.ndarray, width: int) -> np.ndarray:
 
 def half_height(curve: np.ndarray) -> tuple[int, int]:
     """Give the frames [start, stop) around the peak of a curve where it keeps to half the height of the peak.
-
-    Args:
-        curve: Values over frames; at least one.
 
     Returns:
         The stretch, one frame at least; the peak's frame alone where no value is above 0.
@@ -53,15 +42,7 @@ def _common(first: tuple[float, float], second: tuple[float, float]) -> float:
 
 
 def part_of(whole: tuple[float, float], part: tuple[float, float]) -> float:
-    """Give the share of a stretch of time that lies in another.
-
-    Args:
-        whole: Start and end of the first in seconds.
-        part: Start and end of the other.
-
-    Returns:
-        From 0 to 1; 0 where the first is empty.
-    """
+    """Give the share of a stretch of time that lies in another."""
     length = whole[1] - whole[0]
     return _common(whole, part) / length if length > 0 else 0.0
 
@@ -85,15 +66,7 @@ def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
 
 
 def share_inside(curve: np.ndarray, true_s: tuple[float, float]) -> float:
-    """Give the share of a curve's positive part that lies in a stretch of time.
-
-    Args:
-        curve: Values over frames; a frame is taken as even over its 20 ms.
-        true_s: Start and end in seconds.
-
-    Returns:
-        From 0 to 1; 0 where no value is above 0.
-    """
+    """Give the share of a curve's positive part that lies in a stretch of time."""
     positive = np.maximum(curve.astype(np.float64), 0)
     starts = np.arange(len(curve)) * FRAME_S
     covered = np.clip(np.minimum(starts + FRAME_S, true_s[1]) - np.maximum(starts, true_s[0]), 0, None) / FRAME_S

@@ -191,9 +191,6 @@ class WordSources(Result):
             path: Where to; PNG.
             word: Its number in `words`, or its text where that is there once.
 
-        Returns:
-            The file written.
-
         Raises:
             InputError: The word is not there.
             OutputError: The file cannot be written.

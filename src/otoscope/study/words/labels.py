@@ -12,10 +12,6 @@ from otoscope.study.splice.outcome import heard_words
 def true_times(clip: Clip, texts: Sequence[str]) -> list[tuple[float, float] | None]:
     """Find when words of a transcript are spoken by the clip's labels.
 
-    Args:
-        clip: With words in time or without.
-        texts: Words of a transcript of it, in order.
-
     Returns:
         For each its start and end in seconds from the start of the clip; None where the clip has no label for it, or
         a label that holds other words of the transcript, too.

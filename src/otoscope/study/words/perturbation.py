@@ -61,9 +61,6 @@ def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tupl
 def silence_level(mel: Float[Tensor, "1 n_mels mel_frame"]) -> float:
     """Give what a window's log-mel holds where there is no sound at all.
 
-    Args:
-        mel: The window.
-
     Returns:
         Its floor: as far below its loudest point as is kept, and no lower than Whisper's own.
 
@@ -126,22 +123,7 @@ def stretch_scores(
     exact: bool = False,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Float[np.ndarray, "stretch word"]:
-    """Score every word with each stretch silenced; edits and attention windows that are on apply.
-
-    Args:
-        model: Any Whisper.
-        windows: The window.
-        ids: What the decoder is made to say, prompt included.
-        words: Where the words are in it.
-        stretches: (start, stop) in frames.
-        batch_size: Windows run at a time.
-        exact: Encode the whole window for every stretch. By default the padding later than `HELD_AFTER_FRAMES` after
-            the recording is held as it is when nothing is silenced; with an edit or an attention window on it never is.
-        progress: Called with the number of stretches done since the last call.
-
-    Returns:
-        Log-probability of each word, float32.
-    """
+    """Score every word with each stretch silenced; edits and attention windows that are on apply."""
     mel, first = windows.mel, words[0].first - 1
     logits = _whole_logits(model, ids, first) if exact or model.is_changed else _held_logits(model, windows, ids, first)
     at_once = max(1, min(batch_size, LOGITS_AT_ONCE // (len(ids) * model.vocab_size)))
@@ -180,13 +162,6 @@ def drop_curves(
     n_frames: int,
 ) -> Float[np.ndarray, "word frame"]:
     """Turn scores by stretch into a curve over frames: the drop when the sound around a frame is silenced.
-
-    Args:
-        scores: Log-probability of each word with each stretch silenced.
-        whole: The same with nothing silenced.
-        centres: The frame around which each stretch lies; between them the curve is a straight line.
-        n_sound: Frames that hold recording.
-        n_frames: Frames in the window.
 
     Returns:
         How far the log-probability falls, float32; below 0 where silence helps, and 0 in the padding.

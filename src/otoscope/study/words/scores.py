@@ -199,15 +199,7 @@ def word_sources(
 
 
 def score_words(sources: WordSources, tolerance_s: float) -> list[ScoredWord]:
-    """Hold the words of one recording against their labelled times.
-
-    Args:
-        sources: Words and curves.
-        tolerance_s: How far outside a word its peak may lie, in seconds.
-
-    Returns:
-        One for each word whose time is known.
-    """
+    """Hold the words of one recording against their labelled times."""
     rows = []
     for number, word in enumerate(sources.words):
         if word.true_s is None:

@@ -69,12 +69,7 @@ class Trace:
 
 
 def in_frames(model: Whisper, settings: WordsSettings) -> Tracing:
-    """Check settings against a model and give them in frames.
-
-    Raises:
-        InputError: A stretch is longer than the model's window, or the heads are not pairs.
-        SiteError: A head is not in the model.
-    """
+    """Check settings against a model and give them in frames."""
     stretch, step = (round(seconds / FRAME_S) for seconds in (settings.stretch_s, settings.step_s))
     if stretch > model.n_frames:
         raise InputError(
@@ -99,20 +94,6 @@ def trace_window(
     progress: Callable[[int], None] = lambda n: None,
 ) -> Trace:
     """Trace every word of a window.
-
-    Args:
-        model: Any Whisper.
-        windows: One window.
-        tracing: How.
-        language: What is spoken; the model finds out by default.
-        wanted: A word that must be in the transcript.
-        progress: Called with the number of stretches silenced since the last call.
-
-    Returns:
-        Words and curves; none where nothing is written.
-
-    Raises:
-        InputError: The wanted word is not there, or the language is not the model's.
 
     Source:
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679) for relevance; OpenAI Whisper, `whisper/timing.py`, for alignment;
