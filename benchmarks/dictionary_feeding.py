@@ -14,8 +14,8 @@ import torch
 from benchmarks.row import Row
 from benchmarks.subject import Settings
 from benchmarks.timing import Spread
-from otoscope.corpus import corpus
-from otoscope.harvest.run import harvest
+from otoscope.corpus import open_corpus
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.sae.training_settings import TrainSettings
@@ -40,7 +40,8 @@ def measure(settings: Settings) -> list[Row]:
     torch.set_num_threads(settings.threads)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        harvest(load("demo"), corpus("demo"), HarvestSettings(SITES, save_activations="float16"), folder / "run")
+        settings = HarvestSettings(SITES, save_activations="float16")
+        run_harvest(load("demo"), open_corpus("demo"), settings, folder / "run")
         source = shards_source(str(folder / "run"), SITES, kinds=("speech",), seed=0)
         tasks = tasks_of(source, CoderChoice(k=16))
         asked = TrainSettings(N_STEPS * BATCH_FRAMES, BATCH_FRAMES)

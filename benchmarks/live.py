@@ -30,7 +30,7 @@ from otoscope.base.clocks import SAMPLE_RATE_HZ
 from otoscope.corpus import Corpus
 from otoscope.corpus.demo_clips import read_index
 from otoscope.corpus.source import Source
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -121,7 +121,7 @@ def make_study(model: Whisper, folder: Path, samples: np.ndarray) -> Path:
         )
     sites = ("encoder.blocks.*.mlp.1", "encoder.blocks.*")
     settings = HarvestSettings(sites, ("neuron", f"sae:{folder / 'dictionaries'}"), top=1, samples=1)
-    harvest(model, Corpus("talk", [Source(clip.id, partial(replace, clip))]), settings, folder / "harvest")
+    run_harvest(model, Corpus("talk", [Source(clip.id, partial(replace, clip))]), settings, folder / "harvest")
     about = {"id": model.id, "weights_hash": model.weights_hash, "window_s": model.window_s}
     (folder / "study.json").write_text(json.dumps({"kind": "study", "study_version": 1, "model": about, "parts": []}))
     (folder / "manifest.json").write_text("{}")

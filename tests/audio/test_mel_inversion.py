@@ -7,7 +7,7 @@ import torch
 from otoscope.audio.mel import log_mel, mel_filters
 from otoscope.audio.mel_inversion import invert_log_mel, spectrum_power
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from tests.audio.sounds import RATE_HZ, noise, tone
 
 
@@ -26,7 +26,7 @@ def loudest_hz(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("n_mels", [80, 128])
 def test_speech_comes_back_with_its_log_mel(n_mels: int) -> None:
-    for clip in corpus("demo").first(2):
+    for clip in open_corpus("demo").first(2):
         samples = clip.samples[: len(clip.samples) // 160 * 160]
         mel = mel_of(samples, n_mels)
         sound = invert_log_mel(mel)

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from otoscope.audio.vorbis import vorbis
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from tests.audio.sounds import syllables
 
 
@@ -33,6 +33,6 @@ def test_what_is_no_number_is_silence() -> None:
 
 
 def test_speech_takes_about_35_kbit_a_second() -> None:
-    speech = next(iter(corpus("demo")))
+    speech = next(iter(open_corpus("demo")))
     sound = np.tile(speech.samples, 6)
     assert 20_000 < len(vorbis(sound)) * 8 / (len(sound) / 16_000) < 45_000

@@ -7,7 +7,7 @@ import pytest
 
 from otoscope.cli.console import Console
 from otoscope.cli.sources import gather, is_one_recording, one
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.corpus.info import describe
 from tests.cli.conftest import Run
 from tests.corpus.making import phn, sound, textgrid
@@ -41,7 +41,7 @@ def test_what_a_corpus_holds_is_printed(run: Run, aligned: Path) -> None:
 
 def test_json_is_the_result_itself(run: Run, aligned: Path) -> None:
     ran = run("corpus", "info", aligned, "--json", model=False)
-    assert json.loads(ran.out) == json.loads(json.dumps(describe(corpus(aligned)).to_json()))
+    assert json.loads(ran.out) == json.loads(json.dumps(describe(open_corpus(aligned)).to_json()))
 
 
 def test_results_are_written(run: Run, aligned: Path, tmp_path: Path) -> None:

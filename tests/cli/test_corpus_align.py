@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from tests.cli.conftest import Run, noise, write
 
 
@@ -25,7 +25,7 @@ def test_out_is_a_corpus_with_word_times(run: Run, talks: Path, tmp_path: Path) 
     assert ran.out.endswith(f"use them as the corpus {tmp_path / 'out' / 'manifest.jsonl'}\n")
     names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert names == {"one.TextGrid", "deep/two.TextGrid", "manifest.jsonl", "manifest.json", "alignment.json"}
-    clips = {clip.id: clip for clip in corpus(tmp_path / "out" / "manifest.jsonl")}
+    clips = {clip.id: clip for clip in open_corpus(tmp_path / "out" / "manifest.jsonl")}
     assert [word.text for word in clips["deep/two"].words or ()] == ["the", "little", "dog"]
     again = run("corpus", "info", tmp_path / "out" / "manifest.jsonl", model=False)
     assert again.status == 0 and "5 words" in again.out
@@ -54,13 +54,15 @@ def test_a_clip_without_a_transcript_is_listed_and_the_others_are_written(
     assert "deep/two: clip 'deep/two' has no transcript" in ran.err
     failed = json.loads((tmp_path / "out" / "manifest.json").read_text())["failed"]
     assert {problem["clip"] for problem in failed} == {"deep/two", "empty", "text"}
-    assert [clip.id for clip in corpus(tmp_path / "out" / "manifest.jsonl")] == ["one"]
+    assert [clip.id for clip in open_corpus(tmp_path / "out" / "manifest.jsonl")] == ["one"]
 
 
 def test_word_times_of_the_demo_clips_are_kept(run: Run, tmp_path: Path) -> None:
     ran = run("corpus", "align", "demo", "--clips", 2, "--out", tmp_path / "out")
     assert "0 words of 0 clips aligned; 2 clips kept the times that were there" in ran.out
-    for ours, theirs in zip(corpus(tmp_path / "out" / "manifest.jsonl"), corpus("demo").first(2), strict=True):
+    for ours, theirs in zip(
+        open_corpus(tmp_path / "out" / "manifest.jsonl"), open_corpus("demo").first(2), strict=True
+    ):
         assert [word.text for word in ours.words or ()] == [word.text for word in theirs.words or ()]
         assert ours.path == theirs.path and ours.phones is not None
 
@@ -87,13 +89,13 @@ def test_out_is_needed_and_may_not_be_there(run: Run, talks: Path, tmp_path: Pat
 
 def test_phones_are_found_without_a_model_and_read_back(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx", reason="the extra 'align' is not installed")
-    clip = next(iter(corpus("demo")))
+    clip = next(iter(open_corpus("demo")))
     write(tmp_path / "in" / "a.wav", clip.samples)
     (tmp_path / "in" / "a.txt").write_text(f"[noise] {clip.transcript}")
     ran = run("corpus", "align", tmp_path / "in", "--phones", "--out", tmp_path / "out", model=False)
     assert ran.status == 0 and f"\n{len(clip.words or ())} words and " in ran.out
     assert "a remark, which is not said (1 word): '[noise]' in a" in ran.out
-    (read,) = corpus(tmp_path / "out" / "manifest.jsonl")
+    (read,) = open_corpus(tmp_path / "out" / "manifest.jsonl")
     assert read.phones and read.words and len(read.words) == len(clip.words or ())
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["model"]["id"].startswith("pocketsphinx") and manifest["settings"]["phones"] is True

@@ -82,11 +82,11 @@ def test_sounds_are_written_with_their_index(ask: Ask, harvest: Path, tmp_path: 
 
 
 def test_sounds_of_the_demo_corpus_come_from_the_package(ask: Ask, tmp_path: Path) -> None:
-    from otoscope.corpus import corpus
+    from otoscope.corpus import open_corpus
 
     run = make_run(tmp_path / "run", "demo")
     table = pq.read_table(run / "clips.parquet")
-    clips = list(corpus("demo").first(3))
+    clips = list(open_corpus("demo").first(3))
     rows = [
         row | {"id": clip.id, "duration_s": clip.duration_s} for row, clip in zip(table.to_pylist(), clips, strict=True)
     ]

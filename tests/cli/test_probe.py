@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from tests.cli.conftest import Run, noise, write
 
 
@@ -56,7 +56,7 @@ def test_saved_activations_are_probed_without_a_model(run: Run, tmp_path: Path) 
     assert run("harvest", "demo", *words, "--out", tmp_path / "run").status == 0
     ran = run("probe", tmp_path / "run", "phone", "--rows", 60, "--split", "clips", "--json", model=False)
     assert ran.status == 2 and "a speaker would be in both parts" in ran.err
-    ids = [source.id for source in corpus("demo").sources[:3]]
+    ids = [source.id for source in open_corpus("demo").sources[:3]]
     table = "id,half,speaker\n" + "".join(f"{one},{'xyx'[at]},s{at}\n" for at, one in enumerate(ids))
     (tmp_path / "halves.csv").write_text(table)
     ran = run("probe", tmp_path / "run", "half", "--labels", tmp_path / "halves.csv", model=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import otoscope
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.study.direction import Direction
@@ -43,7 +43,7 @@ def test_changes_are_made_in_json(run: Run, folder: Path, vector: Path, model_fo
         scale_feature(feature_named(model, f"{SITE}:3", seed=5), 0.0),
         add(model, Direction.load(vector)),
     ]
-    assert result == as_json(steer(model, otoscope.corpus(folder), changes, [0, 4], seed=5))
+    assert result == as_json(steer(model, otoscope.open_corpus(folder), changes, [0, 4], seed=5))
     assert result["steered"][0]["changed"]["value"] == 0
 
 
@@ -62,7 +62,7 @@ def test_a_table_is_printed_and_files_are_written(run: Run, folder: Path, vector
 def test_means_of_classes_come_from_the_corpus_or_from_another(run: Run, model_folder: Path) -> None:
     words = ("--site", SITE, "--add", "phone:AH-phone:S", "--phone", "S", "--draws", 0)
     result = json.loads(run("steer", "demo", "--clips", 3, *words, "--json").out)
-    model, corpus = load(model_folder), otoscope.corpus("demo").first(3)
+    model, corpus = load(model_folder), otoscope.open_corpus("demo").first(3)
     means = class_means(model, corpus, "phone", SITE)
     change, where = add(model, means.direction("AH", "S")), Where(phones=("S",), lag=means.lag or 0)
     assert result == as_json(steer(model, corpus, [change], where=where, draws=0))
@@ -71,8 +71,8 @@ def test_means_of_classes_come_from_the_corpus_or_from_another(run: Run, model_f
 
 
 def test_means_of_classes_come_from_a_harvest(run: Run, model_folder: Path, tmp_path: Path) -> None:
-    model, corpus = load(model_folder), otoscope.corpus("demo").first(10)
-    harvest(model, corpus, HarvestSettings(sites=(SITE,)), tmp_path / "run")
+    model, corpus = load(model_folder), otoscope.open_corpus("demo").first(10)
+    run_harvest(model, corpus, HarvestSettings(sites=(SITE,)), tmp_path / "run")
     words = ("demo", "--clips", 10, "--site", SITE, "--add", "speaker:gmw/en-US+f2-speaker:gmw/en-US+m3", "--json")
     found = json.loads(run("steer", *words, "--run", tmp_path / "run").out)
     assert found == json.loads(run("steer", *words).out)
@@ -83,7 +83,7 @@ def test_a_features_direction_is_added_in_its_basis(run: Run, recording: Path, m
     result = json.loads(run("steer", recording, *words).out)
     model = load(model_folder)
     change = add(model, feature_named(model, f"{SITE}:7", "random", seed=2).direction())
-    assert result == as_json(steer(model, otoscope.corpus(recording), [change], [3], redetect=True, seed=2))
+    assert result == as_json(steer(model, otoscope.open_corpus(recording), [change], [3], redetect=True, seed=2))
 
 
 def test_hallucinations_are_counted_beside_the_error_rate(
@@ -97,13 +97,13 @@ def test_hallucinations_are_counted_beside_the_error_rate(
     model = load(model_folder)
     change = scale_head(model, "decoder.0.attn.1")
     settings = {"n_sounds": 2, "duration_s": 0.5, "language": "en"}
-    wanted = steer_sounds(model, otoscope.corpus(folder), [change], **settings)  # type: ignore[arg-type]
+    wanted = steer_sounds(model, otoscope.open_corpus(folder), [change], **settings)  # type: ignore[arg-type]
     assert json.loads((tmp_path / "out" / "steer_sounds.json").read_text()) == as_json(wanted)
 
 
 def test_every_head_is_removed(run: Run, folder: Path, model_folder: Path) -> None:
     words = ("steer", folder, "--preset", "heads", "--sounds", 1, "--language", "en")
-    wanted = ablate_heads(load(model_folder), otoscope.corpus(folder), n_sounds=1, language="en")
+    wanted = ablate_heads(load(model_folder), otoscope.open_corpus(folder), n_sounds=1, language="en")
     assert json.loads(run(*words, "--json").out) == as_json(wanted)
     ran = run(*words)
     assert "words a sound with all heads" in ran.out and all(effect.name in ran.out for effect in wanted.effects)

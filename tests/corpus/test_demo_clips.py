@@ -8,14 +8,14 @@ import pytest
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.corpus.demo_clips import clips_folder, read_index
 from otoscope.demo.phones import ARPABET
 
 
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
-    read = corpus("demo")
+    read = open_corpus("demo")
     found = list(read)
     assert not read.problems
     return found

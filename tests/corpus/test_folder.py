@@ -8,18 +8,18 @@ import pytest
 
 from otoscope.audio.clip import Span
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from tests.corpus.making import phn, sound, textgrid, write_noise
 
 
 def speakers(root: Path) -> dict[str, str | None]:
-    return {source.id: source.speaker for source in corpus(root).sources}
+    return {source.id: source.speaker for source in open_corpus(root).sources}
 
 
 def test_an_alignment_beside_a_recording_is_read(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     textgrid(tmp_path / "a.TextGrid")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert clip.words is not None and [word.text for word in clip.words] == ["hello"]
     assert clip.phones is not None and [phone.text for phone in clip.phones] == ["HH", "AH0", "L", "OW1"]
     assert clip.label_problem is None
@@ -29,7 +29,7 @@ def test_an_alignment_of_the_same_name_is_found_anywhere_below_the_folder(tmp_pa
     sound(tmp_path / "wavs" / "a.wav")
     sound(tmp_path / "wavs" / "b.wav")
     textgrid(tmp_path / "TextGrid" / "a.TextGrid")
-    first, second = corpus(tmp_path)
+    first, second = open_corpus(tmp_path)
     assert first.phones is not None and second.phones is None
     assert first.speaker is None, "one folder with recordings is no speaker"
 
@@ -37,17 +37,17 @@ def test_an_alignment_of_the_same_name_is_found_anywhere_below_the_folder(tmp_pa
 def test_one_recording_takes_an_alignment_from_beside_it_alone(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     textgrid(tmp_path / "below" / "a.TextGrid")
-    (clip,) = corpus(tmp_path / "a.wav")
+    (clip,) = open_corpus(tmp_path / "a.wav")
     assert clip.phones is None
     textgrid(tmp_path / "a.TextGrid")
-    (clip,) = corpus(tmp_path / "a.wav")
+    (clip,) = open_corpus(tmp_path / "a.wav")
     assert clip.phones is not None
 
 
 def test_labels_that_do_not_fit_are_left_out_and_the_clip_stays(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav", seconds=2.0)
     textgrid(tmp_path / "a.TextGrid", seconds=1.0)
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     (clip,) = clips
     assert clip.words is None and clip.phones is None
     assert clip.label_problem is not None and "a.TextGrid', line" in clip.label_problem
@@ -58,7 +58,7 @@ def test_two_alignments_equally_near_are_a_label_problem(tmp_path: Path) -> None
     sound(tmp_path / "wavs" / "a.wav")
     textgrid(tmp_path / "one" / "a.TextGrid")
     textgrid(tmp_path / "two" / "a.TextGrid")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert clip.label_problem is not None and "equally near" in clip.label_problem
 
 
@@ -91,7 +91,7 @@ def test_timit_gives_speaker_words_phones_and_a_sentence_without_numbers(tmp_pat
             phn(at.with_suffix(".PHN"), "0 2000 h#", "2000 9000 sh", "9000 14000 iy", "14000 16000 h#")
             phn(at.with_suffix(".WRD"), "2000 14000 she")
             at.with_suffix(".TXT").write_text("0 16000 She.\n")
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     first = next(iter(clips))
     assert (first.id, first.speaker, first.transcript) == ("DR1/FCJF0/SA1", "FCJF0", "She.")
     assert first.words is not None and first.words[0].text == "she"
@@ -103,7 +103,7 @@ def test_two_numbers_stay_where_they_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("20 000 leagues under the sea")
     sound(tmp_path / "b.wav")
     (tmp_path / "b.txt").write_text("0 16020 under the sea")
-    assert [clip.transcript for clip in corpus(tmp_path)] == ["20 000 leagues under the sea", "under the sea"]
+    assert [clip.transcript for clip in open_corpus(tmp_path)] == ["20 000 leagues under the sea", "under the sea"]
 
 
 def test_metadata_of_lj_speech_gives_transcripts_where_no_txt_does(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_metadata_of_lj_speech_gives_transcripts_where_no_txt_does(tmp_path: Pat
     (tmp_path / "metadata.csv").write_text(
         'a|no|no\nb|It was 1795, "said" he|it was seventeen ninety-five\n\nc|plain\n'
     )
-    told = [clip.transcript for clip in corpus(tmp_path)]
+    told = [clip.transcript for clip in open_corpus(tmp_path)]
     assert told == ["beside", "it was seventeen ninety-five", "plain", None]
 
 
@@ -124,7 +124,7 @@ def test_metadata_may_name_recordings_by_file_or_path(tmp_path: Path, names: tup
     for name in "ab":
         sound(tmp_path / "wavs" / f"{name}.wav", 0.1)
     (tmp_path / "metadata.csv").write_text(f"{names[0]}|one|one\n{names[1]}|two|two\n")
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     assert [clip.transcript for clip in clips] == ["one", "two"] and clips.notes == ()
 
 
@@ -135,16 +135,16 @@ def test_a_sentence_with_a_line_separator_stays_one(tmp_path: Path, mark: str, l
         sound(tmp_path / "wavs" / f"{name}.wav", 0.1)
     text = line_end.join([f"a|one{mark}two|one{mark}two", "b|x|y", ""])
     (tmp_path / "metadata.csv").write_bytes(text.encode())
-    assert [clip.transcript for clip in corpus(tmp_path)] == ["one two", "y"]
+    assert [clip.transcript for clip in open_corpus(tmp_path)] == ["one two", "y"]
 
 
 def test_recordings_of_one_name_are_told_apart_by_the_path(tmp_path: Path) -> None:
     for name in ("p1/a.wav", "p2/a.wav"):
         sound(tmp_path / name, 0.1)
     (tmp_path / "metadata.csv").write_text("p2/a.wav|two|two\np1/a.wav|one|one\n")
-    assert [clip.transcript for clip in corpus(tmp_path)] == ["one", "two"]
+    assert [clip.transcript for clip in open_corpus(tmp_path)] == ["one", "two"]
     (tmp_path / "metadata.csv").write_text("a|which|which\n")
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     assert [clip.transcript for clip in clips] == [None, None]
     assert "1 of 1 rows name no recording here, such as 'a'" in clips.notes[0]
 
@@ -161,7 +161,7 @@ def test_recordings_of_one_name_are_told_apart_by_the_path(tmp_path: Path) -> No
 def test_metadata_of_an_audiofolder_is_read(tmp_path: Path, name: str, text: str) -> None:
     sound(tmp_path / "train" / "a.wav", 0.1)
     (tmp_path / name).write_text(text)
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert (clip.transcript, clip.speaker, clip.language) == ("one, two", "7", "en")
 
 
@@ -171,7 +171,7 @@ def test_common_voice_gives_sentences_speakers_and_languages(tmp_path: Path) -> 
     rows = 'client_id\tpath\tsentence\tup_votes\tlocale\nx1\tcommon_voice_de_a.wav\t"Ja\t2\tde\n'
     (tmp_path / "train.tsv").write_text(rows + 'x2\tcommon_voice_de_b.wav\tSie sagte: "Nein"\t2\tde\n')
     (tmp_path / "clip_durations.tsv").write_text("clip\tduration[ms]\ncommon_voice_de_a.wav\t100\n")
-    assert [(clip.transcript, clip.speaker, clip.language) for clip in corpus(tmp_path)] == [
+    assert [(clip.transcript, clip.speaker, clip.language) for clip in open_corpus(tmp_path)] == [
         ('"Ja', "x1", "de"),
         ('Sie sagte: "Nein"', "x2", "de"),
     ]
@@ -183,7 +183,7 @@ def test_libritts_gives_normalised_texts_and_speakers(tmp_path: Path) -> None:
         at.with_suffix(".original.txt").write_text("Mr. Go")
         at.with_suffix(".normalized.txt").write_text("Mister Go")
     (tmp_path / "dev-clean" / "84" / "121123" / "84_121123.trans.tsv").write_text("84_121123_000007_000000\tx\ty\n")
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     assert {(clip.transcript, clip.speaker, clip.language) for clip in clips} == {
         ("Mister Go", "84", "en"),
         ("Mister Go", "9", "en"),
@@ -197,7 +197,7 @@ def test_vctk_has_one_text_for_two_microphones(tmp_path: Path) -> None:
         (tmp_path / "txt" / speaker / f"{speaker}_001.txt").write_text(f"Please call {speaker}.\n")
         for name in (f"{speaker}_001_mic1", f"{speaker}_001_mic2"):
             sound(tmp_path / "wav48_silence_trimmed" / speaker / f"{name}.flac", 0.1)
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     assert [(clip.speaker, clip.transcript) for clip in clips] == [
         (speaker, f"Please call {speaker}.") for speaker in ("p225", "p225", "p226", "p226")
     ]
@@ -208,7 +208,7 @@ def test_vctk_has_one_text_for_two_microphones(tmp_path: Path) -> None:
 def test_a_lab_that_holds_a_sentence_is_a_transcript(tmp_path: Path, text: str) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "a.lab").write_text(f"{text}\n")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert (clip.transcript, clip.label_problem) == (text, None)
 
 
@@ -220,8 +220,8 @@ def test_files_that_belong_to_nothing_are_noted(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("about the corpus")
     textgrid(tmp_path / "labels" / "b_phones.TextGrid")
     (tmp_path / "metadata.csv").write_text("no table of ours\n")
-    assert len(corpus(tmp_path).notes) == 4
-    notes = " ".join(corpus(tmp_path).notes)
+    assert len(open_corpus(tmp_path).notes) == 4
+    notes = " ".join(open_corpus(tmp_path).notes)
     assert "metadata.csv' is left alone" in notes
     assert "1 of 2 recordings have no transcript: 'b.wav'." in notes
     assert "1 transcript is named after no recording here, and left aside: 'c.txt'." in notes
@@ -233,7 +233,7 @@ def test_a_folder_in_which_all_is_used_has_no_notes(tmp_path: Path) -> None:
         sound(tmp_path / f"{name}.wav")
         (tmp_path / f"{name}.txt").write_text("hello")
         textgrid(tmp_path / f"{name}.TextGrid")
-    assert corpus(tmp_path).notes == ()
+    assert open_corpus(tmp_path).notes == ()
 
 
 def test_words_in_time_stand_in_for_a_transcript(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_words_in_time_stand_in_for_a_transcript(tmp_path: Path) -> None:
     textgrid(tmp_path / "b.TextGrid", words=("hello", "there"))
     (tmp_path / "b.txt").write_text("Hello, there!")
     textgrid(tmp_path / "c.TextGrid", words=("hello", "<unk>"))
-    told = [(clip.transcript, clip.is_transcript_from_labels) for clip in corpus(tmp_path)]
+    told = [(clip.transcript, clip.is_transcript_from_labels) for clip in open_corpus(tmp_path)]
     assert told == [("hello there", True), ("Hello, there!", False), (None, False)]
 
 
@@ -254,7 +254,7 @@ def test_timit_labels_are_in_samples_of_the_recording(tmp_path: Path, rate_hz: i
     if has_phones:
         phn(tmp_path / "a.phn", f"0 {rate_hz // 2} h#", f"{rate_hz // 2} {rate_hz} ih", f"{rate_hz} {2 * rate_hz} h#")
     phn(tmp_path / "a.wrd", f"{rate_hz // 2} {int(1.5 * rate_hz)} in")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert (
         clip.words == (Span(rate_hz // 2 / rate_hz, int(1.5 * rate_hz) / rate_hz, "in"),) and clip.label_problem is None
     )
@@ -268,7 +268,7 @@ def test_labels_of_a_copy_at_another_rate_end_where_the_recording_ends(
 ) -> None:
     write_noise(tmp_path / "a.wav", 2.0, sound_hz)
     phn(tmp_path / "a.phn", f"0 {labels_hz} h#", f"{labels_hz} {2 * labels_hz - 100} ih")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert clip.phones is not None and clip.phones[0] == Span(0.0, 1.0, "h#")
 
 
@@ -276,14 +276,14 @@ def test_labels_of_a_copy_at_another_rate_end_where_the_recording_ends(
 def test_labels_at_a_rate_that_nothing_says_are_a_problem_and_no_wrong_times(tmp_path: Path, labels_hz: int) -> None:
     sound(tmp_path / "a.wav", 2.0)
     phn(tmp_path / "a.phn", f"0 {labels_hz} h#", f"{labels_hz} {2 * labels_hz} ih")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert clip.phones is None and clip.label_problem is not None
 
 
 def test_labels_that_end_early_keep_the_recordings_rate(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav", 2.0)
     phn(tmp_path / "a.phn", "0 16000 h#", "16000 27000 ih")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert clip.phones is not None and clip.phones[1] == Span(1.0, 27000 / 16000, "ih")
 
 
@@ -306,14 +306,14 @@ def test_the_numbers_that_timit_writes_go_and_those_that_are_said_stay(
     (tmp_path / "a.txt").write_text(text)
     if has_labels:
         phn(tmp_path / "a.phn", "0 16000 ih")
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert (clip.transcript or "") == said
 
 
 def test_a_transcript_in_utf_16_is_read_and_what_nobody_sees_goes(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "a.txt").write_bytes("\ufeffin being\u200b com\u00adparatively\u00a0 mode\u0301rn".encode("utf-16-le"))
-    (clip,) = corpus(tmp_path)
+    (clip,) = open_corpus(tmp_path)
     assert clip.transcript == "in being comparatively mod\u00e9rn"
 
 
@@ -329,13 +329,13 @@ def test_wrong_metadata_is_refused(tmp_path: Path, text: bytes, message: str) ->
     sound(tmp_path / "a.wav", 0.1)
     (tmp_path / "metadata.csv").write_bytes(text)
     with pytest.raises(InputError, match=message):
-        corpus(tmp_path)
+        open_corpus(tmp_path)
 
 
 def test_ids_stay_apart_whatever_the_endings(tmp_path: Path) -> None:
     for name in ("a.WAV", "a.WAV.wav", "a.flac"):
         sound(tmp_path / name, 0.1)
-    ids = [source.id for source in corpus(tmp_path).sources]
+    ids = [source.id for source in open_corpus(tmp_path).sources]
     assert len(set(ids)) == 3
 
 
@@ -344,7 +344,7 @@ def test_the_folders_of_the_montreal_forced_aligner_find_each_other(tmp_path: Pa
         sound(tmp_path / "audio" / f"{name}.wav")
     textgrid(tmp_path / "TextGrid" / "anna" / "1.TextGrid", ("AA1",))
     textgrid(tmp_path / "TextGrid" / "ben" / "1.TextGrid", ("IY1",))
-    clips = list(corpus(tmp_path))
+    clips = list(open_corpus(tmp_path))
     assert [(clip.speaker, clip.phones and clip.phones[0].text) for clip in clips] == [
         ("anna", "AA1"),
         ("anna", None),

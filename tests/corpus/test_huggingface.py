@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus, huggingface
+from otoscope.corpus import huggingface, open_corpus
 from tests.audio.sounds import RATE_HZ, noise
 
 datasets = pytest.importorskip("datasets", reason="the extra 'datasets' is not installed")
@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_usual_columns_are_found_by_name(folder: Path) -> None:
-    clips = corpus(f"hf:{folder}")
+    clips = open_corpus(f"hf:{folder}")
     assert [(source.id, source.speaker, source.language) for source in clips.sources] == [
         ("w", "1", "en"),
         ("x", "1", "en"),
@@ -78,11 +78,11 @@ def test_the_usual_columns_are_found_by_name(folder: Path) -> None:
 
 def test_sound_in_a_plain_column_of_bytes_is_read_too(tmp_path: Path) -> None:
     folder = made(tmp_path / "set" / "train.parquet", is_audio=False)
-    assert [clip.id for clip in corpus(f"hf:{folder}")] == ["000001", "000002", "000003", "000004"]
+    assert [clip.id for clip in open_corpus(f"hf:{folder}")] == ["000001", "000002", "000003", "000004"]
 
 
 def test_clips_read_in_order_come_from_one_stream(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = corpus(f"hf:{folder}")
+    clips = open_corpus(f"hf:{folder}")
     opened: list[huggingface.Opening] = []
     real = huggingface.Opening.open
 
@@ -96,14 +96,14 @@ def test_clips_read_in_order_come_from_one_stream(folder: Path, monkeypatch: pyt
 
 
 def test_clips_read_out_of_order_are_the_same(folder: Path) -> None:
-    clips = corpus(f"hf:{folder}")
+    clips = open_corpus(f"hf:{folder}")
     in_order = [clip.samples for clip in clips]
     for number in (2, 0, 3, 1):
         np.testing.assert_array_equal(clips.sources[number].read().samples, in_order[number])
 
 
 def test_sources_can_be_sent_to_other_processes(folder: Path) -> None:
-    clips = corpus(f"hf:{folder}")
+    clips = open_corpus(f"hf:{folder}")
     next(iter(clips))
     copy = pickle.loads(pickle.dumps(clips.sources[2]))
     np.testing.assert_array_equal(copy.read().samples, clips.sources[2].read().samples)
@@ -111,7 +111,7 @@ def test_sources_can_be_sent_to_other_processes(folder: Path) -> None:
 
 def test_a_row_that_cannot_be_decoded_does_not_stop_the_others(tmp_path: Path) -> None:
     sounds = [content(0), b"", b"no sound at all, but a text" * 9, None, content(4)[:900], content(5, "WAV")]
-    clips = corpus(f"hf:{made(tmp_path / 'set' / 'train.parquet', sounds)}")
+    clips = open_corpus(f"hf:{made(tmp_path / 'set' / 'train.parquet', sounds)}")
     assert [clip.id for clip in clips] == ["000001", "000006"]
     messages = [problem.message for problem in clips.problems]
     assert [problem.clip for problem in clips.problems] == ["000002", "000003", "000004", "000005"]
@@ -121,7 +121,7 @@ def test_a_row_that_cannot_be_decoded_does_not_stop_the_others(tmp_path: Path) -
 
 def test_ids_that_do_not_name_each_row_give_way_to_numbers(tmp_path: Path) -> None:
     for name, ids in {"twins": ["a", "b", "a", "c"], "upwards": ["a", "../b", "c", "d"]}.items():
-        clips = corpus(f"hf:{made(tmp_path / name / 'train.parquet', id=ids)}")
+        clips = open_corpus(f"hf:{made(tmp_path / name / 'train.parquet', id=ids)}")
         assert [source.id for source in clips.sources] == ["000001", "000002", "000003", "000004"]
         assert clips.notes == ("column 'id' does not name each row: clips are called by their numbers.",)
 
@@ -130,10 +130,10 @@ def test_a_split_is_named_where_there_are_several(tmp_path: Path) -> None:
     made(tmp_path / "set" / "train.parquet", text=["a", "b", "c", "d"])
     made(tmp_path / "set" / "test.parquet", [content(7)], text=["only"])
     with pytest.raises(InputError, match=r"has the splits train, test\. Name one: hf:NAME:CONFIG:train"):
-        corpus(f"hf:{tmp_path / 'set'}")
-    assert [clip.transcript for clip in corpus(f"hf:{tmp_path / 'set'}::test")] == ["only"]
+        open_corpus(f"hf:{tmp_path / 'set'}")
+    assert [clip.transcript for clip in open_corpus(f"hf:{tmp_path / 'set'}::test")] == ["only"]
     with pytest.raises(InputError, match=r"there is no split 'dev'\. Choose one of train, test"):
-        corpus(f"hf:{tmp_path / 'set'}::dev")
+        open_corpus(f"hf:{tmp_path / 'set'}::dev")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_cannot_be_found_is_told_at_once(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     start = time.monotonic()
     with pytest.raises(InputError, match=message):
-        corpus(name)
+        open_corpus(name)
     assert time.monotonic() - start < 5
 
 
@@ -164,22 +164,22 @@ def test_a_hub_that_cannot_be_reached_is_told_within_seconds(tmp_path: Path, mon
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", unreachable)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"could not be reached \(ConnectError\)\. HF_ENDPOINT is .*give hf:FOLDER"):
-        corpus("hf:nobody/nothing")
+        open_corpus("hf:nobody/nothing")
 
 
 def test_a_dataset_without_sound_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     with pytest.raises(InputError, match="cannot be read: .*Check the name, configuration and split"):
-        corpus(f"hf:{tmp_path / 'set'}")
+        open_corpus(f"hf:{tmp_path / 'set'}")
     datasets.Dataset.from_dict({"text": ["a"]}).to_parquet(tmp_path / "set" / "train.parquet")
     with pytest.raises(InputError, match=r"has no column of sound: it has text\. Choose a dataset with a column"):
-        corpus(f"hf:{tmp_path / 'set'}")
+        open_corpus(f"hf:{tmp_path / 'set'}")
 
 
 def test_the_extra_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs one more library: run `pip install 'otoscope\[datasets\]'`"):
-        corpus("hf:some/thing")
+        open_corpus("hf:some/thing")
 
 
 def test_an_audiofolder_is_read_without_a_decoder_of_the_librarys(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_an_audiofolder_is_read_without_a_decoder_of_the_librarys(tmp_path: Path
     rows = [("a", "one, two", "x"), ("b", "three", "y")]
     lines = [f'{{"file_name": "{n}.flac", "transcription": "{t}", "speaker_id": "{s}"}}\n' for n, t, s in rows]
     (folder / "metadata.jsonl").write_text("".join(lines))
-    clips = corpus(f"hf:{tmp_path / 'set'}")
+    clips = open_corpus(f"hf:{tmp_path / 'set'}")
     read = list(clips)
     assert [(clip.transcript, clip.speaker) for clip in read] == [("one, two", "x"), ("three", "y")]
     assert not clips.problems

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.corpus.info import Amount, describe
 from otoscope.corpus.labelling import common_phone_set
 from tests.corpus.making import phn, sound, textgrid
@@ -48,7 +48,7 @@ def test_wrong_labels_are_counted_and_left_out(tmp_path: Path, wrong: str) -> No
     folder_of(tmp_path)
     sound(tmp_path / "bad.wav")
     WRONG[wrong][0](tmp_path / "bad.phn")
-    held = describe(corpus(tmp_path))
+    held = describe(open_corpus(tmp_path))
     assert (held.all.n_clips, held.phones.n_clips, held.phone_set) == (4, 3, "timit61")
     (problem,) = held.label_problems
     assert problem.clip == "bad"
@@ -64,7 +64,7 @@ def test_a_corpus_is_counted(tmp_path: Path) -> None:
     (tmp_path / "ben" / "d.wav").write_bytes(b"")
     textgrid(tmp_path / "anna" / "b.TextGrid", ("sil", "HH", "AY1", "spn"), 2.0, ("hi", "there"))
     (tmp_path / "ben" / "c.txt").write_text("yes")
-    held = describe(corpus(tmp_path))
+    held = describe(open_corpus(tmp_path))
     assert held.all == Amount(3, 3.5) and (held.shortest_s, held.longest_s, held.n_sources) == (0.5, 2.0, 4)
     assert list(held.speakers.items()) == [("anna", Amount(2, 3.0)), ("ben", Amount(1, 0.5))]
     assert (
@@ -82,14 +82,14 @@ def test_a_corpus_is_counted(tmp_path: Path) -> None:
 
 
 def test_the_demo_clips_are_all_labelled() -> None:
-    held = describe(corpus("demo").first(20))
+    held = describe(open_corpus("demo").first(20))
     assert held.phone_set == "arpabet"
     assert held.words.n_clips == held.phones.n_clips == held.transcripts.n_clips == 20
     assert held.languages.keys() == {"en"} and not held.label_problems
 
 
 def test_the_table_is_written_as_json(tmp_path: Path) -> None:
-    held = describe(corpus(folder_of(tmp_path / "in")))
+    held = describe(open_corpus(folder_of(tmp_path / "in")))
     (path,) = held.save(tmp_path / "out")
     table = json.loads(path.read_text())
     assert path.name == "corpus_info.json" and table == json.loads(json.dumps(held.to_json()))
@@ -100,12 +100,12 @@ def test_progress_counts_the_unreadable_too(tmp_path: Path) -> None:
     folder_of(tmp_path)
     (tmp_path / "a.wav").touch()
     seen: list[int] = []
-    describe(corpus(tmp_path), progress=seen.append)
+    describe(open_corpus(tmp_path), progress=seen.append)
     assert seen == [2, 3, 4]
 
 
 def test_the_phone_set_is_found_without_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = corpus(folder_of(tmp_path))
+    clips = open_corpus(folder_of(tmp_path))
     monkeypatch.setattr("otoscope.corpus.reader.read_audio", lambda _: pytest.fail("decoded"))
     assert clips.phone_set == "timit61"
 
@@ -120,30 +120,30 @@ def test_a_few_strangers_do_not_hide_the_phone_set() -> None:
 def test_phones_of_no_set_that_is_known_are_label_problems(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     textgrid(tmp_path / "a.TextGrid", ("?!", "#9"))
-    held = describe(corpus(tmp_path))
+    held = describe(open_corpus(tmp_path))
     assert held.phone_set is None and held.unknown_phones == {"?!": 1, "#9": 1} and not held.phones.n_clips
     assert "a.TextGrid': phones '?!', '#9' are of no phone set that is known" in held.label_problems[0].message
 
 
 def test_a_phone_set_may_be_told(tmp_path: Path) -> None:
     folder_of(tmp_path)
-    held = describe(corpus(tmp_path, phone_set="arpabet-stress"))
+    held = describe(open_corpus(tmp_path, phone_set="arpabet-stress"))
     assert held.phone_set == "arpabet-stress"
     with pytest.raises(InputError, match="phone set 'klingon' is not known. Choose one of timit61"):
-        corpus(tmp_path, phone_set="klingon")
+        open_corpus(tmp_path, phone_set="klingon")
 
 
 def test_unknown_phones_are_left_out_however_a_clip_is_read(tmp_path: Path) -> None:
     folder_of(tmp_path)
     sound(tmp_path / "bad.wav")
     phn(tmp_path / "bad.phn", "0 2000 h#", "2000 16000 qq")
-    clips = corpus(tmp_path)
+    clips = open_corpus(tmp_path)
     read = {source.id: clips.read(source) for source in clips.sources}
     assert read["bad"].phones is None and read["bad"].label_problem is not None and read["good0"].phones
 
 
 def test_sources_can_be_sent_to_other_processes(tmp_path: Path) -> None:
-    clips = corpus(folder_of(tmp_path))
+    clips = open_corpus(folder_of(tmp_path))
     (copy, *_) = pickle.loads(pickle.dumps(list(clips.sources)))
     assert copy.read().phones == clips.sources[0].read().phones
-    assert pickle.loads(pickle.dumps(corpus("demo").sources[0])).read().phones
+    assert pickle.loads(pickle.dumps(open_corpus("demo").sources[0])).read().phones

@@ -7,7 +7,7 @@ import pytest
 
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import AudioError, InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.corpus import Source
 from otoscope.corpus.lexicon import Lexicon, lexicon_of, read_lexicon
 
@@ -96,7 +96,7 @@ def test_the_labels_of_a_corpus_give_the_commonest_pronunciation() -> None:
 
 
 def test_the_labels_of_the_demo_clips_agree_on_what_rhymes() -> None:
-    rug, mug = lexicon_of(corpus("demo"))(["rug", "mug"])
+    rug, mug = lexicon_of(open_corpus("demo"))(["rug", "mug"])
     assert rug[0][1:] == mug[0][1:] and rug[0][0] != mug[0][0]
 
 

@@ -14,7 +14,7 @@ import pytest
 from otoscope.audio.clip import Span
 from otoscope.audio.decode import read_audio
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from tests.corpus.making import sound, textgrid
 
 
@@ -40,7 +40,7 @@ def test_every_column_goes_to_its_place(tmp_path: Path, name: str) -> None:
         "audio": "wavs/a.wav", "id": "first", "transcript": " hello \n there", "speaker": 7, "language": "en",
         "alignment": "labels/x.TextGrid", "start": None, "end": None,
     }  # fmt: skip
-    clips = corpus(WRITERS[name](tmp_path / name, full, {"audio": str(tmp_path / "wavs" / "b.wav")}))
+    clips = open_corpus(WRITERS[name](tmp_path / name, full, {"audio": str(tmp_path / "wavs" / "b.wav")}))
     first, second = clips
     assert (first.id, first.transcript, first.speaker, first.language) == ("first", "hello there", "7", "en")
     assert first.phones is not None and len(first.phones) == 4 and first.path == tmp_path / "wavs" / "a.wav"
@@ -50,7 +50,7 @@ def test_every_column_goes_to_its_place(tmp_path: Path, name: str) -> None:
 
 def test_text_is_taken_for_the_transcript(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
-    (clip,) = corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "text": "hello"}))
+    (clip,) = open_corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "text": "hello"}))
     assert clip.transcript == "hello" and clip.id == "a"
 
 
@@ -62,7 +62,7 @@ def test_start_and_end_cut_the_sound_and_the_labels(tmp_path: Path) -> None:
         {"audio": "long.wav", "start": 3, "alignment": "long.TextGrid"},
         {"audio": "long.wav", "end": 1, "alignment": "long.TextGrid"},
     ]
-    clips = corpus(jsonl(tmp_path / "m.jsonl", *rows))
+    clips = open_corpus(jsonl(tmp_path / "m.jsonl", *rows))
     middle, end, start = clips
     assert [clip.id for clip in (middle, end, start)] == ["long-1.50-3.25", "long-3.00-end", "long-0.00-1.00"]
     np.testing.assert_allclose(middle.samples, read_audio(tmp_path / "long.wav").samples[24_000:52_000])
@@ -78,7 +78,7 @@ def test_an_alignment_must_fit_the_whole_recording(tmp_path: Path) -> None:
     sound(tmp_path / "long.wav", 4.0)
     textgrid(tmp_path / "long.TextGrid", seconds=2.0)
     row = {"audio": "long.wav", "start": 0.5, "end": 1.5, "alignment": "long.TextGrid"}
-    (clip,) = corpus(jsonl(tmp_path / "m.jsonl", row))
+    (clip,) = open_corpus(jsonl(tmp_path / "m.jsonl", row))
     assert clip.phones is None and clip.label_problem is not None and "long.TextGrid', line" in clip.label_problem
 
 
@@ -88,14 +88,14 @@ def test_an_alignment_must_fit_the_whole_recording(tmp_path: Path) -> None:
 def test_an_alignment_that_cannot_be_read_is_a_label_problem(tmp_path: Path, alignment: str, message: str) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "notes.txt").write_text("notes")
-    (clip,) = corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "alignment": alignment}))
+    (clip,) = open_corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "alignment": alignment}))
     assert clip.label_problem is not None and message in clip.label_problem
 
 
 def test_what_cannot_be_heard_is_a_problem_of_its_own_clip(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     rows = [{"audio": "a.wav"}, {"audio": "gone.wav"}, {"audio": "a.wav", "start": 0.5, "end": 2.0}]
-    clips = corpus(jsonl(tmp_path / "m.jsonl", *rows))
+    clips = open_corpus(jsonl(tmp_path / "m.jsonl", *rows))
     assert [clip.id for clip in clips] == ["a"]
     assert [problem.clip for problem in clips.problems] == ["gone", "a-0.50-2.00"]
     assert "is not inside" in clips.problems[1].message
@@ -103,7 +103,7 @@ def test_what_cannot_be_heard_is_a_problem_of_its_own_clip(tmp_path: Path) -> No
 
 def test_a_column_near_a_known_one_is_noted_and_does_not_stop(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
-    clips = corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "speeker": "x", "zz": 1, "qqqq": 2}))
+    clips = open_corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "speeker": "x", "zz": 1, "qqqq": 2}))
     assert len(clips.notes) == 2
     assert "column 'speeker' is not known and left aside. Is 'speaker' meant?" in clips.notes[0]
     assert "left aside: 'zz', 'qqqq'" in clips.notes[1]
@@ -113,9 +113,9 @@ def test_a_column_near_a_known_one_is_noted_and_does_not_stop(tmp_path: Path) ->
 def test_two_clips_of_one_id_are_refused_by_both_lines(tmp_path: Path) -> None:
     rows = [{"audio": "a.wav", "id": "x"}, {"audio": "b.wav"}, {"audio": "c.wav", "id": "x"}]
     with pytest.raises(InputError, match=r"m\.jsonl': two clips are called 'x', line 1 and line 3\. An id is unique"):
-        corpus(jsonl(tmp_path / "m.jsonl", *rows))
+        open_corpus(jsonl(tmp_path / "m.jsonl", *rows))
     with pytest.raises(InputError, match="two clips are called 'x', row 1 and row 2"):
-        corpus(parquet(tmp_path / "m.parquet", rows[0], rows[2]))
+        open_corpus(parquet(tmp_path / "m.parquet", rows[0], rows[2]))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_two_clips_of_one_id_are_refused_by_both_lines(tmp_path: Path) -> None:
 )
 def test_wrong_columns_are_refused_with_file_and_line(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        corpus(jsonl(tmp_path / "m.jsonl", {"audio": "ok.wav"}, row))
+        open_corpus(jsonl(tmp_path / "m.jsonl", {"audio": "ok.wav"}, row))
     assert str(tmp_path / "m.jsonl") in str(caught.value)
 
 
@@ -153,28 +153,28 @@ def test_wrong_columns_are_refused_with_file_and_line(tmp_path: Path, row: dict[
 def test_wrong_json_is_refused_with_file_and_line(tmp_path: Path, text: bytes, message: str) -> None:
     (tmp_path / "m.jsonl").write_bytes(text)
     with pytest.raises(InputError, match=message):
-        corpus(tmp_path / "m.jsonl")
+        open_corpus(tmp_path / "m.jsonl")
 
 
 def test_wrong_parquet_and_missing_manifests_are_refused(tmp_path: Path) -> None:
     (tmp_path / "m.parquet").write_bytes(b"no table")
     with pytest.raises(InputError, match=r"m\.parquet' cannot be read as Parquet"):
-        corpus(tmp_path / "m.parquet")
+        open_corpus(tmp_path / "m.parquet")
     with pytest.raises(InputError, match=r"row 1: 'audio' is missing, .* there is 'file'"):
-        corpus(parquet(tmp_path / "m.parquet", {"file": "a.wav"}))
+        open_corpus(parquet(tmp_path / "m.parquet", {"file": "a.wav"}))
     with pytest.raises(InputError, match=r"there is no manifest '.*gone\.jsonl'"):
-        corpus(tmp_path / "gone.jsonl")
+        open_corpus(tmp_path / "gone.jsonl")
 
 
 def test_a_mark_at_the_start_of_the_file_is_no_text(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "m.jsonl").write_bytes(b'\xef\xbb\xbf{"audio": "a.wav"}\n')
-    assert [clip.id for clip in corpus(tmp_path / "m.jsonl")] == ["a"]
+    assert [clip.id for clip in open_corpus(tmp_path / "m.jsonl")] == ["a"]
 
 
 def test_a_path_outside_the_manifests_folder_names_its_clip_by_the_file_alone(tmp_path: Path) -> None:
     rows = [{"audio": "../x/a.wav"}, {"audio": "/data/b.wav"}, {"audio": "y/c.wav"}]
-    assert [source.id for source in corpus(jsonl(tmp_path / "m.jsonl", *rows)).sources] == ["a", "b", "y/c"]
+    assert [source.id for source in open_corpus(jsonl(tmp_path / "m.jsonl", *rows)).sources] == ["a", "b", "y/c"]
 
 
 @pytest.mark.parametrize(("ending", "mark"), [(".csv", ","), (".csv", ";"), (".tsv", "\t")])
@@ -188,7 +188,7 @@ def test_a_manifest_may_be_csv_or_tsv(tmp_path: Path, ending: str, mark: str, li
     ]
     path = tmp_path / f"m{ending}"
     path.write_bytes(line_end.join(mark.join(row) for row in rows).encode("utf-8-sig"))
-    stretch, whole = corpus(path)
+    stretch, whole = open_corpus(path)
     assert (stretch.id, stretch.duration_s) == ("a-0.50-1.25", 0.75)
     assert (stretch.transcript, stretch.speaker, stretch.language) == ("one two, three", "07", "en")
     assert (whole.id, whole.transcript, whole.speaker, whole.language) == ("a", None, None, None)
@@ -211,18 +211,18 @@ def test_a_manifest_may_be_csv_or_tsv(tmp_path: Path, ending: str, mark: str, li
 def test_a_wrong_csv_is_refused_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(InputError, match=message):
-        corpus(tmp_path / "m.csv")
+        open_corpus(tmp_path / "m.csv")
 
 
 def test_quotes_in_a_tsv_are_text(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "m.tsv").write_text('audio\tid\ttext\na.wav\tx\t"Yes, he said\na.wav\ty\t"He said ""no"""\n')
-    assert [clip.transcript for clip in corpus(tmp_path / "m.tsv")] == ['"Yes, he said', 'He said "no"']
+    assert [clip.transcript for clip in open_corpus(tmp_path / "m.tsv")] == ['"Yes, he said', 'He said "no"']
 
 
 def test_a_stretch_without_transcript_has_the_words_whose_middle_is_in_it(tmp_path: Path) -> None:
     sound(tmp_path / "long.wav", 4.0)
     textgrid(tmp_path / "long.TextGrid", ("AA1", "B", "K", "D"), 4.0, ("one", "two", "three", "four"))
     row = {"audio": "long.wav", "start": 0.75, "end": 3.25, "alignment": "long.TextGrid"}
-    (clip,) = corpus(jsonl(tmp_path / "m.jsonl", row))
+    (clip,) = open_corpus(jsonl(tmp_path / "m.jsonl", row))
     assert clip.transcript == "two three" and clip.is_transcript_from_labels

@@ -20,7 +20,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_is_read_as_a_corpus_with_all_its_labels(tmp_path: Path) -> None:
     n_clips = make_spoken_corpus(tmp_path / "spoken", hours=0.001, seed=1, overwrite=False)
-    clips = list(oto.corpus(tmp_path / "spoken" / MANIFEST))
+    clips = list(oto.open_corpus(tmp_path / "spoken" / MANIFEST))
     assert len(clips) == n_clips >= 1
     assert sum(clip.duration_s for clip in clips) >= 3.6
     for clip in clips:
@@ -35,7 +35,7 @@ def test_it_is_read_as_a_corpus_with_all_its_labels(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_samples_and_another_gives_others(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         make_spoken_corpus(tmp_path / name, hours=0.0001, seed=seed, overwrite=False)
-    first, again, other = (next(iter(oto.corpus(tmp_path / name / MANIFEST))).samples for name in "abc")
+    first, again, other = (next(iter(oto.open_corpus(tmp_path / name / MANIFEST))).samples for name in "abc")
     np.testing.assert_array_equal(first, again)
     assert len(first) != len(other) or not np.array_equal(first, other)
 

@@ -10,10 +10,10 @@ from safetensors.numpy import load_file
 
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.harvest.activity import PADDING_FRAMES, TRAINED, UNTRAINED, EncoderReader, check_sites
 from otoscope.harvest.bases import Directions, check_bases, groups_of, principal_components
-from otoscope.harvest.run import harvest as harvest_model
+from otoscope.harvest.run import run_harvest as harvest_model
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.model.untrained import untrained
@@ -210,7 +210,7 @@ def test_force_puts_a_dictionary_on_another_site_of_its_width(tmp_path: Path) ->
 def test_a_dictionary_of_other_weights_is_refused_before_any_work(
     model_folder: Path, recordings: Path, tmp_path: Path
 ) -> None:
-    model, clips = load(model_folder), corpus(recordings)
+    model, clips = load(model_folder), open_corpus(recordings)
     site = "encoder.blocks.1"
     own, other = (
         f"sae:{write_dictionary(tmp_path / name, d_in=32, site=site, weights_hash=weights_hash)}"
@@ -234,7 +234,7 @@ def test_a_dictionary_of_other_weights_is_refused_before_any_work(
 
 
 def test_the_reader_reads_each_window_by_itself(model_folder: Path, recordings: Path) -> None:
-    model, clips = load(model_folder), corpus(recordings)
+    model, clips = load(model_folder), open_corpus(recordings)
     sites = ["encoder.blocks.0.mlp.1", "encoder.blocks.1"]
     reader = EncoderReader(model, sites, untrained_seed=3)
     assert reader.widths == {"encoder.blocks.0.mlp.1": 128, "encoder.blocks.1": 32}
@@ -254,7 +254,7 @@ def test_the_reader_reads_each_window_by_itself(model_folder: Path, recordings: 
 
 
 def test_untrained_is_seeded(model_folder: Path, recordings: Path) -> None:
-    model, clips = load(model_folder), corpus(recordings)
+    model, clips = load(model_folder), open_corpus(recordings)
     clip = clips.read(clips.sources[0])
     found = [next(EncoderReader(model, ["encoder.blocks.0"], seed).windows(clip)) for seed in (0, 0, 1)]
     one, again, other = (activity.values[UNTRAINED, "encoder.blocks.0"] for activity in found)
@@ -262,11 +262,11 @@ def test_untrained_is_seeded(model_folder: Path, recordings: Path) -> None:
 
 
 def test_a_run_over_a_real_encoder_equals_plain_loops(model_folder: Path, recordings: Path, tmp_path: Path) -> None:
-    model, clips = load(model_folder), corpus(recordings)
+    model, clips = load(model_folder), open_corpus(recordings)
     site = "encoder.blocks.1.mlp.1"
     run = harvest_model(model, clips, HarvestSettings((site,), part_clips=3, lag=1), tmp_path / "run")
     heard = []
-    for number, clip in enumerate(corpus(recordings)):
+    for number, clip in enumerate(open_corpus(recordings)):
         with model.reading([site]) as tape:
             for window in model.each_window(clip):
                 model.encode_mel(window.mel)

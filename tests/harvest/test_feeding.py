@@ -14,7 +14,7 @@ import torch
 
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.harvest.activation_layout import HEADER_BYTES
 from otoscope.harvest.activation_shards import ShardReader
 from otoscope.harvest.activity import EncoderReader
@@ -270,7 +270,7 @@ def test_a_buffer_stays_below_its_bytes(n_sites: int) -> None:
 
 def test_frames_come_from_an_encoder_as_the_model_makes_them(model_folder: Path, recordings: Path) -> None:
     model = load(str(model_folder), device="cpu", dtype="float32")
-    clips = corpus(recordings)
+    clips = open_corpus(recordings)
     feed = LiveFeed(EncoderReader(model, ["encoder.blocks.*"]), clips, kinds=["speech", "silence"])
     wanted = []
     for clip in clips:

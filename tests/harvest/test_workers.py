@@ -14,11 +14,11 @@ import torch
 
 import otoscope.harvest.run
 from otoscope.base.errors import InputError, OtoscopeError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.corpus import Source
 from otoscope.harvest import executors
 from otoscope.harvest.part import PartLog
-from otoscope.harvest.run import harvest as harvest_model
+from otoscope.harvest.run import run_harvest as harvest_model
 from otoscope.harvest.run import run_over
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.work import Work
@@ -36,7 +36,9 @@ def test_two_processes_give_the_same_bytes_as_one(model_folder: Path, recordings
         part_clips=2,
     )
     for workers in (1, 2):
-        run = harvest_model(load(model_folder), corpus(recordings), settings, tmp_path / str(workers), workers=workers)
+        run = harvest_model(
+            load(model_folder), open_corpus(recordings), settings, tmp_path / str(workers), workers=workers
+        )
         assert [problem["clip"] for problem in run.manifest["failed"]] == ["talk7"]
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
@@ -102,7 +104,7 @@ def test_a_corpus_that_cannot_be_handed_on_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_number_of_workers_that_cannot_be_is_refused(model_folder: Path, recordings: Path, tmp_path: Path) -> None:
-    model, clips, sites = load(model_folder), corpus(recordings), ("encoder.blocks.0",)
+    model, clips, sites = load(model_folder), open_corpus(recordings), ("encoder.blocks.0",)
     with pytest.raises(InputError, match="the number of workers is 0: give 1 or more"):
         harvest_model(model, clips, HarvestSettings(sites), tmp_path / "a", workers=0)
     with pytest.raises(

@@ -11,7 +11,7 @@ import soundfile
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import AudioError, InputError
 from otoscope.base.files import to_json_text
-from otoscope.corpus import Corpus, Problem, corpus
+from otoscope.corpus import Corpus, Problem, open_corpus
 from otoscope.corpus.corpus import Source
 from otoscope.model.transcription import Word
 from otoscope.model.whisper import Whisper
@@ -43,7 +43,7 @@ def rows_of(folder: Path) -> list[dict[str, str | None]]:
 def test_what_is_written_is_a_corpus_with_word_times(model: Whisper, recorded: Clip, tmp_path: Path) -> None:
     result = align_corpus(FromModel(model), of(recorded), tmp_path / "out")
     wanted = align_words(model, recorded)
-    (read,) = corpus(tmp_path / "out" / "manifest.jsonl")
+    (read,) = open_corpus(tmp_path / "out" / "manifest.jsonl")
     assert (read.id, read.transcript, read.speaker, read.language) == ("deep/one", "the little dog", "Ana", "en")
     assert [word.text for word in wanted] == ["the", "little", "dog"]
     lasting = [word for word in wanted if word.end_s - word.start_s > 0.019]
@@ -79,7 +79,7 @@ def test_words_and_phones_that_are_there_are_kept(model: Whisper, recorded: Clip
     has_words = replace(recorded, id="a", words=KNOWN, phones=phones, transcript=None)
     has_phones = replace(recorded, id="b", phones=phones)
     result = align_corpus(FromModel(model), of(has_words, has_phones), tmp_path / "out")
-    one, two = corpus(tmp_path / "out" / "manifest.jsonl")
+    one, two = open_corpus(tmp_path / "out" / "manifest.jsonl")
     assert one.words == KNOWN and one.phones == phones and one.is_transcript_from_labels
     assert two.phones == phones and two.words
     assert [clip.id for clip in result.aligned] == ["b"]
@@ -92,7 +92,7 @@ def test_a_clip_that_is_no_whole_file_is_written_with_its_sound(model: Whisper, 
     gone = replace(recorded, id="gone", path=tmp_path / "gone.wav")
     align_corpus(FromModel(model), of(stretch, of_nothing, gone), tmp_path / "out")
     assert [row["audio"] for row in rows_of(tmp_path / "out")] == ["stretch.wav", "nothing.wav", "gone.wav"]
-    for read, clip in zip(corpus(tmp_path / "out" / "manifest.jsonl"), (stretch, of_nothing, gone), strict=True):
+    for read, clip in zip(open_corpus(tmp_path / "out" / "manifest.jsonl"), (stretch, of_nothing, gone), strict=True):
         np.testing.assert_array_equal(read.samples, clip.samples)
 
 
@@ -126,7 +126,7 @@ def test_doubtful_words_and_what_is_not_said_are_listed(model: Whisper, recorded
     assert problems["--"] == "no letter or digit, so it is not said"
     assert problems["[laughter]"] == "a remark, which is not said"
     assert about.is_unsure and "probably not" in problems["the"]  # the model knows no words
-    (read,) = corpus(tmp_path / "out" / "manifest.jsonl")
+    (read,) = open_corpus(tmp_path / "out" / "manifest.jsonl")
     assert {word.text for word in read.words or ()} <= {"the", "1795", "dog"}
     table = json.loads((tmp_path / "out" / "alignment.json").read_text())
     assert {doubt["word"] for doubt in table["clips"][0]["doubts"]} >= {"--", "[laughter]"}

@@ -9,7 +9,7 @@ import pytest
 from otoscope.audio.clip import Clip, Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.study.steer.class_means import ClassMeans, as_corpus, class_means, means_at, means_of_run
@@ -62,7 +62,7 @@ def test_a_mean_is_that_of_the_frames_of_speech_of_its_class(
 @pytest.mark.parametrize("kind", ["phone", "speaker", "language"])
 def test_means_are_those_of_a_harvest(model: Whisper, labelled: list[Clip], tmp_path: Path, kind: str) -> None:
     corpus = as_corpus(labelled)
-    run = harvest(model, corpus, HarvestSettings(sites=(SITE,)), tmp_path / "run")
+    run = run_harvest(model, corpus, HarvestSettings(sites=(SITE,)), tmp_path / "run")
     theirs, ours = means_of_run(run, kind, SITE), class_means(model, corpus, kind, SITE)
     assert (theirs.labels, theirs.lag, theirs.model) == (ours.labels, ours.lag, ours.model)
     assert theirs.weights_hash == ours.weights_hash and np.array_equal(theirs.n_frames, ours.n_frames)

@@ -16,7 +16,7 @@ from torch import Tensor
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.activations import text_ids
 from otoscope.model.cross_attention import seen_keys_values
 from otoscope.model.generation import prompt_tokens
@@ -462,7 +462,7 @@ def test_several_sites_have_a_table_each(model: Whisper, spoken: list[Clip], tmp
 
 
 def test_features_that_detect_one_phone_are_those_of_the_harvest(tmp_path: Path) -> None:
-    model, clips = load("demo", device="cpu"), corpus("demo").first(8)
+    model, clips = load("demo", device="cpu"), open_corpus("demo").first(8)
     folder = save_dictionary(drawn(0, n=24, d=model.d_model), tmp_path / "dictionary")
     entry = Entry(SITE, drawn(0, n=24, d=model.d_model), Path(folder))
     settings = ScoreSettings(has_transcripts=False, baseline_frames=2_000)

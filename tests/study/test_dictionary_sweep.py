@@ -12,7 +12,7 @@ import torch
 
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.sae.files import dictionaries_in, load_dictionary
@@ -98,7 +98,7 @@ def test_a_sweep_without_transcripts_has_none(source: Source, tmp_path: Path) ->
 
 def test_saved_activations_are_scored_without_a_model(model: Whisper, clips: Corpus, tmp_path: Path) -> None:
     settings = HarvestSettings(sites=(SITE,), save_activations="float32", top=2, samples=1)
-    harvest(model, clips, settings, tmp_path / "run")
+    run_harvest(model, clips, settings, tmp_path / "run")
     saved = shards_source(tmp_path / "run", [SITE])
     wanted = replace(SETTINGS, coders=("topk",), ks=(2, 5))
     found = sweep(saved, wanted, TRAINING, tmp_path / "out")

@@ -12,7 +12,7 @@ import torch
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError, SiteError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.encoder_start import encoder_start
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -303,7 +303,7 @@ def test_sites_and_windows_that_are_not_there_are_refused(model: Whisper, clip: 
 @pytest.mark.slow
 def test_dreams_drive_most_neurons_of_the_demo_model_more_than_any_demo_clip_does() -> None:
     model = load("demo")
-    clips = list(corpus("demo"))
+    clips = list(open_corpus("demo"))
     names = at(*range(5, 640, 160), site="encoder.blocks.2.mlp.1")
     result = dream(model, names, settings=DreamSettings(steps=60), real=clips)
     beaten, start = result.share_above_real, result.share_of_starts_above_real

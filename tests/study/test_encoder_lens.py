@@ -9,7 +9,7 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import word_errors
@@ -109,7 +109,7 @@ def test_no_clips_are_refused(model: Whisper) -> None:
 
 
 def test_the_demo_models_decoder_hears_more_in_later_blocks() -> None:
-    result = encoder_lens(load("demo"), list(corpus("demo").first(6)))
+    result = encoder_lens(load("demo"), list(open_corpus("demo").first(6)))
     rates = [result.wer(stage).value for stage in range(len(result.stages))]
     assert rates[-1] == 0
     assert rates[1] > rates[-2]

@@ -14,7 +14,7 @@ import soundfile
 from otoscope.audio.clip import Clip
 from otoscope.audio.excerpt import amplified, excerpt
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.corpus import Source
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.study.examples.experiment import Example, examples, sound_seconds
@@ -148,7 +148,7 @@ def read(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("format_", ["flac", "wav"])
 def test_every_example_gets_its_two_sounds(format_: str, run: HarvestRun, folder: Path, tmp_path: Path) -> None:
     found = examples(run, ranges=True)
-    written, problems = write_sounds(found, run, tmp_path / "out", corpus=corpus(folder), format_=format_)
+    written, problems = write_sounds(found, run, tmp_path / "out", corpus=open_corpus(folder), format_=format_)
     assert problems == () and len(written.examples) == len(found.examples)
     for one in written.examples:
         assert one.sound is not None and one.amplified is not None and one.sound_seconds is not None
@@ -162,7 +162,7 @@ def test_every_example_gets_its_two_sounds(format_: str, run: HarvestRun, folder
 
 def test_names_say_feature_sign_rank_and_clip(run: HarvestRun, folder: Path, tmp_path: Path) -> None:
     found = examples(run, ranges=True)
-    written, _ = write_sounds(found, run, tmp_path, corpus=corpus(folder))
+    written, _ = write_sounds(found, run, tmp_path, corpus=open_corpus(folder))
     names = {key(one): (one.sound, one.amplified) for one in written.examples}
     assert names[SITE, "neuron", 0, 1, "top", None, 0] == (
         f"{SITE}/neuron/00000/pos-00-ann-one.flac",
@@ -177,7 +177,7 @@ def test_bases_whose_names_come_out_alike_get_folders_of_their_own(
 ) -> None:
     found = examples(run, sites=[SITE], features=[0], sign="positive")
     twins = [replace(one, basis=basis) for basis in ("sae:a/b", "sae:a-b") for one in found.examples]
-    written, _ = write_sounds(replace(found, examples=tuple(twins)), run, tmp_path, corpus=corpus(folder))
+    written, _ = write_sounds(replace(found, examples=tuple(twins)), run, tmp_path, corpus=open_corpus(folder))
     assert len({one.sound for one in written.examples}) == len(twins)
 
 
@@ -185,10 +185,10 @@ def test_the_sounds_are_the_same_files_whatever_the_number_of_processes(
     run: HarvestRun, folder: Path, tmp_path: Path
 ) -> None:
     found = examples(run, features=[0, 1])
-    alone = write_sounds(found, run, tmp_path / "alone", corpus=corpus(folder))
+    alone = write_sounds(found, run, tmp_path / "alone", corpus=open_corpus(folder))
     steps: list[tuple[int, int]] = []
     many = write_sounds(
-        found, run, tmp_path / "many", corpus=corpus(folder), workers=2, progress=lambda *step: steps.append(step)
+        found, run, tmp_path / "many", corpus=open_corpus(folder), workers=2, progress=lambda *step: steps.append(step)
     )
     assert alone == many and steps == [(1, 3), (2, 3), (3, 3)]
     for one in alone[0].examples:
@@ -228,7 +228,7 @@ def test_clips_are_read_through_the_corpus_by_id_and_not_by_path_alone(tmp_path:
     index = clips.schema.get_field_index("path")
     pq.write_table(clips.set_column(index, "path", [[str(long)] * 3]), run.folder / "clips.parquet")
     found = examples(run, sites=[SITE], features=[1])
-    written, problems = write_sounds(found, run, tmp_path / "out", corpus=corpus(manifest))
+    written, problems = write_sounds(found, run, tmp_path / "out", corpus=open_corpus(manifest))
     assert problems == ()
     for one in written.examples:
         assert one.sound is not None
@@ -252,7 +252,7 @@ def test_clips_that_are_gone_are_told_and_the_others_written(
     (folder / "ben.wav").unlink()
     write(folder / "cleo.wav", tone(2.0))
     found = examples(run, features=[0, 1])
-    written, problems = write_sounds(found, run, tmp_path / "out", corpus=corpus(folder), workers=workers)
+    written, problems = write_sounds(found, run, tmp_path / "out", corpus=open_corpus(folder), workers=workers)
     assert [problem.clip for problem in problems] == ["ben", "cleo"]
     assert "there is no recording" in problems[0].message
     assert "it is 2.00 s long and was 5.00 s when it was harvested. Put the old recording back" in problems[1].message
@@ -263,7 +263,7 @@ def test_clips_that_are_gone_are_told_and_the_others_written(
 
 def test_a_clip_that_is_nowhere_is_told(tmp_path: Path) -> None:
     run = open_run(make_run(tmp_path / "run", "demo"))
-    _, problems = write_sounds(examples(run, features=[0]), run, tmp_path / "out", corpus=corpus("demo"))
+    _, problems = write_sounds(examples(run, features=[0]), run, tmp_path / "out", corpus=open_corpus("demo"))
     assert len(problems) == 3
     assert "the run names no file of it, and the corpus does not have it" in problems[0].message
 
@@ -279,7 +279,7 @@ def test_a_disk_that_fills_up_stops_the_work(workers: int, run: HarvestRun, tmp_
 @pytest.mark.parametrize("format_", ["flac", "wav"])
 @pytest.mark.parametrize("length_s", [0.5, 2.0])
 def test_the_plan_is_near_to_what_is_written(format_: str, length_s: float, tmp_path: Path) -> None:
-    clips = corpus("demo").first(4)
+    clips = open_corpus("demo").first(4)
     run = open_run(make_run(tmp_path / "run", "demo"))
     table = pq.read_table(run.folder / "clips.parquet").to_pylist()
     for row, clip in zip(table, clips, strict=False):

@@ -9,7 +9,7 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.lens.head_parts import GROUPS
@@ -68,7 +68,7 @@ def test_contributions_add_up_where_norms_and_biases_are_not_plain(clip: Clip) -
 
 
 def test_contributions_add_up_on_the_demo_model() -> None:
-    own, clip = load("demo"), next(iter(corpus("demo")))
+    own, clip = load("demo"), next(iter(open_corpus("demo")))
     lensed = head_lens(own, clip, text=clip.transcript, language="en")
     check_sum(own, clip, lensed)
     assert np.abs(lensed.groups()["rest"]).max() < 1e-3
@@ -191,7 +191,7 @@ def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip, lensed: HeadLen
 
 def test_cross_attention_tells_the_due_token_from_another_on_the_demo_model() -> None:
     """The sound decides there: what the heads that look at it add is larger to the word that was said."""
-    result = head_lens_mean(load("demo"), list(corpus("demo").first(6)))
+    result = head_lens_mean(load("demo"), list(open_corpus("demo").first(6)))
     table = result.to_json()["groups"]["cross-attention"]["difference"]
     assert table["low"] > 0
     assert result.largest_rest < 1e-3

@@ -9,7 +9,7 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.generation import detect
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -109,6 +109,6 @@ def test_no_clips_are_refused(model: Whisper) -> None:
 
 
 def test_the_demo_model_finds_english() -> None:
-    result = language_lens(load("demo"), list(corpus("demo").first(4)))
+    result = language_lens(load("demo"), list(open_corpus("demo").first(4)))
     accuracy = result.accuracy(len(result.stages) - 1)
     assert accuracy is not None and accuracy.value == 1

@@ -10,7 +10,7 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.lens.curve import MEASURES, LensCurve, lens_curve
@@ -217,7 +217,7 @@ def test_no_clips_are_refused(model: Whisper) -> None:
 
 
 def test_later_blocks_of_the_demo_model_know_more_and_need_the_sound() -> None:
-    result = lens_curve(load("demo"), list(corpus("demo").first(8)))
+    result = lens_curve(load("demo"), list(open_corpus("demo").first(8)))
     means = result.means()
     odds = means.value[:, :, MEASURES.index("log_probability")]
     assert odds[0, 1] < odds[0, 2] < odds[0, -1]

@@ -16,7 +16,7 @@ from otoscope.audio.clip import Clip
 from otoscope.base.errors import AudioError, InputError, SiteError
 from otoscope.corpus import Corpus
 from otoscope.corpus.corpus import Source
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.sae.files import load_dictionary
@@ -50,7 +50,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, model: Whisper, clip: Clip) 
         ("encoder.blocks.*.mlp.1", "encoder.blocks.*"),
         ("neuron", "random", f"sae:{folder / 'dictionaries' / SAE_SITE}"), top=2, samples=2,
     )  # fmt: skip
-    harvest(model, corpus, settings, folder / "harvest")
+    run_harvest(model, corpus, settings, folder / "harvest")
     return folder
 
 

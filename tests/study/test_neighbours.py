@@ -9,7 +9,7 @@ import torch
 
 import otoscope
 from otoscope.base.errors import InputError, ModelError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
@@ -121,7 +121,7 @@ def test_special_tokens_are_found_where_they_are_asked_for(demo: Whisper) -> Non
 
 
 def test_a_rhyme_of_the_demo_language_is_nearest_and_sounds_near(demo: Whisper) -> None:
-    (found,) = neighbours(demo, ["rug"], pronounce=lexicon_of(corpus("demo"))).words
+    (found,) = neighbours(demo, ["rug"], pronounce=lexicon_of(open_corpus("demo"))).words
     mug = next(each for each in found.neighbours if each.text == " mug")
     others = [each.sound for each in found.neighbours if each.sound is not None]
     assert mug.phones[1:] == found.phones[1:] and mug.sound is not None and mug.sound < np.median(others)

@@ -95,7 +95,7 @@ def test_edits_and_attention_windows_apply_to_whole_windows(model: Whisper, clip
 
 @pytest.mark.real
 def test_held_padding_finds_the_same_moments_in_released_weights() -> None:
-    model, clip = released(), oto.corpus(speech_folder("ljspeech_mfa")).first(2)
+    model, clip = released(), oto.open_corpus(speech_folder("ljspeech_mfa")).first(2)
     windows = model.windows(list(clip)[1])
     text = model.tokenizer(" in being comparatively modern.", add_special_tokens=False).input_ids
     ids = [*prompt_tokens(model, language="en"), *text]

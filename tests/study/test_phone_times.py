@@ -11,7 +11,7 @@ import pytest
 
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.corpus import Source
 from otoscope.corpus.demo_clips import read_index
 from otoscope.study.alignment.comparison import PhoneComparison, compare_alignments
@@ -136,7 +136,7 @@ def test_a_corpus_gets_phones_that_are_read_back(aligner: PhoneAligner, spoken: 
     mute = replace(bare[0], id="mute", transcript=None)
     result = align_corpus(FromSound(aligner), of(*bare, mute, spoken[2]), tmp_path)
     assert [problem.clip for problem in result.failed] == ["mute"]
-    read = list(corpus(tmp_path / "manifest.jsonl"))
+    read = list(open_corpus(tmp_path / "manifest.jsonl"))
     assert [clip.id for clip in read] == [clip.id for clip in spoken[:3]]
     assert [phone.text for phone in read[0].phones or ()] == [phone.text for phone in aligner(bare[0]).phones]
     assert [clip.is_kept for clip in result.clips] == [False, False, True]
@@ -189,7 +189,7 @@ def test_a_comparison_counts_frames_and_boundaries() -> None:
 
 @pytest.mark.real
 def test_phones_of_people_agree_with_hand_labels(aligner: PhoneAligner) -> None:
-    speech = corpus(speech_folder("emu_ae"))
+    speech = open_corpus(speech_folder("emu_ae"))
     comparison = PhoneComparison()
     for clip in speech:
         compare_alignments(comparison, aligner(clip).phones, clip.phones or (), "sampa-au", clip.duration_s)

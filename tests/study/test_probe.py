@@ -11,9 +11,9 @@ import torch
 
 from otoscope.audio.clip import Clip, Span
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.harvest.labels import label_set
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -33,7 +33,7 @@ def demo() -> Whisper:
 @pytest.fixture(scope="module")
 def voices() -> Corpus:
     """One clip of every voice."""
-    return Corpus("voices", corpus("demo").sources[::8])
+    return Corpus("voices", open_corpus("demo").sources[::8])
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_demo_models_speech_is_told_from_the_rest(demo: Whisper, voices: Cor
 
 
 def test_the_demo_models_voices_are_known_again(demo: Whisper) -> None:
-    some = Corpus("some", [source for at, source in enumerate(corpus("demo").sources) if at % 8 < 4][:32])
+    some = Corpus("some", [source for at, source in enumerate(open_corpus("demo").sources) if at % 8 < 4][:32])
     found = probe(demo, some, "speaker", "encoder.blocks.0", folds=4)
     low, chance = found.sites[0].fitted.score.accuracy.low, found.majority.accuracy.high
     assert low is not None and chance is not None and low > chance
@@ -160,7 +160,7 @@ def test_saved_activations_give_what_hearing_gives(demo: Whisper, voices: Corpus
     site = "encoder.blocks.1"
     few = voices.first(6)
     settings = HarvestSettings(sites=(site,), save_activations="float32", lag=0)
-    harvest(demo, few, settings, tmp_path / "run")
+    run_harvest(demo, few, settings, tmp_path / "run")
     heard = probe(demo, few, "phone", site, rows=300, folds=2)
     saved = probe_saved(tmp_path / "run", "phone", rows=300, folds=2)
     assert saved.to_json()["classes"] == heard.to_json()["classes"]

@@ -16,8 +16,8 @@ N_CLIPS = 20
 
 @pytest.mark.real
 def test_the_m_neuron_is_found_though_block_outputs_answer_earlier(tmp_path: Path) -> None:
-    corpus = oto.corpus(speech_folder("ljspeech_mfa")).first(N_CLIPS)
-    run = oto.harvest(released(), corpus, oto.HarvestSettings((SITE, "encoder.blocks.0")), tmp_path / "run")
+    corpus = oto.open_corpus(speech_folder("ljspeech_mfa")).first(N_CLIPS)
+    run = oto.run_harvest(released(), corpus, oto.HarvestSettings((SITE, "encoder.blocks.0")), tmp_path / "run")
     assert {group.site: run.lag_of(group) for group in run.groups} == {SITE: 1, "encoder.blocks.0": 0}
     study = phones(run)
     scores = next(group.scores for group in study.run.groups if group.key.site == SITE)

@@ -13,7 +13,7 @@ import torch
 
 from otoscope.audio.clip import Span
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.model.generation import prompt_tokens
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -115,7 +115,7 @@ def test_words_in_a_row_are_held_in_that_order_alone() -> None:
 
 def test_the_demo_model_finds_words_far_above_chance(demo: Whisper) -> None:
     """Words that are said often enough; the baseline is the share of all stretches that hold them."""
-    said = corpus("demo")
+    said = open_corpus("demo")
     chosen = Corpus("some", [source for source in said.sources if "very" in (source.read().transcript or "")][:8])
     some = Corpus("both", [*chosen.sources, *[one for one in said.sources if one not in chosen.sources][:8]])
     found = segments(demo, some, "very", length_s=0.6, step_s=0.15, top=6)
@@ -128,7 +128,7 @@ def test_the_demo_model_finds_words_far_above_chance(demo: Whisper) -> None:
 def test_the_demo_model_is_pushed_towards_what_a_stretch_says(demo: Whisper) -> None:
     """After the words before it; the baseline is a word of another clip."""
     own = other = 0
-    clips = list(Corpus("some", corpus("demo").sources[::12]))
+    clips = list(Corpus("some", open_corpus("demo").sources[::12]))
     pairs = list(zip(clips, [*clips[1:], clips[0]], strict=True))
     for clip, next_clip in pairs:
         assert clip.words is not None and next_clip.words is not None

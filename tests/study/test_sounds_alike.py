@@ -11,7 +11,7 @@ import torch
 
 import otoscope
 from otoscope.base.errors import InputError
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.corpus.phones.distance import phone_distance
 from otoscope.model.token_text import token_texts
@@ -33,7 +33,7 @@ def demo() -> Whisper:
 
 @pytest.fixture(scope="module")
 def labels() -> Lexicon:
-    return lexicon_of(corpus("demo"))
+    return lexicon_of(open_corpus("demo"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from PIL import Image
 from otoscope.audio.clip import Clip
 from otoscope.audio.spectrogram import grey
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.corpus import Source
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.study.examples.pieces import core, places, shown_examples, sound_moments
@@ -113,7 +113,7 @@ def test_a_piece_is_heard_and_seen_as_its_clip_is(
 ) -> None:
     out, told = tmp_path / "out", []
     out.mkdir()
-    clips = None if from_files else corpus(folder)
+    clips = None if from_files else open_corpus(folder)
     assert write_pieces(run, clips, out, progress=lambda *of: told.append(of)) == ()
     table = pq.read_table(out / "pieces.parquet").to_pylist()
     assert [row["piece"] for row in table] == ["0-0", "1-0", "2-0"]
@@ -149,7 +149,7 @@ def test_pieces_of_a_long_clip_hold_their_stretch_of_it(run: HarvestRun, tmp_pat
 def test_processes_side_by_side_write_the_same_files(run: HarvestRun, folder: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
         (tmp_path / str(workers)).mkdir()
-        write_pieces(run, corpus(folder), tmp_path / str(workers), workers=workers)
+        write_pieces(run, open_corpus(folder), tmp_path / str(workers), workers=workers)
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / str(n)).iterdir()} for n in (1, 2))
     assert one.keys() == two.keys()
     assert all(one[name] == two[name] for name in one if not name.endswith(".ogg"))

@@ -31,7 +31,7 @@ def demo() -> Whisper:
 
 @pytest.fixture(scope="module")
 def spoken() -> list[Clip]:
-    return list(otoscope.corpus("demo").first(3))
+    return list(otoscope.open_corpus("demo").first(3))
 
 
 @pytest.mark.parametrize("site", [SITE, "encoder.ln_post", "decoder.blocks.1", "decoder.blocks.0.cross_attn.value"])

@@ -37,13 +37,13 @@ def demo() -> Whisper:
 @pytest.fixture(scope="module")
 def some() -> Corpus:
     """Four clips of each voice."""
-    return Corpus("some", otoscope.corpus("demo").sources[::2])
+    return Corpus("some", otoscope.open_corpus("demo").sources[::2])
 
 
 @pytest.fixture(scope="module")
 def lexicon() -> dict[str, set[tuple[str, ...]]]:
     """How the demo voices say all words of all clips."""
-    whole = otoscope.corpus("demo")
+    whole = otoscope.open_corpus("demo")
     return pronunciations(list(whole), label_set(whole, None, 0))
 
 

@@ -18,7 +18,7 @@ from otoscope.corpus import Corpus
 from otoscope.corpus.corpus import Source
 from otoscope.harvest.activity import TRAINED, EncoderReader
 from otoscope.harvest.opened import HarvestRun
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.study.examples.pieces import KINDS, shown_examples
@@ -51,7 +51,7 @@ def run(model: Whisper, clips: list[Clip], tmp_path_factory: pytest.TempPathFact
         peaks_per_clip=2,
         samples=4,
     )
-    return harvest(model, as_corpus(clips), settings, folder / "run")
+    return run_harvest(model, as_corpus(clips), settings, folder / "run")
 
 
 @pytest.fixture(scope="module")

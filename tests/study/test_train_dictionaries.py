@@ -15,7 +15,7 @@ import torch
 
 from otoscope.audio.kinds import Kind, window_kinds
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.harvest.activation_shards import ShardWriter
 from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
@@ -57,7 +57,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         samples[: len(samples) // 5] *= 1e-4
         soundfile.write(folder / f"talk{number}.wav", samples.astype(np.float32), RATE_HZ, subtype="FLOAT")
     (folder / "talk5.wav").write_text("no sound")
-    return corpus(folder)
+    return open_corpus(folder)
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError, SiteError
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.source import Source
 from otoscope.harvest import stored
 from otoscope.model.whisper import Whisper
 from otoscope.study.catalogue import Part, part_names, parts
 from otoscope.study.whole import decoder_parts, experiment
 from otoscope.study.whole.context import Context
-from otoscope.study.whole.experiment import Study, study
+from otoscope.study.whole.experiment import Study, run_study
 from otoscope.study.whole.folder import ACTIVITY, STUDY
 from otoscope.study.whole.settings import StudySettings, with_general
 from otoscope.study.whole.transcripts import HEARD, UNHEARD
@@ -49,13 +49,15 @@ def states(found: Study) -> dict[str, str]:
 def plain(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of two recordings without labels, one of them much longer than the model's window. Read only."""
     folder = tmp_path_factory.mktemp("plain")
-    return study(model, corpus(recordings(folder / "talks", 1.0, 9.0)), SMALL, folder / "study", preset="small")
+    return run_study(
+        model, open_corpus(recordings(folder / "talks", 1.0, 9.0)), SMALL, folder / "study", preset="small"
+    )
 
 
 @pytest.fixture(scope="module")
 def labelled(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of clips with every kind of label. Read only."""
-    return study(model, labelled_corpus(), SMALL, tmp_path_factory.mktemp("labelled") / "study")
+    return run_study(model, labelled_corpus(), SMALL, tmp_path_factory.mktemp("labelled") / "study")
 
 
 @pytest.fixture(params=["plain", "labelled"])
@@ -118,7 +120,7 @@ def test_the_place_of_a_corpus_is_not_told(plain: Study) -> None:
 def test_the_place_of_a_corpus_is_not_told_by_its_bigrams(
     model: Whisper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    talks = corpus(recordings(tmp_path / "talks", 1.0))
+    talks = open_corpus(recordings(tmp_path / "talks", 1.0))
     asked: list[str] = []
     monkeypatch.setattr(decoder_parts, "bigrams_of_text", lambda *_, name, **__: asked.append(name) or stop())
 
@@ -126,7 +128,7 @@ def test_the_place_of_a_corpus_is_not_told_by_its_bigrams(
         raise InputError("that is enough")
 
     wanted = only("transcripts", "bigrams").put(bigrams=replace(SMALL.bigrams, prompts=("the",)))
-    study(model, talks, wanted, tmp_path / "study")
+    run_study(model, talks, wanted, tmp_path / "study")
     assert asked == ["transcripts of talks"]
 
 
@@ -184,7 +186,7 @@ def test_a_finished_study_is_told_again_without_listening(
     model: Whisper, labelled: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiment, "_survey", None)
-    again = study(model, labelled_corpus(), SMALL, labelled.folder)
+    again = run_study(model, labelled_corpus(), SMALL, labelled.folder)
     assert again.about == json.loads((labelled.folder / STUDY).read_text()) and again.verdicts == labelled.verdicts
 
 
@@ -207,7 +209,7 @@ def test_dictionaries_harvest_and_traces_encode_each_clip_once(
 
     monkeypatch.setattr(Whisper, "encode_mel", counted)
     clips = labelled_corpus()
-    found = study(model, clips, only("dictionaries", "harvest", "traces"), tmp_path / "study")
+    found = run_study(model, clips, only("dictionaries", "harvest", "traces"), tmp_path / "study")
     assert sum(encoded) == len(clips)
     assert not (found.folder / ACTIVITY).exists()
     assert_same_strengths(found, labelled)
@@ -217,16 +219,16 @@ def test_without_room_for_activations_the_tables_are_the_same(
     model: Whisper, labelled: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored, "MOST_BYTES", 0)
-    found = study(model, labelled_corpus(), only("dictionaries", "harvest", "traces"), tmp_path / "study")
+    found = run_study(model, labelled_corpus(), only("dictionaries", "harvest", "traces"), tmp_path / "study")
     assert_same_strengths(found, labelled)
 
 
 def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Study) -> None:
     other = SMALL.put(window=replace(SMALL.window, clips=3))
     with pytest.raises(InputError, match=r"window\.clips was 2 and is 3"):
-        study(model, labelled_corpus(), other, labelled.folder)
+        run_study(model, labelled_corpus(), other, labelled.folder)
     with pytest.raises(InputError, match=r"corpus\.n_clips was 4 and is 3"):
-        study(model, labelled_corpus(3), SMALL, labelled.folder)
+        run_study(model, labelled_corpus(3), SMALL, labelled.folder)
     assert (labelled.folder / "manifest.json").is_file(), "what is there stays finished"
 
 
@@ -247,7 +249,7 @@ def test_what_no_part_could_use_is_refused_before_any_work(
     model: Whisper, wrong: StudySettings, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises((InputError, SiteError), match=words):
-        study(model, labelled_corpus(), wrong, tmp_path / "study")
+        run_study(model, labelled_corpus(), wrong, tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 
@@ -255,7 +257,7 @@ def test_a_corpus_without_a_usable_clip_is_refused(model: Whisper, tmp_path: Pat
     (tmp_path / "talks").mkdir()
     (tmp_path / "talks" / "text.wav").write_text("no sound")
     with pytest.raises(InputError, match="no clip of .* can be used. The first: .*not a recording"):
-        study(model, corpus(tmp_path / "talks"), SMALL, tmp_path / "study")
+        run_study(model, open_corpus(tmp_path / "talks"), SMALL, tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 
@@ -287,13 +289,13 @@ def test_a_study_that_is_stopped_in_any_part_goes_on_with_that_part(
         ran: list[str] = []
         monkeypatch.setattr(experiment, "parts", lambda: tuple(stopping(part, name, ran) for part in PARTS))  # noqa: B023
         with pytest.raises(StoppedError):
-            study(model, labelled_corpus(), wanted, folder)
+            run_study(model, labelled_corpus(), wanted, folder)
         assert ran == list(names[max(place - 1, 0) : place + 1])
         assert not (folder / "manifest.json").exists()
     monkeypatch.setattr(experiment, "parts", parts)
-    found = study(model, labelled_corpus(), wanted, folder)
+    found = run_study(model, labelled_corpus(), wanted, folder)
     assert {name for name, state in states(found).items() if state == "done"} == set(names)
-    whole = study(model, labelled_corpus(), wanted, tmp_path / "whole").folder
+    whole = run_study(model, labelled_corpus(), wanted, tmp_path / "whole").folder
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
     for table in ("transcripts/transcripts.json", "window/window.json", "lens/lens_curve.json"):
         if (whole / table).is_file():
@@ -309,26 +311,26 @@ def test_a_part_that_fails_is_told_the_others_go_on_and_it_is_tried_again(
     wanted, folder = only("transcripts", "locality", "harvest", "sounds"), tmp_path / "study"
     broken = tuple(replace(part, answer=fail) if part.name == "harvest" else part for part in PARTS)
     monkeypatch.setattr(experiment, "parts", lambda: broken)
-    found = study(model, labelled_corpus(), wanted, folder)
+    found = run_study(model, labelled_corpus(), wanted, folder)
     rows = {row["name"]: row for row in found.about["parts"]}
     assert found.failed == ("harvest",) and rows["harvest"]["why"] == "it cannot be. Do something else."
     assert (rows["sounds"]["state"], rows["locality"]["state"]) == ("left out", "done")
     assert rows["sounds"]["why"] == "it needs the part harvest, which is not there"
     monkeypatch.setattr(experiment, "parts", parts)
-    again = study(model, labelled_corpus(), wanted, folder)
+    again = run_study(model, labelled_corpus(), wanted, folder)
     assert again.failed == () and states(again)["harvest"] == states(again)["sounds"] == "done"
 
 
 def test_parts_that_were_left_out_can_be_done_later_and_the_others_stay(model: Whisper, tmp_path: Path) -> None:
-    first = study(model, labelled_corpus(), only("locality"), tmp_path / "study")
-    then = study(model, labelled_corpus(), only("lens"), tmp_path / "study")
+    first = run_study(model, labelled_corpus(), only("locality"), tmp_path / "study")
+    then = run_study(model, labelled_corpus(), only("lens"), tmp_path / "study")
     assert {name for name, state in states(first).items() if state == "done"} == {"locality"}
     assert {name for name, state in states(then).items() if state == "done"} == {"locality", "lens"}
 
 
 def test_overwriting_begins_anew(model: Whisper, tmp_path: Path) -> None:
-    study(model, labelled_corpus(), only("locality"), tmp_path / "study")
-    found = study(model, labelled_corpus(3), only("lens"), tmp_path / "study", overwrite=True)
+    run_study(model, labelled_corpus(), only("locality"), tmp_path / "study")
+    found = run_study(model, labelled_corpus(3), only("lens"), tmp_path / "study", overwrite=True)
     assert {name for name, state in states(found).items() if state == "done"} == {"lens"}
     assert not (tmp_path / "study" / "locality").exists()
 
@@ -339,15 +341,15 @@ def test_clips_that_cannot_be_read_are_told_and_passed_over(model: Whisper, tmp_
 
     clips = labelled_corpus()
     mixed = Corpus("mixed", [Source("broken", fail), *clips.sources], asked_phone_set="arpabet")
-    found = study(model, mixed, only("transcripts", "harvest"), tmp_path / "study")
+    found = run_study(model, mixed, only("transcripts", "harvest"), tmp_path / "study")
     assert [problem.clip for problem in found.problems] == ["broken"]
     assert found.about["corpus"]["n_clips"] == 4 and found.about["problems"][0]["clip"] == "broken"
-    assert study(model, mixed, only("transcripts", "harvest"), tmp_path / "study").problems == found.problems
+    assert run_study(model, mixed, only("transcripts", "harvest"), tmp_path / "study").problems == found.problems
 
 
 def test_the_harvest_takes_whole_clips_until_its_hours_are_full(model: Whisper, tmp_path: Path) -> None:
     few = SMALL.put(harvest=replace(SMALL.harvest, bases=("neuron",), hours=2.0 / 3600))
-    found = study(model, labelled_corpus(), only("harvest", settings=few), tmp_path / "study")
+    found = run_study(model, labelled_corpus(), only("harvest", settings=few), tmp_path / "study")
     clips = pq.read_table(found.folder / "harvest" / "clips.parquet")
     assert clips.num_rows == 2 and len(set(clips.column("speaker").to_pylist())) == 2
 
@@ -355,7 +357,7 @@ def test_the_harvest_takes_whole_clips_until_its_hours_are_full(model: Whisper, 
 def test_parts_that_need_words_pass_over_clips_without(model: Whisper, tmp_path: Path) -> None:
     bare = [replace(labelled_clip(n), words=None, transcript=None) for n in range(10, 16)]
     sources = [*(Source(clip.id, Read(clip, [])) for clip in bare), *labelled_corpus(2).sources]
-    found = study(model, Corpus("mixed", sources, asked_phone_set="arpabet"), only("splice"), tmp_path / "study")
+    found = run_study(model, Corpus("mixed", sources, asked_phone_set="arpabet"), only("splice"), tmp_path / "study")
     (table,) = (json.loads(path.read_text()) for path in (found.folder / "splice").glob("splice_words.json"))
     assert (table["n_clips"], table["clips_without_words"]) == (2, [])
 
@@ -363,12 +365,12 @@ def test_parts_that_need_words_pass_over_clips_without(model: Whisper, tmp_path:
 def test_voices_of_the_demo_clips_are_told_apart_for_the_demo_model_alone(
     model: Whisper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = corpus("demo")
+    clips = open_corpus("demo")
     few = Corpus("demo", [clips.sources[0], clips.sources[1], clips.sources[-1]])
-    other = study(model, few, only("transcripts"), tmp_path / "other")
+    other = run_study(model, few, only("transcripts"), tmp_path / "other")
     assert "groups" not in other.about["corpus"]
     monkeypatch.setattr(model, "id", "demo")
-    found = study(model, few, only("transcripts"), tmp_path / "demo")
+    found = run_study(model, few, only("transcripts"), tmp_path / "demo")
     assert [(one["name"], one["n_clips"]) for one in found.about["corpus"]["groups"]] == [(HEARD, 2), (UNHEARD, 1)]
 
 
@@ -388,16 +390,16 @@ def test_a_claim_is_judged_once_all_parts_are_done(labelled: Study) -> None:
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from otoscope.corpus import corpus
+from otoscope.corpus import open_corpus
 from otoscope.model.load import load
-from otoscope.study.whole.experiment import study
+from otoscope.study.whole.experiment import run_study
 from tests.study.whole_study import SMALL
 
 def progress(part, done, of):
     if sys.argv[4] and part == sys.argv[4] and bool(of) == (sys.argv[5] == "midway"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-study(load(sys.argv[1]), corpus(sys.argv[2]), SMALL, Path(sys.argv[3]), progress=progress)
+run_study(load(sys.argv[1]), open_corpus(sys.argv[2]), SMALL, Path(sys.argv[3]), progress=progress)
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otoscope.corpus import Corpus, corpus
+from otoscope.corpus import Corpus, open_corpus
 from otoscope.model.whisper import Whisper
 from otoscope.study.catalogue import part_names
 from otoscope.study.catalogue import parts as study_parts
@@ -50,7 +50,7 @@ def test_what_the_dictionaries_heard_is_not_heard_again(model: Whisper, tmp_path
     assert of_features["harvest"].seconds < 1 and of_features["traces"].seconds < 1
     alone = parts(model, labelled_corpus(), only("harvest", "traces"))
     assert alone["harvest"].seconds == pytest.approx(4 * 10, abs=1) and alone["traces"].seconds < 1
-    long = parts(model, corpus(recordings(tmp_path / "talks", 1.0, 9.0)))
+    long = parts(model, open_corpus(recordings(tmp_path / "talks", 1.0, 9.0)))
     assert long["harvest"].seconds == pytest.approx(5 * 10, abs=1)
     assert long["traces"].seconds == pytest.approx(5 * 10, abs=1)
 

@@ -148,7 +148,7 @@ def test_what_cannot_be_scored_is_named(model: Whisper, clip: Clip, settings: di
 
 
 def demo_scores(every: int) -> WordScores:
-    model, corpus = otoscope.load("demo"), otoscope.corpus("demo")
+    model, corpus = otoscope.load("demo"), otoscope.open_corpus("demo")
     return word_sources(model, [corpus.read(source) for source in corpus.sources[::every]], step_s=0.2)
 
 
@@ -184,7 +184,7 @@ def test_the_demos_transcripts_hold_the_labelled_words(demo: WordScores) -> None
 
 
 def test_sources_of_the_demo_name_the_same_word_as_its_label() -> None:
-    corpus = otoscope.corpus("demo")
+    corpus = otoscope.open_corpus("demo")
     clip = corpus.read(corpus.sources[3])
     found: WordSources = words(otoscope.load("demo"), clip, step_s=0.2)
     times = {(span.start_s, span.end_s): span.text for span in clip.words or ()}

@@ -120,7 +120,7 @@ def _run(
     overwrite: bool,
     console: Console,
 ) -> HarvestRun:
-    from otoscope.harvest.run import harvest as gather_features
+    from otoscope.harvest.run import run_harvest as gather_features
 
     with console.progress("Harvesting", total=len(recordings)) as advance:
         return gather_features(

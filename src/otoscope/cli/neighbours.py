@@ -146,9 +146,9 @@ def _pronouncer(job: Job, lexicon: str | None, phone_set: str | None) -> Pronoun
         return EspeakPronouncer()
     is_corpus = lexicon == DEMO or lexicon.startswith("hf:") or Path(lexicon).is_dir()
     if is_corpus or Path(lexicon).suffix in {".jsonl", ".parquet"}:
-        from otoscope.corpus import corpus
+        from otoscope.corpus import open_corpus
 
-        return lexicon_of(corpus(lexicon, phone_set=phone_set))
+        return lexicon_of(open_corpus(lexicon, phone_set=phone_set))
     return read_lexicon(lexicon, phone_set=phone_set)
 
 

@@ -177,7 +177,7 @@ def is_one_recording(audio: Sequence[str]) -> bool:
 
 def _named_corpus(name: str, *, is_only: bool) -> Corpus:
     """What one name stands for; one that cannot be used is a clip that cannot be read, where it is not the only one."""
-    from otoscope.corpus import Corpus, corpus, folder
+    from otoscope.corpus import Corpus, folder, open_corpus
     from otoscope.corpus.corpus import Source
 
     try:
@@ -185,7 +185,7 @@ def _named_corpus(name: str, *, is_only: bool) -> Corpus:
             return Corpus(name, [_demo_clip(name.removeprefix(DEMO_PREFIX))])
         if is_one_recording([name]):
             return Corpus(name, [folder.one_recording(Path(name))])
-        return corpus(name)
+        return open_corpus(name)
     except InputError as error:
         if is_only:
             raise

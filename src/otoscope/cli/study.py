@@ -183,7 +183,7 @@ def _tell_plan(asked: Request, whisper: Whisper, corpus: Corpus, settings: Study
 def _run(
     asked: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, preset: str, console: Console
 ) -> Study:
-    from otoscope.study.whole.experiment import study as run
+    from otoscope.study.whole.experiment import run_study as run
 
     console.note(f"Studying {whisper.id} on {corpus.name}: {count(len(corpus), 'clip')}, in {asked.out}")
     with console.progress("Study", total=1) as advance:

@@ -21,7 +21,7 @@ from otoscope.corpus.labelling import common_phone_set, unknown_phones
 from otoscope.corpus.phones import inventory
 from otoscope.corpus.source import Problem, Source, check_ids
 
-__all__ = ["DEMO", "Corpus", "Problem", "Source", "corpus"]
+__all__ = ["DEMO", "Corpus", "Problem", "Source", "open_corpus"]
 
 DEMO = "demo"
 N_TO_TELL = 50
@@ -164,7 +164,7 @@ class Corpus(ShortRepr):
             return str(error)
 
 
-def corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
+def open_corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
     """Find the clips of a corpus; no sound is read yet.
 
     Args:

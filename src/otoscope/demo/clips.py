@@ -1,7 +1,7 @@
 """Make the labelled demo clips: `python -m otoscope.demo.clips`.
 
 Every sentence is held out from training. Each text is spoken by a process of its own, so that the same command gives
-the same samples. Writes OGG Vorbis and `clips.json`, which `otoscope.corpus` reads.
+the same samples. Writes OGG Vorbis and `clips.json`, which `otoscope.open_corpus` reads.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 """Takes what is being done (`calibrating`, `harvesting`, `writing`), how many clips are done, and of how many."""
 
 
-def harvest(
+def run_harvest(
     model: Whisper,
     corpus: Corpus,
     settings: HarvestSettings,

@@ -244,6 +244,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "otoscope.cli.harvest:harvest",
         public={
             **dict.fromkeys(("HarvestRun", "open_run"), "otoscope.harvest.opened"),
+            "run_harvest": "otoscope.harvest.run",
             "HarvestSettings": "otoscope.harvest.settings",
         },
         part=Part(
@@ -452,7 +453,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "Run the whole study over a corpus: verdicts and pages.",
         "otoscope.cli.study:study",
         public={
-            "Study": "otoscope.study.whole.experiment",
+            **dict.fromkeys(("Study", "run_study"), "otoscope.study.whole.experiment"),
             "StudySettings": "otoscope.study.whole.settings",
             **dict.fromkeys(("Listening", "listen"), "otoscope.study.listening.experiment"),
         },

@@ -13,7 +13,7 @@ from typing import Any
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
 from otoscope.harvest.bases import DICTIONARY as DICTIONARY_BASIS
-from otoscope.harvest.run import harvest
+from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.study.dictionaries.results import DICTIONARY, NEURONS, PCA, RANDOM_DECODER
@@ -72,7 +72,7 @@ def phone_scores(
     """
     names = {f"{DICTIONARY_BASIS}{folder}": name for own in folders.values() for name, folder in own.items()}
     settings = HarvestSettings(sites=tuple(folders), bases=(*PLAIN, *names), seed=seed, force=force)
-    run = harvest(model, corpus, settings, out, progress=progress)
+    run = run_harvest(model, corpus, settings, out, progress=progress)
     try:
         study = phones(run)
     except InputError as error:

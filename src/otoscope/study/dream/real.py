@@ -20,7 +20,7 @@ from otoscope.base.clocks import FRAME_S, MEL_FRAMES_PER_FRAME
 from otoscope.base.errors import InputError
 from otoscope.base.numbers import finite
 from otoscope.base.short_repr import ShortRepr
-from otoscope.corpus import corpus as named_corpus
+from otoscope.corpus import open_corpus as named_corpus
 from otoscope.harvest.bases import groups_of
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.model.encoder_start import encoder_start

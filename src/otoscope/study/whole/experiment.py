@@ -82,7 +82,7 @@ class Study(Rich):
         return f"Study({self.about['model']['id']!r} on {self.about['corpus']['name']!r}; {said}; {str(self.folder)!r})"
 
 
-def study(
+def run_study(
     model: Whisper,
     corpus: Corpus,
     settings: StudySettings | None = None,

@@ -11,7 +11,7 @@ from otoscope.corpus import Corpus
 from otoscope.harvest.activity import EncoderReader, Reads, check_sites
 from otoscope.harvest.bases import DICTIONARY
 from otoscope.harvest.opened import HarvestRun, open_run
-from otoscope.harvest.run import harvest as gather
+from otoscope.harvest.run import run_harvest as gather
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.stored import StoredReader
 from otoscope.sae.files import dictionaries_in, load_dictionary
