@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 from otoscope.public import HOMES
@@ -12,20 +11,10 @@ STUB = Path(__file__).parent.parent / "src" / "otoscope" / "__init__.pyi"
 
 def stub() -> str:
     """Write the whole stub."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for name, home in HOMES.items():
-        names[home].append(name)
-    lines = ["# Written from the code by `make reference`; do not change it by hand."]
-    for home in sorted(names):
-        imported = ", ".join(f"{name} as {name}" for name in sorted(names[home]))
-        line = f"from {home} import {imported}"
-        if len(line) > 120:
-            line = "\n".join(
-                [f"from {home} import (", *(f"    {name} as {name}," for name in sorted(names[home])), ")"]
-            )
-        lines.append(line)
-    lines += ["", "__all__: list[str]", "__version__: str", ""]
-    return "\n".join(lines)
+    homes = sorted((home, name) for name, home in HOMES.items())
+    imports = [f"from {home} import {name} as {name}" for home, name in homes]
+    head = "# Written from the code by `make reference`; do not change it by hand."
+    return "\n".join([head, *imports, "", "__all__: list[str]", "__version__: str", ""])
 
 
 if __name__ == "__main__":

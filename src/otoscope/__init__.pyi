@@ -4,24 +4,12 @@ from otoscope.audio.clip import Span as Span
 from otoscope.audio.clip import as_clip as as_clip
 from otoscope.audio.clip import read_clip as read_clip
 from otoscope.audio.nonspeech import nonspeech as nonspeech
-from otoscope.base.errors import (
-    AudioError as AudioError,
-)
-from otoscope.base.errors import (
-    InputError as InputError,
-)
-from otoscope.base.errors import (
-    ModelError as ModelError,
-)
-from otoscope.base.errors import (
-    OtoscopeError as OtoscopeError,
-)
-from otoscope.base.errors import (
-    OutputError as OutputError,
-)
-from otoscope.base.errors import (
-    SiteError as SiteError,
-)
+from otoscope.base.errors import AudioError as AudioError
+from otoscope.base.errors import InputError as InputError
+from otoscope.base.errors import ModelError as ModelError
+from otoscope.base.errors import OtoscopeError as OtoscopeError
+from otoscope.base.errors import OutputError as OutputError
+from otoscope.base.errors import SiteError as SiteError
 from otoscope.corpus import Corpus as Corpus
 from otoscope.corpus import open_corpus as open_corpus
 from otoscope.harvest.opened import HarvestRun as HarvestRun
@@ -36,15 +24,9 @@ from otoscope.study.bigrams.agreement import BigramAgreement as BigramAgreement
 from otoscope.study.bigrams.agreement import bigram_agreement as bigram_agreement
 from otoscope.study.bigrams.experiment import Bigrams as Bigrams
 from otoscope.study.bigrams.experiment import bigrams as bigrams
-from otoscope.study.bigrams.known import (
-    KnownBigrams as KnownBigrams,
-)
-from otoscope.study.bigrams.known import (
-    bigrams_of_text as bigrams_of_text,
-)
-from otoscope.study.bigrams.known import (
-    bigrams_of_words as bigrams_of_words,
-)
+from otoscope.study.bigrams.known import KnownBigrams as KnownBigrams
+from otoscope.study.bigrams.known import bigrams_of_text as bigrams_of_text
+from otoscope.study.bigrams.known import bigrams_of_words as bigrams_of_words
 from otoscope.study.direction import Direction as Direction
 from otoscope.study.dream.experiment import dream as dream
 from otoscope.study.dream.result import Dream as Dream
