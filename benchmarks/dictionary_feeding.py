@@ -40,8 +40,8 @@ def measure(settings: Settings) -> list[Row]:
     torch.set_num_threads(settings.threads)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        settings = HarvestSettings(SITES, save_activations="float16")
-        run_harvest(load("demo"), open_corpus("demo"), settings, folder / "run")
+        gathered = HarvestSettings(SITES, save_activations="float16")
+        run_harvest(load("demo"), open_corpus("demo"), gathered, folder / "run")
         source = shards_source(str(folder / "run"), SITES, kinds=("speech",), seed=0)
         tasks = tasks_of(source, CoderChoice(k=16))
         asked = TrainSettings(N_STEPS * BATCH_FRAMES, BATCH_FRAMES)

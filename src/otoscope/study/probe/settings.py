@@ -21,10 +21,15 @@ class ProbeSettings(Settings):
         int, Setting("Parts that speakers are dealt into, each predicted by a probe of the others.", "N", least=2)
     ] = 5
     classifier: Annotated[
-        str, Setting("ridge is quicker, and worse for many classes.", choices=("logistic", "ridge"))
+        str, Setting("ridge is quicker, and worse for many classes.", "logistic|ridge", choices=("logistic", "ridge"))
     ] = "logistic"
     split: Annotated[
-        str, Setting("What is held out; clips only where nobody is known.", choices=(AUTO, SPEAKERS, CLIPS))
+        str,
+        Setting(
+            "What is held out; clips only where nobody is known.",
+            "auto|speakers|clips",
+            choices=(AUTO, SPEAKERS, CLIPS),
+        ),
     ] = AUTO
     lag: Annotated[
         int | None,

@@ -23,7 +23,8 @@ class SegmentsSettings(Settings):
     ] = 10
     context: Context = ""
     sound_format: Annotated[
-        str, Setting("How sounds are written, 16 bits a sample.", choices=("flac", "wav"), option="--format")
+        str,
+        Setting("How sounds are written, 16 bits a sample.", "flac|wav", choices=("flac", "wav"), option="--format"),
     ] = "flac"
     language: Language = None
 
