@@ -99,6 +99,7 @@ def curve_figure(points: Sequence[CurvePoint], n_clips: int, n_known: int) -> Fi
     axes.set_ylim(bottom=0)
     axes.set_xlabel("k: frames on either side that a frame may attend to (20 ms each)", fontsize=8)
     axes.set_ylabel("word error rate", fontsize=8)
+    marks.share_axis(axes, "y", is_whole=False)
     axes.legend(fontsize=7.5, frameon=False)
     note = f"{count(n_clips, 'clip')}; {intervals_note(n_clips)}"
     pictures.title(axes, "Transcripts when the encoder listens only nearby", note)
