@@ -9,7 +9,7 @@ from otoscope.base.errors import InputError
 
 
 def cut(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Float32[np.ndarray, "window window_samples"]:
-    """Cut samples into windows side by side, the last one filled up with zeros.
+    """Cut samples into consecutive windows, the last one padded with zeros.
 
     Args:
         samples: Mono at 16 kHz. Exactly one window's worth gives one window.
@@ -37,7 +37,7 @@ def check_window(window: int, n_windows: int, clip: str = "this clip") -> None:
     Args:
         window: Its number.
         n_windows: How many the clip has.
-        clip: What the clip is called in the message.
+        clip: The clip's name in the message.
 
     Raises:
         InputError: There is no such window.
