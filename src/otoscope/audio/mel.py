@@ -51,10 +51,10 @@ def log_mel(samples: Float[Tensor, "*batch sample"], n_mels: int) -> Float[Tenso
 
 def _log_mel_rows(samples: Float[Tensor, "window sample"], n_mels: int) -> Float[Tensor, "window n_mels mel_frame"]:
     n_mel_frames = samples.shape[-1] // HOP_SAMPLES
-    heard = samples[:, : _samples_to_hear(samples)]
+    sounding = samples[:, : _samples_to_transform(samples)]
     spectrum = torch.stft(
-        heard, N_FFT, HOP_SAMPLES, window=_hann(samples.device), center=True, pad_mode="reflect", return_complex=True
-    )[..., : min(heard.shape[-1] // HOP_SAMPLES, n_mel_frames)]
+        sounding, N_FFT, HOP_SAMPLES, window=_hann(samples.device), center=True, pad_mode="reflect", return_complex=True
+    )[..., : min(sounding.shape[-1] // HOP_SAMPLES, n_mel_frames)]
     power = spectrum.real.square() + spectrum.imag.square()
     log = (_mel_filters(n_mels, samples.device) @ power).clamp(min=FLOOR).log10()
     log = log.maximum(log.amax(dim=(-2, -1), keepdim=True) - RANGE)
@@ -67,11 +67,11 @@ def _log_mel_rows(samples: Float[Tensor, "window sample"], n_mels: int) -> Float
     return torch.cat([mel, ((floor + 4.0) / 4.0).expand(-1, n_mels, n_silent)], dim=-1)
 
 
-def _samples_to_hear(samples: Float[Tensor, "window sample"]) -> int:
+def _samples_to_transform(samples: Float[Tensor, "window sample"]) -> int:
     """How many samples must be transformed; all frames after them hold only zeros."""
     n_samples = samples.shape[-1]
-    sounding = samples.detach().ne(0).any(dim=0).nonzero()
-    end = int(sounding[-1]) + 1 if len(sounding) else 0
+    nonzero = samples.detach().ne(0).any(dim=0).nonzero()
+    end = int(nonzero[-1]) + 1 if len(nonzero) else 0
     # The last column computed must be the first that holds only zeros, even when mirrored at the end: two half
     # transforms past the last sound.
     needed = -(-(end + N_FFT) // HOP_SAMPLES) * HOP_SAMPLES

@@ -45,9 +45,9 @@ def player(samples: np.ndarray, label: str, *, width: str = "22em") -> html.Html
         The player.
     """
     most = seconds_to_sample(MOST_S)
-    heard = samples[:most]
+    played = samples[:most]
     seconds = sample_to_seconds(len(samples))
-    file, kind = _encode(heard)
+    file, kind = _encode(played)
     markup = html.audio(file, kind, label, width)
     if len(samples) <= most:
         return markup

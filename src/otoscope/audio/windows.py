@@ -43,5 +43,5 @@ def check_window(window: int, n_windows: int, clip: str = "this clip") -> None:
         InputError: There is no such window.
     """
     if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
-        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
-        raise InputError(f"window {window!r} is not in {clip}: it has {there}. Choose one of these.")
+        allowed = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
+        raise InputError(f"window {window!r} is not in {clip}: it has {allowed}. Choose one of these.")

@@ -116,8 +116,8 @@ class _Row:
     def _refuse_without_audio(self) -> NoReturn:
         near = [name for name in self._row if "audio" in name.lower() or name.lower() in ("path", "file", "wav")]
         hint = f" Is it {near[0]!r}? Rename that to 'audio'." if near and near[0] != "audio" else ""
-        there = ", ".join(map(repr, self._row)) or "nothing"
-        self._refuse(f"'audio' is missing, the path of the recording; there is {there}.{hint} A row has {_known()}")
+        columns = ", ".join(map(repr, self._row)) or "nothing"
+        self._refuse(f"'audio' is missing, the path of the recording; there is {columns}.{hint} A row has {_known()}")
 
     def _refuse(self, message: str) -> NoReturn:
         raise InputError(f"manifest '{self._path}', {self._location}: {message}. Correct the manifest.")

@@ -194,14 +194,14 @@ def _sound_stop(
         The byte after the sound, a note, and what is missing if it is cut short.
     """
     end = len(content)
-    there = end - body
-    if size > there:
-        return end, *too_large(size, there)
+    present = end - body
+    if size > present:
+        return end, *too_large(size, present)
     size = max(size, 0)  # Wave64 counts the chunk's head, so a stated 0 becomes negative
     ends = {body + size, _aligned(fmt, start, body + size)}
     if any(_may_end(fmt, content, start, at) for at in ends) and (size or _is_chunk_list(fmt, content, start, body)):
         return body + size, None, None
-    return end, too_small(size, there), None
+    return end, too_small(size, present), None
 
 
 def _may_end(fmt: ChunkFormat, content: Content, start: int, at: int) -> bool:

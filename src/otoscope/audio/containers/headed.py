@@ -29,14 +29,14 @@ def layout(content: Content, start: int) -> Layout | None:
     cut_short, end = None, len(content)
     while start < end and (head := _head(content, start)) is not None:
         body, size, fix_at = head
-        there, stop = end - body, end
-        if size is not None and size > there:
-            note, cut_short = too_large(size, there)
+        present, stop = end - body, end
+        if size is not None and size > present:
+            note, cut_short = too_large(size, present)
             notes += [note] if note else []
-        elif size is not None and size < there and size and _head(content, body + size) is not None:
+        elif size is not None and size < present and size and _head(content, body + size) is not None:
             stop = body + size
-        elif size is not None and size < there:
-            notes.append(too_small(size, there))
+        elif size is not None and size < present:
+            notes.append(too_small(size, present))
         fix = b"" if fix_at is None else min(stop - body, 0xFFFF_FFFF).to_bytes(4, "big")
         fix_at = body if fix_at is None else fix_at
         parts.append(SoundPart(((start, fix_at), fix, (fix_at + len(fix), stop))))
