@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from otoscope.base.settings import Settings, described
+from otoscope.base.settings import Settings, setting_fields
 from otoscope.cli.app import app
 from otoscope.cli.command import SHARED
 from otoscope.study.catalogue import parts
@@ -88,7 +88,7 @@ def _row(option: Any) -> str:
 
 def _settings(name: str, text: str, table: Any) -> str:
     rows = []
-    for field in described(type(table)):
+    for field in setting_fields(type(table)):
         value = getattr(table, field.name, None)
         shown = "" if value is None or value is MISSING else f"`{list(value) if isinstance(value, tuple) else value}`"
         rows.append(f"| `{field.name}` | {_cell(field.about.help)} | {shown} |")

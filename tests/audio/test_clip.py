@@ -51,9 +51,9 @@ def test_16_bit_integers_are_scaled() -> None:
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((2, 100), dtype=np.float32), r"shape \[2, 100\] is no clip.*Average the channels"),
+        (np.zeros((2, 100), dtype=np.float32), r"shape \[2, 100\] is not a clip.*Average the channels"),
         (np.zeros(0, dtype=np.float32), "holds no samples"),
-        (np.zeros(10, dtype=np.int64), "array of int64 is no clip"),
+        (np.zeros(10, dtype=np.int64), "array of int64 is not a clip"),
         (np.array([0.0, np.nan], dtype=np.float32), "values that are no sound \\(1 here\\), the first at sample 1"),
     ],
 )
@@ -63,7 +63,7 @@ def test_arrays_that_are_no_sound_are_refused(array: np.ndarray, words: str) -> 
 
 
 def test_what_is_no_clip_is_refused_by_its_type() -> None:
-    with pytest.raises(InputError, match="a list is no clip: give a Clip, the path of a recording, or a NumPy array"):
+    with pytest.raises(InputError, match="a list is not a clip: give a Clip, the path of a recording, or"):
         as_clip([0.0, 0.1])  # type: ignore[arg-type]
 
 

@@ -60,7 +60,7 @@ def test_sound_that_begins_later_than_the_picture_is_heard_when_it_is_heard(
     sound = read_audio(path)
     assert_begins_at(sound, late_s + 0.5, SOUND[8_000:24_000])
     assert not np.abs(sound.samples[: round((late_s - 0.1) * RATE_HZ)] if late_s else np.zeros(1)).any()
-    assert bool(late_s) == any("of silence are put in, so that times are those of the file" in n for n in sound.notes)
+    assert bool(late_s) == any("of silence are inserted, so that times are those of the file" in n for n in sound.notes)
     np.testing.assert_array_equal(read_stretch(path, 2.0, 3.0).samples, sound.samples[32_000:48_000])
 
 
@@ -69,7 +69,7 @@ def test_a_pause_in_the_packets_is_a_pause_in_the_sound(tmp_path: Path, ending: 
     sound = read_audio(video(tmp_path / f"a.{ending}", pause=(2.0, 1.25)))
     assert_begins_at(sound, 0.5, SOUND[8_000:24_000])
     assert_begins_at(sound, 3.5, SOUND[36_000:52_000])
-    assert any("1.25 s of silence are put in" in note for note in sound.notes)
+    assert any("1.25 s of silence are inserted" in note for note in sound.notes)
 
 
 def test_a_picture_that_goes_on_longer_is_no_missing_end(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_values_that_no_sound_has_are_clipped() -> None:
     [
         (np.zeros((80, 1)), {}, "makes no sound"),
         (np.zeros(80), {}, "makes no sound"),
-        (np.full((80, 9), np.nan), {}, "no finite numbers"),
+        (np.full((80, 9), np.nan), {}, "not finite numbers"),
         (np.zeros((80, 9)), {"iterations": 0}, "give 1 or more"),
     ],
 )

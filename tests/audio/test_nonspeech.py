@@ -71,7 +71,7 @@ def test_nobody_speaks_and_the_transcript_says_so() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "speech"}, "'speech' is no sound without speech: there are silence, noise, music"),
+        ({"kind": "speech"}, "'speech' is not a kind of sound without speech: there are silence, noise, music"),
         ({"duration_s": 0}, "a duration of 0 s cannot be made"),
         ({"duration_s": float("nan")}, "a duration of nan s"),
         ({"duration_s": 1e9}, "a duration of 1000000000.0 s"),

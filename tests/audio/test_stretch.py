@@ -79,7 +79,7 @@ def test_a_stretch_that_is_not_inside_the_recording_is_refused(
 
 def test_an_empty_stretch_and_a_time_before_the_start_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", 2.0, RATE_HZ)
-    with pytest.raises(AudioError, match=r"1.5 s to 1.0 s is no stretch of '.*a.wav': it ends after it begins"):
+    with pytest.raises(AudioError, match=r"1.5 s to 1.0 s is not a stretch of '.*a.wav': the end must be later"):
         read_stretch(path, 1.5, 1.0)
     with pytest.raises(InputError, match="a time of -1.0 s is not in a recording"):
         read_stretch(path, -1.0, 1.0)

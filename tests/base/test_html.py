@@ -64,7 +64,7 @@ def test_data_stays_data_wherever_it_stands(text: str) -> None:
     shown = html.Shown(
         text,
         [(text, text), ("several", [text, text])],
-        [html.Table((text, "n"), [(text, 1), (text, 2.5)], text)],
+        [html.ShownTable((text, "n"), [(text, 1), (text, 2.5)], text)],
         [html.audio(b"sound", "audio/wav", text)],
     )
     read(html.display(object(), lambda: shown, lambda alt: html.image(b"picture", alt)))
@@ -113,15 +113,15 @@ def test_a_share_is_written_in_per_cent_with_its_bounds() -> None:
 
 
 def test_a_long_table_is_cut_and_says_how_many_rows_more_there_are() -> None:
-    found = read(html.table(html.Table(("n",), [(number,) for number in range(1000)])))
+    found = read(html.table(html.ShownTable(("n",), [(number,) for number in range(1000)])))
     assert found.tags.count("tr") == 1 + html.MOST_ROWS
     assert f"and {1000 - html.MOST_ROWS} more" in found.text
-    assert "and 80 more" in read(html.table(html.Table(("n",), [(1,)] * 20, n_all=100))).text
+    assert "and 80 more" in read(html.table(html.ShownTable(("n",), [(1,)] * 20, n_all=100))).text
 
 
 def test_a_column_that_holds_nothing_is_left_out_and_one_of_an_empty_table_is_not() -> None:
-    assert "empty" not in read(html.table(html.Table(("full", "empty"), [(1, None), (2, None)]))).text
-    assert "empty" in read(html.table(html.Table(("full", "empty"), []))).text
+    assert "empty" not in read(html.table(html.ShownTable(("full", "empty"), [(1, None), (2, None)]))).text
+    assert "empty" in read(html.table(html.ShownTable(("full", "empty"), []))).text
 
 
 def test_a_display_is_never_larger_than_it_may_be_and_says_what_it_left_out() -> None:

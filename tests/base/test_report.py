@@ -7,7 +7,7 @@ REPORT = Report(
     "What was measured: a model",
     "3 clips; 95% intervals",
     {"model": "a model", "n": Fact(3, "clips"), "left_out": Fact((), "left out")},
-    told=[("for people alone", 0.5)],
+    display_only=[("for people alone", 0.5)],
     parts=[
         Estimates(
             {"went": "it went", "stayed": "it stayed"},

@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 
 from otoscope.base.errors import InputError
-from otoscope.base.settings import Language, Seed, Setting, Settings, described, takes
+from otoscope.base.settings import Language, Seed, Setting, Settings, setting_fields, takes
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,6 @@ def test_a_function_takes_every_setting_by_name_too() -> None:
 
 
 def test_what_is_known_of_a_setting() -> None:
-    fields = {field.name: field for field in described(Walk)}
+    fields = {field.name: field for field in setting_fields(Walk)}
     assert fields["ks"].is_tuple and fields["ks"].kind is int
     assert fields["limit_s"].can_be_none and fields["limit_s"].option == "--limit-s"

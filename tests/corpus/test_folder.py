@@ -222,10 +222,10 @@ def test_files_that_belong_to_nothing_are_noted(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("no table of ours\n")
     assert len(open_corpus(tmp_path).notes) == 4
     notes = " ".join(open_corpus(tmp_path).notes)
-    assert "metadata.csv' is left alone" in notes
+    assert "metadata.csv' is ignored" in notes
     assert "1 of 2 recordings have no transcript: 'b.wav'." in notes
-    assert "1 transcript is named after no recording here, and left aside: 'c.txt'." in notes
-    assert "1 alignment is named after no recording here, and left aside: 'b_phones.TextGrid'." in notes
+    assert "1 transcript is named after no recording here, and ignored: 'c.txt'." in notes
+    assert "1 alignment is named after no recording here, and ignored: 'b_phones.TextGrid'." in notes
 
 
 def test_a_folder_in_which_all_is_used_has_no_notes(tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ def test_a_split_is_named_where_there_are_several(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hf:", "is no dataset: expected hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT"),
-        ("hf:a:b:c:d", "is no dataset: expected"),
+        ("hf:", "is not a dataset: expected hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT"),
+        ("hf:a:b:c:d", "is not a dataset: expected"),
         ("hf:no/such/folder", "is neither a folder nor a Hugging Face id"),
         ("hf:nobody/nothing", "'nobody/nothing' is not in the cache .* HF_HUB_OFFLINE forbids asking.*hf download"),
     ],

@@ -122,7 +122,7 @@ def test_phones_of_no_set_that_is_known_are_label_problems(tmp_path: Path) -> No
     textgrid(tmp_path / "a.TextGrid", ("?!", "#9"))
     held = describe(open_corpus(tmp_path))
     assert held.phone_set is None and held.unknown_phones == {"?!": 1, "#9": 1} and not held.phones.n_clips
-    assert "a.TextGrid': phones '?!', '#9' are of no phone set that is known" in held.label_problems[0].message
+    assert "a.TextGrid': phones '?!', '#9' belong to no known phone set" in held.label_problems[0].message
 
 
 def test_a_phone_set_may_be_told(tmp_path: Path) -> None:

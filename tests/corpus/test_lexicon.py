@@ -59,10 +59,13 @@ def test_the_older_encoding_of_cmudict_is_read(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("RUG  R AH1 G\nMUG\n", r"words.dict, line 2: 'MUG' has no phones. Expected a word and its phones"),
-        ("RUG  R AH1 G\nMUG  M AH1 XX\n", r"line 2: 'XX' in the pronunciation of 'MUG' is no phone of arpabet-stress"),
+        (
+            "RUG  R AH1 G\nMUG  M AH1 XX\n",
+            r"line 2: 'XX' in the pronunciation of 'MUG' is not a phone of arpabet-stress",
+        ),
         ("", "holds no word"),
         (";;; nothing\n", "holds no word"),
-        ("RUG\0\0", "is no text"),
+        ("RUG\0\0", "is not a text file"),
     ],
 )
 def test_bad_lines_are_named_with_file_line_and_what_was_expected(tmp_path: Path, text: str, message: str) -> None:
@@ -71,7 +74,7 @@ def test_bad_lines_are_named_with_file_line_and_what_was_expected(tmp_path: Path
 
 
 def test_a_phone_set_that_was_named_is_the_one_that_counts(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no phone of ipa"):
+    with pytest.raises(InputError, match="is not a phone of ipa"):
         lexicon(tmp_path, "RUG  R AH1 G\n", phone_set="ipa")
 
 

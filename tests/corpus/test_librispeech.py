@@ -62,7 +62,10 @@ def test_a_recording_that_the_transcripts_lack_has_none(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"84-121123-0000 A\n84-121123-0001\n", r"84-121123\.trans\.txt', line 2: '84-121123-0001' is no transcript"),
+        (
+            b"84-121123-0000 A\n84-121123-0001\n",
+            r"84-121123\.trans\.txt', line 2: '84-121123-0001' is not a transcript",
+        ),
         (b"85-1-0000 A\n", "Expected '84-121123-0000 WHAT IS SAID'"),
         (b"84-121123-0000 caf\xe9\n", "is not UTF-8"),
     ],

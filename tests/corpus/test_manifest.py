@@ -83,7 +83,8 @@ def test_an_alignment_must_fit_the_whole_recording(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alignment", "message"), [("nowhere.TextGrid", "cannot be read"), ("notes.txt", "is no alignment that otoscope")]
+    ("alignment", "message"),
+    [("nowhere.TextGrid", "cannot be read"), ("notes.txt", "is not an alignment that otoscope")],
 )
 def test_an_alignment_that_cannot_be_read_is_a_label_problem(tmp_path: Path, alignment: str, message: str) -> None:
     sound(tmp_path / "a.wav")
@@ -105,8 +106,8 @@ def test_a_column_near_a_known_one_is_noted_and_does_not_stop(tmp_path: Path) ->
     sound(tmp_path / "a.wav")
     clips = open_corpus(jsonl(tmp_path / "m.jsonl", {"audio": "a.wav", "speeker": "x", "zz": 1, "qqqq": 2}))
     assert len(clips.notes) == 2
-    assert "column 'speeker' is not known and left aside. Is 'speaker' meant?" in clips.notes[0]
-    assert "left aside: 'zz', 'qqqq'" in clips.notes[1]
+    assert "column 'speeker' is not known and ignored. Is 'speaker' meant?" in clips.notes[0]
+    assert "ignored: 'zz', 'qqqq'" in clips.notes[1]
     assert clips.first(1).notes == clips.notes
 
 
@@ -144,7 +145,7 @@ def test_wrong_columns_are_refused_with_file_and_line(tmp_path: Path, row: dict[
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'{"audio": "a.wav"}\n\n{"audio": \n', "line 3: it is no JSON .*expected one JSON object a line"),
+        (b'{"audio": "a.wav"}\n\n{"audio": \n', "line 3: it is not JSON .*expected one JSON object a line"),
         (b"[1, 2]\n", r"line 1: it is \[1, 2\]: expected one JSON object a line"),
         (b'{"audio": "a.wav"}\n{"audio": "caf\xe9.wav"}\n', "line 2: byte 14 of the line is not UTF-8"),
         (b"\n", "holds no clips"),

@@ -39,7 +39,7 @@ class Span:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Clip(ShortRepr):
-    """A stretch of audio and what is known of it."""
+    """A stretch of audio and what is known about it."""
 
     samples: Float32[np.ndarray, " sample"]  # mono at 16 kHz, finite, at least one
     id: str  # a name, unique in its corpus
@@ -51,18 +51,18 @@ class Clip(ShortRepr):
     path: Path | None = None  # the file it came from, if any
     # why the labels that were found for it cannot be used; it then has neither words nor phones
     label_problem: str | None = None
-    notes: tuple[str, ...] = ()  # what its recording was found to be otherwise than it says, or may lack
-    # whether the transcript is that of the labels (words, or utterances) for want of one
+    notes: tuple[str, ...] = ()  # where its recording differs from what its header says, or may be incomplete
+    # whether the transcript was made from the labels (words, or utterances), as there was no other
     is_transcript_from_labels: bool = False
 
     def __post_init__(self) -> None:
         samples = self.samples
         if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 1:
-            came = (
+            given = (
                 f"{samples.dtype} {list(samples.shape)}" if isinstance(samples, np.ndarray) else type(samples).__name__
             )
             raise InputError(
-                f"clip {self.id!r} was given samples as {came}: a clip takes a float32 array [sample], mono at "
+                f"clip {self.id!r} was given samples as {given}: a clip takes a float32 array [sample], mono at "
                 f"{SAMPLE_RATE_HZ} Hz. Use otoscope.as_clip, which converts, or otoscope.read_clip, which reads a file."
             )
         check_samples(samples, f"clip {self.id!r}")
@@ -74,7 +74,7 @@ class Clip(ShortRepr):
 
     @property
     def source(self) -> str:
-        """What results call the recording: its file, or the clip's id where it came from none."""
+        """The recording's name in results: its file, or the clip's id where it came from no file."""
         return self.id if self.path is None else str(self.path)
 
     def _repr_html_(self) -> str:
@@ -101,7 +101,7 @@ def read_clip(path: str | Path, **labels: Any) -> Clip:
 
     Args:
         path: Any recording that `read_audio` reads.
-        **labels: What is known of it: `id` (default: the file's name without its ending), `transcript`, `words`,
+        **labels: What is known about it: `id` (default: the file's name without its ending), `transcript`, `words`,
             `phones`, `speaker`, `language`.
 
     Returns:
@@ -116,7 +116,7 @@ def read_clip(path: str | Path, **labels: Any) -> Clip:
 
 
 def as_clip(x: Clip | np.ndarray | str | Path) -> Clip:
-    """Take a clip in any of the forms in which one may be given.
+    """Turn samples or the path of a recording into a clip.
 
     Args:
         x: A clip (returned as it is), an array of samples (mono, 16 kHz, floating point or 16-bit integers), or the
@@ -127,7 +127,7 @@ def as_clip(x: Clip | np.ndarray | str | Path) -> Clip:
 
     Raises:
         AudioError: The recording or the samples cannot be used.
-        InputError: It is none of these.
+        InputError: `x` is none of these.
     """
     if isinstance(x, Clip):
         return x
@@ -136,7 +136,7 @@ def as_clip(x: Clip | np.ndarray | str | Path) -> Clip:
     if isinstance(x, np.ndarray):
         return _array_clip(x)
     raise InputError(
-        f"a {type(x).__name__} is no clip: give a Clip, the path of a recording, "
+        f"a {type(x).__name__} is not a clip: give a Clip, the path of a recording, "
         f"or a NumPy array of samples (mono at {SAMPLE_RATE_HZ} Hz)."
     )
 
@@ -151,11 +151,11 @@ def _array_clip(array: np.ndarray) -> Clip:
 def _mono_float32(samples: np.ndarray) -> Float32[np.ndarray, " sample"]:
     if samples.ndim != 1:
         raise AudioError(
-            f"an array of shape {list(samples.shape)} is no clip: samples are one row, mono at {SAMPLE_RATE_HZ} Hz. "
+            f"an array of shape {list(samples.shape)} is not a clip: samples are one row, mono at {SAMPLE_RATE_HZ} Hz. "
             "Average the channels first."
         )
     if samples.dtype == np.int16:
         return np.ascontiguousarray(samples, dtype=np.float32) / np.float32(32768)
     if not np.issubdtype(samples.dtype, np.floating):
-        raise AudioError(f"an array of {samples.dtype} is no clip: give floating point (full scale is 1) or int16.")
+        raise AudioError(f"an array of {samples.dtype} is not a clip: give floating point (full scale is 1) or int16.")
     return np.ascontiguousarray(samples, dtype=np.float32)

@@ -1,7 +1,7 @@
 """Read any recording as Whisper's samples: mono, 16 kHz, float32.
 
-WAV, FLAC, Ogg Vorbis, Opus and MP3 are read by libsndfile, each stream in a file on its own with its length counted
-(`otoscope.audio.containers`); the rest by FFmpeg (`otoscope.audio.ffmpeg`). Both are resampled by soxr: FFmpeg's own
+libsndfile reads WAV, FLAC, Ogg Vorbis, Opus and MP3, one stream of a file at a time, after its length was counted
+(`otoscope.audio.containers`); FFmpeg reads the rest (`otoscope.audio.ffmpeg`). Both are resampled by soxr: FFmpeg's
 resampler lets a tone above 8 kHz through at -62 dB, soxr's HQ at -141 dB. Works in blocks: memory is what the samples
 at 16 kHz need (230 MB an hour) and a few MB more.
 """
@@ -21,7 +21,7 @@ import soxr
 from jaxtyping import Float32
 
 from otoscope.audio import ffmpeg
-from otoscope.audio.containers import Content, Layout, Part, layout_of
+from otoscope.audio.containers import Content, Layout, SoundPart, layout_of
 from otoscope.audio.ffmpeg import VIDEO_SUFFIXES, reason
 from otoscope.audio.level import measure
 from otoscope.audio.mono import Mixer
@@ -31,10 +31,10 @@ from otoscope.base.errors import AudioError, OtoscopeError
 __all__ = ["SOUND_SUFFIXES", "VIDEO_SUFFIXES", "Sound", "read_audio", "read_audio_bytes"]
 
 BLOCK_SAMPLES = 1 << 18  # read at a time, per channel: 6 s at 44.1 kHz
-MOST_AT_FIRST = 3600 * SAMPLE_RATE_HZ  # room that is made before anything is decoded: a header may claim what it likes
-MOST_CLAIMED = 1 << 40  # libsndfile's "not known" is near 1 << 63
-MIN_RATE_HZ = 1_000  # anything slower is no speech, and a damaged header that claims 1 Hz would fill the memory
-MAX_ABS_SAMPLE = 1e12  # full scale is 1; past this a power spectrum leaves float32
+MOST_AT_FIRST = 3600 * SAMPLE_RATE_HZ  # allocated before anything is decoded: a header's claim cannot be trusted
+MOST_CLAIMED = 1 << 40  # libsndfile writes "not known" as nearly 1 << 63
+MIN_RATE_HZ = 1_000  # speech needs more, and a damaged header that claims 1 Hz would fill the memory
+MAX_ABS_SAMPLE = 1e12  # full scale is 1; beyond this a power spectrum overflows float32
 MP3_SLACK_S = 0.1  # the padding that encoders add is counted in some files and not in others
 UNKNOWN_FORMAT = (1, 4)  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING
 SOUND_SUFFIXES = (
@@ -62,7 +62,7 @@ class Sound:
     """A recording as Whisper hears it."""
 
     samples: Float32[np.ndarray, " sample"]  # mono at 16 kHz, at least one; full scale is 1
-    # what was read otherwise than the file says, or may be missing: each a sentence about "its" parts
+    # where the sound differs from what the file says, or may be incomplete: each a sentence about "its" parts
     notes: tuple[str, ...] = ()
 
 
@@ -73,7 +73,7 @@ class Stream:
     # rate in Hz and float32 [sample, channel], one after the other; either may change
     blocks: Iterator[tuple[int, np.ndarray]]
     n_expected: int = 0  # samples per channel that there should be, or 0 where that is not known
-    slack: int = 0  # samples that may be missing without a word
+    slack: int = 0  # samples that may be missing without a note
 
 
 def read_audio(path: str | Path) -> Sound:
@@ -83,11 +83,11 @@ def read_audio(path: str | Path) -> Sound:
         path: The file.
 
     Returns:
-        Its samples, and what is good to know of them.
+        Its samples, and notes on them.
 
     Raises:
-        AudioError: The file is missing, a folder, empty, cut short, no recording, without sound, not readable, or holds
-            samples that are not finite.
+        AudioError: The file is missing, a folder, empty, cut short, not a recording, without sound, not readable, or
+            holds samples that are not finite.
     """
     path = Path(path)
     with decoder_errors(path):
@@ -95,7 +95,7 @@ def read_audio(path: str | Path) -> Sound:
 
 
 def read_audio_bytes(content: bytes, name: str) -> Sound:
-    """Read a recording that is held in memory, as rows of a table hold it."""
+    """Read a recording that is held in memory, such as a cell of a table."""
     if not content:
         raise AudioError(f"'{name}' is empty (0 bytes). Get the recording again.")
     with decoder_errors(name):
@@ -103,7 +103,7 @@ def read_audio_bytes(content: bytes, name: str) -> Sound:
 
 
 def check_samples(samples: np.ndarray, what: str, *, first: int = 0) -> None:
-    """Refuse samples that are no sound."""
+    """Refuse samples that cannot be sound: none, or values that are not finite or far too large."""
     if samples.size == 0:
         raise AudioError(f"{what} holds no samples: it is 0 s long. Give a recording with at least one sample.")
     # One pass without a temporary array: a NaN anywhere makes both comparisons false.
@@ -141,13 +141,13 @@ def check_layout(layout: Layout, name: str | Path) -> None:
 
 
 def decode(content: Content, layout: Layout, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
-    """Decode all recordings of a file, one after the other, on the scale that they are on.
+    """Decode all recordings of a file, one after the other, without changing their scale.
 
     Args:
         content: The file.
-        layout: What was found in it.
-        name: What messages call it.
-        notes: Takes what is good to know.
+        layout: The recordings in it.
+        name: Its name in messages.
+        notes: Notes on the recording are appended here.
 
     Returns:
         Mono samples at 16 kHz, at least one.
@@ -156,8 +156,8 @@ def decode(content: Content, layout: Layout, name: str | Path, notes: list[str])
         AudioError: It is cut short, or cannot be decoded.
     """
     check_layout(layout, name)
-    done = [_read_part(content, part, name, notes) for part in layout.parts]
-    return done[0] if len(done) == 1 else np.concatenate(done)
+    sounds = [_read_part(content, part, name, notes) for part in layout.parts]
+    return sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
 
 
 def _read(content: Content, name: str | Path) -> Sound:
@@ -168,8 +168,8 @@ def _read(content: Content, name: str | Path) -> Sound:
     return Sound(level.apply(samples), tuple(dict.fromkeys((*notes, *level.notes))))
 
 
-def _read_part(content: Content, part: Part, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
-    """Read one recording of a file, with libsndfile where that knows its format."""
+def _read_part(content: Content, part: SoundPart, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
+    """Read one recording of a file, with libsndfile if it knows the format, else with FFmpeg."""
     sound = open_part(content, part)
     if sound is not None:
         n = n_expected(sound) if part.is_counted else 0
@@ -180,7 +180,7 @@ def _read_part(content: Content, part: Part, name: str | Path, notes: list[str])
 
 @contextmanager
 def decoder_errors(name: str | Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an `AudioError`, so that one bad file never stops the others."""
+    """Turn any exception of a decoder into an `AudioError`, so that one bad file never stops the others."""
     try:
         yield
     except OtoscopeError:
@@ -189,13 +189,13 @@ def decoder_errors(name: str | Path) -> Iterator[None]:
         raise AudioError(f"'{name}' is damaged or cut short ({reason(error)}). Get it again, whole.") from error
     except MemoryError as error:
         raise AudioError(f"'{name}' takes more memory than there is ({reason(error)}). Cut it into parts.") from error
-    except Exception as error:  # decoders of damaged files raise anything: sizes that do not fit, endless loops
-        told = f"{type(error).__name__}: {reason(error)}"
-        raise AudioError(f"'{name}' is damaged, and cannot be decoded ({told}). Get it again, whole.") from error
+    except Exception as error:  # on damaged files decoders raise all kinds of exceptions
+        what = f"{type(error).__name__}: {reason(error)}"
+        raise AudioError(f"'{name}' is damaged, and cannot be decoded ({what}). Get it again, whole.") from error
 
 
 def counted_s(content: Content, layout: Layout) -> float | None:
-    """Say how long a file is without decoding it."""
+    """Give the length of a file without decoding it; None where only decoding can tell."""
     total_s = 0.0
     for part in layout.parts:
         sound = open_part(content, part) if part.is_counted else None
@@ -208,7 +208,7 @@ def counted_s(content: Content, layout: Layout) -> float | None:
     return total_s
 
 
-def open_part(content: Content, part: Part) -> Forward | None:
+def open_part(content: Content, part: SoundPart) -> Forward | None:
     """Open one recording of a file with libsndfile.
 
     Returns:
@@ -225,30 +225,30 @@ def open_part(content: Content, part: Part) -> Forward | None:
 
 
 class Forward(soundfile.SoundFile):
-    """A recording that is read on from where it stands.
+    """A recording that is read forwards, without seeking between reads.
 
-    soundfile seeks to the next sample after every read of a file that it can seek in. At every seek an mp3 decoder
-    loses what it holds of the frames before, and the next 70 ms are wrong: once a block. So this says that it cannot
-    seek; `seek` itself works.
+    After every read of a seekable file, soundfile seeks to the next sample. At every seek an mp3 decoder loses its
+    state from earlier frames, and the next 70 ms are wrong. So this class says that it is not seekable; `seek` itself
+    works.
     """
 
     def seekable(self) -> bool:
-        """No, as far as reading is concerned."""
+        """Say no, so that reading does not seek."""
         return False
 
 
 def n_expected(sound: soundfile.SoundFile) -> int:
-    """Samples per channel that an open recording holds; 0 where it does not know."""
+    """Samples per channel that an open recording should hold; 0 where unknown."""
     return sound.frames if sound.frames < MOST_CLAIMED else 0
 
 
 def slack(sound: soundfile.SoundFile) -> int:
-    """Samples that an open recording may lack without a word."""
+    """Samples that an open recording may lack without a note."""
     return round(MP3_SLACK_S * sound.samplerate) if sound.format == "MP3" else 0
 
 
 def soundfile_blocks(sound: soundfile.SoundFile, n_samples: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode an open recording from where it stands, and close it."""
+    """Decode an open recording from its current position, and close it."""
     left = n_samples or n_expected(sound) or MOST_CLAIMED
     with sound:
         while left > 0:
@@ -275,7 +275,7 @@ def _in_blocks(frames: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, 
 
 
 def to_samples(stream: Stream, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
-    """Mix to mono, check, resample and put together, block by block."""
+    """Check, mix to mono and resample block by block, and join the blocks."""
     runs: list[_Run] = []
     n_read = 0
     for rate_hz, block in stream.blocks:
@@ -296,12 +296,12 @@ def to_samples(stream: Stream, name: str | Path, notes: list[str]) -> Float32[np
             f"'{name}' is cut short: {stream.n_expected / rate_hz:.2f} s are promised and decoding stopped "
             f"after {n_read / rate_hz:.2f} s. Get the whole recording."
         )
-    done = [run.samples(notes) for run in runs]
-    return done[0] if len(done) == 1 else np.concatenate(done)
+    sounds = [run.samples(notes) for run in runs]
+    return sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
 
 
 class _Run:
-    """Blocks of one rate and one number of channels, on their way to mono at 16 kHz."""
+    """Converts blocks of one rate and one number of channels to mono at 16 kHz."""
 
     def __init__(self, rate_hz: int, n_channels: int, n_expected: int) -> None:
         self.kind = (rate_hz, n_channels)
@@ -313,25 +313,25 @@ class _Run:
         self._last = np.zeros(1, dtype=np.float32)
 
     def add(self, block: np.ndarray) -> None:
-        """Take a block, not empty."""
+        """Add a block, which must not be empty."""
         mixed = self._mixer.mix(block)
         self._last = mixed[-1:].copy()
         self._out.append(mixed if self._resampler is None else self._resampler.resample_chunk(mixed))
 
     def samples(self, notes: list[str]) -> Float32[np.ndarray, " sample"]:
-        """Give all of it, once."""
+        """Give all samples; may be called once."""
         if self._resampler is not None:
             self._out.append(self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
-        gain, told = self._mixer.gain_and_notes()
-        notes += told
-        samples = self._out.samples() if self._out.n else self._last  # a sample at 44.1 kHz is less than one at 16 kHz
+        gain, mixer_notes = self._mixer.gain_and_notes()
+        notes += mixer_notes
+        samples = self._out.samples() if self._out.n else self._last  # one sample at 44.1 kHz is resampled to none
         if gain != 1:
             samples *= np.float32(gain)
         return samples
 
 
 class _Growing:
-    """An array that grows at its end; memory is touched only as it fills."""
+    """An array that can be appended to; memory is used only as it fills."""
 
     def __init__(self, capacity: int) -> None:
         self._array = np.empty(max(capacity, 1), dtype=np.float32)

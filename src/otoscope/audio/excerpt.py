@@ -1,7 +1,7 @@
-"""Sounds to listen to: a clip cut to a few seconds around a moment, and the same with that moment brought out.
+"""Sounds to listen to: a few seconds of a clip around a moment, and the same with that moment amplified.
 
-What comes out can be written as 16-bit samples: nothing is beyond full scale, by one factor for the whole sound and
-never by a limiter. Works on an excerpt's samples alone; does not know why a moment is worth hearing.
+The result can be written as 16-bit samples: a sound beyond full scale is scaled down as a whole, without a limiter.
+Works on samples alone; does not know why a moment is worth hearing.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from otoscope.base.errors import InputError
 
 EXCERPT_S = 2.0
 FADE_S = 0.01
-"""Both ends of every sound rise and fall for so long, so that they make no click."""
+"""Length of the fade at both ends of every sound, which prevents clicks."""
 BRIGHT_S = 0.1
-"""How much around the moment is brought out in full: as in the recordings of the study that this grew from."""
+"""Length around the moment that is amplified in full, as in the recordings of the study that this grew from."""
 EDGE_S = 0.03
-"""How long the gain takes from the moment to the rest, on either side."""
+"""Length over which the gain falls, on either side."""
 CONTRAST_DB = 20.0
-"""How far the rest is turned down against the moment: the tenfold gain of the same recordings."""
+"""How much quieter the rest is than the moment: the tenfold gain of the same recordings."""
 MOST_GAIN = 10.0
-"""A faint moment is made louder by no more than this: beyond, the noise of the recording is what one hears."""
+"""The largest factor for a faint moment: beyond it, the noise of the recording would be heard most."""
 FULL_SCALE = 0.98
 FORMATS = ("flac", "wav")
 
 
 def excerpt_bounds(n_samples: int, peak_s: float, *, length_s: float = EXCERPT_S) -> tuple[int, int]:
-    """Say which samples of a clip lie around a moment; a stretch that would go beyond the clip ends with it."""
+    """Find the samples [start, stop) of a clip around a moment; they end where the clip ends."""
     if n_samples < 1:
         raise InputError("a clip of 0 samples has no moment to listen to. Give one with at least one sample.")
     if not 2 * FADE_S <= length_s < float("inf"):
@@ -51,14 +51,13 @@ def excerpt(
     Args:
         samples: The clip, mono at 16 kHz.
         peak_s: The moment, in seconds from the clip's start.
-        length_s: How much to keep; less where the clip begins or ends nearer to the moment than half of it.
+        length_s: Length to keep, half of it on either side; less where the clip begins or ends.
 
     Returns:
-        A copy, as loud as the clip, unless a sample of it lies beyond 0.98 of full scale: then all of it is turned
-        down by one factor.
+        A copy, as loud as the clip; if a sample lies beyond 0.98 of full scale, all are scaled down by one factor.
 
     Raises:
-        InputError: There are no samples, the moment is no time, or the length is too short.
+        InputError: There are no samples, the moment is not a valid time, or the length is too short.
     """
     start, stop = excerpt_bounds(len(samples), peak_s, length_s=length_s)
     sound = _within_full_scale(samples[start:stop])
@@ -74,18 +73,18 @@ def amplified(
     edge_s: float = EDGE_S,
     contrast_db: float = CONTRAST_DB,
 ) -> Float32[np.ndarray, " excerpt"]:
-    """Cut a clip around a moment, and bring the moment out: it is amplified and the rest turned down.
+    """Cut a clip around a moment, amplify the moment and turn the rest down.
 
-    The gain goes from one to the other along raised cosines, and acts on what swings around the excerpt's mean, so
-    that a constant offset stays as it is and makes no thump.
+    The gain changes along raised cosines. It is applied to the difference from the excerpt's mean, so that a constant
+    offset stays as it is and makes no thump.
 
     Args:
         samples: The clip, mono at 16 kHz.
         peak_s: The moment, in seconds from the clip's start.
-        length_s: How much to keep; less where the clip begins or ends nearer to the moment than half of it.
-        bright_s: How much is brought out in full, half of it on either side of the moment.
-        edge_s: How long the gain takes to fall on either side of that.
-        contrast_db: How far the rest is turned down against the moment.
+        length_s: Length to keep, half of it on either side; less where the clip begins or ends.
+        bright_s: Length that is amplified in full, half of it on either side of the moment.
+        edge_s: Length over which the gain falls, on either side of that.
+        contrast_db: How much quieter the rest is than the moment.
 
     Returns:
         As long as `excerpt`'s. The gain of the moment is the largest at which no sample is beyond full scale,
@@ -123,7 +122,7 @@ def encode(samples: Float32[np.ndarray, " sample"], format_: str) -> bytes:
         The whole file.
 
     Raises:
-        InputError: The format is none of these.
+        InputError: There is no such format.
 
     Source:
         libsndfile, through soundfile.
@@ -136,7 +135,7 @@ def encode(samples: Float32[np.ndarray, " sample"], format_: str) -> bytes:
 
 
 def _within_full_scale(sound: np.ndarray) -> Float64[np.ndarray, " excerpt"]:
-    """Turn a sound down, all of it alike, until no sample is beyond full scale; most are within it as they are."""
+    """Scale a sound down until no sample is beyond full scale, if any is."""
     loudest = float(np.abs(sound).max())
     return sound.astype(np.float64) * (FULL_SCALE / loudest if loudest > FULL_SCALE else 1.0)
 
@@ -154,7 +153,7 @@ def _fades(n_samples: int) -> Float64[np.ndarray, " excerpt"]:
 def _contrast(
     n_samples: int, peak: int, bright_s: float, edge_s: float, contrast_db: float
 ) -> Float64[np.ndarray, " excerpt"]:
-    """A gain of 1 around the peak that falls along raised cosines to that of the rest."""
+    """A gain of 1 around the peak that falls along raised cosines to the gain of the rest."""
     rest = 10 ** (-contrast_db / 20)
     beyond_s = np.abs(np.arange(n_samples) - peak) / SAMPLE_RATE_HZ - bright_s / 2
     inside = beyond_s <= 0

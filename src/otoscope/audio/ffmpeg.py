@@ -1,6 +1,6 @@
-"""The sound of M4A, AAC, video and whatever else libsndfile does not read, decoded by FFmpeg through `av`, an extra.
+"""Decode M4A, AAC, video and everything else that libsndfile does not read, by FFmpeg through `av`, an extra.
 
-Sound lies on the file's time line: where it begins later than the picture, or pauses in between, there is silence.
+Times are those of the file: where the sound begins later than the picture, or pauses, silence is inserted.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ VIDEO_SUFFIXES = (
 )
 GAP_S = 0.05
 """Timestamps are rounded, and clocks drift; a longer pause between two packets is a pause in the sound."""
-TOLD_S = 0.2
-"""Silence that is put in is told of from here on."""
+NOTED_S = 0.2
+"""From this length on, a note says that silence was inserted."""
 HEAD_BYTES = 1 << 16
-"""A stated length is looked for in so much of a file's beginning."""
+"""How much of a file's beginning is searched for a stated length."""
 SHORT_S = 0.5
-"""How far a stated length may be off: edit lists and encoder delay."""
+"""How far a stated length may be off, because of edit lists and encoder delay."""
 
 
 def blocks(
@@ -61,14 +61,14 @@ def blocks(
     Args:
         file: The file, seekable.
         content: The same as bytes.
-        name: What messages call it.
-        notes: Takes what is good to know.
+        name: Its name in messages.
+        notes: Notes on the recording are appended here.
 
     Yields:
         Rate in Hz, and float32 [sample, channel].
 
     Raises:
-        AudioError: FFmpeg is not there, or the file is no recording, has no sound, is damaged or cut short.
+        AudioError: `av` is not installed, or the file is not a recording, has no sound, is damaged or cut short.
     """
     if importlib.util.find_spec("av") is None:
         if Path(name).suffix.lower() in VIDEO_SUFFIXES or _is_media(content[:16]):
@@ -78,7 +78,7 @@ def blocks(
 
     try:
         with av.open(file) as container:
-            # FFmpeg takes a text for pictures, and gives what it does not know a rate of 0.
+            # FFmpeg takes text for pictures, and gives unknown streams a rate of 0.
             if not container.streams.audio or not container.streams.audio[0].rate:
                 raise AudioError(f"'{name}' has no sound in it, or is not a recording: {READABLE}.")
             stream = container.streams.best("audio") or container.streams.audio[0]
@@ -103,7 +103,7 @@ class _Track:
         self._seen_s = 0.0
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Decode, with silence where there is no sound on the time line."""
+        """Decode the sound, with silence inserted where there is none."""
         first_s = self._first_s()
         end_s = first_s
         n_frames = 0
@@ -138,7 +138,7 @@ class _Track:
             yield from decoded
 
     def _first_s(self) -> float:
-        """Where the time line begins: with the first of sound and picture, as players have it."""
+        """Where time begins: at the start of sound or picture, whichever is first, as in players."""
         starts = [
             float(stream.start_time * stream.time_base)
             for stream in (*self._container.streams.audio, *self._container.streams.video)
@@ -147,30 +147,30 @@ class _Track:
         return min(starts, default=0.0)
 
     def _longest_s(self) -> float:
-        """How long the time line may become: timestamps that jump beyond it are wrong."""
+        """The longest that the recording can be; timestamps that jump beyond it are wrong."""
         import av
 
         duration = self._container.duration
         return duration / av.time_base + SHORT_S if duration else 0.0
 
-    def _finish(self, first_s: float, found_s: float) -> None:
+    def _finish(self, first_s: float, decoded_s: float) -> None:
         if self._n_damaged:
             self._notes.append(f"damaged packets are left out: {self._n_damaged:,}")
-        if self._silence_s >= TOLD_S:
+        if self._silence_s >= NOTED_S:
             self._notes.append(
-                f"its sound begins later than its picture or pauses: {self._silence_s:.2f} s of silence are put in, so "
-                "that times are those of the file"
+                f"its sound begins later than its picture or pauses: {self._silence_s:.2f} s of silence are inserted, "
+                "so that times are those of the file"
             )
         promised_s = self._promised_s()
-        if max(found_s, self._seen_s - first_s) >= promised_s - SHORT_S:
+        if max(decoded_s, self._seen_s - first_s) >= promised_s - SHORT_S:
             return
-        told = f"{promised_s:.2f} s are promised and decoding stopped after {found_s:.2f} s"
+        lengths = f"{promised_s:.2f} s are promised and decoding stopped after {decoded_s:.2f} s"
         if self._index_stop() > len(self._content):
-            raise AudioError(f"'{self._name}' is cut short: {told}. Get the whole recording.")
-        self._notes.append(f"its end may be missing: {told}")
+            raise AudioError(f"'{self._name}' is cut short: {lengths}. Get the whole recording.")
+        self._notes.append(f"its end may be missing: {lengths}")
 
     def _promised_s(self) -> float:
-        """How long the sound should be, where the file says so: much of what FFmpeg says is a guess from the size."""
+        """How long the sound should be, if the file says so; much of what FFmpeg reports is guessed from the size."""
         kinds = set(self._container.format.name.split(","))
         if "matroska" in kinds:
             return _matroska_s(self._content[:HEAD_BYTES])
@@ -199,25 +199,25 @@ def _as_float(frame: Any) -> np.ndarray:
 
 def _matroska_s(head: bytes) -> float:
     """The duration in the head of a Matroska file; 0 where there is none. Source: RFC 9559, sections 5.1.2.9 and 10."""
-    found = re.search(rb"\x44\x89(?:\x84(.{4})|\x88(.{8}))", head, re.DOTALL)
-    if found is None:
+    duration = re.search(rb"\x44\x89(?:\x84(.{4})|\x88(.{8}))", head, re.DOTALL)
+    if duration is None:
         return 0.0
     scale = re.search(rb"\x2a\xd7\xb1([\x81-\x88])", head)
     at = scale.end() if scale is not None else 0
     tick_ns = int.from_bytes(head[at : at + head[at - 1] - 0x80], "big") if at else 1_000_000
-    ticks = struct.unpack(">f", found[1])[0] if found[1] else struct.unpack(">d", found[2])[0]
+    ticks = struct.unpack(">f", duration[1])[0] if duration[1] else struct.unpack(">d", duration[2])[0]
     return float(ticks) * tick_ns / 1e9 if math.isfinite(ticks) else 0.0
 
 
 def _flv_s(head: bytes) -> float:
     """The duration in the head of a Flash video; 0 where there is none. Source: Adobe's FLV 10.1, annex E.5."""
-    found = re.search(rb"\x08duration\x00(.{8})", head, re.DOTALL)
-    seconds = struct.unpack(">d", found[1])[0] if found else 0.0
+    duration = re.search(rb"\x08duration\x00(.{8})", head, re.DOTALL)
+    seconds = struct.unpack(">d", duration[1])[0] if duration else 0.0
     return float(seconds) if math.isfinite(seconds) else 0.0
 
 
 def _is_picture(stream: Any) -> bool:
-    """Whether a stream is a picture of a cover, and no video."""
+    """Whether a video stream is only a cover picture."""
     return stream.type == "video" and bool(int(getattr(stream, "disposition", 0)) & 0x400)
 
 
@@ -242,7 +242,7 @@ def reason(error: Exception) -> str:
     """The last part of a library's message, without the path that it repeats.
 
     Args:
-        error: What it raised.
+        error: The library's exception.
     """
     strerror = getattr(error, "strerror", None)
     if strerror:

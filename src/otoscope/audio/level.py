@@ -1,4 +1,4 @@
-"""Bring samples of a wrong scale to full scale: 16-bit integers as floating-point numbers, spikes, speech too faint."""
+"""Correct the scale of samples: integers stored as floating-point numbers, spikes, speech that is too faint."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from otoscope.audio.kinds import Kind, frame_kinds
 from otoscope.base.clocks import SAMPLE_RATE_HZ, frames_begun
 
 LOUDEST = 16.0
-"""Full scale is 1. Mixing programs leave peaks of a few times that; at 24 dB above, the scale is another one."""
+"""Full scale is 1. Mixing programs leave peaks of a few times that; 24 dB above it, the scale must be another."""
 SCALES = (15, 23, 31)
 """Bits of the integers that the samples may have been."""
 FAINT = 0.003
 """Below this (-50 dB) of full scale Whisper begins to miss words, and at -80 dB it hears none: speech is turned up."""
 TURNED_UP_TO = 0.3
 SPIKE_SAMPLES = SAMPLE_RATE_HZ // 100
-"""So few samples beyond full scale are damage, and not the scale."""
+"""Fewer samples than this beyond full scale are damage, not another scale."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Level:
     """The scale that samples are on."""
 
     full_scale: float = 1.0  # the value that stands for 1
-    is_spiked: bool = False  # a few samples are damaged and lie far beyond: they are cut
+    is_spiked: bool = False  # whether a few damaged samples lie far beyond full scale; they are clipped
     notes: tuple[str, ...] = ()  # what is wrong with the scale
 
     def apply(self, samples: Float32[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"]:
-        """Bring samples to a full scale of 1: themselves where they are, or a copy."""
+        """Bring samples to a full scale of 1; returns them unchanged where they have it, otherwise a copy."""
         if self.is_spiked:
             return np.clip(samples, -1, 1)
         return samples if self.full_scale == 1 else samples / np.float32(self.full_scale)

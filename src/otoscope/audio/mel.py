@@ -1,7 +1,7 @@
 """The log-mel spectrogram that Whisper hears.
 
-The same numbers as OpenAI's and the transformers feature extractor's, for any window. Trailing zeros, which are most
-of a padded window, cost nothing: their frames hold the floor and are not computed.
+Gives the same numbers as OpenAI's code and the feature extractor of transformers, for any window. Trailing zeros, most
+of a padded window, cost nothing: their frames are set to the floor and not computed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from otoscope.base.errors import InputError
 N_FFT = 400  # 25 ms
 FLOOR = 1e-10  # power below which everything counts as silent
 RANGE = 8.0  # powers of ten below a window's loudest that are kept
-WINDOWS_AT_ONCE = 8  # a 30 s window's spectrum takes 5 MB, and the two hours of 240 windows should not take a gigabyte
+WINDOWS_AT_ONCE = 8  # a 30 s window's spectrum takes 5 MB; that of two hours would take a gigabyte
 
 
 def log_mel(samples: Float[Tensor, "*batch sample"], n_mels: int) -> Float[Tensor, "*batch n_mels mel_frame"]:
@@ -44,17 +44,17 @@ def log_mel(samples: Float[Tensor, "*batch sample"], n_mels: int) -> Float[Tenso
     if n_mels < 1:
         raise InputError(f"n_mels is {n_mels}: Whisper takes 80 or 128, and at least 1 is needed.")
     rows = samples.reshape(-1, n_samples).float()
-    parts = [_log_mel_rows(some, n_mels) for some in rows.split(WINDOWS_AT_ONCE)]
+    parts = [_log_mel_rows(windows, n_mels) for windows in rows.split(WINDOWS_AT_ONCE)]
     mel = torch.cat(parts) if len(parts) > 1 else parts[0]
     return mel.reshape(*samples.shape[:-1], n_mels, n_samples // HOP_SAMPLES)
 
 
 def _log_mel_rows(samples: Float[Tensor, "window sample"], n_mels: int) -> Float[Tensor, "window n_mels mel_frame"]:
     n_mel_frames = samples.shape[-1] // HOP_SAMPLES
-    heard = samples[:, : _samples_to_hear(samples)]
+    sounding = samples[:, : _samples_to_transform(samples)]
     spectrum = torch.stft(
-        heard, N_FFT, HOP_SAMPLES, window=_hann(samples.device), center=True, pad_mode="reflect", return_complex=True
-    )[..., : min(heard.shape[-1] // HOP_SAMPLES, n_mel_frames)]
+        sounding, N_FFT, HOP_SAMPLES, window=_hann(samples.device), center=True, pad_mode="reflect", return_complex=True
+    )[..., : min(sounding.shape[-1] // HOP_SAMPLES, n_mel_frames)]
     power = spectrum.real.square() + spectrum.imag.square()
     log = (_mel_filters(n_mels, samples.device) @ power).clamp(min=FLOOR).log10()
     log = log.maximum(log.amax(dim=(-2, -1), keepdim=True) - RANGE)
@@ -67,12 +67,12 @@ def _log_mel_rows(samples: Float[Tensor, "window sample"], n_mels: int) -> Float
     return torch.cat([mel, ((floor + 4.0) / 4.0).expand(-1, n_mels, n_silent)], dim=-1)
 
 
-def _samples_to_hear(samples: Float[Tensor, "window sample"]) -> int:
-    """How many samples must be transformed: all frames after them hear zeros alone."""
+def _samples_to_transform(samples: Float[Tensor, "window sample"]) -> int:
+    """How many samples must be transformed; all frames after them hold only zeros."""
     n_samples = samples.shape[-1]
-    sounding = samples.detach().ne(0).any(dim=0).nonzero()
-    end = int(sounding[-1]) + 1 if len(sounding) else 0
-    # The last column computed must be the first that hears zeros alone, also when mirrored at the end: two half
+    nonzero = samples.detach().ne(0).any(dim=0).nonzero()
+    end = int(nonzero[-1]) + 1 if len(nonzero) else 0
+    # The last column computed must be the first that holds only zeros, even when mirrored at the end: two half
     # transforms past the last sound.
     needed = -(-(end + N_FFT) // HOP_SAMPLES) * HOP_SAMPLES
     return min(n_samples, max(needed, -(-N_FFT // HOP_SAMPLES) * HOP_SAMPLES))

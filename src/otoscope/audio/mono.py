@@ -1,7 +1,7 @@
 """Mix the channels of a recording to one, as a listener with two ears would hear it.
 
-The mean of two channels in opposite phase is silence, though both ears hear every word; so such channels are turned
-over before they are added. Which ones are is judged every two seconds. Channels without sound are left out of the mean.
+The mean of two channels in opposite phase is silence, though both ears hear every word; so such channels are inverted
+before they are added. This is decided every two seconds. Channels without sound are left out of the mean.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import numpy as np
 from jaxtyping import Float32
 
 CHUNK_S = 2.0
-"""Phase is judged over so much at a time."""
+"""Length over which phase is judged."""
 CANCELLED = 0.25
-"""Channels are turned over where their sum keeps less of the power than this, against the best choice of signs: for two
-alike in level, a correlation below -0.6."""
+"""Channels are inverted where their sum keeps less than this share of the power that the best choice of signs keeps.
+For two of the same level this is a correlation below -0.6."""
 SILENT = 1e-5
 """A channel with less than this of the power of the loudest (-50 dB) is silent."""
 NOTHING = 1e-10
-"""Power below this (-100 dB of full scale) tells nothing of phase."""
+"""Power below this (-100 dB of full scale) says nothing about phase."""
 MOST_TRIED = 8
-"""Up to so many channels all signs are tried; of more, each is set against the loudest alone."""
-TOLD_S = 0.5
-"""Less than this in opposite phase is not worth a word."""
+"""Up to this many channels, all signs are tried; beyond it, each channel is only compared with the loudest."""
+NOTED_S = 0.5
+"""Less than this in opposite phase is not worth a note."""
 
 
 class Mixer:
     """Mixes one stream, block after block.
 
     Args:
-        n_channels: Of the stream.
-        rate_hz: Its rate.
+        n_channels: Channels of the stream.
+        rate_hz: Its sampling rate.
     """
 
     def __init__(self, n_channels: int, rate_hz: int) -> None:
@@ -43,7 +43,7 @@ class Mixer:
         """Mix a block.
 
         Returns:
-            Their mean, some of them turned over where they would cancel.
+            The mean of the channels, some of them inverted where they would cancel.
         """
         if block.shape[1] == 1:
             return block[:, 0]
@@ -52,10 +52,10 @@ class Mixer:
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
     def gain_and_notes(self) -> tuple[float, list[str]]:
-        """Say what all of it is multiplied by, because silent channels are no part of the mean, and what was done."""
+        """Give the factor that leaves silent channels out of the mean, and notes on what was done."""
         n = len(self._power)
         notes = []
-        if self._turned_s >= TOLD_S:
+        if self._turned_s >= NOTED_S:
             notes.append(
                 f"its channels are in opposite phase for {self._turned_s:,.1f} s and would cancel: they are turned to "
                 "one phase"

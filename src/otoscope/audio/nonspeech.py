@@ -1,7 +1,7 @@
-"""Sound in which nobody speaks: the silence of a room, noise, and music made from notes.
+"""Sound without speech: the silence of a room, noise, and music made from notes.
 
-For asking what a model writes where there is nothing to write. Costs one Fourier transform of the clip's length, or a
-few sines for each note. Everything is made from a seed and nothing is read; it does not know any model.
+For testing what a model writes where nothing is said. Costs one Fourier transform of the clip's length, or a few sines
+for each note. Everything is made from a seed; no file is read and no model is used.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from otoscope.base.errors import InputError
 
 Nonspeech = Literal["silence", "noise", "music"]
 NONSPEECH: tuple[Nonspeech, ...] = get_args(Nonspeech)
-"""The kinds there are."""
+"""All kinds."""
 
 ROOM_DBFS = -75.0
-"""Level of a quiet room through an ordinary microphone: what recordings hold between words, not digital zero."""
+"""Level of a quiet room through an ordinary microphone: what recordings contain between words, not digital zero."""
 
 LOWEST_DBFS, HIGHEST_DBFS = -120.0, 0.0
 LONGEST_S = 3600.0
 
 LOWEST_HZ = 30.0
-"""Below this the spectrum of pink noise is flat: nothing that is heard, and its power would go on growing."""
+"""Below this the spectrum of pink noise is flat: it is inaudible there, and its power would keep growing."""
 
 HUM_HZ, HUM_SHARE = 100.0, 0.1
 """The hum of the mains in a room's silence, and its share of the power."""
@@ -49,19 +49,19 @@ def nonspeech(kind: Nonspeech, duration_s: float, *, level_dbfs: float = -40.0, 
 
     Args:
         kind: `silence` is that of a quiet room: pink noise and a faint hum, always at `ROOM_DBFS`. `noise` is pink,
-            as most noise around people is. `music` is four chords going round with a melody drawn on top.
-        duration_s: How long, in seconds; up to an hour.
-        level_dbfs: Root mean square of noise and music, in decibels below a full-scale of 1; -120 to 0.
-        seed: Draws the noise and the melody.
+            like most everyday noise. `music` is four repeating chords with a random melody on top.
+        duration_s: Length in seconds; up to an hour.
+        level_dbfs: Root mean square of noise and music, in decibels relative to a full scale of 1; -120 to 0.
+        seed: Seeds the noise and the melody.
 
     Returns:
         The clip, with an empty transcript; its id names what it is.
 
     Raises:
-        InputError: There is no such kind, or a number cannot be used.
+        InputError: There is no such kind, or a number is not allowed.
 
     Source:
-        Ours; pink noise by shaping a white spectrum, Timmer and Koenig 1995, "On generating power law noise".
+        Pink noise by shaping a white spectrum, Timmer and Koenig 1995, "On generating power law noise".
     """
     n = _check(kind, duration_s, level_dbfs, seed)
     make, level = _MAKERS[kind], ROOM_DBFS if kind == "silence" else float(level_dbfs)
@@ -71,9 +71,11 @@ def nonspeech(kind: Nonspeech, duration_s: float, *, level_dbfs: float = -40.0, 
 
 
 def _check(kind: str, duration_s: float, level_dbfs: float, seed: int) -> int:
-    """Refuse what cannot be made; the number of samples otherwise."""
+    """Check the arguments, and return the number of samples."""
     if kind not in NONSPEECH:
-        raise InputError(f"{kind!r} is no sound without speech: there are {', '.join(NONSPEECH)}. Choose one of these.")
+        raise InputError(
+            f"{kind!r} is not a kind of sound without speech: there are {', '.join(NONSPEECH)}. Choose one of these."
+        )
     if not _is_number(duration_s) or not duration_s * SAMPLE_RATE_HZ >= 1 or duration_s > LONGEST_S:
         raise InputError(
             f"a duration of {duration_s!r} s cannot be made: one sample (1/{SAMPLE_RATE_HZ} s) to {LONGEST_S:.0f} s "
@@ -120,7 +122,7 @@ def _room(n: int, rng: np.random.Generator) -> Float64[np.ndarray, " sample"]:
 
 
 def _music(n: int, rng: np.random.Generator) -> Float64[np.ndarray, " sample"]:
-    """Four chords going round, and a melody of plucked notes."""
+    """Four repeating chords, and a melody of plucked notes."""
     samples = np.zeros(n)
     beat = round(BEAT_S * SAMPLE_RATE_HZ)
     for number, start in enumerate(range(0, n, beat)):

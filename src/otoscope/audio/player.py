@@ -1,4 +1,4 @@
-"""A sound in a notebook: a player, and its waveform with the words beneath. Costs one encoding of what is heard.
+"""A sound in a notebook: a player, and its waveform with the words below. Costs one encoding of what is played.
 
 Short sounds are WAV, which every browser plays; longer ones Ogg Vorbis, a sixth of the size.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from otoscope.audio.clip import Span
 
 MOST_S = 30.0
-"""Of a longer sound this much is heard."""
+"""How much of a longer sound is played."""
 
 WAV_S = 6.0
-"""Up to this length a sound is WAV."""
+"""Sounds up to this length are WAV."""
 
 N_COLUMNS = 600
 """Columns of a waveform."""
@@ -34,24 +34,24 @@ _INK, _WAVE, _GROUND = "#222222", "#0072B2", "#ffffff"
 
 
 def player(samples: np.ndarray, label: str, *, width: str = "22em") -> html.Html:
-    """Write a player of a sound; of one longer than `MOST_S` it plays the beginning, and a line says so.
+    """Write a player of a sound; of one longer than `MOST_S` only the beginning is played, and a line says so.
 
     Args:
-        samples: Mono at 16 kHz, floating point [sample]; what lies beyond full scale turns all of it down.
+        samples: Mono at 16 kHz, floating point [sample]; scaled down as a whole if it is beyond full scale.
         label: What is heard, for screen readers.
-        width: How wide it is shown, as CSS has it.
+        width: Its width in CSS.
 
     Returns:
         The player.
     """
     most = seconds_to_sample(MOST_S)
-    heard = samples[:most]
+    played = samples[:most]
     seconds = sample_to_seconds(len(samples))
-    file, kind = _encode(heard)
-    made = html.audio(file, kind, label, width)
+    file, kind = _encode(played)
+    markup = html.audio(file, kind, label, width)
     if len(samples) <= most:
-        return made
-    return html.Html(made + html.line(f"The first {MOST_S:g} s of {seconds:,.0f} s are heard here."))
+        return markup
+    return html.Html(markup + html.line(f"The first {MOST_S:g} s of {seconds:,.0f} s are played."))
 
 
 def _encode(samples: np.ndarray) -> tuple[bytes, str]:
@@ -66,14 +66,14 @@ def _encode(samples: np.ndarray) -> tuple[bytes, str]:
 
 
 def waveform(samples: np.ndarray, words: Sequence[Span] | None = None) -> html.Html:
-    """Draw the waveform of a sound over an axis in seconds, with its words beneath where they are known.
+    """Draw the waveform of a sound over an axis in seconds, with its words below if they are known.
 
     Args:
         samples: Mono at 16 kHz [sample]; the first `MOST_S` of it are drawn.
         words: Its words in time.
 
     Returns:
-        A picture with a ground of its own, SVG.
+        An SVG picture with its own background.
     """
     drawn = samples[: seconds_to_sample(MOST_S)]
     seconds = sample_to_seconds(len(drawn))
@@ -105,7 +105,7 @@ def _outline(samples: np.ndarray) -> str:
 
 
 def _word_marks(words: Sequence[Span], seconds: float) -> list[str]:
-    """Each word in the middle of its time, and a thin line where it begins; words without room are left out."""
+    """Each word in the middle of its interval, and a thin line where it begins; words without room are left out."""
     marks: list[str] = []
     free = 0.0
     for word in words:
@@ -127,7 +127,7 @@ def _word_marks(words: Sequence[Span], seconds: float) -> list[str]:
 
 def _axis(seconds: float, height: int) -> list[str]:
     """Ticks in seconds along the bottom."""
-    step = next((each for each in (0.1, 0.2, 0.5, 1, 2, 5) if seconds / each <= 12), 10)
+    step = next((size for size in (0.1, 0.2, 0.5, 1, 2, 5) if seconds / size <= 12), 10)
     marks = []
     for number in range(int(seconds / step) + 1):
         x = max(number * step / seconds * _WIDTH, 6)

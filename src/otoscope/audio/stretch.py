@@ -1,9 +1,9 @@
 """Read a stretch of a long recording without decoding all of it.
 
-What libsndfile reads is sought in; videos, and files that hold several recordings, are decoded whole and cut. Either
-way the samples are those that reading the whole recording and cutting it would give: a little more is read on both
-sides, because a resampler looks around, and the reading starts where a sample of the file meets one at 16 kHz. Two
-things are judged by the stretch alone: whether channels cancel, and whether one of them is silent.
+Files that libsndfile reads are sought in; videos, and files that hold several recordings, are decoded whole and cut.
+Either way the samples are those that decoding the whole recording and cutting it would give. For this, a little more is
+read on both sides, for the resampler, and reading starts where a sample of the file coincides with one at 16 kHz. Only
+whether channels cancel, and whether one of them is silent, is judged by the stretch alone.
 """
 
 from __future__ import annotations
@@ -37,23 +37,22 @@ from otoscope.base.clocks import FRAME_SAMPLES, SAMPLE_RATE_HZ, sample_to_second
 from otoscope.base.errors import AudioError
 
 MARGIN_S = 0.5
-"""Read so much more on both sides; soxr's HQ filter is far shorter at any rate."""
+"""How much more is read on both sides; soxr's HQ filter is far shorter at any rate."""
 
 
 def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -> Sound:
     """Read a stretch of a recording.
 
     Returns:
-        Its samples, at least one, and what is good to know of the recording.
-
-    Source:
-        Ours; tests compare it with the whole recording, cut.
+        Its samples, at least one, and notes on the recording.
     """
     path = Path(path)
     first = seconds_to_sample(start_s)
     last = None if end_s is None else seconds_to_sample(end_s)
     if last is not None and last <= first:
-        raise AudioError(f"{start_s} s to {end_s} s is no stretch of '{path}': it ends after it begins.")
+        raise AudioError(
+            f"{start_s} s to {end_s} s is not a stretch of '{path}': the end must be later than the start."
+        )
     with decoder_errors(path):
         content = map_file(path)
         sound = _sought(content, path, first, last)
@@ -70,7 +69,7 @@ def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -
 
 
 def recording_duration_s(path: str | Path) -> float:
-    """Say how long a recording is, without decoding it where its length can be counted."""
+    """Give the length of a recording; it is decoded only where its length cannot be counted otherwise."""
     path = Path(path)
     with decoder_errors(path):
         layout = _layout(path)
@@ -80,7 +79,7 @@ def recording_duration_s(path: str | Path) -> float:
 
 
 def recording_rate_hz(path: str | Path) -> int | None:
-    """Say the sampling rate that a recording's header gives; None where libsndfile does not read it."""
+    """Give the sampling rate in a recording's header; None where libsndfile does not read the file."""
     try:
         return int(soundfile.info(str(path)).samplerate)
     except (soundfile.LibsndfileError, OSError):
@@ -100,7 +99,7 @@ def _open(content: Content, layout: Layout) -> soundfile.SoundFile | None:
 
 
 def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound | None:
-    """Seek and read samples [first, last) at 16 kHz; None where the recording is to be decoded whole."""
+    """Seek and read samples [first, last) at 16 kHz; None where the recording must be decoded whole."""
     layout = _layout(path)
     check_layout(layout, path)
     sound = _open(content, layout)
@@ -108,7 +107,9 @@ def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound
         return None
     is_float = sound.subtype in ("FLOAT", "DOUBLE")
     rate_hz = sound.samplerate
-    step = rate_hz // math.gcd(rate_hz, SAMPLE_RATE_HZ)  # so many samples of the file end on one at 16 kHz
+    step = rate_hz // math.gcd(
+        rate_hz, SAMPLE_RATE_HZ
+    )  # every `step` samples of the file coincide with a sample at 16 kHz
     margin = round(MARGIN_S * rate_hz)
     start = max(0, first * rate_hz // SAMPLE_RATE_HZ - margin) // step * step
     stop = sound.frames
@@ -132,7 +133,7 @@ def _sought(content: Content, path: Path, first: int, last: int | None) -> Sound
 
 
 def _layout(path: Path) -> Layout:
-    """What is in a file; looked for once for all stretches of it."""
+    """What is in a file; found once for all stretches of it."""
     status = path.stat()
     return _known_layout(path, status.st_mtime_ns, status.st_size)
 
@@ -144,6 +145,6 @@ def _known_layout(path: Path, changed: int, n_bytes: int) -> Layout:
 
 @lru_cache(maxsize=16)
 def _level(path: Path, changed: int, n_bytes: int) -> Level:
-    """The scale of all of a recording: a quiet stretch does not show it."""
+    """The scale of a whole recording, which a quiet stretch does not show."""
     content = map_file(path)
     return measure(decode(content, layout_of(content), path, []))

@@ -1,4 +1,4 @@
-"""Sounds as small files for pages and players: Ogg Vorbis in memory. Costs about 1.4 ms for a second of sound."""
+"""Encode sounds as small Ogg Vorbis files in memory, for pages and players. Costs about 1.4 ms a second of sound."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from jaxtyping import Float32
 from otoscope.base.clocks import SAMPLE_RATE_HZ
 
 COMPRESSION = 0.7
-"""Of libsndfile's scale from 0 to 1: about 35 kbit/s at 16 kHz, at which speech is clear."""
+"""On libsndfile's scale from 0 to 1: about 35 kbit/s at 16 kHz, at which speech is clear."""
 FULL_SCALE = 0.98
-"""A lossy encoder overshoots a little: what lies beyond this is turned down."""
+"""A lossy encoder overshoots a little: louder sounds are scaled down to this."""
 
 
 def vorbis(samples: Float32[np.ndarray, " sample"]) -> bytes:
     """Encode a sound as the bytes of an Ogg Vorbis file of about 35 kbit/s.
 
     Args:
-        samples: Mono at 16 kHz; where one is beyond full scale, all are turned down by one factor. What is not a number
-            is silence.
+        samples: Mono at 16 kHz; if one is beyond full scale, all are scaled down by one factor. NaN is replaced by
+            silence.
 
     Returns:
         The whole file.
@@ -37,6 +37,6 @@ def vorbis(samples: Float32[np.ndarray, " sample"]) -> bytes:
     with soundfile.SoundFile(
         file, "w", SAMPLE_RATE_HZ, 1, format="OGG", subtype="VORBIS", compression_level=COMPRESSION
     ) as writer:
-        for start in range(0, len(sound), SAMPLE_RATE_HZ):  # longer stretches at once overflow libsndfile's stack
+        for start in range(0, len(sound), SAMPLE_RATE_HZ):  # longer writes overflow libsndfile's stack
             writer.write(sound[start : start + SAMPLE_RATE_HZ])
     return file.getvalue()

@@ -9,7 +9,7 @@ from otoscope.base.errors import InputError
 
 
 def cut(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Float32[np.ndarray, "window window_samples"]:
-    """Cut samples into windows side by side, the last one filled up with zeros.
+    """Cut samples into consecutive windows, the last one padded with zeros.
 
     Args:
         samples: Mono at 16 kHz. Exactly one window's worth gives one window.
@@ -37,11 +37,11 @@ def check_window(window: int, n_windows: int, clip: str = "this clip") -> None:
     Args:
         window: Its number.
         n_windows: How many the clip has.
-        clip: What the clip is called in the message.
+        clip: The clip's name in the message.
 
     Raises:
         InputError: There is no such window.
     """
     if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
-        there = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
-        raise InputError(f"window {window!r} is not in {clip}: it has {there}. Choose one of these.")
+        allowed = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
+        raise InputError(f"window {window!r} is not in {clip}: it has {allowed}. Choose one of these.")

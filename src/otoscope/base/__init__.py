@@ -1,1 +1,1 @@
-"""The floor everything stands on: errors, clocks, result folders. Imports nothing of ours, and no torch."""
+"""What all other rooms build on: errors, clocks, settings, reports, result folders. Imports no other room, no torch."""

@@ -44,7 +44,7 @@ def sample_to_seconds(sample: int) -> float:
 
 
 def seconds_to_frame(seconds: float) -> int:
-    """Find the frame that holds a moment; a stretch starts here.
+    """Find the frame that holds a moment; a stretch of frames starts here.
 
     Args:
         seconds: Time from the start of the recording, 0 or more.
@@ -79,5 +79,5 @@ def frame_to_seconds(frame: int) -> float:
 
 
 def frames_begun(n_samples: int) -> int:
-    """Count the frames that begin before a recording of so many samples ends; the last may be partly padding."""
+    """Count the frames that begin within a recording of `n_samples` samples; the last may be partly padding."""
     return -(-operator.index(n_samples) // FRAME_SAMPLES)

@@ -1,4 +1,4 @@
-"""Python's garbage collector, held off while very many objects are made that stay."""
+"""Pause Python's garbage collector while many long-lived objects are made."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 YOUNG_OBJECTS = 50_000
-"""New objects until the collector looks at them, in a process of our own; Python's own number is 700."""
+"""New objects before a collection, in a process of the command line; Python's default is 700."""
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Hold the collector off inside the block; it is on again afterwards if it was on before.
+    """Pause the collector inside the block; afterwards it runs again if it ran before.
 
-    Importing the framework makes a million objects and none of them goes: looking through them again and again would
-    take a fifth of the time.
+    Importing torch makes a million objects, none of which is freed; collecting meanwhile takes a fifth of the time.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""In what two settings differ, in words: for messages when work is taken up again with others than it began with."""
+"""How two sets of settings differ, in words: for the message when work is resumed with other settings."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import json
 from typing import Any
 
 
-def difference(found: Any, wanted: Any, name: str = "") -> str:
-    """Say in what two settings differ.
+def difference(before: Any, now: Any, name: str = "") -> str:
+    """Describe how two sets of settings differ.
 
     Args:
-        found: JSON: tables, lists and plain values.
-        wanted: Likewise.
-        name: What both are, for settings inside others.
+        before: The old settings as JSON: tables, lists and plain values.
+        now: The new settings, likewise.
+        name: The name of the table that both belong to, where they are part of another.
 
     Returns:
         Every plain value that differs, as `table.name was 1 and is 2`, with semicolons between.
     """
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        keys = [key for key in dict.fromkeys([*wanted, *found]) if found.get(key) != wanted.get(key)]
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [key for key in dict.fromkeys([*now, *before]) if before.get(key) != now.get(key)]
         return "; ".join(
-            difference(found.get(key), wanted.get(key), f"{name}.{key}" if name else str(key)) for key in keys
+            difference(before.get(key), now.get(key), f"{name}.{key}" if name else str(key)) for key in keys
         )
-    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        pairs = enumerate(zip(found, wanted, strict=True))
-        return "; ".join(difference(one, other, f"{name}[{n}]") for n, (one, other) in pairs if one != other)
-    return f"{name} was {json.dumps(found)} and is {json.dumps(wanted)}"
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        pairs = enumerate(zip(before, now, strict=True))
+        return "; ".join(difference(old, new, f"{name}[{index}]") for index, (old, new) in pairs if old != new)
+    return f"{name} was {json.dumps(before)} and is {json.dumps(now)}"

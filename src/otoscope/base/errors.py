@@ -1,16 +1,16 @@
 """Every error that otoscope raises on purpose.
 
 OtoscopeError
-├── InputError            what the user gave cannot be used, and the user can fix it
+├── InputError            the user's input cannot be used; the user can fix it
 │   ├── AudioError        a recording
 │   ├── LabelError        an alignment: words and phones in time
 │   ├── ModelError        a checkpoint
 │   └── SiteError         a site, block or head
 ├── OutputError           a result that cannot be written
-└── TrainingDivergedError a dictionary whose loss grew without end
+└── TrainingDivergedError a dictionary whose loss diverged
 
-A message has three parts: what came (name and value), what is allowed, what to do. What does not stop the work is an
-`OtoscopeWarning`.
+A message has three parts: what was given (name and value), what is allowed, and what to do. What does not stop the
+work is an `OtoscopeWarning`.
 """
 
 
@@ -19,7 +19,7 @@ class OtoscopeError(Exception):
 
 
 class InputError(OtoscopeError):
-    """What came in cannot be used; the message says what came, what is allowed and what to do."""
+    """The input cannot be used; the message says what was given, what is allowed and what to do."""
 
 
 class AudioError(InputError):
@@ -43,8 +43,8 @@ class OutputError(OtoscopeError):
 
 
 class TrainingDivergedError(OtoscopeError):
-    """The loss of a dictionary grew without end, or is no number any more."""
+    """The loss of a dictionary diverged, or is no longer a finite number."""
 
 
 class OtoscopeWarning(UserWarning):
-    """Something that whoever reads a result should know: it stands, but not quite as one might take it."""
+    """Something that a reader of a result should know: the result is valid, but may be misread without it."""

@@ -1,6 +1,6 @@
-"""Write files that are whole or not there: a temporary name beside the target, renamed when all is written.
+"""Write files completely or not at all: under a temporary name beside the target, renamed at the end.
 
-Every error of the disk that a user can mend comes out as an `OutputError`.
+Every disk error that a user can fix is raised as an `OutputError`.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def atomic_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Write one file under a temporary name that becomes `path` when the block ends well.
 
     Args:
-        path: The file to be. Its folder is made if missing.
-        overwrite: Whether a file of that name is replaced; it stays as it is until the new one is complete.
+        path: The file to write. Its folder is made if missing.
+        overwrite: Whether an existing file is replaced; it stays as it is until the new one is complete.
 
     Yields:
         A path beside it with the same ending, to write to.
@@ -83,16 +83,16 @@ def atomic_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
     finally:
-        with suppress(OSError):  # it was renamed, or could never be made
+        with suppress(OSError):  # it was renamed, or was never made
             temporary.unlink()
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file whole or not at all, in UTF-8.
+    """Write a text file in UTF-8, completely or not at all.
 
     Args:
-        path: The file; one of that name is replaced.
-        text: What it shall hold.
+        path: The file; an existing one is replaced.
+        text: Its content.
 
     Returns:
         The file.
@@ -101,17 +101,17 @@ def write_text(path: str | Path, text: str) -> Path:
         OutputError: The file cannot be written.
     """
     with atomic_path(path) as temporary:
-        # a file's name that is no UTF-8 may be in the text; escaped like this it is still JSON
+        # the text may hold a file name that is not UTF-8; escaped like this it is still JSON
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     return Path(path)
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    """Write a JSON file whole or not at all; see `to_json_text` for what it may hold.
+    """Write a JSON file, completely or not at all; see `to_json_text` for what it may hold.
 
     Args:
-        path: The file; one of that name is replaced.
-        value: What it shall hold.
+        path: The file; an existing one is replaced.
+        value: Its content.
 
     Returns:
         The file.
@@ -127,7 +127,7 @@ def to_json_text(value: Any) -> str:
 
     Args:
         value: JSON's own types, and dataclasses, paths, enums, sets (sorted), NumPy scalars and arrays, tensors.
-            A number that is not finite becomes null: JSON has none.
+            A number that is not finite becomes null, since JSON has no such numbers.
 
     Returns:
         Indented text.
@@ -144,10 +144,10 @@ def sibling(path: Path) -> Path:
 
 
 def short_name(name: str) -> str:
-    """Name a corpus or a model without the place where it lies: results are for others, whom that does not concern.
+    """Name a corpus or a model without its folder, since results are read on other machines.
 
     Args:
-        name: What it was asked for as.
+        name: The name or path that the user gave.
     """
     path = Path(name)
     return path.name if path.name and path.exists() else name
@@ -170,16 +170,16 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in sorted(value)]
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # NumPy scalars and arrays, and tensors, which this room does not know
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays, and tensors, which this room does not import
         return _plain(value.tolist())
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def _disk_error(error: BaseException, target: Path) -> str | None:
-    """The disk's error behind an exception, if there is one and it is about the target, and what to do about it."""
+    """The disk error behind an exception, and what to do about it; None where there is none about the target."""
     seen: BaseException | None = error
     while seen is not None:
-        # A full disk is met while a file is being closed, and some writers then raise an error of their own.
+        # A full disk may show only when a file is closed, and some writers then raise an error of their own.
         if isinstance(seen, OSError) and seen.errno and _is_about(seen, target):
             return _WHAT_TO_DO.get(seen.errno, f"{os.strerror(seen.errno)}. Choose another place")
         if "No space left on device" in str(seen):

@@ -1,7 +1,7 @@
 """HTML of a result in a notebook: its title, a few facts, a picture, tables and players, all text escaped.
 
-Knows strings and bytes alone: pictures and sounds come as finished files. A display holds everything in itself, as
-`data:` addresses, and never more than `MOST_BYTES`; colours are the notebook's own, so light and dark both read well.
+Knows only strings and bytes: pictures and sounds come as finished files. A display contains everything it needs, as
+`data:` addresses, and is never larger than `MOST_BYTES`; colours are the notebook's, so light and dark both read well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_BYTES = 1_000_000
-"""What a display may take in a notebook's file."""
+"""The largest display, in bytes of a notebook's file."""
 
 MOST_ROWS = 20
 MOST_LETTERS = 300
@@ -31,25 +31,25 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Html(str):
-    """Text that is markup already. Every other text is data, and escaped."""
+    """Text that is already markup. All other text is data, and is escaped."""
 
     __slots__ = ()
 
 
 class Figure(Html):
-    """A number that is written already; columns of them stand to the right."""
+    """A number that is already formatted; columns of them are aligned to the right."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table to be shown."""
+class ShownTable:
+    """A table in a notebook."""
 
     columns: Sequence[str]  # the headings
     rows: Sequence[Sequence[Any]]  # the cells, of any type; `cell` writes them
     caption: str = ""  # what it shows, and of how many
-    n_all: int | None = None  # rows there are in all, where only the first were given; None for those given
+    n_all: int | None = None  # rows in all, where `rows` holds only the first; None where it holds all
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,23 @@ class Shown:
     """What a notebook shows of a result."""
 
     title: str  # what it is, in a few words
-    facts: Sequence[tuple[str, Any]] = ()  # the few numbers that a person wants first, each with its name
-    tables: Sequence[Table] = ()  # tables, which are cut to `MOST_ROWS` rows
+    facts: Sequence[tuple[str, Any]] = ()  # label and value of the most important numbers
+    tables: Sequence[ShownTable] = ()  # cut to `MOST_ROWS` rows each
     sounds: Sequence[Html] = ()  # players and other finished markup, shown above the tables
 
 
 def data(text: object, most: int = MOST_LETTERS) -> Html:
-    """Write a text that a person or a model wrote: escaped, set apart in its direction, and cut where it is long.
+    """Write a text that a person or a model wrote: escaped, isolated in its direction, and cut where it is long.
 
     Args:
-        text: Anything that has a text.
-        most: Letters that are shown.
+        text: Any object; `str` of it is shown.
+        most: How many letters are shown.
     """
     whole = str(text)
     rest = len(whole) - most
     shown = _CONTROLS.sub("\ufffd", whole[:most]).encode("utf-8", "backslashreplace").decode("utf-8")
     more = f" … ({rest:,} more letters)" if rest > 0 else ""
-    # a column is as wide as its longest word, so only a word that no column could hold is broken
+    # a column is as wide as its longest word, so only a very long word is broken
     style = ' style="overflow-wrap:anywhere;"' if _LONG_WORD.search(shown) else ""
     return Html(f'<bdi dir="auto"{style}>{markup.escape(shown)}</bdi>{more}')
 
@@ -98,7 +98,7 @@ def cell(value: Any) -> Html:
         return Html(_number(value))
     if isinstance(value, list | tuple):
         return data(", ".join(map(str, value))) if value else Html(NONE)
-    item = getattr(value, "item", None)  # numbers of NumPy, which this room does not know
+    item = getattr(value, "item", None)  # numbers of NumPy, which this room does not import
     return cell(item()) if callable(item) else data(value)
 
 
@@ -120,9 +120,9 @@ def _is_estimate(value: Any) -> bool:
 
 
 def _estimate(value: Any, write: Callable[[float], str]) -> Html:
-    own, low, high = (value[key] if isinstance(value, Mapping) else getattr(value, key) for key in _BOUNDS)
+    middle, low, high = (value[key] if isinstance(value, Mapping) else getattr(value, key) for key in _BOUNDS)
     bounds = f" ({write(low)} to {write(high)})" if low is not None and high is not None else ""
-    return Figure(f"{NONE if own is None else write(own)}{bounds}")
+    return Figure(f"{NONE if middle is None else write(middle)}{bounds}")
 
 
 def _number(value: float) -> str:
@@ -137,17 +137,17 @@ def _percent(value: float) -> str:
     return f"{value:.1%}" if abs(value) < 0.1 else f"{value:.0%}"
 
 
-def table(shown: Table) -> Html:
-    """Write a table; rows beyond `MOST_ROWS` are counted in a line beneath, columns that hold nothing left out.
+def table(shown: ShownTable) -> Html:
+    """Write a table; rows beyond `MOST_ROWS` are counted in a line below it, and empty columns are left out.
 
     Args:
         shown: The table.
     """
     whole = shown.rows[:MOST_ROWS]
     more = (len(shown.rows) if shown.n_all is None else shown.n_all) - len(whole)
-    places = [at for at in range(len(shown.columns)) if not whole or any(row[at] is not None for row in whole)]
-    names = [shown.columns[at] for at in places]
-    rows = [[row[at] for at in places] for row in whole]
+    kept = [index for index in range(len(shown.columns)) if not whole or any(row[index] is not None for row in whole)]
+    names = [shown.columns[index] for index in kept]
+    rows = [[row[index] for index in kept] for row in whole]
     is_number = [_is_number_column(column) for column in (zip(*rows, strict=True) if rows else [()] * len(names))]
     parts = ['<table style="border-collapse:collapse;margin:0.4em 0;border:none;">']
     if shown.caption:
@@ -173,15 +173,15 @@ def _is_number_column(values: Iterable[Any]) -> bool:
 
 def _cell(tag: str, content: str, right: bool) -> str:
     scope = ' scope="col"' if tag == "th" else ""
-    own = "font-weight:600;border-bottom:1px solid;" if tag == "th" else "white-space:nowrap;" if right else ""
-    return f'<{tag}{scope} style="{_CELL}text-align:{"right" if right else "left"};{own}">{content}</{tag}>'
+    style = "font-weight:600;border-bottom:1px solid;" if tag == "th" else "white-space:nowrap;" if right else ""
+    return f'<{tag}{scope} style="{_CELL}text-align:{"right" if right else "left"};{style}">{content}</{tag}>'
 
 
 def facts(pairs: Sequence[tuple[str, Any]]) -> Html:
     """Write names and values, one pair a line; pairs without a value are left out.
 
     Args:
-        pairs: Name and value, which `cell` writes.
+        pairs: Names and values; `cell` writes the values.
     """
     style = f"{_CELL}text-align:left;vertical-align:top;"
     rows = "".join(
@@ -200,7 +200,7 @@ def image(file: bytes, alt: str, kind: str = "image/png", width: str = "") -> Ht
         file: The whole file.
         alt: What it shows.
         kind: Its media type.
-        width: How wide it is shown, as CSS has it; its own width by default, or the page's where that is less.
+        width: Its width in CSS; by default its own, or the page's where that is less.
     """
     style = f"max-width:100%;height:auto;display:block;border-radius:4px;{f'width:{width};' if width else ''}"
     return Html(f'<img alt="{_attribute(alt)}" style="{style}" src="{_address(file, kind)}">')
@@ -213,7 +213,7 @@ def audio(file: bytes, kind: str, label: str, width: str = "22em") -> Html:
         file: The whole file.
         kind: Its media type.
         label: What is heard, for screen readers.
-        width: How wide it is shown, as CSS has it.
+        width: Its width in CSS.
     """
     style = f"width:{width};max-width:100%;height:2.2em;display:block;margin:0.3em 0;"
     source = f'<source type="{kind}" src="{_address(file, kind)}">'
@@ -221,43 +221,43 @@ def audio(file: bytes, kind: str, label: str, width: str = "22em") -> Html:
 
 
 def line(text: str) -> Html:
-    """Write a quiet line."""
+    """Write a line of text in a muted colour."""
     return Html(f'<p style="margin:0.2em 0;opacity:0.75;">{_text(text)}</p>')
 
 
 def display(result: object, shown: Callable[[], Shown], picture: Callable[[str], Html] | None = None) -> str:
-    """Write a result. Whatever fails is told in a line in its place: a display never fails.
+    """Write a result. A part that fails is replaced by a line that says so: a display never raises.
 
     Args:
         result: The result, for its name and its text.
-        shown: Says what is shown beside the picture.
-        picture: Draws the picture, given what it shows; None where there is none.
+        shown: Returns what is shown beside the picture.
+        picture: Draws the picture, given the title; None where there is none.
 
     Returns:
         HTML; parts for which `MOST_BYTES` leaves no room are left out, and a line says so.
     """
     try:
         what = shown()
-        parts = [*what.sounds, *(table(each) for each in what.tables)]
+        parts = [*what.sounds, *(table(item) for item in what.tables)]
         head = facts(what.facts) if what.facts else Html()
-    except Exception as error:  # the notebook goes on with what there is
+    except Exception as error:  # show what there is
         what = Shown(type(result).__name__)
-        head, parts = line(repr(result)), [line(f"No table could be made: {_told(error)}")]
+        head, parts = line(repr(result)), [line(f"No table could be made: {_error_text(error)}")]
     try:
         drawn = Html() if picture is None else picture(what.title)
     except Exception as error:  # as above
-        drawn = line(f"No picture could be drawn: {_told(error)}")
+        drawn = line(f"No picture could be drawn: {_error_text(error)}")
     title = Html(f'<p style="margin:0 0 0.3em;font-weight:600;">{_text(what.title)}</p>')
     return _within([title, head, drawn, *parts])
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 def _within(parts: Sequence[Html]) -> str:
-    """Put parts together as far as there is room."""
-    # MathJax would set what stands between two dollars of a transcript as a formula
+    """Join the parts for which there is room."""
+    # MathJax would typeset text between two dollar signs of a transcript as a formula
     opening = (
         '<div class="otoscope tex2jax_ignore mathjax_ignore" style="max-width:72em;overflow-x:auto;line-height:1.4;'
         'text-align:left;font-size:0.95em;">'

@@ -1,4 +1,4 @@
-"""How numbers, things and tables are written for reading. Plain text: it reads the same in a terminal and a log."""
+"""Format numbers and tables as plain text, for terminals and logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table: columns of numbers to the right, the others to the left.
+    """Lay out a table: columns of numbers are aligned to the right, others to the left.
 
     Args:
         header: A name for each column.
@@ -39,7 +39,7 @@ def percent(share: float | None) -> str:
 
 
 def between(value: float, low: float | None, high: float | None) -> str:
-    """Write a share with its interval, where there is one."""
+    """Write a share with its interval, if it has one."""
     return percent(value) if low is None else f"{percent(value)} ({percent(low)} to {percent(high)})"
 
 
@@ -49,14 +49,14 @@ def count(n: int, what: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time in the unit in which it is easy to read."""
+    """Write a length of time in a readable unit."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def size(n_bytes: float) -> str:
-    """Write a number of bytes in the unit in which it is easy to read."""
+    """Write a number of bytes in a readable unit."""
     for unit in ("bytes", "KB", "MB"):
         if n_bytes < 1000:
             return f"{n_bytes:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Numbers as people and files get them: an estimate with its interval, units, and rounding for JSON.
+"""Format numbers for people and for JSON: estimates with their intervals, units, rounding.
 
 One place, so that a share looks the same in a terminal, a notebook, a picture and a page.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NONE = "–"
-"""What stands for a number that is not there."""
+"""Written in place of a missing number."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def written(value: Any, unit: str = "number") -> str:
         return written(middle, unit) + (f" ({written(low, unit)} to {written(high, unit)})" if has_bounds else "")
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) if value else NONE
-    item = getattr(value, "item", None)  # numbers of NumPy, which this room does not know
+    item = getattr(value, "item", None)  # numbers of NumPy, which this room does not import
     return written(item(), unit) if callable(item) else str(value)
 
 
@@ -98,7 +98,7 @@ def rounded(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any, digits: int = 6) -> Any:
-    """Give a value as JSON has it: numbers rounded, estimates as value and bounds, tuples as lists."""
+    """Turn a value into JSON's types: numbers rounded, estimates as value and bounds, tuples as lists."""
     if isinstance(value, float):
         return finite(value, digits)
     to_json = getattr(value, "to_json", None)

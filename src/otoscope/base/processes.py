@@ -1,4 +1,4 @@
-"""Other processes that work for this one: how many the machine has cores for, and how they begin and end."""
+"""Worker processes: how many cores they may use, and how they start and end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def usable_cores() -> int:
 def process_pool(workers: int) -> ProcessPoolExecutor:
     """Start processes that leave Ctrl-C to this one, and end when it ends.
 
-    A script that uses them does its work under `if __name__ == "__main__":`.
+    A script that uses them must do its work under `if __name__ == "__main__":`.
     """
     # a process that is forked while other threads hold locks may hang: start new ones
     context = multiprocessing.get_context("spawn")
@@ -25,7 +25,7 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it was killed: it would wait for work for ever."""
+    """End this process when its parent is killed; otherwise it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -33,5 +33,7 @@ def end_with_parent() -> None:
 
 
 def _start() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches every process of a terminal; the first ends the others
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of a terminal; the parent ends the others
     threading.Thread(target=end_with_parent, daemon=True).start()

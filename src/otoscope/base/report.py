@@ -1,6 +1,6 @@
-"""What a result says, once: facts, tables of columns, and estimates beside their baselines.
+"""The content of a result, declared once: facts, tables of columns, and estimates beside their baselines.
 
-JSON, terminal and notebook follow from it here; the default picture in `study.results`. Knows numbers and words alone.
+JSON, terminal and notebook follow from it here, the default picture in `study.results`. Knows only numbers and words.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ MOST_ROWS = 20
 class Column:
     """A column of a table."""
 
-    key: str | None  # in JSON; None for people alone
-    label: str | None = None  # its heading for people; None for JSON alone
+    key: str | None  # in JSON; None for a column that is only shown
+    label: str | None = None  # its heading; None for a column that is only in JSON
     unit: str = "number"  # one of `numbers.UNITS`
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, one for each column; people see the first `most`, JSON has all."""
+    """Rows of cells, one for each column; the first `most` are shown, JSON has all."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
-    caption: str = ""  # what it shows, of how many; also how people are told of it
-    key: str | None = None  # in the result's JSON; None for people alone
+    caption: str = ""  # what it shows, and of how many
+    key: str | None = None  # in the result's JSON; None for a table that is only shown
     most: int = MOST_ROWS
     for_people: bool = True
 
@@ -43,7 +43,7 @@ class Table:
         ]
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Give headings and written cells, of the columns that are for people and hold anything."""
+        """Give headings and written cells of the columns that are shown and not empty."""
         shown = [
             index
             for index, column in enumerate(self.columns)
@@ -56,32 +56,32 @@ class Table:
 
     @property
     def n_more(self) -> int:
-        """Rows that people are not shown."""
+        """The number of rows that are not shown."""
         return max(len(self.rows) - self.most, 0)
 
 
 @dataclass(frozen=True)
 class Series:
-    """One of several things that are measured alike: values by measure."""
+    """One of several things that are measured in the same way: values by measure."""
 
     label: str
     values: Mapping[str, Any]  # key of a measure to an estimate or number; None where nothing was measured
-    key: str | None = None  # in JSON; None for people alone
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what JSON has of it besides
+    key: str | None = None  # in JSON; None for a series that is only shown
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further values for JSON
 
 
 @dataclass(frozen=True)
 class Estimates:
     """The same measures of several things side by side, with intervals; baselines come last.
 
-    It is a table with a row a measure and a column a series, and the default picture.
+    Shown as a table with a row for each measure and a column for each series, and as the default picture.
     """
 
     measures: Mapping[str, str]  # key to heading
     series: Sequence[Series]
     caption: str = ""
     unit: str = "share"
-    key: str | None = None  # in the result's JSON; "" beside the facts; None for people alone
+    key: str | None = None  # in the result's JSON; "" beside the facts; None for estimates that are only shown
     for_people: bool = True
     n_more: int = 0
 
@@ -104,7 +104,7 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Fact:
-    """One value of a result, by its key in JSON; told to people where it has a label."""
+    """One value of a result; it is in JSON under its key, and shown if it has a label."""
 
     value: Any
     label: str | None = None
@@ -114,12 +114,12 @@ class Fact:
 
 @dataclass(frozen=True)
 class Report:
-    """What a result says."""
+    """The content of a result."""
 
     title: str  # what was measured, on which model
-    note: str = ""  # on how many, and of which kind the intervals are
-    facts: Mapping[str, Any] = field(default_factory=dict)  # key in JSON to a value, or to a Fact that people are told
-    told: Sequence[tuple[str, Any]] = ()  # label and value of what people alone are told
+    note: str = ""  # on how many clips or words it was measured, and what kind of intervals these are
+    facts: Mapping[str, Any] = field(default_factory=dict)  # key in JSON to a value, or to a Fact, which is also shown
+    display_only: Sequence[tuple[str, Any]] = ()  # label and value of facts that are shown but not in JSON
     parts: Sequence[Table | Estimates] = ()  # the most important first
     sounds: Sequence[html.Html] = ()  # players, for notebooks
 
@@ -133,13 +133,13 @@ class Report:
         return merged
 
     def labelled(self) -> list[tuple[str, str]]:
-        """Give label and written value of what people are told beside the tables; None and empty lists are left out."""
+        """Give label and written value of the facts that are shown; None and empty lists are left out."""
         facts = [
             (fact.label, written(fact.value, fact.unit))
             for fact in self.facts.values()
             if isinstance(fact, Fact) and fact.label is not None and fact.value not in (None, (), [])
         ]
-        return facts + [(label, written(value)) for label, value in self.told if value not in (None, (), [])]
+        return facts + [(label, written(value)) for label, value in self.display_only if value not in (None, (), [])]
 
     def lines(self) -> list[str | tuple[list[str], list[list[str]]]]:
         """Give what a terminal shows: lines of text, and tables as headings and cells."""
@@ -154,7 +154,7 @@ class Report:
     def shown(self) -> html.Shown:
         """Give what a notebook shows beside the picture."""
         tables = [
-            html.Table(heads, rows, part.caption, len(rows) + part.n_more)
+            html.ShownTable(heads, rows, part.caption, len(rows) + part.n_more)
             for part in self.parts
             if part.for_people
             for heads, rows in [part.cells()]

@@ -1,7 +1,7 @@
-"""Folders of results: complete or not there, and each with a manifest that says what made it.
+"""Folders of results, written completely or not at all, each with a manifest that says what made it.
 
-A result is built in a hidden folder beside its place and renamed when it is complete, so an error, a full disk or
-Ctrl-C leaves what was there before.
+A result is built in a hidden folder beside its target and renamed when it is complete, so an error, a full disk or
+Ctrl-C leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def result_folder(out: str | Path, *, overwrite: bool, manifest: dict[str, Any])
     """Build a folder of results that appears when it is complete.
 
     Args:
-        out: The folder to be. Missing parents are made.
+        out: The folder. Missing parents are made.
         overwrite: Whether an existing folder may be written to. Results that were there before are replaced once
-            the new ones are complete; files that are not ours stay.
-        manifest: What made the results; goes into manifest.json over what is known by itself (`schema_version`,
-            `otoscope`, `command`, `settings`, `created`, `versions`, `files`).
+            the new ones are complete; files that otoscope did not write stay.
+        manifest: What made the results; goes into manifest.json beside, or in place of, the entries that are filled in
+            automatically (`schema_version`, `otoscope`, `command`, `settings`, `created`, `versions`, `files`).
 
     Yields:
         A temporary folder beside `out`, to write to.
@@ -67,10 +67,10 @@ def result_folder(out: str | Path, *, overwrite: bool, manifest: dict[str, Any])
 
 
 def check_out(out: str | Path, *, overwrite: bool) -> None:
-    """Refuse a place for results before any long work.
+    """Check that results can be written to a folder, before any long work.
 
     Args:
-        out: The folder to be.
+        out: The folder.
         overwrite: Whether an existing folder may be written to.
 
     Raises:
@@ -89,14 +89,14 @@ def check_out(out: str | Path, *, overwrite: bool) -> None:
             raise OutputError(f"'{out}' cannot be made: '{home}' is a file, not a folder. Choose another place.")
         if not os.access(home, os.W_OK | os.X_OK):
             raise OutputError(f"'{out}' cannot be made: no permission to write in '{home}'. Choose another place.")
-        probe = sibling(home / "probe")  # some places say yes and mean no: only trying tells
+        probe = sibling(home / "probe")  # permissions may claim that it is writable where it is not: try it
         probe.mkdir()
         probe.rmdir()
 
 
 def full_manifest(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Add what is known by itself to a manifest, see `result_folder`; hidden files in the folder are not named."""
-    known = {
+    """Fill in a manifest's automatic entries, see `result_folder`; hidden files in the folder are not listed."""
+    automatic = {
         "schema_version": SCHEMA_VERSION,
         "otoscope": __version__,
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -104,7 +104,7 @@ def full_manifest(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_library_versions()},
     }
-    return {**known, **manifest, "files": sorted([*_shown_files_in(folder), MANIFEST])}
+    return {**automatic, **manifest, "files": sorted([*_shown_files_in(folder), MANIFEST])}
 
 
 def _library_versions() -> dict[str, str]:
@@ -126,7 +126,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _put_in_place(temporary: Path, out: Path, *, overwrite: bool) -> None:
-    """Rename the finished folder; an old result steps aside first, and back if that fails."""
+    """Rename the finished folder; an old result is moved aside first, and back if that fails."""
     if not out.exists():
         temporary.rename(out)
         return
@@ -146,7 +146,7 @@ def _put_in_place(temporary: Path, out: Path, *, overwrite: bool) -> None:
 
 
 def _files_of_manifest(out: Path) -> set[str]:
-    """The files that an old result says are its own."""
+    """The files that an old result's manifest lists."""
     try:
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
         return {str(name) for name in manifest["files"]} if "otoscope" in manifest else set()
@@ -155,7 +155,7 @@ def _files_of_manifest(out: Path) -> set[str]:
 
 
 def _merge(temporary: Path, out: Path, old_files: set[str]) -> None:
-    """Move results into a folder that holds other files too, and take away those of the old result."""
+    """Move results into a folder that holds other files too, and remove those of the old result."""
     new_files = _files_in(temporary)
     for name in sorted(new_files, key=lambda name: name == MANIFEST):  # the manifest last
         target = out / name
@@ -163,12 +163,14 @@ def _merge(temporary: Path, out: Path, old_files: set[str]) -> None:
         os.replace(temporary / name, target)
     for name in old_files - set(new_files):
         stale = out / name
-        if out.resolve() in stale.resolve().parents:  # a manifest that names files elsewhere is not obeyed
+        if (
+            out.resolve() in stale.resolve().parents
+        ):  # never remove files outside the folder, whatever the manifest says
             stale.unlink(missing_ok=True)
 
 
 def _missing_parents(out: Path) -> list[Path]:
-    """The folders above `out` that are not there yet, innermost first."""
+    """The folders above `out` that do not exist yet, innermost first."""
     return [parent for parent in out.parents if not parent.exists()]
 
 

@@ -1,7 +1,7 @@
-"""A setting declared once: its type, default, bounds, unit and words, in a frozen dataclass.
+"""Settings, each declared once with its type, default, bounds and help, in a frozen dataclass.
 
-The check follows from it, and the options of a command (`cli.command`), a table of TOML, a manifest and the reference
-page. Imports neither torch nor numpy.
+Checks, the options of a command (`cli.command`), a table of TOML, a manifest and the reference page follow from it.
+Imports neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Setting:
-    """What is said of a setting beside its type and default; bounds hold for every number of a tuple."""
+    """What is declared of a setting beside its type and default; bounds hold for every number of a tuple."""
 
     help: str
     metavar: str | None = None
@@ -34,8 +34,8 @@ class Setting:
     most: float | None = None  # the largest number that is allowed
     choices: tuple[str, ...] | None = None  # the texts that are allowed
     option: str | None = None  # the command's option, where it is not `--name`
-    read: Callable[[str], Any] | None = None  # from the text of an option, where a command cannot
-    is_option: bool = True  # False: no option is made of it
+    read: Callable[[str], Any] | None = None  # parses the text of an option, where the type does not say how
+    is_option: bool = True  # False: the command has no option for it
 
 
 Seed = Annotated[int, Setting("Seeds whatever is drawn at random.", "N", least=0)]
@@ -43,14 +43,14 @@ Language = Annotated[str | None, Setting("What is spoken (en, de, ...); the mode
 
 
 @dataclass(frozen=True)
-class Described:
-    """A field of a settings class: what commands, TOML and the reference page know of it."""
+class SettingField:
+    """A field of a settings class, as commands, TOML and the reference page use it."""
 
     name: str
-    kind: Any  # int, float, str, bool, or another type; of a tuple the type of its items
+    kind: Any  # int, float, str, bool, or another type; for a tuple, the type of its items
     is_tuple: bool
     can_be_none: bool
-    default: Any  # MISSING where it must be given
+    default: Any  # MISSING where a value is required
     about: Setting
 
     @property
@@ -62,14 +62,14 @@ class Described:
 class Settings:
     """A base for frozen dataclasses whose fields are `Annotated` with a `Setting`; refuses what is out of bounds.
 
-    A list, or anything else to go through, may be given for a tuple.
+    Any iterable may be given for a tuple.
 
     Raises:
         InputError: A value is of the wrong type or out of its bounds; the message says what is allowed.
     """
 
     def __post_init__(self) -> None:
-        for field in described(type(self)):
+        for field in setting_fields(type(self)):
             value = getattr(self, field.name)
             if field.is_tuple and isinstance(value, Iterable) and not isinstance(value, tuple | str):
                 value = tuple(value)
@@ -78,7 +78,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as a manifest has them."""
-        values = {field.name: getattr(self, field.name) for field in described(type(self))}
+        values = {field.name: getattr(self, field.name) for field in setting_fields(type(self))}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def to_toml(self) -> dict[str, Any]:
@@ -86,20 +86,20 @@ class Settings:
         return {name: value for name, value in self.to_json().items() if value is not None}
 
     def narrowed(self, kind: type[S]) -> S:
-        """Give the settings of another class, each of which these have, too."""
-        return kind(**{field.name: getattr(self, field.name) for field in described(kind)})
+        """Give the settings of another class, whose fields are a subset of these."""
+        return kind(**{field.name: getattr(self, field.name) for field in setting_fields(kind)})
 
     def changed(self, table: Mapping[str, Any], label: str) -> Self:
-        """Put values of a table, as TOML has them, over these.
+        """Replace settings by the values of a table, as read from TOML.
 
         Args:
             table: Name to value.
             label: What the table is called in messages.
 
         Raises:
-            InputError: A name or a value is none of these settings'.
+            InputError: There is no setting of that name, or its value is not allowed.
         """
-        known = {field.name: field for field in described(type(self))}
+        known = {field.name: field for field in setting_fields(type(self))}
         for name in table:
             refuse_unknown(name, list(known), f"{label} has no", "keys")
         values = {name: _from_toml(known[name], value, f"{label} {name}") for name, value in table.items()}
@@ -109,38 +109,38 @@ class Settings:
             raise InputError(f"{label} {error}") from None
 
 
-def described(settings: type[Any]) -> tuple[Described, ...]:
-    """Give what is known of every setting of a class, in order."""
-    if settings not in _described_classes:
-        _described_classes[settings] = _describe(settings)
-    return _described_classes[settings]
+def setting_fields(settings: type[Any]) -> tuple[SettingField, ...]:
+    """Give the fields of a settings class, in order."""
+    if settings not in _known_fields:
+        _known_fields[settings] = _read_fields(settings)
+    return _known_fields[settings]
 
 
-_described_classes: dict[type[Any], tuple[Described, ...]] = {}
+_known_fields: dict[type[Any], tuple[SettingField, ...]] = {}
 
 
-def _describe(settings: type[Any]) -> tuple[Described, ...]:
+def _read_fields(settings: type[Any]) -> tuple[SettingField, ...]:
     hints = typing.get_type_hints(settings, include_extras=True)
-    return tuple(_described(field, hints[field.name]) for field in fields(settings))
+    return tuple(_setting_field(field, hints[field.name]) for field in fields(settings))
 
 
-def _described(field: Field[Any], hint: Any) -> Described:
+def _setting_field(field: Field[Any], hint: Any) -> SettingField:
     about = None
     if typing.get_origin(hint) is Annotated:
         hint, *rest = typing.get_args(hint)
         about = next((item for item in rest if isinstance(item, Setting)), None)
     if about is None:
-        raise TypeError(f"the setting {field.name} is not Annotated with a Setting: nothing says what it is.")
+        raise TypeError(f"the setting {field.name} is not Annotated with a Setting, which describes it.")
     can_be_none = typing.get_origin(hint) in (types.UnionType, typing.Union) and type(None) in typing.get_args(hint)
     if can_be_none:
         hint = next(item for item in typing.get_args(hint) if item is not type(None))
     is_tuple = typing.get_origin(hint) is tuple
     kind = typing.get_args(hint)[0] if is_tuple else hint
     default = field.default_factory() if field.default_factory is not MISSING else field.default
-    return Described(field.name, kind, is_tuple, can_be_none, default, about)
+    return SettingField(field.name, kind, is_tuple, can_be_none, default, about)
 
 
-def check(field: Described, value: Any) -> None:
+def check(field: SettingField, value: Any) -> None:
     """Refuse a value that a setting cannot have.
 
     Raises:
@@ -152,7 +152,7 @@ def check(field: Described, value: Any) -> None:
         _check_item(field, item)
 
 
-def _check_item(field: Described, value: Any) -> None:
+def _check_item(field: SettingField, value: Any) -> None:
     about, name = field.about, field.name
     if field.kind in (int, float):
         if not _is_number(value, field.kind):
@@ -175,7 +175,7 @@ def _is_number(value: Any, kind: type) -> bool:
     return not isinstance(value, str) and math.isfinite(value)
 
 
-def _allowed(field: Described) -> str:
+def _allowed(field: SettingField) -> str:
     about, number = field.about, "a whole number" if field.kind is int else "a number"
     if about.least is not None and about.most is not None:
         return f"{number} from {about.least:g} to {about.most:g}"
@@ -186,7 +186,7 @@ def _allowed(field: Described) -> str:
     return f"{number} above {about.above:g}" if about.above is not None else number
 
 
-def _from_toml(field: Described, value: Any, label: str) -> Any:
+def _from_toml(field: SettingField, value: Any, label: str) -> Any:
     if field.is_tuple:
         if not isinstance(value, list):
             raise InputError(f"{label} is {value!r}: give a list, in square brackets.")
@@ -194,7 +194,7 @@ def _from_toml(field: Described, value: Any, label: str) -> Any:
     return _item_from_toml(field, value, label)
 
 
-def _item_from_toml(field: Described, value: Any, label: str) -> Any:
+def _item_from_toml(field: SettingField, value: Any, label: str) -> Any:
     kind = field.kind if field.kind in (int, float, str, bool) else str
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -213,10 +213,10 @@ def refuse_unknown(name: str, known: list[str], message: str, kind: str) -> None
 
 
 def takes(settings: type[Settings]) -> Callable[[Callable[P, R]], Callable[..., R]]:
-    """Let a function with a parameter `settings` take every setting by name, too.
+    """Let a function with a parameter `settings` also take every setting by name.
 
     `window(model, clips, ks=(50, 20))` is `window(model, clips, settings=WindowSettings(ks=(50, 20)))`; settings given
-    by name go over those of a `settings` that is given.
+    by name override those in `settings`.
     """
     names = [field.name for field in fields(settings)]  # type: ignore[arg-type]
 
@@ -231,28 +231,28 @@ def takes(settings: type[Settings]) -> Callable[[Callable[P, R]], Callable[..., 
             bound.arguments["settings"] = settings(**by_name) if base is None else replace(base, **by_name)
             return function(*bound.args, **bound.kwargs)
 
-        call.__signature__ = _with_each(signature, settings)  # type: ignore[attr-defined]
+        call.__signature__ = _with_named_settings(signature, settings)  # type: ignore[attr-defined]
         call.__doc__ = _with_settings_section(function.__doc__ or "", settings)
         return call
 
     return decorate
 
 
-def _with_each(signature: inspect.Signature, settings: type) -> inspect.Signature:
-    """A signature in which every setting stands by name instead of `settings`."""
+def _with_named_settings(signature: inspect.Signature, settings: type) -> inspect.Signature:
+    """The signature with a keyword for every setting in place of `settings`."""
     kind = inspect.Parameter.KEYWORD_ONLY
-    each = [
+    named = [
         inspect.Parameter(
             field.name, kind, default=inspect.Parameter.empty if field.default is MISSING else field.default
         )
-        for field in described(settings)
+        for field in setting_fields(settings)
     ]
     rest = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
     before = [parameter for parameter in rest if parameter.kind is not kind]
-    return signature.replace(parameters=[*before, *each, *(item for item in rest if item.kind is kind)])
+    return signature.replace(parameters=[*before, *named, *(item for item in rest if item.kind is kind)])
 
 
 def _with_settings_section(text: str, settings: type) -> str:
-    """A docstring with what is said of each setting at its end."""
-    lines = [f"        {field.name}: {field.about.help}" for field in described(settings)]
+    """The docstring with the help of every setting added at its end."""
+    lines = [f"        {field.name}: {field.about.help}" for field in setting_fields(settings)]
     return "\n".join([text.rstrip(), "", "    Settings, each by name:", *lines, "    "])

@@ -1,6 +1,6 @@
-"""A short text of a dataclass: scalars as they are, arrays and long sequences by their sizes.
+"""A short `repr` of dataclasses: scalars as they are, arrays and long sequences by their sizes.
 
-What Python writes by itself holds every number of every array; a notebook or a log would be flooded.
+Python's default `repr` holds every number of every array, and would flood a notebook or a log.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def short_repr(value: Any, **before: str) -> str:
 
     Args:
         value: An instance of a dataclass.
-        **before: Texts that are worth more letters, by name; they stand before the fields.
+        **before: Texts by name that may be longer; they come before the fields.
 
     Returns:
-        `Name(field=..., ...)`, on one line where it fits, and filled up to `WIDTH` letters a line otherwise.
+        `Name(field=..., ...)`, on one line if it fits, otherwise wrapped at `WIDTH` letters.
     """
     parts = [f"{name}={_cut(repr(text), MOST_LETTERS_BEFORE)}" for name, text in before.items()]
     parts += [f"{field.name}={_short(getattr(value, field.name, None))}" for field in dataclasses.fields(value)]
@@ -64,7 +64,7 @@ def _short(value: Any) -> str:
 
 
 def _sequence(value: tuple[Any, ...] | list[Any]) -> str:
-    """Write a short sequence of short things as it is, any other by how many there are of what."""
+    """Write a short sequence of short values as it is, any other by its length and type."""
     is_plain = all(item is None or isinstance(item, str | int | float) for item in value)
     if is_plain and len(value) <= MOST_ITEMS and len(repr(value)) <= MOST_LETTERS:
         return repr(value)

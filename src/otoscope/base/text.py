@@ -1,6 +1,6 @@
-"""Text as it is found in files: decoded, cut into lines, and without characters that nobody sees.
+"""Text from files: decode it, split it into lines, and remove invisible characters.
 
-The one place for this: transcripts, tables and labels of every format go through it.
+Transcripts, tables and labels of every format go through here.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import unicodedata
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _JOINERS = "\u200c\u200d"
 _FIRST_JOINING_SCRIPT = 0x0590
-"""Scripts from Hebrew on; in Persian and the scripts of India a joiner is spelling, elsewhere it shows nothing."""
+"""Scripts from Hebrew on; in Persian and the scripts of India a joiner is part of the spelling, elsewhere invisible."""
 _SHOWN_FORMATS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
-"""Signs before Arabic, Syriac and Kaithi numbers, which Unicode counts among formats and readers see."""
+"""Signs before Arabic, Syriac and Kaithi numbers: visible, though Unicode counts them as format characters."""
 
 
 def decode(content: bytes, *, eight_bit: bool = False) -> str:
-    """Decode a text file: UTF-8 or UTF-16, with its mark (BOM) or without.
+    """Decode a text file: UTF-8 or UTF-16, with or without a byte-order mark.
 
     Args:
         content: The file's bytes.
-        eight_bit: Whether a file that is neither, and holds no letter in UTF-8, is Windows-1252 or Latin-1.
+        eight_bit: Whether a file that is neither, and holds no letter in UTF-8, is read as Windows-1252 or Latin-1.
 
     Returns:
-        The text, without a mark. Zero characters in it show that it is neither encoding.
+        The text, without the mark. Zero characters in it show that the encoding is neither.
 
     Raises:
-        UnicodeDecodeError: It is of no such encoding; `start` is the byte.
+        UnicodeDecodeError: It is in none of these encodings; `start` is the offending byte.
 
     Source:
-        RFC 2781, section 4.3, on UTF-16 without a mark; here the more frequent place of zero bytes decides.
+        RFC 2781, section 4.3, on UTF-16 without a mark; here the byte order follows from where zero bytes occur.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
@@ -55,45 +55,46 @@ def decode(content: bytes, *, eight_bit: bool = False) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Cut a text into lines where LF, CRLF or CR ends them, and nowhere else.
+    """Split a text into lines at LF, CRLF or CR, and nowhere else.
 
-    `str.splitlines` also cuts at U+2028, U+0085 and form feeds, which stand inside sentences.
+    `str.splitlines` also splits at U+2028, U+0085 and form feeds, which occur inside sentences.
     """
     return _LINE_END.split(text)
 
 
 def clean(text: str) -> str:
-    """Take out what nobody sees and compose letters with their marks (NFC).
+    """Remove invisible characters and compose letters with their marks (NFC).
 
     Args:
         text: Any text.
 
     Returns:
         The text without control and format characters (zero-width spaces, byte-order marks, soft hyphens, marks of
-        direction) and variation selectors. White space stays, and so do joiners where they are spelling.
+        direction) and variation selectors. White space stays, and so do joiners that are part of the spelling.
 
     Source:
         Unicode Standard, general categories Cc and Cf, and annex 15 (normalisation forms).
     """
     if text.isascii() and text.isprintable():
         return text
-    kept = "".join(each for each, before in zip(text, "\n" + text, strict=False) if not _is_hidden(each, before))
+    pairs = zip(text, "\n" + text, strict=False)
+    kept = "".join(character for character, before in pairs if not _is_hidden(character, before))
     return unicodedata.normalize("NFC", kept)
 
 
 def one_line(text: str) -> str:
-    """A text cleaned, in one line, with single spaces between its words."""
+    """Clean a text and write it on one line, with single spaces between its words."""
     return " ".join(clean(text).split())
 
 
 def visible(token: str) -> str:
-    """Write a token so that its space in front, as a low line, and what cannot be printed are seen."""
+    """Write a token with its leading space as an underscore, and what cannot be printed as a dot."""
     shown = f"_{token[1:]}" if token[:1] == " " else token
     return "".join(letter if letter.isprintable() else "\u00b7" for letter in shown)
 
 
 def without_joiners(text: str) -> str:
-    """A text without zero-width joiners and non-joiners, for comparing spellings."""
+    """Remove zero-width joiners and non-joiners, for comparing spellings."""
     return text.translate(dict.fromkeys(map(ord, _JOINERS)))
 
 
@@ -107,5 +108,5 @@ def _is_hidden(character: str, before: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """Write a text on one line in quotes, so that white space at its ends and what cannot be seen is seen."""
+    """Write a text on one line in quotes, with invisible characters escaped."""
     return "'" + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text) + "'"

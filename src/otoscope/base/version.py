@@ -1,3 +1,3 @@
-"""The version of otoscope, kept here and nowhere else: the package's metadata is built from this file."""
+"""The version of otoscope; the package's metadata is built from this file."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
-"""Threads of a parallel loop sleep while they wait for each other, instead of spinning.
+"""Let the threads of a parallel loop sleep, instead of spin, while they wait for each other.
 
-torch's OpenMP lets a thread that is done spin until the last one is. On a machine where anything else runs, the last
-one waits for a core that the others burn: two threads then take several times what one takes. The OpenMP library reads
-its settings once, when it is loaded, so they must stand in the environment before torch is imported.
+In torch's OpenMP a thread that is done spins until the last is done. On a busy machine the last thread then waits for
+a core that the others occupy, and two threads take several times as long as one. The OpenMP library reads its settings
+once, when it is loaded, so they must be in the environment before torch is imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 
 
 def wait_without_spinning() -> None:
-    """Set what is not set yet; too late, and left alone, where torch is loaded already."""
+    """Set the variables that are not set; does nothing if torch is already loaded."""
     if "torch" not in sys.modules:
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from otoscope.base.settings import Described, Settings, described
+from otoscope.base.settings import SettingField, Settings, setting_fields
 from otoscope.cli import options
 from otoscope.cli.job import Job
 from otoscope.study.catalogue import Experiment
@@ -48,7 +48,7 @@ def command(
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
-        fields = [] if settings is None else [field for field in described(settings) if field.about.is_option]
+        fields = [] if settings is None else [field for field in setting_fields(settings) if field.about.is_option]
         taken = {name: option for name, option in SHARED.items() if runs_model or name not in OF_A_MODEL}
         keyword = inspect.Parameter.KEYWORD_ONLY
         mine = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
@@ -92,7 +92,7 @@ def corpus_command(experiment: Experiment) -> Callable[..., None]:
     return command(settings)(run)
 
 
-def _default(field: Described) -> Any:
+def _default(field: SettingField) -> Any:
     """What typer takes as the default: text and lists are read by `_read`."""
     if field.default is MISSING:
         return inspect.Parameter.empty
@@ -101,7 +101,7 @@ def _default(field: Described) -> Any:
     return field.default
 
 
-def _option(field: Described) -> Any:
+def _option(field: SettingField) -> Any:
     about, name = field.about, field.option
     if field.kind is bool and field.default is True:
         name = f"{name}/--no-{name[2:]}"
@@ -117,14 +117,14 @@ def _option(field: Described) -> Any:
     return Annotated[hint, typer.Option(name, metavar=about.metavar, help=_help(field))]
 
 
-def _help(field: Described) -> str:
+def _help(field: SettingField) -> str:
     """The help, with the default of a list, which typer does not see."""
     if not field.is_tuple or not field.default or field.default is MISSING:
         return field.about.help
     return f"{field.about.help}  [default: {','.join(map(str, field.default))}]"
 
 
-def _read(field: Described, value: Any) -> Any:
+def _read(field: SettingField, value: Any) -> Any:
     """Turn what an option was given into the setting's value."""
     if field.about.read is not None:
         return field.default if value is None else field.about.read(value)

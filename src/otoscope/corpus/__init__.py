@@ -1,4 +1,4 @@
-"""Where clips come from: the demo clips, one recording, or a folder of recordings. Knows nothing of models."""
+"""Where clips come from: demo clips, folders, LibriSpeech trees, manifests, Hugging Face. Knows nothing of models."""
 
 from otoscope.corpus.corpus import Corpus, Problem, open_corpus
 

@@ -1,6 +1,6 @@
-"""A corpus: many clips, read one at a time, bad ones collected instead of stopping the work.
+"""A corpus: many clips, read one at a time; clips that cannot be read are listed and do not stop the work.
 
-Holds paths, not samples: memory is that of one clip.
+Holds paths, not samples, so it needs the memory of one clip.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from otoscope.corpus.source import Problem, Source, check_ids
 __all__ = ["DEMO", "Corpus", "Problem", "Source", "open_corpus"]
 
 DEMO = "demo"
-N_TO_TELL = 50
-"""So many labelled clips tell in which phone set a corpus is written."""
+N_TO_DETECT = 50
+"""How many labelled clips are read to detect the phone set of a corpus."""
 
 
 @dataclass(repr=False)
 class Corpus(ShortRepr):
     """Clips in a fixed order."""
 
-    name: str  # what the corpus was asked for as
-    sources: Sequence[Source]  # the clips, unread
-    problems: list[Problem] = field(default_factory=list)  # what could not be read so far; iterating fills it
-    # labels that were found and could not be used; iterating fills it
+    name: str  # the name or path by which the corpus was opened
+    sources: Sequence[Source]  # the clips, not yet read
+    problems: list[Problem] = field(default_factory=list)  # clips that could not be read; iterating fills it
+    # labels that could not be used; iterating fills it
     label_problems: list[Problem] = field(default_factory=list)
-    # recordings that were read otherwise than they say, or whose end may be missing; reading fills it
+    # recordings that differ from what their header says, or may be incomplete; reading fills it
     sound_notes: list[Problem] = field(default_factory=list)
     # how many clips hold each symbol that the phone set lacks; iterating fills it
     unknown_phones: Counter[str] = field(default_factory=Counter)
-    notes: tuple[str, ...] = ()  # what is good to know of how the corpus was found
-    asked_phone_set: str | None = None  # the phone set that its labels are said to be in; None to find out
+    notes: tuple[str, ...] = ()  # notes on the corpus as a whole
+    asked_phone_set: str | None = None  # the phone set of its labels, as given; None to detect it
 
     def __post_init__(self) -> None:
-        self._noted: set[str] = set()  # clips whose notes are told
+        self._noted: set[str] = set()  # clips whose notes are listed already
         if self.asked_phone_set is not None:
-            inventory(self.asked_phone_set)  # refuses a set that is not known
+            inventory(self.asked_phone_set)  # refuses an unknown set
         check_ids(((source.id, f"clip {number}") for number, source in enumerate(self.sources, 1)), self.name)
 
     def __len__(self) -> int:
         return len(self.sources)
 
     def __iter__(self) -> Iterator[Clip]:
-        """Read the clips one after another; one that cannot be read goes to `problems` and is passed over."""
+        """Read the clips one after another; one that cannot be read is listed in `problems` and skipped."""
         self.problems.clear()
         self.label_problems.clear()
         self.sound_notes.clear()
@@ -72,26 +72,26 @@ class Corpus(ShortRepr):
 
     @cached_property
     def phone_set(self) -> str | None:
-        """The phone set that the labels are written in, as told or found from the first labelled clips.
+        """The phone set of the labels, as given or detected from the first labelled clips.
 
-        None where there are no phones, or where no phone set that is known has them.
+        None where there are no phones, or where no known phone set has them.
         """
         if self.asked_phone_set is not None:
             return self.asked_phone_set
         labelled: list[set[str]] = []
         for source in self.sources:
-            if len(labelled) == N_TO_TELL:
+            if len(labelled) == N_TO_DETECT:
                 break
             try:
                 labels = None if source.labels is None else source.labels()
-            except InputError:  # told where the clip is read
+            except InputError:  # reported when the clip is read
                 continue
             if labels is not None:
                 labelled.append({span.text for span in labels.phones or ()})
         return common_phone_set(labelled)
 
     def read(self, source: Source) -> Clip:
-        """Read one clip, and leave its labels out where they hold a phone that the phone set lacks.
+        """Read one clip; its labels are left out if they hold a phone that the phone set lacks.
 
         Args:
             source: One of `sources`.
@@ -112,20 +112,20 @@ class Corpus(ShortRepr):
         if not unknown:
             return clip
         self.unknown_phones.update(unknown)
-        return replace(clip, words=None, phones=None, label_problem=self._told(source, unknown))
+        return replace(clip, words=None, phones=None, label_problem=self._unknown_message(source, unknown))
 
     def first(self, n_clips: int) -> Corpus:
-        """The same corpus cut to its first `n_clips` clips."""
+        """Return the corpus cut to its first `n_clips` clips."""
         if n_clips < 1:
             raise InputError(f"the number of clips is {n_clips}: it must be 1 or more.")
         return Corpus(self.name, self.sources[:n_clips], notes=self.notes, asked_phone_set=self.asked_phone_set)
 
     def _repr_html_(self) -> str:
-        """Write what a notebook shows: what is known of the clips without decoding one."""
+        """Write what a notebook shows: what is known about the clips without decoding any."""
         return html.display(self, self._shown)
 
     def _shown(self) -> html.Shown:
-        if not isinstance(self.sources, list | tuple):  # they may be rows of a dataset that is still far away
+        if not isinstance(self.sources, list | tuple):  # they may be rows of a remote dataset
             return html.Shown(f"Corpus {self.name}", [("clips", len(self)), ("notes", self.notes)])
         lengths = [source.duration_s for source in self.sources if source.duration_s is not None]
         speakers = {source.speaker for source in self.sources} - {None}
@@ -141,15 +141,15 @@ class Corpus(ShortRepr):
             ("labels that cannot be used", len(self.label_problems)),
             ("notes on recordings", len(self.sound_notes)),
         ]
-        rows = [(each.id, each.speaker, each.language, each.duration_s) for each in self.sources[: html.MOST_ROWS]]
-        table = html.Table(("clip", "speaker", "language", "seconds"), rows, "", len(self))
+        rows = [(clip.id, clip.speaker, clip.language, clip.duration_s) for clip in self.sources[: html.MOST_ROWS]]
+        table = html.ShownTable(("clip", "speaker", "language", "seconds"), rows, "", len(self))
         return html.Shown(f"Corpus {self.name}", [fact for fact in facts if fact[1]], [table])
 
-    def _told(self, source: Source, unknown: Sequence[str]) -> str:
-        """Say which phone is unknown, in which file and line where that is known."""
+    def _unknown_message(self, source: Source, unknown: Sequence[str]) -> str:
+        """Say which phone is unknown, and in which file and line if that is known."""
         shown = ", ".join(map(repr, unknown))
         if self.phone_set is None:
-            message = f"phones {shown} are of no phone set that is known. Correct them, or convert them to a known set."
+            message = f"phones {shown} belong to no known phone set. Correct them, or convert them to a known set."
         else:
             message = (
                 f"phones {shown} are unknown. Expected the symbols of phone set {self.phone_set!r}. "
@@ -165,20 +165,19 @@ class Corpus(ShortRepr):
 
 
 def open_corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
-    """Find the clips of a corpus; no sound is read yet.
+    """Find the clips of a corpus, without reading sound yet.
 
     Args:
         source: `demo` (the clips in the package), a folder of recordings, a LibriSpeech tree, a manifest (`.jsonl`,
             `.csv`, `.tsv` or `.parquet`), `hf:NAME[:CONFIG[:SPLIT]]` (Hugging Face datasets), or one recording.
-        phone_set: The phone set that its labels are written in, one of `otoscope.corpus.phones.PHONE_SETS`; found out
-            by default.
+        phone_set: The phone set of its labels, one of `otoscope.corpus.phones.PHONE_SETS`; detected by default.
 
     Returns:
         The corpus; iterate it for its clips.
 
     Raises:
         InputError: There is no such folder, file or dataset, there is no recording in it, its manifest is wrong, two
-            clips have one id, or there is no such phone set.
+            clips have the same id, or there is no such phone set.
     """
     sources, notes = _find(source)
     return Corpus(str(source), sources, notes=notes, asked_phone_set=phone_set)

@@ -1,6 +1,6 @@
-"""Find a Hugging Face dataset: a folder, the hub, or the cache; and turn what goes wrong there into our errors.
+"""Find a Hugging Face dataset in a folder, on the hub, or in the cache, and turn errors there into an `InputError`.
 
-The hub is asked about the dataset first, briefly, so that being offline costs seconds.
+The hub is first asked about the dataset with a short timeout, so that being offline costs only seconds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 from otoscope.base.errors import InputError, OtoscopeError
 
 CONTACT_S = 2.0
-"""To reach the hub at all; HF_HUB_ETAG_TIMEOUT, the hub client's own setting, lengthens it."""
+"""Timeout for reaching the hub; HF_HUB_ETAG_TIMEOUT, the hub client's own setting, replaces it."""
 
 
 def locate(name: str) -> tuple[str, tuple[str, ...]]:
     """Find where a dataset is read from.
 
     Returns:
-        The folder or id, and a note where it is read from the cache.
+        The folder or id, and a note if it is read from the cache.
     """
     import httpx2
     from huggingface_hub import HfApi, constants
@@ -66,7 +66,7 @@ def reading(name: str) -> Iterator[None]:
     """Turn what the datasets library raises while it reads into an `InputError`.
 
     Args:
-        name: What the corpus was asked for as.
+        name: The name by which the corpus was opened.
 
     Yields:
         Nothing.
@@ -86,7 +86,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 def _cached(name: str, reason: str) -> tuple[str, tuple[str, ...]]:
-    """A dataset that was downloaded whole earlier."""
+    """Find a dataset that was downloaded completely before."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

@@ -1,6 +1,6 @@
 """The labelled clips in the package: synthetic speech whose words and phones are known exactly.
 
-Only data is read here; how the clips were made is in the `demo` room.
+Only reads data; how the clips were made is in the `demo` room.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class DemoClip:
-    """The labels of one clip, and the folder its sound is in."""
+    """The labels of one clip, and the folder of its sound."""
 
     id: str
     labels: dict[str, Any]
     folder: Path
 
     def read(self) -> Clip:
-        """Read the sound and put the labels to it."""
+        """Read the sound and attach the labels."""
         labels = self.labels
         return read_clip(
             self.folder / labels["file"],
@@ -41,11 +41,11 @@ class DemoClip:
         )
 
     def source(self) -> Source:
-        """The clip as a corpus holds it."""
+        """The clip as a source of a corpus."""
         return Source(self.id, self.read, self.labels["voice"], "en", labels=self.read_labels)
 
     def read_labels(self) -> Alignment:
-        """The words and phones alone."""
+        """Read only the words and phones."""
         return Alignment(_spans(self.labels["words"]), _spans(self.labels["phones"]), self.folder / "clips.json")
 
 

@@ -1,6 +1,6 @@
-"""Recordings in a folder: the transcript of each, its alignment, and the speaker whose subfolder it is in.
+"""Recordings in a folder, each with its transcript, its alignment, and the speaker whose subfolder it is in.
 
-Tables (`metadata.csv`, ...) give transcripts where there is no text file.
+Where there is no text file, transcripts come from tables (`metadata.csv`, ...).
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from pathlib import Path
 from otoscope.audio.decode import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from otoscope.base.errors import InputError, LabelError
 from otoscope.corpus.alignment import AlignmentIndex
-from otoscope.corpus.metadata import About, read_tables
+from otoscope.corpus.metadata import TableEntry, read_tables
 from otoscope.corpus.reader import Reader
 from otoscope.corpus.source import Source
 from otoscope.corpus.transcripts import TranscriptIndex
 
 SUFFIXES: tuple[str, ...] = (*SOUND_SUFFIXES, *VIDEO_SUFFIXES)
-"""What a recording's name ends with; other files in a folder are left alone."""
+"""Endings of recordings; other files in a folder are ignored."""
 MOST_NAMES = 3
-"""Up to so many files are named in a note."""
+"""How many files a note names at most."""
 NO_SPEAKERS = frozenset({"train", "training", "test", "testing", "dev", "valid", "validation", "eval"})
-"""Subfolders of these names are parts of a corpus, and nobody's name."""
+"""Subfolders of these names are parts of a corpus, not speakers."""
 
 
 def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
-    """Find the recordings below a folder, or the one recording that a path is.
+    """Find the recordings below a folder; a path may also be a single recording.
 
     Args:
         root: The folder or recording.
 
     Returns:
-        The clips, sorted by path, and notes on files that are not used; nothing is read but the names of files, and
-        tables of transcripts.
+        The clips, sorted by path, and notes on files that are not used. Only file names and tables of transcripts are
+        read.
 
     Raises:
-        InputError: The path is not there, no recording is in it, or a table of transcripts is wrong.
+        InputError: The path does not exist, there is no recording in it, or a table of transcripts is wrong.
     """
     if root.is_file():
         return [one_recording(root)], ()
@@ -48,36 +48,38 @@ def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
     readers = []
     for name, path in zip(clip_ids(root, paths), paths, strict=True):
         alignment, problem = find_labels(alignments, path)
-        about = tables.get(path, About())
-        text = find_text(transcripts, path, notes) or about.text
-        speaker, language = about.speaker or speakers.get(path), about.language
+        entry = tables.get(path, TableEntry())
+        text = find_text(transcripts, path, notes) or entry.text
+        speaker, language = entry.speaker or speakers.get(path), entry.language
         if _is_libritts(path):
             speaker, language = path.parent.parent.name, "en"
         readers.append(Reader(path, name, text, alignment, problem, speaker, language))
-    untold = [reader.path for reader in readers if reader.transcript is None and reader.alignment is None]
-    return [reader.source() for reader in readers], (*notes, *notes_on(paths, untold, transcripts, alignments))
+    without_text = [reader.path for reader in readers if reader.transcript is None and reader.alignment is None]
+    return [reader.source() for reader in readers], (*notes, *notes_on(paths, without_text, transcripts, alignments))
 
 
 def _is_libritts(path: Path) -> bool:
-    """Whether a recording lies as LibriTTS has them: `SPEAKER/CHAPTER/SPEAKER_CHAPTER_PARAGRAPH_SENTENCE.wav`."""
+    """Whether a recording is named as in LibriTTS: `SPEAKER/CHAPTER/SPEAKER_CHAPTER_PARAGRAPH_SENTENCE.wav`."""
     match = re.fullmatch(r"(\d+)_(\d+)_\d{6}_\d{6}", path.stem)
     return match is not None and match.groups() == (path.parent.parent.name, path.parent.name)
 
 
 def one_recording(path: Path) -> Source:
-    """One recording with what lies beside it; whether it is there shows when it is read."""
+    """One recording with the files beside it; if it does not exist, reading it raises."""
     try:
-        alignment, problem = find_labels(AlignmentIndex(path), path)  # the index of no folder: only beside it
+        alignment, problem = find_labels(
+            AlignmentIndex(path), path
+        )  # an index of no folder: finds only what is beside it
     except (OSError, ValueError):  # there is no such folder: reading the recording says so
         alignment, problem = None, None
     return Reader(path, path.stem or str(path), find_text(TranscriptIndex(path), path, []), alignment, problem).source()
 
 
 def find_labels(index: AlignmentIndex, path: Path) -> tuple[Path | None, str | None]:
-    """Find the alignment of a recording, or say why none can be chosen.
+    """Find the alignment of a recording.
 
     Returns:
-        The alignment if there is one, and what is wrong if two are equally near.
+        The alignment if there is one, and an error message if two are equally near.
     """
     try:
         return index.find(path), None
@@ -97,7 +99,7 @@ def find_text(index: TranscriptIndex, path: Path, notes: list[str]) -> Path | No
 
 
 def find_recordings(root: Path) -> list[Path]:
-    """All recordings below a folder, sorted; hidden files are passed over."""
+    """All recordings below a folder, sorted; hidden files are skipped."""
     if not root.is_dir():
         raise InputError(
             f"corpus {str(root)!r} is not there: a corpus is 'demo', a folder of recordings, a manifest (.jsonl, "
@@ -114,7 +116,7 @@ def _is_shown(path: Path, root: Path) -> bool:
 
 
 def clip_ids(root: Path, paths: Sequence[Path]) -> list[str]:
-    """A unique id for each recording: its path below the folder without the suffix, or with it where two would meet."""
+    """A unique id for each recording: its path below the folder, without the suffix unless two would be the same."""
     relative = [path.relative_to(root) for path in paths]
     stems = [path.with_suffix("").as_posix() for path in relative]
     times = Counter(stems)
@@ -123,34 +125,35 @@ def clip_ids(root: Path, paths: Sequence[Path]) -> list[str]:
 
 
 def notes_on(
-    paths: Sequence[Path], untold: Sequence[Path], transcripts: TranscriptIndex, alignments: AlignmentIndex
+    paths: Sequence[Path], without_text: Sequence[Path], transcripts: TranscriptIndex, alignments: AlignmentIndex
 ) -> list[str]:
-    """Say which files that are meant for a corpus are not used.
+    """List files that belong to a corpus but are not used.
 
     Returns:
-        Notes on recordings without transcript, where others have one, and on labels of no recording.
+        Notes on recordings without a transcript, where others have one, and on transcripts and alignments of no
+        recording.
     """
     notes = []
-    if 0 < len(untold) < len(paths):
-        notes.append(f"{len(untold):,} of {len(paths):,} recordings have no transcript: {_some(untold)}.")
+    if 0 < len(without_text) < len(paths):
+        notes.append(f"{len(without_text):,} of {len(paths):,} recordings have no transcript: {_names(without_text)}.")
     for what, index in (("transcript", transcripts), ("alignment", alignments)):
         unused = index.unused()
         if unused:
             are = f"1 {what} is named after" if len(unused) == 1 else f"{len(unused):,} {what}s are named after"
-            notes.append(f"{are} no recording here, and left aside: {_some(unused)}.")
+            notes.append(f"{are} no recording here, and ignored: {_names(unused)}.")
     return notes
 
 
-def _some(paths: Sequence[Path]) -> str:
+def _names(paths: Sequence[Path]) -> str:
     shown = ", ".join(repr(path.name) for path in paths[:MOST_NAMES])
     return f"{shown}, ..." if len(paths) > MOST_NAMES else shown
 
 
 def find_speakers(root: Path, paths: Sequence[Path]) -> dict[Path, str]:
-    """Take the subfolders that directly hold recordings for speakers, where they look like it.
+    """Take subfolders that directly hold recordings for speakers, as the Montreal Forced Aligner does.
 
-    They do where there are at least two and one holds several recordings, as the Montreal Forced Aligner takes them;
-    not EMU's bundles (`x_bndl`) and sessions (`x_ses`), and not `train` and `test`.
+    This needs at least two such subfolders, one of them with several recordings. EMU's bundles (`x_bndl`) and sessions
+    (`x_ses`) are not speakers, nor are `train` and `test`.
     """
     names = {path: path.parent.name for path in paths if path.parent != root and _may_be_speaker(path.parent.name)}
     sizes = Counter(path.parent for path in names)

@@ -1,7 +1,7 @@
 """Clips of a Hugging Face dataset, `hf:NAME[:CONFIG[:SPLIT]]`, through the `datasets` library, an extra.
 
-Streamed: nothing is kept but the rows' texts. Sound comes as the bytes of a file and is decoded by our own decoder.
-Clips that are read in order come from one stream; one that is read out of order opens it anew there.
+Streamed: only the rows' texts are kept. Sound comes as the bytes of a file and is decoded by `otoscope.audio`. Clips
+that are read in order come from one stream; a clip that is read out of order reopens it there.
 """
 
 from __future__ import annotations
@@ -29,45 +29,45 @@ USUAL = {
     "language": ("language", "locale"),
     "id": ("id", "file"),
 }
-"""What columns are called, the likeliest first."""
+"""Usual names of columns, the likeliest first."""
 
 
 @dataclass(frozen=True)
 class Opening:
     """How a dataset's split is opened."""
 
-    name: str  # what the corpus was asked for as
+    name: str  # the name by which the corpus was opened
     path: str  # a repository's id or a local folder
     config: str | None  # the configuration; None for the only one
     split: str | None  # the split; None for the only one
 
     def open(self, **settings: Any) -> Any:
-        """Open the split as a stream, with its columns known."""
+        """Open the split as a stream whose columns are known."""
         import datasets
 
         with datasets_hub.reading(self.name):
-            found = datasets.load_dataset(self.path, self.config, streaming=True, **settings)
-            split = self.split or self._only(list(found))
-            if split not in found:
+            splits = datasets.load_dataset(self.path, self.config, streaming=True, **settings)
+            split = self.split or self._only(list(splits))
+            if split not in splits:
                 raise InputError(
-                    f"{self.name!r}: there is no split {split!r}. Choose one of {', '.join(map(str, found))}."
+                    f"{self.name!r}: there is no split {split!r}. Choose one of {', '.join(map(str, splits))}."
                 )
-            return found[split]._resolve_features()
+            return splits[split]._resolve_features()
 
     def _only(self, splits: list[str]) -> str:
         if len(splits) != 1:
             raise InputError(
                 f"{self.name!r} has the splits {', '.join(map(str, splits))}. Name one: "
-                f"hf:NAME:CONFIG:{splits[0]}, with nothing for CONFIG where there is one alone."
+                f"hf:NAME:CONFIG:{splits[0]}, with nothing for CONFIG where there is only one."
             )
         return splits[0]
 
 
-class Stream:
-    """The sound of a dataset's rows, read in order from one stream; it can be pickled, and is then opened anew.
+class RowStream:
+    """The sound of a dataset's rows, read in order from one stream; a pickled copy reopens it.
 
     Args:
-        opening: How to open it.
+        opening: How to open the dataset.
         audio: The column that holds the sound.
     """
 
@@ -78,11 +78,11 @@ class Stream:
         self._next = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open stream behind."""
+        """Leave out the open stream."""
         return {**self.__dict__, "_rows": None}
 
     def sound(self, number: int) -> Any:
-        """What the audio column holds in a row.
+        """Give the content of the audio column in a row.
 
         Raises:
             InputError: The stream cannot be read, or ends before this row.
@@ -91,7 +91,7 @@ class Stream:
             if self._rows is None or number != self._next:
                 dataset = undecoded(self.opening.open(), self._audio).select_columns([self._audio])
                 self._rows = iter(dataset.skip(number))
-            rows, self._rows = self._rows, None  # after an error the next reading opens it anew
+            rows, self._rows = self._rows, None  # after an error the next call reopens it
             row = next(rows, None)
             if row is None:
                 raise InputError(
@@ -105,7 +105,7 @@ class Stream:
 class RowReader:
     """Reads one row as a clip."""
 
-    stream: Stream
+    stream: RowStream
     number: int
     id: str
     transcript: str | None
@@ -118,25 +118,30 @@ class RowReader:
         name = f"{self.stream.opening.name} row {self.number + 1}"
         content, path = (sound.get("bytes"), sound.get("path")) if isinstance(sound, dict) else (None, sound)
         if isinstance(content, bytes):
-            heard = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
+            recording = read_audio_bytes(content, f"{name}{f', {path}' if path else ''}")
         elif isinstance(path, str) and "://" in path:
-            heard = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
+            recording = read_audio_bytes(_fetch(path, self.stream.opening.name), f"{name}, {path}")
         elif isinstance(path, str):
-            heard = read_audio(path)
+            recording = read_audio(path)
         else:
             raise AudioError(f"{name} holds no sound: expected the bytes or the path of a recording. Leave it out.")
         return Clip(
-            heard.samples, self.id, self.transcript, speaker=self.speaker, language=self.language, notes=heard.notes
+            recording.samples,
+            self.id,
+            self.transcript,
+            speaker=self.speaker,
+            language=self.language,
+            notes=recording.notes,
         )
 
 
 def is_name(source: str) -> bool:
-    """Whether a corpus is asked for as `hf:...`; a file of that name goes first."""
+    """Whether a corpus name has the form `hf:...`; an existing file of that name takes precedence."""
     return source.startswith(PREFIX) and not Path(source).exists()
 
 
 def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
-    """Find the clips of a dataset in one pass over its columns without sound.
+    """Find the clips of a dataset in one pass over its columns other than sound.
 
     Args:
         name: `hf:NAME[:CONFIG[:SPLIT]]`; NAME is a repository's id or a local folder.
@@ -162,7 +167,7 @@ def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
         raise InputError(f"{name!r} holds no rows. Choose another split.")
     facts = {role: [_text(row, column, features) for row in rows] for role, column in columns.items()}
     names, note = _names(facts["id"], columns["id"])
-    stream = Stream(opening, audio)
+    stream = RowStream(opening, audio)
     readers = [
         RowReader(
             stream, number, clip_id, facts["transcript"][number], facts["speaker"][number], language_code(language)
@@ -173,7 +178,7 @@ def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
 
 
 def undecoded(dataset: Any, audio: str) -> Any:
-    """The same dataset with its sound left as bytes or a path."""
+    """Return the dataset with its sound left as bytes or a path."""
     from datasets import Audio
 
     if isinstance(dataset.features.get(audio), Audio):
@@ -185,8 +190,8 @@ def undecoded(dataset: Any, audio: str) -> Any:
 def _sound_as_found() -> type:
     """A column of sound that is neither encoded nor decoded.
 
-    Rows that come from no table, as those of an AudioFolder, are encoded on their way even where nothing is decoded,
-    and for that the library asks for torchcodec.
+    The library encodes rows that come from no table, such as those of an AudioFolder, even where nothing is decoded,
+    and needs torchcodec for that.
     """
     from datasets import Audio
 
@@ -205,7 +210,7 @@ def _parse(name: str) -> tuple[Opening, tuple[str, ...]]:
     rest = name.removeprefix(PREFIX)
     parts = [rest] if Path(rest).exists() else rest.split(":")
     if len(parts) > 3 or not parts[0]:
-        raise InputError(f"{name!r} is no dataset: expected hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT.")
+        raise InputError(f"{name!r} is not a dataset: expected hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT.")
     repo, config, split = [*parts, "", ""][:3]
     path, note = datasets_hub.locate(repo)
     return Opening(name, path, config or None, split or None), note
@@ -214,13 +219,13 @@ def _parse(name: str) -> tuple[Opening, tuple[str, ...]]:
 def _audio_column(name: str, features: Any) -> str:
     from datasets import Audio
 
-    found = [column for column, feature in features.items() if isinstance(feature, Audio)]
-    found += [column for column in features if column.lower() == "audio"]
-    if not found:
+    candidates = [column for column, feature in features.items() if isinstance(feature, Audio)]
+    candidates += [column for column in features if column.lower() == "audio"]
+    if not candidates:
         raise InputError(
             f"{name!r} has no column of sound: it has {', '.join(features)}. Choose a dataset with a column 'audio'."
         )
-    return "audio" if "audio" in found else found[0]
+    return "audio" if "audio" in candidates else candidates[0]
 
 
 def _column(features: Any, names: Sequence[str]) -> str | None:
@@ -228,12 +233,12 @@ def _column(features: Any, names: Sequence[str]) -> str | None:
 
 
 def _facts(opening: Opening, dataset: Any, audio: str, columns: list[str]) -> list[dict[str, Any]]:
-    """Read the rows without their sound, where the files can be read by column; else past it."""
+    """Read the rows without their sound: by column where the files allow it, otherwise skipping the sound."""
     with datasets_hub.reading(opening.name):
         if columns:
             try:
                 dataset = opening.open(columns=columns)
-            except InputError:  # these files are not read by column
+            except InputError:  # these files cannot be read by column
                 dataset = undecoded(dataset, audio).select_columns(columns)
             return list(dataset)
         return [{} for _ in undecoded(dataset, audio)]
@@ -242,14 +247,14 @@ def _facts(opening: Opening, dataset: Any, audio: str, columns: list[str]) -> li
 def _text(row: dict[str, Any], column: str | None, features: Any) -> str | None:
     value = None if column is None else row.get(column)
     if isinstance(value, int) and hasattr(features[column], "int2str") and value >= 0:
-        value = features[column].int2str(value)  # a class's number
+        value = features[column].int2str(value)  # the number of a class
     if value is None or not isinstance(value, str | int | float):
         return None
     return one_line(str(value)) or None
 
 
 def _names(values: list[str | None], column: str | None) -> tuple[list[str], tuple[str, ...]]:
-    """Ids from their column; the rows' numbers where there is none, or it cannot name each clip."""
+    """Take ids from their column; row numbers where there is none, or where it cannot name each clip."""
     names = [Path(value).stem if value and column == "file" else value or "" for value in values]
     if len(set(names)) == len(names) and all(map(clips.is_name, names)):
         return names, ()

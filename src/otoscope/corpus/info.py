@@ -1,6 +1,6 @@
 """What a corpus holds: hours, speakers, languages, how much of it is aligned, which phones, and what is wrong with it.
 
-Reads every recording once; keeps counts, and no sound.
+Reads every recording once, and keeps only counts.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Amount:
     n_labels: int = 0  # labels in them: words or phones, pauses left out; 0 for what is not labelled in time
 
     def plus(self, duration_s: float, n_labels: int = 0) -> Amount:
-        """The same and one clip more."""
+        """Return the amount with one more clip."""
         return Amount(self.n_clips + 1, self.duration_s + duration_s, self.n_labels + n_labels)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entries, hours included."""
+        """Give clips, seconds, hours and labels by name."""
         return {**asdict(self), "duration_s": round(self.duration_s, 3), "hours": round(self.duration_s / 3600, 4)}
 
 
@@ -39,8 +39,8 @@ class PhoneCount:
     """How often a phone is labelled."""
 
     phone: str  # the symbol as written in the corpus
-    n_samples: int  # times that it is labelled
-    duration_s: float  # length of all of these
+    n_samples: int  # how often it is labelled
+    duration_s: float  # total length
     is_pause: bool  # whether it is a pause or noise
 
 
@@ -48,30 +48,30 @@ class PhoneCount:
 class CorpusInfo:
     """What a corpus holds."""
 
-    name: str  # what it was asked for as
-    n_sources: int  # clips there are, those that cannot be read included
+    name: str  # the name or path by which it was opened
+    n_sources: int  # all clips, including those that cannot be read
     all: Amount  # clips that can be read
     shortest_s: float | None  # length of the shortest of them; None where there are none
     longest_s: float | None  # length of the longest
-    # how much each speaker says, the one who says most first; clips of unknown speakers are left out
+    # amount for each speaker, the largest first; clips of unknown speakers are left out
     speakers: dict[str, Amount]
-    languages: dict[str, Amount]  # how much there is in each language, alike
+    languages: dict[str, Amount]  # amount in each language, likewise
     transcripts: Amount  # clips with a transcript
-    # those of them whose transcript is that of their labels, for want of one of their own
+    # those whose transcript was made from their labels, as there was no other
     transcripts_from_labels: Amount
     words: Amount  # clips with words in time
     phones: Amount  # clips with phones in time
-    phone_set: str | None  # the phone set of the labels; None where there are no phones or no set knows them
-    unknown_phones: dict[str, int]  # clips that hold each symbol that the phone set does not know
+    phone_set: str | None  # the phone set of the labels; None if there are no phones or no set has them
+    unknown_phones: dict[str, int]  # number of clips with each symbol that the phone set lacks
     # how often each phone is labelled in clips whose labels can be used, the most frequent first
     phone_counts: tuple[PhoneCount, ...]
     problems: tuple[Problem, ...]  # clips that cannot be read
     label_problems: tuple[Problem, ...]  # labels that cannot be used; their clips count as not aligned
-    sound_notes: tuple[Problem, ...]  # recordings that were read otherwise than they say, or whose end may be missing
-    notes: tuple[str, ...]  # what is good to know of how the corpus was found
+    sound_notes: tuple[Problem, ...]  # recordings that differ from what their header says, or may be incomplete
+    notes: tuple[str, ...]  # notes on the corpus as a whole
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table."""
+        """Give all fields as JSON."""
         return {
             "corpus": self.name,
             "n_sources": self.n_sources,
@@ -98,7 +98,7 @@ class CorpusInfo:
         """Write `corpus_info.json`.
 
         Args:
-            folder: Where to; made when missing.
+            folder: The folder; made if missing.
 
         Raises:
             OutputError: The file cannot be written.
@@ -107,11 +107,11 @@ class CorpusInfo:
 
 
 def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -> CorpusInfo:
-    """Read a corpus once through and say what it holds.
+    """Read a whole corpus once and count what it holds.
 
     Args:
-        corpus: Any corpus; its problems and label problems are filled.
-        progress: Called after each clip with the number of clips seen.
+        corpus: Any corpus; its lists of problems are filled.
+        progress: Called after each clip with the number of clips read so far.
 
     Returns:
         Counts, lengths, and everything that is wrong with it.
@@ -148,7 +148,7 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
 
 @dataclass
 class _Tally:
-    """What has been counted so far."""
+    """The counts so far."""
 
     all: Amount = Amount()
     transcripts: Amount = Amount()

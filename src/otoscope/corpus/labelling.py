@@ -1,4 +1,4 @@
-"""Which phone set the labels of many clips are written in, and which of them it does not know."""
+"""Detect the phone set of the labels of many clips, and find labels that it lacks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from otoscope.corpus.phones import PHONE_SETS, detect_phone_set, is_pause, to_ph
 
 
 def common_phone_set(labelled: Iterable[set[str]]) -> str | None:
-    """Find the phone set that most clips are written in, so that a few mistyped labels do not hide it.
+    """Find the phone set of most clips, so that a few mistyped labels do not hide it.
 
     Returns:
-        The phone set that knows all symbols, or else the one that knows those of the most clips; None where there are
-        no phones or no set knows those of any clip.
+        The phone set that has all symbols, or else the one that has those of the most clips; None where there are no
+        phones or no set has those of any clip.
     """
     clips = [symbols for symbols in labelled if not all(map(is_pause, symbols))]
     if not clips:
         return None
-    known = [[symbols for symbols in clips if not _strangers(symbols, phone_set)] for phone_set in PHONE_SETS]
+    known = [[symbols for symbols in clips if not _unknown_symbols(symbols, phone_set)] for phone_set in PHONE_SETS]
     for chosen in (clips, max(known, key=len)):
         try:
             return detect_phone_set(set[str]().union(*chosen))
@@ -29,20 +29,20 @@ def common_phone_set(labelled: Iterable[set[str]]) -> str | None:
 
 
 def unknown_phones(phones: Sequence[Span], phone_set: str | None) -> list[str]:
-    """List the symbols that a phone set does not know, each once, in order of time.
+    """List the symbols that a phone set lacks, each once, in order of time.
 
     Args:
         phones: A clip's phones.
-        phone_set: The phone set; None where no set knows the corpus's phones, and all are unknown.
+        phone_set: The phone set; None where no set has the corpus's phones, and all are unknown.
 
     Returns:
-        The symbols; pauses are known to every set.
+        The symbols; pauses belong to every set.
     """
-    strangers = _strangers({span.text for span in phones}, phone_set)
-    return list(dict.fromkeys(span.text for span in phones if span.text in strangers))
+    unknown = _unknown_symbols({span.text for span in phones}, phone_set)
+    return list(dict.fromkeys(span.text for span in phones if span.text in unknown))
 
 
-def _strangers(symbols: set[str], phone_set: str | None) -> set[str]:
+def _unknown_symbols(symbols: set[str], phone_set: str | None) -> set[str]:
     return {
         symbol
         for symbol in symbols

@@ -1,7 +1,7 @@
 """How words are pronounced: from a pronunciation lexicon (CMUdict's format), or from the labels of a corpus.
 
-Reading the CMU dictionary (135,000 lines) takes about a second. Everything comes out in the IPA, so that lexicons in
-different phone sets can be compared. Knows no models.
+Reading the CMU dictionary (135,000 lines) takes about a second. Pronunciations are given in the IPA, so that lexicons
+in different phone sets can be compared. Knows no models.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ __all__ = ["Lexicon", "Pronouncer", "Pronunciation", "lexicon_of", "read_lexicon
 Pronunciation = tuple[str, ...]
 """Phones in the IPA."""
 
-EXPECTED = "a word and its phones apart by spaces, such as 'rug  R AH1 G'"
+EXPECTED = "a word and its phones separated by spaces, such as 'rug  R AH1 G'"
 _VARIANT = re.compile(r"\(\d+\)$")
 _NUMBER = re.compile(r"\d*\.?\d+(e-?\d+)?", re.IGNORECASE)
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
 
 class Pronouncer(Protocol):
-    """Whatever knows how words are pronounced."""
+    """Anything that gives the pronunciations of words."""
 
     @property
     def name(self) -> str:
-        """What it is called in tables and pictures."""
+        """Its name in tables and pictures."""
 
     def __call__(self, words: Sequence[str], /) -> list[tuple[Pronunciation, ...]]:
-        """Give each word's pronunciations in the IPA, the commonest first; none where the word is not known."""
+        """Give each word's pronunciations in the IPA, the commonest first; empty for an unknown word."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
     """Words and how they are pronounced."""
 
-    name: str  # where they come from
-    # each word in small letters, and its pronunciations in the IPA, in the lexicon's order
+    name: str  # where the words come from
+    # each word in lower case to its pronunciations in the IPA, in the lexicon's order
     entries: Mapping[str, tuple[Pronunciation, ...]]
 
     def __call__(self, words: Sequence[str], /) -> list[tuple[Pronunciation, ...]]:
-        """Give each word's pronunciations; none for a word that is not in it.
+        """Give each word's pronunciations; empty for a word that is not in the lexicon.
 
         Args:
             words: Words in any case.
@@ -68,15 +68,16 @@ def _key(word: str) -> str:
 def read_lexicon(path: str | Path, *, phone_set: str | None = None) -> Lexicon:
     """Read a pronunciation lexicon: `WORD  P1 P2 ...` a line.
 
-    `WORD(2)` is another pronunciation of WORD; lines that begin with `;;;` and what comes after ` #` are comments.
-    Numbers between the word and its phones, as the Montreal Forced Aligner writes them, are passed over.
+    `WORD(2)` is another pronunciation of WORD; lines that begin with `;;;` and text after ` #` are comments. Numbers
+    between the word and its phones, as the Montreal Forced Aligner writes them, are skipped. `phone_set` is the set of
+    the phones; detected by default.
 
     Source:
         The format of the CMU pronouncing dictionary, 0.7b.
     """
-    where = Path(path)
+    path = Path(path)
     rows: list[tuple[int, str, tuple[str, ...]]] = []
-    for number, line in enumerate(_lines(where), 1):
+    for number, line in enumerate(_lines(path), 1):
         parts = line.partition(" #")[0].split()
         if not parts or line.startswith((";;;", "##")):
             continue
@@ -84,19 +85,19 @@ def read_lexicon(path: str | Path, *, phone_set: str | None = None) -> Lexicon:
         while written and _NUMBER.fullmatch(written[0]):
             written = written[1:]
         if not written:
-            raise InputError(f"{where}, line {number}: {line.strip()!r} has no phones. Expected {EXPECTED}.")
+            raise InputError(f"{path}, line {number}: {line.strip()!r} has no phones. Expected {EXPECTED}.")
         rows.append((number, parts[0], tuple(written)))
     if not rows:
-        raise InputError(f"the lexicon '{where}' holds no word. Expected lines with {EXPECTED}.")
-    chosen = _phone_set(where, rows) if phone_set is None else phone_set
-    _check_phones(where, rows, chosen)
+        raise InputError(f"the lexicon '{path}' holds no word. Expected lines with {EXPECTED}.")
+    chosen = _phone_set(path, rows) if phone_set is None else phone_set
+    _check_phones(path, rows, chosen)
     entries: dict[str, list[Pronunciation]] = defaultdict(list)
     for _, word, phones in rows:
-        said = _in_ipa(phones, chosen)
-        own = entries[_key(_VARIANT.sub("", word))]
-        if said and said not in own:
-            own.append(said)
-    return Lexicon(where.name, {word: tuple(own) for word, own in entries.items() if own})
+        sounds = _in_ipa(phones, chosen)
+        known = entries[_key(_VARIANT.sub("", word))]
+        if sounds and sounds not in known:
+            known.append(sounds)
+    return Lexicon(path.name, {word: tuple(known) for word, known in entries.items() if known})
 
 
 def _lines(path: Path) -> list[str]:
@@ -108,7 +109,7 @@ def _lines(path: Path) -> list[str]:
             f"{EXPECTED}."
         ) from None
     if b"\0" in content[:4096]:
-        raise InputError(f"the lexicon '{path}' is no text. Expected lines with {EXPECTED}.")
+        raise InputError(f"the lexicon '{path}' is not a text file. Expected lines with {EXPECTED}.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -134,8 +135,8 @@ def _check_phones(path: Path, rows: Sequence[tuple[int, str, tuple[str, ...]]], 
                 known[phone] = to_phones(phone, phone_set, "ipa") is not None
             if not known[phone]:
                 raise InputError(
-                    f"{path}, line {number}: {phone!r} in the pronunciation of {word!r} is no phone of {phone_set}, in "
-                    f"which most of the lexicon is written. Expected {EXPECTED}; correct the line or name another set."
+                    f"{path}, line {number}: {phone!r} in the pronunciation of {word!r} is not a phone of {phone_set}, "
+                    f"the set of most of the lexicon. Expected {EXPECTED}; correct the line or name another set."
                 )
 
 
@@ -144,37 +145,35 @@ def _in_ipa(phones: Iterable[str], phone_set: str) -> Pronunciation:
 
 
 def lexicon_of(source: Corpus) -> Lexicon:
-    """Gather how words are pronounced from a corpus with words and phones in time.
+    """Make a lexicon from a corpus with words and phones in time.
 
     Returns:
-        For each word the pronunciation that was labelled most often, of several the shortest and first in the alphabet.
-
-    Source:
-        Ours: a phone belongs to the word in which its middle lies.
+        For each word the pronunciation that was labelled most often; on a tie the shortest, then the first in the
+        alphabet. A phone belongs to the word in which its middle lies.
     """
-    heard: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
-    for each in source.sources:
+    counted: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    for clip in source.sources:
         try:
-            labels = each.read() if each.labels is None else each.labels()
-        except InputError:  # said by whatever uses the clip itself
+            labels = clip.read() if clip.labels is None else clip.labels()
+        except InputError:  # reported when the clip itself is used
             continue
         if labels is not None and labels.words and labels.phones:
             for word, phones in _words_with_phones(labels.words, labels.phones):
-                heard[_key(word)][phones] += 1
-    symbols = {phone for counts in heard.values() for phones in counts for phone in phones}
+                counted[_key(word)][phones] += 1
+    symbols = {phone for counts in counted.values() for phones in counts for phone in phones}
     if not symbols:
         raise InputError(
-            f"no clip of '{source.name}' has words and phones in time, so it says nothing of pronunciations. "
+            f"no clip of '{source.name}' has words and phones in time, so it does not give pronunciations. "
             "Give a corpus with both, or a lexicon in CMUdict's format."
         )
     chosen = source.phone_set or detect_phone_set(symbols)
-    found = {}
-    for word, counts in heard.items():
+    entries = {}
+    for word, counts in counted.items():
         best = min(counts, key=lambda phones: (-counts[phones], len(phones), phones))
-        said = _in_ipa(best, chosen)
-        if said:
-            found[word] = (said,)
-    return Lexicon(f"the labels of {source.name}", found)
+        sounds = _in_ipa(best, chosen)
+        if sounds:
+            entries[word] = (sounds,)
+    return Lexicon(f"the labels of {source.name}", entries)
 
 
 def _words_with_phones(words: Sequence[Span], phones: Sequence[Span]) -> Iterable[tuple[str, tuple[str, ...]]]:
@@ -184,9 +183,9 @@ def _words_with_phones(words: Sequence[Span], phones: Sequence[Span]) -> Iterabl
     for word in words:
         while at < len(spoken) and middles[at] < word.start_s:
             at += 1
-        own = []
+        symbols = []
         while at < len(spoken) and middles[at] < word.end_s:
-            own.append(spoken[at].text)
+            symbols.append(spoken[at].text)
             at += 1
-        if own:
-            yield word.text.strip('.,!?;:"()'), tuple(own)
+        if symbols:
+            yield word.text.strip('.,!?;:"()'), tuple(symbols)

@@ -1,7 +1,7 @@
 """A LibriSpeech tree: `SPEAKER/CHAPTER/SPEAKER-CHAPTER-UTTERANCE.flac`, and a `.trans.txt` in each chapter.
 
-Known by its `.trans.txt` files, at any depth: the tree may begin above the parts (`dev-clean`), at a part, a speaker or
-a chapter. Alignments of the same names below the tree are found as in any folder.
+Recognised by its `.trans.txt` files, at any depth: the root may be above the parts (`dev-clean`), a part, a speaker or
+a chapter. Alignments below the root are found by name, as in any folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRANSCRIPTS = ".trans.txt"
 
 
 def is_tree(root: Path) -> bool:
-    """Whether a folder holds chapters as LibriSpeech has them."""
+    """Whether a folder holds chapters as in LibriSpeech."""
     return root.is_dir() and any(path == _transcripts_of(path.parent) for path in root.rglob(f"*{TRANSCRIPTS}"))
 
 
@@ -36,7 +36,7 @@ def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
         The clips, sorted by path, and notes on files that are not used; the transcripts are read, the sound is not.
 
     Raises:
-        InputError: A `.trans.txt` is wrong, two recordings have one name, or there is no recording.
+        InputError: A `.trans.txt` is wrong, two recordings have the same name, or there is no recording.
     """
     paths = find_recordings(root)
     check_ids(((path.stem, f"'{path}'") for path in paths), f"LibriSpeech tree '{root}'")
@@ -47,12 +47,15 @@ def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
         alignment, problem = find_labels(index, path)
         text, speaker = texts[path.parent].get(path.stem), path.absolute().parent.parent.name
         readers.append(Reader(path, path.stem, text, alignment, problem, speaker, LANGUAGE))
-    untold = [reader.path for reader in readers if reader.transcript is None]
+    without_text = [reader.path for reader in readers if reader.transcript is None]
     names = {path.stem for path in paths}
-    unheard = [name for texts_of in texts.values() for name in texts_of if name not in names]
-    notes = notes_on(paths, untold, TranscriptIndex(root), index)
-    if unheard:
-        notes.append(f"{len(unheard):,} transcripts are of recordings that are not here, such as {unheard[0]!r}.")
+    without_recording = [name for texts_of in texts.values() for name in texts_of if name not in names]
+    notes = notes_on(paths, without_text, TranscriptIndex(root), index)
+    if without_recording:
+        notes.append(
+            f"{len(without_recording):,} transcripts are of recordings that are not here, "
+            f"such as {without_recording[0]!r}."
+        )
     return [reader.source() for reader in readers], tuple(notes)
 
 
@@ -62,7 +65,7 @@ def _transcripts_of(chapter: Path) -> Path:
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
-    """Transcript by utterance; none where there is no file."""
+    """Transcript by utterance; empty where there is no file."""
     if not path.is_file():
         return {}
     texts: dict[str, str] = {}
@@ -73,7 +76,7 @@ def _read_transcripts(path: Path) -> dict[str, str]:
             continue
         if not name.startswith(start) or not text.strip():
             raise InputError(
-                f"'{path}', line {number}: {line[:80]!r} is no transcript. Expected '{start}0000 WHAT IS SAID'."
+                f"'{path}', line {number}: {line[:80]!r} is not a transcript. Expected '{start}0000 WHAT IS SAID'."
             )
         texts[name] = one_line(text)
     return texts

@@ -1,8 +1,8 @@
-"""A manifest: a table of clips, one a row, as JSON lines (`.jsonl`), CSV, TSV or Parquet.
+"""A manifest: a table of clips, one in each row, as JSON lines (`.jsonl`), CSV, TSV or Parquet.
 
 Columns: `audio` (required), `id`, `start`, `end`, `transcript` (or `text`), `speaker`, `language`, `alignment`. Paths
 are relative to the manifest. `start` and `end` cut a clip out of a recording; the times of an alignment are those of
-the whole recording. Holds the rows in memory, no sound.
+the whole recording. Holds the rows in memory, but no sound.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from otoscope.corpus.source import Source, check_ids, check_name
 
 COLUMNS = ("audio", "id", "start", "end", "transcript", "text", "speaker", "language", "alignment")
 NEAR = 0.6
-"""How alike a column's name is to a known one to be taken for a slip (difflib's ratio)."""
+"""How similar a column's name must be to a known one to be taken for a typing error (difflib's ratio)."""
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a path is a file that is named like a manifest."""
+    """Whether a path has the ending of a manifest, and is not a folder."""
     return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
@@ -36,32 +36,34 @@ def sources(path: Path) -> tuple[list[Source], tuple[str, ...]]:
         path: A `.jsonl`, `.csv`, `.tsv` or `.parquet` file.
 
     Returns:
-        The clips in the manifest's order, and notes on columns that are not known.
+        The clips in the manifest's order, and notes on unknown columns.
 
     Raises:
-        InputError: It is not there, cannot be read, has no rows, a column is missing or wrong, or two clips have one
-            id; the message says which file and line.
+        InputError: It does not exist, cannot be read, has no rows, a column is missing or wrong, or two clips have the
+            same id; the message says which file and line.
     """
     if not path.is_file():
         raise InputError(f"there is no manifest '{path}'. Check the path; it is taken from {Path.cwd()}.")
     readers: list[Reader] = []
-    places: list[str] = []
+    locations: list[str] = []
     columns: dict[str, None] = {}
-    for place, row in read_rows(path, "manifest", columns=COLUMNS):
+    for location, row in read_rows(path, "manifest", columns=COLUMNS):
         columns.update(dict.fromkeys(row))
-        readers.append(_Row(path, place, row).reader())
-        places.append(place)
+        readers.append(_Row(path, location, row).reader())
+        locations.append(location)
     if not readers:
         raise InputError(f"manifest '{path}' holds no clips: expected a row for each, with {_known()}. Fill it.")
-    check_ids(((reader.id, place) for reader, place in zip(readers, places, strict=True)), f"manifest '{path}'")
+    check_ids(
+        ((reader.id, location) for reader, location in zip(readers, locations, strict=True)), f"manifest '{path}'"
+    )
     return [reader.source() for reader in readers], _notes(path, list(columns))
 
 
 class _Row:
-    """One row, and the checks on what it holds."""
+    """One row, and the checks of its values."""
 
-    def __init__(self, path: Path, place: str, row: dict[str, Any]) -> None:
-        self._path, self._place, self._row = path, place, row
+    def __init__(self, path: Path, location: str, row: dict[str, Any]) -> None:
+        self._path, self._location, self._row = path, location, row
         self._is_text_alone = path.suffix.lower() in (".csv", ".tsv")
 
     def reader(self) -> Reader:
@@ -75,7 +77,7 @@ class _Row:
                 f"'start' is {start_s or 0.0:g} and 'end' is {end_s:g}: a clip ends after it starts, in seconds"
             )
         name = self._text("id", takes_numbers=True) or _name_of(audio, start_s, end_s)
-        check_name(name, f"manifest '{self._path}': {self._place}")
+        check_name(name, f"manifest '{self._path}': {self._location}")
         transcript = self._text("transcript")
         if transcript is None:
             transcript = self._text("text")
@@ -114,15 +116,15 @@ class _Row:
     def _refuse_without_audio(self) -> NoReturn:
         near = [name for name in self._row if "audio" in name.lower() or name.lower() in ("path", "file", "wav")]
         hint = f" Is it {near[0]!r}? Rename that to 'audio'." if near and near[0] != "audio" else ""
-        there = ", ".join(map(repr, self._row)) or "nothing"
-        self._refuse(f"'audio' is missing, the path of the recording; there is {there}.{hint} A row has {_known()}")
+        columns = ", ".join(map(repr, self._row)) or "nothing"
+        self._refuse(f"'audio' is missing, the path of the recording; there is {columns}.{hint} A row has {_known()}")
 
     def _refuse(self, message: str) -> NoReturn:
-        raise InputError(f"manifest '{self._path}', {self._place}: {message}. Correct the manifest.")
+        raise InputError(f"manifest '{self._path}', {self._location}: {message}. Correct the manifest.")
 
 
 def _name_of(audio: str, start_s: float | None, end_s: float | None) -> str:
-    """Name a clip after its recording, and where it is a stretch, after its times."""
+    """Name a clip after its recording, and after its times if it is a stretch."""
     path = PurePosixPath(audio)
     is_below = not path.is_absolute() and ".." not in path.parts
     stem = path.with_suffix("").as_posix() if is_below else path.stem
@@ -132,18 +134,18 @@ def _name_of(audio: str, start_s: float | None, end_s: float | None) -> str:
 
 
 def _notes(path: Path, columns: list[str]) -> tuple[str, ...]:
-    """Say which columns are not known, and which known one is meant where a name is near one."""
+    """Say which columns are unknown, and which known column may be meant."""
     notes, others = [], []
     for name in columns:
         if name in COLUMNS:
             continue
         near = difflib.get_close_matches(name.lower(), [known for known in COLUMNS if known not in columns], 1, NEAR)
         if near:
-            notes.append(f"manifest '{path}': column {name!r} is not known and left aside. Is {near[0]!r} meant?")
+            notes.append(f"manifest '{path}': column {name!r} is not known and ignored. Is {near[0]!r} meant?")
         else:
             others.append(repr(name))
     if others:
-        notes.append(f"manifest '{path}': columns that are not known are left aside: {', '.join(others)}.")
+        notes.append(f"manifest '{path}': columns that are not known are ignored: {', '.join(others)}.")
     return tuple(notes)
 
 
@@ -152,7 +154,7 @@ def _known() -> str:
 
 
 def _number(text: str) -> Any:
-    """The number in a cell, with a decimal point or comma; the text itself where it is none."""
+    """The number in a cell, with a decimal point or comma; the text itself if it is not a number."""
     try:
         return float(text.replace(",", "."))
     except ValueError:

@@ -1,6 +1,6 @@
-"""Tables of transcripts in a folder of recordings, as LJ Speech, Hugging Face's AudioFolder and Common Voice have them.
+"""Tables of transcripts in a folder of recordings, as in LJ Speech, Hugging Face's AudioFolder and Common Voice.
 
-A row names a recording and says what is said in it, sometimes by whom and in which language. Recordings are named by
+A row names a recording and gives its transcript, sometimes its speaker and language. Recordings are named by
 path or by name, with or without the ending.
 """
 
@@ -19,7 +19,7 @@ from otoscope.corpus.language import language_code
 from otoscope.corpus.rows import read_rows, read_table_text
 
 NAMES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "transcripts.txt", "transcripts.tsv", "line_index.tsv")
-"""Files that are taken for tables by their names. Others with the ending .csv or .tsv are by their first line."""
+"""Files that are recognised as tables by name; other .csv and .tsv files are recognised by their first line."""
 FILE_COLUMNS = ("file_name", "path", "wav_filename", "audio", "file", "filename", "audio_file")
 TEXT_COLUMNS = ("transcription", "sentence", "transcript", "text", "normalized_text")
 SPEAKER_COLUMNS = ("speaker_id", "speaker", "client_id")
@@ -28,48 +28,47 @@ _SOUND = frozenset((*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
 
 
 @dataclass(frozen=True)
-class About:
+class TableEntry:
     """What a table says of one recording."""
 
-    text: str | None = None  # what is said; None where the table says nothing of it
+    text: str | None = None  # what is said; None where the table does not say
     speaker: str | None = None  # who speaks
-    language: str | None = None  # whisper's code
+    language: str | None = None  # the language as Whisper's code
 
 
 @dataclass(frozen=True)
 class _Row:
-    place: str
-    name: str
-    about: About
+    location: str  # the line or row, for messages
+    name: str  # the recording, as the table names it
+    entry: TableEntry
 
 
-def read_tables(root: Path, recordings: Sequence[Path]) -> tuple[dict[Path, About], list[str]]:
+def read_tables(root: Path, recordings: Sequence[Path]) -> tuple[dict[Path, TableEntry], list[str]]:
     """Read the tables of transcripts below a folder.
 
     Returns:
-        What is said of each recording, and notes on rows of recordings that are not there and on tables that are left
-        alone.
+        The entry of each recording, and notes on rows of missing recordings and on tables that are ignored.
     """
     by_name: dict[str, list[Path]] = defaultdict(list)
     for path in recordings:
         by_name[path.stem.lower()].append(path)
-    known: dict[Path, About] = {}
+    known: dict[Path, TableEntry] = {}
     notes: list[str] = []
     for table in _tables(root):
         rows = _rows(table)
         if rows is None:
             if table.name.lower() in NAMES:
                 notes.append(
-                    f"'{table}' is left alone: its first line is neither 'id|text' nor names a column of files "
+                    f"'{table}' is ignored: its first line is neither 'id|text' nor names a column of files "
                     f"({', '.join(FILE_COLUMNS)}) and one of text ({', '.join(TEXT_COLUMNS)})."
                 )
             continue
-        own, strangers, n_rows = _match(table, rows, by_name)
-        if strangers and (own or table.name.lower() in NAMES):
+        entries, unknown, n_rows = _match(table, rows, by_name)
+        if unknown and (entries or table.name.lower() in NAMES):
             notes.append(
-                f"'{table}': {len(strangers):,} of {n_rows:,} rows name no recording here, such as {strangers[0]!r}."
+                f"'{table}': {len(unknown):,} of {n_rows:,} rows name no recording here, such as {unknown[0]!r}."
             )
-        known = own | known  # the first table that names a recording counts
+        known = entries | known  # the first table that names a recording counts
     return known, notes
 
 
@@ -77,13 +76,13 @@ def _tables(root: Path) -> list[Path]:
     """The files that may be tables: those with a table's name first, then others by path."""
     if not root.is_dir():
         return []
-    found = [path for path in root.rglob("*") if path.name.lower() in NAMES or path.suffix.lower() in (".csv", ".tsv")]
-    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    tables = [path for path in root.rglob("*") if path.name.lower() in NAMES or path.suffix.lower() in (".csv", ".tsv")]
+    shown = [path for path in tables if not any(part.startswith(".") for part in path.relative_to(root).parts)]
     return sorted((path for path in shown if path.is_file()), key=lambda path: (path.name.lower() not in NAMES, path))
 
 
 def _rows(table: Path) -> Iterator[_Row] | None:
-    """The rows of a table; None where it is none of those that are known."""
+    """The rows of a table; None where the file is not such a table."""
     if table.suffix.lower() == ".jsonl":
         return _named_rows(table)
     if table.name.lower() not in NAMES:
@@ -105,25 +104,25 @@ def _has_columns(header: str) -> bool:
 
 
 def _named_rows(table: Path) -> Iterator[_Row]:
-    for place, row in read_rows(table, "table"):
+    for location, row in read_rows(table, "table"):
         values = {name.lower(): value for name, value in row.items()}
         name = _first(values, FILE_COLUMNS)
         if name is None:
             raise InputError(
-                f"table '{table}', {place}: it names no recording. Expected one in 'file_name'. Correct the line."
+                f"table '{table}', {location}: it names no recording. Expected one in 'file_name'. Correct the line."
             )
         language = language_code(_first(values, LANGUAGE_COLUMNS))
-        yield _Row(place, name, About(_first(values, TEXT_COLUMNS), _first(values, SPEAKER_COLUMNS), language))
+        yield _Row(location, name, TableEntry(_first(values, TEXT_COLUMNS), _first(values, SPEAKER_COLUMNS), language))
 
 
 def _first(values: dict[str, Any], columns: Sequence[str]) -> str | None:
-    """The first of these columns that holds something, as text in one line."""
+    """The first of these columns that is not empty, as text on one line."""
     given = (values.get(column) for column in columns)
     return next((one_line(str(value)) for value in given if value is not None and one_line(str(value))), None)
 
 
 def _unnamed_rows(table: Path, text: str, delimiter: str) -> Iterator[_Row]:
-    """Rows `id|text|normalised text` as LJ Speech has them, or with tabs: never quoted, the normalised text first.
+    """Rows `id|text|normalised text` as in LJ Speech, or with tabs: never quoted; the normalised text is preferred.
 
     Source:
         LJ Speech 1.1, README.
@@ -138,49 +137,49 @@ def _unnamed_rows(table: Path, text: str, delimiter: str) -> Iterator[_Row]:
                 "Correct it."
             )
         said = forms[1] if len(forms) > 1 and forms[1].strip() else forms[0]
-        yield _Row(f"line {number}", name.strip(), About(one_line(said) or None))
+        yield _Row(f"line {number}", name.strip(), TableEntry(one_line(said) or None))
 
 
 def _match(
     table: Path, rows: Iterator[_Row], by_name: dict[str, list[Path]]
-) -> tuple[dict[Path, About], list[str], int]:
-    """Put rows to recordings; returns them, the names that no recording has, and how many rows there are."""
-    known: dict[Path, About] = {}
-    places: dict[Path, str] = {}
-    strangers: list[str] = []
+) -> tuple[dict[Path, TableEntry], list[str], int]:
+    """Match rows to recordings: the entries, the names of missing recordings, and the number of rows."""
+    known: dict[Path, TableEntry] = {}
+    locations: dict[Path, str] = {}
+    unknown: list[str] = []
     n_rows = 0
     for row in rows:
         n_rows += 1
-        found = _recordings(table.parent, row.name, by_name)
-        if not found:
-            strangers.append(row.name)
-        for path in found:
-            if path in known and known[path] != row.about:
+        paths = _recordings(table.parent, row.name, by_name)
+        if not paths:
+            unknown.append(row.name)
+        for path in paths:
+            if path in known and known[path] != row.entry:
                 raise InputError(
-                    f"'{table}', {row.place}: id {row.name!r} is there already ({places[path]}). Remove one of the two "
-                    "lines."
+                    f"'{table}', {row.location}: id {row.name!r} is there already ({locations[path]}). Remove one of "
+                    "the two lines."
                 )
-            known[path], places[path] = row.about, row.place
-    return known, strangers, n_rows
+            known[path], locations[path] = row.entry, row.location
+    return known, unknown, n_rows
 
 
 def _recordings(folder: Path, name: str, by_name: dict[str, list[Path]]) -> list[Path]:
-    """The recordings that a name or path in a table means: those whose path ends most like it, all in one folder."""
+    """The recordings that a name or path in a table means: those whose path ends most like it, in one folder."""
     parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", ".")]
     if not parts:
         return []
     suffix = next((suffix for suffix in _SOUND if parts[-1].lower().endswith(suffix)), "")
     stem = parts[-1][: -len(suffix)] if suffix else parts[-1]
     exact = [path for path in by_name.get(stem.lower(), []) if not suffix or path.suffix.lower() == suffix]
-    found = exact or by_name.get(stem.lower(), [])
-    ranked = [(_n_alike(path, folder, parts[:-1]), path) for path in found]
+    candidates = exact or by_name.get(stem.lower(), [])
+    ranked = [(_n_alike(path, folder, parts[:-1]), path) for path in candidates]
     best = max((alike for alike, _ in ranked), default=(False, 0))
     nearest = [path for alike, path in ranked if alike == best]
     return nearest if len({path.parent for path in nearest}) == 1 else []
 
 
 def _n_alike(path: Path, table_folder: Path, parts: Sequence[str]) -> tuple[bool, int]:
-    """Whether a recording lies below the table's folder, and how many of its folders a path in the table ends with."""
+    """Whether a recording is below the table's folder, and how many of its folders agree with a path in the table."""
     n_alike = 0
     for ours, theirs in zip(reversed(path.parent.parts), reversed(parts), strict=False):
         if ours.lower() != theirs.lower():

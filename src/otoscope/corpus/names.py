@@ -1,6 +1,6 @@
 """Find the file that belongs to a recording by its name: beside it, or anywhere below the corpus's folder.
 
-The index of a folder holds a path for each such file below it; files are listed, and few are opened.
+The index holds the path of each such file below the folder; most files are listed without being opened.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from otoscope.base.errors import LabelError
 
 
 class NameIndex:
-    """The files below a folder that are named after recordings, listed when one is sought that is not beside its own.
+    """The files below a folder that are named after recordings; the folder is listed when it is first needed.
 
-    Make one for a corpus and ask it for every clip.
+    Make one index for a corpus and use it for every clip.
 
     Args:
         root: The corpus's folder.
-        endings: How a file's name goes on after the recording's, in any case; the best first.
+        endings: Endings that follow the recording's name, in any case; the best first.
     """
 
     def __init__(self, root: Path, endings: tuple[str, ...]) -> None:
@@ -28,42 +28,42 @@ class NameIndex:
         self.endings = endings
         self._files: dict[str, list[Path]] | None = None
         self._recordings: dict[str, list[Path]] = defaultdict(list)
-        self._beside: tuple[Path, dict[str, list[Path]]] | None = None  # of the folder looked at last
-        self._found: set[Path] = set()
+        self._listed: tuple[Path, dict[str, list[Path]]] | None = None  # the folder that was listed last, and its files
+        self._used: set[Path] = set()
 
     def find(self, audio: Path) -> Path | None:
         """Find the file of a recording.
 
         Returns:
-            The file beside the recording, of the best ending; or the nearest one below the folder: in folders named
-            alike first, then fewest folders away, then of the best ending. None if there is none, or if it lies nearer
-            to another recording of the same name.
+            The file beside the recording with the best ending; otherwise the nearest one below the folder: first by
+            folders of the same names, then by the number of folders between, then by ending. None if there is none, or
+            if it is nearer to another recording of the same name.
         """
         audio = Path(audio)
         for stem in self.stems(audio):
-            found = self._beside_it(audio, stem) or self._anywhere(audio, stem)
-            if found is not None:
-                self._found.add(found)
-                return found
+            path = self._beside_it(audio, stem) or self._anywhere(audio, stem)
+            if path is not None:
+                self._used.add(path)
+                return path
         return None
 
     def unused(self) -> list[Path]:
         """The files below the folder that are named after no recording there.
 
-        Of a recording's files only one is used; the others belong to it all the same, and are not listed.
+        Of several files of a recording only one is used; the others belong to it too, and are not listed.
         """
         files = self._all()
         stems = {stem for paths in self._recordings.values() for path in paths for stem in self.stems(path)}
-        strangers = {path for stem, paths in files.items() if stem not in stems for path in paths}
+        unknown = {path for stem, paths in files.items() if stem not in stems for path in paths}
         known = {path for stem, paths in files.items() if stem in stems for path in paths}
-        return sorted(path for path in strangers - known - self._found if self.accepts(path))
+        return sorted(path for path in unknown - known - self._used if self.accepts(path))
 
     def stems(self, audio: Path) -> list[str]:
-        """The names, in lower case, under which a recording's file is sought."""
+        """The names, in lower case, by which a recording's file is searched for."""
         return [audio.stem.lower()]
 
     def accepts(self, path: Path) -> bool:
-        """Whether a file with such a name is what is sought."""
+        """Whether a file with such a name is of the right kind."""
         return True
 
     def names_in(self, path: Path, stem: str) -> set[str]:
@@ -71,24 +71,24 @@ class NameIndex:
         return {stem}
 
     def is_sibling(self, path: Path, others: Iterable[Path]) -> bool:
-        """Whether a file is read together with another, and is not to be chosen itself."""
+        """Whether a file is read together with another one, and must not be chosen itself."""
         return False
 
     def _beside_it(self, audio: Path, stem: str) -> Path | None:
-        if self._beside is None or self._beside[0] != audio.parent:
+        if self._listed is None or self._listed[0] != audio.parent:
             names = sorted(audio.parent.iterdir()) if audio.parent.is_dir() else []
-            self._beside = (audio.parent, self._by_stem(names))
-        beside = [path for path in self._beside[1].get(stem, []) if self.accepts(path)]
+            self._listed = (audio.parent, self._by_stem(names))
+        beside = [path for path in self._listed[1].get(stem, []) if self.accepts(path)]
         return self._nearest(audio, beside) if beside else None
 
     def _anywhere(self, audio: Path, stem: str) -> Path | None:
         anywhere = [path for path in self._all().get(stem, []) if self.accepts(path)]
         if not anywhere:
             return None
-        found = self._nearest(audio, anywhere)
-        near = _distance(audio, found)
-        is_of_another = any(_distance(other, found) < near for other in self._recordings[audio.stem.lower()])
-        return None if is_of_another else found
+        nearest = self._nearest(audio, anywhere)
+        distance = _distance(audio, nearest)
+        is_of_another = any(_distance(other, nearest) < distance for other in self._recordings[audio.stem.lower()])
+        return None if is_of_another else nearest
 
     def _all(self) -> dict[str, list[Path]]:
         if self._files is None:
@@ -103,14 +103,14 @@ class NameIndex:
 
     def _by_stem(self, paths: list[Path]) -> dict[str, list[Path]]:
         """Files by the name of the recording they are for, in lower case."""
-        found: dict[str, list[Path]] = defaultdict(list)
+        by_stem: dict[str, list[Path]] = defaultdict(list)
         for path in paths:
             ending = self._ending(path)
             if ending is None or path.name.startswith(".") or not path.is_file():
                 continue
             for stem in self.names_in(path, path.name[: -len(ending)].lower()):
-                found[stem].append(path)
-        return found
+                by_stem[stem].append(path)
+        return by_stem
 
     def _ending(self, path: Path) -> str | None:
         name = path.name.lower()
@@ -135,13 +135,13 @@ class NameIndex:
 
 
 def _distance(audio: Path, alignment: Path) -> tuple[int, int]:
-    """How far apart two files are, least first: folders named alike, then steps from one to the other."""
+    """How far apart two files are: by folders of the same names, then by steps from one to the other."""
     here, there = audio.parent.absolute(), alignment.parent.absolute()
     return -_alike(here, there), _steps(here, there)
 
 
 def _alike(a: Path, b: Path) -> int:
-    """How many folders at the end of two paths have the same names."""
+    """How many of the last folders of two paths have the same names."""
     count = 0
     for x, y in zip(reversed(a.parts), reversed(b.parts), strict=False):
         if x.lower() != y.lower():

@@ -1,7 +1,7 @@
 """Read one recording, or a stretch of one, with its transcript and its labels.
 
-Where there is no transcript, the words in time are one. A recording that cannot be used raises; labels that cannot be
-used are left out, and the clip says why.
+Where there is no transcript, it is made from the words in time. A recording that cannot be used raises an error; labels
+that cannot be used are left out, and the clip says why.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from otoscope.corpus.alignment.timit import USUAL_RATES_HZ
 from otoscope.corpus.source import Source
 
 TIMIT_SLACK = 0.05
-"""How far the number of samples in front of a TIMIT transcript may be from that of the recording, as a share."""
-
+"""How far the number of samples in a TIMIT transcript may be from that of the recording, as a share."""
 
 _MARK = re.compile(r"<.*>|\[.*\]")
 
@@ -34,9 +33,9 @@ class Reader:
 
     path: Path  # the recording
     id: str  # the clip's id
-    transcript: str | Path | None = None  # what is said, or the text file that holds it
-    alignment: Path | None = None  # the file of its words and phones in time; its times are of the whole recording
-    label_problem: str | None = None  # why no alignment can be used, where that is known already
+    transcript: str | Path | None = None  # what is said, or the text file with it
+    alignment: Path | None = None  # the file of its words and phones; its times are those of the whole recording
+    label_problem: str | None = None  # why no alignment can be used, if that is known already
     speaker: str | None = None  # who speaks
     language: str | None = None  # the language
     start_s: float | None = None  # where the clip begins in the recording; None for its start
@@ -61,17 +60,17 @@ class Reader:
             labels = self._labels(duration_s)
         except LabelError as error:
             return replace(known, label_problem=str(error))
-        said = known.transcript or labels.transcript or _said(labels.words)
+        transcript = known.transcript or labels.transcript or _joined(labels.words)
         return replace(
             known,
-            transcript=said,
+            transcript=transcript,
             words=labels.words,
             phones=labels.phones,
-            is_transcript_from_labels=bool(said and not known.transcript),
+            is_transcript_from_labels=bool(transcript and not known.transcript),
         )
 
     def labels(self) -> Alignment | None:
-        """Read the words and phones without decoding the sound, where its length is in its header.
+        """Read the words and phones, without decoding the sound if its header gives the length.
 
         Raises:
             AudioError: The recording cannot be used.
@@ -80,7 +79,7 @@ class Reader:
         return None if self.alignment is None else self._labels(recording_duration_s(self.path))
 
     def source(self) -> Source:
-        """The clip as a corpus holds it."""
+        """The clip as a source of a corpus."""
         length_s = None if self.end_s is None else self.end_s - (self.start_s or 0.0)
         labels = None if self.alignment is None else self.labels
         return Source(self.id, self, self.speaker, self.language, length_s, labels)
@@ -90,7 +89,7 @@ class Reader:
         return self.start_s is not None or self.end_s is not None
 
     def _labels(self, duration_s: float) -> Alignment:
-        assert self.alignment is not None, "asked for where there is one"
+        assert self.alignment is not None, "only called with an alignment"
         name = self.path.stem
         try:
             if not self._is_stretch:
@@ -100,7 +99,7 @@ class Reader:
             whole = _whole_alignment(self.alignment, changed, duration_s, name, self.path)
         except LabelError:
             raise
-        except InputError as error:  # it is of no format that is known
+        except InputError as error:  # its format is unknown
             raise LabelError(str(error)) from error
         return _cut(whole, self.start_s or 0.0, duration_s if self.end_s is None else min(self.end_s, duration_s))
 
@@ -121,9 +120,9 @@ class Reader:
 
 
 def _without_timit_numbers(text: str, duration_s: float) -> str:
-    """Take away the first and last sample that TIMIT writes before a sentence: `0 46797 She had your ...`.
+    """Remove the first and last sample that TIMIT writes before a sentence: `0 46797 She had your ...`.
 
-    Numbers that are said stay: the first is 0, and the second the recording's length at one of the usual rates.
+    Spoken numbers stay: only a 0 followed by the recording's length at one of the usual rates is removed.
     """
     match = re.match(r"0 (\d+)(?: |$)", text)
     if match is None:
@@ -134,24 +133,24 @@ def _without_timit_numbers(text: str, duration_s: float) -> str:
 
 @lru_cache(maxsize=4)
 def _whole_alignment(path: Path, changed: int, duration_s: float, name: str, recording: Path) -> Alignment:
-    """Read the alignment of a long recording once for the stretches in it; `changed` makes a new version a new one."""
+    """Read the alignment of a long recording once for all its stretches; a new `changed` makes it be read again."""
     return read_alignment(path, duration_s=duration_s, clip_id=name, rate_hz=recording_rate_hz(recording))
 
 
-def _said(words: tuple[Span, ...] | None) -> str | None:
-    """A transcript of words in time; none where a mark (`<unk>`) stands for a word that is not known."""
+def _joined(words: tuple[Span, ...] | None) -> str | None:
+    """The transcript that words make up; None where a mark (`<unk>`) stands for an unknown word."""
     if not words or any(_MARK.fullmatch(word.text) for word in words):
         return None
     return one_line(" ".join(word.text for word in words))
 
 
 def _cut(whole: Alignment, start_s: float, end_s: float) -> Alignment:
-    """Keep what lies in a stretch, cut at its edges, with times from its start."""
+    """Keep the labels in a stretch, cut at its edges, with times from its start."""
     phones, lines = _cut_spans(whole.phones, start_s, end_s)
     words, _ = _cut_spans(whole.words, start_s, end_s)
     kept = tuple(whole.phone_lines[index] for index in lines) if whole.phone_lines else ()
     inside = tuple(word for word in whole.words or () if start_s <= (word.start_s + word.end_s) / 2 < end_s)
-    return Alignment(words=words, phones=phones, path=whole.path, phone_lines=kept, transcript=_said(inside))
+    return Alignment(words=words, phones=phones, path=whole.path, phone_lines=kept, transcript=_joined(inside))
 
 
 def _cut_spans(

@@ -1,4 +1,4 @@
-"""The rows of a table with named columns: JSON lines, CSV, TSV or Parquet; each with its place in the file."""
+"""The rows of a table with named columns: JSON lines, CSV, TSV or Parquet; each with its location in the file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 DELIMITERS = ",;\t|"
 
 Row = tuple[str, dict[str, Any]]
-"""Where it is (`line 3`), and its values by column."""
+"""Its location (`line 3`), and its values by column."""
 
 
 def read_rows(path: Path, what: str, *, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
-    """Read a table row by row.
+    """Read a table row by row; `what` names the table in messages, `columns` those that are read from Parquet.
 
     Yields:
-        Its rows. CSV and TSV hold text alone; an empty cell is None.
+        Its rows. CSV and TSV hold only text; an empty cell is None.
     """
     if path.suffix.lower() == ".parquet":
         return _parquet_rows(path, what, columns)
@@ -33,7 +33,7 @@ def read_rows(path: Path, what: str, *, columns: tuple[str, ...] | None = None) 
 
 
 def shown(value: object) -> str:
-    """A value for a message, cut where it is long."""
+    """Write a value for a message, cut if it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
@@ -61,7 +61,7 @@ def _json_row(path: Path, what: str, number: int, text: str) -> dict[str, Any]:
         row = json.loads(text)
     except ValueError as error:
         reason = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InputError(f"{what} '{path}', line {number}: it is no JSON ({reason}): {expected}") from error
+        raise InputError(f"{what} '{path}', line {number}: it is not JSON ({reason}): {expected}") from error
     if not isinstance(row, dict):
         raise InputError(f"{what} '{path}', line {number}: it is {shown(row)}: {expected}")
     return row
@@ -72,7 +72,7 @@ def _csv_rows(path: Path, what: str) -> Iterator[Row]:
     header = next((line for line in lines(text) if line.strip()), "")
     is_tsv = path.suffix.lower() == ".tsv"
     delimiter = "\t" if is_tsv else max(DELIMITERS, key=header.count)
-    # Quotes in a TSV are text, as Common Voice has it: a lone one would swallow the lines up to the next.
+    # Quotes in a TSV are text, as in Common Voice: a single one would swallow the lines up to the next.
     lines_of = io.StringIO(text, newline="")
     if is_tsv:
         rows = csv.reader(lines_of, delimiter=delimiter, quoting=csv.QUOTE_NONE)
@@ -96,13 +96,15 @@ def _csv_rows(path: Path, what: str) -> Iterator[Row]:
                 )
             yield f"line {rows.line_num}", {name: _cell(cell) for name, cell in zip(names, cells, strict=True)}
     except csv.Error as error:
-        raise InputError(f"{what} '{path}', line {rows.line_num}: it is no CSV ({error}). Correct the line.") from error
+        raise InputError(
+            f"{what} '{path}', line {rows.line_num}: it is not CSV ({error}). Correct the line."
+        ) from error
 
 
 def _check_names(names: list[str], path: Path, what: str) -> None:
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{what} '{path}': two columns are called {twice!r}. Rename one of them.")
+    duplicate = next((name for name in names if name and names.count(name) > 1), None)
+    if duplicate is not None:
+        raise InputError(f"{what} '{path}': two columns are called {duplicate!r}. Rename one of them.")
 
 
 def _cell(cell: str) -> str | None:

@@ -1,4 +1,4 @@
-"""One clip of a corpus, unread: its id, how to read it, and what is known of it without decoding its sound."""
+"""One clip of a corpus before it is read: its id, how to read it, and what is known without decoding its sound."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ class Source:
     """One clip that can be read."""
 
     id: str  # a name, unique in its corpus
-    read: Callable[[], Clip]  # reads the sound and the labels. Can be pickled, so that other processes may read.
+    read: Callable[[], Clip]  # reads the sound and the labels; can be pickled, so that other processes may read
     speaker: str | None = None  # who speaks, if known without decoding
     language: str | None = None  # the language, if known without decoding
     duration_s: float | None = None  # length in seconds; None where only decoding tells
-    # reads the words and phones in time without decoding the sound; None where there are none
+    # reads only the words and phones in time, without decoding the sound; None where there are no labels
     labels: Callable[[], Alignment | None] | None = None
 
 
 def check_ids(clips: Iterable[tuple[str, str]], what: str) -> None:
-    """Refuse two clips of one id: results are filed under it.
+    """Refuse two clips of the same id, since results are filed under it.
 
     Args:
-        clips: Id and place of each clip; the place is a line or a file, for the message.
-        what: What they are clips of, for the message.
+        clips: Id and location of each clip; the location is a line or a file, for the message.
+        what: The corpus, for the message.
 
     Raises:
-        InputError: Two have one id.
+        InputError: Two clips have the same id.
     """
-    places: dict[str, str] = {}
-    for name, place in clips:
-        if name in places:
+    locations: dict[str, str] = {}
+    for name, location in clips:
+        if name in locations:
             raise InputError(
-                f"{what}: two clips are called {name!r}, {places[name]} and {place}. "
+                f"{what}: two clips are called {name!r}, {locations[name]} and {location}. "
                 "An id is unique in its corpus. Give one of them another id."
             )
-        places[name] = place
+        locations[name] = location
 
 
 def is_name(name: str) -> bool:
-    """Whether an id can name results inside a folder: not empty, relative, and never upwards."""
+    """Whether an id can name results inside a folder: not empty, relative, and without '..'."""
     return bool(name.strip()) and "\0" not in name and name[0] not in "/\\" and ".." not in name.split("/")
 
 
@@ -61,10 +61,10 @@ def check_name(name: str, where: str) -> None:
 
     Args:
         name: The id.
-        where: File and line it is from, for the message.
+        where: Its file and line, for the message.
 
     Raises:
-        InputError: It cannot.
+        InputError: The id is empty, absolute or leads upwards.
     """
     if not is_name(name):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The text file of a recording: `x.txt` or `x.lab` beside it or elsewhere below the folder, as corpora lay them out."""
+"""The text file of a recording: `x.txt` or `x.lab` beside it or elsewhere below the corpus's folder."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from otoscope.corpus.alignment.find import is_transcript
 from otoscope.corpus.names import NameIndex
 
 ENDINGS = (".txt", ".normalized.txt", ".lab", ".original.txt")
-"""How a transcript's name goes on after the recording's, the best first: LibriTTS writes a normalised and an original
-text, corpora for the Montreal Forced Aligner a `.lab`."""
+"""Endings of a transcript, after the recording's name, the best first: LibriTTS has a normalised and an original text,
+corpora for the Montreal Forced Aligner a `.lab`."""
 NO_TRANSCRIPTS = re.compile(
     r"(readme|licen[cs]e|copying|authors|changelog|changes|notice|requirements|notes?|books|chapters|speakers|"
     r"speaker[-_]info|fileids|transcripts|index|train|test|dev|val|valid|validation|vocab|words|phones)([-_.].*)?",
     re.IGNORECASE,
 )
-"""Names of texts about a corpus, which are no transcripts."""
+"""Names of texts about a corpus, which are not transcripts."""
 _MICROPHONE = re.compile(r"_mic\d+$")
 
 
@@ -27,14 +27,14 @@ class TranscriptIndex(NameIndex):
     `wav48_silence_trimmed/p225/p225_001_mic1.flac`.
 
     Args:
-        root: The corpus's folder; a recording for what lies beside it alone.
+        root: The corpus's folder; or a recording, to search only beside it.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, ENDINGS)
 
     def accepts(self, path: Path) -> bool:
-        """Whether a file holds a transcript: not the labels that a `.lab` may hold."""
+        """Whether a file holds a transcript; a `.lab` may hold labels instead."""
         return path.suffix.lower() != ".lab" or is_transcript(path)
 
     def stems(self, audio: Path) -> list[str]:
@@ -42,5 +42,5 @@ class TranscriptIndex(NameIndex):
         return list(dict.fromkeys((audio.stem.lower(), _MICROPHONE.sub("", audio.stem.lower()))))
 
     def unused(self) -> list[Path]:
-        """Transcripts of recordings that are not there; texts about the corpus are none."""
+        """Transcripts of missing recordings; texts about the corpus are not listed."""
         return [path for path in super().unused() if not NO_TRANSCRIPTS.fullmatch(path.stem)]

@@ -335,7 +335,7 @@ class HarvestRun:
                 ("lag (frames)", self.lag_frames),
                 ("features", sum(group.n_features for group in self.groups)),
             ],
-            [html.Table(("site", "basis", "features"), rows)],
+            [html.ShownTable(("site", "basis", "features"), rows)],
         )
 
 

@@ -121,10 +121,10 @@ class Transcription:
         sure = "" if certain is None else f" ({certain:.0%})"
         if self.words:
             rows = [(word.text, f"{word.start_s:.2f}", f"{word.end_s:.2f}", word.probability) for word in self.words]
-            table = html.Table(("word", "from (s)", "to (s)", "probability"), rows)
+            table = html.ShownTable(("word", "from (s)", "to (s)", "probability"), rows)
         else:
             parts = [(each.text.strip(), f"{each.start_s:.2f}", f"{each.end_s:.2f}") for each in self.segments]
-            table = html.Table(("segment", "from (s)", "to (s)"), parts)
+            table = html.ShownTable(("segment", "from (s)", "to (s)"), parts)
         return html.Shown(
             f"What {self.model_id} heard in {self.clip_id}",
             [

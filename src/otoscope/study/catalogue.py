@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from otoscope.base.settings import Settings, described
+from otoscope.base.settings import Settings, setting_fields
 from otoscope.study import part_settings as table
 from otoscope.study.part_settings import Clips, NClips
 
@@ -101,7 +101,7 @@ def loaded(name: str) -> Any:
 
 def with_clips(settings: type[Settings], clips: int) -> Settings:
     """Give an experiment's settings as a part has them: its clips, and all but language and seed, which all share."""
-    shared = [item for item in described(settings) if item.name not in ("language", "seed")]
+    shared = [item for item in setting_fields(settings) if item.name not in ("language", "seed")]
     hints = settings.__annotations__
     fields = [(item.name, hints[item.name], item.default) for item in shared]
     made = dataclasses.make_dataclass(
@@ -120,7 +120,7 @@ def _answer(experiment: Experiment) -> Callable[..., None]:
     def answer(context: Any, out: Any) -> None:
         own = getattr(context.settings, part.name)
         clips = (context.clips_with_words if "words" in part.needs else context.clips)(own.clips)
-        known = {item.name for item in described(settings)}
+        known = {item.name for item in setting_fields(settings)}
         values = {name: value for name, value in vars(own).items() if name in known}
         values |= {name: getattr(context, name) for name in ("language", "seed") if name in known}
         result = loaded(measure)(

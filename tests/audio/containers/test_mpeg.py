@@ -93,7 +93,7 @@ def test_a_vbri_header_is_no_truth_either(share: float) -> None:
 )
 def test_the_first_frame_is_found_behind_what_is_no_sound(before: bytes) -> None:
     n = len(before) - (len(TAG) if before.startswith(TAG) else 0)
-    assert_is(before + encoded(SOUND, "MP3"), SOUND, note=f"{n:,} bytes before its first frame are no sound")
+    assert_is(before + encoded(SOUND, "MP3"), SOUND, note=f"{n:,} bytes before its first frame are not sound")
 
 
 def test_a_tag_whose_size_is_beyond_the_file_hides_nothing() -> None:
@@ -134,13 +134,13 @@ def test_damage_between_frames_is_told_with_how_much_it_is() -> None:
     at = len(content) // 2
     sound = heard(put(content, at, bytes(4_000)))
     (note,) = sound.notes
-    assert "bytes between its frames are damaged and passed over" in note and "times after them are early" in note
+    assert "bytes between its frames are damaged and skipped" in note and "times after them are early" in note
 
 
 @pytest.mark.parametrize("lost", [bytes(9_000), random.Random(1).randbytes(9_000)], ids=["zeros", "random"])
 def test_an_end_that_is_no_sound_is_told(lost: bytes) -> None:
     (note,) = heard(without_header(encoded(SOUND, "MP3")) + lost).notes
-    assert "bytes after its last frame are no sound and are passed over" in note
+    assert "bytes after its last frame are not sound and are skipped" in note
 
 
 def test_layer_2_is_read() -> None:

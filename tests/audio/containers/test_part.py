@@ -4,12 +4,12 @@ import io
 
 import pytest
 
-from otoscope.audio.containers.part import Part
+from otoscope.audio.containers.part import SoundPart
 
 
 @pytest.fixture
 def file() -> io.BufferedReader:
-    return Part((b"ab", (2, 5), b"", (7, 7), b"xyz", (0, 3))).open(b"0123456789")
+    return SoundPart((b"ab", (2, 5), b"", (7, 7), b"xyz", (0, 3))).open(b"0123456789")
 
 
 def test_pieces_are_read_as_one_file(file: io.BufferedReader) -> None:
@@ -25,4 +25,4 @@ def test_every_place_can_be_sought(file: io.BufferedReader, at: int) -> None:
 
 
 def test_places_may_lie_in_bytes_of_its_own() -> None:
-    assert Part(((0, 3),), own=b"own bytes").open(b"0123456789").read() == b"own"
+    assert SoundPart(((0, 3),), data=b"own bytes").open(b"0123456789").read() == b"own"

@@ -186,8 +186,8 @@ def test_emu_annotations_that_cannot_be_used_say_why(tmp_path: Path) -> None:
         with pytest.raises(LabelError, match=message):
             read(path)
 
-    fails('{"name": "x",\n oops}', "line 2: it is no JSON")
-    fails([1], "it is JSON but no EMU annotation")
+    fails('{"name": "x",\n oops}', "line 2: it is not JSON")
+    fails([1], "it is JSON but not an EMU annotation")
     fails(emu(sampleRate=0), "sampleRate is 0. Expected samples a second")
     fails(emu(levels=emu()["levels"][1:2]), "its levels are 'Syllable'. Expected one of words")
     fails(emu(links=[]), r"line \d+: word 'his' \(item 1\) is linked to no segment")
@@ -236,7 +236,7 @@ def test_an_unknown_phone_is_named_with_its_file_and_line(tmp_path: Path) -> Non
 def test_empty_files_other_files_and_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="all of its labels are empty"):
         read(write(tmp_path / "x.phn", "\n"))
-    with pytest.raises(InputError, match="is no alignment that otoscope reads: Praat .TextGrid, TIMIT"):
+    with pytest.raises(InputError, match="is not an alignment that otoscope reads: Praat .TextGrid, TIMIT"):
         read(write(tmp_path / "x.srt", "1\n"))
     with pytest.raises(LabelError, match="it cannot be read: No such file or directory"):
         read(tmp_path / "absent.lab")

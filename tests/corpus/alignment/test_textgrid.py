@@ -298,7 +298,7 @@ def test_what_nobody_sees_is_taken_out_of_labels(tmp_path: Path) -> None:
 def test_another_file_under_this_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.TextGrid"
     path.write_text('File type = "ooTextFile"\nObject class = "PitchTier"\n0 1\n', encoding="utf-8")
-    with pytest.raises(LabelError, match="it is no TextGrid"):
+    with pytest.raises(LabelError, match="it is not a TextGrid"):
         read(path)
 
 

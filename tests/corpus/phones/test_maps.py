@@ -140,5 +140,5 @@ def test_the_breath_after_a_stop_becomes_part_of_it_and_of_nothing_else() -> Non
 def test_a_phone_that_cannot_be_said_is_named_with_its_time() -> None:
     with pytest.raises(InputError, match="phone 'y' at 1.500 s goes .* 'arpabet' has no symbol for that sound"):
         convert_spans([Span(1.5, 2, "y")], "ipa", "arpabet")
-    with pytest.raises(InputError, match="phone '%' at 1.500 s goes .* 'ipa' does not know it. Correct the label"):
+    with pytest.raises(InputError, match="phone '%' at 1.500 s goes .* 'ipa' does not have it. Correct the label"):
         convert_spans([Span(1.5, 2, "%")], "ipa", "arpabet")

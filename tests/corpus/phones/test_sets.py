@@ -55,7 +55,7 @@ def test_the_set_of_labels_as_corpora_write_them_is_found(symbols: list[str], ph
 
 def test_strangers_are_named() -> None:
     with pytest.raises(
-        InputError, match="the nearest is 'arpabet-stress', which does not know 'PT'. Correct these labels"
+        InputError, match="the nearest is 'arpabet-stress', which does not have 'PT'. Correct these labels"
     ):
         detect_phone_set(["AA1", "B", "PT"])
     with pytest.raises(InputError, match="and 2 more"):

@@ -1,17 +1,17 @@
 """Look into a recording's container before it is decoded: what streams it holds, and how much of each.
 
-libsndfile believes headers, reads the first of several streams alone, and refuses what was written into a pipe. So each
-format's module finds the streams by what is there, and gives libsndfile each of them with a header that is right. No
+libsndfile trusts headers, reads only the first of several streams, and refuses files that were written into a pipe. So
+each format's module finds the streams by their content, and gives libsndfile each of them with a correct header. No
 sound is decoded here.
 """
 
 from __future__ import annotations
 
 from otoscope.audio.containers import chunks, flac, headed, mpeg, ogg
-from otoscope.audio.containers.part import Content, Layout, Part
+from otoscope.audio.containers.part import Content, Layout, SoundPart
 from otoscope.audio.containers.tags import sound_start
 
-__all__ = ["Content", "Layout", "Part", "layout_of"]
+__all__ = ["Content", "Layout", "SoundPart", "layout_of"]
 
 _KNOWN = (
     *(
@@ -28,7 +28,7 @@ _KNOWN = (
     ),
     *(b"Creative Voice", b"GIF8", b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"%PDF", b"MZ", b"\x7fELF"),
 )
-"""What begins like this is no row of MPEG frames, whatever bytes are in it."""
+"""Files that begin like this are not MPEG audio, whatever bytes they contain."""
 
 
 def layout_of(content: Content) -> Layout:
@@ -38,16 +38,16 @@ def layout_of(content: Content) -> Layout:
         content: The whole file.
 
     Returns:
-        What is in it. A format that is not known here is one recording, and a decoder's to judge.
+        What is in it. A file of an unknown format is taken for one recording, for a decoder to judge.
     """
     start = sound_start(content)
-    for each in (chunks, headed, flac, ogg):
-        found = each.layout(content, start)
-        if found is not None:
-            return found
+    for container in (chunks, headed, flac, ogg):
+        layout = container.layout(content, start)
+        if layout is not None:
+            return layout
     head = content[start : start + 16]
     if not head.startswith(_KNOWN) and head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
-        found = mpeg.layout(content, start)
-        if found is not None:
-            return found
-    return Layout((Part(((0, len(content)),)),))
+        layout = mpeg.layout(content, start)
+        if layout is not None:
+            return layout
+    return Layout((SoundPart(((0, len(content)),)),))

@@ -1,7 +1,7 @@
-"""Containers made of chunks that say their size: WAV, RF64, Wave64, AIFF and CAF.
+"""Containers made of chunks that state their size: WAV, RF64, Wave64, AIFF and CAF.
 
-A recorder that writes into a pipe cannot go back to fill the sizes in, and one that is stopped does not. So the size of
-the sound is compared with what is there, and corrected where it cannot be right.
+A recorder that writes into a pipe cannot go back to fill in the sizes, and one that is stopped does not. So the stated
+size of the sound is compared with the file, and corrected where it cannot be right.
 
 Source:
     RIFF: Multimedia Programming Interface 1.0 (IBM and Microsoft, 1991). RF64: EBU Tech 3306. Wave64: Sony, 2003.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from otoscope.audio.containers import mpeg
-from otoscope.audio.containers.part import Content, Layout, Part, Piece
+from otoscope.audio.containers.part import Content, Layout, Piece, SoundPart
 from otoscope.audio.containers.sizes import SLACK_BYTES, joined, too_large, too_small
 from otoscope.audio.containers.tags import tag_end
 
@@ -24,43 +24,43 @@ _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 
 
 @dataclass(frozen=True)
-class Format:
+class ChunkFormat:
     """How the chunks of a container are written."""
 
-    magic: bytes  # what it begins with
-    kind: tuple[bytes, ...]  # what stands at `kind_at` behind it
-    kind_at: int  # where
+    magic: bytes  # what a file begins with
+    kind: tuple[bytes, ...]  # what follows at `kind_at`, one of these
+    kind_at: int  # byte at which the kind is, from the start
     head: int  # bytes before the first chunk
     name: int  # bytes of a chunk's name
     size: int  # bytes of a chunk's size
-    order: str  # their byte order
-    align: int  # chunks begin at multiples of so many bytes from the start
-    counts_itself: int  # bytes of name and size that a chunk's size counts in
+    order: str  # byte order of sizes
+    align: int  # chunks begin at multiples of this many bytes from the start
+    counts_itself: int  # bytes of name and size that a chunk's size includes
     sound: bytes  # the name of the chunk that holds the sound
-    whole_size_at: int | None  # where the size of the whole file stands; None where it does not
+    whole_size_at: int | None  # byte at which the size of the whole file is; None where it is not stated
 
     def is_at(self, content: Content, at: int) -> bool:
-        """Whether a file of this format begins at a place."""
+        """Whether a file of this format begins at a byte."""
         start = content[at : at + self.head]
         return start.startswith(self.magic) and start[self.kind_at :].startswith(self.kind)
 
-    def number(self, content: Content, at: int) -> int:
-        """The size that stands at a place."""
+    def read_size(self, content: Content, at: int) -> int:
+        """Read the size at a byte."""
         return int.from_bytes(content[at : at + self.size], "little" if self.order == "<" else "big")
 
-    def bytes_of(self, number: int) -> bytes:
-        """A size as it is written; one that has no room is the largest."""
+    def write_size(self, size: int) -> bytes:
+        """A size as the format writes it; one that does not fit becomes the largest that does."""
         largest = (1 << 8 * self.size) - 1
-        return min(number, largest).to_bytes(self.size, "little" if self.order == "<" else "big")
+        return min(size, largest).to_bytes(self.size, "little" if self.order == "<" else "big")
 
 
 FORMATS = (
-    Format(b"RIFF", (b"WAVE",), 8, 12, 4, 4, "<", 2, 0, b"data", 4),
-    Format(b"RIFX", (b"WAVE",), 8, 12, 4, 4, ">", 2, 0, b"data", 4),
-    Format(b"RF64", (b"WAVE",), 8, 12, 4, 4, "<", 2, 0, b"data", None),
-    Format(b"riff", (b"wave" + _W64_TAIL,), 24, 40, 16, 8, "<", 8, 24, b"data" + _W64_TAIL, 16),
-    Format(b"FORM", (b"AIFF", b"AIFC"), 8, 12, 4, 4, ">", 2, 0, b"SSND", 4),
-    Format(b"caff", (b"\0\1\0\0",), 4, 8, 4, 8, ">", 1, 0, b"data", None),
+    ChunkFormat(b"RIFF", (b"WAVE",), 8, 12, 4, 4, "<", 2, 0, b"data", 4),
+    ChunkFormat(b"RIFX", (b"WAVE",), 8, 12, 4, 4, ">", 2, 0, b"data", 4),
+    ChunkFormat(b"RF64", (b"WAVE",), 8, 12, 4, 4, "<", 2, 0, b"data", None),
+    ChunkFormat(b"riff", (b"wave" + _W64_TAIL,), 24, 40, 16, 8, "<", 8, 24, b"data" + _W64_TAIL, 16),
+    ChunkFormat(b"FORM", (b"AIFF", b"AIFC"), 8, 12, 4, 4, ">", 2, 0, b"SSND", 4),
+    ChunkFormat(b"caff", (b"\0\1\0\0",), 4, 8, 4, 8, ">", 1, 0, b"data", None),
 )
 
 
@@ -72,88 +72,90 @@ def layout(content: Content, start: int) -> Layout | None:
         start: Where the recording begins in it.
 
     Returns:
-        Its recordings; None where it is none of these containers.
+        Its recordings; None where it is not one of these containers.
     """
-    of = _format_at(content, start)
-    if of is None:
+    fmt = _format_at(content, start)
+    if fmt is None:
         return None
-    parts: list[Part] = []
+    parts: list[SoundPart] = []
     notes: list[str] = []
     at, cut_short = start, None
-    while of is not None:
-        found = _walk(of, content, at)
-        parts += found.parts
-        notes += found.notes
-        cut_short = cut_short or found.cut_short
-        at = found.stop
-        of = None if found.stop >= len(content) else _format_at(content, at)
+    while fmt is not None:
+        container = _walk(fmt, content, at)
+        parts += container.parts
+        notes += container.notes
+        cut_short = cut_short or container.cut_short
+        at = container.stop
+        fmt = None if at >= len(content) else _format_at(content, at)
     if len(parts) > 1:
         notes.insert(0, joined(len(parts)))
     return Layout(tuple(parts), tuple(dict.fromkeys(notes)), cut_short)
 
 
 @dataclass(frozen=True)
-class _Found:
-    parts: tuple[Part, ...]
+class _Container:
+    """What one container holds, and where it ends."""
+
+    parts: tuple[SoundPart, ...]
     notes: tuple[str, ...]
     cut_short: str | None
     stop: int
 
 
-def _format_at(content: Content, at: int) -> Format | None:
-    return next((each for each in FORMATS if each.is_at(content, at)), None)
+def _format_at(content: Content, at: int) -> ChunkFormat | None:
+    return next((fmt for fmt in FORMATS if fmt.is_at(content, at)), None)
 
 
-def _walk(of: Format, content: Content, start: int) -> _Found:
-    """Look into one container; it ends where its chunks do."""
-    at, end = start + of.head, len(content)
+def _walk(fmt: ChunkFormat, content: Content, start: int) -> _Container:
+    """Look into one container, up to the end of its chunks."""
+    at, end = start + fmt.head, len(content)
     tag, wide = 0, None
-    sounds: list[tuple[int, int, int]] = []  # of each, where its size stands, where it begins and ends
+    sounds: list[tuple[int, int, int]] = []  # for each, the byte of its size, its start and its end
     note, cut_short = None, None
-    while at + of.name + of.size <= end and _format_at(content, at) is None:
-        name, size_at = content[at : at + of.name], at + of.name
-        size, body = of.number(content, size_at) - of.counts_itself, at + of.name + of.size
-        if name == b"fmt " or (name[:4] == b"fmt " and of.name == 16):
-            tag = _encoding(content, body, of)
+    while at + fmt.name + fmt.size <= end and _format_at(content, at) is None:
+        name, size_at = content[at : at + fmt.name], at + fmt.name
+        size, body = fmt.read_size(content, size_at) - fmt.counts_itself, at + fmt.name + fmt.size
+        if name == b"fmt " or (name[:4] == b"fmt " and fmt.name == 16):
+            tag = _encoding(content, body, fmt)
         if name == b"ds64":
             wide = body + 8
-        if name == of.sound and (not sounds or _is_chunk(of, content, start, at)):
-            if of.magic == b"RF64" and size == 0xFFFF_FFFF and wide is not None:
+        if name == fmt.sound and (not sounds or _is_chunk(fmt, content, start, at)):
+            if fmt.magic == b"RF64" and size == 0xFFFF_FFFF and wide is not None:
                 size = int.from_bytes(content[wide : wide + 8], "little")
-            stop, told, missing = _sound_stop(of, content, start, body, size)
-            note, cut_short = note or told, cut_short or missing
+            stop, size_note, missing = _sound_stop(fmt, content, start, body, size)
+            note, cut_short = note or size_note, cut_short or missing
             sounds.append((size_at, body, stop))
             size = stop - body
-        elif not _is_chunk(of, content, start, at):
+        elif not _is_chunk(fmt, content, start, at):
             break
-        at = _aligned(of, start, body + size)
+        at = _aligned(fmt, start, body + size)
     at = min(at, end)
     if not sounds:
-        return _Found((Part(((start, end),)),), (), None, end)
+        return _Container((SoundPart(((start, end),)),), (), None, end)
     last = at if len(sounds) == 1 else sounds[0][2]
-    parts, notes = _parts(of, content, (start, last), sounds[0], tag, wide)
-    for _, body, stop in sounds[1:]:  # behind the head of the first
-        head = _corrected(start, sounds[0][1], {sounds[0][0]: of.bytes_of(stop - body + of.counts_itself)})
+    parts, notes = _parts(fmt, content, (start, last), sounds[0], tag, wide)
+    for _, body, stop in sounds[1:]:  # each with the head of the first
+        head = _corrected(start, sounds[0][1], {sounds[0][0]: fmt.write_size(stop - body + fmt.counts_itself)})
         parts = (*parts, replace(parts[0], pieces=(*head, (body, stop))))
-    return _Found(parts, (*((note,) if note else ()), *notes), cut_short, at)
+    return _Container(parts, (*((note,) if note else ()), *notes), cut_short, at)
 
 
 def _parts(
-    of: Format, content: Content, bounds: tuple[int, int], sound: tuple[int, int, int], tag: int, wide: int | None
-) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    fmt: ChunkFormat, content: Content, bounds: tuple[int, int], sound: tuple[int, int, int], tag: int, wide: int | None
+) -> tuple[tuple[SoundPart, ...], tuple[str, ...]]:
     """The recording, with its sizes corrected; MPEG sound is taken out of the container."""
     (start, stop), (size_at, body, sound_stop) = bounds, sound
     if tag in MPEG_TAGS:
         inner = mpeg.layout(content, body, sound_stop)
         if inner is not None:
             return inner.parts, (*inner.notes, *((inner.cut_short,) if inner.cut_short else ()))
-    fixes = {size_at: of.bytes_of(sound_stop - body + of.counts_itself)}
+    fixes = {size_at: fmt.write_size(sound_stop - body + fmt.counts_itself)}
     if wide is not None:
         fixes[wide] = (sound_stop - body).to_bytes(8, "little")
-    elif of.whole_size_at is not None:
-        whole = stop - start - (0 if of.counts_itself else of.whole_size_at + of.size)
-        fixes[start + of.whole_size_at] = of.bytes_of(whole)
-    return (Part(_corrected(start, stop, fixes), is_ffmpeg=tag not in (0, *LIBSNDFILE_TAGS)),), ()
+    elif fmt.whole_size_at is not None:
+        whole = stop - start - (0 if fmt.counts_itself else fmt.whole_size_at + fmt.size)
+        fixes[start + fmt.whole_size_at] = fmt.write_size(whole)
+    return (SoundPart(_corrected(start, stop, fixes), is_ffmpeg=tag not in (0, *LIBSNDFILE_TAGS)),), ()
 
 
 def _corrected(start: int, stop: int, fixes: dict[int, bytes]) -> tuple[Piece, ...]:
@@ -164,54 +166,56 @@ def _corrected(start: int, stop: int, fixes: dict[int, bytes]) -> tuple[Piece, .
     return (*pieces, (start, max(start, stop)))
 
 
-def _encoding(content: Content, body: int, of: Format) -> int:
+def _encoding(content: Content, body: int, fmt: ChunkFormat) -> int:
     """The number of the encoding in a `fmt ` chunk."""
-    order = "big" if of.order == ">" else "little"
+    order = "big" if fmt.order == ">" else "little"
     tag = int.from_bytes(content[body : body + 2], order)  # type: ignore[arg-type]
     return int.from_bytes(content[body + 24 : body + 26], order) if tag == EXTENSIBLE else tag  # type: ignore[arg-type]
 
 
-def _aligned(of: Format, start: int, at: int) -> int:
-    return start + -(-(at - start) // of.align) * of.align
+def _aligned(fmt: ChunkFormat, start: int, at: int) -> int:
+    return start + -(-(at - start) // fmt.align) * fmt.align
 
 
-def _is_chunk(of: Format, content: Content, start: int, at: int) -> bool:
-    """Whether a chunk that fits into the file begins at a place."""
+def _is_chunk(fmt: ChunkFormat, content: Content, start: int, at: int) -> bool:
+    """Whether a chunk that fits into the file begins at a byte."""
     name = content[at : at + 4]
-    size = of.number(content, at + of.name) - of.counts_itself
+    size = fmt.read_size(content, at + fmt.name) - fmt.counts_itself
     is_name = len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
-    return is_name and 0 <= size <= len(content) - (at + of.name + of.size)
+    return is_name and 0 <= size <= len(content) - (at + fmt.name + fmt.size)
 
 
-def _sound_stop(of: Format, content: Content, start: int, body: int, size: int) -> tuple[int, str | None, str | None]:
-    """Find where the sound ends, and say where that is not what the header says.
+def _sound_stop(
+    fmt: ChunkFormat, content: Content, start: int, body: int, size: int
+) -> tuple[int, str | None, str | None]:
+    """Find where the sound ends, and note where that differs from the header.
 
     Returns:
-        The place after the sound, a note, and what is missing where it is cut short.
+        The byte after the sound, a note, and what is missing if it is cut short.
     """
     end = len(content)
-    there = end - body
-    if size > there:
-        return end, *too_large(size, there)
-    size = max(size, 0)  # Wave64 counts the chunk's head: 0 there is less than nothing
-    ends = {body + size, _aligned(of, start, body + size)}
-    if any(_may_end(of, content, start, at) for at in ends) and (size or _is_chunk_list(of, content, start, body)):
+    present = end - body
+    if size > present:
+        return end, *too_large(size, present)
+    size = max(size, 0)  # Wave64 counts the chunk's head, so a stated 0 becomes negative
+    ends = {body + size, _aligned(fmt, start, body + size)}
+    if any(_may_end(fmt, content, start, at) for at in ends) and (size or _is_chunk_list(fmt, content, start, body)):
         return body + size, None, None
-    return end, too_small(size, there), None
+    return end, too_small(size, present), None
 
 
-def _may_end(of: Format, content: Content, start: int, at: int) -> bool:
-    """Whether sound may end here: with the file, or with zeros, a tag, another chunk or another recording after it."""
+def _may_end(fmt: ChunkFormat, content: Content, start: int, at: int) -> bool:
+    """Whether sound may end here: at the file's end, or before zeros, a tag, another chunk or another recording."""
     end = len(content)
     if end - at < SLACK_BYTES // 8 or _format_at(content, at) is not None or tag_end(content, at, end) > at:
         return True
-    return _is_chunk(of, content, start, at) or not any(content[at : at + (1 << 16)])
+    return _is_chunk(fmt, content, start, at) or not any(content[at : at + (1 << 16)])
 
 
-def _is_chunk_list(of: Format, content: Content, start: int, at: int) -> bool:
-    """Whether nothing but chunks follows, to the end of the file."""
+def _is_chunk_list(fmt: ChunkFormat, content: Content, start: int, at: int) -> bool:
+    """Whether only chunks follow, up to the end of the file."""
     while at < len(content):
-        if not _is_chunk(of, content, start, at):
+        if not _is_chunk(fmt, content, start, at):
             return False
-        at = _aligned(of, start, at + of.name + of.size + of.number(content, at + of.name) - of.counts_itself)
+        at = _aligned(fmt, start, at + fmt.name + fmt.size + fmt.read_size(content, at + fmt.name) - fmt.counts_itself)
     return True

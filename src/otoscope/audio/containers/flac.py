@@ -1,7 +1,7 @@
-"""FLAC: how many samples there are is read from the last frame, not from the header.
+"""FLAC: the number of samples is read from the last frame, not from the header.
 
-A header may say nothing (it was written into a pipe) or be wrong. Every frame says where it begins, and the last one is
-found from the end by its two checksums, in about 2 ms.
+A header may not state it (if it was written into a pipe) or may be wrong. Every frame states its first sample, and the
+last frame is found from the end by its two checksums, in about 2 ms.
 
 Source:
     RFC 9639, sections 8.2 (streaminfo), 9.1 (frame header) and 9.3 (frame footer).
@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from otoscope.audio.containers.part import Content, Layout, Part, spoken_seconds
+from otoscope.audio.containers.part import Content, Layout, SoundPart, spoken_seconds
 from otoscope.audio.containers.sizes import joined
 from otoscope.audio.containers.tags import sound_stop
 
@@ -20,9 +20,9 @@ MAGIC = b"fLaC"
 INFO_BYTES = 42
 """Magic, block header and streaminfo."""
 TAIL_BYTES = 1 << 21
-"""The last frame lies in it: the longest that a usual encoder writes is some 150 kB."""
+"""How much of the end is searched for the last frame; the longest that usual encoders write has some 150 kB."""
 N_CANDIDATES = 6
-"""Frame headers that are tried, from the end; one in some thousands is an accident."""
+"""Frame headers that are tried, from the end; one in several thousand occurs by accident."""
 _BEGINS = (MAGIC + b"\0\0\0\x22", MAGIC + b"\x80\0\0\x22")
 
 
@@ -34,18 +34,18 @@ def layout(content: Content, start: int) -> Layout | None:
         start: Where the recording begins.
 
     Returns:
-        Its recordings; None where it is no FLAC.
+        Its recordings; None where it is not FLAC.
     """
     if content[start : start + 8] not in _BEGINS:
         return None
     begins = _begins(content, start)
-    parts: list[Part] = []
+    parts: list[SoundPart] = []
     notes: list[str] = []
     cut_short = None
     if len(begins) > 1:
         notes.append(joined(len(begins)))
     for begin, stop in zip(begins, [*begins[1:], len(content)], strict=True):
-        part, note, missing = _one(content, begin, sound_stop(content, begin, stop))
+        part, note, missing = _recording(content, begin, sound_stop(content, begin, stop))
         parts.append(part)
         notes += [note] if note else []
         cut_short = cut_short or missing
@@ -61,31 +61,31 @@ def _begins(content: Content, start: int) -> list[int]:
     return begins
 
 
-def _one(content: Content, start: int, stop: int) -> tuple[Part, str | None, str | None]:
-    """One recording with a header that counts right, a note, and what is missing."""
+def _recording(content: Content, start: int, stop: int) -> tuple[SoundPart, str | None, str | None]:
+    """One recording with a corrected header, a note, and what is missing."""
     info = int.from_bytes(content[start + 18 : start + 26], "big")  # rate 20 bits, channels 3, sample 5, samples 36
     claimed, rate_hz = info & ((1 << 36) - 1), info >> 44
-    found = _counted(content, start, stop)
-    if found is None:
-        return Part(((start, stop),), is_ffmpeg=claimed == 0), None, None
-    n_samples, last = found
+    counted = _counted(content, start, stop)
+    if counted is None:
+        return SoundPart(((start, stop),), is_ffmpeg=claimed == 0), None, None
+    n_samples, last = counted
     is_whole = last == stop
     fixed = (info & ~((1 << 36) - 1) | n_samples).to_bytes(8, "big")
-    part = Part(((start, start + 18), fixed, (start + 26, last)))
-    told, there = spoken_seconds(claimed, rate_hz), spoken_seconds(n_samples, rate_hz)
+    part = SoundPart(((start, start + 18), fixed, (start + 26, last)))
+    stated, present = spoken_seconds(claimed, rate_hz), spoken_seconds(n_samples, rate_hz)
     if claimed == 0:
         note = "its header does not say how long it is: it is read to its end"
         return part, note if is_whole else "it breaks off within its last frame: its end may be missing", None
     if claimed == n_samples:
         return part, None, None
     if claimed > n_samples and not is_whole:
-        return part, None, f"its header promises {told} and {there} are there"
+        return part, None, f"its header promises {stated} and {present} are there"
     doubt = "; its end may be missing" if claimed > n_samples else ": all of it is read"
-    return part, f"its header counts {told} and {there} are there{doubt}", None
+    return part, f"its header counts {stated} and {present} are there{doubt}", None
 
 
 def _counted(content: Content, start: int, stop: int) -> tuple[int, int] | None:
-    """Count the samples up to the end of the last whole frame, and say where that is; None where no frame is found."""
+    """Count the samples up to the end of the last whole frame, and give that byte; None where there is no frame."""
     tail_at = max(start + INFO_BYTES, stop - TAIL_BYTES)
     tail = content[tail_at:stop]
     block = int.from_bytes(content[start + 8 : start + 10], "big")
@@ -102,7 +102,7 @@ def _counted(content: Content, start: int, stop: int) -> tuple[int, int] | None:
 
 
 def _frames_from_the_end(tail: bytes, block: int) -> Iterator[tuple[int, int, int]]:
-    """Places that look like the beginning of a frame, with its first sample and how many it holds; the last first."""
+    """Bytes that look like the start of a frame, with its first sample and number of samples; the last first."""
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         if at + 1 < len(tail) and tail[at + 1] in (0xF8, 0xF9):
@@ -112,7 +112,7 @@ def _frames_from_the_end(tail: bytes, block: int) -> Iterator[tuple[int, int, in
 
 
 def _frame_header(head: bytes, block: int) -> tuple[int, int] | None:
-    """The first sample of a frame and how many it holds; None where the header's checksum is wrong."""
+    """The first sample of a frame and its number of samples; None where the header's checksum is wrong."""
     if len(head) < 6:
         return None
     size_code, rate_code = head[2] >> 4, head[2] & 15

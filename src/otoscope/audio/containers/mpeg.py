@@ -1,8 +1,8 @@
-"""MPEG audio (mp3, mp2): a row of frames, counted by walking them.
+"""MPEG audio (mp3, mp2): a sequence of frames, which are counted one by one.
 
-How long an mp3 is stands in an optional header (`Xing`, `Info`, `VBRI`) that encoders get wrong or leave out, and
-libsndfile believes it, or guesses from the first frame's bitrate. Here every frame is counted, what lies between frames
-is passed over, and each stream gets a header that counts right. An hour takes about 0.1 s.
+The length of an mp3 is in an optional header (`Xing`, `Info`, `VBRI`) that encoders get wrong or leave out, and that
+libsndfile trusts; without one it guesses from the first frame's bitrate. Here every frame is counted, bytes between
+frames are skipped, and each stream gets a correct header. An hour takes about 0.1 s.
 
 Source:
     ISO/IEC 11172-3 and 13818-3, section 2.4.2.3, for frames. The headers are a convention of encoders: `VbrTag.c` of
@@ -15,22 +15,22 @@ import functools
 import re
 from dataclasses import dataclass, field
 
-from otoscope.audio.containers.part import Content, Layout, Part, Piece, spoken_seconds
+from otoscope.audio.containers.part import Content, Layout, Piece, SoundPart, spoken_seconds
 from otoscope.audio.containers.sizes import joined
 from otoscope.audio.containers.tags import tag_end
 
 N_SURE = 4
-"""So many frames in a row are no accident."""
+"""This many frames in a row do not occur by accident."""
 SEARCHED_BYTES = 1 << 20
-"""How far the first frame is looked for, after tags and zeros."""
+"""How far the first frame is searched for, after tags and zeros."""
 JUNK_S = 0.1
-"""Less than this between two frames, at the bitrate of the recording, is not worth a word."""
+"""Less than this between frames, at the bitrate of the recording, is not worth a note."""
 TAG_BY = 64
 SIGNED_BYTES = 1 << 14
 LAME_DELAY = b"LAME".ljust(21, b"\0") + (576 << 12).to_bytes(3, "big") + bytes(12)
-"""What LAME's header says of its delay of 576 samples. Without a header LAME is known by its name in unused bits."""
+"""LAME's header for its delay of 576 samples. Without a header, LAME is recognised by its name in unused bits."""
 AFTER_BYTES = 4096
-"""Up to so many bytes after the last frame are a tag of a kind that is not known here."""
+"""Up to this many bytes after the last frame are taken for a tag of an unknown kind."""
 FRAMES, SIZE, TABLE, QUALITY = 1, 2, 4, 8  # fields that a Xing header has, one after the other
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff]", re.DOTALL)
 _KBIT = {
@@ -45,12 +45,12 @@ _KBIT[2, 3] = _KBIT[2, 2]
 
 @dataclass(frozen=True)
 class Header:
-    """What a frame says of itself."""
+    """What the header of a frame says."""
 
     n_bytes: int  # its length, header included
-    n_samples: int  # samples per channel that it holds
-    rate_hz: int  # their rate
-    stream: tuple[int, int, bool]  # what all frames of a stream share
+    n_samples: int  # samples per channel in it
+    rate_hz: int  # sampling rate
+    stream: tuple[int, int, bool]  # version and layer, rate and channels, which all frames of a stream share
 
     @property
     def has_one_channel(self) -> bool:
@@ -64,7 +64,7 @@ class Header:
 
     @property
     def tag_at(self) -> int:
-        """Where a Xing header stands in it: after the side information."""
+        """Where a Xing header is in the frame: after the side information."""
         is_mpeg_1 = self.stream[0] & 0x18 == 0x18
         return 4 + ((17 if self.has_one_channel else 32) if is_mpeg_1 else (9 if self.has_one_channel else 17))
 
@@ -75,8 +75,8 @@ class _Stream:
 
     first: Header  # its first frame
     start: int  # where it begins, header and all
-    spans: list[list[int]] = field(default_factory=list)  # where its frames lie, those side by side as one
-    n_frames: int = 0  # how many there are
+    spans: list[list[int]] = field(default_factory=list)  # bytes [start, stop) of its frames, adjacent ones joined
+    n_frames: int = 0  # number of frames
     tag: bytes = b""  # its Xing header, if it has one, from the magic to the end of the frame
     claimed: int | None = None  # frames that its header counts; None where there is none
     claimed_bytes: int | None = None  # bytes that its header counts
@@ -91,18 +91,18 @@ class _Stream:
             self.spans.append([at, stop])
 
     def seconds(self, n_frames: int) -> str:
-        """So many frames in seconds."""
+        """The duration of `n_frames` frames, as text."""
         return spoken_seconds(n_frames * self.first.n_samples, self.first.rate_hz)
 
-    def part(self, content: Content) -> Part:
-        """The stream behind a header that counts right; layers 1 and 2 have no such header."""
+    def part(self, content: Content) -> SoundPart:
+        """The stream with a corrected header; layers 1 and 2 have none."""
         spans: list[Piece] = [(a, b) for a, b in self.spans]
         if not self.first.is_layer_3:
-            return Part(tuple(spans), is_counted=False)
+            return SoundPart(tuple(spans), is_counted=False)
         n_bytes = sum(b - a for a, b in self.spans)
         start, stop = self.spans[0]
         is_lame = b"LAME" in content[start : min(stop, start + SIGNED_BYTES)]
-        return Part((_counting_frame(self.first, self.n_frames, n_bytes, self.tag, is_lame), *spans))
+        return SoundPart((_counting_frame(self.first, self.n_frames, n_bytes, self.tag, is_lame), *spans))
 
 
 def layout(content: Content, start: int, stop: int | None = None) -> Layout | None:
@@ -125,12 +125,12 @@ def layout(content: Content, start: int, stop: int | None = None) -> Layout | No
     if not streams:
         return None
     before = at - (start if stop is not None else tag_end(content, 0, end))
-    notes = [f"{before:,} bytes before its first frame are no sound and are passed over"] if before else []
+    notes = [f"{before:,} bytes before its first frame are not sound and are skipped"] if before else []
     if len(streams) > 1:
         notes.append(joined(len(streams)))
     notes += [note for stream in streams for note in _notes(stream)]
     if n_after > AFTER_BYTES:
-        notes.append(f"{n_after:,} bytes after its last frame are no sound and are passed over: its end may be damaged")
+        notes.append(f"{n_after:,} bytes after its last frame are not sound and are skipped: its end may be damaged")
     cut_short = None
     if is_broken_off:
         last = streams[-1]
@@ -148,18 +148,18 @@ def _notes(stream: _Stream) -> list[str]:
     lost_s = stream.junk_bytes / max(n_bytes, 1) * stream.n_frames * stream.first.n_samples / stream.first.rate_hz
     if lost_s > JUNK_S:
         return [
-            f"{stream.junk_bytes:,} bytes between its frames are damaged and passed over: about {lost_s:.1f} s are "
+            f"{stream.junk_bytes:,} bytes between its frames are damaged and skipped: about {lost_s:.1f} s are "
             "missing, and times after them are early"
         ]
     if stream.claimed is None or abs(stream.claimed - stream.n_frames) <= 1:
         return []
-    counted, found = stream.seconds(stream.claimed), stream.seconds(stream.n_frames)
+    stated, present = stream.seconds(stream.claimed), stream.seconds(stream.n_frames)
     doubt = "; its end may be missing" if stream.claimed > stream.n_frames else ": all of it is read"
-    return [f"its header counts {counted} and {found} are there{doubt}"]
+    return [f"its header counts {stated} and {present} are there{doubt}"]
 
 
 def _walk(content: Content, at: int, end: int) -> tuple[list[_Stream], bool, int]:
-    """Walk the frames; say whether the last one is incomplete, and how many bytes after it are no tag."""
+    """Walk the frames; say whether the last one is incomplete, and how many bytes after it belong to no tag."""
     streams: list[_Stream] = []
     is_broken_off, n_after = False, 0
     while at + 4 <= end:
@@ -200,20 +200,20 @@ def _junk(content: Content, at: int, stop: int, end: int) -> int:
 
 
 def _next_tag(content: Content, at: int, stop: int) -> int:
-    found = [place for magic in (b"ID3", b"APETAGEX", b"TAG") if (place := content.find(magic, at, stop)) >= 0]
-    return min(found, default=stop)
+    starts = [start for magic in (b"ID3", b"APETAGEX", b"TAG") if (start := content.find(magic, at, stop)) >= 0]
+    return min(starts, default=stop)
 
 
 def _next_frame(content: Content, at: int, latest: int, end: int, n_frames: int) -> int | None:
-    """Find the next place at which so many frames follow each other, or as many as there is room for."""
-    for found in _SYNC.finditer(content, at, latest):
-        if _is_sure(content, found.start(), end, n_frames):
-            return found.start()
+    """Find the next byte from which `n_frames` frames follow each other, or as many as there is room for."""
+    for match in _SYNC.finditer(content, at, latest):
+        if _is_sure(content, match.start(), end, n_frames):
+            return match.start()
     return None
 
 
 def _is_sure(content: Content, at: int, end: int, n_frames: int = N_SURE) -> bool:
-    """Whether so many frames of one stream follow each other here, or one at least and then the end."""
+    """Whether `n_frames` frames of one stream follow each other here, or at least one and then the end."""
     stream = None
     for number in range(n_frames):
         header = _header(content[at : at + 4])
@@ -234,7 +234,7 @@ def _header(head: bytes) -> Header | None:
 
 @functools.cache
 def _known_header(first: int, second: int, is_mono: bool) -> Header | None:
-    """Read a frame's header; None where it is not possible, or of free bitrate."""
+    """Read a frame's header; None where it is invalid, or of free bitrate."""
     version, layer = first >> 3 & 3, 4 - (first >> 1 & 3)
     kbit_index, rate_index = second >> 4, second >> 2 & 3
     if version == 1 or layer == 4 or kbit_index in (0, 15) or rate_index == 3:
@@ -249,12 +249,12 @@ def _known_header(first: int, second: int, is_mono: bool) -> Header | None:
 
 
 def _claims(frame: bytes, header: Header) -> tuple[bytes | None, int | None, int | None]:
-    """Read the header that an encoder may put into the first frame: itself, and the frames and bytes that it counts."""
+    """Read the header that an encoder may put into the first frame: its bytes, and the counts of frames and bytes."""
     if not header.is_layer_3:
         return None, None, None
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
         return b"", int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[46:50], "big")
-    at = max(frame.find(magic, 0, TAG_BY) for magic in (b"Xing", b"Info"))  # it is two bytes later behind a checksum
+    at = max(frame.find(magic, 0, TAG_BY) for magic in (b"Xing", b"Info"))  # a checksum moves it by two bytes
     if at < 0:
         return None, None, None
     fields = int.from_bytes(frame[at + 4 : at + 8], "big")
@@ -265,7 +265,7 @@ def _claims(frame: bytes, header: Header) -> tuple[bytes | None, int | None, int
 
 
 def _counting_frame(first: Header, n_frames: int, n_bytes: int, tag: bytes, is_lame: bool) -> bytes:
-    """A frame without sound whose Info header counts right; what the old one said of encoder delay is kept."""
+    """A frame without sound with a correct Info header; the encoder delay of the old header is kept."""
     head = None
     for kbit_index in range(1, 15):
         second = kbit_index << 4 | first.stream[1] << 2

@@ -1,4 +1,4 @@
-"""Ogg: pages of one or more streams. Links of a chain are read one after the other, FLAC is taken out of its pages.
+"""Ogg: pages of one or more streams. Links of a chain are read one after the other; FLAC is extracted from its pages.
 
 Source:
     RFC 3533 (pages and chains); the Ogg FLAC mapping of RFC 9639, section 10.1.
@@ -10,7 +10,7 @@ import itertools
 from dataclasses import dataclass, field
 
 from otoscope.audio.containers import flac
-from otoscope.audio.containers.part import Content, Layout, Part, Piece
+from otoscope.audio.containers.part import Content, Layout, Piece, SoundPart
 from otoscope.audio.containers.sizes import joined
 
 MAGIC = b"OggS"
@@ -48,17 +48,17 @@ def layout(content: Content, start: int) -> Layout | None:
         start: Where it begins.
 
     Returns:
-        Its recordings; None where it is no Ogg. What libsndfile does not read is left to FFmpeg, as one recording.
+        Its recordings; None where it is not Ogg. What libsndfile does not read is left to FFmpeg, as one recording.
     """
     if content[start : start + 4] != MAGIC:
         return None
     links, cut_short = _links(content, start)
-    parts: list[Part] = []
+    parts: list[SoundPart] = []
     notes: list[str] = []
     for link in links:
-        serial = next((each for each, kind in link.kinds.items() if kind), None)
+        serial = next((number for number, kind in link.kinds.items() if kind), None)
         if serial is None:
-            return Layout((Part(((start, len(content)),), is_ffmpeg=True),), (), cut_short)
+            return Layout((SoundPart(((start, len(content)),), is_ffmpeg=True),), (), cut_short)
         pages = [page for page in link.pages if page.serial == serial]
         if link.kinds[serial] == FLAC:
             inner = _native_flac(content, pages)
@@ -67,7 +67,7 @@ def layout(content: Content, start: int) -> Layout | None:
             cut_short = cut_short or inner.cut_short
         else:
             is_whole = all(later.number == page.number + 1 for page, later in itertools.pairwise(pages))
-            parts.append(Part(_merged(pages), is_counted=is_whole))
+            parts.append(SoundPart(_merged(pages), is_counted=is_whole))
             if not is_whole:
                 notes.append("some of its pages are missing: times after them are early")
         if not pages[-1].flags & LAST:
@@ -78,7 +78,7 @@ def layout(content: Content, start: int) -> Layout | None:
 
 
 def _links(content: Content, at: int) -> tuple[list[_Link], str | None]:
-    """Cut the pages into links, and say what is missing of the last page."""
+    """Split the pages into links, and say what is missing of the last page."""
     links: list[_Link] = []
     end = len(content)
     while 0 <= at < end:
@@ -91,7 +91,7 @@ def _links(content: Content, at: int) -> tuple[list[_Link], str | None]:
             return links, f"its last page promises {whole:,} bytes and {end - at:,} are there"
         page = _Page(at, body, stop, head[5], *(int.from_bytes(head[a : a + 4], "little") for a in (14, 18)))
         if page.flags & FIRST:
-            if not links or any(not each.flags & FIRST for each in links[-1].pages):
+            if not links or any(not earlier.flags & FIRST for earlier in links[-1].pages):
                 links.append(_Link())
             links[-1].kinds[page.serial] = _kind(content[body : body + 8])
         if links:
@@ -116,9 +116,9 @@ def _merged(pages: list[_Page]) -> tuple[Piece, ...]:
 
 
 def _native_flac(content: Content, pages: list[_Page]) -> Layout:
-    """Take FLAC out of its pages; the samples are counted as in any FLAC."""
+    """Extract FLAC from its pages; the samples are counted as in any FLAC."""
     bodies = b"".join(content[page.body : page.stop] for page in pages)[FLAC_PREFIX:]
     inner = flac.layout(bodies, 0)
     if inner is None:
-        return Layout((Part(((0, len(bodies)),), own=bodies),))
-    return Layout(tuple(Part(part.pieces, own=bodies) for part in inner.parts), inner.notes, inner.cut_short)
+        return Layout((SoundPart(((0, len(bodies)),), data=bodies),))
+    return Layout(tuple(SoundPart(part.pieces, data=bodies) for part in inner.parts), inner.notes, inner.cut_short)

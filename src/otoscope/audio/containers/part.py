@@ -1,6 +1,6 @@
-"""What a look into a container gives: the recordings in a file, each as a file of its own that a decoder can trust.
+"""The recordings in a file, each as a file of its own with a correct header.
 
-Copies no sound: a part is a list of places in the file, with a few corrected bytes between them.
+Copies no sound: a part is a list of byte ranges in the file, with a few corrected bytes between them.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 Content = bytes | mmap.mmap
 Piece = bytes | tuple[int, int]
-"""Bytes of our own, or a place [start, stop) in the file."""
+"""Bytes, or a byte range [start, stop) in the file."""
 
 
 @dataclass(frozen=True)
-class Part:
+class SoundPart:
     """One recording in a file."""
 
     pieces: tuple[Piece, ...]  # what the decoder is given, in order
-    own: bytes | None = None  # the bytes that the places lie in; None for those of the file
-    is_ffmpeg: bool = False  # leave it to FFmpeg: libsndfile would misread it
-    # what libsndfile reports as its length is what there is; otherwise it takes decoding to know
+    data: bytes | None = None  # the bytes that the ranges refer to; None for those of the file
+    is_ffmpeg: bool = False  # whether FFmpeg must decode it, as libsndfile would misread it
+    # whether the length that libsndfile reports is right; otherwise only decoding can tell
     is_counted: bool = True
 
     def open(self, content: Content) -> io.BufferedReader:
@@ -34,16 +34,16 @@ class Part:
         Args:
             content: The whole file.
         """
-        return io.BufferedReader(_PiecedFile(content if self.own is None else self.own, self.pieces), 1 << 16)
+        return io.BufferedReader(_PiecedFile(content if self.data is None else self.data, self.pieces), 1 << 16)
 
 
 @dataclass(frozen=True)
 class Layout:
     """What is in a file."""
 
-    parts: tuple[Part, ...]  # its recordings, one after the other in time
-    notes: tuple[str, ...] = ()  # what was read otherwise than the file says, each a sentence about "its" parts
-    cut_short: str | None = None  # what is promised and what is there, where the end of the file is missing
+    parts: tuple[SoundPart, ...]  # its recordings, one after the other in time
+    notes: tuple[str, ...] = ()  # where the sound differs from what the file says, each a sentence about "its" parts
+    cut_short: str | None = None  # what is promised and what is there, if the end of the file is missing
 
 
 class _PiecedFile(io.RawIOBase):
@@ -77,14 +77,14 @@ class _PiecedFile(io.RawIOBase):
             return 0
         piece, within = self._pieces[number], self._at - self._starts[number]
         if isinstance(piece, bytes):
-            got = piece[within : within + len(view)]
+            chunk = piece[within : within + len(view)]
         else:
-            got = self._content[piece[0] + within : min(piece[1], piece[0] + within + len(view))]
-        view[: len(got)] = got
-        self._at += len(got)
-        return len(got)
+            chunk = self._content[piece[0] + within : min(piece[1], piece[0] + within + len(view))]
+        view[: len(chunk)] = chunk
+        self._at += len(chunk)
+        return len(chunk)
 
 
 def spoken_seconds(n_samples: float, rate_hz: int) -> str:
-    """Write a length as notes give it."""
+    """Write a length in seconds, for notes."""
     return f"{n_samples / max(rate_hz, 1):,.2f} s"

@@ -1,41 +1,41 @@
-"""What to make of a size in a header that is not the size of what is there."""
+"""How to treat a size in a header that is not the size of the sound in the file."""
 
 from __future__ import annotations
 
 OPEN_ENDED_BYTES = 1_000_000_000
-"""From here up, a size that the file does not have means "until the end": programs write 2,000,000,000, 0x7FFFF000,
-0x80000000 and 0xFFFFFFFF into pipes. A recording that was cut short promises less as a rule."""
+"""A size of at least this that the file does not have means "until the end": programs write 2,000,000,000, 0x7FFFF000,
+0x80000000 and 0xFFFFFFFF into pipes. Recordings that were cut short usually promise less."""
 SLACK_BYTES = 4096
-"""What a recorder may leave off its last block; below a tenth of a second of PCM at 44.1 kHz stereo."""
+"""How much a recorder may omit from its last block; less than 0.1 s of PCM at 44.1 kHz stereo."""
 
 
-def too_large(size: int, there: int) -> tuple[str | None, str | None]:
+def too_large(size: int, present: int) -> tuple[str | None, str | None]:
     """Judge a size beyond the end of the file.
 
     Args:
         size: Bytes of sound that the header counts.
-        there: Bytes up to the end of the file, fewer than that.
+        present: Bytes up to the end of the file, fewer than `size`.
 
     Returns:
-        A note, where the size is a placeholder; and what is missing, where the recording is cut short.
+        A note, if the size is a placeholder; and what is missing, if the recording is cut short.
     """
     if size >= OPEN_ENDED_BYTES:
         return "its header does not say how long it is (a placeholder): it is read to the end of the file", None
-    if there < size - min(SLACK_BYTES, size // 20):
-        return None, f"its header promises {size:,} bytes of sound and {there:,} are there"
+    if present < size - min(SLACK_BYTES, size // 20):
+        return None, f"its header promises {size:,} bytes of sound and {present:,} are there"
     return None, None
 
 
-def too_small(size: int, there: int) -> str:
+def too_small(size: int, present: int) -> str:
     """Say that more sound is there than the header counts.
 
     Args:
         size: Bytes of sound that the header counts.
-        there: Bytes up to the end of the file.
+        present: Bytes up to the end of the file.
     """
     if size == 0:
         return "its header says that it is empty: it is read to the end of the file"
-    return f"its header counts {size:,} bytes of sound and {there:,} are there: all are read"
+    return f"its header counts {size:,} bytes of sound and {present:,} are there: all are read"
 
 
 def joined(n_parts: int) -> str:

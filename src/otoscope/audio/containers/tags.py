@@ -1,4 +1,4 @@
-"""Tags around a recording (title, artist, pictures) and zeros before it: passed over, as players do.
+"""Tags around a recording (title, artist, pictures) and zeros before it, which are skipped, as players do.
 
 Source:
     ID3v2.4 structure, section 3.1; ID3v1; APEv2 as Monkey's Audio defines it.
@@ -16,7 +16,7 @@ _NOT_ZERO = re.compile(rb"[^\0]")
 
 
 def tag_end(content: Content, start: int, stop: int) -> int:
-    """Find where a tag that begins here ends."""
+    """Find where a tag that begins here ends; the start itself where there is none."""
     head = content[start : min(start + 32, stop)]
     if head[:3] == b"ID3" and len(head) >= 10 and not any(byte & 0x80 for byte in head[6:10]):
         n = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
@@ -31,11 +31,11 @@ def tag_end(content: Content, start: int, stop: int) -> int:
 
 
 def sound_start(content: Content) -> int:
-    """Find where a file begins to be a recording: after tags and zeros."""
+    """Find where the recording begins in a file, after tags and zeros."""
     at, stop = 0, len(content)
     while at < stop:
-        found = _NOT_ZERO.search(content, at)
-        after_zeros = found.start() if found is not None and found.start() - at >= 4 else at
+        match = _NOT_ZERO.search(content, at)
+        after_zeros = match.start() if match is not None and match.start() - at >= 4 else at
         after = tag_end(content, after_zeros, stop)
         if after == at:
             return at
@@ -44,7 +44,7 @@ def sound_start(content: Content) -> int:
 
 
 def sound_stop(content: Content, start: int, stop: int) -> int:
-    """Find where sound ends before the tags that close a stretch of a file."""
+    """Find where sound ends, before the tags at the end of a stretch of a file."""
     while stop > start:
         before = stop
         if content[max(start, stop - ID3V1_BYTES) : stop][:3] == b"TAG":

@@ -1,6 +1,6 @@
-"""Words and phones in time, from the files that aligners and phoneticians write; one file a format.
+"""Words and phones in time, from the files that aligners and phoneticians write; one module for each format.
 
-Knows text and seconds: no sound, no models, and of phone sets only which symbols they know.
+Knows text and seconds, no sound and no models; of phone sets only which symbols they have.
 """
 
 from otoscope.corpus.alignment.find import AlignmentIndex, find_alignment

@@ -1,4 +1,4 @@
-"""CTM (NIST): `recording channel start duration token [confidence]` a line, in seconds; one file for many recordings.
+"""CTM (NIST): lines `recording channel start duration token [confidence]`, in seconds; one file for many recordings.
 
 The tokens are words, or phones where the file's name says so (`phones.ctm`, `x.phn.ctm`).
 """
@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from otoscope.corpus.alignment.labels import Labels, Row, label_error, number, read_lines
+from otoscope.corpus.alignment.labels import LabelRow, Labels, label_error, number, read_lines
 
 EXPECTED = "'recording channel start duration token' with times in seconds, such as 'talk 1 0.52 0.18 hello'"
 OVERLAP_S = 0.02
-"""Start and duration are rounded on their own, to 10 ms as a rule."""
+"""Start and duration are rounded separately, usually to 10 ms."""
 
 
 def read(path: Path, clip_id: str) -> Labels:
-    """Read one recording's rows, and those of the file's partner (`words.ctm` beside `phones.ctm`) where it has one.
+    """Read one recording's rows, and those of the file's partner (`words.ctm` beside `phones.ctm`) if there is one.
 
     Raises:
         LabelError: A line is not as expected, or there is no row of this recording.
@@ -45,13 +45,13 @@ def holds_phones(path: Path) -> bool:
     return re.search(r"phone|phn", path.name.lower()) is not None
 
 
-def _of_clip(path: Path, clip_id: str) -> list[Row]:
+def _of_clip(path: Path, clip_id: str) -> list[LabelRow]:
     names = {clip_id, Path(clip_id).name}
     rows = []
     for line, parts in _rows(path):
         if parts[0] in names:
             start_s, duration_s = (number(path, line, part, EXPECTED) for part in parts[2:4])
-            rows.append(Row(start_s, start_s + duration_s, parts[4], line))
+            rows.append(LabelRow(start_s, start_s + duration_s, parts[4], line))
     return rows
 
 

@@ -1,6 +1,6 @@
-"""EMU's `_annot.json`: levels of segments (in samples), and of items that have no times but links to those below.
+"""EMU's `_annot.json`: levels of segments (in samples), and of items without times that are linked to levels below.
 
-A word has the time of the segments it is linked to, through any levels between.
+A word has the times of the segments it is linked to, through any levels between.
 
 Source:
     Winkelmann, Harrington & Jansch 2017, "EMU-SDMS", Computer Speech & Language 45; the emuR manual's "Annotation
@@ -17,19 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otoscope.corpus.alignment.labels import Labels, Row, label_error, read_text
+from otoscope.corpus.alignment.labels import LabelRow, Labels, label_error, read_text
 
 PHONE_LEVELS = ("phonetic", "mau", "phones", "phone", "segments", "segment", "phoneme", "phonemes")
 """Names of a level of phones, the best first; case is ignored."""
 WORD_LEVELS = ("word", "words", "ort", "orthography")
 """Names of a level of words, the best first; case is ignored."""
 TEXT_LABELS = ("text", "ort", "orthography")
-"""Names of a word's label that holds the word itself, before that of the level's own name."""
+"""Names of the label that holds the word itself; they take precedence over the level's own name."""
 
 
 @dataclass
 class _Annotation:
-    """One file: its levels, its links downwards, and where in the file each item is."""
+    """One file: its levels, its links downwards, and the line of each item."""
 
     path: Path
     rate_hz: float
@@ -43,7 +43,7 @@ def read(path: Path) -> Labels:
     """Read the phones and words of an EMU annotation.
 
     Raises:
-        LabelError: It is no EMU annotation, or has neither words nor phones.
+        LabelError: It is not an EMU annotation, or has neither words nor phones.
     """
     text = read_text(path)
     try:
@@ -64,12 +64,12 @@ def read(path: Path) -> Labels:
             words_share_phones=True,
         )
     except json.JSONDecodeError as error:
-        raise label_error(path, error.lineno, f"it is no JSON ({error.msg}). Expected an EMU annotation.") from error
+        raise label_error(path, error.lineno, f"it is not JSON ({error.msg}). Expected an EMU annotation.") from error
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise label_error(
             path,
             1,
-            f"it is JSON but no EMU annotation ({type(error).__name__}: {error}). Expected sampleRate, "
+            f"it is JSON but not an EMU annotation ({type(error).__name__}: {error}). Expected sampleRate, "
             "levels with items, and links.",
         ) from error
 
@@ -102,8 +102,8 @@ def _choose(annotation: _Annotation, names: tuple[str, ...], *, only_segments: b
     return None
 
 
-def _words(annotation: _Annotation, level: dict[str, Any]) -> Iterator[Row]:
-    """The words with times: their own, or those of the first and last segment below; a word without any is an error."""
+def _words(annotation: _Annotation, level: dict[str, Any]) -> Iterator[LabelRow]:
+    """The words with their own times, or those of the first and last segment below; a word with neither is an error."""
     for item in level["items"]:
         text = _text(item, (*TEXT_LABELS, level["name"].lower()))
         line = annotation.lines.get(item["id"], 1)
@@ -112,7 +112,7 @@ def _words(annotation: _Annotation, level: dict[str, Any]) -> Iterator[Row]:
             continue
         times = [_times(annotation, segment) for segment in _segments_below(annotation, item["id"])]
         if times:
-            yield Row(min(start for start, _ in times), max(end for _, end in times), text, line)
+            yield LabelRow(min(start for start, _ in times), max(end for _, end in times), text, line)
         elif text:
             raise label_error(
                 annotation.path,
@@ -124,7 +124,7 @@ def _words(annotation: _Annotation, level: dict[str, Any]) -> Iterator[Row]:
 
 def _segments_below(annotation: _Annotation, identity: int) -> list[dict[str, Any]]:
     """All segments that an item reaches by links downwards."""
-    found, seen, waiting = [], {identity}, [identity]
+    segments, seen, waiting = [], {identity}, [identity]
     while waiting:
         for lower in annotation.below.get(waiting.pop(), []):
             if lower in seen:
@@ -132,16 +132,16 @@ def _segments_below(annotation: _Annotation, identity: int) -> list[dict[str, An
             seen.add(lower)
             item = annotation.items.get(lower)
             if item is None:
-                raise label_error(annotation.path, 1, f"a link leads to item {lower}. Expected an item that is there.")
+                raise label_error(annotation.path, 1, f"a link leads to item {lower}. Expected an item of this file.")
             if "sampleStart" in item:
-                found.append(item)
+                segments.append(item)
             waiting.append(lower)
-    return found
+    return segments
 
 
-def _segment(annotation: _Annotation, item: dict[str, Any], level: dict[str, Any]) -> Row:
+def _segment(annotation: _Annotation, item: dict[str, Any], level: dict[str, Any]) -> LabelRow:
     start_s, end_s = _times(annotation, item)
-    return Row(start_s, end_s, _text(item, (level["name"].lower(),)), annotation.lines.get(item["id"], 1))
+    return LabelRow(start_s, end_s, _text(item, (level["name"].lower(),)), annotation.lines.get(item["id"], 1))
 
 
 def _times(annotation: _Annotation, item: dict[str, Any]) -> tuple[float, float]:
@@ -159,6 +159,6 @@ def _times(annotation: _Annotation, item: dict[str, Any]) -> tuple[float, float]
 
 
 def _text(item: dict[str, Any], names: tuple[str, ...]) -> str:
-    """An item's label: of the first of these names that it has, or its first label."""
+    """An item's label with the first of these names that it has, or else its first label."""
     labels = {label["name"].lower(): str(label["value"]).strip() for label in item["labels"]}
     return next((labels[name] for name in names if labels.get(name)), next(iter(labels.values()), ""))

@@ -13,15 +13,15 @@ from otoscope.corpus.alignment import ctm
 from otoscope.corpus.names import NameIndex
 
 ENDINGS = (".textgrid", "_annot.json", ".phn", ".wrd", ".lab", ".ctm")
-"""How the name of an alignment goes on after the recording's, in any case; the richest format first."""
+"""Endings of an alignment, after the recording's name, in any case; the richest format first."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
 
 class AlignmentIndex(NameIndex):
-    """The alignments below a folder, by the recordings they are named after; of CTM files, by those they hold.
+    """The alignments below a folder, by the recordings they are named after; CTM files also by the recordings in them.
 
-    A `.lab` that holds a transcript, as the Montreal Forced Aligner takes it, is no alignment.
+    A `.lab` that holds a transcript, as the Montreal Forced Aligner reads it, is not an alignment.
 
     Args:
         root: The corpus's folder.
@@ -31,30 +31,30 @@ class AlignmentIndex(NameIndex):
         super().__init__(root, ENDINGS)
 
     def accepts(self, path: Path) -> bool:
-        """Whether a file is an alignment by its beginning."""
+        """Whether a file is an alignment, judged by its beginning."""
         return path.suffix.lower() != ".lab" or not is_transcript(path)
 
     def names_in(self, path: Path, stem: str) -> set[str]:
-        """The recordings that a file is about: those a CTM file holds, too."""
+        """The recordings that a file is about, including those in a CTM file."""
         if path.suffix.lower() == ".ctm":
-            with suppress(LabelError):  # found by its own name only; reading it says what is wrong
+            with suppress(LabelError):  # use its own name only; reading it says what is wrong
                 return {stem} | {Path(name).name.lower() for name in ctm.recordings(path)}
         return {stem}
 
     def is_sibling(self, path: Path, others: Iterable[Path]) -> bool:
-        """Whether a CTM file of words is read with the one of phones."""
+        """Whether a CTM file of words is read together with a CTM file of phones."""
         return any(
             ctm.partner(other) == path for other in others if other.suffix.lower() == ".ctm" and ctm.holds_phones(other)
         )
 
 
 def find_alignment(audio: Path, root: Path) -> Path | None:
-    """Find the alignment of one recording; for many, make an `AlignmentIndex` once."""
+    """Find the alignment of one recording; for many, use an `AlignmentIndex`."""
     return AlignmentIndex(root).find(audio)
 
 
 def is_transcript(lab: Path) -> bool:
-    """Whether a `.lab` file holds a transcript: no header of xwaves, and no label with its times at the beginning."""
+    """Whether a `.lab` file holds a transcript: it has no xwaves header and does not begin with a timed label."""
     try:
         with lab.open("rb") as file:
             beginning = file.read(4096).decode("utf-8-sig", errors="replace")

@@ -1,7 +1,7 @@
-"""HTS `.lab` (HTK master labels): `start end label` a line, in units of 100 ns.
+"""HTS `.lab` (HTK master labels): lines `start end label`, in units of 100 ns.
 
-A label is a phone, or a phone in its context (`x^x-sil+hh=iy@...`), of which the phone is kept. Labels of a model's
-states (`...[2]` to `...[6]`) are merged to the phones they make up.
+A label is a phone, or a phone in its context (`x^x-sil+hh=iy@...`), of which only the phone is kept. Labels of model
+states (`...[2]` to `...[6]`) are merged into phones.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from otoscope.corpus.alignment.labels import Labels, Row, label_error, read_lines, whole_number
+from otoscope.corpus.alignment.labels import LabelRow, Labels, label_error, read_lines, whole_number
 
 UNITS_PER_S = 10_000_000
 EXPECTED = "'start end label' in whole units of 100 ns, such as '0 1300000 sil'"
@@ -22,7 +22,7 @@ def read(path: Path) -> Labels:
     Raises:
         LabelError: A line is not as expected.
     """
-    rows: list[Row] = []
+    rows: list[LabelRow] = []
     context, state = "", 0
     for line, text in read_lines(path):
         parts = text.split()
@@ -34,13 +34,13 @@ def read(path: Path) -> Labels:
         if new_context == context and new_state > state > 0 and start == rows[-1].end_s and end >= start:
             rows[-1] = rows[-1]._replace(end_s=end)  # the next state of the same phone
         else:
-            rows.append(Row(start, end, _phone(new_context), line))
+            rows.append(LabelRow(start, end, _phone(new_context), line))
         context, state = new_context, new_state
     return Labels(phones=rows)
 
 
 def _phone(label: str) -> str:
-    """The phone in the middle of its context: `c` of `a^b-c+d=e@...` and of `b-c+d`; a plain label is itself."""
+    """The phone in the middle of its context: `c` of `a^b-c+d=e@...` and of `b-c+d`; a plain label stays as it is."""
     if "+" not in label:
         return label
     left, _, _ = label.partition("+")

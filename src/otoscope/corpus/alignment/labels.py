@@ -1,4 +1,4 @@
-"""What every format's reader gives: rows with their line in the file, and the checks that all of them share."""
+"""What the reader of every format returns: rows with their line in the file; and the checks that all formats share."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from otoscope.base.errors import LabelError
 from otoscope.base.text import decode, lines
 
 BEYOND_S = 0.05
-"""How far a label may reach beyond its audio; it is then cut to the audio's end."""
+"""How far a label may reach beyond the audio; it is then cut at the audio's end."""
 STATED_END_S = 0.1
-"""How far the end that a file states for itself may be from that of the audio."""
+"""How far the end that a file states may be from that of the audio."""
 LEAST_COVERED = 0.5
-"""A file that states no end must reach at least this share of the audio."""
+"""The labels of a file that states no end must reach at least this share of the audio."""
 OVERLAP_S = 0.001
-"""How far a label may reach into the next one, for rounding; it is then cut there."""
+"""How far a label may reach into the next one, because of rounding; it is then cut there."""
 
 
-class Row(NamedTuple):
-    """A label as the file has it: times in seconds, text as written, and the line it is on, counted from 1."""
+class LabelRow(NamedTuple):
+    """A label as in the file: times in seconds, text as written, and its line, counted from 1."""
 
     start_s: float
     end_s: float
@@ -35,17 +35,17 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """What a format's reader found, unchecked."""
+    """The labels of a file as its reader returns them, not yet checked."""
 
-    words: list[Row] | None = None  # the words, or None where the file has none
-    phones: list[Row] | None = None  # the phones, pauses included, or None where the file has none
+    words: list[LabelRow] | None = None  # the words, or None where the file has none
+    phones: list[LabelRow] | None = None  # the phones, pauses included, or None where the file has none
     end_s: float | None = None  # the end that the file states for the whole recording, if it states one
     end_line: int = 1  # the line that states it
     overlap_s: float = OVERLAP_S  # how far a label may reach into the next one
-    words_share_phones: bool = False  # whether two words may overlap where they share a sound ("this_shop")
-    words_path: Path | None = None  # the file that holds the words, where that may not be the one that was asked for
-    phones_path: Path | None = None  # the file that holds the phones, likewise
-    transcript: str | None = None  # what is said, from a tier of whole utterances; None where there is no such tier
+    words_share_phones: bool = False  # whether words may overlap where they share a sound ("this_shop")
+    words_path: Path | None = None  # the file of the words, where that may be another than the one that was opened
+    phones_path: Path | None = None  # the file of the phones, likewise
+    transcript: str | None = None  # what is said, from a tier of utterances; None where there is no such tier
     # the share of the audio that the labels must reach, where the file states no end
     least_covered: float = LEAST_COVERED
 
@@ -57,29 +57,29 @@ class Alignment:
     words: tuple[Span, ...] | None  # the words, pauses left out, or None where the file has none
     # the phones as written, pauses included but intervals without text left out, or None
     phones: tuple[Span, ...] | None
-    path: Path  # the file; where words and phones are in two, that of the phones
+    path: Path  # the file; where words and phones are in two files, that of the phones
     phone_lines: tuple[int, ...] = ()  # the line of the file that each phone is on
-    transcript: str | None = None  # what is said, where the file has whole utterances; None otherwise
+    transcript: str | None = None  # what is said, if the file has utterances; None otherwise
 
 
 def label_error(path: Path, line: int | None, message: str) -> LabelError:
-    """An error that begins with the file and the line."""
+    """Make an error whose message begins with the file and the line."""
     where = f"alignment '{path}'" if line is None else f"alignment '{path}', line {line}"
     return LabelError(f"{where}: {message}")
 
 
 def read_text(path: Path, *, eight_bit: bool = False) -> str:
-    """Read a label file: UTF-8 or UTF-16, every line ended by LF.
+    """Read a label file in UTF-8 or UTF-16; line ends become LF.
 
     Args:
         path: The file.
-        eight_bit: Whether it may be Latin-1 or Windows-1252.
+        eight_bit: Whether it may also be Latin-1 or Windows-1252.
 
     Returns:
         The text.
 
     Raises:
-        LabelError: It cannot be read, or is of another encoding.
+        LabelError: It cannot be read, or is in another encoding.
     """
     try:
         content = path.read_bytes()
@@ -101,17 +101,17 @@ def read_text(path: Path, *, eight_bit: bool = False) -> str:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Read the lines of a label file that are not empty, each with its number, counted from 1.
+    """Read the non-empty lines of a label file, each with its number, counted from 1.
 
     Raises:
-        LabelError: It cannot be read, or is of another encoding.
+        LabelError: It cannot be read, or is in another encoding.
     """
     numbered = enumerate(read_text(path).split("\n"), start=1)
     return [(number, line.strip()) for number, line in numbered if line.strip()]
 
 
 def number(path: Path, line: int, text: str, what: str) -> float:
-    """Read a number.
+    """Read a number; `what` says what was expected, for the message.
 
     Raises:
         LabelError: It is not a finite number.
@@ -126,7 +126,7 @@ def number(path: Path, line: int, text: str, what: str) -> float:
 
 
 def whole_number(path: Path, line: int, text: str, what: str) -> int:
-    """Read a whole number.
+    """Read a whole number; `what` says what was expected, for the message.
 
     Raises:
         LabelError: It is not a whole number.
@@ -137,7 +137,7 @@ def whole_number(path: Path, line: int, text: str, what: str) -> int:
 
 
 def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
-    """Check that labels are about a recording of this length."""
+    """Check that labels fit a recording of this length."""
     another = "Is it the alignment of another recording, or of an older version of this one?"
     if labels.end_s is not None and abs(labels.end_s - duration_s) > STATED_END_S:
         raise label_error(
@@ -157,7 +157,7 @@ def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
                 f"Expected labels inside the audio. {another}",
             )
     if not ends:
-        return  # there are utterances alone
+        return  # there are only utterances
     last, file = max(ends, key=lambda end: end[0].end_s)
     if labels.end_s is None and last.end_s < labels.least_covered * duration_s:
         share = "half" if last.end_s < LEAST_COVERED * duration_s else f"{labels.least_covered:.0%}"
@@ -169,8 +169,8 @@ def check_extent(labels: Labels, path: Path, duration_s: float) -> None:
         )
 
 
-def check_order(rows: Sequence[Row], path: Path, *, overlap_s: float, may_share: bool = False) -> None:
-    """Check that labels follow one another."""
+def check_order(rows: Sequence[LabelRow], path: Path, *, overlap_s: float, may_share: bool = False) -> None:
+    """Check that labels are sorted and do not overlap; with `may_share`, neighbours may overlap."""
     for row in rows:
         if row.start_s < 0:
             raise label_error(
@@ -200,8 +200,8 @@ def check_order(rows: Sequence[Row], path: Path, *, overlap_s: float, may_share:
             )
 
 
-def to_spans(rows: Sequence[Row], duration_s: float, *, may_share: bool = False) -> tuple[Span, ...]:
-    """Turn checked rows into spans, cutting what reaches beyond the audio or, by rounding, into the next label."""
+def to_spans(rows: Sequence[LabelRow], duration_s: float, *, may_share: bool = False) -> tuple[Span, ...]:
+    """Turn checked rows into spans, cut at the audio's end and, unless `may_share`, at the start of the next label."""
     limits = [duration_s] * len(rows)
     if not may_share:
         limits = [min(following.start_s, duration_s) for following in rows[1:]] + [duration_s] * bool(rows)

@@ -1,4 +1,4 @@
-"""Read an alignment of any format: choose the reader by the file's name, then check what it gives."""
+"""Read an alignment of any format: choose the reader by the file's name, then check the labels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from otoscope.base.text import clean
 from otoscope.corpus.alignment import ctm, emu, hts, textgrid, timit, xwaves
 from otoscope.corpus.alignment.labels import (
     Alignment,
+    LabelRow,
     Labels,
-    Row,
     check_extent,
     check_order,
     label_error,
@@ -24,6 +24,8 @@ KNOWN = "Praat .TextGrid, TIMIT .phn and .wrd, HTS or ESPS .lab, EMU _annot.json
 
 def read_alignment(path: Path, *, duration_s: float, clip_id: str, rate_hz: int | None = None) -> Alignment:
     """Read the words and phones of one recording in time.
+
+    `clip_id` finds the recording in files that hold several; `rate_hz` is its sampling rate, for labels in samples.
 
     Returns:
         The alignment; labels that reach at most 50 ms beyond the audio are cut there.
@@ -49,12 +51,12 @@ def read_alignment(path: Path, *, duration_s: float, clip_id: str, rate_hz: int 
     )
 
 
-def _cleaned(rows: Sequence[Row]) -> list[Row]:
+def _cleaned(rows: Sequence[LabelRow]) -> list[LabelRow]:
     return [row._replace(text=clean(row.text).strip()) for row in rows]
 
 
 def check_phones(alignment: Alignment, phone_set: str) -> None:
-    """Check that an alignment's phones are all of a phone set."""
+    """Check that all phones of an alignment belong to a phone set."""
     phones = alignment.phones or ()
     for span, line in zip(phones, alignment.phone_lines or [None] * len(phones), strict=True):
         if to_phones(span.text, phone_set, phone_set) is None:
@@ -78,4 +80,4 @@ def _read(path: Path, clip_id: str, duration_s: float, rate_hz: int | None) -> L
         return emu.read(path)
     if name.endswith(".ctm"):
         return ctm.read(path, clip_id)
-    raise InputError(f"'{path}' is no alignment that otoscope reads: {KNOWN}. Convert it to one of these.")
+    raise InputError(f"'{path}' is not an alignment that otoscope reads: {KNOWN}. Convert it to one of these.")

@@ -1,7 +1,7 @@
-"""Praat TextGrid, long and short text form. A reader of our own, so that errors can name the line.
+"""Read Praat TextGrids in long and short text form, with errors that name the line.
 
-Praat reads both forms by one rule: what counts is numbers, quoted text and <flags> that stand on their own; the
-rest (`xmin =`, `intervals [3]:`) is for people. So does this reader.
+Like Praat, this reader takes both forms by one rule: free-standing numbers, quoted text and <flags> count; the rest
+(`xmin =`, `intervals [3]:`) is for human readers.
 
 Source:
     Praat's manual, "TextGrid file formats"; names of tiers as the Montreal Forced Aligner (`Speaker - words`),
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from otoscope.base.errors import LabelError
 from otoscope.base.text import one_line
-from otoscope.corpus.alignment.labels import OVERLAP_S, Labels, Row, label_error, read_text
+from otoscope.corpus.alignment.labels import OVERLAP_S, LabelRow, Labels, label_error, read_text
 from otoscope.corpus.alignment.tier_names import choose, matches
 
 WORD_TIERS = ("words", "word", "wrd", "ort-mau", "ort", "orthography", "text")
@@ -28,14 +28,14 @@ PHONE_TIERS = ("phones", "phone", "phons", "phn", "phonetic", "mau", "segments",
 """Names of a tier of phones, the best first; case is ignored."""
 
 UTTERANCE_TIERS = ("utterances", "utterance", "utt", "transcript", "transcription", "sentence", "sentences")
-"""Names of a tier of whole utterances beside those of words, the best first."""
+"""Names of a tier of utterances, beside those of words, the best first."""
 
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|![^\r\n]*|[^\s"]+|"')
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class _Token(NamedTuple):
-    """`kind` is 'text', 'number', 'flag', or 'word' for what stands where a value should and is none of these."""
+    """`kind` is 'text', 'number' or 'flag'; 'word' for anything else in the place of a value."""
 
     kind: str
     text: str
@@ -43,21 +43,21 @@ class _Token(NamedTuple):
 
     @property
     def value(self) -> float:
-        """A number, with a decimal point or comma."""
+        """The token as a number, with a decimal point or comma."""
         return float(self.text.replace(",", "."))
 
 
 @dataclass
 class _Tier:
-    """A tier; `rows` are None where it holds points."""
+    """A tier; `rows` are empty where it holds points."""
 
     name: str
     line: int
-    rows: list[Row]
+    rows: list[LabelRow]
     holds_points: bool = False
 
     @property
-    def spoken(self) -> list[Row]:
+    def spoken(self) -> list[LabelRow]:
         """The intervals with text."""
         return [row for row in self.rows if row.text]
 
@@ -70,32 +70,32 @@ def read(path: Path) -> Labels:
     """
     _refuse_binary(path)
     tokens = _Tokens(path, read_text(path, eight_bit=True))
-    kind, of = tokens.next("text", "the file type").text, tokens.next("text", "the class").text
-    if kind not in {"ooTextFile", "ooTextFile short"} or of != "TextGrid":
-        raise label_error(path, 1, 'it is no TextGrid. Expected \'File type = "ooTextFile"\' and class "TextGrid".')
+    kind, object_class = tokens.next("text", "the file type").text, tokens.next("text", "the class").text
+    if kind not in {"ooTextFile", "ooTextFile short"} or object_class != "TextGrid":
+        raise label_error(path, 1, 'it is not a TextGrid. Expected \'File type = "ooTextFile"\' and class "TextGrid".')
     tokens.number("the start of the recording (xmin)")
     end = tokens.next("number", "the end of the recording (xmax)")
     tokens.next("flag", "<exists>")
     tiers = [_tier(tokens) for _ in range(tokens.count("tiers"))]
     intervals = [tier for tier in tiers if not tier.holds_points]
     utterances = [tier for tier in intervals if _holds_utterances(tier)]
-    said = _transcript(utterances)
+    transcript = _transcript(utterances)
     rest = [tier for tier in intervals if tier not in utterances]
     words = choose(rest, WORD_TIERS)
     phones = choose([tier for tier in rest if tier not in words], PHONE_TIERS)
-    if not words and not phones and said is None:
+    if not words and not phones and transcript is None:
         raise _nothing_known(path, tiers)
     return Labels(
         words=_merged([_spelt(tier, rest) for tier in words], path) if words else None,
         phones=_merged(phones, path) if phones else None,
         end_s=end.value,
         end_line=end.line,
-        transcript=said,
+        transcript=transcript,
     )
 
 
 def _nothing_known(path: Path, tiers: list[_Tier]) -> LabelError:
-    """The error of a file without words, phones and utterances; it names the tiers that are there."""
+    """The error for a file without words, phones and utterances; it names the tiers of the file."""
     names, points = (
         ", ".join(repr(tier.name) for tier in tiers if tier.holds_points is kind) or "none" for kind in (False, True)
     )
@@ -167,7 +167,7 @@ def _split(text: str, path: Path) -> Iterator[_Token]:
 
 
 def _is_header(token: str) -> bool:
-    """Whether a word belongs to the two first lines, which the short form has too."""
+    """Whether a word belongs to the first two lines, which the short form has too."""
     return token in {"File", "type", "Object", "class", "=", "type=", "class="}
 
 
@@ -189,21 +189,22 @@ def _tier(tokens: _Tokens) -> _Tier:
     )
 
 
-def _intervals(tokens: _Tokens, count: int) -> list[Row]:
+def _intervals(tokens: _Tokens, count: int) -> list[LabelRow]:
     rows = []
     for index in range(1, count + 1):
-        of = f"of interval {index} of {count}"
-        start_s = tokens.number(f"the start {of} (xmin)")
-        end_s = tokens.number(f"the end {of} (xmax)")
-        text = tokens.next("text", f"the text {of}")
-        rows.append(Row(start_s, end_s, text.text.strip(), text.line))
+        interval = f"interval {index} of {count}"
+        start_s = tokens.number(f"the start of {interval} (xmin)")
+        end_s = tokens.number(f"the end of {interval} (xmax)")
+        text = tokens.next("text", f"the text of {interval}")
+        rows.append(LabelRow(start_s, end_s, text.text.strip(), text.line))
     return rows
 
 
 def _holds_utterances(tier: _Tier) -> bool:
-    """Whether a tier that may be called `words` or `text` holds whole utterances and no words in time.
+    """Whether a tier, which may be called `words` or `text`, holds utterances instead of words in time.
 
-    Words are one a label, but for a few compounds ("New York"). Phones of one interval (`AA R`) are short.
+    A label holds one word, except for a few compounds ("New York"). Tiers of phones may hold several in one interval
+    (`AA R`), and are never utterances.
     """
     if any(matches(tier.name, name) for name in PHONE_TIERS):
         return False
@@ -212,22 +213,22 @@ def _holds_utterances(tier: _Tier) -> bool:
 
 
 def _transcript(utterances: list[_Tier]) -> str | None:
-    """What is said, in order of time, by the speakers of tiers of one name; of several kinds the first counts."""
+    """What is said, in order of time, by all speakers, from tiers of one name; of several names the first counts."""
     known = next((name for name in (*UTTERANCE_TIERS, *WORD_TIERS) for t in utterances if matches(t.name, name)), None)
     rows = [row for tier in utterances if known and matches(tier.name, known) for row in tier.spoken]
     return one_line(" ".join(row.text for row in sorted(rows))) or None
 
 
 def _spelt(words: _Tier, tiers: list[_Tier]) -> _Tier:
-    """The tier with the words as spelt: EMU writes their class to `Word` and the words to `Text`, at the same times."""
+    """The tier with the words as spelt: EMU writes word classes to `Word`, the words to `Text`, at the same times."""
     times = [row[:2] for row in words.rows]
     return next(
         (tier for tier in tiers if matches(tier.name, "text") and [row[:2] for row in tier.rows] == times), words
     )
 
 
-def _merged(tiers: list[_Tier], path: Path) -> list[Row]:
-    """The rows of one kind of tier, where several speakers have one each and do not speak at once."""
+def _merged(tiers: list[_Tier], path: Path) -> list[LabelRow]:
+    """The rows of one kind of tier, merged where several speakers have one each and do not speak at the same time."""
     spoken = [tier for tier in tiers if tier.spoken]
     if len(spoken) < 2:
         return (spoken or tiers)[0].rows

@@ -1,4 +1,4 @@
-"""Write words and phones as a Praat TextGrid: long form, UTF-8, whole or not at all."""
+"""Write words and phones as a Praat TextGrid: long form, UTF-8, completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otoscope.base.files import write_text
 from otoscope.corpus.alignment.labels import BEYOND_S
 
 LEAST_S = 0.001
-"""Praat has no interval without a length: a span without one gets this, taken from its neighbour."""
+"""Praat has no empty intervals: a span of length 0 gets this length, taken from its neighbour."""
 MOVED_S = 0.02
 """How far a span may reach into the next; one frame."""
 
@@ -23,10 +23,10 @@ def write_textgrid(
     """Write a TextGrid with the tiers `words` and `phones`.
 
     Args:
-        path: The file; one of that name is replaced.
+        path: The file; an existing one is replaced.
         words: The words, sorted; gaps between them become empty intervals. None leaves the tier out.
         phones: The phones, likewise.
-        duration_s: How long the recording is, seconds.
+        duration_s: Length of the recording in seconds.
 
     Returns:
         The file.
@@ -47,15 +47,15 @@ def write_textgrid(
         intervals = _tiled(spans, duration_s, name)
         lines += [f"    item [{index}]:", '        class = "IntervalTier"', f'        name = "{name}"']
         lines += ["        xmin = 0", f"        xmax = {end}", f"        intervals: size = {len(intervals)}"]
-        for place, span in enumerate(intervals, start=1):
+        for number, span in enumerate(intervals, start=1):
             text = span.text.replace('"', '""')
-            lines += [f"        intervals [{place}]:", f"            xmin = {_seconds(span.start_s)}"]
+            lines += [f"        intervals [{number}]:", f"            xmin = {_seconds(span.start_s)}"]
             lines += [f"            xmax = {_seconds(span.end_s)}", f'            text = "{text}"']
     return write_text(path, "\n".join(lines) + "\n")
 
 
 def _tiled(spans: Sequence[Span], duration_s: float, what: str) -> list[Span]:
-    """Intervals that cover the recording without gap or overlap."""
+    """Intervals that cover the recording without gaps or overlaps."""
     cursor = 0.0
     starts, ends = [], []
     for span in spans:
@@ -89,5 +89,5 @@ def _tiled(spans: Sequence[Span], duration_s: float, what: str) -> list[Span]:
 
 
 def _seconds(value: float) -> str:
-    """Microseconds are finer than a sample."""
+    """Write a time to a microsecond, which is finer than a sample."""
     return f"{value:.6f}".rstrip("0").rstrip(".")

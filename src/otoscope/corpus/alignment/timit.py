@@ -1,7 +1,7 @@
-"""TIMIT's `.phn` and `.wrd`: `start end label` a line, in samples. Words may share a sound.
+"""TIMIT's `.phn` and `.wrd`: lines `start end label`, in samples. Words may share a sound.
 
-The samples are those of the recording, at whatever rate it has. Copies of TIMIT at another rate often keep the labels
-of the original: where labels do not fit the recording's own rate and end with it at 16 kHz, that is taken.
+The samples are those of the recording, at its own rate. But copies of TIMIT at another rate often keep the labels of
+the original: if labels do not fit the recording's own rate, and at 16 kHz end where it ends, 16 kHz is used.
 
 Source:
     TIMIT (LDC93S1), `readme.doc`: in its example, "had your", the two words share the sound between them.
@@ -12,26 +12,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from otoscope.base.clocks import SAMPLE_RATE_HZ
-from otoscope.corpus.alignment.labels import BEYOND_S, LEAST_COVERED, Labels, Row, label_error, read_lines, whole_number
+from otoscope.corpus.alignment.labels import (
+    BEYOND_S,
+    LEAST_COVERED,
+    LabelRow,
+    Labels,
+    label_error,
+    read_lines,
+    whole_number,
+)
 
 EXPECTED = "'start end label' in samples, such as '0 3050 h#'"
 USUAL_RATES_HZ = (SAMPLE_RATE_HZ, 8_000, 11_025, 12_000, 20_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 WHOLE = 0.9
-"""Phones that begin at sample 0 and cover so much of a recording are surely in its samples: `.phn` labels all of it."""
+"""Phones that begin at sample 0 and cover this share of a recording are in its samples: `.phn` labels all of it."""
 LEAST_OF_WHOLE = 0.78
-"""Phones that begin at sample 0 and cover less are of another recording or rate: 8,000, 11,025 and 12,000 Hz are 50%,
-69% and 75% of 16,000."""
+"""Phones that begin at sample 0 and cover less than this share are of another recording or rate: 8,000, 11,025 and
+12,000 Hz are 50%, 69% and 75% of 16,000."""
 NEAR = 0.01
-"""So near to the recording's end, as a share, labels in samples of 16 kHz must end where its own rate is another."""
+"""How near to the end of a recording of another rate, as a share, labels in samples of 16 kHz must end."""
 
 
 def read(path: Path, duration_s: float, rate_hz: int | None = None) -> Labels:
-    """Read a `.phn` or `.wrd` file, and its partner where that lies beside it.
+    """Read a `.phn` or `.wrd` file, and its partner if it is beside it.
 
     Args:
         path: The file.
-        duration_s: How long the recording is, seconds.
-        rate_hz: Its sampling rate; None where it is not known, and is taken for 16 kHz.
+        duration_s: Length of the recording in seconds.
+        rate_hz: Its sampling rate; None where it is unknown, and 16 kHz is assumed.
 
     Returns:
         Words, phones or both.
@@ -39,7 +47,7 @@ def read(path: Path, duration_s: float, rate_hz: int | None = None) -> Labels:
     Raises:
         LabelError: A line is not as expected.
     """
-    words_path, phones_path = _beside(path, ".wrd"), _beside(path, ".phn")
+    words_path, phones_path = _partner(path, ".wrd"), _partner(path, ".phn")
     words = None if words_path is None else _rows(words_path)
     phones = None if phones_path is None else _rows(phones_path)
     rate = SAMPLE_RATE_HZ if rate_hz is None else _label_rate_hz(phones, words, duration_s, rate_hz)
@@ -54,41 +62,43 @@ def read(path: Path, duration_s: float, rate_hz: int | None = None) -> Labels:
     )
 
 
-def _label_rate_hz(phones: list[Row] | None, words: list[Row] | None, duration_s: float, own_hz: int) -> int:
-    """The rate of labels whose times are samples: the recording's own, unless they plainly fit another alone.
+def _label_rate_hz(
+    phones: list[LabelRow] | None, words: list[LabelRow] | None, duration_s: float, recording_hz: int
+) -> int:
+    """The rate of labels whose times are samples: the recording's, unless they clearly fit only 16 kHz.
 
-    Phones cover a recording from its first sample to its end and say the rate themselves; words do not, and are of
-    another rate only where the recording's own is impossible.
+    Phones cover a recording from its first sample to its end, and so show their rate. Words do not, and are taken to
+    be at 16 kHz only where the recording's rate is impossible.
     """
     last = max((row.end_s for row in [*(phones or []), *(words or [])]), default=0.0)
-    own, usual = last / own_hz / duration_s, last / SAMPLE_RATE_HZ / duration_s
+    covered, covered_usual = last / recording_hz / duration_s, last / SAMPLE_RATE_HZ / duration_s
     beyond = 1 + BEYOND_S / duration_s
     if phones and phones[0].start_s == 0:
-        is_usual = not WHOLE <= own <= beyond and abs(usual - 1) <= NEAR
+        is_usual = not WHOLE <= covered <= beyond and abs(covered_usual - 1) <= NEAR
     else:
-        is_usual = not LEAST_COVERED <= own <= beyond and LEAST_COVERED <= usual <= beyond
-    return SAMPLE_RATE_HZ if is_usual else own_hz
+        is_usual = not LEAST_COVERED <= covered <= beyond and LEAST_COVERED <= covered_usual <= beyond
+    return SAMPLE_RATE_HZ if is_usual else recording_hz
 
 
-def _in_seconds(rows: list[Row], rate_hz: int) -> list[Row]:
+def _in_seconds(rows: list[LabelRow], rate_hz: int) -> list[LabelRow]:
     return [row._replace(start_s=row.start_s / rate_hz, end_s=row.end_s / rate_hz) for row in rows]
 
 
-def _beside(path: Path, suffix: str) -> Path | None:
-    """The file of that ending, in any case, beside a file or the file itself."""
+def _partner(path: Path, suffix: str) -> Path | None:
+    """The file with that ending, in any case, beside a file; or the file itself."""
     if path.suffix.lower() == suffix:
         return path
     partners = [path.with_suffix(spelling) for spelling in (suffix, suffix.upper(), suffix.title())]
     return next((partner for partner in partners if partner.is_file()), None)
 
 
-def _rows(path: Path) -> list[Row]:
-    """The rows, with samples where seconds will be."""
+def _rows(path: Path) -> list[LabelRow]:
+    """The rows, with times still in samples."""
     rows = []
     for line, text in read_lines(path):
         parts = text.split(maxsplit=2)
         if len(parts) != 3:
             raise label_error(path, line, f"{text!r} has {len(parts)} parts. Expected {EXPECTED}.")
         start, end = (whole_number(path, line, part, EXPECTED) for part in parts[:2])
-        rows.append(Row(start, end, parts[2], line))
+        rows.append(LabelRow(start, end, parts[2], line))
     return rows

@@ -1,6 +1,6 @@
 """Phone sets: which symbols each has, how they map to one another, and how each sound is made.
 
-Tables and look-ups alone: knows no files, no sound and no models.
+Only tables and look-ups: knows no files, no sound and no models.
 """
 
 from otoscope.corpus.phones.articulation import Articulation, articulation, phone_classes

@@ -19,7 +19,7 @@ _NO_SOUND = "closure"
 
 
 def articulation(symbol: str, phone_set: str) -> Articulation:
-    """Say how a phone is made; a unit of two phones is described by its first.
+    """Describe how a phone is made; a unit of two phones is described by its first.
 
     Args:
         symbol: A phone of the set.
@@ -29,7 +29,7 @@ def articulation(symbol: str, phone_set: str) -> Articulation:
         Voicing, place, manner, height, backness and rounding.
 
     Raises:
-        InputError: The set does not know it, or it is a pause.
+        InputError: The set does not have it, or it is a pause.
     """
     symbols = spell(symbol, phone_set)
     if not symbols:
@@ -42,16 +42,16 @@ def articulation(symbol: str, phone_set: str) -> Articulation:
 
 @cache
 def phone_classes(phone_set: str) -> dict[str, frozenset[str]]:
-    """The classes of phones of a set, by the names that phoneticians use.
+    """Give the classes of phones of a set, by the names that phoneticians use.
 
-    Diphthongs are in `vowel`, `diphthong` and `voiced` alone, since they move; closures in `closure` alone, since
-    place and voice are not heard in them.
+    Diphthongs are only in `vowel`, `diphthong` and `voiced`, since they move; closures only in `closure`, since place
+    and voice cannot be heard in them.
 
     Args:
         phone_set: One of `PHONE_SETS`.
 
     Returns:
-        Each class's symbols. A class has at least two phones and not all of them, and no two classes are the same.
+        Each class's symbols. A class has at least two phones, but not all, and no two classes are equal.
 
     Raises:
         InputError: There is no such phone set.

@@ -1,9 +1,9 @@
-"""How far apart two pronunciations are: an edit distance over phones in which alike sounds cost less to swap.
+"""How far apart two pronunciations are: an edit distance over phones in which similar sounds cost less to substitute.
 
-A phone is put into a space of articulation (how open the mouth is, where the tongue is, voice, nose, lips); to swap two
-phones costs the way between them there, at most 1, and to drop or add one costs 1. The space is one for all sounds, so
-the costs are a metric, and so is the distance before it is divided by a length. One pair costs about a microsecond.
-Tables and look-ups alone: knows no words, files or models.
+A phone is a point in a space of articulation (openness of the mouth, position of the tongue, voice, nose, lips). A
+substitution costs the distance between two points, at most 1; an insertion or deletion costs 1. All sounds share one
+space, so the costs are a metric, and so is the edit distance before it is divided by a length. A pair takes about a
+microsecond. Only tables and look-ups: knows no words, files or models.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _WEIGHTS = {
     "rounded": 0.15,
     "moving": 0.15,
 }
-"""What the whole length of each axis costs. `different` is paid by any two sounds that are not the same."""
+"""The cost of the full length of each axis; `different` is added for any two different sounds."""
 
 _MOVES_TO = "ɪʊə"
-"""What diphthongs end in."""
+"""The sounds in which diphthongs end."""
 
 
 def _place_in_space(symbol: str) -> np.ndarray:
-    """A sound as a point, float64 [axis], axes weighted; a diphthong is half-way from where it begins to its end."""
+    """A sound as a point, float64 [axis], axes weighted; a diphthong is half-way between its start and its end."""
     made = ROWS[symbol]
     if made.manner == "diphthong" and symbol[-1] in _MOVES_TO:
         ends = [_point(ROWS[symbol[:-1]]), _point(ROWS[symbol[-1]])]
@@ -72,7 +72,7 @@ def _point(made: Articulation) -> np.ndarray:
         "voiced": float(made.voiced),
         "nasal": float(made.manner == "nasal"),
         "lateral": float(made.manner == "lateral"),
-        # a consonant's tongue is up, and for palatals in front and velars at the back, as in the vowels nearest to them
+        # consonants have a high tongue, palatals in front and velars at the back, as in the vowels nearest to them
         "height": _HEIGHT[made.height or "mid"] if is_vowel else 1.0,
         "backness": _BACKNESS[made.backness or "central"] if is_vowel else _backness_of(made.place),
         "rounded": float(made.rounded),
@@ -89,20 +89,20 @@ def _backness_of(place: str | None) -> float:
 
 @cache
 def substitution_costs() -> np.ndarray:
-    """What it costs to swap any two sounds.
+    """Give the cost of substituting any sound for any other.
 
     Returns:
         Float32 [sound, sound] from 0 to 1, in the order of the IPA inventory; read-only. It is a metric.
 
     Source:
-        Ours: the city-block way between articulations, cut off at 1. The steps of openness and place, and that they
-        weigh most, are after ALINE: Kondrak 2000, "A new algorithm for the alignment of phonetic sequences", NAACL.
+        The city-block distance between articulations, at most 1. The steps of openness and place, and their large
+        weights, follow ALINE: Kondrak 2000, "A new algorithm for the alignment of phonetic sequences", NAACL.
         Tests compare it with panphon's features (Mortensen et al. 2016).
     """
     points = np.stack([_place_in_space(symbol) for symbol in ROWS])
-    ways = np.abs(points[:, None] - points[None]).sum(axis=-1) + _WEIGHTS["different"]
-    np.fill_diagonal(ways, 0.0)
-    costs = np.minimum(ways, 1.0).astype(np.float32)
+    distances = np.abs(points[:, None] - points[None]).sum(axis=-1) + _WEIGHTS["different"]
+    np.fill_diagonal(distances, 0.0)
+    costs = np.minimum(distances, 1.0).astype(np.float32)
     costs.setflags(write=False)
     return costs
 
@@ -113,22 +113,22 @@ def _numbers() -> dict[str, int]:
 
 
 def numbered(phones: Sequence[str], phone_set: str = "ipa") -> np.ndarray:
-    """Turn phones into the rows of `substitution_costs`."""
+    """Turn phones into row numbers of `substitution_costs`."""
     known = _numbers()
-    found: list[int] = []
+    rows: list[int] = []
     for phone in phones:
         sounds = to_phones(phone, phone_set, "ipa")
         if sounds is None:
             raise InputError(
-                f"phone {phone!r} is not in phone set {phone_set!r}, in which these phones are said to be written. "
+                f"phone {phone!r} is not in phone set {phone_set!r}, which was given for these phones. "
                 "Correct it, or name the set that it is in."
             )
-        found += [known[sound] for sound in sounds]
-    return np.array(found, np.int32)
+        rows += [known[sound] for sound in sounds]
+    return np.array(rows, np.int32)
 
 
-def substitution_cost(one: str, other: str, phone_set: str = "ipa") -> float:
-    """Say what it costs to swap two phones.
+def substitution_cost(first: str, second: str, phone_set: str = "ipa") -> float:
+    """Give the cost of substituting one phone for another.
 
     Returns:
         0 for the same sound, at most 1; more than 1 only where a symbol stands for two sounds.
@@ -136,26 +136,26 @@ def substitution_cost(one: str, other: str, phone_set: str = "ipa") -> float:
     Source:
         See `substitution_costs`.
     """
-    return _distance(numbered([one], phone_set), numbered([other], phone_set))
+    return _distance(numbered([first], phone_set), numbered([second], phone_set))
 
 
 def phone_distance(
-    one: Sequence[str], other: Sequence[str], phone_set: str = "ipa", *, normalised: bool = True
+    first: Sequence[str], second: Sequence[str], phone_set: str = "ipa", *, normalised: bool = True
 ) -> float:
-    """Say how far apart two pronunciations are.
+    """Give the distance of two pronunciations; normalised, it is divided by the length of the longer one.
 
     Source:
         Weighted edit distance: Wagner and Fischer 1974, "The string-to-string correction problem".
     """
-    left, right = numbered(one, phone_set), numbered(other, phone_set)
+    left, right = numbered(first, phone_set), numbered(second, phone_set)
     longer = max(len(left), len(right))
     return _distance(left, right) / longer if normalised and longer else _distance(left, right)
 
 
-def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    flat, starts = np.concatenate([one, other]), np.array([0, len(one), len(one) + len(other)])
-    found = edit_distances(flat, starts, np.array([0]), np.array([1]), substitution_costs())
-    return float(found[0]) * max(len(one), len(other))
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    flat, starts = np.concatenate([first, second]), np.array([0, len(first), len(first) + len(second)])
+    normalised = edit_distances(flat, starts, np.array([0]), np.array([1]), substitution_costs())
+    return float(normalised[0]) * max(len(first), len(second))
 
 
 def edit_distances(
@@ -163,11 +163,18 @@ def edit_distances(
 ) -> np.ndarray:
     """Compare many pairs of sequences.
 
+    Args:
+        symbols: All sequences one after the other, as rows of `costs`, [symbol].
+        starts: Where each sequence begins in `symbols`, and the end of the last, [sequence + 1].
+        left: The first sequence of each pair, by number, [pair].
+        right: The second sequence of each pair, by number, [pair].
+        costs: The cost of substituting one symbol for another, [symbol, symbol].
+
     Returns:
         Distances divided by the length of the longer sequence, float32 [pair]; 0 for two empty ones.
 
     Source:
-        Wagner and Fischer 1974; ours is compiled.
+        Wagner and Fischer 1974.
     """
     longest = int(np.diff(starts).max(initial=0))
     return _compiled(
@@ -184,9 +191,9 @@ def edit_distances(
 def _compiled(
     symbols: np.ndarray, starts: np.ndarray, left: np.ndarray, right: np.ndarray, costs: np.ndarray, longest: int
 ) -> np.ndarray:
-    found = np.zeros(len(left), np.float32)
+    distances = np.zeros(len(left), np.float32)
     row = np.empty(longest + 1, np.float32)
-    one = np.float32(1.0)
+    gap = np.float32(1.0)
     for pair in range(len(left)):
         i0, i1 = starts[left[pair]], starts[left[pair] + 1]
         j0, j1 = starts[right[pair]], starts[right[pair] + 1]
@@ -197,10 +204,10 @@ def _compiled(
             diagonal = row[0]  # of the row above
             row[0] = i + 1
             for j in range(m):
-                swapped = diagonal + costs[symbols[i0 + i], symbols[j0 + j]]
+                substituted = diagonal + costs[symbols[i0 + i], symbols[j0 + j]]
                 diagonal = row[j + 1]
-                row[j + 1] = min(swapped, diagonal + one, row[j] + one)
+                row[j + 1] = min(substituted, diagonal + gap, row[j] + gap)
         longer = max(n, m)
         if longer:
-            found[pair] = row[m] / longer
-    return found
+            distances[pair] = row[m] / longer
+    return distances

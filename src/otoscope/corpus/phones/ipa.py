@@ -1,6 +1,6 @@
-"""The sounds of the International Phonetic Alphabet that our corpora hold, and how each is made: one row a sound.
+"""The sounds of the International Phonetic Alphabet that occur in the phone sets, and how each is made.
 
-A diphthong is described by where it begins. A closure (`t̚`) is the silent part of a stop, which TIMIT labels apart.
+A diphthong is described by its start. A closure (`t̚`) is the silent part of a stop, which TIMIT labels separately.
 Height has three steps: high, mid, low (near-open and open are low).
 
 Source:
@@ -91,18 +91,18 @@ ROWS: dict[str, Articulation] = {
         for symbol, (height, backness, rounded) in table.items()
     },
 }
-"""Every sound, in the order in which runs number them."""
+"""Every sound, in the order in which harvests number them."""
 
 _OTHER_SPELLINGS = {
     "aj": "aɪ", "ej": "eɪ", "aw": "aʊ", "ow": "oʊ", "ɔj": "ɔɪ", "əw": "əʊ", "ai": "aɪ", "ei": "eɪ", "au": "aʊ",
     "ɔi": "ɔɪ", "eə": "ɛə", "iə": "ɪə", "ᵻ": "ɨ", "ɻ": "ɹ", "ɫ̩": "l̩", "ŋ̩": "ŋ̍", "ə˞": "ɚ", "ɜ˞": "ɝ", "ɾ̥": "ɾ",
 }  # fmt: skip
-"""Other ways to write a sound; `aj`, `ow` and their like are those of the Montreal Forced Aligner's IPA models."""
+"""Other ways to write a sound; `aj`, `ow` and the like are from the Montreal Forced Aligner's IPA models."""
 _REPLACED = str.maketrans({"g": "ɡ", ":": "ː", "ˈ": None, "ˌ": None, "͡": None, "͜": None, "'": None, "ˑ": None})
 
 
 def spell(symbol: str) -> str | None:
-    """The row that a sound in IPA belongs to; None if there is none.
+    """Find the row of a sound in the IPA; None if there is none.
 
     Stress and tie bars are ignored, and so are secondary articulations (`tʰ`, `kʷ`, `pʲ`) and lengths without a row
     of their own.

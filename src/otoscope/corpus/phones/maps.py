@@ -1,4 +1,4 @@
-"""Map phones from one set to another: through the IPA, except where two sets are two forms of one."""
+"""Map phones from one set to another: through the IPA, except between two forms of the same set."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _STRESS = {"ˈ": "1", "ˌ": "2"}
 
 @cache
 def to_phones(symbol: str, source: str, target: str) -> tuple[str, ...] | None:
-    """Say a phone of one set in the symbols of another.
+    """Convert a phone of one set into the symbols of another.
 
     Args:
-        symbol: The phone as written in a corpus, or several apart by spaces (`AA R`).
-        source: The set that it is written in.
-        target: The set to say it in; if it is the same, the symbol comes back in the set's own spelling.
+        symbol: The phone as written in a corpus, or several separated by spaces (`AA R`).
+        source: The set of the symbol.
+        target: The set to convert it to; if it is the same, the symbol is returned in the set's usual spelling.
 
     Returns:
         Its symbols in the target's inventory, two where it is a unit of two; () for a pause and for a sound that the
         target leaves out (in TIMIT-39 the closures and the glottal stop; everywhere the breath `H` after a stop of
-        Australian English, which is part of that stop); None if the source does not know it, or the target has no
+        Australian English, which is part of that stop); None if the source does not have it, or the target has no
         symbol for it.
 
     Raises:
@@ -37,19 +37,19 @@ def to_phones(symbol: str, source: str, target: str) -> tuple[str, ...] | None:
     symbols = spell(symbol, source)
     if symbols is None or source == target:
         return symbols
-    found: list[str] = []
-    for each in symbols:
-        said = _say(each, source, target)
-        if said is None:
+    converted: list[str] = []
+    for item in symbols:
+        parts = _convert(item, source, target)
+        if parts is None:
             return None
-        found += said
+        converted += parts
     if target == "arpabet-stress" and source in {"ipa", "espeak"}:
-        return _stressed(found, symbol)
-    return tuple(found)
+        return _stressed(converted, symbol)
+    return tuple(converted)
 
 
 def to_ipa(symbol: str, source: str) -> tuple[str, ...]:
-    """The sounds in IPA of a symbol of a set's inventory."""
+    """Give the IPA sounds of a symbol of a set's inventory."""
     if source == "ipa":
         return (symbol,)
     if source == "espeak":
@@ -65,24 +65,24 @@ def to_ipa(symbol: str, source: str) -> tuple[str, ...]:
 
 
 def convert_spans(spans: Sequence[Span], source: str, target: str) -> tuple[Span, ...]:
-    """Say a clip's phones in another set, pauses left out.
+    """Convert a clip's phones to another set, pauses left out.
 
-    A unit of two phones stays one span, its two symbols apart by a space: where one ends and the other begins is not
-    known. The breath `H` after a stop of Australian English becomes part of that stop's span.
+    A unit of two phones stays one span, with a space between its symbols, since the boundary between them is unknown.
+    The breath `H` after a stop of Australian English becomes part of that stop's span.
 
     Args:
         spans: The phones of one clip, sorted.
-        source: The set that they are written in.
-        target: The set to say them in.
+        source: The set of these phones.
+        target: The set to convert them to.
 
     Returns:
         The phones in the target's symbols.
 
     Raises:
-        InputError: There is no such phone set, the source does not know a phone, or the target has no symbol for it.
+        InputError: There is no such phone set, the source does not have a phone, or the target has no symbol for it.
     """
     converted: list[Span] = []
-    is_stop = False  # whether the last label was a stop and got a span
+    is_stop = False  # whether the last label was a stop that became a span
     for span in spans:
         if source == "sampa-au" and span.text == "H":
             if is_stop and span.start_s <= converted[-1].end_s:
@@ -92,7 +92,7 @@ def convert_spans(spans: Sequence[Span], source: str, target: str) -> tuple[Span
         symbols = to_phones(span.text, source, target)
         if symbols is None:
             is_unknown = spell(span.text, source) is None
-            why = f"{source!r} does not know it" if is_unknown else f"{target!r} has no symbol for that sound"
+            why = f"{source!r} does not have it" if is_unknown else f"{target!r} has no symbol for that sound"
             raise InputError(
                 f"phone {span.text!r} at {span.start_s:.3f} s goes from phone set {source!r} to {target!r}, and {why}. "
                 "Correct the label, or choose another phone set."
@@ -108,32 +108,32 @@ def _ends_in_stop(symbol: str, source: str) -> bool:
     return bool(symbols) and ipa.ROWS[to_ipa(symbols[-1], source)[-1]].manner == "stop"  # type: ignore[index]
 
 
-def _say(symbol: str, source: str, target: str) -> list[str] | None:
-    """A symbol of the source's inventory in those of the target."""
+def _convert(symbol: str, source: str, target: str) -> list[str] | None:
+    """Convert a symbol of the source's inventory into symbols of the target's."""
     if source == "timit61" and target == "timit39":
         return tables.TIMIT61_TO_39.get(symbol, symbol).split()
     if source == "arpabet-stress" and target == "arpabet":
         return [symbol.rstrip("012")]
     if source == "arpabet" and target == "arpabet-stress":
-        return [symbol]  # its stress is not known
+        return [symbol]  # its stress is unknown
     sounds = to_ipa(symbol, source)
     if target == "ipa":
         return list(sounds)
-    found: list[str] = []
+    converted: list[str] = []
     for sound in sounds:
-        said = tables.FROM_IPA[sound][_COLUMN[target]]
-        if said is None:
+        symbols = tables.FROM_IPA[sound][_COLUMN[target]]
+        if symbols is None:
             return None
         if target == "timit39":
-            said = " ".join(tables.TIMIT61_TO_39.get(each, each) for each in said.split())
-        found += said.split()
-    return found
+            symbols = " ".join(tables.TIMIT61_TO_39.get(part, part) for part in symbols.split())
+        converted += symbols.split()
+    return converted
 
 
 def _stressed(symbols: list[str], written: str) -> tuple[str, ...]:
-    """Put the stress of a unit of IPA on its first vowel; a unit without a mark has a stress that is not known."""
+    """Put the stress of an IPA unit on its first vowel; the stress of a unit without a mark is unknown."""
     mark = re.search("[ˈˌ]", written)
-    vowel = next((place for place, symbol in enumerate(symbols) if symbol in tables.ARPABET_VOWELS), None)
+    vowel = next((index for index, symbol in enumerate(symbols) if symbol in tables.ARPABET_VOWELS), None)
     if mark and vowel is not None:
         symbols[vowel] += _STRESS[mark[0]]
     return tuple(symbols)

@@ -1,4 +1,4 @@
-"""The phone sets: the symbols of each in a fixed order, the ways to write them, and which set labels are written in."""
+"""The phone sets: the symbols of each in a fixed order, their other spellings, and how to detect the set of labels."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _PAUSES = frozenset({
     "++noise++", "+spn+", "+nsn+", "+brth+",
 })  # fmt: skip
 _ALSO_WORDS = frozenset({"lau", "pau", "brth", "epi"})
-"""Symbols of noise and pauses in phone sets that a tier of words means as words: names, for the most part."""
+"""Symbols of noise and pauses in phone sets that are words in a tier of words, mostly names."""
 _POSITION = re.compile(r"_[BIES]$")
 _STRESSED = re.compile(r"([A-Z]+)([012])")
 _MANY = 30
-"""So many different symbols show what a set leaves out."""
+"""This many different symbols are enough to show which symbols a set leaves out."""
 
 
 def is_pause(symbol: str) -> bool:
-    """Whether a label is a pause or noise and no phone: `sil`, `sp`, `spn`, `pau`, `h#`, nothing at all; any case."""
+    """Whether a label is a pause or noise, not a phone: `sil`, `sp`, `spn`, `pau`, `h#` in any case, or empty."""
     plain = _POSITION.sub("", symbol.strip()).lower()
     return not plain or plain in _PAUSES
 
 
 def is_pause_among_words(text: str) -> bool:
-    """Whether what stands in a tier of words is a pause or noise: `sil`, `<eps>`, nothing at all, but not `pau`."""
+    """Whether a label in a tier of words is a pause or noise: `sil`, `<eps>` or empty, but not `pau`."""
     return is_pause(text) and text.strip().lower() not in _ALSO_WORDS
 
 
 @cache
 def inventory(phone_set: str) -> tuple[str, ...]:
-    """The symbols of a phone set, pauses left out, in the order in which runs number them.
+    """The symbols of a phone set, pauses left out, in the order in which harvests number them.
 
     Raises:
         InputError: There is no such phone set.
@@ -50,7 +50,7 @@ def inventory(phone_set: str) -> tuple[str, ...]:
         return (*tables.ARPABET_VOWELS, *tables.ARPABET_REDUCED, *tables.ARPABET_CONSONANTS)
     if phone_set == "arpabet-stress":
         stressed = [vowel + stress for vowel in tables.ARPABET_VOWELS for stress in "012"]
-        return (*stressed, *inventory("arpabet"))  # a vowel without a digit: its stress is not known
+        return (*stressed, *inventory("arpabet"))  # a vowel without a digit has unknown stress
     if phone_set == "espeak":
         return tuple(tables.ESPEAK)
     if phone_set == "ipa":
@@ -62,19 +62,19 @@ def inventory(phone_set: str) -> tuple[str, ...]:
 
 @cache
 def numbers(phone_set: str) -> dict[str, int]:
-    """The place of each symbol in its inventory."""
+    """The index of each symbol in its inventory."""
     return {symbol: number for number, symbol in enumerate(inventory(phone_set))}
 
 
 def spell(symbol: str, phone_set: str) -> tuple[str, ...] | None:
-    """The symbols of a set's inventory that a label of that set stands for.
+    """Find the symbols of a set's inventory that a label of that set stands for.
 
     Args:
-        symbol: The label as written, perhaps several symbols apart by spaces.
+        symbol: The label as written, perhaps several symbols separated by spaces.
         phone_set: The set.
 
     Returns:
-        The symbols; none for a pause or for a sound that is part of another; None if the label is unknown.
+        The symbols; () for a pause or for a sound that is part of another; None if the label is unknown.
 
     Raises:
         InputError: There is no such phone set.
@@ -82,13 +82,13 @@ def spell(symbol: str, phone_set: str) -> tuple[str, ...] | None:
     known = numbers(phone_set)
     if is_pause(symbol):
         return ()
-    found: list[str] = []
+    symbols: list[str] = []
     for part in symbol.split():
         spelling = part if part in known else _other_spelling(part, phone_set)
         if spelling is None:
             return None
-        found += spelling.split()
-    return tuple(found)
+        symbols += spelling.split()
+    return tuple(symbols)
 
 
 def _other_spelling(symbol: str, phone_set: str) -> str | None:
@@ -113,9 +113,10 @@ def _other_spelling(symbol: str, phone_set: str) -> str | None:
 def detect_phone_set(symbols: Iterable[str]) -> str:
     """Find the phone set that labels are written in.
 
-    Where labels fit several, the plainer one is taken: ARPAbet before its stress, the IPA before eSpeak's units.
-    ARPAbet in small letters looks like TIMIT; it is TIMIT-61 where there is a symbol that only TIMIT writes (a closure,
-    `ax-h`, `hv`, `eng`, `h#`), and TIMIT-39 where at least 30 different symbols hold none that TIMIT-39 leaves out.
+    Where labels fit several sets, the simpler one is chosen: ARPAbet before its form with stress, the IPA before
+    eSpeak's units. ARPAbet in lower case looks like TIMIT; it is TIMIT-61 if there is a symbol that only TIMIT has (a
+    closure, `ax-h`, `hv`, `eng`, `h#`), and TIMIT-39 if there are at least 30 different symbols, none of which TIMIT-39
+    leaves out.
 
     Args:
         symbols: The labels, in any number and order; pauses may be among them.
@@ -124,14 +125,14 @@ def detect_phone_set(symbols: Iterable[str]) -> str:
         One of `PHONE_SETS`.
 
     Raises:
-        InputError: There is no phone among them, or no set knows them all; the message names the strangers.
+        InputError: There is no phone among them, or no set has them all; the message names the unknown symbols.
     """
     written = set(symbols)
     phones = {symbol for symbol in written if not is_pause(symbol)}
     if not phones:
         raise InputError("the labels hold no phone, only pauses. Give labels with phones, or none.")
-    strangers = {name: sorted(symbol for symbol in phones if spell(symbol, name) is None) for name in PHONE_SETS}
-    fitting = {name for name in PHONE_SETS if not strangers[name]}
+    unknown = {name: sorted(symbol for symbol in phones if spell(symbol, name) is None) for name in PHONE_SETS}
+    fitting = {name for name in PHONE_SETS if not unknown[name]}
     if _is_lower(phones):
         only_timit = {"ax-h", "hv", "eng", "h#", "#h", "epi"} | {s for s in tables.TIMIT61 if s.endswith("cl")}
         if "timit61" in fitting and written & only_timit:
@@ -141,12 +142,12 @@ def detect_phone_set(symbols: Iterable[str]) -> str:
     for name in ("arpabet", "arpabet-stress", "ipa", "espeak", "sampa-au"):
         if name in fitting and _is_own_case(phones, name):
             return name
-    nearest = min(PHONE_SETS, key=lambda name: len(strangers[name]))
-    shown = ", ".join(repr(symbol) for symbol in strangers[nearest][:10])
-    more = f" and {len(strangers[nearest]) - 10} more" if len(strangers[nearest]) > 10 else ""
+    nearest = min(PHONE_SETS, key=lambda name: len(unknown[name]))
+    shown = ", ".join(repr(symbol) for symbol in unknown[nearest][:10])
+    more = f" and {len(unknown[nearest]) - 10} more" if len(unknown[nearest]) > 10 else ""
     raise InputError(
-        f"the phone labels are of no phone set that otoscope knows ({', '.join(PHONE_SETS)}): the nearest is "
-        f"{nearest!r}, which does not know {shown}{more}. Correct these labels, or convert them to one of the sets."
+        f"the phone labels belong to no phone set that otoscope knows ({', '.join(PHONE_SETS)}): the nearest is "
+        f"{nearest!r}, which does not have {shown}{more}. Correct these labels, or convert them to one of the sets."
     )
 
 
@@ -155,7 +156,7 @@ def _is_lower(phones: set[str]) -> bool:
 
 
 def _is_own_case(phones: set[str], phone_set: str) -> bool:
-    """Whether letters are as the set has them: ARPAbet is all capitals or all small, never a mixture as in SAMPA."""
+    """Whether letters have the set's case: ARPAbet is all upper or all lower case, never mixed as in SAMPA."""
     is_arpabet = phone_set.startswith("arpabet")
     return (
         not is_arpabet or _is_lower(phones) or all(_POSITION.sub("", s).upper() == _POSITION.sub("", s) for s in phones)

@@ -1,17 +1,17 @@
-"""How the symbols of each phone set stand to the IPA: tables alone.
+"""Tables between the symbols of each phone set and the IPA.
 
-To the IPA: each symbol of a set, two sounds apart by a space. From the IPA: for each sound the symbol of each set; ""
-where the set leaves such a sound out, None where it has no name for it.
+To the IPA: the sounds of each symbol of a set, separated by a space. From the IPA: for each sound the symbol of each
+set; "" where the set leaves such a sound out, None where it has no symbol for it.
 
-Choices made: coming from another set, reduced and r-coloured vowels fold into those of the CMU dictionary (AX -> AH,
-AXR -> ER, IX -> IH, UX -> UW) and syllabic consonants into plain ones, so that corpora compare; the flap DX and the
-glottal stop Q stay, since no other symbol is that sound. Closures fold into their stop, except in TIMIT-39, where they
+Choices: from another set to ARPAbet, reduced and r-coloured vowels become those of the CMU dictionary (AX -> AH,
+AXR -> ER, IX -> IH, UX -> UW) and syllabic consonants plain ones, so that corpora can be compared; the flap DX and the
+glottal stop Q stay, since no other symbol has that sound. Closures become their stop, except in TIMIT-39, where they
 are silence.
 
 Source:
     ARPAbet: the CMU pronouncing dictionary; the reduced vowels, flaps, syllabic consonants and Q as in TIMIT's
     `phoncode.doc`. TIMIT-39: Lee & Hon 1989, "Speaker-independent phone recognition using hidden Markov models".
-    eSpeak: the units of eSpeak NG 1.52's English voices, each for the sound that its accent means by it.
+    eSpeak: the units of eSpeak NG 1.52's English voices, each for the sound that it has in its accent.
     Australian English: the machine-readable phonemic alphabet of Harrington, Cox & Evans 1997, and what EMU's
     database `ae` adds; its joint labels after that database's own links from phonetic labels to phonemes.
 """
@@ -44,7 +44,7 @@ TIMIT61_TO_39 = {
     "nx": "n", "eng": "ng", "zh": "sh", "hv": "hh", "q": "", "bcl": "", "dcl": "", "gcl": "", "pcl": "", "tcl": "",
     "kcl": "",
 }  # fmt: skip
-"""What changes from TIMIT-61 to TIMIT-39; the 39th of these is silence, a pause."""
+"""What changes from TIMIT-61 to TIMIT-39, whose 39th symbol is silence, a pause."""
 
 ESPEAK = {
     "i": "i", "iː": "iː", "ɪ": "ɪ", "ᵻ": "ɨ", "ɛ": "ɛ", "e": "ɛ", "eː": "eː", "æ": "æ", "ɛə": "æ", "a": "a", "aː": "aː",
@@ -72,8 +72,8 @@ SAMPA_AU_OTHER_SPELLINGS = {
     "Or": "r", "Ow": "w", "On": "n", "Om": "m", "zs": "z s", "pt": "p t", "kt": "k t", "db": "d b",
     "e:": "e@",
 }  # fmt: skip
-"""`H` is the breath after a stop's burst, a part of that stop and no phone of its own; a nasal or glide after `O`, or
-before `H`, is that nasal or glide; two symbols together are two sounds that cannot be told apart."""
+"""`H` is the breath after a stop's burst, a part of that stop and not a separate phone; a nasal or glide after `O`, or
+before `H`, is that nasal or glide; two symbols together are two sounds without a clear boundary."""
 
 FROM_IPA: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
     # IPA: ARPAbet, TIMIT-61, eSpeak, Australian English

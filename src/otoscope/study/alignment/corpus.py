@@ -117,7 +117,7 @@ class AlignedCorpus(Result):
                 "failed": self.failed,
                 "comparison": self.comparison,
             },
-            told=remarks,
+            display_only=remarks,
             parts=parts,
         )
 

@@ -63,7 +63,11 @@ class KnownBigrams(Rich):
                 ("share of all bigrams", html.share(self.share)),
                 ("given", "at the end of sentences" if self.in_sentences else "alone"),
             ],
-            [html.Table(("context", "occurs", "followers", "likeliest one"), rows, "Commonest", len(self.contexts))],
+            [
+                html.ShownTable(
+                    ("context", "occurs", "followers", "likeliest one"), rows, "Commonest", len(self.contexts)
+                )
+            ],
         )
 
 

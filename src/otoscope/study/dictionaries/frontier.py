@@ -228,7 +228,7 @@ class DictionarySweep(Rich):
                 ("scored on", self.scored_on),
                 ("WER with nothing in place", html.share((self.clean or {}).get("wer"))),
             ],
-            [html.Table(("dictionary", "L0", "explained variance", "WER"), rows, self.frames_scored)],
+            [html.ShownTable(("dictionary", "L0", "explained variance", "WER"), rows, self.frames_scored)],
         )
 
 

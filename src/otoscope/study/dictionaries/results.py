@@ -230,7 +230,7 @@ class DictionaryScores(Rich):
                 ("scored on", f"{pictures.count(self.n_scored, 'clip')} of {self.corpus}"),
                 ("WER with nothing in place", html.share(clean.get("wer"))),
             ],
-            [html.Table(("site", "", "features", "explained variance", "L0", "WER"), rows, "In speech frames")],
+            [html.ShownTable(("site", "", "features", "explained variance", "L0", "WER"), rows, "In speech frames")],
         )
 
 

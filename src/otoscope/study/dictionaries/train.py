@@ -254,7 +254,7 @@ class DictionaryTraining(Rich):
                 ("minutes", float(self.minutes)),
                 ("clips that could not be used", len(self.problems)),
             ],
-            [html.Table(("site", "coder", "features", "explained variance", "L0", "dead"), rows, "At the end")],
+            [html.ShownTable(("site", "coder", "features", "explained variance", "L0", "dead"), rows, "At the end")],
         )
 
 

@@ -192,7 +192,7 @@ class Dream(Result):
                 "intervals": "Wilson, 95%, features taken as independent",
                 "features": [dream.to_json() for dream in self.features],
             },
-            told=[("real: the largest strength in", None if self.source is None else sample)],
+            display_only=[("real: the largest strength in", None if self.source is None else sample)],
             parts=parts,
         )
 

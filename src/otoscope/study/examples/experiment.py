@@ -162,7 +162,7 @@ class Examples(Rich):
                 ("examples", len(self.examples)),
                 ("corpus", self.corpus),
             ],
-            [html.Table((*columns, *(["hear"] if has_sound else [])), rows, "", len(self.examples))],
+            [html.ShownTable((*columns, *(["hear"] if has_sound else [])), rows, "", len(self.examples))],
         )
 
     def _hear(self, one: Example) -> html.Html | None:

@@ -98,7 +98,7 @@ class LensCurve(Result):
                 "seed": self.seed,
                 "clips": self.clip_ids,
             },
-            told=[
+            display_only=[
                 (
                     "chance, all tokens alike",
                     f"log-probability {chance['log_probability']:.2f}, first choice {chance['is_likeliest']:.1%}",

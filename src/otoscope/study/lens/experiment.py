@@ -124,7 +124,7 @@ class Lens(Result):
                 "n_tokens": len(self.tokens),
                 "uniform_log_probability": -float(np.log(self.vocab_size)),
             },
-            told=[("text", one_line(self.text))],
+            display_only=[("text", one_line(self.text))],
             parts=[self._tokens(), self._stages()],
         )
 

@@ -78,7 +78,7 @@ class HeadLens(Result):
                 "largest_rest": Fact(float(np.abs(self.groups()["rest"]).max()), "edits and rounding add at most"),
                 "mean_over_tokens": {part.name: float(mean) for part, mean in zip(self.parts, means, strict=True)},
             },
-            told=[("text", one_line(self.text))],
+            display_only=[("text", one_line(self.text))],
             parts=[self._tokens()],
         )
 

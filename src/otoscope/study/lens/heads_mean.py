@@ -96,7 +96,7 @@ class HeadLensMean(Result):
                 "seed": self.seed,
                 "clips": self.clip_ids,
             },
-            told=[("tokens left out, with no other to compare", self.n_left_out or None)],
+            display_only=[("tokens left out, with no other to compare", self.n_left_out or None)],
             parts=[
                 Table(columns, kinds, "Logits that all parts of a kind add"),
                 Table(

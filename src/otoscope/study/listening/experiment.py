@@ -232,7 +232,7 @@ class Listening(Rich):
             for row in self.windows.transcripts[0]
         ]
         return html.Shown(
-            f"Listening to {self.clip.id}", facts, (html.Table(("frames on either side", "heard"), rows),), ()
+            f"Listening to {self.clip.id}", facts, (html.ShownTable(("frames on either side", "heard"), rows),), ()
         )
 
 

@@ -122,7 +122,7 @@ class Locality(Result):
                 "uniform_baseline": uniform,
                 "heads": heads,
             },
-            told=[
+            display_only=[
                 ("local heads", f"{n_local} of {len(heads)}"),
                 (
                     "a head is local when",

@@ -145,7 +145,7 @@ class Neighbours(Result):
                 "meanings": self.meanings,
                 "words": self.words,
             },
-            told=in_common(self.common),
+            display_only=in_common(self.common),
             parts=[word.table() for word in self.words],
         )
 

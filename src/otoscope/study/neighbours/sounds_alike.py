@@ -145,7 +145,7 @@ class SoundsAlike(Result):
                 "intervals": "bootstrap over words, 95%",
                 "common": self.common,
             },
-            told=[
+            display_only=[
                 *in_common(self.common),
                 ("distances", f"0 alike, 1 not; meaning is a cosine. Near: at most {self.close:g}"),
                 ("unrelated pairs", "without forms of one word"),

@@ -87,7 +87,7 @@ def report(study: PhoneStudy) -> Report:
         f"Which phones features detect: {run.model} on {run.corpus}",
         f"{count(run.n_labelled, 'clip')} with phones ({run.phone_set}); {_lags(run)}. Phones are chosen on {n_choose} "
         f"frames of speech and scored on {n_held_out}, split by {run.split_by}; 95% intervals",
-        told=[
+        display_only=[
             *(("note", note) for note in notes(study)),
             ("compared with", [baseline.name for baseline in study.baselines] or None),
             ("rule", rule(study)),

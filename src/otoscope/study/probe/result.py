@@ -164,7 +164,7 @@ class Probe(Result):
                 "intervals": f"95%, percentile bootstrap over {self.held_out}",
                 "majority": self.majority,
             },
-            told=[
+            display_only=[
                 ("always the commonest class, balanced accuracy", written(self.majority.balanced, "share")),
                 ("always the commonest class, accuracy", written(self.majority.accuracy, "share")),
                 ("classes", [f"{label} {n:,}" for label, n in by_class] if len(self.classes) <= MOST_CLASSES else None),

@@ -201,7 +201,7 @@ class Relevance(Result):
                 "end_share": {str(frames): shares for frames, shares in at_end.items()},
                 "share_within": {str(frames): shares for frames, shares in near.items()},
             },
-            told=[("frames after the speech", after)],
+            display_only=[("frames after the speech", after)],
             parts=[Table([Column(None, *column) for column in columns], rows, caption)] if n_speech else [],
         )
 

@@ -100,7 +100,7 @@ class PushedUp(Result):
                 "context": self.context,
                 "least_probability": self.least,
             },
-            told=[("said there", self.heard), ("after", self.context or "the start")],
+            display_only=[("said there", self.heard), ("after", self.context or "the start")],
             parts=[Table(columns, rows, "Log-probability in nats", "words", most=max(len(rows), 1))],
         )
 

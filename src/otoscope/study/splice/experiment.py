@@ -78,7 +78,7 @@ class Splice(Result):
                 "n_words": len(words_of(self.original)),
                 "wer": self.words.rate,
             },
-            told=[
+            display_only=[
                 ("original", one_line(self.original)),
                 ("spliced", marked(one_line(self.spliced), is_stopped=self.is_stopped)),
                 ("words gone", self.words_gone or "none"),

@@ -134,7 +134,7 @@ class SpliceWords(Result):
                 "seed": self.seed,
                 "trials": [asdict(trial) for trial in self.trials],
             },
-            told=[
+            display_only=[
                 (f"share of other words kept, {label}", written(share, "share"))
                 for label, share in kept.items()
                 if share is not None

@@ -137,7 +137,11 @@ class ClassMeans(Rich):
                 ("values in a mean", int(self.means.shape[1])),
                 ("lag (frames)", self.lag),
             ],
-            [html.Table((self.kind, "frames", "from the mean of all"), rows, "Most frames first", len(self.labels))],
+            [
+                html.ShownTable(
+                    (self.kind, "frames", "from the mean of all"), rows, "Most frames first", len(self.labels)
+                )
+            ],
         )
 
 

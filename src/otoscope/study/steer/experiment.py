@@ -188,7 +188,7 @@ class Steer(Result):
                 "seed": self.seed,
                 "clips": [self._clip(index) for index in range(len(self.clip_ids))],
             },
-            told=[
+            display_only=[
                 ("added at strength 1, over the mean length of what the site holds", lengths or None),
                 *self.told(),
             ],

@@ -100,7 +100,7 @@ class HeadAblation(Result):
                 "for their number",
                 "seed": self.seed,
             },
-            told=[
+            display_only=[
                 ("words a sound with all heads", written(self.words, "two digits")),
                 ("WER on speech with all heads", None if self.wer is None else written(self.wer, "share")),
             ],

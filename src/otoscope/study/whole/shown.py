@@ -36,7 +36,7 @@ def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -
         f"Study of {model['id']}",
         [*facts, ("corpus", corpus_words), ("folder", folder)],
         [
-            html.Table(
+            html.ShownTable(
                 ("question", "found", "baseline", "of", "outcome", "what would decide it"),
                 rows,
                 "Findings with 95% intervals",

@@ -139,7 +139,7 @@ class WordSources(Result):
                 "silenced_s": self.stretch_s,
                 "step_s": self.step_s,
             },
-            told=[("transcript", marked(one_line(self.transcript), is_stopped=self.is_stopped) or None)],
+            display_only=[("transcript", marked(one_line(self.transcript), is_stopped=self.is_stopped) or None)],
             parts=[
                 Table(
                     COLUMNS,

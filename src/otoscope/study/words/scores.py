@@ -136,7 +136,7 @@ class WordScores(Result):
                 "seed": self.seed,
                 "words": self.words,
             },
-            told=[
+            display_only=[
                 (POSITION, "words of equal length, one after the other in the speech"),
                 (EVEN, "the whole recording"),
             ],
