@@ -211,7 +211,7 @@ def test_a_checkpoint_without_alignment_heads_uses_the_last_half() -> None:
 @pytest.mark.parametrize(
     ("named", "followed", "told"),
     [
-        ([[1, 1], [3, 0], [0, 2]], [(1, 1)], "2 of the 3 alignment heads .* the others are followed"),
+        ([[1, 1], [3, 0], [0, 2]], [(1, 1)], "2 of the 3 alignment heads .* the others are used"),
         ([[5, 0], [31, 7]], [(1, 0), (1, 1)], "2 of the 2 alignment heads .* those of the last half"),
         ([[1, 0], "x"], [(1, 0), (1, 1)], "2 of the 2 alignment heads"),
     ],

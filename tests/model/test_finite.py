@@ -25,7 +25,7 @@ def test_what_overflows_in_half_precision_stops_and_is_named(parameter: str, sit
         model.hf.model.get_parameter(parameter).fill_(1e5)
     transcribe(model, noise(1.0), language="en")  # in single precision all is well
     half = Whisper(model.hf.half(), model.tokenizer, id="half", weights_hash="none")
-    message = f"half computed values that are no numbers (NaN or infinite): the first is in the output of '{site}'"
+    message = f"half computed values that are not numbers (NaN or infinite): the first is in the output of '{site}'"
     with pytest.raises(ModelError, match=re.escape(message) + r"\. float16 ends at 65,504"):
         transcribe(half, noise(1.0), language="en")
 

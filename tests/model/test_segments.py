@@ -56,9 +56,9 @@ def test_segments_equal_those_of_the_framework(seed: int) -> None:
     tokens = written_by_the_rules(random.Random(seed))
     ours = cut(tokens, frame_of, 200)
     pieces, advance = theirs(tokens, 200)
-    assert [list(piece.tokens) for piece in ours.pieces] == [tokens for tokens, _, _ in pieces]
-    assert [piece.start_frame * 0.02 for piece in ours.pieces] == pytest.approx([start for _, start, _ in pieces])
-    assert [piece.end_frame * 0.02 for piece in ours.pieces] == pytest.approx([end for _, _, end in pieces])
+    assert [list(piece.tokens) for piece in ours.segments] == [tokens for tokens, _, _ in pieces]
+    assert [piece.start_frame * 0.02 for piece in ours.segments] == pytest.approx([start for _, start, _ in pieces])
+    assert [piece.end_frame * 0.02 for piece in ours.segments] == pytest.approx([end for _, _, end in pieces])
     assert ours.advance == advance
 
 
@@ -68,7 +68,7 @@ def test_tokens_without_any_rule_are_cut_as_the_framework_cuts_them(seed: int) -
     tokens = [rng.randrange(BEGIN - 20, BEGIN + 20) for _ in range(rng.randrange(12))]
     ours = cut(tokens, frame_of, 200)
     pieces, advance = theirs(tokens, 200)
-    assert [list(piece.tokens) for piece in ours.pieces] == [tokens for tokens, _, _ in pieces]
+    assert [list(piece.tokens) for piece in ours.segments] == [tokens for tokens, _, _ in pieces]
     assert ours.advance == advance
-    assert all(0 <= piece.start_frame <= piece.end_frame for piece in ours.pieces)
-    assert all(before.end_frame <= after.start_frame for before, after in pairwise(ours.pieces))
+    assert all(0 <= piece.start_frame <= piece.end_frame for piece in ours.segments)
+    assert all(before.end_frame <= after.start_frame for before, after in pairwise(ours.segments))

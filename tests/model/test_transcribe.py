@@ -151,9 +151,9 @@ def test_an_english_model_is_given_no_language(timestamps: bool) -> None:
 
 def test_an_english_model_refuses_other_languages_and_translation() -> None:
     model = english_only()
-    with pytest.raises(InputError, match=r"language 'de' was asked of lively, which knows English alone\. Leave"):
+    with pytest.raises(InputError, match=r"language 'de' was requested of lively, which knows only English\. Leave"):
         transcribe(model, noise(0.5), language="de")
-    with pytest.raises(InputError, match="task 'translate' was asked of lively, which knows English alone"):
+    with pytest.raises(InputError, match="task 'translate' was requested of lively, which knows only English"):
         transcribe(model, noise(0.5), task="translate")
 
 

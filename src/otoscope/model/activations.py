@@ -1,7 +1,7 @@
-"""The activations of a clip: what named sites hold while the model hears it and, for the decoder, says its text.
+"""The activations of a clip: what the named sites hold while the model runs over it.
 
-Memory is that of the tensors asked for. Sites of the encoder never run the decoder. How a tensor is caught is for
-`hooks`, how text is written for `generation`.
+Takes the memory of the tensors requested. Reading sites of the encoder never runs the decoder. `hooks` catches the
+tensors; `generation` writes the text.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def activations(
         model: The model.
         clip: The sound.
         sites: Names, aliases or patterns.
-        text: What the decoder is made to say, for its sites; None to let it transcribe.
-        language: The text's language as Whisper's code; None for the clip's, or else the one the model hears.
+        text: Text that the decoder is run over, for its sites; None to let it transcribe.
+        language: The text's language as Whisper's code; None for the clip's own, or the one detected.
         batch_size: Windows the encoder runs at a time.
 
     Returns:
         Site to tensor.
 
     Raises:
-        InputError: The text cannot be said over this clip; a site, a language or the recording cannot be used.
+        InputError: The text does not fit this clip; a site, a language or the recording cannot be used.
     """
     names = model.expand(sites)
     windows = model.windows(clip)
@@ -45,7 +45,9 @@ def activations(
             if names:
                 model.encode(windows, batch_size=batch_size)
         elif text is None:
-            for mel in windows.mel.split(1):  # one at a time, or a window that ends early is read to the others' end
+            for mel in windows.mel.split(
+                1
+            ):  # one at a time: in a batch, a window that ends early is read until the last one ends
                 generate_tokens(model, mel, language=language or windows.clip.language)
         else:
             _check_text(text, windows)
@@ -57,11 +59,11 @@ def activations(
 
 
 def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, language: str | None) -> Tensor:
-    """Spell a text as the decoder would say it: prompt, text without timestamps, end of text."""
+    """Tokenize a text as the decoder would write it: prompt, text without timestamps, end of text."""
     words = model.vocabulary
     spoken = words.check_language(language or windows.clip.language) or top(detect(model, words, encoding)[0])
-    said = model.tokenizer(text if text[:1].isspace() else f" {text}", add_special_tokens=False).input_ids
-    ids = [*words.prompt(spoken, "transcribe", timestamps=False), *said, words.end_id]
+    text_tokens = model.tokenizer(text if text[:1].isspace() else f" {text}", add_special_tokens=False).input_ids
+    ids = [*words.prompt(spoken, "transcribe", timestamps=False), *text_tokens, words.end_id]
     longest = model.hf.config.max_target_positions
     if len(ids) > longest:
         raise InputError(f"the text takes {len(ids)} tokens with its prompt; {model.id} holds {longest}. Shorten it.")

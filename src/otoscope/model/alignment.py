@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 MEDIAN_FRAMES = 7
 """Width of the median filter over frames. Source: OpenAI Whisper, `whisper/timing.py`."""
 LONGEST_MEDIAN_FRAMES = 35
-"""Most that counts as the median length of a word: 0.7 s. Source: OpenAI Whisper, `whisper/timing.py`."""
+"""Upper limit on the median length of a word: 0.7 s. Source: OpenAI Whisper, `whisper/timing.py`."""
 HEARD_SHARE = 0.7
-"""A word begins where its first token is heard at this share of its highest value: the path gives the first word all
-that comes before it. Source: ours, chosen on forced alignments of LJ Speech, noise and music put before them."""
+"""A word begins where the attention of its first token reaches this share of its maximum: the path alone would give the
+first word all that comes before it. Source: ours, chosen on forced alignments of LJ Speech after noise and music."""
 
 
 class Head(NamedTuple):
@@ -52,7 +52,7 @@ class AlignedWord:
     probability: float  # mean over its tokens, 0 to 1
 
     def later(self, n_frames: int) -> AlignedWord:
-        """The same word on a clock that began so many frames earlier."""
+        """The same word on a clock that started `n_frames` earlier."""
         return replace(self, start_frame=self.start_frame + n_frames, end_frame=self.end_frame + n_frames)
 
 
@@ -61,14 +61,14 @@ def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[
 
     Args:
         model: Any Whisper.
-        heads: Block and head of each, counted from 0; None for those that the checkpoint names and has, or, where there
-            are none, for every head of the last half of the decoder's blocks.
+        heads: Block and head of each, counted from 0. None takes those that the checkpoint names and its decoder has,
+            or, where there are none, every head of the last half of the decoder's blocks.
 
     Returns:
         The heads.
 
     Raises:
-        InputError: There is none, or one is not a pair of numbers.
+        InputError: The list is empty, or an item is not a pair of numbers.
         SiteError: A block or head is not in the model.
 
     Source:
@@ -76,7 +76,7 @@ def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[
     """
     n_blocks, n_heads = model.n_decoder_blocks, int(model.hf.config.decoder_attention_heads)
     if heads is None:
-        return _own_heads(model, n_blocks, n_heads)
+        return _checkpoint_heads(model, n_blocks, n_heads)
     chosen = [_pair(head) for head in heads]
     if not chosen:
         raise InputError(
@@ -91,8 +91,8 @@ def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[
     return tuple(chosen)
 
 
-def _own_heads(model: Whisper, n_blocks: int, n_heads: int) -> tuple[Head, ...]:
-    """The heads that a checkpoint names, as far as they are in its decoder; else all of the last half of its blocks.
+def _checkpoint_heads(model: Whisper, n_blocks: int, n_heads: int) -> tuple[Head, ...]:
+    """The heads that a checkpoint names and its decoder has; if none, all heads of the last half of its blocks.
 
     A distilled model may name the heads of its teacher, whose decoder is deeper.
     """
@@ -101,17 +101,17 @@ def _own_heads(model: Whisper, n_blocks: int, n_heads: int) -> tuple[Head, ...]:
         pairs = [_pair(head) for head in named]
     except (InputError, TypeError):
         pairs = []
-    there = tuple(pair for pair in pairs if 0 <= pair.block < n_blocks and 0 <= pair.head < n_heads)
-    if len(there) < len(named):
-        instead = "the others are followed" if there else "those of the last half of its decoder are followed"
+    present = tuple(pair for pair in pairs if 0 <= pair.block < n_blocks and 0 <= pair.head < n_heads)
+    if len(present) < len(named):
+        instead = "the others are used" if present else "those of the last half of its decoder are used"
         warnings.warn(
-            f"{model.id}: {len(named) - len(there)} of the {len(named)} alignment heads that its generation config "
+            f"{model.id}: {len(named) - len(present)} of the {len(named)} alignment heads that its generation config "
             f"names are not in its decoder ({n_blocks} blocks of {n_heads} heads): {instead}. Word times may be worse "
-            "than usual; give heads of its own as alignment_heads.",
+            "than usual; give heads of this decoder as alignment_heads.",
             OtoscopeWarning,
             stacklevel=3,
         )
-    return there or tuple(Head(block, head) for block in range(n_blocks // 2, n_blocks) for head in range(n_heads))
+    return present or tuple(Head(block, head) for block in range(n_blocks // 2, n_blocks) for head in range(n_heads))
 
 
 def _pair(head: Any) -> Head:
@@ -137,13 +137,13 @@ def align(
 
     Args:
         model: Any Whisper.
-        words: What its tokens mean.
+        words: What the model's tokens mean.
         encoded: The encoder's output for the window.
         pieces: The ids of its text, segment by segment, without timestamps.
         language: What is spoken, as Whisper's code.
         task: `transcribe` or `translate`.
         heads: The cross-attention heads to follow.
-        n_frames: How many frames of the window hold the sound that the text is from, at least 1.
+        n_frames: How many frames of the window hold the sound of this text, at least 1.
 
     Returns:
         The words of every segment, in order and without overlaps.
@@ -156,7 +156,7 @@ def align(
     if not text:
         return [[] for _ in pieces]
     prompt = words.prompt(language, task, timestamps=False)
-    # The end is left out where the decoder has no room for it: nothing that it says is looked at.
+    # The end token is left out where the decoder has no room for it: its own output is not used.
     ids = [*prompt, *text, words.end_id][: model.hf.config.max_target_positions]
     logits, patterns = _look(model, encoded, ids, heads)
     first = len(prompt) - 1
@@ -165,12 +165,12 @@ def align(
     path = dtw(-heard)
     starts = path.frames[np.flatnonzero(np.diff(path.tokens, prepend=-1))]
     odds = _text_odds(words, logits[rows.start : rows.stop - 1], text)
-    offset, found = 0, []
+    offset, aligned = 0, []
     for piece in pieces:
         spelt = split_words(model.tokenizer, piece, language)
-        found.append(_timed(spelt, heard[offset:], starts[offset:], odds[offset:]))
+        aligned.append(_timed(spelt, heard[offset:], starts[offset:], odds[offset:]))
         offset += len(piece)
-    return _without_hesitation(found)
+    return _without_hesitation(aligned)
 
 
 def _timed(
@@ -191,7 +191,7 @@ def _timed(
 
 
 def _without_hesitation(pieces: list[list[AlignedWord]]) -> list[list[AlignedWord]]:
-    """Hold the last word of a window to twice the median length: the path gives it all that comes after it."""
+    """Limit the last word of a window to twice the median length: the path gives it all that comes after it."""
     lengths = [word.end_frame - word.start_frame for piece in pieces for word in piece]
     lengths = [length for length in lengths if length > 0]
     last = next((piece for piece in reversed(pieces) if piece), None)
@@ -235,14 +235,14 @@ def _look(
 
 
 def sharpen(patterns: Float[np.ndarray, "head token frame"]) -> Float[np.ndarray, "token frame"]:
-    """Turn heads' attention into one map of when each token is heard.
+    """Turn the attention of several heads into one map of when each token is heard.
 
-    Each row becomes a distribution over the frames given. What all tokens look at alike is taken away: each frame of
-    each head is standardised over the tokens. A median over frames takes out single peaks, and the heads are averaged.
+    Each row becomes a distribution over the frames given. What all tokens attend to equally is removed: each frame
+    of each head is standardised over the tokens. A median over frames removes single peaks, and the heads are averaged.
 
     Source:
-        OpenAI Whisper, `whisper/timing.py`, which takes the softmax over the sound's frames alone: the same as dividing
-        the window's by its sum there.
+        OpenAI Whisper, `whisper/timing.py`, which takes the softmax over the sound's frames only: the same as dividing
+        the softmax over the window by its sum there.
     """
     tiny = np.finfo(np.float32).tiny
     shares = patterns / np.maximum(patterns.sum(axis=-1, keepdims=True), tiny)
@@ -276,11 +276,11 @@ class Path(NamedTuple):
 def dtw(cost: Float[np.ndarray, "token frame"]) -> Path:
     """Find the cheapest way from the first token and frame to the last, never backwards (dynamic time warping).
 
-    A step goes one token on, one frame on, or both. Of equally cheap steps into a place, one frame on is taken first,
-    then one token on. Runs along the anti-diagonals of the table, whose places do not depend on each other.
+    A step goes one token on, one frame on, or both. Of equally cheap steps into a cell, one frame on is preferred, then
+    one token on. Runs along the anti-diagonals of the table, whose cells do not depend on each other.
 
     Source:
-        Sakoe and Chiba 1978; OpenAI Whisper, `whisper/timing.py`, for the order among equals.
+        Sakoe and Chiba 1978; OpenAI Whisper, `whisper/timing.py`, for the preference among equally cheap steps.
     """
     n_tokens, n_frames = cost.shape
     total = np.full((n_tokens + 1, n_frames + 1), np.inf)
@@ -289,7 +289,7 @@ def dtw(cost: Float[np.ndarray, "token frame"]) -> Path:
     for diagonal in range(n_tokens + n_frames - 1):
         token = np.arange(max(0, diagonal - n_frames + 1), min(n_tokens, diagonal + 1))
         frame = diagonal - token
-        # In the order in which equals are taken; `total` is shifted by one.
+        # In order of preference among equally cheap steps; `total` is shifted by one.
         ways = np.stack([total[token + 1, frame], total[token, frame + 1], total[token, frame]])
         best = ways.argmin(axis=0)
         step[token, frame] = best
@@ -298,22 +298,22 @@ def dtw(cost: Float[np.ndarray, "token frame"]) -> Path:
 
 
 def _walk_back(step: Int[np.ndarray, "token frame"]) -> Path:
-    """Follow the steps from the last place to the first: 0 came from the frame before, 1 the token before, 2 both."""
+    """Follow the steps from the last cell to the first: 0 came from the frame before, 1 the token before, 2 both."""
     token, frame = step.shape[0] - 1, step.shape[1] - 1
-    places = [(token, frame)]
+    cells = [(token, frame)]
     while token or frame:
-        came = int(step[token, frame])
-        token -= came > 0
-        frame -= came != 1
-        places.append((token, frame))
-    tokens, frames = zip(*reversed(places), strict=True)
+        origin = int(step[token, frame])
+        token -= origin > 0
+        frame -= origin != 1
+        cells.append((token, frame))
+    tokens, frames = zip(*reversed(cells), strict=True)
     return Path(np.array(tokens), np.array(frames))
 
 
 def _text_odds(
     words: Vocabulary, logits: Float[Tensor, "token vocab"], text: Sequence[int]
 ) -> Float[np.ndarray, " token"]:
-    """What the model gave each token among all tokens that are text."""
+    """The probability of each token among all text tokens."""
     logits = logits.masked_fill(~words.text_mask.to(logits.device), -torch.inf)
     odds = logits.softmax(dim=-1).gather(1, torch.tensor(text, device=logits.device)[:, None])
     return odds[:, 0].cpu().numpy()

@@ -1,12 +1,12 @@
 """Attention that can be read, edited and limited to a window, beside the framework's fast kernels.
 
-A module whose pattern somebody wants is routed: its attention is looked up under a name of ours, in a config that only
-this module sees. The model's own config stays as it is, so every other module, and the making of the decoder's causal
-mask, goes on as before. A pattern that is only read is computed on the side, and the output comes from the kernel that
-runs without the reading. A pattern that is edited or differentiated is computed in the open, and the output from it.
+A module whose pattern is read or edited is routed: the framework looks its attention up under otoscope's name, in a
+config that only this module sees. The model's own config stays as it is, so every other module, and the decoder's
+causal mask, work as before. A pattern that is only read is computed separately, and the output still comes from the
+fast kernel. A pattern that is edited or differentiated is computed explicitly, and the output from it.
 
-Costs: a read pattern takes its own memory [window, head, frame, frame] and one head's more while it is computed; a
-window takes one boolean [frame, frame], times the heads where they differ.
+Costs: a read pattern takes its own memory [window, head, frame, frame], and that of one more head while it is computed;
+a window takes one boolean [frame, frame], or one for each head where the heads differ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUTED = "otoscope"
 """The name under which the framework looks up the attention of a routed module."""
 
 STRETCH_FRAMES = 128
-"""Destinations that run at a time where a window is narrow."""
+"""Destination frames that run at a time where a window is narrow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +44,13 @@ class AttentionWindow:
 def window_mask(
     windows: Iterable[AttentionWindow], n_frames: int, n_heads: int, device: torch.device | str = "cpu"
 ) -> Tensor | None:
-    """Say which frame may attend to which, under every window at once.
+    """Compute which frame may attend to which, under all windows together.
 
     Args:
         windows: The limits of one block.
         n_frames: Frames in the model's window.
         n_heads: Heads of the block.
-        device: Where the mask is wanted.
+        device: Device of the mask.
 
     Returns:
         Boolean [1, 1 or head, frame, frame], destination by source, True where attention is allowed; None where nothing
@@ -65,13 +65,13 @@ def window_mask(
         return None
     if bool((reach == reach[0]).all()):
         reach = reach[:1]
-    place = torch.arange(n_frames, device=device)
-    distance = (place[:, None] - place[None, :]).abs()
+    frame = torch.arange(n_frames, device=device)
+    distance = (frame[:, None] - frame[None, :]).abs()
     return (distance[None] <= reach.to(device)[:, None, None])[None]
 
 
 def attention_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float = 1.0) -> Tensor:
-    """Compute an attention pattern in the open, differentiable.
+    """Compute an attention pattern explicitly, so that it can be differentiated.
 
     Returns:
         Probabilities [window, head, destination, source] in the dtype given.
@@ -87,7 +87,7 @@ def attention_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, sca
 
 @torch.no_grad()
 def side_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float = 1.0) -> Tensor:
-    """Compute an attention pattern beside the kernel, head by head, so that one head is all the memory it borrows.
+    """Compute an attention pattern separately from the kernel, one head at a time to save memory.
 
     Args and Returns:
         As `attention_probabilities`, detached.
@@ -95,9 +95,9 @@ def side_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling:
     windows, heads, destinations, _ = query.shape
     pattern = query.new_empty(windows, heads, destinations, key.shape[2])
     for head in range(heads):
-        own = mask if mask is None or mask.shape[1] == 1 else mask[:, head : head + 1]
-        one = slice(head, head + 1)
-        pattern[:, one] = attention_probabilities(query[:, one], key[:, one], own, scaling)
+        chosen = slice(head, head + 1)
+        head_mask = mask if mask is None or mask.shape[1] == 1 else mask[:, chosen]
+        pattern[:, chosen] = attention_probabilities(query[:, chosen], key[:, chosen], head_mask, scaling)
     return pattern
 
 
@@ -108,10 +108,10 @@ def within_reach(
     value: Tensor,
     allowed: Tensor,
 ) -> Tensor:
-    """Run attention under a window, and compute next to nothing of what lies beyond the window.
+    """Run attention under a window, computing almost nothing beyond it.
 
-    Heads of one reach run together. Where it is short, destinations run in stretches, each with the sources within its
-    reach alone.
+    Heads with the same reach run together. Where the reach is short, destinations run in stretches, each with only the
+    sources within its reach.
     """
     reaches = (allowed[0, :, 0].sum(dim=-1) - 1).tolist()
     if len(reaches) == 1:
@@ -119,9 +119,9 @@ def within_reach(
     windows, heads, frames, d_head = query.shape
     output = query.new_empty(windows, frames, heads, d_head)
     for reach in sorted(set(reaches)):
-        own = [head for head in range(heads) if reaches[head] == reach]
-        some = (query[:, own], key[:, own], value[:, own])
-        output[:, :, own] = _in_stretches(kernel, *some, allowed[:, own[:1]], reach)
+        chosen = [head for head in range(heads) if reaches[head] == reach]
+        inputs = (query[:, chosen], key[:, chosen], value[:, chosen])
+        output[:, :, chosen] = _in_stretches(kernel, *inputs, allowed[:, chosen[:1]], reach)
     return output
 
 
@@ -133,7 +133,7 @@ def _in_stretches(
     allowed: Tensor,
     reach: int,
 ) -> Tensor:
-    """Run heads of one reach."""
+    """Run heads that share one reach."""
     n_frames = query.shape[2]
     if reach >= n_frames - 1:
         return kernel(query, key, value, None)
@@ -155,8 +155,8 @@ def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
     return scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
 
 
-def _open_mask(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor | None:
-    """Spell out the mask that a fast kernel leaves implicit: no mask in causal attention means the causal one."""
+def _explicit_mask(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor | None:
+    """Make explicit what a fast kernel leaves implicit: causal attention without a mask has the causal one."""
     n_query, n_key = query.shape[2], key.shape[2]
     if mask is not None or n_query == 1 or not getattr(module, "is_causal", False):
         return mask
@@ -164,12 +164,12 @@ def _open_mask(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | Non
 
 
 class Route:
-    """Stands in for a module's config while its attention is routed; the framework asks it for one name alone.
+    """Stands in for a module's config while its attention is routed; the framework reads only its attention's name.
 
     Args:
         config: The config it stands in for.
         site: The pattern's site.
-        board: Knows which edits, tapes and windows are on.
+        board: Holds the edits, tapes and windows that are on.
     """
 
     def __init__(self, config: WhisperConfig, site: Site, board: Switchboard) -> None:
@@ -184,32 +184,32 @@ class Route:
         """Run one attention, with the edits, tapes and windows that are on.
 
         Returns:
-            Output [window, destination, head, d_head], and the pattern where the module computed one in the open.
+            Output [window, destination, head, d_head], and the pattern where it was computed explicitly.
         """
         limits = self.board.window_mask(self.site, query.device)
         scaling = settings.get("scaling", 1.0)
         if self.board.opens(self.site):
-            spelt = limits if limits is not None else _open_mask(module, query, key, mask)
-            pattern = self.board.passes(self.site, attention_probabilities(query, key, spelt, scaling))
+            explicit = limits if limits is not None else _explicit_mask(module, query, key, mask)
+            pattern = self.board.passes(self.site, attention_probabilities(query, key, explicit, scaling))
             dropped = nn.functional.dropout(pattern, p=settings.get("dropout", 0.0), training=module.training)
             return torch.matmul(dropped, value).transpose(1, 2).contiguous(), pattern
         kernel = self._kernel()
         if limits is not None and self.config._attn_implementation == "sdpa":
-            output = within_reach(lambda *some: kernel(module, *some, **settings)[0], query, key, value, limits)
+            output = within_reach(lambda *tensors: kernel(module, *tensors, **settings)[0], query, key, value, limits)
             weights = None
         else:
-            output, weights = kernel(module, query, key, value, self._own(limits, mask, query), **settings)
+            output, weights = kernel(module, query, key, value, self._kernel_mask(limits, mask, query), **settings)
         if self.board.is_read(self.site):
-            spelt = limits if limits is not None else _open_mask(module, query, key, mask)
-            self.board.passes(self.site, side_probabilities(query, key, spelt, scaling))
+            explicit = limits if limits is not None else _explicit_mask(module, query, key, mask)
+            self.board.passes(self.site, side_probabilities(query, key, explicit, scaling))
         return output, weights
 
     def _kernel(self) -> Callable[..., tuple[Tensor, Tensor | None]]:
         """Look up the attention that runs when nothing is routed."""
         return ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
 
-    def _own(self, limits: Tensor | None, mask: Tensor | None, query: Tensor) -> Tensor | None:
-        """Give the kernel the mask in its own form: the framework's plain attention adds where the others select."""
+    def _kernel_mask(self, limits: Tensor | None, mask: Tensor | None, query: Tensor) -> Tensor | None:
+        """Give the mask in the kernel's form: eager attention adds it to the scores, the other kernels select by it."""
         if limits is None:
             return mask
         if self.config._attn_implementation != "eager":
@@ -232,8 +232,8 @@ def _routed_attention(
 def route(module: WhisperAttention, site: Site, board: Switchboard) -> None:
     """Send a module's attention through the switchboard; `unroute` undoes it."""
     ALL_ATTENTION_FUNCTIONS.register(ROUTED, _routed_attention)
-    own = cast(WhisperConfig, module.config)
-    module.config = cast(WhisperConfig, Route(own, site, board))
+    config = cast(WhisperConfig, module.config)
+    module.config = cast(WhisperConfig, Route(config, site, board))
 
 
 def unroute(module: WhisperAttention) -> None:

@@ -1,4 +1,4 @@
-"""What every kind of checkpoint is read into, and the model that is built from it."""
+"""A checkpoint of any format, and the model that is built from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizer
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described
+from otoscope.model.checkpoints.described import CheckpointDescription
 from otoscope.model.checks import check_finite_and_hash, check_names_and_shapes
 from otoscope.model.generation_settings import complete_generation
 from otoscope.model.released import known_heads
@@ -22,32 +22,32 @@ _HARMLESS = ("model.encoder.version", "model.decoder.version")  # markers that o
 
 @dataclass(eq=False)
 class Checkpoint:
-    """A checkpoint that is whole, its weights not yet read."""
+    """A complete checkpoint whose weights are not read yet."""
 
     source: str  # what it is called in messages
-    described: Described  # its config and where its weights come from
-    generation: GenerationConfig | None  # generation settings, its own or its base's, or None
+    described: CheckpointDescription  # its config and where its weights come from
+    generation: GenerationConfig | None  # its own generation settings, its base's, or None
     tokenizer: WhisperTokenizer | None  # its tokenizer, its base's, or None
-    notes: list[str]  # what a user should know of it, one sentence each
+    notes: list[str]  # what a user should know about it, one sentence each
 
 
 def build(
     checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype
 ) -> tuple[WhisperForConditionalGeneration, str]:
-    """Check a checkpoint and make the model of it.
+    """Check a checkpoint and build the model from it.
 
     Args:
         checkpoint: Read from a folder or a file; notes are added to it.
-        device: Where the model goes.
-        dtype: Of its weights, whatever the file holds.
+        device: Device of the model.
+        dtype: Dtype of its weights, whatever the file holds.
 
     Returns:
-        The model, in evaluation mode, its weights not asking for gradients, on the fast attention kernels; and the hash
-        of its weights.
+        The model, in evaluation mode, its weights without gradients, on the fast attention kernels; and the hash of its
+        weights.
 
     Raises:
-        ModelError: the config makes no model, tensors are missing, left over, misshapen or not finite, or the
-            tokenizer has ids that the model has not.
+        ModelError: no model can be made from the config; tensors are missing, left over, misshapen or not finite;
+            or the tokenizer has ids that the model does not have.
     """
     config, source = checkpoint.described.config, checkpoint.source
     weights = checkpoint.described.read()
@@ -57,7 +57,7 @@ def build(
             f"checkpoint {source!r}: its tokenizer has {n_tokens} tokens and its model {config.vocab_size}. They do "
             "not belong together; copy the tokenizer files of this checkpoint."
         )
-    if not checkpoint.described.tells_ids:
+    if not checkpoint.described.has_special_ids:
         _complete_ids(config, checkpoint.tokenizer)
     heads = _alignment_heads(checkpoint)
     generation = complete_generation(checkpoint.generation, config, checkpoint.tokenizer)
@@ -73,7 +73,7 @@ def build(
         weights.pop(name, None)
     check_names_and_shapes(weights, expected, source=source)
     weights_hash = check_finite_and_hash(weights, source=source)
-    # each tensor is copied, so that the model does not lean on a file that may change under it
+    # each tensor is copied, so that the model does not depend on a file that may change later
     ready = {name: weights.pop(name).to(device=device, dtype=dtype, copy=True) for name in expected}
     model.load_state_dict(ready, strict=False, assign=True)
     model.tie_weights()
@@ -82,38 +82,38 @@ def build(
 
 
 def _complete_ids(config: WhisperConfig, tokenizer: WhisperTokenizer | None) -> None:
-    """Put the special tokens' ids into a config of a format that does not tell them."""
+    """Put the special tokens' ids into the config, for a format that does not store them."""
     ids = special_ids(config.vocab_size, tokenizer)
     config.decoder_start_token_id = ids["<|startoftranscript|>"]
     config.bos_token_id = config.eos_token_id = config.pad_token_id = ids["<|endoftext|>"]
 
 
 def _alignment_heads(checkpoint: Checkpoint) -> list[list[int]] | None:
-    """Choose the heads that word times are read off: its own, else those of the release with its shape.
+    """Choose the heads that word times are read off: the checkpoint's own, or those of the release of its shape.
 
     Returns:
-        Pairs (block, head), or None where every head of the decoder's last half is to be taken.
+        Pairs (block, head), or None to use every head of the last half of the decoder.
     """
     config = checkpoint.described.config
-    own = getattr(checkpoint.generation, "alignment_heads", None)
-    if own:
+    named = getattr(checkpoint.generation, "alignment_heads", None)
+    if named:
         try:
-            heads = [[int(block), int(head)] for block, head in own]
+            heads = [[int(block), int(head)] for block, head in named]
         except (TypeError, ValueError) as error:
             raise ModelError(
-                f"checkpoint {checkpoint.source!r}: its alignment_heads are {str(own)[:80]}, and must be pairs (block, "
-                "head). Correct its generation settings, or take them out."
+                f"checkpoint {checkpoint.source!r}: its alignment_heads are {str(named)[:80]}, and must be pairs "
+                "(block, head). Correct its generation settings, or remove them."
             ) from error
         n_blocks, n_heads = config.decoder_layers, config.decoder_attention_heads
-        there = [[block, head] for block, head in heads if 0 <= block < n_blocks and 0 <= head < n_heads]
-        if len(there) < len(heads):
-            instead = "the others" if there else "other heads"
+        present = [[block, head] for block, head in heads if 0 <= block < n_blocks and 0 <= head < n_heads]
+        if len(present) < len(heads):
+            instead = "the others" if present else "other heads"
             checkpoint.notes.append(
-                f"{len(heads) - len(there)} of its {len(heads)} alignment heads are those of a larger decoder than its "
-                f"own ({n_blocks} blocks of {n_heads} heads): word times are read off {instead}"
+                f"{len(heads) - len(present)} of its {len(heads)} alignment heads are those of a larger decoder than "
+                f"its own ({n_blocks} blocks of {n_heads} heads): word times are read off {instead}"
             )
-        if there:
-            return there
+        if present:
+            return present
         vars(checkpoint.generation).pop("alignment_heads")
     if checkpoint.tokenizer is None and config.vocab_size not in RELEASED:
         return None
@@ -136,18 +136,18 @@ def empty_model(config: WhisperConfig, source: str) -> WhisperForConditionalGene
 
 def _check_blocks(weights: dict[str, torch.Tensor], config: WhisperConfig, source: str) -> None:
     """Compare the number of blocks before the structure is made: one message instead of a hundred names."""
-    for half, n_said in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
+    for half, n_configured in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
         pattern = re.compile(rf"model\.{half}\.layers\.(\d+)\.")
-        n_held = len({match[1] for name in weights if (match := pattern.match(name))})
-        if n_held != n_said:
+        n_stored = len({match[1] for name in weights if (match := pattern.match(name))})
+        if n_stored != n_configured:
             raise ModelError(
-                f"checkpoint {source!r}: its config says {n_said} {half} blocks and its weights hold {n_held}: blocks "
-                "are missing, or config and weights do not belong together. Copy the checkpoint again."
+                f"checkpoint {source!r}: its config says {n_configured} {half} blocks and its weights hold {n_stored}: "
+                "blocks are missing, or config and weights do not belong together. Copy the checkpoint again."
             )
 
 
 def _drop_tied(weights: dict[str, torch.Tensor], source: str) -> None:
-    """Leave out the second copy of the embedding that some files carry, once it is known to be one."""
+    """Drop the second copy of the embedding that some files carry, after checking that it is one."""
     output, embedding = weights.pop(_OUTPUT, None), weights.get(_EMBEDDING)
     if output is not None and embedding is not None and not torch.equal(output, embedding):
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Check a checkpoint's weights before anything is built from them, and give them a name by content.
+"""Check a checkpoint's weights before anything is built from them, and hash them.
 
 Costs one pass over the weights, some seconds for a billion of them, spread over threads.
 """
@@ -31,20 +31,20 @@ def check_names_and_shapes(
     ]
     odd = [f"{name} is {weights[name].dtype}" for name in shared if weights[name].dtype not in _STORED_AS]
     kinds = (("missing", missing), ("not Whisper's", extra), ("misshapen", misshapen), ("of a type not read", odd))
-    found = [f"{len(names)} {kind} ({_first(names)})" for kind, names in kinds if names]
-    if found:
+    problems = [f"{len(names)} {kind} ({_first(names)})" for kind, names in kinds if names]
+    if problems:
         raise ModelError(
-            f"checkpoint {source!r}: of the {len(expected)} tensors that its config describes, {'; '.join(found)}. "
+            f"checkpoint {source!r}: of the {len(expected)} tensors that its config describes, {'; '.join(problems)}. "
             "All must be there, with these shapes, as float32, float16, bfloat16 or float64, and no others. "
             "Copy the checkpoint again, or check that config and weights belong together."
         )
 
 
 def check_finite_and_hash(weights: Mapping[str, torch.Tensor], *, source: str) -> str:
-    """Refuse NaN and infinite weights, and name the weights by what they are.
+    """Refuse NaN and infinite weights, and return a hash of the weights.
 
-    The name is a SHA-256 over the tensors' names, shapes and values, the values taken as float32 (exact for every
-    16-bit type), so one set of weights has one name whether it came in one file or several, in half or single
+    The hash is the start of a SHA-256 over the tensors' names, shapes and values, these as float32 (exact for every
+    16-bit type). The same weights have the same hash whether they came in one file or several, in half or single
     precision, from Hugging Face or OpenAI. It does not depend on the dtype or device that the model then runs in.
     """
     names = sorted(weights)
@@ -66,7 +66,9 @@ def check_finite_and_hash(weights: Mapping[str, torch.Tensor], *, source: str) -
 def _digest(tensor: torch.Tensor) -> str | None:
     """Return the SHA-256 of a tensor's values as float32, or None where a value is not finite."""
     values = tensor.detach().to(torch.float32).contiguous()
-    if values.numel() and not bool(torch.isfinite(torch.stack(torch.aminmax(values))).all()):  # NaN goes through both
+    if values.numel() and not bool(
+        torch.isfinite(torch.stack(torch.aminmax(values))).all()
+    ):  # NaN passes through min and max
         return None
     return hashlib.sha256(values.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
 

@@ -35,12 +35,12 @@ def _keys_values(attention: Any, encoded: Tensor) -> KeysValues:
 
 
 def decoder_cache(model: Whisper, cross: Sequence[KeysValues], n_rows: int) -> dict[str, EncoderDecoderCache]:
-    """Give the decoder's argument that holds its cache, with the cross-attention filled in.
+    """Make the decoder's cache argument, with the cross-attention filled in.
 
     Args:
         model: Any Whisper.
         cross: Keys and values of every block, of as many windows as there are rows or of one that all rows share.
-        n_rows: Rows that the decoder is run over.
+        n_rows: Rows of the decoder's batch.
 
     Returns:
         The argument by its name: `past_key_values` up to transformers 5.23, `cache` from 5.24 on.
@@ -48,36 +48,36 @@ def decoder_cache(model: Whisper, cross: Sequence[KeysValues], n_rows: int) -> d
     filled = DynamicCache()
     for block, (keys, values) in enumerate(cross):
         filled.update(keys, values, block)
-        # A view: `update` would copy what the rows share for every one of them.
+        # A view: `update` would copy what the rows share for every row.
         layer = cast(Any, filled.layers[block])
         layer.keys, layer.values = keys.expand(n_rows, -1, -1, -1), values.expand(n_rows, -1, -1, -1)
     return _argument(model, filled)
 
 
-class Seen:
+class SeenKeysValues:
     """Keys and values that the decoder computed while it wrote, for another run over the same windows."""
 
     def __init__(self) -> None:
         self._cross: Any = None
 
-    def look(self, cache: object) -> None:
-        """Keep what a cache of the decoder's holds of the windows."""
+    def keep(self, cache: object) -> None:
+        """Keep the cross-attention part of one of the decoder's caches."""
         if isinstance(cache, EncoderDecoderCache):
             self._cross = cache.cross_attention_cache
 
     def decoder_cache(self, model: Whisper, n_windows: int) -> dict[str, EncoderDecoderCache]:
-        """Give the decoder its argument with the cache, as `decoder_cache` does; empty if that many were not seen."""
+        """Make the decoder's cache argument, as `decoder_cache` does; empty unless this many windows were seen."""
         if self._cross is None or len(self._cross.layers[0].keys) != n_windows:
             return {}
         return _argument(model, self._cross)
 
 
 @contextmanager
-def seen_keys_values(model: Whisper) -> Iterator[Seen]:
+def seen_keys_values(model: Whisper) -> Iterator[SeenKeysValues]:
     """Keep the keys and values of the last windows that the decoder writes for."""
-    seen, name = Seen(), _argument_name(model)
+    seen, name = SeenKeysValues(), _argument_name(model)
     hook = model.hf.model.decoder.register_forward_pre_hook(
-        lambda _, __, arguments: seen.look(arguments.get(name)), with_kwargs=True
+        lambda _, __, arguments: seen.keep(arguments.get(name)), with_kwargs=True
     )
     try:
         yield seen

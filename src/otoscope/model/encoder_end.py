@@ -1,7 +1,7 @@
 """Run the encoder from one of its blocks to its end, or one block alone, where what comes before does not change.
 
 Costs the blocks that run: what came before is not computed again. Edits and attention windows that are on apply;
-readings do not see these runs. `encoder_start` is its twin for the other end.
+readings do not see these runs. `encoder_start` runs the other end.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ def encoder_end(
 ) -> Float[Tensor, "window frame d_model"]:
     """Run the encoder's last blocks and its final layer norm."""
     _check_block(model, block, last=model.n_encoder_blocks)
-    found = _run_to_end(model, x, block)
-    check_finite(model, found, lambda: _run_to_end(model, x, block))
-    return found
+    encoded = _run_to_end(model, x, block)
+    check_finite(model, encoded, lambda: _run_to_end(model, x, block))
+    return encoded
 
 
 def _run_to_end(model: Whisper, x: Tensor, block: int) -> Tensor:
     for later in range(block, model.n_encoder_blocks):
         x = encoder_block(model, x, later)
     with model.reading_paused():
-        found: Tensor = model.hf.model.encoder.layer_norm(x.to(model.device, model.dtype))
-    return found
+        normed: Tensor = model.hf.model.encoder.layer_norm(x.to(model.device, model.dtype))
+    return normed
 
 
 @torch.no_grad()
@@ -41,8 +41,8 @@ def encoder_block(
     """Run one block of the encoder."""
     _check_block(model, block, last=model.n_encoder_blocks - 1)
     with model.reading_paused():
-        found: Tensor = model.hf.model.encoder.layers[block](x.to(model.device, model.dtype), None)
-    return found
+        output: Tensor = model.hf.model.encoder.layers[block](x.to(model.device, model.dtype), None)
+    return output
 
 
 def _check_block(model: Whisper, block: int, *, last: int) -> None:

@@ -19,7 +19,7 @@ from otoscope.model.whisper import Whisper
 
 
 class _ReachedError(Exception):
-    """Ends a run of the encoder at the last site that is wanted."""
+    """Ends a run of the encoder at the last site requested."""
 
 
 def encoder_start(
@@ -37,27 +37,27 @@ def encoder_start(
 
     Raises:
         SiteError: A site is not in the model.
-        InputError: A site is not one of the encoder, or there is none.
-        ModelError: It computes values that are no numbers; the first site that holds one is named.
+        InputError: A site is not one of the encoder, or no site is given.
+        ModelError: A value is NaN or infinite; the first site that holds one is named.
     """
-    wanted = set(model.expand(sites))
-    table = [site for site in model.sites() if site.name in wanted]
-    if not table or any(site.room != "encoder" for site in table):
-        names = ", ".join(site.name for site in table) or "no site"
-        raise InputError(f"the encoder cannot be run up to {names}: name sites of the encoder.")
-    last = table[-1].name
-    found: dict[str, Tensor] = {}
-    edits = {name: partial(_keep, found, name, name == last) for name in wanted}
+    names = set(model.expand(sites))
+    chosen = [site for site in model.sites() if site.name in names]
+    if not chosen or any(site.room != "encoder" for site in chosen):
+        listed = ", ".join(site.name for site in chosen) or "no site"
+        raise InputError(f"the encoder cannot be run up to {listed}: name sites of the encoder.")
+    last = chosen[-1].name
+    caught: dict[str, Tensor] = {}
+    edits = {name: partial(_keep, caught, name, name == last) for name in names}
     with model.reading_paused(), model.edit(edits), torch.set_grad_enabled(mel.requires_grad), suppress(_ReachedError):
         model.hf.model.encoder(mel.to(model.device, model.dtype))
-    for values in found.values():
+    for values in caught.values():
         check_finite(model, values, lambda: model.hf.model.encoder(mel.to(model.device, model.dtype)))
-    return found
+    return caught
 
 
-def _keep(found: dict[str, Tensor], name: str, is_last: bool, x: Tensor) -> Tensor:
-    """Note what passes a site, after all edits that are on."""
-    found[name] = x
+def _keep(caught: dict[str, Tensor], name: str, is_last: bool, x: Tensor) -> Tensor:
+    """Keep what passes a site, after all edits that are on."""
+    caught[name] = x
     if is_last:
         raise _ReachedError
     return x

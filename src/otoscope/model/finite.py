@@ -1,8 +1,7 @@
-"""Stop where a model computes what is no number, and say where that began.
+"""Stop where a model computes NaN or infinite values, and say where they began.
 
-A sum over the vocabulary of a decoder that overflowed is still a choice of a token, so that nothing but the text would
-tell: "!!!!". Checking costs a look at each output; finding the place costs one more run, in which all sites are looked
-at but the patterns.
+A decoder that overflowed still picks a token, so that only the text ("!!!!") would show it. Checking reads each output
+once; finding where it began costs one more run, in which all sites but the attention patterns are checked.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class NotFiniteError(Exception):
-    """Logits that are no numbers, in the middle of a run; `not_finite` says where they come from."""
+    """Logits that are NaN or infinite, in the middle of a run; `not_finite` says where they come from."""
 
 
 def are_numbers(logits: Tensor) -> bool:
-    """Whether logits are numbers: minus infinity is one, as an edit that rules tokens out writes it."""
+    """Whether logits are numbers; minus infinity is allowed, since edits that rule tokens out write it."""
     return bool(torch.isfinite(logits.detach().amax(dim=-1)).all())
 
 
@@ -35,9 +34,9 @@ def check_finite(model: Whisper, values: Tensor, again: Callable[[], object]) ->
     """Refuse an output that holds NaN or infinite values.
 
     Args:
-        model: Whose output it is.
+        model: The model that computed the output.
         values: The output.
-        again: Computes it once more, to find where it began.
+        again: Computes the output once more, to find where such values began.
 
     Raises:
         ModelError: A value is not finite; the first site that holds one is named.
@@ -47,17 +46,17 @@ def check_finite(model: Whisper, values: Tensor, again: Callable[[], object]) ->
 
 
 def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
-    """Run the decoder, and refuse logits that are no numbers.
+    """Run the decoder, and refuse logits that are NaN or infinite.
 
     Args:
         model: Any Whisper.
-        run: Gives the logits; it is run again where they are no numbers.
+        run: Computes the logits; called again where they are not numbers.
 
     Returns:
         The logits in float32.
 
     Raises:
-        ModelError: A logit is no number; the first site that holds one is named.
+        ModelError: A logit is not a number; the first site that holds one is named.
     """
     logits = run()
     if not are_numbers(logits):
@@ -67,20 +66,20 @@ def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
 
 def not_finite(model: Whisper, again: Callable[[], object]) -> ModelError:
     """Make the error that names the first site whose output is not finite."""
-    found: list[Site] = []
+    broken: list[Site] = []
 
     def look(site: Site, values: Tensor) -> None:
         is_fine = are_numbers(values) if site.name == "logits" else bool(torch.isfinite(values).all())
-        if not (found or is_fine):
-            found.append(site)
+        if not (broken or is_fine):
+            broken.append(site)
 
     names = [site.name for site in model.sites() if site.kind is not Kind.PATTERN]
     with model.reading_paused(), model.looking(names, look), torch.no_grad(), suppress(NotFiniteError):
         again()
-    where = f"the first is in the output of {found[0].name!r}" if found else "a second run of the same gave none"
-    clip = "" if model.last_clip_id is None else f" The clip taken in last was {model.last_clip_id!r}."
+    where = f"the first is in the output of {broken[0].name!r}" if broken else "a second run gave none"
+    clip = "" if model.last_clip_id is None else f" The last clip read was {model.last_clip_id!r}."
     return ModelError(
-        f"{model.id} computed values that are no numbers (NaN or infinite): {where}. {_what_to_do(model)}{clip}"
+        f"{model.id} computed values that are not numbers (NaN or infinite): {where}. {_what_to_do(model)}{clip}"
     )
 
 

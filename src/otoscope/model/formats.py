@@ -20,8 +20,8 @@ def clock(seconds: float, *, decimal_mark: str = ".", always_hours: bool = False
 
     Args:
         seconds: Time from the start, 0 or more.
-        decimal_mark: What stands before the milliseconds.
-        always_hours: Write the hours also where there are none.
+        decimal_mark: Separates seconds from milliseconds.
+        always_hours: Write the hours even where they are 0.
 
     Returns:
         The time to the nearest millisecond.
@@ -45,7 +45,7 @@ def to_json(transcription: Transcription) -> dict[str, Any]:
 
     Returns:
         `text`, `segments` and `language`; times in seconds, `seek` in mel frames of 10 ms. A segment has `words` where
-        they were asked for.
+        they were requested.
     """
     return {
         "text": transcription.text,
@@ -118,5 +118,5 @@ def _word(word: Word) -> dict[str, Any]:
 
 
 def _round(seconds: float) -> float:
-    """Cut the digits that floating point adds: no clock here is finer than a sample (62.5 microseconds)."""
+    """Cut the digits that floating point adds: no time is finer than a sample (62.5 microseconds)."""
     return round(seconds, 5)

@@ -1,7 +1,7 @@
-"""Let the decoder write: one call of the framework's `generate` for a batch of windows, and what it costs to look on.
+"""Let the decoder write: one call of the framework's `generate` for a batch of windows.
 
-Windows are encoded once; language detection, generation and scoring share that output. Greedy generation is watched
-from inside, so that log-probabilities and the no-speech probability cost no pass of their own.
+Windows are encoded once; language detection, generation and scoring share that output. Log-probabilities and the
+no-speech probability are recorded during greedy generation, so that they cost no pass of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
-from otoscope.model.cross_attention import Seen
+from otoscope.model.cross_attention import SeenKeysValues
 from otoscope.model.finite import NotFiniteError, finite_logits, not_finite
 from otoscope.model.languages import Vocabulary
 from otoscope.model.token_rules import Suppressed, TimestampRules
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
 
 _DEFAULT_LENGTH = 20
-"""What `generate` takes where a checkpoint names no length. Source: transformers, `GenerationConfig`."""
+"""The length limit of `generate` where a checkpoint gives none. Source: transformers, `GenerationConfig`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Written:
     tokens: list[int]  # new ids, prompt and end excluded
     avg_logprob: float  # mean log-probability of these tokens and of the end where it was reached; natural log
     no_speech_prob: float | None  # probability of `<|nospeech|>`, or None where the vocabulary lacks it
-    is_stopped: bool  # whether there was no more room before the end was reached
+    is_stopped: bool  # whether the text was cut off for lack of room
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def generate_tokens(
 ) -> list[list[int]]:
     """Let the decoder write greedily for every window, in one call of the framework's `generate`.
 
-    The encoder runs once, the decoder once for the prompt and once for every token, and what is read meanwhile is just
-    that: where the language must be detected first, readings do not see it.
+    The encoder runs once, the decoder once for the prompt and once for every token, and readings see just that: where
+    the language must be detected first, they do not see the detection.
 
     Returns:
         New ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
@@ -72,12 +72,12 @@ def generate_tokens(
     code = words.check_language(language)
     decoding = Decoding(task=words.check_task(task), timestamps=timestamps, max_new_tokens=max_new_tokens)
     encoded = model.encode_mel(mel, batch_size=len(mel))
-    languages = [code] * len(mel) if code else [top(found) for found in detect(model, words, encoded)]
+    languages = [code] * len(mel) if code else [top(probabilities) for probabilities in detect(model, words, encoded)]
     return [row.tokens for row in write(model, words, encoded, languages, decoding)]
 
 
 def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", timestamps: bool = False) -> list[int]:
-    """Give the tokens that a transcript begins with.
+    """Return the tokens that a transcript begins with.
 
     Args:
         model: Any Whisper.
@@ -101,23 +101,23 @@ def forced_logits(
     model: Whisper,
     encoded: Float[Tensor, "window frame d_model"],
     tokens: Int[Tensor, "window token"],
-    seen: Seen | None = None,
+    seen: SeenKeysValues | None = None,
 ) -> Float[Tensor, "window token vocab"]:
-    """Run the decoder over given tokens, unread: at each, what it would say next.
+    """Run the decoder over given tokens: at each, what it would say next.
 
-    Edits apply; readings do not see this pass, which is no part of a transcript being written.
+    Edits apply; readings do not see this pass, which is not part of a transcript being written.
 
     Args:
         model: Any Whisper.
         encoded: The encoder's output.
         tokens: Ids, prompt included.
-        seen: Keys and values of the same windows, where the decoder has just written for them all.
+        seen: Keys and values of the same windows, if the decoder has just written for all of them; used as they are.
 
     Returns:
         Logits in float32.
 
     Raises:
-        ModelError: A logit is no number; the first site that holds one is named.
+        ModelError: A logit is not a number; the first site that holds one is named.
     """
     with model.reading_paused():
         return read_logits(model, encoded, tokens, seen)
@@ -127,21 +127,21 @@ def read_logits(
     model: Whisper,
     encoded: Float[Tensor, "window frame d_model"],
     tokens: Int[Tensor, "window token"],
-    seen: Seen | None = None,
+    seen: SeenKeysValues | None = None,
 ) -> Float[Tensor, "window token vocab"]:
-    """Run the decoder over given tokens as `forced_logits` does, seen by readings and, where wanted, in the graph.
+    """Run the decoder as `forced_logits` does, but seen by readings and, where gradients are on, in the graph.
 
     Args:
         model: Any Whisper.
         encoded: The encoder's output.
         tokens: Ids, prompt included.
-        seen: Keys and values of the same windows, where the decoder has just written for them all.
+        seen: Keys and values of the same windows, if the decoder has just written for all of them; used as they are.
 
     Returns:
         Logits in float32.
 
     Raises:
-        ModelError: A logit is no number; the first site that holds one is named.
+        ModelError: A logit is not a number; the first site that holds one is named.
     """
     ids = tokens.to(model.device)
 
@@ -159,7 +159,7 @@ def detect(model: Whisper, words: Vocabulary, encoded: Float[Tensor, "window fra
 
     Args:
         model: A multilingual Whisper.
-        words: What its tokens mean.
+        words: What the model's tokens mean.
         encoded: The encoder's output.
 
     Returns:
@@ -193,7 +193,7 @@ def write(
 
     Args:
         model: Any Whisper.
-        words: What its tokens mean.
+        words: What the model's tokens mean.
         encoded: The encoder's output.
         languages: One code for every window.
         decoding: How to decode.
@@ -213,9 +213,9 @@ def write(
                 encoder_outputs=_wrap(encoded),
                 generation_config=_generation_config(words, decoding, n_passes_before),
                 logits_processor=_rules(model, words, decoding, n_prompt, chosen),
-                return_timestamps=False,  # as far as the framework is concerned: the rules here are ours
+                return_timestamps=False,  # the framework's own rules are off; `_rules` has ours
                 force_unique_generate_call=True,
-                **_asked(words, languages, decoding),
+                **_language_and_task(words, languages, decoding),
             )
         return sequences, opening[0]
 
@@ -237,7 +237,7 @@ def write(
 
 
 def _generation_config(words: Vocabulary, decoding: Decoding, n_passes_before: int) -> GenerationConfig:
-    """The checkpoint's settings, with how much may be written and without what the rules here see to."""
+    """The checkpoint's settings, with the length limit set and without what `_rules` handles."""
     config: Any = copy.copy(words.generation)
     config.suppress_tokens = config.begin_suppress_tokens = None
     config.num_beams = decoding.beams
@@ -247,8 +247,8 @@ def _generation_config(words: Vocabulary, decoding: Decoding, n_passes_before: i
     return cast(GenerationConfig, config)
 
 
-def _asked(words: Vocabulary, languages: Sequence[str], decoding: Decoding) -> dict[str, Any]:
-    """What a multilingual checkpoint is asked to do."""
+def _language_and_task(words: Vocabulary, languages: Sequence[str], decoding: Decoding) -> dict[str, Any]:
+    """The arguments of `generate` that only a multilingual checkpoint takes."""
     if not words.is_multilingual:
         return {}
     return {"language": [f"<|{code}|>" for code in languages], "task": decoding.task}
@@ -257,7 +257,7 @@ def _asked(words: Vocabulary, languages: Sequence[str], decoding: Decoding) -> d
 def _rules(
     model: Whisper, words: Vocabulary, decoding: Decoding, n_prompt: int, chosen: ChosenLogprobs
 ) -> LogitsProcessorList:
-    """What may come next, and who looks on."""
+    """Which tokens may come next, and, last, the recorder of log-probabilities."""
     rules = LogitsProcessorList([Suppressed(words, n_prompt, model.device)])
     if decoding.timestamps:
         rules.append(TimestampRules(words, n_prompt, model.device))
@@ -267,7 +267,7 @@ def _rules(
 
 
 def _limit(config: Any, words: Vocabulary, decoding: Decoding, n_passes_before: int) -> None:
-    """Say how much may be written, as `generate` itself would have it, and no more than the decoder has room for."""
+    """Limit how much may be written: as `generate` itself would, and never more than the decoder has room for."""
     n_prompt = len(words.prompt(words.any_language, decoding.task, timestamps=decoding.timestamps))
     room = words.longest - n_prompt
     if decoding.max_new_tokens is not None:
@@ -290,8 +290,8 @@ def _strip(row: list[int], words: Vocabulary) -> tuple[list[int], int, int]:
 def _no_speech(words: Vocabulary, logits: Float[Tensor, "window vocab"]) -> list[float | None]:
     if words.no_speech_id is None:
         return [None] * len(logits)
-    found: list[float | None] = logits.float().softmax(dim=-1)[:, words.no_speech_id].tolist()
-    return found
+    probabilities: list[float | None] = logits.float().softmax(dim=-1)[:, words.no_speech_id].tolist()
+    return probabilities
 
 
 def _scored(

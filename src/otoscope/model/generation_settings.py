@@ -1,7 +1,7 @@
 """The settings that transcription starts from: completed where a checkpoint lacks them, and only those understood.
 
-A generation config may hold anything that the framework ever offered. What otoscope understands is passed on to the
-framework; what it does not follow is left out and told; what it understands and cannot use is refused.
+A generation config may hold anything that the framework ever offered. Settings that otoscope understands are passed on
+to the framework, or refused where their value cannot be used; the others are left out, with a note.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _SUPPRESSED = ("translate", "transcribe", "startoftranscript", "startoflm", "sta
 
 
 class _Rule(NamedTuple):
-    """What a setting may be."""
+    """Which values a setting may have."""
 
     allows: Callable[[Any], bool]
-    wanted: str
+    description: str
 
 
 def _is_count(value: Any, least: int) -> bool:
@@ -81,7 +81,7 @@ _READ_ELSEWHERE = frozenset(
         "alignment_heads",
     ]
 )
-_OF_NO_EFFECT = frozenset(
+_WITHOUT_EFFECT = frozenset(
     [
         "transformers_version",
         "use_cache",
@@ -97,7 +97,7 @@ _OF_NO_EFFECT = frozenset(
         "disable_compile",
     ]
 )
-"""What does not change the text, or what a setting of otoscope's own decides."""
+"""Settings that do not change the text, or that otoscope decides by a setting of its own."""
 
 
 class SettledConfig(GenerationConfig):
@@ -119,7 +119,7 @@ def settle(given: GenerationConfig, model_id: str) -> tuple[SettledConfig, list[
         model_id: What the checkpoint is called in messages.
 
     Returns:
-        A config with these alone, token ids and languages apart, and notes on what is left out.
+        A config with only these, without token ids and languages; and notes on what is left out.
 
     Raises:
         ModelError: A setting that is understood has a value that cannot be used.
@@ -127,13 +127,13 @@ def settle(given: GenerationConfig, model_id: str) -> tuple[SettledConfig, list[
     settled, left_out = SettledConfig(), {}
     usual = given._get_default_generation_params()
     for name, value in vars(given).items():
-        if value is None or name.startswith("_") or name in _READ_ELSEWHERE or name in _OF_NO_EFFECT:
+        if value is None or name.startswith("_") or name in _READ_ELSEWHERE or name in _WITHOUT_EFFECT:
             continue
         if name in UNDERSTOOD:
             if not UNDERSTOOD[name].allows(value):
                 raise ModelError(
                     f"{model_id}: its generation config says {name} is {_short(value)}, which must be "
-                    f"{UNDERSTOOD[name].wanted}. Correct generation_config.json, or take the setting out."
+                    f"{UNDERSTOOD[name].description}. Correct generation_config.json, or remove the setting."
                 )
             setattr(settled, name, list(value) if isinstance(value, tuple) else value)
         elif name not in usual or value != usual[name]:
@@ -142,8 +142,8 @@ def settle(given: GenerationConfig, model_id: str) -> tuple[SettledConfig, list[
         return settled, []
     listed = ", ".join(f"{name} = {_short(value)}" for name, value in sorted(left_out.items()))
     return settled, [
-        f"its generation config asks for {listed}, which is not followed: otoscope decodes greedily, or with the beams "
-        "that it is given"
+        f"its generation config asks for {listed}, which is not followed: otoscope decodes greedily, or with the "
+        "number of beams that it is given"
     ]
 
 
@@ -153,7 +153,7 @@ def _short(value: Any) -> str:
 
 
 def unchecked(values: Mapping[str, Any]) -> GenerationConfig:
-    """Put what a generation_config.json says into a config as it stands; `settle` looks at it when it is used."""
+    """Copy what a generation_config.json says into a config, unchecked; `settle` checks it when it is used."""
     config = GenerationConfig()
     for name, value in values.items():
         setattr(config, name, value)
@@ -177,7 +177,7 @@ def complete_generation(
     settings = given if given is not None else GenerationConfig()
     forced = vars(settings).pop("forced_decoder_ids", None), vars(config).pop("forced_decoder_ids", None)
     if given is not None and tokenizer is None and config.vocab_size not in RELEASED:
-        return settings  # nothing to fill in from, and nothing that transcription by ids needs more than this
+        return settings  # nothing to fill in from, and transcription by ids needs no more
     ids = special_ids(config.vocab_size, tokenizer)
     values = _defaults(config, ids, suppress=given is None) | _forced(*forced, ids)
     for name, value in values.items():
@@ -186,7 +186,7 @@ def complete_generation(
     return settings
 
 
-def _forced(own: Any, of_config: Any, ids: Mapping[str, int]) -> dict[str, str]:
+def _forced(given_rows: Any, config_rows: Any, ids: Mapping[str, int]) -> dict[str, str]:
     """Read language and task from the tokens that an older checkpoint begins every transcript with.
 
     English in a `config.json` says nothing: every multilingual release has it there, and detects the language.
@@ -194,16 +194,16 @@ def _forced(own: Any, of_config: Any, ids: Mapping[str, int]) -> dict[str, str]:
     if is_english_only(ids):
         return {}
     texts = {index: text for text, index in ids.items()}
-    found: dict[str, str] = {}
-    rows = of_config if own is None else own
+    settings: dict[str, str] = {}
+    rows = config_rows if given_rows is None else given_rows
     for row in rows if isinstance(rows, list | tuple) else ():
         token = row[1] if isinstance(row, list | tuple) and len(row) == 2 else None
         name = texts.get(token, "")[2:-2] if isinstance(token, int) else ""
-        if name in LANGUAGES and (own is not None or name != "en"):
-            found["language"] = name
+        if name in LANGUAGES and (given_rows is not None or name != "en"):
+            settings["language"] = name
         elif name in ("translate", "transcribe"):
-            found["task"] = name
-    return found
+            settings["task"] = name
+    return settings
 
 
 def _defaults(config: WhisperConfig, ids: dict[str, int], *, suppress: bool) -> dict[str, Any]:

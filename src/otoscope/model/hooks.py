@@ -5,8 +5,8 @@ entered and left does not matter: a site has one hook, put in when the first edi
 the last one. With nothing on, the model holds no hook and runs as if this module did not exist.
 
 Edits, tapes and windows belong to the thread that put them on: hooks are shared, and what is on is looked up for the
-thread that runs the model. A thread with no edit and no window of its own is refused while another thread has some:
-nobody can tell whether they were meant for it.
+thread that runs the model. A thread with no edit and no window of its own is refused while another thread has some,
+because it is unclear whether they were meant for it.
 
 It knows sites and modules; it does not know sound, text or where a model came from.
 """
@@ -37,7 +37,7 @@ Edit = Callable[[Tensor], Tensor]
 _T = TypeVar("_T")
 
 LEAVING = frozenset({"encoder.ln_post", "logits"})
-"""Sites whose tensors the model hands out: whoever gets them may write into them, so a tape keeps a copy."""
+"""Sites whose tensors the model returns: the caller may write into them, so a tape keeps a copy."""
 
 ONE_BEAM = (
     "the decoder cannot be read with more than one beam: beams swap their histories at every step. "
@@ -45,28 +45,28 @@ ONE_BEAM = (
 )
 
 
-class _Owned(Generic[_T]):
-    """Things that are on, each with the thread that put it on."""
+class _ByThread(Generic[_T]):
+    """Edits, tapes or windows that are on, each with the thread that put it on."""
 
     def __init__(self) -> None:
-        self._things: list[tuple[int, _T]] = []
+        self._items: list[tuple[int, _T]] = []
 
-    def add(self, thing: _T) -> None:
-        self._things = [*self._things, (threading.get_ident(), thing)]
+    def add(self, item: _T) -> None:
+        self._items = [*self._items, (threading.get_ident(), item)]
 
-    def remove(self, thing: _T) -> None:
-        self._things = [(owner, other) for owner, other in self._things if other is not thing]
+    def remove(self, item: _T) -> None:
+        self._items = [(owner, other) for owner, other in self._items if other is not item]
 
     @property
-    def own(self) -> list[_T]:
+    def current(self) -> list[_T]:
         """Those of this thread."""
         thread = threading.get_ident()
-        return [thing for owner, thing in self._things if owner == thread]
+        return [item for owner, item in self._items if owner == thread]
 
     @property
     def all(self) -> list[_T]:
         """Those of every thread."""
-        return [thing for _, thing in self._things]
+        return [item for _, item in self._items]
 
 
 class Switchboard:
@@ -80,10 +80,10 @@ class Switchboard:
     def __init__(self, hf: WhisperForConditionalGeneration, table: SiteTable) -> None:
         self._hf = hf
         self._table = table
-        self._edits: _Owned[dict[str, list[Edit]]] = _Owned()
-        self._looks: _Owned[dict[str, list[Edit]]] = _Owned()
-        self._tapes: _Owned[Tape] = _Owned()
-        self._windows: _Owned[AttentionWindow] = _Owned()
+        self._edits: _ByThread[dict[str, list[Edit]]] = _ByThread()
+        self._looks: _ByThread[dict[str, list[Edit]]] = _ByThread()
+        self._tapes: _ByThread[Tape] = _ByThread()
+        self._windows: _ByThread[AttentionWindow] = _ByThread()
         self._n_pauses: Counter[int] = Counter()
         self._handles: dict[str, RemovableHandle] = {}
         self._routed: dict[str, WhisperAttention] = {}
@@ -94,20 +94,20 @@ class Switchboard:
     @contextmanager
     def editing(self, edits: Mapping[str, Sequence[Edit]]) -> Iterator[None]:
         """Apply edits to sites, after the edits that are on already, until the block ends."""
-        own = {site: list(functions) for site, functions in edits.items()}
-        with self._on(self._edits, own):
+        by_site = {site: list(functions) for site, functions in edits.items()}
+        with self._on(self._edits, by_site):
             yield
 
     @contextmanager
     def looking(self, sites: Iterable[str], look: Callable[[Site, Tensor], None]) -> Iterator[None]:
-        """Show what passes sites, after all edits and whether readings are paused or not, until the block ends."""
+        """Call `look` with what passes sites until the block ends: after all edits, and while readings are paused."""
 
         def shown(site: Site, x: Tensor) -> Tensor:
             look(site, x)
             return x
 
-        own: dict[str, list[Edit]] = {name: [partial(shown, self._table.sites[name])] for name in sites}
-        with self._on(self._looks, own):
+        by_site: dict[str, list[Edit]] = {name: [partial(shown, self._table.sites[name])] for name in sites}
+        with self._on(self._looks, by_site):
             yield
 
     @contextmanager
@@ -121,7 +121,7 @@ class Switchboard:
 
     @contextmanager
     def limiting(self, window: AttentionWindow) -> Iterator[None]:
-        """Hold the encoder's attention within a window, and within those that are on already, until the block ends."""
+        """Limit the encoder's attention to a window, and to those that are on already, until the block ends."""
         with self._on(self._windows, window):
             yield
 
@@ -136,15 +136,15 @@ class Switchboard:
             self._n_pauses[thread] -= 1
 
     @contextmanager
-    def _on(self, things: _Owned[_T], thing: _T) -> Iterator[None]:
+    def _on(self, items: _ByThread[_T], item: _T) -> Iterator[None]:
         try:
             with self._lock:
-                things.add(thing)
+                items.add(item)
                 self._refresh()
             yield
         finally:
             with self._lock:
-                things.remove(thing)
+                items.remove(item)
                 self._refresh()
 
     @property
@@ -154,7 +154,7 @@ class Switchboard:
     @property
     def edited_sites(self) -> frozenset[str]:
         """The sites that edits of this thread are on at."""
-        return frozenset(site for edits in self._edits.own for site in edits)
+        return frozenset(site for edits in self._edits.current for site in edits)
 
     @property
     def changes_model(self) -> bool:
@@ -164,12 +164,12 @@ class Switchboard:
     @property
     def wants_gradients(self) -> bool:
         """Whether a tape keeps its tensors in the graph."""
-        return not self._is_paused and any(tape.gradients for tape in self._tapes.own)
+        return not self._is_paused and any(tape.gradients for tape in self._tapes.current)
 
     @property
     def reads_decoder(self) -> bool:
         """Whether a tape reads the decoder."""
-        return not self._is_paused and any(tape.reads_decoder for tape in self._tapes.own)
+        return not self._is_paused and any(tape.reads_decoder for tape in self._tapes.current)
 
     def passes(self, site: Site, x: Tensor) -> Tensor:
         """Send one tensor through the edits of a site, in the order they were put on, and onto its tapes.
@@ -178,7 +178,7 @@ class Switchboard:
             What the model goes on with: `x` itself where nothing changes it.
         """
         self._check_thread()
-        for edits in (*self._edits.own, *self._looks.own):
+        for edits in (*self._edits.current, *self._looks.current):
             for edit in edits.get(site.name, ()):
                 x = _checked(site, x, edit(x))
         tapes = self._tapes_of(site)
@@ -198,28 +198,28 @@ class Switchboard:
         return bool(self._tapes_of(site))
 
     def opens(self, site: Site) -> bool:
-        """Whether a pattern must be computed in the open: it is edited, or wanted in the graph."""
-        if any(site.name in edits for edits in (*self._edits.own, *self._looks.own)):
+        """Whether a pattern must be computed explicitly: it is edited, or read with gradients."""
+        if any(site.name in edits for edits in (*self._edits.current, *self._looks.current)):
             return True
         return torch.is_grad_enabled() and any(tape.gradients for tape in self._tapes_of(site))
 
     def window_mask(self, site: Site, device: torch.device) -> Tensor | None:
-        """Give the mask that the windows in force lay on a block's pattern; None outside the encoder."""
+        """The mask that the windows of this thread lay on a block's pattern; None outside the encoder."""
         self._check_thread()
-        windows = self._windows.own
+        windows = self._windows.current
         if site.room != "encoder" or site.block is None or not windows:
             return None
-        place = (threading.get_ident(), site.block, device)
+        key = (threading.get_ident(), site.block, device)
         masks = self._masks
-        if place not in masks:
-            own = [window for window in windows if site.block in window.blocks]
+        if key not in masks:
+            applied = [window for window in windows if site.block in window.blocks]
             n_heads, n_frames = (int(length or 0) for length in site.shape[1:3])
-            masks[place] = window_mask(own, n_frames, n_heads, device)
-        return masks[place]
+            masks[key] = window_mask(applied, n_frames, n_heads, device)
+        return masks[key]
 
     def _check_thread(self) -> None:
-        """Refuse a run that another thread's edits or windows may have been meant for, or not."""
-        if (self._edits.all or self._windows.all) and not (self._edits.own or self._windows.own):
+        """Refuse a run where it is unclear whether another thread's edits or windows are meant for it."""
+        if (self._edits.all or self._windows.all) and not (self._edits.current or self._windows.current):
             raise InputError(
                 "the model runs in a thread that has no edit and no attention window on, while another thread has: "
                 "they belong to the thread that puts them on. Put them on in the thread that runs the model, or run it "
@@ -227,10 +227,10 @@ class Switchboard:
             )
 
     def _tapes_of(self, site: Site) -> list[Tape]:
-        return [] if self._is_paused else [tape for tape in self._tapes.own if site.name in tape.sites]
+        return [] if self._is_paused else [tape for tape in self._tapes.current if site.name in tape.sites]
 
     def _refresh(self) -> None:
-        """Put in the hooks that are wanted and missing, take out those that are not wanted any more."""
+        """Put in the hooks that are needed and missing, take out those that are not needed any more."""
         named = {name for edits in (*self._edits.all, *self._looks.all) for name in edits} | {
             name for tape in self._tapes.all for name in tape.sites
         }
@@ -246,32 +246,32 @@ class Switchboard:
         blocks = {block for window in self._windows.all if window.k is not None for block in window.blocks}
         return {f"encoder.blocks.{block}.attn.pattern" for block in blocks}
 
-    def _refresh_hooks(self, wanted: dict[str, Site]) -> None:
-        for name in [name for name in self._handles if name not in wanted and name != _STEPS]:
+    def _refresh_hooks(self, sites: dict[str, Site]) -> None:
+        for name in [name for name in self._handles if name not in sites and name != _STEPS]:
             self._handles.pop(name).remove()
-        for name, site in wanted.items():
+        for name, site in sites.items():
             if name not in self._handles:
                 module = self._hf.get_submodule(site.path)
                 self._handles[name] = module.register_forward_hook(partial(self._hook, site))
 
-    def _refresh_routes(self, wanted: set[str]) -> None:
-        for name in [name for name in self._routed if name not in wanted]:
+    def _refresh_routes(self, patterns: set[str]) -> None:
+        for name in [name for name in self._routed if name not in patterns]:
             unroute(self._routed.pop(name))
-        for name in wanted - self._routed.keys():
+        for name in patterns - self._routed.keys():
             site = self._table.sites[name]
             module = cast(WhisperAttention, self._hf.get_submodule(site.path))
             route(module, site, self)
             self._routed[name] = module
 
-    def _refresh_stand_ins(self, wanted: bool) -> None:
-        """Follow the decoder's steps while it is read, and stand in for two of the framework's own methods.
+    def _refresh_stand_ins(self, is_read: bool) -> None:
+        """While the decoder is read, follow its steps and replace two of the framework's own methods.
 
-        The search for the language would be read as a decoding of its own, and beams as the windows they are not.
+        Otherwise language detection would be read as a decoding of its own, and beams would be read as windows.
         """
-        if wanted == self._stands_in:
+        if is_read == self._stands_in:
             return
-        self._stands_in = wanted
-        if wanted:
+        self._stands_in = is_read
+        if is_read:
             self._handles[_STEPS] = self._hf.model.decoder.register_forward_pre_hook(self._step, with_kwargs=True)
             vars(self._hf).update(detect_language=self._detect_language_unread, _reorder_cache=self._refuse_beams)
         else:
@@ -279,9 +279,9 @@ class Switchboard:
             del self._hf.detect_language, self._hf._reorder_cache
 
     def _hook(self, site: Site, module: nn.Module, args: tuple, output: Any) -> Any:
-        """Send a module's output through its site; None, which is no change, where it stays what it was."""
-        own = output[0] if site.kind is Kind.ATTENTION else output
-        x = own.transpose(1, 2) if site.kind is Kind.TRANSPOSED else own
+        """Send a module's output through its site; returns None, which keeps the output, where nothing changes it."""
+        tensor = output[0] if site.kind is Kind.ATTENTION else output
+        x = tensor.transpose(1, 2) if site.kind is Kind.TRANSPOSED else tensor
         passed = self.passes(site, x)
         if passed is x and not self.wants_gradients:
             return None
@@ -296,7 +296,7 @@ class Switchboard:
         # Known by its type: transformers called it `past_key_values` up to 5.23, and `cache` from 5.24 on.
         cache = next((value for value in (*args, *kwargs.values()) if isinstance(value, Cache)), None)
         ids = kwargs.get("input_ids", args[0] if args else None)
-        for tape in self._tapes.own:
+        for tape in self._tapes.current:
             if tape.reads_decoder:
                 if cache is None or cache.get_seq_length() == 0:
                     tape.begin_decoding()
@@ -318,14 +318,14 @@ _STEPS = "the decoder's steps"
 
 
 def _checked(site: Site, before: Tensor, after: Any) -> Tensor:
-    """Return an edit's result, refused where it cannot stand in for what it got."""
-    wanted = f"{list(before.shape)} {before.dtype} on {before.device}"
-    rule = f"An edit takes {wanted}, axes {list(site.axes)}, and returns the same, also where it changes nothing."
+    """Return an edit's result; refuse one that cannot replace the tensor that the edit was given."""
+    expected = f"{list(before.shape)} {before.dtype} on {before.device}"
+    rule = f"An edit takes {expected}, axes {list(site.axes)}, and returns the same, even where it changes nothing."
     if not isinstance(after, Tensor):
-        raise InputError(f"the edit of {site.name!r} returned {_short(after)} where a tensor is wanted. {rule}")
+        raise InputError(f"the edit of {site.name!r} returned {_short(after)} instead of a tensor. {rule}")
     if after.shape != before.shape or after.dtype != before.dtype or after.device != before.device:
-        came = f"{list(after.shape)} {after.dtype} on {after.device}"
-        raise InputError(f"the edit of {site.name!r} returned {came}. {rule}")
+        returned = f"{list(after.shape)} {after.dtype} on {after.device}"
+        raise InputError(f"the edit of {site.name!r} returned {returned}. {rule}")
     return after
 
 

@@ -1,7 +1,7 @@
 """Find a checkpoint by name: in the local Hugging Face cache first, else by download.
 
-Knows names, the cache and the hub's answers; knows nothing of what is inside a checkpoint. Without a network it fails
-after one short attempt. A download takes the files that loading needs and no other framework's weights.
+Knows names, the cache and the hub's answers, and nothing of what is inside a checkpoint. Without a network it fails
+after one short attempt. A download fetches the files that loading needs, and no other framework's weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHORT_NAMES: dict[str, str] = {
 """openai-whisper's names (its `whisper/__init__.py`) and the Hugging Face ids of the same weights."""
 
 _BESIDE = ["*.json", "*.txt"]
-_WEIGHTS = {  # a file that tells a layout, and all that its weights need; the first that is there is taken
+_WEIGHTS = {  # a file that identifies a layout, and the files of its weights; the first that is present is used
     "model.safetensors": ["model.safetensors"],
     "model.safetensors.index.json": ["model-*.safetensors"],
     "model.bin": ["model.bin"],
@@ -50,8 +50,8 @@ def fetch(name: str) -> Path:
         The snapshot folder in the Hugging Face cache.
 
     Raises:
-        ModelError: the name is no id, the hub cannot be reached, refuses, or has no such checkpoint, or the download
-            breaks off.
+        ModelError: the name is not an id; the hub cannot be reached, refuses or has no such checkpoint; or the
+            download breaks off.
     """
     repo_id = checked_id(name)
     folder = cached(repo_id)
@@ -84,8 +84,8 @@ def cached(repo_id: str) -> Path | None:
         return None
     for name, patterns in _WEIGHTS.items():
         try:
-            wanted = [*_BESIDE, *patterns]
-            folder = Path(snapshot_download(repo_id, local_files_only=True, allow_patterns=wanted))
+            files = [*_BESIDE, *patterns]
+            folder = Path(snapshot_download(repo_id, local_files_only=True, allow_patterns=files))
         except LocalEntryNotFoundError:
             continue
         if (folder / name).exists() and any((folder / config).exists() for config in _CONFIGS):
@@ -94,7 +94,7 @@ def cached(repo_id: str) -> Path | None:
 
 
 def snapshot_of(path: Path) -> Path:
-    """Return the snapshot that a repository's folder in the Hugging Face cache stands for; any other path as it is."""
+    """Return the snapshot of a repository's folder in the Hugging Face cache; any other path is returned as it is."""
     root = path.parent if path.name == "snapshots" else path
     if not root.name.startswith("models--") or not (root / "snapshots").is_dir():
         return path
@@ -108,7 +108,7 @@ def snapshot_of(path: Path) -> Path:
 
 
 def on_this_machine(name: str) -> Path | None:
-    """Return the file or folder that a checkpoint names as its base, if it is here; nothing is downloaded."""
+    """Return the file or folder that a checkpoint names as its base, if it is here; downloads nothing."""
     path = Path(name).expanduser()
     if path.exists():
         return snapshot_of(path)
@@ -133,7 +133,7 @@ def _download(repo_id: str) -> Path:
     wait_s = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or _CONTACT_S)
     try:
         info = HfApi().model_info(repo_id, timeout=wait_s)
-        patterns = _wanted(repo_id, {entry.rfilename for entry in info.siblings or ()})
+        patterns = _download_patterns(repo_id, {entry.rfilename for entry in info.siblings or ()})
         return Path(snapshot_download(repo_id, allow_patterns=patterns))
     except OfflineModeIsEnabled as error:
         raise ModelError(_unreachable(repo_id, "HF_HUB_OFFLINE forbids downloading")) from error
@@ -158,32 +158,32 @@ def _download(repo_id: str) -> Path:
         raise ModelError(_unreachable(repo_id, message)) from error
 
 
-def _wanted(repo_id: str, files: set[str]) -> list[str]:
-    """Choose what to download; refuse a repository without a loadable checkpoint before any of it is there."""
+def _download_patterns(repo_id: str, files: set[str]) -> list[str]:
+    """Choose what to download; refuse a repository without a loadable checkpoint before downloading any of it."""
     layout = next((name for name in _WEIGHTS if name in files), None)
     if layout is None or not files.intersection(_CONFIGS):
         raise ModelError(
             f"model {repo_id!r} holds no config.json with model.safetensors (it holds {', '.join(sorted(files)[:6])}), "
-            "nor weights of another layout that is read. Convert it with transformers' save_pretrained, name another, "
-            "or download one file of it and give its path."
+            "nor weights of another layout that can be read. Convert it with transformers' save_pretrained, name "
+            "another, or download one file of it and give its path."
         )
     return [*_BESIDE, *_WEIGHTS[layout]]
 
 
 def _unreachable(repo_id: str, reason: str) -> str:
-    """Say what was wanted, where it was looked for, and how to bring it over by hand."""
+    """Say what was requested, where it was looked for, and how to copy it by hand."""
     from huggingface_hub import constants
 
     return (
         f"model {repo_id!r} is not in the cache {constants.HF_HUB_CACHE}, and {reason}. "
-        f"HF_ENDPOINT is {os.environ.get('HF_ENDPOINT') or 'not set'}. To bring it over: where there is a network, run "
-        f"'hf download {repo_id} --local-dir FOLDER', copy FOLDER here and give its path as the model. "
+        f"HF_ENDPOINT is {os.environ.get('HF_ENDPOINT') or 'not set'}. To copy it by hand: where there is a network, "
+        f"run 'hf download {repo_id} --local-dir FOLDER', copy FOLDER here and give its path as the model. "
         "'demo' needs no network."
     )
 
 
 def describe_choices(name: str) -> str:
-    """Say what a model can be given as, after the short name nearest to `name`."""
+    """Say how a model can be named, after the short name nearest to `name`."""
     near = difflib.get_close_matches(name, SHORT_NAMES, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return (

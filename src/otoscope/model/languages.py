@@ -1,7 +1,7 @@
-"""Which languages a checkpoint knows, and the special tokens that tell it what to do.
+"""Which languages a checkpoint knows, and the special tokens that control it.
 
-Reads the checkpoint's generation config and the tokenizer's vocabulary. Where the two differ the tokenizer is right,
-and a note says so.
+Reads the checkpoint's generation config and the tokenizer's vocabulary. Where the two differ, the tokenizer's is
+used, and a note says so.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class Vocabulary:
     timestamp_ids: tuple[int, ...]  # ids of `<|0.00|>`, `<|0.02|>` and so on, in order of time
 
     @cached_property
-    def _frame_of(self) -> dict[int, int]:
+    def _frames(self) -> dict[int, int]:
         return {token: frame for frame, token in enumerate(self.timestamp_ids)}
 
     def frame(self, token: int) -> int | None:
         """The frame that a timestamp names, counted from the window's start; None for any other token."""
-        return self._frame_of.get(token)
+        return self._frames.get(token)
 
     @cached_property
     def text_mask(self) -> Bool[Tensor, " vocab"]:
@@ -87,7 +87,7 @@ class Vocabulary:
 
     @property
     def any_language(self) -> str:
-        """One of its languages, for what is the same in all."""
+        """One of its languages, for what does not depend on the language."""
         return next(iter(self.language_ids), "en")
 
     def is_text(self, token: int) -> bool:
@@ -95,10 +95,10 @@ class Vocabulary:
         return token in self.text_ids
 
     def prompt(self, language: str, task: str, *, timestamps: bool) -> list[int]:
-        """Give the tokens that a transcript begins with.
+        """Return the tokens that a transcript begins with.
 
         Args:
-            language: One of the codes in `language_ids`; no matter for an English-only model.
+            language: One of the codes in `language_ids`; ignored by an English-only model.
             task: `transcribe` or `translate`.
             timestamps: Whether the transcript will hold timestamps.
 
@@ -124,15 +124,15 @@ class Vocabulary:
             return self.own_language if self.is_multilingual else "en"
         if not isinstance(language, str):
             raise InputError(f"language is {language!r}: give a code such as 'en', a name such as 'english', or None.")
-        asked = language.strip().lower().removeprefix("<|").removesuffix("|>")
-        code = TO_LANGUAGE_CODE.get(asked, asked)
+        spelling = language.strip().lower().removeprefix("<|").removesuffix("|>")
+        code = TO_LANGUAGE_CODE.get(spelling, spelling)
         if not self.is_multilingual and code != "en":
             raise InputError(
-                f"language {language!r} was asked of {self.model_id}, which knows English alone. "
+                f"language {language!r} was requested of {self.model_id}, which knows only English. "
                 "Leave the language out, or load a multilingual checkpoint."
             )
         if self.is_multilingual and code not in self.language_ids:
-            raise self._unknown(language, asked)
+            raise self._unknown(language, spelling)
         return code
 
     def check_task(self, task: str | None) -> str:
@@ -149,14 +149,14 @@ class Vocabulary:
             )
         if task == "translate" and not self.is_multilingual:
             raise InputError(
-                f"task 'translate' was asked of {self.model_id}, which knows English alone. Use 'transcribe'."
+                f"task 'translate' was requested of {self.model_id}, which knows only English. Use 'transcribe'."
             )
         return task
 
-    def _unknown(self, language: str, asked: str) -> InputError:
+    def _unknown(self, language: str, spelling: str) -> InputError:
         known = sorted(self.language_ids)
         names = {LANGUAGES[code]: code for code in known if code in LANGUAGES}
-        near = difflib.get_close_matches(asked, [*names, *known], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(spelling, [*names, *known], n=3, cutoff=0.5)
         nearest = ", ".join(
             f"{name} ({names[name]})" if name in names else f"{LANGUAGES.get(name, name)} ({name})" for name in near
         )
@@ -174,19 +174,19 @@ def read_vocabulary(
     """Read what a checkpoint's tokens mean.
 
     Returns:
-        The meaning of its special tokens, its languages, and the settings of its generation config that are followed,
-        with what was missing filled in; and what of the checkpoint is not followed, one sentence each.
+        The vocabulary: special tokens, languages, and the settings of the generation config that are followed, with
+        what was missing filled in; and notes on what is not followed, one sentence each.
     """
     ids = tokenizer.get_vocab()
     given: Any = hf.generation_config
     generation, notes = settle(given, model_id)
-    told = _Told(model_id, given, ids, notes)
-    end = told.needed("eos_token_id", "<|endoftext|>", is_free=True)
-    start = told.needed("decoder_start_token_id", "<|startoftranscript|>")
-    no_timestamps = told.needed("no_timestamps_token_id", "<|notimestamps|>")
-    is_multilingual = told.is_multilingual()
-    languages = told.listed("lang_to_id", [f"<|{code}|>" for code in LANGUAGES]) if is_multilingual else {}
-    tasks = told.listed("task_to_id", [f"<|{task}|>" for task in TASKS]) if is_multilingual else {}
+    named = _NamedTokens(model_id, given, ids, notes)
+    end = named.needed("eos_token_id", "<|endoftext|>", is_free=True)
+    start = named.needed("decoder_start_token_id", "<|startoftranscript|>")
+    no_timestamps = named.needed("no_timestamps_token_id", "<|notimestamps|>")
+    is_multilingual = named.is_multilingual()
+    languages = named.listed("lang_to_id", [f"<|{code}|>" for code in LANGUAGES]) if is_multilingual else {}
+    tasks = named.listed("task_to_id", [f"<|{task}|>" for task in TASKS]) if is_multilingual else {}
     times = timestamp_ids(ids, no_timestamps)
     special = (frozenset(tokenizer.all_special_ids) | {end, start, no_timestamps}) - frozenset(times)
     pad = end if given.pad_token_id is None else given.pad_token_id
@@ -197,7 +197,7 @@ def read_vocabulary(
         "pad_token_id": pad,
         "bos_token_id": given.bos_token_id,
     }
-    if is_multilingual:  # where there is a list of languages, the framework puts one into the prompt
+    if is_multilingual:  # given a list of languages, the framework puts one into the prompt
         settings |= {"lang_to_id": languages, "task_to_id": {token[2:-2]: i for token, i in tasks.items()}}
     for name, value in settings.items():
         setattr(generation, name, value)
@@ -209,8 +209,8 @@ def read_vocabulary(
         is_multilingual=is_multilingual,
         language_ids={token[2:-2]: index for token, index in languages.items()},
         task_ids={token[2:-2]: index for token, index in tasks.items()},
-        own_language=told.language(languages),
-        own_task=told.task(tasks),
+        own_language=named.language(languages),
+        own_task=named.task(tasks),
         start_id=start,
         end_id=end,
         pad_id=pad,
@@ -224,8 +224,8 @@ def read_vocabulary(
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a generation config and a tokenizer say of the same tokens; where they differ the tokenizer is right."""
+class _NamedTokens:
+    """What a generation config and a tokenizer say about the same tokens; where they differ, the tokenizer is right."""
 
     model_id: str
     given: Any
@@ -233,7 +233,7 @@ class _Told:
     notes: list[str]
 
     def needed(self, setting: str, token: str, *, is_free: bool = False) -> int:
-        """The id of a token that no Whisper can do without."""
+        """The id of a token that every Whisper needs; `is_free` lets the config's id differ from the tokenizer's."""
         configured, known = getattr(self.given, setting, None), self.ids.get(token)
         if isinstance(configured, list | tuple):
             if len(configured) > 1:
@@ -242,16 +242,16 @@ class _Told:
         if known is not None and configured is not None and configured != known and not is_free:
             self.notes.append(f"its generation config gives {setting} as {configured}, its tokenizer as {known}")
             configured = known
-        found = known if configured is None else configured
-        if found is None:
+        token_id = known if configured is None else configured
+        if token_id is None:
             raise ModelError(
                 f"{self.model_id} has no token {token}: neither its generation_config.json nor its tokenizer names "
-                "one. Bring both files from the checkpoint it is based on."
+                "one. Copy both files from the checkpoint it is based on."
             )
-        return int(found)
+        return int(token_id)
 
     def is_multilingual(self) -> bool:
-        """Whether the checkpoint takes a language; the vocabulary of the English-only releases has no use for one."""
+        """Whether the checkpoint takes a language; with the vocabulary of the English-only releases it does not."""
         configured = getattr(self.given, "is_multilingual", None)
         if is_english_only(self.ids):
             if configured:
@@ -260,14 +260,14 @@ class _Told:
         return True if configured is None else bool(configured)
 
     def listed(self, setting: str, tokens: Sequence[str]) -> dict[str, int]:
-        """The ids of languages or tasks, those that the generation config lists or else all that are known."""
-        configured = getattr(self.given, setting, None)
-        own = configured if isinstance(configured, dict) else {}
-        wanted = {f"<|{name.removeprefix('<|').removesuffix('|>')}|>": index for name, index in own.items()}
-        if wrong := [token for token, index in wanted.items() if self.ids.get(token, index) != index]:
+        """The ids of languages or tasks: those that the generation config lists, or all that the tokenizer knows."""
+        value = getattr(self.given, setting, None)
+        by_name = value if isinstance(value, dict) else {}
+        configured = {f"<|{name.removeprefix('<|').removesuffix('|>')}|>": index for name, index in by_name.items()}
+        if wrong := [token for token, index in configured.items() if self.ids.get(token, index) != index]:
             self.notes.append(f"its generation config and its tokenizer give {wrong[0]} different ids in {setting}")
-        if wanted:
-            return {token: self.ids.get(token, index) for token, index in wanted.items()}
+        if configured:
+            return {token: self.ids.get(token, index) for token, index in configured.items()}
         return {token: self.ids[token] for token in tokens if token in self.ids}
 
     def language(self, known: Mapping[str, int]) -> str | None:
@@ -275,8 +275,8 @@ class _Told:
         named = getattr(self.given, "language", None)
         if named is None:
             return None
-        asked = str(named).strip().lower().removeprefix("<|").removesuffix("|>")
-        code = TO_LANGUAGE_CODE.get(asked, asked)
+        spelling = str(named).strip().lower().removeprefix("<|").removesuffix("|>")
+        code = TO_LANGUAGE_CODE.get(spelling, spelling)
         if f"<|{code}|>" in known:
             return code
         if known or code != "en":

@@ -1,7 +1,7 @@
 """Load any Whisper: the demo model, a file or folder of any format that is read, a Hugging Face id, or a short name.
 
-This is the one way in. It finds out what the source is, has it read and checked, completes what it lacks from the model
-it was made from, and puts the model on its device; the bigger part of the time goes to importing the framework.
+The only entry point: it finds out what the source is, has it read and checked, takes what it lacks from the model it
+was made from, and puts the model on its device. Most of the time goes to importing the framework.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from otoscope.model.local import openai_cached, path_of
 from otoscope.model.vocabulary import released_tokenizer
 
 if TYPE_CHECKING:
-    from otoscope.model.checkpoints.described import Described
+    from otoscope.model.checkpoints.described import CheckpointDescription
     from otoscope.model.whisper import Whisper
 
 SHORT_NAMES = hub.SHORT_NAMES
 
-_ON = "@"  # between a model and its base in one name
+_ON = "@"  # separates a model from its base in one name
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _FILE_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".json", ".gguf", ".npz"}
 
@@ -39,18 +39,18 @@ def load(
     Args:
         source: `demo`; one of `SHORT_NAMES` (`tiny`, `small.en`, `turbo`); a file or folder of any format that is read
             (Hugging Face, OpenAI's `.pt`, CTranslate2, whisper.cpp, MLX, a LoRA adapter); a Hugging Face id, looked for
-            in the local cache first and downloaded else; a name that `otoscope models` lists. The first two go before a
-            folder of the same name: write `./tiny` for the folder.
-        device: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
+            in the local cache first and otherwise downloaded; or a name that `otoscope models` lists. The first two
+            take precedence over a folder of the same name: write `./tiny` for the folder.
+        device: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where available.
         dtype: `float32`, `bfloat16` or `float16`, whatever the file holds.
         base_model: What the checkpoint was made from, named like a source: an adapter is merged into it, and tokenizer
-            and generation settings that the checkpoint lacks are taken from it. By default what the checkpoint says.
+            and generation settings that the checkpoint lacks are taken from it. None takes the one it names itself.
 
     Returns:
         The model, in evaluation mode, with every weight checked.
 
     Raises:
-        InputError: the device or dtype is unknown or not there.
+        InputError: the device or dtype is unknown or not available.
         ModelError: the source cannot be found, reached or used; it says where it looked and what to do.
     """
     from otoscope.model.whisper import Whisper
@@ -73,7 +73,7 @@ def on_base(model: str, base_model: str | Path) -> str:
 
 
 def _split(source: str | Path, base_model: str | Path | None) -> tuple[str | Path, str | Path | None]:
-    """Take a name that `on_base` made apart."""
+    """Split a name that `on_base` made."""
     if base_model is None and isinstance(source, str) and _ON in source and not Path(source).expanduser().exists():
         model, _, base = source.partition(_ON)
         return model, base
@@ -104,8 +104,8 @@ def find_model(source: str | Path) -> tuple[Path, str]:
     return hub.fetch(repo_id), repo_id
 
 
-def _complete(described: Described, source: str, base_model: str | Path | None) -> Checkpoint:
-    """Take what a checkpoint lacks from the model it was made from, and say so."""
+def _complete(described: CheckpointDescription, source: str, base_model: str | Path | None) -> Checkpoint:
+    """Take what a checkpoint lacks from the model it was made from, and note it."""
     checkpoint = Checkpoint(source, described, described.generation, described.tokenizer(), list(described.notes))
     if checkpoint.tokenizer is None or (checkpoint.generation is None and base_model is not None):
         _take_from_base(checkpoint, base_model)
@@ -113,12 +113,12 @@ def _complete(described: Described, source: str, base_model: str | Path | None) 
         released = released_tokenizer(described.config.vocab_size)
         if released is not None:
             checkpoint.tokenizer = released[0]
-            checkpoint.notes.append(f"it has no tokenizer, and that of {released[1]} was taken, of the same vocabulary")
+            checkpoint.notes.append(f"it has no tokenizer: that of {released[1]}, of the same vocabulary size, is used")
     return checkpoint
 
 
 def _take_from_base(checkpoint: Checkpoint, base_model: str | Path | None) -> None:
-    """Take tokenizer and generation settings of the base, where there is one of the same vocabulary on this machine."""
+    """Take tokenizer and generation settings from the base, if it has the same vocabulary and is on this machine."""
     described = checkpoint.described
     path: Path | None
     if base_model is not None:
@@ -166,7 +166,7 @@ def _dtype(dtype: str) -> torch.dtype:
 
 
 def device_named(device: str) -> torch.device:
-    """Find a device."""
+    """Return the device of a name; `auto` is CUDA where available."""
     kind, _, index = str(device).partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
         raise InputError(f"device {device!r} is not one of auto, cpu, cuda, cuda:N. Choose one; auto is the default.")

@@ -1,7 +1,7 @@
 """The Whispers on this machine, in the places where programs keep them.
 
-Looked through are the cache of Hugging Face (faster-whisper's and MLX's repositories are there too), OpenAI's cache,
-the folders of whisper.cpp, and the folder that OTOSCOPE_MODELS names. Headers are read, no weights.
+These are the cache of Hugging Face (which also has faster-whisper's and MLX's repositories), OpenAI's cache, the
+folders of whisper.cpp, and the folders that OTOSCOPE_MODELS names. Reads headers, no weights.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SIGNS = ("config.json", "model.bin", "adapter_config.json")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A model that may be loaded."""
+class Candidate:
+    """A file or folder that may hold a Whisper."""
 
     name: str  # what `load` takes: a Hugging Face id, or the name of a file or folder; a path where names clash
     path: Path  # the file or folder
@@ -34,16 +34,16 @@ class LocalModel:
 
     name: str  # what `load` takes
     path: Path  # the file or folder
-    format: str | None  # how it is stored; None where it is of no format that is read
+    format: str | None  # how it is stored; None where no supported format fits
     precision: str | None  # the type that most of its numbers are stored in
     n_parameters: int | None  # how many numbers it holds
     size_bytes: int  # on disk
     problem: str | None  # why it does not load; None where its headers are in order
 
 
-def places() -> list[Place]:
+def candidates() -> list[Candidate]:
     """List the files and folders that may hold a Whisper, each under its shortest name that is free."""
-    found: list[Place] = []
+    listed: list[Candidate] = []
     taken = {"demo", *hub.SHORT_NAMES}
     seen: set[Path] = set()
     for name, path in [*_in_hugging_face_cache(), *_in_folders()]:
@@ -52,13 +52,13 @@ def places() -> list[Place]:
         seen.add(path.resolve())
         free = name if name not in taken else str(path)
         taken.add(free)
-        found.append(Place(free, path))
-    return found
+        listed.append(Candidate(free, path))
+    return listed
 
 
 def path_of(name: str) -> Path | None:
     """Return the file or folder that a listed name stands for."""
-    return next((place.path for place in places() if place.name == name), None)
+    return next((candidate.path for candidate in candidates() if candidate.name == name), None)
 
 
 def openai_cached(short_name: str) -> Path | None:
@@ -68,24 +68,24 @@ def openai_cached(short_name: str) -> Path | None:
 
 
 def local_models(find: Callable[[str | Path], tuple[Path, str]]) -> list[LocalModel]:
-    """Look into every Whisper on this machine; headers are read, and of torch files the names."""
-    return [model for place in places() if (model := _look(place, find)) is not None]
+    """Look into every Whisper on this machine; `find` resolves the base of an adapter, as in `describe`."""
+    return [model for candidate in candidates() if (model := _look(candidate, find)) is not None]
 
 
-def _look(place: Place, find: Callable[[str | Path], tuple[Path, str]]) -> LocalModel | None:
+def _look(candidate: Candidate, find: Callable[[str | Path], tuple[Path, str]]) -> LocalModel | None:
     try:
-        described = describe(place.path, source=place.name, find=find)
+        described = describe(candidate.path, source=candidate.name, find=find)
     except ModelError as error:
         if "is not a Whisper" in str(error):
             return None
-        return LocalModel(place.name, place.path, None, None, None, _size(place.path), str(error))
+        return LocalModel(candidate.name, candidate.path, None, None, None, _size(candidate.path), str(error))
     return LocalModel(
-        place.name,
-        place.path,
+        candidate.name,
+        candidate.path,
         described.format,
         described.precision,
         described.n_parameters,
-        _size(place.path),
+        _size(candidate.path),
         None,
     )
 
@@ -129,7 +129,7 @@ def _folders() -> list[Path]:
         home / ".cache" / "whisper.cpp",
         home / "whisper.cpp" / "models",
         home / ".local" / "share" / "whisper.cpp",
-        Path("models"),  # of a clone of whisper.cpp that one stands in
+        Path("models"),  # in a clone of whisper.cpp as the working directory
     ]
 
 

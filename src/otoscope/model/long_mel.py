@@ -1,7 +1,7 @@
 """The log-mel of a recording of any length, in bounded memory.
 
 The spectrum of two hours at once takes two gigabytes; piece by piece only the log-mel itself stays, 32 kB a second at
-80 bands. Knows samples alone.
+80 bands. Works on samples only.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MEL_PER_POWER_OF_TEN = 0.25
 def long_log_mel(samples: Float[Tensor, " sample"], n_mels: int) -> Float[Tensor, "n_mels mel_frame"]:
     """Turn a whole recording into one log-mel spectrogram, as if it were one window.
 
-    `log_mel` cuts off what lies eight powers of ten below its loudest point. A piece is never louder than the whole, so
-    it keeps all that the whole keeps, and cutting the joined pieces once more gives the whole's own numbers.
+    `log_mel` clips what lies eight powers of ten below its loudest point. A piece is never louder than the whole, so it
+    keeps all that the whole keeps, and clipping the joined pieces once more gives the numbers of the whole.
 
     Source:
-        OpenAI Whisper, `whisper/audio.py`, for what the whole must be; the way there is ours.
+        OpenAI Whisper, `whisper/audio.py`, for the whole; computing it piece by piece is ours.
     """
     if len(samples) <= 2 * PIECE_SAMPLES:
         return log_mel(samples, n_mels)

@@ -34,15 +34,15 @@ BATCH_SIZE = 128
 class Prompt:
     """The beginning of a transcript, as the decoder is given it."""
 
-    text: str  # as it was asked for
+    text: str  # as the user gave it
     tokens: tuple[int, ...]  # ids of the text, without the start tokens
 
 
-class Batch(NamedTuple):
-    """Some of the prompts."""
+class PromptBatch(NamedTuple):
+    """The logits after some of the prompts."""
 
-    places: list[int]  # which of the prompts these are
-    logits: Float[Tensor, "prompt vocab"]  # what each would be followed by, float32 on the model's device
+    indices: list[int]  # which of the prompts these are
+    logits: Float[Tensor, "prompt vocab"]  # of the token after each, float32 on the model's device
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class PromptReader:
 
     @cached_property
     def texts(self) -> TokenTexts:
-        """What every token stands for."""
+        """The text of every token."""
         return token_texts(self.model)
 
     @cached_property
@@ -64,7 +64,7 @@ class PromptReader:
 
     @property
     def longest(self) -> int:
-        """Tokens of text that a prompt may have: what the decoder holds, less the start."""
+        """Most tokens of text that a prompt may have: what the decoder holds, less the start."""
         return self.model.hf.config.max_target_positions - len(self.start)
 
     @property
@@ -86,15 +86,15 @@ class PromptReader:
             The prompt; it may be several tokens, even for one word.
 
         Raises:
-            InputError: It is empty, too long, or holds a special token.
+            InputError: The text is empty, too long, or holds a special token.
         """
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"prompt {text!r} is empty: give a word, or several in quotes, such as 'traffic'.")
         tokens = self.ids(self.space + text.strip())
         if not all(token < self.model.vocab_size and self.texts.is_text[token] for token in tokens):
             raise InputError(
-                f"prompt {text!r} holds a special token: prompts are text alone, and the start tokens come of "
-                "themselves. Leave out what stands between <| and |>; the language has a setting of its own."
+                f"prompt {text!r} holds a special token: prompts are plain text, and the start tokens are "
+                "added automatically. Leave out what stands between <| and |>; the language has a setting of its own."
             )
         if len(tokens) > self.longest:
             short = text if len(text) <= 40 else f"{text[:37]}..."
@@ -106,7 +106,7 @@ class PromptReader:
 
 
 def prompt_reader(model: Whisper, language: str | None) -> PromptReader:
-    """Make ready to read prompts in a language; the checkpoint's own, or English, or its first where none is named.
+    """Make a reader of prompts in a language; None takes the checkpoint's own, or English, or its first language.
 
     Raises:
         InputError: The language is not the model's.
@@ -124,7 +124,7 @@ class NextTokens:
 
     Args:
         model: Any Whisper.
-        encoded: The encoder's output of one window; edits of what the cross-attention makes of it apply.
+        encoded: The encoder's output of one window; edits of the cross-attention's keys and values apply.
     """
 
     @torch.no_grad()
@@ -135,15 +135,15 @@ class NextTokens:
             self._cross = cross_keys_values(model, self._encoded)
 
     @torch.no_grad()
-    def logits(self, prompts: Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> Iterator[Batch]:
-        """Run the decoder over prompts, unread: what would it say next after each?
+    def logits(self, prompts: Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> Iterator[PromptBatch]:
+        """Run the decoder over prompts (token ids, start tokens included): what would it say next after each?
 
-        Edits apply; readings do not see these passes, which are no part of a transcript being written.
+        Edits apply; readings do not see these passes, which are not part of a transcript being written.
         """
         if isinstance(batch_size, bool) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}: give a whole number of 1 or more.")
-        for places in _by_length(prompts, batch_size):
-            yield Batch(places, self._last_logits([prompts[place] for place in places]))
+        for indices in _by_length(prompts, batch_size):
+            yield PromptBatch(indices, self._last_logits([prompts[index] for index in indices]))
 
     def _last_logits(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "prompt vocab"]:
         model = self._model
@@ -164,11 +164,11 @@ class NextTokens:
 
 
 def _by_length(prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """Put prompts of one length together: then none needs padding, and the model's own causal mask is all it takes."""
+    """Group prompts of one length: then none needs padding, and the model's own causal mask suffices."""
     by_length: dict[int, list[int]] = {}
-    for place, prompt in enumerate(prompts):
-        by_length.setdefault(len(prompt), []).append(place)
+    for index, prompt in enumerate(prompts):
+        by_length.setdefault(len(prompt), []).append(index)
     for length in sorted(by_length):
-        places = by_length[length]
-        for start in range(0, len(places), batch_size):
-            yield places[start : start + batch_size]
+        indices = by_length[length]
+        for start in range(0, len(indices), batch_size):
+            yield indices[start : start + batch_size]

@@ -1,8 +1,8 @@
 """The tape: what a reading keeps of the tensors that pass the sites.
 
-A tape holds the model's own tensors, detached but not copied, so a reading costs the memory of what it reads. Pieces
+A tape holds the model's own tensors, detached but not copied, so a reading takes the memory of what it reads. Pieces
 are joined when a site is first looked up: runs of the encoder along the window axis, the steps of a decoding along the
-token axis and then decodings along the window axis. The tape knows sites and tensors; `hooks` knows how they come to
+token axis and then decodings along the window axis. The tape knows sites and tensors; `hooks` fills
 it.
 """
 
@@ -18,7 +18,7 @@ from otoscope.base.errors import InputError, SiteError
 from otoscope.model.sites import Kind, Site
 
 NO_TOKEN = -1
-"""Marks the places in `Tape.tokens` after a decoding's end."""
+"""Marks the positions in `Tape.tokens` after a decoding's end."""
 
 
 class Tape(Mapping[str, Tensor]):
@@ -80,10 +80,10 @@ class Tape(Mapping[str, Tensor]):
         return sum(1 for _ in self)
 
     def parts(self, site: str) -> list[Tensor]:
-        """Return the pieces as they passed, one a call of the model, unjoined.
+        """Return the pieces as they passed, one per call of the model, unjoined.
 
-        With gradients these are the tensors of the graph itself: differentiate with respect to them when the model ran
-        more than once, for a joined tensor is made from them and the result does not depend on it.
+        With gradients these are the tensors of the graph itself. Differentiate with respect to them when the model ran
+        more than once: a joined tensor is made from them, and the model's output does not depend on it.
 
         Args:
             site: Name or alias of a site that is being read.
@@ -141,7 +141,7 @@ class Tape(Mapping[str, Tensor]):
         self._joined.pop(site.name, None)
 
     def close(self) -> None:
-        """Note that nothing more will come, so that pieces need not be kept beside what is joined from them."""
+        """Note that nothing more will come, so that pieces need not be kept once they are joined."""
         self._is_closed = True
 
     def _name(self, site: str) -> str:
@@ -153,7 +153,7 @@ class Tape(Mapping[str, Tensor]):
 
 
 def _join_steps(steps: list[Tensor], site: Site) -> Tensor:
-    """Join the steps of one run: along the token axis, keys filled up with zeros where the pattern grows."""
+    """Join the steps of one run along the token axis; where a pattern grows, its keys are filled up with zeros."""
     if len(steps) == 1 and not _is_square(site):
         return steps[0]
     axis = site.axes.index("token") if site.is_growing else 0
@@ -181,9 +181,9 @@ def _is_square(site: Site) -> bool:
 
 
 def _fit(x: Tensor, axis: int, length: int) -> Tensor:
-    """Bring one axis to a length, with zeros at its end or without what lies beyond."""
-    short = length - x.shape[axis]
-    if short <= 0:
-        return x.narrow(axis, 0, length) if short else x
-    padding = [0, 0] * (-axis - 1 if axis < 0 else x.ndim - axis - 1) + [0, short]
+    """Pad one axis with zeros, or cut it, to a length."""
+    n_missing = length - x.shape[axis]
+    if n_missing <= 0:
+        return x.narrow(axis, 0, length) if n_missing else x
+    padding = [0, 0] * (-axis - 1 if axis < 0 else x.ndim - axis - 1) + [0, n_missing]
     return F.pad(x, padding)

@@ -1,6 +1,6 @@
 """The cross-attention heads that follow the sound in each of OpenAI's releases, and which release a model's shape is.
 
-A fine-tune has its base's shape and, as a rule, its base's heads: they are what its word times are read off where its
+A fine-tuned model has its base's shape and, as a rule, its base's heads: its word times are read off these where its
 own settings name none.
 """
 
@@ -200,9 +200,9 @@ def known_heads(config: WhisperConfig, *, is_english_only: bool, name: str) -> t
         The heads and the release's short name, or None where no release has this shape.
     """
     shape = _Shape(config.d_model, config.encoder_layers, config.decoder_layers, is_english_only, config.num_mel_bins)
-    found = [release for release, known in _SHAPES.items() if known == shape]
-    if not found:
+    matches = [release for release, known in _SHAPES.items() if known == shape]
+    if not matches:
         return None
     is_first = "large-v1" in name or name.endswith("whisper-large")
-    release = found[-1] if is_first else found[0]
+    release = matches[-1] if is_first else matches[0]
     return ALIGNMENT_HEADS[release], release

@@ -13,7 +13,7 @@ from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
 
 
 @dataclass(frozen=True)
-class Piece:
+class WindowSegment:
     """One segment of a window."""
 
     tokens: tuple[int, ...]  # its ids, timestamps included
@@ -25,9 +25,9 @@ class Piece:
 class Cut:
     """A window's segments."""
 
-    # in order; tokens after the last finished segment are dropped, for the next window writes them anew
-    pieces: tuple[Piece, ...]
-    advance: int  # how far the next window begins after this one, in mel frames. 0 where the timestamps do not move on.
+    # in order; tokens after the last finished segment are dropped, since the next window writes them anew
+    segments: tuple[WindowSegment, ...]
+    advance: int  # how far the next window begins after this one, in mel frames; 0 where the timestamps do not advance
 
 
 def cut(tokens: Sequence[int], frame_of: Callable[[int], int | None], n_mel_frames: int) -> Cut:
@@ -42,7 +42,7 @@ def cut(tokens: Sequence[int], frame_of: Callable[[int], int | None], n_mel_fram
         n_mel_frames: How much of the recording the window holds.
 
     Returns:
-        The segments and how far to move on.
+        The segments and how far to advance.
 
     Source:
         OpenAI Whisper, `whisper/transcribe.py`; transformers, `WhisperGenerationMixin._retrieve_segment`.
@@ -53,29 +53,29 @@ def cut(tokens: Sequence[int], frame_of: Callable[[int], int | None], n_mel_fram
     if not ends:
         return _whole(tokens, frames, n_mel_frames)
     if is_time[-2:] == [False, True]:
-        pieces = _pieces(tokens, frames, [*ends, len(tokens)])
-        return Cut(pieces, n_mel_frames)
+        segments = _segments(tokens, frames, [*ends, len(tokens)])
+        return Cut(segments, n_mel_frames)
     # The last segment keeps both timestamps of the pair that ends it.
-    pieces = _pieces(tokens, frames, [*ends[:-1], ends[-1] + 1], is_paired=True)
-    return Cut(pieces, (frames[ends[-1] - 1] or 0) * MEL_FRAMES_PER_FRAME)
+    segments = _segments(tokens, frames, [*ends[:-1], ends[-1] + 1], is_paired=True)
+    return Cut(segments, (frames[ends[-1] - 1] or 0) * MEL_FRAMES_PER_FRAME)
 
 
 def _whole(tokens: Sequence[int], frames: Sequence[int | None], n_mel_frames: int) -> Cut:
     """Take a window without a finished segment as one segment, up to its last timestamp or to its end."""
     last = next((frame for frame in reversed(frames) if frame is not None), None)
-    return Cut((Piece(tuple(tokens), 0, last or n_mel_frames // MEL_FRAMES_PER_FRAME),), n_mel_frames)
+    return Cut((WindowSegment(tuple(tokens), 0, last or n_mel_frames // MEL_FRAMES_PER_FRAME),), n_mel_frames)
 
 
-def _pieces(
+def _segments(
     tokens: Sequence[int], frames: Sequence[int | None], ends: Sequence[int], *, is_paired: bool = False
-) -> tuple[Piece, ...]:
+) -> tuple[WindowSegment, ...]:
     """Cut at the ends; times never run backwards, whatever a model wrote."""
-    pieces, first, frame = [], 0, 0
+    segments, first, frame = [], 0, 0
     for end in ends:
         last = frames[end - 2] if is_paired and end == ends[-1] else frames[end - 1]
-        # Without the timestamp rules a piece may begin with text: then it begins where the one before it ended.
+        # Without the timestamp rules a segment may begin with text: then it begins where the previous one ended.
         start = max(frame, frames[first] or 0)
         frame = max(start, last or 0)
-        pieces.append(Piece(tuple(tokens[first:end]), start, frame))
+        segments.append(WindowSegment(tuple(tokens[first:end]), start, frame))
         first = end
-    return tuple(pieces)
+    return tuple(segments)

@@ -3,7 +3,7 @@
 A site carries the name of OpenAI's own module, `encoder.blocks.3.mlp.1`. Each has aliases: the module path of the
 framework that runs the model (`model.encoder.layers.3.activation_fn`) and, where one exists, the name that
 TransformerLens uses (`encoder.blocks.3.mlp.hook_post`). This module knows a config's numbers and nothing of tensors:
-listing the sites costs no memory and runs nothing.
+listing the sites takes no memory and runs nothing.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ def _join(*parts: str) -> str:
 
 def _axes(room: str, part: _Part) -> tuple[str, ...]:
     """Name the axes of a block's part."""
-    place = "frame" if room == "encoder" or part.name in CROSS_FRAME_PARTS else "token"
+    position = "frame" if room == "encoder" or part.name in CROSS_FRAME_PARTS else "token"
     if part.kind is not Kind.PATTERN:
-        return ("window", place, part.width)
-    return ("window", "head", place, "frame" if part.name == "cross_attn.pattern" else place)
+        return ("window", position, part.width)
+    return ("window", "head", position, "frame" if part.name == "cross_attn.pattern" else position)
 
 
 class SiteTable:
@@ -129,23 +129,23 @@ class SiteTable:
         self.sites: dict[str, Site] = {site.name: site for site in self._all()}
 
     def _all(self) -> list[Site]:
-        """Draw up the sites in the order in which the model computes them."""
+        """List the sites in the order in which the model computes them."""
         d = self._d_model
-        mel_framed, framed = ("window", "mel_frame", "d_model"), ("window", "frame", "d_model")
-        worded, shape, lined = ("window", "token", "d_model"), (None, self._n_frames, d), Kind.TRANSPOSED
+        mel_axes, frame_axes = ("window", "mel_frame", "d_model"), ("window", "frame", "d_model")
+        token_axes, shape, kind = ("window", "token", "d_model"), (None, self._n_frames, d), Kind.TRANSPOSED
         return [
-            Site("encoder.conv1", mel_framed, (None, 2 * self._n_frames, d), "model.encoder.conv1", lined),
-            Site("encoder.conv2", framed, shape, "model.encoder.conv2", lined),
+            Site("encoder.conv1", mel_axes, (None, 2 * self._n_frames, d), "model.encoder.conv1", kind),
+            Site("encoder.conv2", frame_axes, shape, "model.encoder.conv2", kind),
             *self._block_sites("encoder"),
-            Site("encoder.ln_post", framed, shape, "model.encoder.layer_norm"),
-            Site("decoder.token_embedding", worded, (None, None, d), "model.decoder.embed_tokens"),
+            Site("encoder.ln_post", frame_axes, shape, "model.encoder.layer_norm"),
+            Site("decoder.token_embedding", token_axes, (None, None, d), "model.decoder.embed_tokens"),
             *self._block_sites("decoder"),
-            Site("decoder.ln", worded, (None, None, d), "model.decoder.layer_norm"),
+            Site("decoder.ln", token_axes, (None, None, d), "model.decoder.layer_norm"),
             Site("logits", ("window", "token", "vocab"), (None, None, self._vocab_size), "proj_out"),
         ]
 
     def _block_sites(self, room: str) -> list[Site]:
-        """Draw up the sites inside the blocks of the encoder or the decoder."""
+        """List the sites inside the blocks of the encoder or the decoder."""
         length: dict[str, int | None] = {
             "window": None,
             "token": None,
@@ -156,30 +156,30 @@ class SiteTable:
         }
         sites = []
         for block in range(self.n_blocks[room]):
-            ours, theirs = f"{room}.blocks.{block}", f"model.{room}.layers.{block}"
+            prefix, path_prefix = f"{room}.blocks.{block}", f"model.{room}.layers.{block}"
             for part in _ROOMS[room]:
                 axes = _axes(room, part)
-                shape, path = tuple(length[axis] for axis in axes), _join(theirs, part.path)
-                site = Site(_join(ours, part.name), axes, shape, path, part.kind)
+                shape, path = tuple(length[axis] for axis in axes), _join(path_prefix, part.path)
+                site = Site(_join(prefix, part.name), axes, shape, path, part.kind)
                 sites.append(site)
                 if part.lens:
-                    self._lens[f"{ours}.{part.lens}"] = site.name
+                    self._lens[f"{prefix}.{part.lens}"] = site.name
         return sites
 
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Other names a site goes by, each with the site's own name."""
-        found = dict(self._lens)
+        names = dict(self._lens)
         for site in self.sites.values():
             if site.kind is not Kind.PATTERN:  # a pattern shares its module with the attention's output
-                found[site.path] = site.name
-                found[site.path.removeprefix("model.")] = site.name
+                names[site.path] = site.name
+                names[site.path.removeprefix("model.")] = site.name
             if site.kind is Kind.ATTENTION:
-                found[f"{site.path}.out_proj"] = found[f"{site.name}.out"] = site.name
-        return {alias: name for alias, name in found.items() if alias not in self.sites}
+                names[f"{site.path}.out_proj"] = names[f"{site.name}.out"] = site.name
+        return {alias: name for alias, name in names.items() if alias not in self.sites}
 
     def resolve(self, name: str) -> Site:
-        """Find the one site that a name or an alias stands for."""
+        """Find the site that a name or an alias stands for."""
         site = self.sites.get(self.aliases.get(name, name))
         if site is None:
             raise self._unknown(name)
@@ -191,29 +191,28 @@ class SiteTable:
         A `*` stands for any text without a dot, `**` for any text, `?` for one character that is not a dot.
 
         Returns:
-            Names in the order asked for, each once; sites that one pattern finds are in the model's order.
+            Names in the order requested, each once; sites that match one pattern are in the model's order.
         """
-        asked = [patterns] if isinstance(patterns, str) else list(patterns)
-        found: dict[str, None] = {}
-        for pattern in asked:
+        names: dict[str, None] = {}
+        for pattern in [patterns] if isinstance(patterns, str) else patterns:
             if not isinstance(pattern, str):
                 raise SiteError(f"a site is named by text, not by {pattern!r}, for instance 'encoder.blocks.0.mlp.1'.")
-            found.update(dict.fromkeys(self._matches(pattern)))
-        return list(found)
+            names.update(dict.fromkeys(self._matches(pattern)))
+        return list(names)
 
     def _matches(self, pattern: str) -> list[str]:
         if not any(mark in pattern for mark in "*?"):
             return [self.resolve(pattern).name]
         regex = re.compile(_regex(pattern))
         hits = {name for name in self.sites if regex.fullmatch(name)}
-        # aliases only where no name fits: 'encoder.blocks.3.*' shall not find the block itself by its 'hook_resid_post'
+        # aliases only where no name fits: 'encoder.blocks.3.*' must not match the block itself by its 'hook_resid_post'
         hits = hits or {name for alias, name in self.aliases.items() if regex.fullmatch(alias)}
         if not hits:
             raise self._unknown(pattern)
         return [name for name in self.sites if name in hits]
 
     def _unknown(self, name: str) -> SiteError:
-        """Say that a site is not there, what is, and which names come nearest."""
+        """Say that there is no such site, which blocks there are, and which names are nearest."""
         blocks = ", its ".join(f"{room} has {span(n, 'block')}" for room, n in self.n_blocks.items())
         near = difflib.get_close_matches(name, list(self.sites), n=3, cutoff=0.4)
         nearest = f" Nearest: {', '.join(near)}." if near else ""
@@ -222,24 +221,24 @@ class SiteTable:
         return SiteError(f"site {name!r} {verb} {self.model_id}: its {blocks}.{nearest}{see}")
 
     def check_blocks(self, blocks: Iterable[int] | None, room: str = "encoder") -> frozenset[int]:
-        """Return the blocks meant, all of them for None."""
+        """Return the blocks with these indices; None is all of them."""
         return self._check("block", blocks, self.n_blocks[room], room)
 
     def check_heads(self, heads: Iterable[int] | None, room: str = "encoder") -> frozenset[int]:
-        """Return the heads meant, all of them for None."""
+        """Return the heads with these indices; None is all of them."""
         return self._check("head", heads, self.n_heads[room], room)
 
-    def _check(self, what: str, asked: Iterable[int] | None, n: int, room: str) -> frozenset[int]:
-        if asked is None:
+    def _check(self, what: str, indices: Iterable[int] | None, n: int, room: str) -> frozenset[int]:
+        if indices is None:
             return frozenset(range(n))
-        chosen = list(asked) if isinstance(asked, Iterable) else [asked]
-        for one in chosen:
-            if isinstance(one, bool) or not isinstance(one, Integral) or not 0 <= one < n:
+        chosen = list(indices) if isinstance(indices, Iterable) else [indices]
+        for index in chosen:
+            if isinstance(index, bool) or not isinstance(index, Integral) or not 0 <= index < n:
                 raise SiteError(
-                    f"{what} {one!r} is not in {self.model_id}: its {room} has {span(n, what)}. "
+                    f"{what} {index!r} is not in {self.model_id}: its {room} has {span(n, what)}. "
                     f"Name {what}s by these numbers, or give none for all of them."
                 )
-        return frozenset(int(one) for one in chosen)
+        return frozenset(int(index) for index in chosen)
 
 
 def span(n: int, what: str) -> str:

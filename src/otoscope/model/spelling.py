@@ -28,24 +28,24 @@ def split_words(tokenizer: Any, text: Sequence[int], language: str) -> list[tupl
         language: Whisper's code.
 
     Returns:
-        Each word as written, spaces included, with its ids; joined, they are the text and its ids again.
+        Each word as written, spaces included, with its ids; joined, they give the text and its ids again.
 
     Source:
-        OpenAI Whisper, `whisper/tokenizer.py`, `split_to_word_tokens`; where white space rules, ours is plainer:
-        "don't" and "well-known" stay whole however they were tokenized.
+        OpenAI Whisper, `whisper/tokenizer.py`, `split_to_word_tokens`; where white space separates words, ours is
+        simpler: "don't" and "well-known" stay whole however they were tokenized.
     """
     begins = _begins_unspaced if language in UNSPACED_LANGUAGES else _begins_spaced
-    found: list[tuple[str, list[int]]] = []
+    words: list[tuple[str, list[int]]] = []
     for piece, ids in _characters(tokenizer, text):
-        if found and not begins(found[-1][0], piece):
-            written, own = found[-1]
-            found[-1] = (written + piece, own + ids)
+        if words and not begins(words[-1][0], piece):
+            written, word_ids = words[-1]
+            words[-1] = (written + piece, word_ids + ids)
         else:
-            found.append((piece, ids))
-    if len(found) > 1 and not found[-1][0].strip():
-        (written, own), (space, ids) = found[-2:]
-        found[-2:] = [(written + space, own + ids)]
-    return found
+            words.append((piece, ids))
+    if len(words) > 1 and not words[-1][0].strip():
+        (written, word_ids), (space, ids) = words[-2:]
+        words[-2:] = [(written + space, word_ids + ids)]
+    return words
 
 
 def _begins_spaced(word: str, piece: str) -> bool:
@@ -67,14 +67,13 @@ def _is_closing(character: str) -> bool:
 
 
 def _characters(tokenizer: Any, text: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
-    """Yield the shortest runs of tokens that are whole characters: one character may be spread over several tokens."""
+    """Yield the shortest runs of tokens that are whole characters: a character may be spread over several tokens."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     run: list[int] = []
     written = ""
     for token, spelt in zip(text, token_bytes(tokenizer, text), strict=True):
-        if run and not (
-            spelt and 0x80 <= spelt[0] < 0xC0
-        ):  # no continuation: what came before stays a broken character
+        continues = bool(spelt) and 0x80 <= spelt[0] < 0xC0
+        if run and not continues:  # what came before stays a broken character
             yield written + decoder.decode(b"", final=True), run
             run, written = [], ""
         run.append(token)
@@ -97,7 +96,7 @@ def token_bytes(tokenizer: Any, ids: Sequence[int]) -> list[bytes]:
 
 
 def decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    """The text of text tokens; bytes that are no text become U+FFFD.
+    """The text of text tokens; bytes that are not valid text become U+FFFD.
 
     The framework's own `decode` takes the letters of added words for bytes: "café" comes out as "caf" and U+FFFD.
 
@@ -109,7 +108,7 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def _bytes(name: str, *, is_added: bool) -> bytes:
-    table = _byte_of()
+    table = _bytes_by_letter()
     if not all(character in table for character in name):
         return name.encode()
     spelt = bytes(table[character] for character in name)
@@ -125,6 +124,6 @@ def _is_text(spelt: bytes) -> bool:
 
 
 @lru_cache
-def _byte_of() -> dict[str, int]:
+def _bytes_by_letter() -> dict[str, int]:
     """Which byte each letter of the vocabulary stands for: printable ones for themselves, the others in their order."""
     return {character: byte for byte, character in bytes_to_unicode().items()}

@@ -1,7 +1,7 @@
 """Stretches of recordings on their way through the decoder, and the transcription they become.
 
-A talk is one recording; a stretch is a part of it that is gone through in order: all of it where timestamps lead from
-window to window, one window where they do not. Knows tokens, times and text; runs no model.
+A talk is one recording; a stretch is a part of it whose windows are decoded in order: the whole recording where
+timestamps say where the next window begins, one window otherwise. Knows tokens, times and text; runs no model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from otoscope.base.clocks import HOP_SAMPLES, MEL_FRAMES_PER_FRAME, frame_to_sec
 from otoscope.model.alignment import AlignedWord
 from otoscope.model.generation import Written
 from otoscope.model.languages import Vocabulary
-from otoscope.model.segments import Cut, Piece
+from otoscope.model.segments import Cut, WindowSegment
 from otoscope.model.spelling import decode
 from otoscope.model.transcription import Segment, Transcription, Word
 
@@ -30,33 +30,33 @@ if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
 
 MOST_PASSES = 32
-"""Passes for one window's length of sound before timestamps lead no more: a damaged model may creep by 20 ms a pass."""
+"""Passes per window's length of sound after which timestamps are ignored: a damaged model may advance 20 ms a pass."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One window, gone through."""
+    """One window, decoded."""
 
     seek: int  # where it began, in mel frames from the start of the recording
     written: Written  # what the decoder wrote
-    cut: Cut  # the segments of it
-    aligned: Sequence[Sequence[AlignedWord]] | None  # the words of each segment, or None where they were not asked for
+    cut: Cut  # its segments
+    aligned: Sequence[Sequence[AlignedWord]] | None  # the words of each segment, or None where they were not requested
 
 
 @dataclass(eq=False)
 class Talk:
     """One recording being transcribed."""
 
-    index: int  # its place among those asked for
+    index: int  # its position among the recordings of the call
     clip: Clip  # the recording
     language: str | None  # its language, None until it is known
     probabilities: dict[str, float] | None = None  # of every language, where it was detected
-    n_left: int = 0  # stretches that are not through
-    stretches: list[Stretch] = field(default_factory=list)  # those that are, in order of time
+    n_left: int = 0  # stretches that are not done
+    stretches: list[Stretch] = field(default_factory=list)  # all of them, in order of time
 
     @property
     def is_done(self) -> bool:
-        """Whether every stretch is through."""
+        """Whether every stretch is done."""
         return self.n_left == 0
 
     @property
@@ -85,18 +85,18 @@ class Talk:
         )
 
     def _segment(self, part: _Part, model: Whisper, words: Vocabulary) -> Segment:
-        tokens = [token for token in part.piece.tokens if words.is_text(token)]
+        tokens = [token for token in part.segment.tokens if words.is_text(token)]
         first_frame = part.seek // MEL_FRAMES_PER_FRAME
         spoken = None if part.aligned is None else self.place(part.aligned, first_frame)
         if spoken:
             start_s, end_s = spoken[0].start_s, spoken[-1].end_s
         else:
-            start_s, end_s = self._span(first_frame + part.piece.start_frame, first_frame + part.piece.end_frame)
+            start_s, end_s = self._span(first_frame + part.segment.start_frame, first_frame + part.segment.end_frame)
         return Segment(
             start_s=start_s,
             end_s=end_s,
             text=decode(model.tokenizer, tokens),
-            tokens=part.piece.tokens,
+            tokens=part.segment.tokens,
             seek=part.seek,
             avg_logprob=part.written.avg_logprob,
             no_speech_prob=part.written.no_speech_prob,
@@ -131,22 +131,22 @@ class _Part:
     """What one segment is made from."""
 
     seek: int
-    piece: Piece
+    segment: WindowSegment
     written: Written
     aligned: Sequence[AlignedWord] | None
 
 
 @dataclass(eq=False)
 class Stretch:
-    """A part of a recording that is gone through in order."""
+    """A part of a recording whose windows are decoded in order."""
 
     talk: Talk  # the recording
-    mel: Float[Tensor, "n_mels mel_frame"] | None  # its log-mel
+    mel: Float[Tensor, "n_mels mel_frame"] | None  # its log-mel; None once the stretch is done
     start: int  # where it begins in the recording, in mel frames
     n_window: int  # length of the model's window, in mel frames
     is_timed: bool  # whether the decoder writes timestamps; without them all passes become one segment
     seek: int = 0  # where the next window begins, in mel frames from the stretch's start
-    passes: list[Pass] = field(default_factory=list)  # the windows gone through
+    passes: list[Pass] = field(default_factory=list)  # the windows decoded
 
     def __post_init__(self) -> None:
         assert self.mel is not None
@@ -155,29 +155,29 @@ class Stretch:
 
     @property
     def is_done(self) -> bool:
-        """Whether all of it has been gone through."""
+        """Whether all of it has been decoded."""
         return self.seek >= self._length
 
     @property
     def n_mel_frames(self) -> int:
-        """How much of the next window the stretch fills."""
+        """How much of the next window the stretch fills, in mel frames."""
         return min(self.n_window, self._length - self.seek)
 
     def n_sound_frames(self, advance: int) -> int:
-        """How many frames of the next window hold sound that the window after it will not hear again, at least 1."""
+        """How many frames of the next window hold sound that the window after it does not repeat, at least 1."""
         n_samples = len(self.talk.clip.samples)
         sounding = frames_begun(n_samples) - (self.start + self.seek) // MEL_FRAMES_PER_FRAME
         heard = min(advance or self.n_mel_frames, self.n_mel_frames) // MEL_FRAMES_PER_FRAME
         return max(1, min(sounding, heard))
 
     def window(self) -> Float[Tensor, "n_mels mel_frame"]:
-        """The next window, filled up with zeros as in the long form of transformers' `generate`."""
+        """The next window, filled up with zeros as in the long-form `generate` of transformers."""
         assert self.mel is not None
         window = self.mel[:, self.seek : self.seek + self.n_window]
         return F.pad(window, (0, self.n_window - window.shape[-1]))
 
     def take(self, done: Pass, progress: Callable[[float], None]) -> None:
-        """Take in a window that has been gone through, and move on."""
+        """Add a decoded window, and advance; `progress` gets the seconds of recording done."""
         self.passes.append(done)
         is_stuck = len(self.passes) >= MOST_PASSES * -(-self._length // self.n_window)
         step = self.n_mel_frames if is_stuck or done.cut.advance <= 0 else done.cut.advance
@@ -195,16 +195,16 @@ class Stretch:
     def parts(self) -> list[_Part]:
         """What the segments are made from: one for each where there are timestamps, one for all passes otherwise."""
         parts = [
-            _Part(done.seek, piece, done.written, None if done.aligned is None else done.aligned[i])
+            _Part(done.seek, segment, done.written, None if done.aligned is None else done.aligned[i])
             for done in self.passes
-            for i, piece in enumerate(done.cut.pieces)
+            for i, segment in enumerate(done.cut.segments)
         ]
         return parts if self.is_timed or not parts else [self._joined(parts)]
 
     def _joined(self, parts: list[_Part]) -> _Part:
-        """Join all parts to one as long as the stretch; more than one only where a model writes timestamps unasked."""
-        tokens = tuple(token for part in parts for token in part.piece.tokens)
-        piece = Piece(tokens, 0, self._length // MEL_FRAMES_PER_FRAME)
+        """Join all parts into one as long as the stretch; several only if a model writes timestamps unprompted."""
+        tokens = tuple(token for part in parts for token in part.segment.tokens)
+        segment = WindowSegment(tokens, 0, self._length // MEL_FRAMES_PER_FRAME)
         aligned = None
         if parts[0].aligned is not None:
             aligned = [
@@ -212,9 +212,9 @@ class Stretch:
                 for part in parts
                 for word in part.aligned or ()
             ]
-        return _Part(self.start, piece, parts[0].written, aligned)
+        return _Part(self.start, segment, parts[0].written, aligned)
 
     def tokens(self) -> list[tuple[int, ...]]:
-        """The ids that count, one row for every pass with timestamps and one for all passes without."""
-        rows = [tuple(token for piece in done.cut.pieces for token in piece.tokens) for done in self.passes]
+        """The ids of the segments, one row for every pass with timestamps and one for all passes without."""
+        rows = [tuple(token for segment in done.cut.segments for token in segment.tokens) for done in self.passes]
         return rows if self.is_timed else [tuple(token for row in rows for token in row)]

@@ -1,7 +1,7 @@
 """Which tokens the decoder may write next: those not suppressed, and timestamps in their order.
 
-The framework has rules for both. Its timestamps are all ids above `<|notimestamps|>`, which words added by fine-tuning
-are too; and it looks its suppressed tokens up again at every step, a tenth of the time that greedy decoding takes.
+The framework has rules for both, but it takes all ids above `<|notimestamps|>` for timestamps, which includes words
+added by fine-tuning; and it looks up its suppressed tokens at every step, a tenth of the time of greedy decoding.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from otoscope.model.languages import Vocabulary
 
 
 class Suppressed(LogitsProcessor):
-    """Keeps tokens from being written, some of them as the first token alone.
+    """Keeps tokens from being written; some of them only as the first token.
 
     Args:
         words: What the tokens mean, and which are suppressed.
-        n_prompt: Tokens of the prompt.
-        device: Of the logits.
+        n_prompt: How many tokens the prompt has.
+        device: Device of the logits.
     """
 
     def __init__(self, words: Vocabulary, n_prompt: int, device: torch.device) -> None:
@@ -38,27 +38,27 @@ class Suppressed(LogitsProcessor):
 
 
 class TimestampRules(WhisperTimeStampLogitsProcessor):
-    """The framework's rules for timestamps, over a vocabulary whose timestamps may be anywhere.
+    """The framework's rules for timestamps, for a vocabulary whose timestamps may be anywhere.
 
-    The vocabulary is put in the order that those rules take for granted, where it is in another.
+    Where the vocabulary is not in the order that those rules assume, it is brought into that order.
 
     Args:
         words: What the tokens mean.
-        n_prompt: Tokens of the prompt.
-        device: Of the logits.
+        n_prompt: How many tokens the prompt has.
+        device: Device of the logits.
     """
 
     def __init__(self, words: Vocabulary, n_prompt: int, device: torch.device) -> None:
         config: Any = copy.copy(words.generation)
         self._order = words.order.to(device)
-        self._place = self._order.argsort()
+        self._position = self._order.argsort()
         self._is_in_order = bool((words.order == torch.arange(words.vocab_size)).all())
-        config.eos_token_id = int(self._place[words.end_id])
-        config.no_timestamps_token_id = int(self._place[words.no_timestamps_id])
+        config.eos_token_id = int(self._position[words.end_id])
+        config.no_timestamps_token_id = int(self._position[words.no_timestamps_id])
         super().__init__(config, begin_index=n_prompt)
 
     def __call__(self, input_ids: Int[Tensor, "row token"], scores: Float[Tensor, "row vocab"]) -> Tensor:
         """Set the scores of tokens that may not come next to minus infinity."""
         if self._is_in_order:
             return super().__call__(input_ids, scores)
-        return super().__call__(self._place[input_ids], scores[:, self._order])[:, self._place]
+        return super().__call__(self._position[input_ids], scores[:, self._order])[:, self._position]

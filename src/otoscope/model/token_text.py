@@ -22,9 +22,9 @@ class TokenTexts:
     r"""Every id that the decoder can be given or say.
 
     Attributes:
-        texts: What each stands for, white space included; bytes that are no text by themselves as `\xNN`, and "" for
+        texts: What each stands for, white space included; bytes that are not text by themselves as `\xNN`, and "" for
             an id that the tokenizer does not know.
-        is_text: Whether it is text, and no command (`<|en|>`) or time (`<|0.00|>`).
+        is_text: Whether it is text, not a command (`<|en|>`) or a time (`<|0.00|>`).
         is_whole: Whether it is text of whole characters.
     """
 
@@ -76,7 +76,7 @@ def pieces(model: Whisper, text: str) -> list[int]:
 
     Args:
         model: Any Whisper with a tokenizer.
-        text: The text; a command's name (`<|en|>`) is that command.
+        text: The text; the name of a command (`<|en|>`) becomes that command's token.
 
     Returns:
         Ids.

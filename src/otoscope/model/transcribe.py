@@ -1,8 +1,8 @@
 """Write down what is said in recordings of any length, many at a time.
 
-A recording that fits the model's window is one pass of encoder and decoder. A longer one is gone through window by
-window: with timestamps each window begins where the last finished segment of the one before ended, as in OpenAI's
-program and in the long form of transformers' `generate`, token for token; without them windows lie side by side, as
+A recording that fits the model's window is one pass of encoder and decoder. A longer one is decoded window by
+window: with timestamps each window begins where the last finished segment of the previous one ended, as in OpenAI's
+program and in the long-form `generate` of transformers, token for token; without them windows lie side by side, as
 `Whisper.windows` cuts them. Everything runs through the framework's own `generate`, so readings, edits and attention
 windows that are on apply. Memory: the log-mel of the recordings of one batch, 115 MB an hour at 80 bands.
 """
@@ -45,7 +45,7 @@ def transcribe(model: Whisper, clip: Sound, *, batch_size: int = 8, **settings: 
         settings: Those of `transcribe_many`.
 
     Returns:
-        Text, segments and, where asked for, words in time.
+        Text, segments and, where requested, words in time.
 
     Raises:
         InputError: A setting cannot be used; the message says which are allowed.
@@ -75,17 +75,17 @@ def transcribe_many(
         model: Any Whisper with a tokenizer.
         clips: The sounds, of any length; taken one batch at a time.
         batch_size: Windows run at a time.
-        language: What is spoken, as code or English name, in all of them; None for that of each clip, or else to
-            have it detected in its first window.
+        language: What is spoken, as code or English name, in all of them; None for that of each clip or,
+            where it has none, the one detected in its first window.
         task: `transcribe`, or `translate` for English from any language; None for what a fine-tuned checkpoint says it
-            is for, or else `transcribe`.
+            is for, by default `transcribe`.
         timestamps: Whether the decoder writes timestamps, so that segments are sentences. False gives one segment for
             every window, and windows side by side. None is True for recordings longer than a window.
         word_times: Whether to find where each word was spoken. Segments then begin and end with their words.
         beams: Width of the search; 1 is greedy.
         alignment_heads: Cross-attention heads to find words by, as (block, head); None for the checkpoint's own.
         max_new_tokens: Limit for one window, or None for the checkpoint's own.
-        progress: Called with the seconds of recording that a pass has brought to an end.
+        progress: Called after each pass over a window with the seconds of recording that it finished.
 
     Returns:
         A transcription of every recording, in order.
@@ -103,14 +103,14 @@ def transcribe_many(
     job = _Job(model, words, decoding, heads if word_times else (), progress or (lambda _: None))
     done: dict[int, Transcription] = {}
     for batch in _batches(_stretches(job, clips, language, timestamps), batch_size):
-        _go_through(job, batch)
+        _decode(job, batch)
         done |= {talk.index: talk.finish(model, words, decoding.task) for talk in _talks(batch) if talk.is_done}
     return [done[index] for index in sorted(done)]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What stays the same over all recordings of one call; without heads words are not aligned."""
+    """What is the same for all recordings of one call; without heads, words are not aligned."""
 
     model: Whisper
     words: Vocabulary
@@ -137,7 +137,7 @@ def _check(model: Whisper, words: Vocabulary, decoding: Decoding, batch_size: in
 
 
 def _stretches(job: _Job, clips: Iterable[Sound], language: str | None, timestamps: bool | None) -> Iterator[Stretch]:
-    """Lay out what is to be gone through: whole recordings where timestamps lead the way, single windows otherwise."""
+    """Yield what is to be decoded: whole recordings where timestamps say where windows begin, else single windows."""
     for index, sound in enumerate(clips):
         clip = as_clip(sound)
         is_long = len(clip.samples) > job.model.window_samples
@@ -152,10 +152,10 @@ def _stretches(job: _Job, clips: Iterable[Sound], language: str | None, timestam
         yield from (Stretch(talk, mel, i * n_window, n_window, is_timed) for i, mel in enumerate(mels))
 
 
-def _language_of(words: Vocabulary, clip: Clip, asked: str | None) -> str | None:
-    """What is asked for, or what a clip's corpus says is spoken in it, or the checkpoint's own; None to detect it."""
-    if asked is not None or clip.language is None:
-        return words.check_language(asked)
+def _language_of(words: Vocabulary, clip: Clip, requested: str | None) -> str | None:
+    """The language requested, or that of the clip's corpus, or the checkpoint's own; None to detect it."""
+    if requested is not None or clip.language is None:
+        return words.check_language(requested)
     try:
         return words.check_language(clip.language)
     except InputError as error:
@@ -163,7 +163,7 @@ def _language_of(words: Vocabulary, clip: Clip, asked: str | None) -> str | None
 
 
 def _batches(stretches: Iterable[Stretch], size: int) -> Iterator[list[Stretch]]:
-    """Gather stretches, those with timestamps apart from those without: their prompts differ."""
+    """Gather stretches into batches, with and without timestamps separately: their prompts differ."""
     waiting: dict[bool, list[Stretch]] = {False: [], True: []}
     for stretch in stretches:
         batch = waiting[stretch.is_timed]
@@ -178,48 +178,48 @@ def _talks(batch: list[Stretch]) -> list[Talk]:
     return list({stretch.talk.index: stretch.talk for stretch in batch}.values())
 
 
-def _go_through(job: _Job, batch: list[Stretch]) -> None:
-    """Pass over the stretches of a batch together, window after window, until the last one is through."""
+def _decode(job: _Job, batch: list[Stretch]) -> None:
+    """Decode the stretches of a batch together, window after window, until all are done."""
     decoding = Decoding(job.decoding.task, batch[0].is_timed, job.decoding.beams, job.decoding.max_new_tokens)
     n_passes = 0
-    while left := [stretch for stretch in batch if not stretch.is_done]:
-        mel = torch.stack([stretch.window() for stretch in left])
-        encoded = job.model.encode_mel(mel, batch_size=len(left)).detach()
-        _find_languages(job, left, encoded)
-        languages = [stretch.talk.known_language for stretch in left]
+    while remaining := [stretch for stretch in batch if not stretch.is_done]:
+        mel = torch.stack([stretch.window() for stretch in remaining])
+        encoded = job.model.encode_mel(mel, batch_size=len(remaining)).detach()
+        _find_languages(job, remaining, encoded)
+        languages = [stretch.talk.known_language for stretch in remaining]
         written = write(job.model, job.words, encoded, languages, decoding, n_passes_before=n_passes)
-        for i, stretch in enumerate(left):
-            stretch.take(_look_at(job, stretch, written[i], encoded[i : i + 1]), job.progress)
+        for i, stretch in enumerate(remaining):
+            stretch.take(_finish_pass(job, stretch, written[i], encoded[i : i + 1]), job.progress)
         n_passes += 1
 
 
 def _find_languages(job: _Job, stretches: list[Stretch], encoded: Tensor) -> None:
-    """Detect the language of recordings whose first window is among these, and of no others."""
+    """Detect the language of recordings whose language is not known yet, from their first window."""
     rows: dict[int, int] = {}
     for row, stretch in enumerate(stretches):
         if stretch.talk.language is None:
             rows.setdefault(stretch.talk.index, row)
     if not rows:
         return
-    found = detect(job.model, job.words, encoded[list(rows.values())])
-    for row, probabilities in zip(rows.values(), found, strict=True):
+    detected = detect(job.model, job.words, encoded[list(rows.values())])
+    for row, probabilities in zip(rows.values(), detected, strict=True):
         stretches[row].talk.probabilities = probabilities
         stretches[row].talk.language = top(probabilities)
 
 
-def _look_at(job: _Job, stretch: Stretch, written: Written, encoded: Tensor) -> Pass:
-    """Cut what was written for one window into segments and, where asked for, find its words."""
-    found = cut(written.tokens, job.words.frame, stretch.n_mel_frames)
+def _finish_pass(job: _Job, stretch: Stretch, written: Written, encoded: Tensor) -> Pass:
+    """Cut what was written for one window into segments and, where requested, find its words."""
+    window_cut = cut(written.tokens, job.words.frame, stretch.n_mel_frames)
     aligned = None
     if job.heads:
         aligned = align(
             job.model,
             job.words,
             encoded,
-            [[token for token in piece.tokens if job.words.is_text(token)] for piece in found.pieces],
+            [[token for token in segment.tokens if job.words.is_text(token)] for segment in window_cut.segments],
             language=stretch.talk.known_language,
             task=job.decoding.task,
             heads=job.heads,
-            n_frames=stretch.n_sound_frames(found.advance),
+            n_frames=stretch.n_sound_frames(window_cut.advance),
         )
-    return Pass(stretch.start + stretch.seek, written, found, aligned)
+    return Pass(stretch.start + stretch.seek, written, window_cut, aligned)

@@ -1,6 +1,6 @@
 """What a transcription holds: text, segments and words in time, and the tokens they came from.
 
-Knows nothing of models or tensors: a transcription can be made by hand, written and compared without torch.
+Knows nothing of models or tensors: a transcription can be built by hand, written and compared without torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces between words. Source: OpenAI Whisper, `whisper/tokenizer.py`."""
 
 MOST_LETTERS = 2000
-"""Letters of a text that a notebook shows."""
+"""How many letters of a text a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Word(Span):
         text: The word with its punctuation, without spaces around it.
     """
 
-    probability: float  # mean over the word's tokens of what the model gave them, 0 to 1
+    probability: float  # mean over the word's tokens of their probability, 0 to 1
     written: str  # the word as it stands in its segment's text, spaces included
 
 
@@ -48,8 +48,8 @@ class Segment:
     # mean log-probability (natural) of all tokens of the window that the segment is from, end included
     avg_logprob: float
     no_speech_prob: float | None  # probability of `<|nospeech|>` in that window; None where the vocabulary lacks it
-    temperature: float = 0.0  # always 0: nothing is drawn by chance
-    words: tuple[Word, ...] | None = None  # the words in time, or None where they were not asked for
+    temperature: float = 0.0  # always 0: nothing is sampled
+    words: tuple[Word, ...] | None = None  # the words in time, or None where they were not requested
 
     @property
     def compression_ratio(self) -> float:
@@ -77,19 +77,19 @@ class Transcription:
     def text(self) -> str:
         """The whole transcript on one line, without spaces at its ends."""
         parts = [segment.text.strip() for segment in self.segments]
-        between = "" if self.language in UNSPACED_LANGUAGES else " "
-        return between.join(part for part in parts if part)
+        separator = "" if self.language in UNSPACED_LANGUAGES else " "
+        return separator.join(part for part in parts if part)
 
     @property
     def words(self) -> tuple[Word, ...] | None:
-        """All words in order of time, or None where they were not asked for."""
+        """All words in order of time, or None where they were not requested."""
         if any(segment.words is None for segment in self.segments):
             return None
         return tuple(word for segment in self.segments for word in segment.words or ())
 
     @property
     def language_probability(self) -> float | None:
-        """Probability of the language found, where it was detected; otherwise None."""
+        """Probability of the language, where it was detected; otherwise None."""
         return None if self.language_probabilities is None else self.language_probabilities[self.language]
 
     def to_text(self) -> str:
@@ -109,7 +109,7 @@ class Transcription:
         return formats.to_vtt(self)
 
     def __repr__(self) -> str:
-        """Write the text, and the fields, segments and tokens by their numbers."""
+        """Write the text and the fields; segments and tokens as counts."""
         return short_repr(self, text=self.text)
 
     def _repr_html_(self) -> str:
@@ -117,19 +117,19 @@ class Transcription:
         return html.display(self, self._shown)
 
     def _shown(self) -> html.Shown:
-        certain = self.language_probability
-        sure = "" if certain is None else f" ({certain:.0%})"
+        probability = self.language_probability
+        share = "" if probability is None else f" ({probability:.0%})"
         if self.words:
             rows = [(word.text, f"{word.start_s:.2f}", f"{word.end_s:.2f}", word.probability) for word in self.words]
             table = html.ShownTable(("word", "from (s)", "to (s)", "probability"), rows)
         else:
-            parts = [(each.text.strip(), f"{each.start_s:.2f}", f"{each.end_s:.2f}") for each in self.segments]
+            parts = [(part.text.strip(), f"{part.start_s:.2f}", f"{part.end_s:.2f}") for part in self.segments]
             table = html.ShownTable(("segment", "from (s)", "to (s)"), parts)
         return html.Shown(
             f"What {self.model_id} heard in {self.clip_id}",
             [
                 ("text", html.data(self.text, MOST_LETTERS)),
-                ("language", f"{self.language}{sure}"),
+                ("language", f"{self.language}{share}"),
                 ("task", self.task),
                 ("length", f"{self.duration_s:,.2f} s"),
             ],

@@ -1,9 +1,9 @@
-"""What a hidden state would say: the decoder's ends, apart from its blocks, and the encoder's.
+"""What a hidden state would say: the final layers of the decoder and of the encoder, without their blocks.
 
 The final layer norm and the unembedding take any state of the decoder's residual stream, `encoder.ln_post` any of the
-encoder's. Both are the model's own modules, so that edits of `decoder.ln`, `logits` and `encoder.ln_post` apply, and at
-the last block the model's own bits come out. Logits take [row, vocab], so whoever calls takes a few rows at a time.
-How states are caught is for `hooks`; what is made of them is for the study.
+encoder's. These are the model's own modules, so that edits of `decoder.ln`, `logits` and `encoder.ln_post` apply, and
+after the last block the result is the model's own, to the bit. Logits take [row, vocab], so callers pass a few rows at
+a time. `hooks` catches the states; the study interprets them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def unembed(model: Whisper, hidden: Float[Tensor, "*row d_model"]) -> Float[Tens
         Logits in float32, on the model's device.
 
     Raises:
-        ModelError: A logit is no number; the first site that holds one is named.
+        ModelError: A logit is not a number; the first site that holds one is named.
 
     Source:
         nostalgebraist 2020, "interpreting GPT: the logit lens".
@@ -84,7 +84,7 @@ def run_decoder(model: Whisper, encoded: Tensor, tokens: Tensor) -> Tensor:
 
 
 def positions(model: Whisper, n_tokens: int) -> Float[Tensor, "token d_model"]:
-    """Give the decoder's position embedding of the first tokens."""
+    """The decoder's position embeddings of the first tokens."""
     weight = cast(Tensor, model.hf.model.decoder.embed_positions.weight)
     return weight[:n_tokens].detach()
 
@@ -97,7 +97,7 @@ def _embedded(model: Whisper, embedding: Tensor) -> Tensor:
 def encoder_stages(
     model: Whisper, mel: Float[Tensor, "window n_mels mel_frame"]
 ) -> Iterator[Float[Tensor, "window frame d_model"]]:
-    """Run the encoder once, and give what the decoder would be handed if it ended after each stage.
+    """Run the encoder once, and yield what the decoder would be given if the encoder ended after each stage.
 
     Yields:
         `encoder.ln_post` of the embedded sound, then of the output of each block; the last is the encoder's own output.
@@ -123,12 +123,12 @@ def head_outputs(model: Whisper) -> Iterator[dict[tuple[int, str], Tensor]]:
     """
     caught: dict[tuple[int, str], Tensor] = {}
 
-    def catch(place: tuple[int, str], module: nn.Module, args: tuple[Any, ...]) -> None:
-        caught[place] = args[0].detach()
+    def catch(key: tuple[int, str], module: nn.Module, args: tuple[Any, ...]) -> None:
+        caught[key] = args[0].detach()
 
     handles = [
-        attention(model, *place).out_proj.register_forward_pre_hook(partial(catch, place))
-        for place in attention_places(model)
+        attention(model, *key).out_proj.register_forward_pre_hook(partial(catch, key))
+        for key in attention_places(model)
     ]
     try:
         yield caught
@@ -143,7 +143,7 @@ def attention_places(model: Whisper) -> list[tuple[int, str]]:
 
 
 def attention(model: Whisper, block: int, part: str) -> Any:
-    """Give the framework's module of one of the decoder's attentions."""
+    """The framework's module of one of the decoder's attentions."""
     layer = cast(Any, model.hf.model.decoder.layers[block])
     return layer.self_attn if part == "attn" else layer.encoder_attn
 
@@ -154,28 +154,28 @@ def n_decoder_heads(model: Whisper) -> int:
 
 
 def mlp_bias(model: Whisper, block: int) -> Tensor | None:
-    """Give the bias that a decoder block's MLP adds to the residual stream."""
+    """The bias that a decoder block's MLP adds to the residual stream; None where it has none."""
     bias: Tensor | None = cast(Any, model.hf.model.decoder.layers[block]).fc2.bias
     return bias
 
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """The final norm and the unembedding as a linear map of the residual stream, at the scale that it has.
+    """The final norm and the unembedding as a linear map of the residual stream, with the norm's scale held fixed.
 
     A vector c in the stream adds `c @ direction` to the logit of a token, less the mean logit of all tokens compared;
-    the constant is what the norm's bias adds. Over all vectors whose sum is the stream, these add up to that logit.
+    the constant is what the norm's bias adds. Summed over vectors that add up to the stream, they give that logit.
     """
 
     directions: Float[Tensor, "row target d_model"]  # float32 [row, target, d_model]
     constants: Float[Tensor, "row target"]  # float32 [target]
 
     def of(self, vectors: Float[Tensor, "row d_model"]) -> Float[Tensor, "row target"]:
-        """Say what one vector at each row adds to each of its targets' logits."""
+        """What one vector at each row adds to the logits of the row's targets."""
         return torch.einsum("rd,rtd->rt", vectors.float(), self.directions)
 
     def of_constant(self, vector: Float[Tensor, " d_model"] | None) -> Float[Tensor, "row target"]:
-        """Say what a vector that is added at every row adds; None adds nothing."""
+        """What a vector that is the same at every row adds; None adds nothing."""
         if vector is None:
             return torch.zeros(self.directions.shape[:2], device=self.directions.device)
         return self.directions @ vector.detach().float()
@@ -183,7 +183,7 @@ class Readout:
     def of_heads(
         self, outputs: Float[Tensor, "row mixed"], mixing: Float[Tensor, "d_model mixed"], n_heads: int
     ) -> Float[Tensor, "head row target"]:
-        """Say what each head adds, given the heads' outputs side by side and the matrix that mixes them."""
+        """What each head adds, given the heads' outputs side by side and the matrix that mixes them."""
         through = self.directions @ mixing.detach().float()
         rows, targets, width = through.shape
         split = (through * outputs.float()[:, None]).view(rows, targets, n_heads, width // n_heads)
@@ -197,7 +197,9 @@ def readout(
     targets: Int[Tensor, "row target"],
     among: Sequence[int] | None = None,
 ) -> Readout:
-    """Linearise the final norm at the scale of given states, and unembed some tokens.
+    """Linearise the final norm at the scale of given states, and unembed the targets of each.
+
+    Logits are relative to their mean over `among`, ids of tokens, or over all tokens where it is None.
 
     Source:
         Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct contributions to logits.
@@ -208,5 +210,5 @@ def readout(
     unembedding = weight[targets.to(weight.device)].float() - compared.mean(dim=0, dtype=torch.float32)
     deviation = torch.sqrt(hidden.float().var(dim=-1, unbiased=False) + norm.eps)
     scaled = unembedding * norm.weight.float() / deviation[:, None, None]
-    directions = scaled - scaled.mean(dim=-1, keepdim=True)  # the norm takes the mean of what comes in
+    directions = scaled - scaled.mean(dim=-1, keepdim=True)  # the norm subtracts the mean of its input
     return Readout(directions, unembedding @ norm.bias.float())

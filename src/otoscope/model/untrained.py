@@ -1,4 +1,4 @@
-"""A Whisper of the same shape that has learnt nothing: what every claim about the trained one must beat."""
+"""A Whisper of the same shape with random weights: a baseline for every claim about the trained one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def untrained(model: Whisper, seed: int = 0) -> Whisper:
     """Make a model of the same shape, on the same device and in the same dtype, with random weights.
 
     Args:
-        model: Gives the shape.
-        seed: Of the weights; the state of torch's own generator stays as it is.
+        model: The model whose shape is copied.
+        seed: Seed of the weights; the state of torch's own generator stays as it is.
 
     Returns:
         The model, weights drawn as the framework draws them before training. It has no tokenizer.

@@ -20,7 +20,7 @@ from otoscope.model import hub
 
 N_TIMESTAMPS = 1501
 ENGLISH_ONLY_TEXT = 50_256
-"""Text tokens of the English-only releases, those of GPT-2; the multilingual ones have one more."""
+"""Number of text tokens of the English-only releases, those of GPT-2; the multilingual ones have one more."""
 CONTROLS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
 
 _SPECIAL = re.compile(r"<\|[a-z]+\|>")
@@ -39,7 +39,7 @@ def read_tokenizer(folder: Path, vocab_size: int) -> WhisperTokenizer | None:
 
     Args:
         folder: Where `tokenizer.json`, or `vocab.json` with `merges.txt`, may lie.
-        vocab_size: Of the model; early releases left the timestamps out of their files, and they are put back.
+        vocab_size: The model's; early releases left the timestamps out of their files, and these are added.
 
     Returns:
         The tokenizer, or None where the folder has no tokenizer files.
@@ -90,19 +90,19 @@ def released_tokenizer(vocab_size: int) -> tuple[WhisperTokenizer, str] | None:
 
 
 def fits(tokenizer: WhisperTokenizer, vocab_size: int) -> bool:
-    """Say whether a tokenizer is of this vocabulary: as many tokens, or the timestamps alone left out of its files."""
+    """Whether a tokenizer is of this vocabulary: it has as many tokens, or its files left out only the timestamps."""
     last_control = tokenizer.get_added_vocab().get("<|notimestamps|>")
     return len(tokenizer) == vocab_size or last_control == vocab_size - N_TIMESTAMPS - 1
 
 
 def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokenizer | None:
-    """Make a tokenizer of a vocabulary alone.
+    """Make a tokenizer from a vocabulary alone.
 
     A byte-level vocabulary is written in the order in which its merges were learnt, so that the merge that makes a
     token is the last one applied when its letters are put together by the tokens before it.
 
     Returns:
-        The tokenizer, or None where the vocabulary is not built as Whisper's is.
+        The tokenizer, or None where the vocabulary is not built like Whisper's.
 
     Source:
         transformers, `convert_slow_tokenizer.py`, `TikTokenConverter.extract_vocab_merges_from_model`.
@@ -127,14 +127,14 @@ def bytes_as_text(raw: bytes) -> str:
 
 
 def _special_names(vocab_size: int, n_plain: int) -> list[str]:
-    """Name the special tokens between the plain ones and the timestamps, where they are as many as Whisper has."""
+    """Name the special tokens between the plain ones and the timestamps, in Whisper's order."""
     n_languages = vocab_size - N_TIMESTAMPS - n_plain - 2 - len(CONTROLS)
     names = ["endoftext", "startoftranscript", *list(LANGUAGES)[: max(n_languages, 0)], *CONTROLS]
     return [f"<|{name}|>" for name in names]
 
 
 def _last_merge(text: str, vocab: Mapping[str, int], limit: int) -> tuple[str, str] | None:
-    """Put the letters of a token together by the tokens before it, first learnt first, down to two parts."""
+    """Merge the letters of a token by the tokens learnt before it, in order of learning, down to two parts."""
     parts = list(text)
     while len(parts) > 2:
         ranks = [vocab.get(left + right, limit) for left, right in pairwise(parts)]
@@ -149,9 +149,9 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
     """Return the ids of Whisper's special tokens, timestamps left out.
 
     Args:
-        vocab_size: Of the model.
-        tokenizer: Asked if there is one, whose special tokens are marked as such; else the ids follow from the size,
-            which names the release.
+        vocab_size: The model's.
+        tokenizer: Gives the ids, from tokens marked as special; without one they follow from the size, which identifies
+            the release.
 
     Returns:
         Token text, `<|endoftext|>` and so on, to id.
@@ -163,7 +163,7 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
         openai-whisper, `whisper/tokenizer.py`, get_encoding.
     """
     if tokenizer is not None:
-        return _special(tokenizer.get_added_vocab())  # a few tokens, where the whole vocabulary takes its time
+        return _special(tokenizer.get_added_vocab())  # a few tokens; reading the whole vocabulary is slow
     if vocab_size not in RELEASED:
         raise ModelError(
             f"a vocabulary of {vocab_size} tokens needs its tokenizer: only those of OpenAI's releases "
@@ -177,7 +177,7 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
 
 
 def is_english_only(ids: Mapping[str, int]) -> bool:
-    """Say whether a vocabulary is that of the English-only releases, however many tokens were added to it.
+    """Whether a vocabulary is that of the English-only releases, however many tokens were added to it.
 
     Args:
         ids: Token text to id; at least `<|endoftext|>`, which follows the text tokens.
@@ -202,7 +202,7 @@ def _special(ids: Mapping[str, int]) -> dict[str, int]:
 
 
 def _complete(tokenizer: WhisperTokenizer, vocab_size: int) -> dict[str, int]:
-    """Give a tokenizer from old files what today's have: special tokens marked as such, and the timestamps."""
+    """Complete a tokenizer from old files: mark special tokens, add the timestamps; returns the special ids."""
     ids = _special(tokenizer.get_vocab())
     special = sorted(ids, key=ids.__getitem__)
     tokenizer.add_special_tokens({"extra_special_tokens": [t for t in special if t != "<|endoftext|>"]})

@@ -1,6 +1,6 @@
-"""Look on while the framework's `generate` runs, and keep it quiet.
+"""Watch the framework's `generate` while it runs, and keep it quiet.
 
-Looking on changes nothing: hooks and filters are put in for one call and taken out after it, errors included.
+Watching changes nothing: hooks and filters are put in for one call and taken out after it, errors included.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _NOISY = ("transformers.generation.utils", "transformers.models.whisper.generati
 
 
 class ChosenLogprobs(LogitsProcessor):
-    """Looks on while `generate` picks tokens, last in line, and keeps the log-probability of each one picked."""
+    """Keeps the log-probability of each token that `generate` picks; must be the last of its processors."""
 
     def __init__(self) -> None:
         self._offered: Tensor | None = None
         self._kept: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Keep what the step before picked, take note of what this step offers, change nothing."""
+        """Keep what the previous step picked, note what this step offers, change nothing."""
         self._keep(input_ids[:, -1])
         self._offered = scores
         return scores
@@ -40,7 +40,7 @@ class ChosenLogprobs(LogitsProcessor):
             self._kept.append(logprobs.gather(-1, picked[:, None]))
 
     def finish(self, sequences: Int[Tensor, "window token"], n_prompt: int) -> Float[Tensor, "window new_token"]:
-        """Return the log-probability of every new token; past a row's end they mean nothing."""
+        """Return the log-probability of every new token; past a row's end they are meaningless."""
         n_new = sequences.shape[1] - n_prompt
         if len(self._kept) < n_new:
             self._keep(sequences[:, -1])
@@ -49,7 +49,7 @@ class ChosenLogprobs(LogitsProcessor):
 
 @contextmanager
 def watched_logits(hf: WhisperForConditionalGeneration) -> Iterator[list[Tensor]]:
-    """Keep what the decoder says after `<|startoftranscript|>`, the first token of the first step, in this thread."""
+    """Keep the logits after `<|startoftranscript|>`, the first token of the first step; watches this thread only."""
     kept: list[Tensor] = []
     thread = threading.get_ident()
 
@@ -70,9 +70,9 @@ def watched_logits(hf: WhisperForConditionalGeneration) -> Iterator[list[Tensor]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back the framework's remarks below an error, of this thread alone, while the block runs.
+    """Hold back the framework's log messages below an error, of this thread only, while the block runs.
 
-    They concern settings that are chosen here with care (no attention mask, both limits of length given).
+    They concern settings that are chosen here on purpose (no attention mask, both limits of length given).
     """
     thread = threading.get_ident()
 

@@ -1,8 +1,8 @@
 """One Whisper, whichever checkpoint it came from: run it, read any site in it, change any site in it.
 
 The framework's model does the computing and stays as it is: nothing is patched while no reading, edit or attention
-window is on. Memory and time are the framework's own, plus the memory of what is read. How a checkpoint becomes a
-Whisper is for `load`, how frames become text for `transcribe`.
+window is on. Memory and time are the framework's own, plus the memory of what is read. `load` turns a checkpoint
+into a Whisper; `transcribe` turns sound into text.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from otoscope.model.transcription import Transcription
 
 Sound = Clip | np.ndarray | str | Path
-"""What is taken wherever a clip is: a clip, float32 samples at 16 kHz, or the path of a recording."""
+"""What is accepted wherever a clip is: a clip, float32 samples at 16 kHz, or the path of a recording."""
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """A clip as the model takes it in."""
+    """A clip as the model's input."""
 
     mel: Float[Tensor, "window n_mels mel_frame"]  # log-mel of every window, on the model's device and in its dtype
     # what each frame holds: speech, silence or padding (`otoscope.audio.kinds.Kind`)
@@ -56,15 +56,15 @@ class Windows:
 class Whisper:
     """A Whisper to look into.
 
-    The model is set to evaluation and its weights take no gradients from here on; gradients of activations need none.
+    The model is set to evaluation mode and its weights to take no gradients; gradients of activations do not need them.
 
     Args:
         hf: The framework's model, on its device and in its dtype.
         tokenizer: Its tokenizer; None where no text is needed.
         id: What the model is called in messages and manifests.
-        weights_hash: Names the weights in manifests.
-        notes: What a user should know of the checkpoint, one sentence each; what is not followed of its generation
-            config joins them, with a warning, when `vocabulary` is first read.
+        weights_hash: Identifies the weights in manifests.
+        notes: What a user should know about the checkpoint, one sentence each; what is not followed of its generation
+            config is added, with a warning, when `vocabulary` is first read.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Whisper:
         self.id = id
         self.weights_hash = weights_hash
         self.notes = notes
-        self.last_clip_id: str | None = None  # taken in last, for messages
+        self.last_clip_id: str | None = None  # the last one read, for messages
         self._tokenizer = tokenizer
         self._table = SiteTable(hf.config, id)
         self._board = Switchboard(hf, self._table)
@@ -129,7 +129,7 @@ class Whisper:
         """What the special tokens mean, read once: a generation config that is changed later is not seen.
 
         Raises:
-            ModelError: The model came without a tokenizer, or a token that Whisper needs is nowhere named.
+            ModelError: The model came without a tokenizer, or a token that Whisper needs is missing.
         """
         words, notes = read_vocabulary(self.hf, self.tokenizer, self.id)
         self.notes += notes
@@ -206,7 +206,7 @@ class Whisper:
             Names of sites, each once.
 
         Raises:
-            SiteError: One of them finds nothing; the message names the nearest sites.
+            SiteError: One of them matches nothing; the message names the nearest sites.
         """
         return self._table.expand(patterns)
 
@@ -228,7 +228,7 @@ class Whisper:
         return Windows(self._mel(pieces), window_kinds(clip.samples, self.window_samples), clip)
 
     def each_window(self, clip: Sound) -> Iterator[Windows]:
-        """Cut a clip into windows and give them one by one, as `windows` would, in the memory of one.
+        """Cut a clip into windows as `windows` does, and yield them one by one, in the memory of one.
 
         Raises:
             AudioError: The recording cannot be used.
@@ -247,7 +247,7 @@ class Whisper:
     ) -> Float[Tensor, "window frame d_model"]:
         """Run the encoder over a clip.
 
-        Gradients are computed inside `reading(..., gradients=True)` alone.
+        Gradients are computed only inside `reading(..., gradients=True)`.
 
         Args:
             clip: The sound, or its windows.
@@ -272,7 +272,7 @@ class Whisper:
         """Run the encoder over log-mels, as `encode` does over a clip.
 
         Raises:
-            ModelError: It computes values that are no numbers; the first site that holds one is named.
+            ModelError: A value is NaN or infinite; the first site that holds one is named.
         """
         mel = mel.to(self.device, self.dtype)
         with torch.enable_grad() if self._board.wants_gradients else torch.no_grad():
@@ -299,9 +299,9 @@ class Whisper:
         Args:
             clip: The sound, of any length.
             sites: Names, aliases or patterns. The decoder runs only where one of its sites is named.
-            text: What the decoder is made to say: the prompt, this text and the end of text are read. None lets it
-                transcribe, and its sites are read while it does.
-            language: The text's language as Whisper's code; None for the clip's, or else the one the model hears.
+            text: Text that the decoder is run over: the prompt, this text and the end of text are read. None lets it
+                transcribe, and its sites are read meanwhile.
+            language: The text's language as Whisper's code; None for the clip's own, or the one detected.
             attention_window: Frames on either side that a frame of the encoder may attend to; None is no limit.
             batch_size: Windows the encoder runs at a time.
 
@@ -363,7 +363,7 @@ class Whisper:
             raise InputError(ONE_BEAM)
 
     def padded_encoding(self) -> Float[Tensor, "1 frame d_model"]:
-        """Run the encoder over padding alone: what the decoder is given where there is no sound at all.
+        """Run the encoder over padding alone: what the decoder is given when there is no sound at all.
 
         Returns:
             The final encoder output of a window of zeros; edits and attention windows that are on apply.
@@ -373,8 +373,8 @@ class Whisper:
     def reading(self, sites: str | Iterable[str], *, gradients: bool = False) -> AbstractContextManager[Tape]:
         """Read sites of whatever runs inside the block: encoding, transcribing, the framework's own calls.
 
-        Reading changes no bit of what the model computes and copies next to nothing. With gradients the model computes
-        in the graph, patterns without the fast kernels, and the tape's tensors can be differentiated with respect to.
+        Reading changes no bit of what the model computes and copies almost nothing. With gradients the model computes
+        in the graph, patterns without the fast kernels, and one can differentiate with respect to the tape's tensors.
 
         Args:
             sites: Names, aliases or patterns; see `expand`.
@@ -392,7 +392,7 @@ class Whisper:
         return self._board.reading(Tape(chosen, gradients=gradients, resolve=self._table.resolve))
 
     def looking(self, sites: str | Iterable[str], look: Callable[[Site, Tensor], None]) -> AbstractContextManager[None]:
-        """Show what passes sites inside the block: after all edits, and also where readings are paused.
+        """Call `look` with what passes sites inside the block: after all edits, and even while readings are paused.
 
         Args:
             sites: Names, aliases or patterns.
@@ -401,16 +401,16 @@ class Whisper:
         return self._board.looking(self.expand(sites), look)
 
     def edited_sites(self) -> frozenset[str]:
-        """Name the sites that edits of this thread are on at."""
+        """The names of the sites that this thread edits."""
         return self._board.edited_sites
 
     @property
     def is_changed(self) -> bool:
-        """Whether edits or attention windows are on, so that what was computed without them does not hold."""
+        """Whether edits or attention windows are on, so that results computed without them do not apply."""
         return self._board.changes_model
 
     def reading_paused(self) -> AbstractContextManager[None]:
-        """Let the model run unread inside the block, for a run that is no part of what is being looked at."""
+        """Let the model run unread inside the block, for a run that is not part of what is being read."""
         return self._board.paused()
 
     def edit(self, edits: Mapping[str, Edit]) -> AbstractContextManager[None]:
@@ -428,7 +428,7 @@ class Whisper:
 
         Raises:
             SiteError: A site is not in the model.
-            InputError: An edit is not a function, or, once the model runs, returns what cannot stand in its place.
+            InputError: An edit is not a function, or, once the model runs, returns what cannot replace its tensor.
         """
         by_site: dict[str, list[Edit]] = {}
         for pattern, function in edits.items():
@@ -441,9 +441,9 @@ class Whisper:
     def attention_window(
         self, k: int | None, *, blocks: Iterable[int] | None = None, heads: Iterable[int] | None = None
     ) -> AbstractContextManager[None]:
-        """Let each encoder frame attend to frames near it alone, inside the block.
+        """Let each encoder frame attend only to frames near it, inside the block.
 
-        Windows nest: a frame attends to what all of them allow.
+        Windows nest: a frame attends only to what all of them allow.
 
         Args:
             k: Frames on either side, 20 ms each; None is no limit.
@@ -454,7 +454,7 @@ class Whisper:
             A context that ends with the model as it was.
 
         Raises:
-            InputError: k is no whole number, or below 0.
+            InputError: k is not a whole number, or is below 0.
             SiteError: A block or head is not in the model.
         """
         if k is not None:

@@ -107,7 +107,7 @@ def test_peft_merges_to_the_same_weights(base: Path, tmp_path: Path) -> None:
 
 def test_the_base_can_be_named_and_must_fit(original: Original, base: Path, tmp_path: Path) -> None:
     folder = write_adapter(tmp_path / "a", factors(), "openai/whisper-tiny")
-    with pytest.raises(ModelError, match=r"was trained on 'openai/whisper-tiny', and that cannot be had.*--base-model"):
+    with pytest.raises(ModelError, match=r"was trained on 'openai/whisper-tiny', which cannot be found.*--base-model"):
         load(folder)
     assert load(folder, base_model=base).weights_hash == load(write_adapter(folder, factors(), str(base))).weights_hash
     with pytest.raises(ModelError, match=r"does not say which model it was trained on.*--base-model"):
@@ -148,7 +148,7 @@ def test_other_methods_are_refused_by_name(base: Path, tmp_path: Path, told: dic
 
 def test_what_is_no_factor_and_a_half_changed_vocabulary_are_refused(base: Path, tmp_path: Path) -> None:
     odd = factors() | {f"{QUERY}.lora_magnitude_vector": torch.ones(32)}
-    with pytest.raises(ModelError, match=r"lora_magnitude_vector' is no factor of plain LoRA"):
+    with pytest.raises(ModelError, match=r"lora_magnitude_vector' is not a factor of plain LoRA"):
         load(write_adapter(tmp_path, odd, str(base)))
     rows = {
         "model.decoder.embed_tokens.lora_embedding_A": torch.ones(4, 1929),

@@ -89,9 +89,9 @@ def test_damaged_files_say_where_they_end(original: Original, tmp_path: Path) ->
     cases = {
         r"is cut short or damaged: it ends within tensor 'decoder\.token_embedding": whole[: len(whole) // 2],
         r"is cut short or damaged: it ends within its header": whole[:30],
-        r"what follows tensor '[a-z.]+' is no tensor": whole + b"12",
-        r"is a ggml file, but no Whisper: its header says": whole[:4] + struct.pack("<i", -3) + whole[8:],
-        r"what follows its vocabulary is no tensor": whole[: first - 24] + b"\xff" * 24 + whole[first:],
+        r"what follows tensor '[a-z.]+' is not a tensor": whole + b"12",
+        r"is a ggml file, but not a Whisper: its header says": whole[:4] + struct.pack("<i", -3) + whole[8:],
+        r"what follows its vocabulary is not a tensor": whole[: first - 24] + b"\xff" * 24 + whole[first:],
     }
     for message, content in cases.items():
         path.write_bytes(content)

@@ -33,7 +33,9 @@ def test_quantised_tensors_load_to_within_a_step_and_are_told(original: Original
 def test_the_config_beside_the_file_tells_the_heads(original: Original, tmp_path: Path) -> None:
     original.tokenizer.save_pretrained(tmp_path)
     path = write_gguf(tmp_path / "x.gguf", body(original.model))
-    with pytest.raises(ModelError, match=r"does not say how many heads it has, and its width, 32, is no multiple of"):
+    with pytest.raises(
+        ModelError, match=r"does not say how many heads it has, and its width, 32, is not a multiple of"
+    ):
         load(path)
     original.model.config.save_pretrained(tmp_path)
     assert_equal_weights(load(path), original)

@@ -51,7 +51,9 @@ def test_what_is_missing_or_spoilt_is_named(original: Original, tmp_path: Path) 
         load(folder)
     told = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(told | {"quantization": {"group_size": 32, "bits": 3}}))
-    with pytest.raises(ModelError, match=r"is quantised, and its config\.json says .*read are groups.*2, 4, 8 bits"):
+    with pytest.raises(
+        ModelError, match=r"is quantised, and its config\.json says .*only groups.*2, 4, 8 bits can be read"
+    ):
         load(folder)
     (folder / "config.json").write_text(json.dumps(told | {"n_text_head": 0}))
     with pytest.raises(ModelError, match="no whole number above 0 for n_text_head"):

@@ -78,7 +78,7 @@ def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path: Path, kind:
         torch.save({"dims": payload}, path, _use_new_zipfile_serialization=False)
     asked = "more than data" if kind == "bare pickle" else r"run or build \w+\.mkdir"
     with pytest.raises(
-        ModelError, match=rf"carries code.*it asks (for |to ){asked}\): refused, and nothing of it was run"
+        ModelError, match=rf"carries code.*it asks (for |to ){asked}\): refused, and none of it was run"
     ):
         load(path)
     assert not target.exists()
@@ -99,14 +99,14 @@ def test_other_contents_are_told_apart(tmp_path: Path) -> None:
     cases: dict[str, Any] = {
         r"0\.pt holds list, and must hold tensors by name": [1, 2],
         r"1\.pt holds a dict of epoch, loss, and must hold tensors": {"epoch": 1, "loss": 2.0},
-        r"how many heads it has, and its width, 16, is no multiple of 64": state,
+        r"how many heads it has, and its width, 16, is not a multiple of 64": state,
         r"must be dicts": {"dims": 3, "model_state_dict": state},
         r"no whole number above 0 for n_mels, n_text_head": {
             "dims": dims | {"n_mels": 0, "n_text_head": "two"},
             "model_state_dict": state,
         },
         r"encoder is 16 wide and its decoder 24": {"dims": dims | {"n_text_state": 24}, "model_state_dict": state},
-        r"note in its model_state_dict is no tensor": {"dims": dims, "model_state_dict": state | {"note": "hi"}},
+        r"note in its model_state_dict is not a tensor": {"dims": dims, "model_state_dict": state | {"note": "hi"}},
         r"1 not Whisper's \(decoder\.blocks\.0\.attn\.gate\.weight\)": {
             "dims": dims,
             "model_state_dict": state | {"decoder.blocks.0.attn.gate.weight": torch.zeros(2)},

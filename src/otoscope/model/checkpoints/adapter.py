@@ -1,6 +1,6 @@
 """LoRA adapters as PEFT saves them, merged into their base while loading: W + B A alpha / r.
 
-What would be merged wrongly is refused by name: other methods than LoRA, DoRA, adapters that need a changed base.
+What would be merged wrongly is refused by name: methods other than LoRA, DoRA, adapters that need a changed base.
 
 Source:
     Hu et al. 2021, "LoRA", section 4.1; PEFT, `tuners/lora/layer.py` (`get_delta_weight`) and
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described
+from otoscope.model.checkpoints.described import CheckpointDescription
 from otoscope.model.checkpoints.files import TensorFiles, open_safetensors, open_torch_files, read_json
 from otoscope.model.checkpoints.names import canonical_names
 from otoscope.model.vocabulary import read_tokenizer
@@ -38,7 +38,7 @@ _REFUSED = {  # what changes the sum or needs another base, and what it is calle
     "arrow_config": "Arrow",
     "alora_invocation_tokens": "activated LoRA",
 }
-_PLAIN_STARTS = ("true", "false", "gaussian", "eva", "orthogonal")  # those that leave the base as it is
+_PLAIN_STARTS = ("true", "false", "gaussian", "eva", "orthogonal")  # initialisations that leave the base as it is
 _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(\.default)?(\.weight)?")
 
 
@@ -52,17 +52,17 @@ class _Change:
 
 
 def is_adapter(path: Path) -> bool:
-    """Say whether a folder holds an adapter."""
+    """Whether a folder holds an adapter."""
     return path.is_dir() and (path / _CONFIG).is_file()
 
 
 def base_of(path: Path, *, source: str) -> str | None:
-    """Return the name of the model that an adapter was trained on, as its config tells it."""
+    """Return the name of the model that an adapter was trained on, from its config."""
     name = _config(path, source).get("base_model_name_or_path")
     return name if isinstance(name, str) and name else None
 
 
-def merged(path: Path, base: Described, *, source: str, base_name: str) -> Described:
+def merged(path: Path, base: CheckpointDescription, *, source: str, base_name: str) -> CheckpointDescription:
     """Describe the base with the adapter merged into it.
 
     Args:
@@ -75,10 +75,10 @@ def merged(path: Path, base: Described, *, source: str, base_name: str) -> Descr
         A checkpoint with the base's config and the adapter's tokenizer, where it has one.
 
     Raises:
-        ModelError: the adapter is of a kind that is not merged, damaged, or does not fit the base; so does reading.
+        ModelError: the adapter cannot be merged, is damaged, or does not fit the base; reading it may raise this too.
     """
-    told = _config(path, source)
-    _refuse_other_methods(told, source)
+    settings = _config(path, source)
+    _refuse_other_methods(settings, source)
     file = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
     if file is None:
         raise ModelError(
@@ -92,7 +92,7 @@ def merged(path: Path, base: Described, *, source: str, base_name: str) -> Descr
         base,
         format=f"LoRA adapter of {base.format}",
         tensors=files.stored,
-        read=lambda: _merge(files, told, base, source, base_name),
+        read=lambda: _merge(files, settings, base, source, base_name),
         tokenizer=lambda: read_tokenizer(path, base.config.vocab_size) or base.tokenizer(),
         notes=[*base.notes, f"a LoRA adapter, merged into {base_name}"],
     )
@@ -102,25 +102,25 @@ def _config(path: Path, source: str) -> dict[str, Any]:
     return read_json(path / _CONFIG, source=source, why="it says how the adapter was trained")
 
 
-def _refuse_other_methods(told: dict[str, Any], source: str) -> None:
-    method = str(told.get("peft_type", "")).upper()
-    found = [name for key, name in _REFUSED.items() if told.get(key)]
+def _refuse_other_methods(settings: dict[str, Any], source: str) -> None:
+    method = str(settings.get("peft_type", "")).upper()
+    refused = [name for key, name in _REFUSED.items() if settings.get(key)]
     if method != "LORA":
-        found.insert(0, method or "a method that it does not name")
-    start = str(told.get("init_lora_weights", True)).lower()
+        refused.insert(0, method or "a method that it does not name")
+    start = str(settings.get("init_lora_weights", True)).lower()
     if start not in _PLAIN_STARTS:
-        found.append(f"LoRA started by {start}, which changes the base")
-    if found:
+        refused.append(f"LoRA started by {start}, which changes the base")
+    if refused:
         raise ModelError(
-            f"adapter {source!r} is {', '.join(found)}: only plain LoRA is merged, and this would come out wrong. "
+            f"adapter {source!r} is {', '.join(refused)}: only plain LoRA is merged, and this would come out wrong. "
             "Merge it where it was trained, with PEFT's merge_and_unload() and save_pretrained(), and load that."
         )
 
 
 def _merge(
-    files: TensorFiles, told: dict[str, Any], base: Described, source: str, base_name: str
+    files: TensorFiles, settings: dict[str, Any], base: CheckpointDescription, source: str, base_name: str
 ) -> dict[str, torch.Tensor]:
-    changes, replaced = _sorted_out(files.read(), told, source)
+    changes, replaced = _factors_and_tensors(files.read(), settings, source)
     weights = base.read()
     _check_tied(changes, replaced, weights, base, source)
     for name, change in changes.items():
@@ -138,22 +138,23 @@ def _merge(
     for name, tensor in replaced.items():
         if name not in weights and name != _OUTPUT:
             raise ModelError(
-                f"adapter {source!r} brings {name}, which {base_name!r} has not. Name the model that it was trained on."
+                f"adapter {source!r} brings {name}, which {base_name!r} does not have. Name the model that it was "
+                "trained on."
             )
         weights[name] = tensor
     return weights
 
 
 def _whole_name(stored: str, source: str) -> str:
-    """Return transformers' name of a tensor that replaces the base's; a factor's name comes back strange."""
+    """Return transformers' name of a tensor that replaces the base's; meaningless for a factor's name."""
     bare = re.sub(r"\.(base_layer|original_module|modules_to_save(\.default)?)(?=\.)", "", stored)
     return next(iter(canonical_names([bare], source=source).values()))
 
 
-def _sorted_out(
-    held: dict[str, torch.Tensor], told: dict[str, Any], source: str
+def _factors_and_tensors(
+    held: dict[str, torch.Tensor], settings: dict[str, Any], source: str
 ) -> tuple[dict[str, _Change], dict[str, torch.Tensor]]:
-    """Tell factors from whole tensors (`modules_to_save`, biases), under transformers' names."""
+    """Separate factors from whole tensors (`modules_to_save`, biases), by transformers' names."""
     changes: dict[str, _Change] = {}
     replaced: dict[str, torch.Tensor] = {}
     for stored, tensor in held.items():
@@ -161,8 +162,8 @@ def _sorted_out(
         if match is None:
             if "lora_" in stored:
                 raise ModelError(
-                    f"adapter {source!r}: tensor {stored!r} is no factor of plain LoRA, and what it does would be "
-                    "lost. Merge the adapter with PEFT's merge_and_unload(), and load that."
+                    f"adapter {source!r}: tensor {stored!r} is not a factor of plain LoRA, and its effect would "
+                    "be lost. Merge the adapter with PEFT's merge_and_unload(), and load that."
                 )
             replaced[_whole_name(stored, source)] = tensor
             continue
@@ -171,30 +172,34 @@ def _sorted_out(
         change = changes.setdefault(name, _Change(0.0, is_embedding=match["embedding"] is not None))
         change.sides[match["side"]] = tensor.float()
         if match["side"] == "A":
-            change.scale = _scale(told, module, tensor.shape[0], source)
+            change.scale = _scale(settings, module, tensor.shape[0], source)
     return changes, replaced
 
 
-def _scale(told: dict[str, Any], module: str, rank: int, source: str) -> float:
-    """Return alpha / r, or alpha / sqrt(r) for rank-stabilised LoRA, with the patterns for single modules applied."""
-    alpha, said = (
-        _of_pattern(told, "alpha_pattern", "lora_alpha", module),
-        _of_pattern(told, "rank_pattern", "r", module),
+def _scale(settings: dict[str, Any], module: str, rank: int, source: str) -> float:
+    """Return alpha / r, or alpha / sqrt(r) for rank-stabilised LoRA; patterns may set both for single modules."""
+    alpha, configured_rank = (
+        _module_setting(settings, "alpha_pattern", "lora_alpha", module),
+        _module_setting(settings, "rank_pattern", "r", module),
     )
-    if not isinstance(alpha, int | float) or said != rank:
+    if not isinstance(alpha, int | float) or configured_rank != rank:
         raise ModelError(
-            f"adapter {source!r}: {module} has rank {rank}, and {_CONFIG} says rank {said!r} and alpha {alpha!r}. "
-            "Config and weights do not belong together: copy both again."
+            f"adapter {source!r}: {module} has rank {rank}, and {_CONFIG} says rank {configured_rank!r} and alpha "
+            f"{alpha!r}. Config and weights do not belong together: copy both again."
         )
-    return alpha / (math.sqrt(rank) if told.get("use_rslora") else rank)
+    return alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
 
 
-def _of_pattern(told: dict[str, Any], patterns: str, default: str, module: str) -> Any:
-    """Return the first pattern's value that matches the end of a module's name. Source: PEFT, `get_pattern_key`."""
-    for pattern, value in (told.get(patterns) or {}).items():
+def _module_setting(settings: dict[str, Any], patterns: str, default: str, module: str) -> Any:
+    """Return the value of the first pattern that matches the end of a module's name, or else the default's.
+
+    Source:
+        PEFT, `get_pattern_key`.
+    """
+    for pattern, value in (settings.get(patterns) or {}).items():
         if re.match(rf"(.*\.)?({pattern})$", module):
             return value
-    return told.get(default)
+    return settings.get(default)
 
 
 def _delta(change: _Change) -> torch.Tensor | None:
@@ -202,7 +207,7 @@ def _delta(change: _Change) -> torch.Tensor | None:
     a, b = change.sides["A"], change.sides["B"]
     if a.shape[0] != b.shape[1]:
         return None
-    if a.ndim == 3:  # of a convolution: the second factor has a kernel of one
+    if a.ndim == 3:  # a convolution: the second factor has a kernel of one
         return change.scale * torch.einsum("or,rik->oik", b[:, :, 0], a)
     product = change.scale * (b @ a)
     return product.T if change.is_embedding else product
@@ -212,10 +217,10 @@ def _check_tied(
     changes: dict[str, _Change],
     replaced: dict[str, torch.Tensor],
     weights: dict[str, torch.Tensor],
-    base: Described,
+    base: CheckpointDescription,
     source: str,
 ) -> None:
-    """Untie the output from the embedding where both came; refuse where one alone changed and PEFT's ways differ."""
+    """Untie output and embedding if the adapter replaces both; refuse a change of one alone, whose effect is unclear."""
     if not base.config.tie_word_embeddings:
         return
     changed = {_EMBEDDING, _OUTPUT} & {*changes, *replaced}

@@ -22,7 +22,7 @@ import torch
 from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described, Format, Stored
+from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
 from otoscope.model.checkpoints.files import read_json, refuse_lfs_pointer
 from otoscope.model.checkpoints.names import (
     config_from_dims,
@@ -41,7 +41,7 @@ _TYPES = (
     ("int16", np.int16),
     ("int32", np.int32),
     ("float16", np.float16),
-    ("bfloat16", np.int16),  # numpy has no such type: the same 16 bits
+    ("bfloat16", np.int16),  # numpy has no such type: read as 16 bits
 )
 _OUTSIDE_BLOCKS = {
     "conv1/weight": "conv1.weight",
@@ -68,12 +68,12 @@ _STACKED = {
 _KINDS = {"gamma": "weight", "beta": "bias", "weight": "weight", "bias": "bias"}
 _SCALE = "_scale"
 _OUTPUT, _EMBEDDING = "decoder/projection/weight", "decoder/embeddings/weight"
-_GELU = 3  # of CTranslate2's activations, the one that Whisper has
+_GELU = 3  # the number of Whisper's activation function in CTranslate2
 
 
 @dataclass(frozen=True)
 class _Variable:
-    """Where one tensor lies in the file; `type` counts in `_TYPES`."""
+    """Where one tensor lies in the file; `type` is an index into `_TYPES`."""
 
     shape: tuple[int, ...]
     type: int
@@ -106,7 +106,7 @@ def _model_file(path: Path) -> Path:
     return path / "model.bin" if path.is_dir() else path
 
 
-def _describe(path: Path, source: str) -> Described:
+def _describe(path: Path, source: str) -> CheckpointDescription:
     file = _model_file(path)
     refuse_lfs_pointer(file, source=source)
     variables, aliases = _index(file, source)
@@ -117,17 +117,19 @@ def _describe(path: Path, source: str) -> Described:
     heads = [values.get(f"{half}/num_heads") or values.get("num_heads") for half in ("encoder", "decoder")]
     dims = dims_from_shapes(shapes, (heads[0], heads[1]) if heads[0] and heads[1] else None, source=source)
     config = config_from_dims(dims, source=source, ffn_dims=ffn_dims_from_shapes(shapes, dims["n_audio_state"]))
-    settings = file.parent / "config.json"
-    told = read_json(settings, source=source, why="it holds what is suppressed") if settings.exists() else {}
+    settings_file = file.parent / "config.json"
+    settings = (
+        read_json(settings_file, source=source, why="it holds what is suppressed") if settings_file.exists() else {}
+    )
     integers = sorted({variable.precision for variable in tensors.values() if variable.precision.startswith("int")})
-    return Described(
+    return CheckpointDescription(
         "CTranslate2",
         config,
         {name: Stored(variable.shape, variable.precision) for name, variable in tensors.items() if name not in aliases},
         read=lambda: _read(file, variables, config, source),
         tokenizer=lambda: _tokenizer(file.parent, config.vocab_size, source),
-        generation=_generation(told, config.vocab_size, source),
-        tells_ids=False,
+        generation=_generation(settings, config.vocab_size, source),
+        has_special_ids=False,
         notes=[f"its weights are stored as {integers[0]} with scales: close to the original's, not equal"]
         if integers
         else [],
@@ -135,7 +137,7 @@ def _describe(path: Path, source: str) -> Described:
 
 
 def _index(file: Path, source: str) -> tuple[dict[str, _Variable], set[str]]:
-    """Read where every tensor lies, and which are other names of one that is there; nothing of the tensors."""
+    """Read where every tensor lies, and which names are aliases of another tensor; reads no values."""
     size = file.stat().st_size
     variables: dict[str, _Variable] = {}
     aliases: set[str] = set()
@@ -209,19 +211,19 @@ def _is_scale(name: str) -> bool:
 
 
 def _scalars(file: Path, variables: dict[str, _Variable]) -> dict[str, int]:
-    """Read the settings that stand among the tensors."""
+    """Read the settings that are stored among the tensors."""
     with file.open("rb") as opened:
-        found = {}
+        values = {}
         for name, variable in variables.items():
             if not variable.shape and not _is_scale(name):
                 opened.seek(variable.offset)
                 raw = opened.read(variable.n_bytes)
-                found[name] = int(np.frombuffer(raw, _TYPES[variable.type][1])[0])
-    return found
+                values[name] = int(np.frombuffer(raw, _TYPES[variable.type][1])[0])
+    return values
 
 
 def _check_settings(values: dict[str, int], variables: dict[str, _Variable], source: str) -> None:
-    """Refuse what would be read and be wrong."""
+    """Refuse settings under which the weights would be read wrongly."""
     if values.get("decoder/activation", _GELU) != _GELU:
         raise ModelError(
             f"checkpoint {source!r}: its decoder/activation is {values['decoder/activation']}, and Whisper's is "
@@ -236,7 +238,7 @@ def _check_settings(values: dict[str, int], variables: dict[str, _Variable], sou
 
 
 def _parts(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Name the tensors that are stacked in one, each with its shape; what is not Whisper's keeps its name."""
+    """Name the tensors stacked in one, each with its shape; a tensor that is not Whisper's keeps its name."""
     half, _, rest = name.partition("/")
     match = _BLOCK.fullmatch(name)
     if match is not None and (match[3], match[4]) in _STACKED and match[5] in _KINDS:
@@ -252,7 +254,7 @@ def _parts(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 
 def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, source: str) -> dict[str, torch.Tensor]:
-    """Read all tensors, scales applied and stacks taken apart."""
+    """Read all tensors, with scales applied and stacks split."""
     raw = np.memmap(file, np.uint8, mode="r")
     weights: dict[str, torch.Tensor] = {}
     for name, variable in variables.items():
@@ -275,7 +277,7 @@ def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, so
 
 
 def _is_tied(name: str, variables: dict[str, _Variable]) -> bool:
-    """Say whether the output layer is the embedding under another name."""
+    """Whether the output layer is the embedding under another name."""
     return name == _OUTPUT and variables[name] == variables.get(_EMBEDDING)
 
 
@@ -307,29 +309,29 @@ def _check_no_bias(rows: torch.Tensor, name: str, source: str) -> None:
         )
 
 
-def _generation(told: dict[str, Any], vocab_size: int, source: str) -> GenerationConfig | None:
+def _generation(settings: dict[str, Any], vocab_size: int, source: str) -> GenerationConfig | None:
     """Turn the settings of `config.json` into transformers'."""
     names = {"suppress_ids": "suppress_tokens", "suppress_ids_begin": "begin_suppress_tokens"}
     names["alignment_heads"] = "alignment_heads"
     for name in [*names, "lang_ids"]:
-        if told.get(name) is not None and not isinstance(told[name], list):
+        if settings.get(name) is not None and not isinstance(settings[name], list):
             raise ModelError(
-                f"checkpoint {source!r}: {name} in its config.json is {told[name]!r}, and must be a list. Copy it."
+                f"checkpoint {source!r}: {name} in its config.json is {settings[name]!r}, and must be a list. Copy it."
             )
-    values: dict[str, Any] = {new: told[name] for name, new in names.items() if told.get(name)}
-    languages = told.get("lang_ids")
+    values: dict[str, Any] = {new: settings[name] for name, new in names.items() if settings.get(name)}
+    languages = settings.get("lang_ids")
     if languages and vocab_size in RELEASED:
         ids = special_ids(vocab_size, None)
-        if not is_english_only(ids):  # those carry a list too
+        if not is_english_only(ids):  # their config holds a list of languages too
             values["lang_to_id"] = {text: i for text, i in ids.items() if i in set(languages)}
     return unchecked(values) if values else None
 
 
 def _tokenizer(folder: Path, vocab_size: int, source: str) -> WhisperTokenizer | None:
-    """Read `tokenizer.json`, or make one of the vocabulary alone: its order tells the merges."""
-    found = read_tokenizer(folder, vocab_size)
-    if found is not None:
-        return found
+    """Read `tokenizer.json`, or make a tokenizer from the vocabulary alone: its order gives the merges."""
+    tokenizer = read_tokenizer(folder, vocab_size)
+    if tokenizer is not None:
+        return tokenizer
     for name in ("vocabulary.json", "vocabulary.txt"):
         if (file := folder / name).exists():
             try:
@@ -342,4 +344,4 @@ def _tokenizer(folder: Path, vocab_size: int, source: str) -> WhisperTokenizer |
     return None
 
 
-FORMAT = Format("CTranslate2", _detect, _describe)
+FORMAT = CheckpointFormat("CTranslate2", _detect, _describe)

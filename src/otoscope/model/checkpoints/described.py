@@ -1,7 +1,7 @@
-"""What every format tells of a checkpoint before its weights are read: the interface of this package.
+"""What every format says about a checkpoint before its weights are read: the interface of this package.
 
-A format is three steps: `Format.detect` looks at names and first bytes, `Format.describe` reads configs and headers but
-no weights, and `Described.read` reads the weights under transformers' names.
+A format is three steps: `CheckpointFormat.detect` looks at names and first bytes, `CheckpointFormat.describe` reads
+configs and headers but no weights, and `CheckpointDescription.read` reads the weights under transformers' names.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class Stored:
 
 
 @dataclass(eq=False)
-class Described:
-    """A checkpoint, its weights not yet read."""
+class CheckpointDescription:
+    """A checkpoint whose weights are not read yet."""
 
     format: str  # what the format is called in tables: `CTranslate2`
-    config: WhisperConfig  # of the model
+    config: WhisperConfig  # the model's config
     tensors: Mapping[str, Stored]  # what the files hold, by the files' own names
     read: Callable[[], dict[str, torch.Tensor]]  # reads the weights: tensors on the CPU by transformers' names
     tokenizer: Callable[[], WhisperTokenizer | None]  # reads the checkpoint's own tokenizer; None where it has none
     generation: GenerationConfig | None = None  # its own generation settings, or None
-    notes: list[str] = field(default_factory=list)  # what a user should know of the weights, one sentence each
-    base: str | None = None  # the model that it was made from, where it says so: a path or a Hugging Face id
-    # whether the config holds the ids of the special tokens; else they follow from the vocabulary
-    tells_ids: bool = True
+    notes: list[str] = field(default_factory=list)  # what a user should know about the weights, one sentence each
+    base: str | None = None  # the model it was made from, if known: a path or a Hugging Face id
+    # whether the config holds the ids of the special tokens; if not, they follow from the vocabulary
+    has_special_ids: bool = True
 
     @property
     def n_parameters(self) -> int:
@@ -54,12 +54,12 @@ class Described:
 
 
 @dataclass(frozen=True)
-class Format:
+class CheckpointFormat:
     """A way in which checkpoints are stored."""
 
     name: str  # what it is called in tables and messages
-    # says whether a file or folder is of this format; opens it, and never raises for what it finds
+    # whether a file or folder is of this format; may open it, but never raises because of its content
     detect: Callable[[Path], bool]
     # reads all but the weights, given the path and what the checkpoint is called in messages; raises ModelError where
     # the checkpoint cannot be used
-    describe: Callable[[Path, str], Described]
+    describe: Callable[[Path, str], CheckpointDescription]

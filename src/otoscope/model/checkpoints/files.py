@@ -1,4 +1,4 @@
-"""The files that weights lie in, whatever their names mean: safetensors and torch files, whole or in shards."""
+"""Files of weights, whatever their tensors are called: safetensors and torch files, whole or in shards."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def read_json(path: Path, *, source: str, why: str) -> dict[str, Any]:
 
 
 def is_lfs_pointer(path: Path) -> bool:
-    """Say whether a file is what Git leaves in place of a large file that was not fetched."""
+    """Whether a file is a Git LFS pointer, which stands in for a large file that was not fetched."""
     with path.open("rb") as opened:
         return opened.read(len(_LFS_POINTER)) == _LFS_POINTER
 
 
 def refuse_lfs_pointer(path: Path, *, source: str) -> None:
-    """Refuse a file of weights that holds none.
+    """Refuse a file that should hold weights and is a Git LFS pointer.
 
     Raises:
         ModelError: the file is a Git LFS pointer.
@@ -80,15 +80,15 @@ def open_safetensors(paths: Sequence[Path], *, source: str) -> TensorFiles:
         source: What the checkpoint is called in messages.
 
     Raises:
-        ModelError: a file is damaged, or a tensor is in two of them; so does reading.
+        ModelError: a file is damaged, or a tensor is in two of them; reading raises it too.
     """
     stored: dict[str, Stored] = {}
     for path in paths:
         refuse_lfs_pointer(path, source=source)
         with _safetensors(path, source) as file:
-            for name in file.keys():  # noqa: SIM118 (no dict: it has no iterator)
+            for name in file.keys():  # noqa: SIM118 (not a dict: it has no iterator)
                 header = file.get_slice(name)
-                _once(stored, name, path, source)
+                _check_new(stored, name, path, source)
                 stored[name] = Stored(
                     tuple(header.get_shape()), _PRECISIONS.get(header.get_dtype(), str(header.get_dtype()).lower())
                 )
@@ -120,13 +120,13 @@ def open_torch_files(paths: Sequence[Path], *, source: str) -> TensorFiles:
         refuse_lfs_pointer(path, source=source)
         held = state_of(read_pickle(path), path.name, source=source)
         for name in held:
-            _once(weights, name, path, source)
+            _check_new(weights, name, path, source)
         weights |= held
     return of_tensors(weights)
 
 
 def of_tensors(weights: dict[str, torch.Tensor]) -> TensorFiles:
-    """Describe tensors that are at hand already."""
+    """Describe tensors that are in memory already."""
     stored = {
         name: Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in weights.items()
     }
@@ -134,13 +134,13 @@ def of_tensors(weights: dict[str, torch.Tensor]) -> TensorFiles:
 
 
 def state_of(loaded: Any, file: str, *, source: str) -> dict[str, torch.Tensor]:
-    """Find the tensors in what a torch file holds: they are it, or one entry of it, as trainers save them."""
+    """Find the tensors in what a torch file holds: the whole of it, or one entry, as trainers save them."""
     if isinstance(loaded, dict):
         if "proj_out.weight" in loaded or any(isinstance(value, torch.Tensor) for value in loaded.values()):
             odd = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
             if odd:
                 raise ModelError(
-                    f"checkpoint {source!r}: {', '.join(odd[:3])} in {file} is no tensor. Save the weights alone."
+                    f"checkpoint {source!r}: {', '.join(odd[:3])} in {file} is not a tensor. Save the weights alone."
                 )
             return dict(loaded)
         for name in ("model_state_dict", "state_dict", "model", "module"):
@@ -153,7 +153,7 @@ def state_of(loaded: Any, file: str, *, source: str) -> dict[str, torch.Tensor]:
     )
 
 
-def _once(taken: Mapping[str, Any], name: str, path: Path, source: str) -> None:
+def _check_new(taken: Mapping[str, Any], name: str, path: Path, source: str) -> None:
     if name in taken:
         raise ModelError(
             f"checkpoint {source!r}: tensor {name!r} in {path.name} is in another shard too. Copy it again."

@@ -1,4 +1,4 @@
-"""All formats, in the order in which they are looked for."""
+"""All formats, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from otoscope.base.errors import ModelError
 from otoscope.model.checkpoints import adapter, ctranslate2, ggml, gguf_file, huggingface, mlx, torch_file
-from otoscope.model.checkpoints.described import Described, Format
+from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat
 from otoscope.model.checkpoints.refused import refusal
 
-FORMATS: tuple[Format, ...] = (
+FORMATS: tuple[CheckpointFormat, ...] = (
     ctranslate2.FORMAT,
     mlx.FORMAT,
     huggingface.FORMAT,
@@ -22,20 +22,20 @@ FORMATS: tuple[Format, ...] = (
 
 def describe(
     path: Path, *, source: str, find: Callable[[str | Path], tuple[Path, str]], base_model: str | Path | None = None
-) -> Described:
-    """Find out what a file or folder is, and read all of it but the weights.
+) -> CheckpointDescription:
+    """Find out which format a file or folder is of, and read everything but the weights.
 
     Args:
-        path: It exists.
+        path: A file or folder that exists.
         source: What the checkpoint is called in messages.
-        find: Finds the file or folder that the name of a base stands for, and what it is called.
+        find: Finds the file or folder of a base by its name; returns also what it is called in messages.
         base_model: What an adapter is merged into; by default what the adapter names itself.
 
     Returns:
         The checkpoint, ready to be read.
 
     Raises:
-        ModelError: it is of no format that is read, or damaged; the message names the format where it is known.
+        ModelError: no format that can be read fits, or it is damaged; the message names the format where it is known.
     """
     if adapter.is_adapter(path):
         base_path, base_name = _base(path, source, find, base_model)
@@ -62,6 +62,6 @@ def _base(
         if base_model is not None:
             raise
         raise ModelError(
-            f"adapter {source!r} was trained on {str(name)!r}, and that cannot be had: {error} A model on this machine "
+            f"adapter {source!r} was trained on {str(name)!r}, which cannot be found: {error} A model on this machine "
             "can be given as base_model, or with --base-model."
         ) from error

@@ -1,6 +1,6 @@
 """whisper.cpp's files (`ggml-base.en.bin`): a header, mel filters, the vocabulary as bytes, then the tensors.
 
-The names are OpenAI's, and the tokens stand in the order of their ids, so that the tokenizer follows from the file.
+The names are OpenAI's, and the tokens are in the order of their ids, so that the tokenizer follows from the file.
 
 Source:
     whisper.cpp, `models/convert-pt-to-ggml.py` (the layout) and `src/whisper.cpp`, `whisper_model_load`.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described, Format, Stored
+from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
 from otoscope.model.checkpoints.names import canonical_names, config_from_dims
 from otoscope.model.checkpoints.quantised import approximate, dequantise, precision_of, sizes_of
 from otoscope.model.vocabulary import bytes_as_text, tokenizer_from_texts
@@ -36,8 +36,8 @@ _HEADER = (
     "n_text_layer",
     "n_mels",
 )
-_MOST = 1_000_000  # no size in a header is larger; a file of something else would claim so
-_QUANTISATION = 2  # the version of the block layouts that is read
+_MOST = 1_000_000  # no size in a Whisper's header is larger; in another file it may be
+_QUANTISATION = 2  # the version of the block layouts that can be read
 _VERSION_FACTOR = 1000
 
 
@@ -56,7 +56,7 @@ def _detect(path: Path) -> bool:
         return opened.read(4) == struct.pack("<I", _MAGIC)
 
 
-def _describe(path: Path, source: str) -> Described:
+def _describe(path: Path, source: str) -> CheckpointDescription:
     try:
         with path.open("rb") as opened:
             dims, version, texts = _head(opened, path, source)
@@ -73,22 +73,22 @@ def _describe(path: Path, source: str) -> Described:
             )
         notes.append(approximate(quantised))
         if version == 0:
-            notes.append("its header names no version of its quantised layouts: they were read as today's")
+            notes.append("its header names no version of its quantised layouts: they are read as the current ones")
     names = canonical_names(tensors, source=source)
     config = config_from_dims(dims, source=source)
-    return Described(
+    return CheckpointDescription(
         "whisper.cpp",
         config,
         {name: Stored(tensor.shape, precision_of(tensor.type)) for name, tensor in tensors.items()},
         read=lambda: _read(path, tensors, names, source),
         tokenizer=lambda: tokenizer_from_texts(texts, config.vocab_size),
-        tells_ids=False,
+        has_special_ids=False,
         notes=notes,
     )
 
 
 def _head(opened: BinaryIO, path: Path, source: str) -> tuple[dict[str, int], int, list[str]]:
-    """Read sizes, version of the quantisation, and tokens; pass by the filters."""
+    """Read sizes, version of the quantisation, and tokens; skip the filters."""
     opened.seek(4)
     dims = dict(zip(_HEADER, _take(opened, f"<{len(_HEADER)}i"), strict=True))
     (file_type,) = _take(opened, "<i")
@@ -96,8 +96,8 @@ def _head(opened: BinaryIO, path: Path, source: str) -> tuple[dict[str, int], in
     sizes = [*dims.values(), n_mels, n_fft]
     if not all(0 < size < _MOST for size in sizes) or n_mels != dims["n_mels"]:
         raise ModelError(
-            f"checkpoint {source!r} is a ggml file, but no Whisper: its header says {dims}, and {n_mels} mel filters. "
-            "Give a Whisper of whisper.cpp (ggml-base.en.bin), or copy the file again."
+            f"checkpoint {source!r} is a ggml file, but not a Whisper: its header says {dims}, and {n_mels} mel "
+            "filters. Give a Whisper of whisper.cpp (ggml-base.en.bin), or copy the file again."
         )
     opened.seek(4 * n_mels * n_fft, 1)
     (n_tokens,) = _take(opened, "<i")
@@ -114,7 +114,7 @@ def _head(opened: BinaryIO, path: Path, source: str) -> tuple[dict[str, int], in
 
 
 def _index(opened: BinaryIO, path: Path, source: str) -> dict[str, _Tensor]:
-    """Read where every tensor lies, and nothing of the tensors."""
+    """Read where every tensor lies, but no values."""
     size, last = path.stat().st_size, "its vocabulary"
     tensors: dict[str, _Tensor] = {}
     while opened.tell() < size:
@@ -125,7 +125,7 @@ def _index(opened: BinaryIO, path: Path, source: str) -> dict[str, _Tensor]:
             shape = tuple(reversed(_take(opened, f"<{n_dims}i")))
             name = opened.read(length).decode()
         except (struct.error, UnicodeDecodeError) as error:
-            raise _damaged(path, source, f"what follows {last} is no tensor") from error
+            raise _damaged(path, source, f"what follows {last} is not a tensor") from error
         block, block_bytes = sizes_of(type_, name=name, source=source)
         if min(shape) < 1 or shape[-1] % block:
             raise _damaged(path, source, f"tensor {name!r} has the shape {list(shape)} in blocks of {block}")
@@ -162,4 +162,4 @@ def _read(path: Path, tensors: dict[str, _Tensor], names: dict[str, str], source
     return weights
 
 
-FORMAT = Format("whisper.cpp", _detect, _describe)
+FORMAT = CheckpointFormat("whisper.cpp", _detect, _describe)

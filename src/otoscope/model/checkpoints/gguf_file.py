@@ -1,7 +1,7 @@
 """GGUF files that hold a Whisper, by transformers' or OpenAI's names; read by the `gguf` package (an extra).
 
-There is no one layout of a Whisper in GGUF. What is read is what its tensors say: names and shapes, and the number of
-heads where the file tells it. The tokenizer is one that lies beside the file.
+Whisper has no standard layout in GGUF. The model follows from the names and shapes of the tensors, and the number of
+heads where the file gives it. The tokenizer must lie beside the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described, Format, Stored
+from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
 from otoscope.model.checkpoints.huggingface import read_surroundings
 from otoscope.model.checkpoints.names import (
     canonical_names,
@@ -34,7 +34,7 @@ def _detect(path: Path) -> bool:
         return opened.read(4) == _MAGIC
 
 
-def _describe(path: Path, source: str) -> Described:
+def _describe(path: Path, source: str) -> CheckpointDescription:
     gguf = gguf_package(source)
     try:
         reader = gguf.GGUFReader(path)
@@ -49,7 +49,7 @@ def _describe(path: Path, source: str) -> Described:
         stored[tensor.name] = Stored(shape, precision_of(int(tensor.tensor_type)))
         raw[tensor.name] = tensor
     names = canonical_names(stored, source=source)
-    kind = _told(reader, "general.architecture")
+    kind = _field(reader, "general.architecture")
     if "model.encoder.conv1.weight" not in names.values():
         raise ModelError(
             f"checkpoint {source!r} is a GGUF file of the architecture {kind!r} whose tensors are not a Whisper's by "
@@ -68,14 +68,14 @@ def _describe(path: Path, source: str) -> Described:
     def read() -> dict[str, torch.Tensor]:
         return {names[name]: _values(raw[name], stored[name].shape, source) for name in stored}
 
-    return Described(
+    return CheckpointDescription(
         "GGUF",
         config,
         stored,
         read=read,
         tokenizer=lambda: tokenizer_beside((path.with_suffix(""), path.parent), config.vocab_size),
         generation=None if surroundings is None else surroundings.generation,
-        tells_ids=surroundings is not None,
+        has_special_ids=surroundings is not None,
         notes=[approximate(quantised)] if quantised else [],
     )
 
@@ -85,20 +85,22 @@ def _values(tensor: Any, shape: tuple[int, ...], source: str) -> torch.Tensor:
     return dequantise(raw, int(tensor.tensor_type), shape, name=tensor.name, source=source)
 
 
-def _told(reader: Any, name: str) -> Any:
+def _field(reader: Any, name: str) -> Any:
     field = reader.fields.get(name)
     return None if field is None else field.contents()
 
 
 def _heads(reader: Any, kind: str) -> tuple[int, int] | None:
-    found = [
-        next((_told(reader, f"{kind}.{half}{name}") for name in names if f"{kind}.{half}{name}" in reader.fields), None)
+    by_half = [
+        next(
+            (_field(reader, f"{kind}.{half}{name}") for name in names if f"{kind}.{half}{name}" in reader.fields), None
+        )
         for half in ("encoder.", "decoder.")
         for names in [("attention.head_count", "head_count")]
     ]
-    both = _told(reader, f"{kind}.attention.head_count")
-    heads = [both if one is None else one for one in found]
-    return (int(heads[0]), int(heads[1])) if all(isinstance(one, int) and one > 0 for one in heads) else None
+    both = _field(reader, f"{kind}.attention.head_count")
+    heads = [both if n_heads is None else n_heads for n_heads in by_half]
+    return (int(heads[0]), int(heads[1])) if all(isinstance(n, int) and n > 0 for n in heads) else None
 
 
-FORMAT = Format("GGUF", _detect, _describe)
+FORMAT = CheckpointFormat("GGUF", _detect, _describe)

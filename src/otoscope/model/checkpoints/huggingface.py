@@ -1,7 +1,7 @@
 """Hugging Face checkpoints: `config.json`, weights in one file or in shards, tokenizer files of any age.
 
-Also what trainers leave behind: names with a wrapper's prefix, a precision in the file's name
-(`model.fp16.safetensors`), and one weights file given in place of its folder.
+Also reads what trainers leave behind: names with a wrapper's prefix, a precision in the file's name
+(`model.fp16.safetensors`), and a single weights file given in place of its folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from transformers import GenerationConfig, WhisperConfig
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described, Format
+from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat
 from otoscope.model.checkpoints.files import TensorFiles, open_safetensors, open_torch_files, read_json
 from otoscope.model.checkpoints.names import (
     canonical_names,
@@ -40,7 +40,7 @@ _SIZES = (
     "max_target_positions",
 )
 _HELD_BY_DEFAULT = ("begin_suppress_tokens", "suppress_tokens")  # the library's defaults fit OpenAI's vocabulary only
-_WEIGHTS = (  # in the order of preference; a star stands for a precision, as in model.fp16.safetensors
+_WEIGHTS = (  # in order of preference; a star stands for a precision, as in model.fp16.safetensors
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -57,7 +57,7 @@ def _detect(path: Path) -> bool:
     return path.is_dir() and ((path / "config.json").exists() or _weights_file(path) is not None)
 
 
-def _describe(path: Path, source: str) -> Described:
+def _describe(path: Path, source: str) -> CheckpointDescription:
     folder, weights = (path.parent, path) if path.is_file() else (path, _weights_file(path))
     if path.is_dir():
         read_json(folder / "config.json", source=source, why="every Hugging Face checkpoint folder has one")
@@ -75,17 +75,17 @@ def _describe(path: Path, source: str) -> Described:
 class Surroundings:
     """What lies beside the weights."""
 
-    config: WhisperConfig  # of the model
+    config: WhisperConfig  # the model's config
     generation: GenerationConfig | None  # its generation settings, or None
-    base: str | None  # the model that it was made from, where it says so
-    folder: Path  # where it lies, with tokenizer files or without
+    base: str | None  # the model it was made from, if known
+    folder: Path  # the folder itself, with tokenizer files or without
 
 
 def read_surroundings(folder: Path, source: str, *, must_be_whisper: bool) -> Surroundings | None:
-    """Read what a folder tells of a Whisper, weights apart.
+    """Read what a folder says about a Whisper, apart from the weights.
 
     Returns:
-        What was found, or None where there is no config of a Whisper.
+        Config and settings, or None where there is no config of a Whisper.
     """
     path = folder / "config.json"
     if not path.exists():
@@ -102,8 +102,8 @@ def read_surroundings(folder: Path, source: str, *, must_be_whisper: bool) -> Su
 
 def describe_files(
     format_name: str, files: TensorFiles, surroundings: Surroundings | None, *, source: str
-) -> Described:
-    """Put tensors and what lies beside them together; without a config the sizes are read off the tensors."""
+) -> CheckpointDescription:
+    """Combine tensors with what lies beside them; without a config the sizes are read off the tensors."""
     names = canonical_names(files.stored, source=source)
     if surroundings is None:
         shapes = {names[name]: stored.shape for name, stored in files.stored.items()}
@@ -111,7 +111,7 @@ def describe_files(
         config = config_from_dims(dims, source=source, ffn_dims=ffn_dims_from_shapes(shapes, dims["n_audio_state"]))
     else:
         config = surroundings.config
-    return Described(
+    return CheckpointDescription(
         format_name,
         config,
         files.stored,
@@ -119,7 +119,7 @@ def describe_files(
         tokenizer=lambda: None if surroundings is None else read_tokenizer(surroundings.folder, config.vocab_size),
         generation=None if surroundings is None else surroundings.generation,
         base=None if surroundings is None else surroundings.base,
-        tells_ids=surroundings is not None,
+        has_special_ids=surroundings is not None,
     )
 
 
@@ -127,9 +127,9 @@ def _refuse_quantised(raw: dict[str, Any], source: str) -> None:
     quantisation = raw.get("quantization_config")
     if quantisation is None:
         return
-    told = quantisation if isinstance(quantisation, dict) else {}
-    method = told.get("quant_method") or (
-        "bitsandbytes" if told.get("load_in_8bit") or told.get("load_in_4bit") else ""
+    settings = quantisation if isinstance(quantisation, dict) else {}
+    method = settings.get("quant_method") or (
+        "bitsandbytes" if settings.get("load_in_8bit") or settings.get("load_in_4bit") else ""
     )
     name = {"awq": "AWQ", "gptq": "GPTQ"}.get(str(method).lower(), str(method) or "a method it does not name")
     raise ModelError(
@@ -158,7 +158,7 @@ def _config(raw: dict[str, Any], source: str) -> WhisperConfig:
 
 
 def _generation(folder: Path, raw: dict[str, Any], source: str) -> GenerationConfig | None:
-    """Return the folder's generation settings; those of the first releases stand in config.json."""
+    """Return the folder's generation settings; the first releases have them in config.json."""
     path = folder / "generation_config.json"
     if path.exists():
         values = read_json(path, source=source, why="it says how to generate")
@@ -170,8 +170,10 @@ def _generation(folder: Path, raw: dict[str, Any], source: str) -> GenerationCon
 def _weights_file(folder: Path) -> Path | None:
     """Find the file of weights, or the index of its shards."""
     for pattern in _WEIGHTS:
-        if found := sorted(path for path in folder.glob(pattern) if ".index." in pattern or ".index." not in path.name):
-            return found[0]
+        if matches := sorted(
+            path for path in folder.glob(pattern) if ".index." in pattern or ".index." not in path.name
+        ):
+            return matches[0]
     return None
 
 
@@ -198,4 +200,4 @@ def _shards(index: Path, source: str) -> list[Path]:
     return [index.parent / name for name in shards]
 
 
-FORMAT = Format("Hugging Face", _detect, _describe)
+FORMAT = CheckpointFormat("Hugging Face", _detect, _describe)

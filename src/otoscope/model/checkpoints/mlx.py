@@ -1,6 +1,6 @@
-"""MLX folders: OpenAI's names and sizes, with what MLX does otherwise undone.
+"""MLX folders: OpenAI's names and sizes, with MLX's differences undone.
 
-Kernels of convolutions come with their last axes changed over, an MLP's layers are `mlp1` and `mlp2`, the encoder's
+Kernels of convolutions have their last two axes swapped, an MLP's layers are `mlp1` and `mlp2`, the encoder's
 positions are left out because they are computed, and quantised weights are packed with a scale and an offset a group.
 
 Source:
@@ -22,7 +22,7 @@ from transformers import GenerationConfig
 from transformers.models.whisper.modeling_whisper import sinusoids
 
 from otoscope.base.errors import ModelError
-from otoscope.model.checkpoints.described import Described, Format, Stored
+from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
 from otoscope.model.checkpoints.files import TensorFiles, of_tensors, open_safetensors, read_json, refuse_lfs_pointer
 from otoscope.model.checkpoints.names import canonical_names, config_from_dims
 from otoscope.model.vocabulary import read_tokenizer
@@ -30,20 +30,20 @@ from otoscope.model.vocabulary import read_tokenizer
 _FILES = ("weights.safetensors", "weights.npz", "model.safetensors", "model.npz")
 _POSITIONS = "model.encoder.embed_positions.weight"
 _HEADS = "alignment_heads"
-_BITS = (2, 4, 8)  # those that fill a word of 32 bits evenly
+_BITS = (2, 4, 8)  # widths that fill a word of 32 bits evenly
 _MLP = re.compile(r"\.mlp([12])\.")
 
 
 def _detect(path: Path) -> bool:
     try:
-        told = json.loads((path / "config.json").read_text(encoding="utf-8")) if path.is_dir() else {}
+        settings = json.loads((path / "config.json").read_text(encoding="utf-8")) if path.is_dir() else {}
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and {"n_mels", "n_audio_state"} <= told.keys()
+    return isinstance(settings, dict) and {"n_mels", "n_audio_state"} <= settings.keys()
 
 
-def _describe(path: Path, source: str) -> Described:
-    told = read_json(path / "config.json", source=source, why="it holds the sizes of the model")
+def _describe(path: Path, source: str) -> CheckpointDescription:
+    settings = read_json(path / "config.json", source=source, why="it holds the sizes of the model")
     file = next((path / name for name in _FILES if (path / name).exists()), None)
     if file is None:
         raise ModelError(
@@ -52,33 +52,33 @@ def _describe(path: Path, source: str) -> Described:
         )
     refuse_lfs_pointer(file, source=source)
     files = open_safetensors([file], source=source) if file.suffix == ".safetensors" else _open_npz(file, source)
-    config = config_from_dims(told, source=source)
-    packing = _packing(told, files.stored, source)
+    config = config_from_dims(settings, source=source)
+    packing = _packing(settings, files.stored, source)
     heads = files.read()[_HEADS].tolist() if _HEADS in files.stored else None
-    return Described(
+    return CheckpointDescription(
         "MLX",
         config,
         {name: tensor for name, tensor in files.stored.items() if name != _HEADS},
         read=lambda: _read(files, packing, config.max_source_positions, config.d_model, source),
         tokenizer=lambda: read_tokenizer(path, config.vocab_size),
         generation=None if heads is None else GenerationConfig.from_dict({"alignment_heads": heads}),
-        tells_ids=False,
+        has_special_ids=False,
         notes=[f"its weights are stored in {packing[1]} bits with scales: close to the original's, not equal"]
         if packing
         else [],
     )
 
 
-def _packing(told: dict[str, Any], stored: Mapping[str, Stored], source: str) -> tuple[int, int] | None:
+def _packing(settings: dict[str, Any], stored: Mapping[str, Stored], source: str) -> tuple[int, int] | None:
     """Return the group size and the bits of quantised weights, or None where they are plain numbers."""
     if not any(name.endswith(".scales") for name in stored):
         return None
-    quantisation = told.get("quantization")
+    quantisation = settings.get("quantization")
     group, bits = (quantisation.get(n) for n in ("group_size", "bits")) if isinstance(quantisation, dict) else (0, 0)
     if not isinstance(group, int) or group < 1 or bits not in _BITS:
         raise ModelError(
-            f"checkpoint {source!r} is quantised, and its config.json says {quantisation!r} of how: read are groups of "
-            f"any size in {', '.join(map(str, _BITS))} bits. Give the float16 model it was made from."
+            f"checkpoint {source!r} is quantised, and its config.json says {quantisation!r} of how: only groups of any "
+            f"size in {', '.join(map(str, _BITS))} bits can be read. Give the float16 model it was made from."
         )
     return group, bits
 
@@ -129,17 +129,17 @@ def _numbers(
 ) -> torch.Tensor:
     scales, offsets = held[f"{stem}.scales"], held.get(f"{stem}.biases")
     n_values = words.shape[-1] * 32 // bits
-    wanted = (*words.shape[:-1], n_values // group)
-    if offsets is None or scales.shape != wanted or offsets.shape != wanted or n_values % group:
-        said = "missing" if offsets is None else f"{list(scales.shape)} and {list(offsets.shape)}"
+    expected = (*words.shape[:-1], n_values // group)
+    if offsets is None or scales.shape != expected or offsets.shape != expected or n_values % group:
+        shapes = "missing" if offsets is None else f"{list(scales.shape)} and {list(offsets.shape)}"
         raise ModelError(
-            f"checkpoint {source!r}: scales and biases of {stem + '.weight'!r} are {said}, and must be {list(wanted)} "
-            "each. Copy the checkpoint again."
+            f"checkpoint {source!r}: scales and biases of {stem + '.weight'!r} are {shapes}, and must be "
+            f"{list(expected)} each. Copy the checkpoint again."
         )
     shifts = torch.arange(0, 32, bits)
     values = (words.to(torch.int64)[..., None] >> shifts) & (2**bits - 1)
-    grouped = values.reshape(*wanted, group).float()
+    grouped = values.reshape(*expected, group).float()
     return (grouped * scales.float()[..., None] + offsets.float()[..., None]).reshape(*words.shape[:-1], n_values)
 
 
-FORMAT = Format("MLX", _detect, _describe)
+FORMAT = CheckpointFormat("MLX", _detect, _describe)

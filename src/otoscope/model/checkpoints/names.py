@@ -1,4 +1,4 @@
-"""Names and shapes: what other layouts call Whisper's tensors, and the config that follows from their shapes."""
+"""Names and shapes: what other layouts call Whisper's tensors, and the config that follows from the shapes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIMS = (
     "n_text_head",
     "n_text_layer",
 )
-"""OpenAI's names for the sizes of a model, in the order of a whisper.cpp header less its first."""
+"""OpenAI's names for the sizes of a model, in the order of a whisper.cpp header without its first."""
 
 _OUTSIDE_BLOCKS = {
     "encoder.positional_embedding": "encoder.embed_positions.weight",
@@ -72,10 +72,10 @@ def to_transformers_name(name: str) -> str:
 
 
 def canonical_names(stored: Iterable[str], *, source: str) -> dict[str, str]:
-    """Map the names in a file to transformers' names: wrappers' prefixes go, OpenAI's names are translated.
+    """Map the names in a file to transformers' names: wrappers' prefixes are removed, OpenAI's names are translated.
 
     Args:
-        stored: The file's names: transformers' or OpenAI's, of the whole model or its body, in any of the wrappers of
+        stored: The file's names: transformers' or OpenAI's, of the whole model or its body, in any wrapper of
             `torch.compile`, `DataParallel`, FSDP, Lightning and PEFT.
         source: What the checkpoint is called in messages.
 
@@ -88,24 +88,24 @@ def canonical_names(stored: Iterable[str], *, source: str) -> dict[str, str]:
     names: dict[str, str] = {}
     for name in stored:
         bare = _IN_FRONT.sub("", _ANYWHERE.sub("", name), count=1)
-        found = to_transformers_name(bare)
-        if found == bare and bare.startswith(("encoder.", "decoder.")) and ".blocks." not in bare:
-            found = f"model.{bare}"
-        is_known = found.startswith(("model.encoder.", "model.decoder.", "proj_out."))
-        names[name] = found if is_known else name
+        canonical = to_transformers_name(bare)
+        if canonical == bare and bare.startswith(("encoder.", "decoder.")) and ".blocks." not in bare:
+            canonical = f"model.{bare}"
+        is_known = canonical.startswith(("model.encoder.", "model.decoder.", "proj_out."))
+        names[name] = canonical if is_known else name
     taken: dict[str, str] = {}
-    for name, found in names.items():
-        if found in taken:
+    for name, canonical in names.items():
+        if canonical in taken:
             raise ModelError(
-                f"checkpoint {source!r} holds one tensor twice, as {taken[found]!r} and as {name!r}. Save one model "
-                "alone: two in one file cannot be told apart."
+                f"checkpoint {source!r} holds one tensor twice, as {taken[canonical]!r} and as {name!r}. Save one "
+                "model alone: two in one file cannot be told apart."
             )
-        taken[found] = name
+        taken[canonical] = name
     return names
 
 
 def config_from_dims(dims: Mapping[str, int], *, source: str, ffn_dims: tuple[int, int] | None = None) -> WhisperConfig:
-    """Make a config of OpenAI's ten sizes.
+    """Make a config from OpenAI's ten sizes.
 
     Args:
         dims: The sizes by the names in `DIMS`.
@@ -113,10 +113,10 @@ def config_from_dims(dims: Mapping[str, int], *, source: str, ffn_dims: tuple[in
         ffn_dims: Neurons in an MLP of the encoder and of the decoder; four times the width by default.
 
     Returns:
-        The config, the ids of its special tokens aside.
+        The config, without the ids of its special tokens.
 
     Raises:
-        ModelError: a size is missing or no size, or encoder and decoder differ in width.
+        ModelError: a size is missing or not a whole number above 0, or encoder and decoder differ in width.
     """
     wrong = [name for name in DIMS if not is_size(dims.get(name))]
     if wrong:
@@ -162,15 +162,15 @@ def dims_from_shapes(
         The sizes by the names in `DIMS`.
 
     Raises:
-        ModelError: a tensor that tells a size is missing or misshapen, or the heads are not known.
+        ModelError: a tensor that gives a size is missing or misshapen, or the number of heads is not known.
     """
-    wanted = {
+    ranks = {
         "model.encoder.conv1.weight": 3,
         "model.encoder.embed_positions.weight": 2,
         "model.decoder.embed_tokens.weight": 2,
         "model.decoder.embed_positions.weight": 2,
     }
-    for name, rank in wanted.items():
+    for name, rank in ranks.items():
         if len(shapes.get(name, ())) != rank:
             held = f"is {list(shapes[name])}" if name in shapes else "is missing"
             raise ModelError(
@@ -181,8 +181,8 @@ def dims_from_shapes(
     if heads is None:
         if width % 64:
             raise ModelError(
-                f"checkpoint {source!r} does not say how many heads it has, and its width, {width}, is no multiple of "
-                "64, as it is in OpenAI's releases. Put its config.json beside it."
+                f"checkpoint {source!r} does not say how many heads it has, and its width, {width}, is not a multiple "
+                "of 64, as it is in OpenAI's releases. Put its config.json beside it."
             )
         heads = (width // 64, width // 64)
     blocks = {
@@ -206,10 +206,10 @@ def dims_from_shapes(
 
 def ffn_dims_from_shapes(shapes: Mapping[str, tuple[int, ...]], width: int) -> tuple[int, int]:
     """Read the number of neurons of an MLP of the encoder and of the decoder off their first blocks."""
-    found = [shapes.get(f"model.{half}.layers.0.fc1.weight", (4 * width,))[0] for half in ("encoder", "decoder")]
-    return found[0], found[1]
+    widths = [shapes.get(f"model.{half}.layers.0.fc1.weight", (4 * width,))[0] for half in ("encoder", "decoder")]
+    return widths[0], widths[1]
 
 
 def is_size(value: Any) -> bool:
-    """Say whether a value is a whole number above 0."""
+    """Whether a value is a whole number above 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,4 +1,4 @@
-"""Read a `.pt` or `.bin` file without running what it says.
+"""Read a `.pt` or `.bin` file without running code in it.
 
 Such a file is a pickle, and a pickle is a program. This reads the tensors, numbers, strings, lists and dicts in it with
 torch's restricted reader, and refuses any file that asks for more, naming what it asked for.
@@ -28,16 +28,16 @@ def read_pickle(path: Path) -> Any:
         raise ModelError(f"checkpoint {str(path)!r}: there is no such file. Give the path of a .pt file.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, when the file is refused anyway
-            is_archive = zipfile.is_zipfile(path)  # what torch wrote before 1.6 is none, and cannot be mapped
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, where the file is refused anyway
+            is_archive = zipfile.is_zipfile(path)  # torch before 1.6 wrote no archive, which cannot be mapped
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if wanted is None and "Unsupported" not in str(error):
+        global_name = re.search(r"GLOBAL (\S+)", str(error))
+        if global_name is None and "Unsupported" not in str(error):
             raise ModelError(_damaged(path, error)) from error
-        asked = f"it asks to run or build {wanted[1]}" if wanted else "it asks for more than data"
+        request = f"it asks to run or build {global_name[1]}" if global_name else "it asks for more than data"
         raise ModelError(
-            f"checkpoint {str(path)!r} carries code or objects, not only weights ({asked}): refused, and nothing of it "
+            f"checkpoint {str(path)!r} carries code or objects, not only weights ({request}): refused, and none of it "
             "was run. A checkpoint may hold tensors, numbers, strings, lists and dicts. Save it again as "
             "{'dims': dict, 'model_state_dict': dict of tensors}, or as safetensors."
         ) from error

@@ -1,4 +1,4 @@
-"""ggml's types of numbers, those in blocks with scales included, read by the `gguf` package (an extra)."""
+"""ggml's number types, including those in blocks with scales, read by the `gguf` package (an extra)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def precision_of(type_: int) -> str:
 
 
 def sizes_of(type_: int, *, name: str, source: str) -> tuple[int, int]:
-    """Return how many values a block of a ggml type holds, and in how many bytes."""
+    """Return how many values a block of a ggml type holds, and how many bytes it takes."""
     if type_ in _PLAIN:
         return 1, np.dtype(_PLAIN[type_][1]).itemsize
     gguf = gguf_package(source)
@@ -54,7 +54,7 @@ def dequantise(raw: np.ndarray, type_: int, shape: tuple[int, ...], *, name: str
 
 
 def approximate(precisions: list[str]) -> str:
-    """Say that weights are not the original's."""
+    """A note that weights are not exactly the original's."""
     return f"its weights are stored as {', '.join(precisions)}: close to the original's, not equal"
 
 

@@ -1,4 +1,4 @@
-"""Formats that are known and not read: each is refused by its name, with what to do instead."""
+"""Formats that are known but cannot be read: each is refused by its name, with what to do instead."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _KINDS = (  # name, endings of files, names of entries of a folder, what to do
     ("Core ML", (".mlmodel", ".mlpackage", ".mlmodelc"), (), f"{_CONVERT}."),
     ("OpenVINO", (), ("openvino_model.xml", "openvino_encoder_model.xml"), f"{_CONVERT}."),
     ("TensorRT", (".engine", ".plan"), (), f"{_CONVERT}."),
-    ("NeMo", (".nemo",), (), f"{_CONVERT}; NeMo's own models are no Whispers."),
+    ("NeMo", (".nemo",), (), f"{_CONVERT}; NeMo's own models are not Whispers."),
 )
 _TRAINING = "checkpoint-*"
 
 
 def refusal(path: Path, *, source: str) -> ModelError:
-    """Say what a file or folder is that no reader takes."""
+    """Say what a file or folder is that no reader accepts."""
     known = known_refusal(path, source=source)
     if known is not None:
         return known
     if path.is_file():
-        return _of_file(path, source)
+        return _file_refusal(path, source)
     runs = [entry.name for entry in sorted(path.iterdir()) if entry.is_dir() and entry.match(_TRAINING)]
     if runs:
         return ModelError(
@@ -40,19 +40,19 @@ def refusal(path: Path, *, source: str) -> ModelError:
 
 
 def known_refusal(path: Path, *, source: str) -> ModelError | None:
-    """Say which known format a file or folder is of, or None where it is of none of those refused here."""
+    """Say which known format a file or folder is of; None where it is none of those refused here."""
     entries = sorted(path.iterdir()) if path.is_dir() else [path]
     for entry in entries:
         if entry.is_file() and is_lfs_pointer(entry):
             return lfs_refusal(entry, source=source)
     for name, endings, names, instead in _KINDS:
-        found = [e.name for e in entries if e.suffix in endings or e.name in names]
-        if found:
-            return ModelError(f"checkpoint {source!r} is for {name} ({found[0]}), which is not read. {instead}")
+        matches = [e.name for e in entries if e.suffix in endings or e.name in names]
+        if matches:
+            return ModelError(f"checkpoint {source!r} is for {name} ({matches[0]}), which is not read. {instead}")
     return None
 
 
-def _of_file(path: Path, source: str) -> ModelError:
+def _file_refusal(path: Path, source: str) -> ModelError:
     if path.suffix == ".json":
         return ModelError(
             f"checkpoint {source!r} is one file of a checkpoint. Give the folder that holds it, {str(path.parent)!r}."
@@ -64,6 +64,6 @@ def _of_file(path: Path, source: str) -> ModelError:
     is_page = head.lstrip()[:1] == b"<"
     what = "a web page, not a model" if is_page else f"of no format that is known (it begins with {head[:8]!r})"
     return ModelError(
-        f"checkpoint {source!r} is {what}. Read are OpenAI's .pt files, safetensors, and files of whisper.cpp and "
-        "GGUF. Download it again, or give the folder it came in."
+        f"checkpoint {source!r} is {what}. Files that can be read are OpenAI's .pt, safetensors, whisper.cpp's "
+        "and GGUF. Download it again, or give the folder it came in."
     )

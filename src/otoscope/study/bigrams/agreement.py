@@ -358,7 +358,7 @@ def _mean_distributions(
     text = torch.zeros(n_contexts, device=device)
     ids = [(*reader.start, *prompt) for _, prompt in prompts]
     for batch in decoder.logits(ids, batch_size=batch_size):
-        at = rows[torch.tensor(batch.places, device=device)]
+        at = rows[torch.tensor(batch.indices, device=device)]
         said = batch.logits.masked_fill(~is_text, -torch.inf)
         total.index_add_(0, at, said.softmax(dim=-1))
         text.index_add_(0, at, (said.logsumexp(dim=-1) - batch.logits.logsumexp(dim=-1)).exp())

@@ -200,9 +200,9 @@ def bigrams(
     for column, silence in enumerate(silences):
         decoder = NextTokens(model, silence.encoding)
         for batch in decoder.logits(ids, batch_size=batch_size):
-            batch_prompts = [read[number] for number in batch.places]
+            batch_prompts = [read[number] for number in batch.indices]
             continuations = _continuations(batch_prompts, batch.logits, reader, silence, settings)
-            rows |= {(number, column): item for number, item in zip(batch.places, continuations, strict=True)}
+            rows |= {(number, column): item for number, item in zip(batch.indices, continuations, strict=True)}
             if progress is not None:
                 progress(len(rows), len(read) * len(silences))
     return Bigrams(

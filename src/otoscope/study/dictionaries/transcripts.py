@@ -22,7 +22,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.base.numbers import finite
 from otoscope.model.activations import text_ids
-from otoscope.model.cross_attention import Seen, seen_keys_values
+from otoscope.model.cross_attention import SeenKeysValues, seen_keys_values
 from otoscope.model.encoder_end import encoder_end
 from otoscope.model.generation import forced_logits, prompt_tokens
 from otoscope.model.whisper import Whisper, Windows
@@ -400,7 +400,7 @@ class _Group:
                 return self._model.encode_mel(window.mel)
             return encoder_end(self._model, self._held[place][start.site], start.block)
 
-    def _losses(self, encodings: Tensor, windows: Sequence[_Window], seen: Seen) -> list[float]:
+    def _losses(self, encodings: Tensor, windows: Sequence[_Window], seen: SeenKeysValues) -> list[float]:
         n_prompt = [window.n_prompt for window in windows]
         return token_losses(self._model, encodings, [window.ids for window in windows], n_prompt, seen)
 
@@ -410,7 +410,7 @@ def token_losses(
     encodings: Float[Tensor, "window frame d_model"],
     ids: Sequence[Sequence[int]],
     n_prompt: Sequence[int],
-    seen: Seen | None = None,
+    seen: SeenKeysValues | None = None,
 ) -> list[float]:
     """Give the cross-entropy of what the decoder is made to say over each window.
 
