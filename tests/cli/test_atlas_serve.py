@@ -179,7 +179,7 @@ def test_what_cannot_be_served_is_refused_in_words(run: Run, study: Path, words:
 def test_what_is_no_study_is_refused_before_anything_is_served(run: Run, tmp_path: Path) -> None:
     ran = run("atlas", "serve", tmp_path, model=False)
     assert ran.status == 2
-    assert "is no study" in ran.err
+    assert "is not a study" in ran.err
 
 
 @pytest.mark.parametrize("name", ["demo", "tiny", "openai/whisper-tiny"])
