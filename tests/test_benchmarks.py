@@ -361,7 +361,7 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr(run, "measure", lambda *_: pytest.fail("it measured"))
     assert run.main(["--write", str(tmp_path / "missing.md")]) == 2
-    assert "has no place for the figures" in capsys.readouterr().err
+    assert "has no markers for the figures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "nan", "inf", "many"])
