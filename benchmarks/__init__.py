@@ -1,3 +1,3 @@
-"""Speed and memory, measured against the bare transformers model: one file per question, `run.py` asks them all."""
+"""Speed and memory, measured against the bare transformers model: one file per question, and `run.py` runs them all."""
 
 import otoscope  # noqa: F401 (before torch, so that waiting threads sleep)

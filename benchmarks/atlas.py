@@ -1,8 +1,8 @@
-"""What does it cost to make the pages of a study, beside encoding the sounds that they play?
+"""What does it cost to make the pages of a study, compared with encoding the sounds that they play?
 
-The study is made up: a thousand features with 20 examples each, drawn from half an hour of sound, which is to ten
-thousand features what LibriSpeech's dev-clean is. The measure is encoding the pieces of sound that the examples lie in
-as Ogg Vorbis, in memory and nothing else; clips come from memory, so that no disk and no decoder is timed.
+The study is synthetic: a thousand features with 20 examples each, drawn from half an hour of sound, the same proportion
+as ten thousand features to LibriSpeech's dev-clean. The baseline encodes the pieces of sound around the examples as Ogg
+Vorbis, in memory. Clips come from memory too, so that neither disk nor decoder is timed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def measure(settings: Settings) -> list[Row]:
 
 
 def in_memory(run: HarvestRun) -> Corpus:
-    """Give the clips of a run as samples that are there already."""
+    """Give the clips of a run as samples in memory."""
     made: dict[tuple[float, int], Source] = {}
     sources = []
     for clip in run.clips:
@@ -92,11 +92,11 @@ def in_memory(run: HarvestRun) -> Corpus:
 
 
 def encode(run: HarvestRun, corpus: Corpus) -> None:
-    """Encode the pieces that examples lie in, and keep nothing."""
-    wanted = pieces_of(run, N_EXAMPLES, 0)
+    """Encode the pieces around the examples, and keep nothing."""
+    pieces = pieces_of(run, N_EXAMPLES, 0)
     for clip, source in zip(run.clips, corpus.sources, strict=True):
         samples = source.read().samples
-        for piece in wanted.get(clip.clip, ()):
+        for piece in pieces.get(clip.clip, ()):
             vorbis(samples[seconds_to_sample(piece.start_s) : seconds_to_sample(piece.stop_s)])
 
 

@@ -1,8 +1,8 @@
 """What does it cost to list what follows 1,000 prompts with no sound, at whisper-tiny's shape with 51,865 tokens?
 
-Against the bare decoder pass over them: in the same batches, over keys and values of the cross-attention that are there
-already, the last position alone through the unembedding, nothing done with the logits. And against the
-framework's own batched pass, which makes keys and values of 1,500 frames for every prompt anew, over fewer prompts.
+The first baseline is the bare decoder pass over the prompts: the same batches, cross-attention keys and values already
+computed, only the last position unembedded, and the logits not used. The second is the framework's own batched pass
+over fewer prompts, which computes the keys and values of 1,500 frames anew for every prompt.
 """
 
 from __future__ import annotations
@@ -57,26 +57,26 @@ def measure(settings: Settings) -> list[Row]:
         encoding = silent.encoding.expand(N_FRAMEWORK, -1, -1)
         model.hf(encoder_outputs=(encoding,), decoder_input_ids=torch.tensor(ids[:N_FRAMEWORK]), use_cache=False)
 
-    many = take_turns({"bare": bare, "study": study}, settings.rounds(ROUNDS))
-    some = take_turns({"framework": framework, "study": few}, settings.rounds(ROUNDS))
+    many_rounds = take_turns({"bare": bare, "study": study}, settings.rounds(ROUNDS))
+    few_rounds = take_turns({"framework": framework, "study": few}, settings.rounds(ROUNDS))
     return [
         Row(
             f"what follows {N_PROMPTS:,} prompts, against our own bare decoder pass",
-            result=many.ratio("study", "bare"),
+            result=many_rounds.ratio("study", "bare"),
             target=TARGET,
-            detail=many.compared("study", "bare"),
+            detail=many_rounds.compared("study", "bare"),
         ),
         Row(
             f"what follows {N_FRAMEWORK} prompts, against one batched pass of the framework",
-            result=some.ratio("study", "framework"),
+            result=few_rounds.ratio("study", "framework"),
             target=TARGET,
-            detail=some.compared("study", "framework"),
+            detail=few_rounds.compared("study", "framework"),
         ),
     ]
 
 
 def _model(settings: Settings) -> Whisper:
-    """A random model of the shape, with the demo model's tokenizer: names of tokens cost the same whatever they say."""
+    """Make a random model of the shape with the demo model's tokenizer; the tokens' text does not affect the cost."""
     demo = load("demo", device="cpu")
     hf = make_subject(settings).model.hf
     hf.generation_config = copy.deepcopy(demo.hf.generation_config)

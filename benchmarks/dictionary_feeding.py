@@ -1,7 +1,7 @@
 """How long does a training wait for its frames, when they come from saved activations?
 
 The demo model's blocks are harvested on the demo clips, with their activations, and a dictionary is trained on each,
-all from one feed. The share is what the training itself counts: time in which it asked for a batch and had none.
+all from one feed. The share is counted by the training itself: time in which it waited for a batch.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ def measure(settings: Settings) -> list[Row]:
     """Harvest once, and train a few times.
 
     Args:
-        settings: How often, and with how many threads.
+        settings: Rounds and threads.
 
     Returns:
         One row.
     """
     torch.set_num_threads(settings.threads)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        gathered = HarvestSettings(SITES, save_activations="float16")
-        run_harvest(load("demo"), open_corpus("demo"), gathered, folder / "run")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        harvest_settings = HarvestSettings(SITES, save_activations="float16")
+        run_harvest(load("demo"), open_corpus("demo"), harvest_settings, folder / "run")
         source = shards_source(str(folder / "run"), SITES, kinds=("speech",), seed=0)
         tasks = tasks_of(source, CoderChoice(k=16))
-        asked = TrainSettings(N_STEPS * BATCH_FRAMES, BATCH_FRAMES)
+        train_settings = TrainSettings(N_STEPS * BATCH_FRAMES, BATCH_FRAMES)
         trained = [
-            train_dictionaries(source, tasks, asked, folder / f"trained-{turn}")
+            train_dictionaries(source, tasks, train_settings, folder / f"trained-{turn}")
             for turn in range(settings.rounds(ROUNDS))
         ]
-    shares = Spread.of([one.waited_share for one in trained])
+    shares = Spread.of([training.waited_share for training in trained])
     detail = f"{len(tasks)} dictionaries, {N_STEPS} steps of {BATCH_FRAMES:,} frames, {60 * trained[-1].minutes:.0f} s"
     return [Row("share of a training that it waits for frames from saved activations", "", shares, TARGET, detail)]

@@ -2,13 +2,13 @@
 
 Compared with SAELens's own trainer (the `interop` extra; without it these rows say so) and with a plain PyTorch loop
 over all features, on the same float32 vectors with the same learning rate, loss for dead features and clipping. The
-vectors are sums of a few of many known directions, and noise. Contestants take turns. How well a dictionary explains
-them is measured on a smaller problem, so that hundreds of steps take seconds, on frames that none was trained on and
-with features chosen as in training; SAELens starts from its own weights, with decoder rows of its default length.
+vectors are sums of a few of many known directions, plus noise. Contestants take turns. The explained variance is
+measured on a smaller problem, so that hundreds of steps take seconds, on held-out frames and with features chosen as in
+training; SAELens starts from its own weights, with decoder rows of its default length.
 
-Memory is measured in a process of its own, which can be run by itself: `python -m benchmarks.dictionary_training`.
-After a few steps the parameters, both moments of Adam and every compiled loop are there; what the resident size then
-rises by in a step, together with these, is compared with four times the parameters and three batches.
+Memory is measured in its own process, which can be run by itself: `python -m benchmarks.dictionary_training`. After a
+few steps the parameters, both moments of Adam and every compiled loop exist. These, plus the rise of the resident size
+during a step, are compared with four times the parameters and three batches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peak_memory import NOT_TOLD, given_settings, growth_bytes, in_a_new_process, is_told
+from benchmarks.peak_memory import NEEDS_LINUX, can_count_memory, given_settings, growth_bytes, in_a_new_process
 from benchmarks.row import Row
 from benchmarks.subject import Settings
 from benchmarks.timing import Spread, take_turns
@@ -47,24 +47,19 @@ _FLOAT32_BYTES = 4
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What is trained on.
+    """A synthetic training problem."""
 
-    Attributes:
-        d_in: Length of the vectors.
-        n_features: Features of the dictionary, and directions that there are.
-        k: Directions in a vector, and features that are active.
-        batch_frames: Vectors in a step.
-    """
-
-    d_in: int = 384
-    n_features: int = 6144
-    k: int = 32
-    batch_frames: int = 4096
+    d_in: int = 384  # length of the vectors
+    n_features: int = 6144  # features of the dictionary, and true directions
+    k: int = 32  # directions in a vector, and active features
+    batch_frames: int = 4096  # vectors in a step
 
     def vectors(self, n_frames: int, seed: int = 0) -> Tensor:
         """Draw sums of `k` of the directions with strengths from 0.5 to 1.5, and noise of a tenth of their length."""
-        of_directions = torch.Generator().manual_seed(1234)
-        directions = nn.functional.normalize(torch.randn(self.n_features, self.d_in, generator=of_directions), dim=1)
+        direction_generator = torch.Generator().manual_seed(1234)
+        directions = nn.functional.normalize(
+            torch.randn(self.n_features, self.d_in, generator=direction_generator), dim=1
+        )
         generator = torch.Generator().manual_seed(seed)
         active = torch.randint(self.n_features, (n_frames, self.k), generator=generator)
         strengths = torch.rand(n_frames, self.k, generator=generator) + 0.5
@@ -78,7 +73,7 @@ class Problem:
 
     @property
     def settings(self) -> TrainSettings:
-        """Train as SAELens does by default: one learning rate throughout, features dead after 1,000 steps."""
+        """SAELens's defaults: a constant learning rate, features dead after 1,000 steps."""
         return TrainSettings(
             n_frames=10**12,
             batch_frames=self.batch_frames,
@@ -101,13 +96,13 @@ SEEDS, STEPS = (0, 1, 2), 400
 
 
 class Ours:
-    """This repository's coder and trainer.
+    """Otoscope's coder and trainer.
 
     Args:
-        problem: What it is trained on.
+        problem: The training problem.
         name: The coder.
-        seed: Of its weights.
-        precision: Of its products.
+        seed: Seed of its weights.
+        precision: Precision of its products.
     """
 
     def __init__(self, problem: Problem, name: str, seed: int = 0, precision: str = "float32") -> None:
@@ -119,17 +114,17 @@ class Ours:
         self._trainer.step(x)
 
     def squared_error(self, x: Tensor) -> float:
-        """Give the squared error of a frame, on average."""
+        """Give the mean squared error per frame."""
         is_dead = torch.zeros(self.coder.settings.n_features, dtype=torch.bool)
         with torch.no_grad():
             return float(self.coder.loss(x, Moment(is_dead)).parts["mse"])
 
 
 class Plain:
-    """The same in PyTorch as one would write it down, with all features at once.
+    """A straightforward PyTorch implementation that computes all features at once.
 
     Args:
-        problem: What it is trained on.
+        problem: The training problem.
         name: The coder.
     """
 
@@ -139,8 +134,8 @@ class Plain:
 
     def step(self, x: Tensor) -> None:
         """Train on a batch."""
-        own = self._coder
-        strength = ((x - own.b_dec) @ own.W_enc.T + own.b_enc).relu()
+        coder = self._coder
+        strength = ((x - coder.b_dec) @ coder.W_enc.T + coder.b_enc).relu()
         if self._is_topk:
             top = strength.topk(self._k, dim=1)
             active = torch.zeros_like(strength).scatter(1, top.indices, top.values)
@@ -148,22 +143,22 @@ class Plain:
             flat = strength.flatten()
             best = flat.topk(self._k * len(x))
             active = torch.zeros_like(flat).scatter(0, best.indices, best.values).reshape(strength.shape)
-        loss = (active @ own.W_dec + own.b_dec - x).square().sum(dim=1).mean()
+        loss = (active @ coder.W_dec + coder.b_dec - x).square().sum(dim=1).mean()
         loss.backward()
-        nn.utils.clip_grad_norm_(own.parameters(), CLIP)
+        nn.utils.clip_grad_norm_(coder.parameters(), CLIP)
         self._optimizer.step()
         self._optimizer.zero_grad()
         with torch.no_grad():
-            own.W_dec.div_(own.W_dec.norm(dim=1, keepdim=True))
+            coder.W_dec.div_(coder.W_dec.norm(dim=1, keepdim=True))
 
 
 class SaeLens:
     """SAELens's own trainer.
 
     Args:
-        problem: What it is trained on.
+        problem: The training problem.
         name: The coder.
-        seed: Of its weights.
+        seed: Seed of its weights.
     """
 
     def __init__(self, problem: Problem, name: str, seed: int = 0) -> None:
@@ -198,19 +193,19 @@ class SaeLens:
         self._trainer.step(x)
 
     def squared_error(self, x: Tensor) -> float:
-        """Give the squared error of a frame, on average."""
+        """Give the mean squared error per frame."""
         with torch.no_grad():
             return float((self._sae(x) - x).square().sum(dim=1).mean())
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Ask all of it.
+    """Measure speed, quality and memory.
 
     Args:
-        settings: How often, and with how many threads.
+        settings: Rounds and threads.
 
     Returns:
-        Speed, quality, memory.
+        Rows of speed, quality and memory.
     """
     torch.set_num_threads(settings.threads)
     has_sae_lens = importlib.util.find_spec("sae_lens") is not None
@@ -227,8 +222,8 @@ def speed(name: str, settings: Settings, has_sae_lens: bool) -> list[Row]:
 
     Args:
         name: The coder.
-        settings: How often.
-        has_sae_lens: Whether SAELens is there.
+        settings: Rounds.
+        has_sae_lens: Whether SAELens is installed.
 
     Returns:
         Three rows.
@@ -273,13 +268,13 @@ def _product(x: Tensor) -> Callable[[], Any]:
 
 
 def bfloat16(settings: Settings) -> Row:
-    """Compare choosing features by products in bfloat16 alone with choosing them as in float32."""
+    """Compare choosing features by products in bfloat16 with choosing them in float32."""
     x = LARGE.vectors(LARGE.batch_frames)
     contestants: dict[str, Callable[[], Any]] = {}
     for precision in ("float32", "bfloat16"):
         coder = LARGE.coder("topk")
-        own = [weight.detach() for weight in (coder.W_enc, coder.b_enc, coder.W_dec, coder.b_dec)]
-        weights = Weights(own[0], own[1], own[2], own[3], precision)
+        w_enc, b_enc, w_dec, b_dec = (w.detach() for w in (coder.W_enc, coder.b_enc, coder.W_dec, coder.b_dec))
+        weights = Weights(w_enc, b_enc, w_dec, b_dec, precision)
         contestants[precision] = _encoding(x, weights)
     rounds = take_turns(contestants, settings.rounds(ENCODER_ROUNDS))
     return Row(
@@ -294,14 +289,14 @@ def _encoding(x: Tensor, weights: Weights) -> Callable[[], Any]:
 
 
 def quality(name: str, has_sae_lens: bool) -> Row:
-    """Compare how much of the variance is explained after as many steps.
+    """Compare the variance explained after the same number of steps.
 
     Args:
         name: The coder.
-        has_sae_lens: Whether SAELens is there.
+        has_sae_lens: Whether SAELens is installed.
 
     Returns:
-        What is explained less than by SAELens, averaged over seeds.
+        How much less is explained than by SAELens, averaged over seeds.
     """
     size = f"{SMALL.n_features} features, d {SMALL.d_in}, {STEPS} steps"
     question = f"variance that {name} explains less than sae-lens ({size}, mean of {len(SEEDS)} seeds)"
@@ -314,7 +309,7 @@ def quality(name: str, has_sae_lens: bool) -> Row:
 
 
 def explained(problem: Problem, trained: Any, n_steps: int, seed: int) -> float:
-    """Train, and give the share of the variance of other frames that is explained."""
+    """Train, and give the share of the variance of held-out frames that is explained."""
     for number in range(n_steps):
         trained.step(problem.vectors(problem.batch_frames, seed=1000 * (seed + 1) + number))
     x = problem.vectors(4 * problem.batch_frames, seed=999)
@@ -322,31 +317,31 @@ def explained(problem: Problem, trained: Any, n_steps: int, seed: int) -> float:
 
 
 def memory(settings: Settings) -> Row:
-    """Compare what training takes with what it may, in new processes."""
+    """Compare the memory of training with its limit, in new processes."""
     question = "memory of a training step, weights and moments included, against 4 times the parameters and 3 batches"
-    if not is_told():
-        return Row(question, target=1.0, detail=NOT_TOLD, is_optional=True)
-    found = [in_a_new_process("benchmarks.dictionary_training", settings) for _ in range(settings.rounds(2))]
-    took, may = found[-1]["peak_bytes"] / 1e6, LARGE.limit_bytes / 1e6
-    ratios = [one["peak_bytes"] / LARGE.limit_bytes for one in found]
-    return Row(question, result=Spread.of(ratios), target=1.0, detail=f"{took:.0f} MB of {may:.0f} MB")
+    if not can_count_memory():
+        return Row(question, target=1.0, detail=NEEDS_LINUX, is_optional=True)
+    runs = [in_a_new_process("benchmarks.dictionary_training", settings) for _ in range(settings.rounds(2))]
+    peak_mb, limit_mb = runs[-1]["peak_bytes"] / 1e6, LARGE.limit_bytes / 1e6
+    ratios = [run["peak_bytes"] / LARGE.limit_bytes for run in runs]
+    return Row(question, result=Spread.of(ratios), target=1.0, detail=f"{peak_mb:.0f} MB of {limit_mb:.0f} MB")
 
 
 def measure_here(settings: Settings) -> dict[str, int]:
     """Train in this process, which should have done nothing before.
 
     Returns:
-        The most that weights, gradients, moments, the batch and all that a step needs take at once.
+        The most that weights, gradients, moments, the batch and the step's working memory take at once.
     """
     torch.set_num_threads(settings.threads)
     x = LARGE.vectors(LARGE.batch_frames)
     trained = {name: Ours(LARGE, name) for name in CODERS}
     peaks = []
-    for one in trained.values():
-        step = _bound(one, x)
+    for ours in trained.values():
+        step = _bound(ours, x)
         for _ in range(3):
             step()
-        kept = 3 * sum(weight.numel() for weight in one.coder.parameters()) + x.numel()
+        kept = 3 * sum(weight.numel() for weight in ours.coder.parameters()) + x.numel()
         peaks.append(_FLOAT32_BYTES * kept + max(growth_bytes(step) for _ in range(3)))
     return {"peak_bytes": max(peaks)}
 

@@ -1,7 +1,7 @@
 """What does an encoder pass cost through otoscope when nothing is read?
 
 The bare pass is the transformers model's own encoder on the same log-mel, without gradients. It also runs against
-itself: what that ratio strays from 1 is the noise of the run.
+itself: how far that ratio is from 1 is the noise of the run.
 """
 
 from __future__ import annotations

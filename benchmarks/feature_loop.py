@@ -1,10 +1,10 @@
 """How does a harvest compare with the plain loop that found the study's top examples?
 
-The loop is written anew from its description: each recording runs through the encoder, the activations of the sites
-stay in memory, and for every feature in turn Python takes its column, finds the maximum over frames and the frame, adds
-the mean to a running one, and offers the recording to a heap of the best. The study's loop also transcribed every
-recording, and decoded its text anew for every feature; that is left out here. All features are run: nothing is
-extrapolated. It gives top examples of strengths above zero and means; the harvest it is compared with gives everything.
+The loop was reimplemented from its description: each recording runs through the encoder, the activations of the sites
+stay in memory, and for every feature in turn Python takes its column, finds the maximum over frames and the frame,
+updates a running mean, and offers the recording to a heap of the best. The study's loop also transcribed every
+recording, and decoded its text again for every feature; that is left out here. All features are run: nothing is
+extrapolated. The loop gives only top examples of strengths above zero and means; the harvest gives everything.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ ROUNDS = 4
 
 
 class Best:
-    """The recordings in which one feature answers most strongly.
+    """The recordings in which one feature responds most strongly.
 
     Attributes:
         examples: Strength, clip and frame; a heap, the weakest first.
         mean: Mean of the recordings' means.
 
     Args:
-        top: How many to keep.
+        top: Number of examples to keep.
     """
 
     def __init__(self, top: int) -> None:
@@ -43,7 +43,7 @@ class Best:
         self._n = 0
 
     def offer(self, strengths: Tensor, clip: int) -> None:
-        """Look at one recording: a strength for every frame."""
+        """Take one recording: a strength for every frame."""
         strength, frame = torch.max(strengths, dim=0)
         example = (strength.item(), clip, int(frame.item()))
         self.mean = (self.mean * self._n + strengths.mean().item()) / (self._n + 1)
@@ -55,14 +55,14 @@ class Best:
 
 
 class Loop:
-    """Looks at the next recordings whenever it is called.
+    """Processes the next recordings whenever it is called.
 
     Args:
         model: The model.
         recordings: All recordings.
 
     Attributes:
-        best: What was found: for every site a `Best` for every feature.
+        best: For every site, a `Best` for every feature.
     """
 
     def __init__(self, model: Whisper, recordings: Sequence[Recording]) -> None:
@@ -74,18 +74,18 @@ class Loop:
         """Run the encoder over some recordings, and the loop over all features of each."""
         part, is_warm_up = next(self._parts)
         best: dict[str, list[Best]] = {} if is_warm_up else self.best
-        for place, recording in enumerate(recordings_of(self._recordings, part)):
+        for index, recording in enumerate(recordings_of(self._recordings, part)):
             activations = self._model.activations(recording.path, SETTINGS.sites)
-            look_at(activations, part * WINDOWS_A_ROUND + place, best)
+            offer_all(activations, part * WINDOWS_A_ROUND + index, best)
 
 
-def look_at(activations: dict[str, Tensor], clip: int, best: dict[str, list[Best]]) -> None:
+def offer_all(activations: dict[str, Tensor], clip: int, best: dict[str, list[Best]]) -> None:
     """Offer a recording to every feature of every site.
 
     Args:
         activations: Site to [window, frame, d], of one window.
         clip: Number of the recording.
-        best: What was found so far, site by site; it is added to.
+        best: The best so far, site by site; updated in place.
     """
     for site, values in activations.items():
         if site not in best:
@@ -105,7 +105,7 @@ def measure(subject: Subject) -> list[Row]:
     """
     model, n_rounds = subject.model, max(3, subject.settings.rounds(ROUNDS))
     with prepared(model, n_rounds * WINDOWS_A_ROUND, subject.settings.threads) as ready:
-        rounds = take_turns({"loop": Loop(model, ready.recordings), "harvest": Harvest(ready.of)}, n_rounds)
+        rounds = take_turns({"loop": Loop(model, ready.recordings), "harvest": Harvest(ready.harvest_pass)}, n_rounds)
     return [
         Row(
             f"harvest of {ready.n_features:,} features against a loop over them for top examples and means alone",

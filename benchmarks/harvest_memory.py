@@ -1,9 +1,9 @@
 """How much memory does a harvest keep, and does it grow with the corpus?
 
-Measured in a process of its own, which can be run by itself: `python -m benchmarks.harvest_memory`. The state's size is
-that of its arrays. All of it is written to before anything is measured: the system hands out memory where it is first
-written to, and a state that fills up would look like one that grows. Then the process's resident size is noted after
-some windows and after four times as many.
+Measured in its own process, which can be run by itself: `python -m benchmarks.harvest_memory`. The state's size is that
+of its arrays. All of them are written to before anything is measured: the system allocates memory when it is first
+written to, so a state that fills up would look like one that grows. Then the process's resident size is read after some
+windows and after four times as many.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import torch
 
 from benchmarks.harvest_pass import WINDOWS_A_ROUND, prepared
-from benchmarks.peak_memory import NOT_TOLD, given_settings, in_a_new_process, is_told, resident_bytes
+from benchmarks.peak_memory import NEEDS_LINUX, can_count_memory, given_settings, in_a_new_process, resident_bytes
 from benchmarks.row import Row
 from benchmarks.subject import Settings, make_subject
 from benchmarks.timing import Spread
@@ -29,30 +29,21 @@ GROWTH = f"resident memory of a harvest after {TIMES * WINDOWS} windows against 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """What a harvest keeps.
+    """The memory that a harvest keeps."""
 
-    Attributes:
-        n_features: Features of all groups.
-        n_phones: Labels that they are counted by.
-        n_speakers: Speakers whose means are kept.
-        state_bytes: Size of the state's arrays.
-        first_bytes: Resident size of the process after the first windows; 0 where the system does not tell.
-        last_bytes: And after all.
-    """
-
-    n_features: int
-    n_phones: int
-    n_speakers: int
-    state_bytes: int
-    first_bytes: int
-    last_bytes: int
+    n_features: int  # features of all groups
+    n_phones: int  # labels that they are counted by
+    n_speakers: int  # speakers whose means are kept
+    state_bytes: int  # size of the state's arrays
+    first_bytes: int  # resident size of the process after the first windows; 0 if the system does not report it
+    last_bytes: int  # resident size after all windows
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Harvest in a new process, and see what it keeps.
+    """Harvest in a new process, and measure what it keeps.
 
     Args:
-        settings: Names the shape.
+        settings: The model's shape, and threads.
 
     Returns:
         The state's size, and the ratio of the resident sizes.
@@ -61,13 +52,13 @@ def measure(settings: Settings) -> list[Row]:
 
 
 def rows(memory: Memory) -> list[Row]:
-    """Write what was measured as rows."""
+    """Give the measurements as rows."""
     size_mb = memory.state_bytes / 1e6
-    of_a_speaker_mb = 2 * 8 * memory.n_features / 1e6  # a double of the whole corpus and one of the part
-    kept = f"{memory.n_phones} phones, {memory.n_speakers} speakers; every other speaker adds {of_a_speaker_mb:.2g} MB"
+    speaker_mb = 2 * 8 * memory.n_features / 1e6  # a double of the whole corpus and one of the part
+    kept = f"{memory.n_phones} phones, {memory.n_speakers} speakers; every other speaker adds {speaker_mb:.2g} MB"
     size = Row(f"state of {memory.n_features:,} features, in MB", "", Spread.of([round(size_mb, 1)]), TARGET_MB, kept)
     if not memory.first_bytes:
-        return [size, Row(GROWTH, target=TARGET_RATIO, detail=NOT_TOLD, is_optional=True)]
+        return [size, Row(GROWTH, target=TARGET_RATIO, detail=NEEDS_LINUX, is_optional=True)]
     sizes = f"{memory.last_bytes / 1e6:.0f} MB against {memory.first_bytes / 1e6:.0f} MB, model and libraries included"
     ratio = Spread.of([memory.last_bytes / memory.first_bytes])
     return [size, Row(GROWTH, result=ratio, target=TARGET_RATIO, detail=sizes)]
@@ -78,11 +69,11 @@ def measure_here(settings: Settings) -> Memory:
     torch.set_num_threads(settings.threads)
     n_parts = WINDOWS // WINDOWS_A_ROUND
     with prepared(make_subject(settings).model, TIMES * WINDOWS, settings.threads) as ready:
-        of, state = ready.of, ready.of.empty_state()
+        state = ready.harvest_pass.empty_state()
         _write_all_over(state)
-        first_bytes = _after(of, state, range(n_parts))
-        last_bytes = _after(of, state, range(n_parts, TIMES * n_parts))
-        labels = of.labels
+        first_bytes = _after(ready.harvest_pass, state, range(n_parts))
+        last_bytes = _after(ready.harvest_pass, state, range(n_parts, TIMES * n_parts))
+        labels = ready.harvest_pass.labels
         return Memory(
             ready.n_features, len(labels.phones), len(labels.speakers), state.n_bytes, first_bytes, last_bytes
         )
@@ -93,10 +84,10 @@ def _write_all_over(state: State) -> None:
     state.restore({name: array.copy() for name, array in kept.items()})
 
 
-def _after(of: Pass, state: State, parts: range) -> int:
+def _after(harvest_pass: Pass, state: State, parts: range) -> int:
     for part in parts:
-        gather_part(of, part, state, {})
-    return resident_bytes() if is_told() else 0
+        gather_part(harvest_pass, part, state, {})
+    return resident_bytes() if can_count_memory() else 0
 
 
 if __name__ == "__main__":

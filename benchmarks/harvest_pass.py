@@ -1,8 +1,8 @@
-"""What does a harvest cost, beside an encoder pass over the same recordings?
+"""What does a harvest cost, compared with an encoder pass over the same recordings?
 
-Both begin at the files: a bare pass decodes them, computes the log-mel and runs the transformers encoder; a harvest
-does the same and gathers examples, ranges, statistics and counts by phone of every feature on the way. Rounds of a few
-recordings each go through both in turns. What a harvest does besides its pass has rows of its own, in seconds.
+Both begin with the files: a bare pass decodes them, computes the log-mel and runs the transformers encoder; a harvest
+also gathers examples, ranges, statistics and counts by phone of every feature. Rounds of a few recordings each go
+through both in turns. What a harvest does besides its pass has its own rows, in seconds.
 """
 
 from __future__ import annotations
@@ -36,31 +36,24 @@ TARGET = 1.25
 ROUNDS = 10
 WINDOWS_A_ROUND = 4
 FIRST_ROUNDS = 2
-"""The first windows stand alone: nearly every peak of theirs is kept, and memory is used for the first time."""
+"""The first windows have their own row: nearly all their peaks are kept, and memory is used for the first time."""
 SETTINGS = HarvestSettings(sites=("encoder.blocks.*.mlp.1", "encoder.blocks.*"), part_clips=WINDOWS_A_ROUND)
 HOUR_S = 3_600
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A harvest that is ready for its pass.
+    """A harvest that is ready for its pass."""
 
-    Attributes:
-        recordings: What is harvested.
-        of: The pass.
-        calibration: What was found before it.
-        calibration_s: How long that took.
-    """
-
-    recordings: list[Recording]
-    of: Pass
+    recordings: list[Recording]  # the recordings to harvest
+    harvest_pass: Pass
     calibration: Calibration
-    calibration_s: float
+    calibration_s: float  # how long calibrating took
 
     @property
     def n_features(self) -> int:
         """Features of all groups."""
-        return sum(group.n_features for group in self.of.groups)
+        return sum(group.n_features for group in self.harvest_pass.groups)
 
 
 @contextmanager
@@ -69,7 +62,7 @@ def prepared(model: Whisper, n_windows: int, n_threads: int) -> Iterator[Prepare
 
     Args:
         model: The model.
-        n_windows: How many recordings; each fills a window of the model.
+        n_windows: Number of recordings; each fills a window of the model.
         n_threads: Threads that share the features.
 
     Yields:
@@ -83,8 +76,8 @@ def prepared(model: Whisper, n_windows: int, n_threads: int) -> Iterator[Prepare
         start = time.perf_counter()
         calibration = calibrate(reader, corpus, labels, SETTINGS)
         calibration_s = time.perf_counter() - start
-        of = make_pass(reader, corpus, labels, SETTINGS, calibration, n_threads)
-        yield Prepared(recordings, of, calibration, calibration_s)
+        harvest_pass = make_pass(reader, corpus, labels, SETTINGS, calibration, n_threads)
+        yield Prepared(recordings, harvest_pass, calibration, calibration_s)
 
 
 class Harvest:
@@ -92,29 +85,29 @@ class Harvest:
 
     Attributes:
         state: What was gathered.
-        logs: What happened, part by part.
+        logs: The log of each part.
 
     Args:
-        of: The pass.
+        harvest_pass: The pass.
     """
 
-    def __init__(self, of: Pass) -> None:
-        self._of = of
-        self._warm_up_state = of.empty_state()  # so that the first round that counts finds the state empty
-        self.state = of.empty_state()
+    def __init__(self, harvest_pass: Pass) -> None:
+        self._pass = harvest_pass
+        self._warm_up_state = harvest_pass.empty_state()  # so that the first measured round starts with an empty state
+        self.state = harvest_pass.empty_state()
         self.logs: list[PartLog] = []
         self._parts = next_parts()
 
     def __call__(self) -> None:
         """Gather a part."""
         part, is_warm_up = next(self._parts)
-        log = gather_part(self._of, part, self._warm_up_state if is_warm_up else self.state, {})
+        log = gather_part(self._pass, part, self._warm_up_state if is_warm_up else self.state, {})
         if not is_warm_up:
             self.logs.append(log)
 
 
 def next_parts() -> Iterator[tuple[int, bool]]:
-    """Number the parts as `take_turns` comes to them, and say which warm up: those come again afterwards."""
+    """Number the parts in the order of `take_turns`, with whether each is a warm-up; warm-up parts are repeated."""
     yield from ((part, True) for part in range(WARM_UP_ROUNDS))
     part = 0
     while True:
@@ -125,7 +118,7 @@ def next_parts() -> Iterator[tuple[int, bool]]:
 def bare_pass(model: Whisper, recordings: Sequence[Recording]) -> Callable[[], None]:
     """Make a contestant that runs the next recordings through the transformers encoder, and nothing else.
 
-    Ours is the log-mel, because it is faster than the framework's.
+    The log-mel is otoscope's, because it is faster than the framework's.
     """
     parts = next_parts()
 
@@ -145,19 +138,19 @@ def recordings_of(recordings: Sequence[Recording], part: int) -> Sequence[Record
 
 
 def measure(subject: Subject) -> list[Row]:
-    """Compare a harvest with bare passes, and time what it does besides.
+    """Compare a harvest with bare passes, and time its other work.
 
     Args:
         subject: The model; its sound is not used.
 
     Returns:
-        The ratio over all windows, over the first, over the later ones, and for an hour of sound with everything that
-        is done once; then the seconds of what is done once.
+        The ratio over all windows, over the first, over the later ones, and for an hour of sound with the work that is
+        done once; then the seconds of that work.
     """
     model, threads = subject.model, subject.settings.threads
     n_rounds = max(FIRST_ROUNDS + 1, subject.settings.rounds(ROUNDS))
     with prepared(model, n_rounds * WINDOWS_A_ROUND, threads) as ready:
-        harvest = Harvest(ready.of)
+        harvest = Harvest(ready.harvest_pass)
         rounds = take_turns({"bare": bare_pass(model, ready.recordings), "harvest": harvest}, n_rounds)
         tables_s, saving_s = _tables_s(ready, harvest), _saving_s(harvest)
     name = f"harvest of {ready.n_features:,} features against a bare pass over the same recordings"
@@ -169,22 +162,31 @@ def measure(subject: Subject) -> list[Row]:
         f"{n_peaks / ready.n_features / kinds[0]:.2f} peaks a feature and frame of speech"
     )
     first, later = _rounds(rounds, 0, FIRST_ROUNDS), _rounds(rounds, FIRST_ROUNDS, n_rounds)
-    each = f"for {WINDOWS_A_ROUND} windows of {model.window_s:.3g} s"
+    per_round = f"for {WINDOWS_A_ROUND} windows of {model.window_s:.3g} s"
     rows = [
-        Row(name, result=rounds.ratio("harvest", "bare"), target=TARGET, detail=f"{_behind(rounds)} {each}; {sound}")
+        Row(
+            name,
+            result=rounds.ratio("harvest", "bare"),
+            target=TARGET,
+            detail=f"{_behind(rounds)} {per_round}; {sound}",
+        )
     ]
-    for what, some in (
+    for what, part_rounds in (
         (f"the first {FIRST_ROUNDS * WINDOWS_A_ROUND} windows", first),
         (f"the {(n_rounds - FIRST_ROUNDS) * WINDOWS_A_ROUND} windows after them", later),
     ):
         rows.append(
-            Row(f"the same over {what}", result=some.ratio("harvest", "bare"), detail=f"{_behind(some)} {each}")
+            Row(
+                f"the same over {what}",
+                result=part_rounds.ratio("harvest", "bare"),
+                detail=f"{_behind(part_rounds)} {per_round}",
+            )
         )
     return rows + _once(later, model.window_s, ready, tables_s, saving_s)
 
 
 def _once(later: Rounds, window_s: float, ready: Prepared, tables_s: float, saving_s: float) -> list[Row]:
-    """What is done once a run, or once a minute, and what it makes of an hour."""
+    """Rows for the work done once per run or once per minute, and for an hour of sound with all of it."""
     n_rounds = HOUR_S / (window_s * WINDOWS_A_ROUND)
     bare_s, pass_s = (later.time(name).median * n_rounds for name in ("bare", "harvest"))
     besides = {
@@ -199,19 +201,19 @@ def _once(later: Rounds, window_s: float, ready: Prepared, tables_s: float, savi
     return [
         Row(
             "the same for an hour of sound, calibration, tables and states on disk included (extrapolated)",
-            result=_one(all_s / bare_s),
+            result=_single(all_s / bare_s),
             detail=f"{all_s:.0f} s against {bare_s:.0f} s, from the later windows",
         ),
         *(
-            Row(what, "s", _one(seconds), detail=f"{detail}; {seconds / pass_s:.1%} of the pass over an hour")
+            Row(what, "s", _single(seconds), detail=f"{detail}; {seconds / pass_s:.1%} of the pass over an hour")
             for what, (seconds, detail) in besides.items()
         ),
     ]
 
 
 def _tables_s(ready: Prepared, harvest: Harvest) -> float:
-    """Write the tables of what was gathered."""
-    gathered = Gathered(harvest.state, ready.of, SETTINGS.ranges, lambda: (log.rows for log in harvest.logs))
+    """Time writing the tables."""
+    gathered = Gathered(harvest.state, ready.harvest_pass, SETTINGS.ranges, lambda: (log.rows for log in harvest.logs))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         write_tables(Path(folder), gathered)
@@ -219,7 +221,7 @@ def _tables_s(ready: Prepared, harvest: Harvest) -> float:
 
 
 def _saving_s(harvest: Harvest) -> float:
-    """Write the state as a harvest does that may be killed."""
+    """Time writing a checkpoint of the state."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         Work(Path(folder)).save_state(harvest.state, len(harvest.logs))
@@ -234,5 +236,5 @@ def _behind(rounds: Rounds) -> str:
     return rounds.compared("harvest", "bare")
 
 
-def _one(value: float) -> Spread:
+def _single(value: float) -> Spread:
     return Spread.of([value])

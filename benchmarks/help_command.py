@@ -1,7 +1,7 @@
-"""How fast does `otoscope --help` answer, and does it leave torch alone?
+"""How fast does `otoscope --help` answer, and does it avoid importing torch?
 
-Each run is a new process, the interpreter's own start included; an interpreter that does nothing runs in turns with it.
-The first runs, which may write bytecode and fill the disk's cache, do not count.
+Each run is a new process, including the interpreter's start; an interpreter that does nothing runs in turns with it.
+The first runs, which may write bytecode and fill the disk cache, do not count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def measure(settings: Settings, command: Sequence[str] = (sys.executable, str(SC
     """Time the command, and list which heavy packages it imports.
 
     Args:
-        settings: How often.
+        settings: Rounds.
         command: A Python program with its arguments; the interpreter first.
 
     Returns:

@@ -1,9 +1,10 @@
-"""What does a live question cost, beside transcribing the recording?
+"""What does a live question cost, compared with transcribing the recording?
 
-The question goes over the wire: a WAV file of 10 s to a server on this machine, decoded in a process of its own,
-heard, its words aligned, all neurons and a dictionary of each block read, and the answer sent back. The measure is
-transcribing the samples, in this process and with nothing else. Asked of the demo model about its own clips, and of a
-random model of real sizes that is held to ten words. The study behind the answers is made of a few seconds of sound.
+The question goes through a server on this machine: a WAV file of 10 s is sent, decoded in its own process and
+transcribed, its words are aligned, all neurons and a dictionary of each block are read, and the answer is sent back.
+The baseline only transcribes the samples, in this process. Measured with the demo model on its own clips, and with a
+random model of whisper-tiny's size that is limited to ten words. The study behind the answers has a few seconds of
+sound.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ TARGET = 2.0
 ROUNDS = 7
 SECONDS = 10.0
 SETTLE_S = 0.6
-"""The process for the next recording starts when an answer is out; no one is timed meanwhile."""
+"""The process for the next recording starts after an answer; nothing is timed meanwhile."""
 
 EXPANSION = 4
 
@@ -83,26 +84,26 @@ def measure(settings: Settings) -> list[Row]:
 
 
 def talk(seconds: float) -> np.ndarray:
-    """Lay demo clips end to end until there is enough."""
-    wanted = round(seconds * SAMPLE_RATE_HZ)
+    """Join demo clips until there is enough sound."""
+    n_samples = round(seconds * SAMPLE_RATE_HZ)
     clips: list[np.ndarray] = []
     for clip in read_index():
         clips.append(clip.read().samples)
-        if sum(map(len, clips)) >= wanted:
+        if sum(map(len, clips)) >= n_samples:
             break
-    joined: np.ndarray = np.concatenate(clips)[:wanted]
+    joined: np.ndarray = np.concatenate(clips)[:n_samples]
     return joined
 
 
 def as_wav(samples: np.ndarray) -> bytes:
-    """Write what a page would send."""
+    """Encode a recording as a page would send it."""
     out = io.BytesIO()
     soundfile.write(out, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     return out.getvalue()
 
 
 def answered(ask: Callable[[], object]) -> None:
-    """Ask, and see that it is answered."""
+    """Ask, and check that there is an answer."""
     reply = ask()
     assert reply.status == 200, reply.body  # type: ignore[attr-defined]
 

@@ -1,7 +1,7 @@
-"""What does a process spend until a released model is ready, beside the programs that people use?
+"""How much processor time does it take to load a released model, compared with the programs that people use?
 
-Each run is a new process that imports the program and loads the weights; counted are seconds of processor time, user
-and system, which other programs on the machine change little.
+Each run is a new process that imports the program and loads the weights. Processor time (user and system) is counted,
+because other programs on the machine change it little.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def measure(settings: Settings) -> list[Row]:
     """Count the processor time of loading.
 
     Args:
-        settings: How often.
+        settings: Rounds.
 
     Returns:
         Our seconds, and ours against each other program's.
@@ -37,7 +37,7 @@ def measure(settings: Settings) -> list[Row]:
         commands = load_commands(subject, Path(folder))
         if subject.folder is None and not (Path(folder) / "model.pt").exists():
             return [Row("loading a released model", detail=absent(OPENAI, subject) or "", is_optional=True)]
-        for command in commands.values():  # bytecode and the disk's cache are filled
+        for command in commands.values():  # fills bytecode and the disk cache
             processor_s(command)
         counted = {
             name: [processor_s(command) for _ in range(settings.rounds(ROUNDS))] for name, command in commands.items()
@@ -56,7 +56,7 @@ def measure(settings: Settings) -> list[Row]:
 
 
 def processor_s(command: Sequence[str]) -> float:
-    """Run Python code in a process of its own and count its processor time, in seconds."""
+    """Run Python code in its own process, and count its processor time in seconds."""
     process = subprocess.Popen([sys.executable, "-c", *command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

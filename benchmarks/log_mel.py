@@ -1,7 +1,7 @@
-"""Is the log-mel the feature extractor's own, and how fast is it?
+"""Does the log-mel equal the feature extractor's, and how fast is it?
 
-Both turn samples into log-mels of one padded window. A window full of sound is the worst case; ten seconds of sound is
-the common one, whose padding otoscope does not compute.
+Both turn samples into the log-mel of one padded window. A window full of sound is the worst case; with ten seconds of
+sound, the common case, otoscope does not compute the padding.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def measure(settings: Settings) -> list[Row]:
     """Compare log-mels with the feature extractor's, in time and in value.
 
     Args:
-        settings: Names the window and the bands.
+        settings: The model's shape: window and mel bands.
 
     Returns:
         Time and largest difference, for a full window and for one that is mostly padding.

@@ -18,7 +18,7 @@ def describe(threads: int) -> dict[str, Any]:
     """Describe this machine, now.
 
     Args:
-        threads: Threads that torch is allowed.
+        threads: Threads that torch may use.
 
     Returns:
         Standard JSON values: date, processor, cores, load, GPU and versions.
@@ -39,7 +39,7 @@ def describe(threads: int) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Name the processor, as far as the system tells."""
+    """Name the processor, as far as the system reports it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -49,5 +49,5 @@ def processor() -> str:
 
 
 def load() -> float | None:
-    """How many programs wanted a core over the last minute; None where the system does not tell."""
+    """The load average over the last minute; None if the system does not report it."""
     return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None

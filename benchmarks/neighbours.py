@@ -1,8 +1,8 @@
 """What does it cost to find the nearest tokens in a vocabulary of 51,865?
 
-Against the bare product of the same vectors, taken in the same blocks of rows, whose cosines are thrown away. The first
-so many tokens are the queries: every further block of rows costs the same again, so the ratio is that of the whole
-vocabulary, without a minute for each round.
+The baseline is the bare product of the same vectors in the same blocks of rows, whose cosines are discarded. Only the
+first tokens are queries: every block of rows costs the same, so the ratio holds for the whole vocabulary, without
+taking a minute per round.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def measure(settings: Settings) -> list[Row]:
     """Compare a search with the bare product.
 
     Args:
-        settings: How to measure; the shape says how wide the vectors are.
+        settings: Rounds, and the shape, which gives the width of the vectors.
 
     Returns:
         One row.
@@ -35,7 +35,7 @@ def measure(settings: Settings) -> list[Row]:
     vectors = torch.nn.functional.normalize(torch.randn(n_tokens, width, generator=torch.manual_seed(0)))
     rows = BLOCK_VALUES // n_tokens
     queries = vectors[: BLOCKS * rows]
-    own = torch.arange(len(queries))
+    query_rows = torch.arange(len(queries))
     cosines = torch.empty(rows, n_tokens)
 
     def product() -> None:
@@ -43,7 +43,7 @@ def measure(settings: Settings) -> list[Row]:
             torch.mm(queries[start : start + rows], vectors.T, out=cosines)
 
     rounds = take_turns(
-        {"product": product, "search": lambda: nearest(queries, vectors, K, own=own)}, settings.rounds(ROUNDS)
+        {"product": product, "search": lambda: nearest(queries, vectors, K, own=query_rows)}, settings.rounds(ROUNDS)
     )
     question = f"the {K} nearest tokens, {len(queries):,} of {n_tokens:,} asked, {width} numbers each"
     ratio = rounds.ratio("search", "product")

@@ -1,7 +1,7 @@
 """The same ratios on a CUDA GPU, in float32, float16 and bfloat16.
 
-The targets are promises for two cores and do not hold here: on a GPU a small encoder waits for Python to launch its
-kernels, so that a hook costs more beside it. The ratios are given without a verdict.
+The targets are for two CPU cores and do not apply here: on a GPU a small encoder waits for Python to launch its
+kernels, so that a hook costs relatively more. The ratios are given without a verdict.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ QUESTIONS = (
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Ask the questions of the encoder on the GPU.
+    """Run the encoder's benchmarks on the GPU.
 
     Args:
         settings: How to measure.
 
     Returns:
-        Rows without targets; one that says so where there is no GPU.
+        Rows without targets; a single row that says so if there is no GPU.
     """
     if not torch.cuda.is_available():
         return [Row("the same on a GPU", detail="no GPU here", is_optional=True)]
@@ -42,5 +42,5 @@ def measure(settings: Settings) -> list[Row]:
 
 
 def without_target(row: Row, where: str) -> Row:
-    """Say where a row was measured, and take its target away."""
+    """Add where a row was measured, and remove its target."""
     return dataclasses.replace(row, question=f"{where}: {row.question}", target=None)

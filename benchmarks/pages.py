@@ -1,8 +1,8 @@
-"""How soon does an atlas open in a browser, and how soon does its table of features answer a filter?
+"""How fast does an atlas open in a browser, and how fast does its table of features apply a filter?
 
-Opening is counted by the browser, from the start of the navigation to the page's own script being done; the page lies
-on disk. A filter is counted from the change of a field to the table standing, layout included. Features are numbers
-drawn at random; the pages of one feature and of the overview are those of a small made-up study.
+Opening is timed by the browser, from the start of the navigation until the page's script is done; the page is on disk.
+A filter is timed from the change of a field until the table is laid out. The table's features are random numbers; the
+pages of one feature and of the overview are those of a small synthetic study.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def measure(settings: Settings, browser: object | None = None) -> list[Row]:
 
     Args:
         settings: How to measure; less than one round of repeats makes the tables smaller.
-        browser: Playwright's, where one is open already: a process can have no second.
+        browser: A Playwright browser, if one is open already: a process can have only one.
 
     Returns:
         A row for each page that is opened, and one for each size of table that is filtered.
@@ -81,7 +81,7 @@ def _browser(program: str) -> Iterator[object]:
 
 
 def _opening(browser: object, name: str, address: str, n_rounds: int) -> Row:
-    """Time one page from a new window each time, with nothing kept from before."""
+    """Time opening one page, each time in a new browser context without cache."""
     seconds = []
     for _ in range(WARM_UP_ROUNDS + n_rounds):
         context = browser.new_context()  # type: ignore[attr-defined]

@@ -1,10 +1,10 @@
 """How much memory does it take to read everything in the encoder?
 
-Measured in a process of its own, which can be run by itself: `python -m benchmarks.peak_memory`. After plain passes (so
-that the kernels' own buffers are there) and after freed memory went back to the system, the resident size is noted and
-its high-water mark reset; then every site of the encoder is read at once, from the clip on. What the mark rose by,
-working memory included, is divided by the bytes of the tensors read, each storage counted once. On a GPU, torch's own
-allocator counts instead of the system.
+Measured in its own process, which can be run by itself: `python -m benchmarks.peak_memory`. After plain passes (so that
+the kernels' buffers exist) and after freed memory went back to the system, the resident size is read and its high-water
+mark reset. Then every site of the encoder is read at once, starting from the clip. The rise of the mark, working memory
+included, is divided by the bytes of the tensors read, each storage counted once. On a GPU, torch's allocator counts
+instead of the system.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TARGET = 1.20
 ROUNDS = 3
 SITES = "encoder.**"
 QUESTION = f"memory to read all of `{SITES}`, against the tensors' own size"
-NOT_TOLD = "needs Linux, which tells how large a process has been"
+NEEDS_LINUX = "needs Linux, which reports how large a process has been"
 ROOT = Path(__file__).resolve().parents[1]
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -41,37 +41,31 @@ _RESET_THE_MARK = "5"  # proc(5), clear_refs: sets VmHWM to the resident size of
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """What reading took.
+    """The memory that reading took."""
 
-    Attributes:
-        read_bytes: Size of the tensors read.
-        peak_bytes: The most the process grew by while it read them.
-        plain_bytes: The most it grew by in a plain pass, for comparison.
-    """
-
-    read_bytes: int
-    peak_bytes: int
-    plain_bytes: int
+    read_bytes: int  # size of the tensors read
+    peak_bytes: int  # the most that the process grew by while it read them
+    plain_bytes: int  # the most that it grew by in a plain pass, for comparison
 
 
-def is_told() -> bool:
-    """Whether this system tells how large a process is and has been."""
+def can_count_memory() -> bool:
+    """Whether this system reports how large a process is and has been."""
     return _STATUS.exists() and _CLEAR.exists()
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Read everything, in new processes, and see what they grew by.
+    """Read everything, in new processes, and measure how much they grew.
 
     Args:
-        settings: Names the shape.
+        settings: The model's shape, rounds and threads.
 
     Returns:
         One row.
     """
-    if not is_told():
-        return [Row(QUESTION, target=TARGET, detail=NOT_TOLD, is_optional=True)]
-    found = [_in_a_new_process(settings) for _ in range(settings.rounds(ROUNDS))]
-    return [row([memory.peak_bytes / memory.read_bytes for memory in found], found[-1])]
+    if not can_count_memory():
+        return [Row(QUESTION, target=TARGET, detail=NEEDS_LINUX, is_optional=True)]
+    memories = [_in_a_new_process(settings) for _ in range(settings.rounds(ROUNDS))]
+    return [row([memory.peak_bytes / memory.read_bytes for memory in memories], memories[-1])]
 
 
 def measure_on_gpu(subject: Subject) -> list[Row]:
@@ -92,7 +86,7 @@ def measure_on_gpu(subject: Subject) -> list[Row]:
 
 
 def row(ratios: list[float], memory: Memory) -> Row:
-    """Write measurements as a row."""
+    """Give measurements as a row."""
     took, needed, plain = (f"{n / 1e6:.0f} MB" for n in (memory.peak_bytes, memory.read_bytes, memory.plain_bytes))
     detail = f"{took} for {needed} of tensors; a plain pass takes {plain}"
     return Row(QUESTION, result=Spread.of(ratios), target=TARGET, detail=detail)
@@ -104,7 +98,7 @@ def read_all(subject: Subject) -> dict[str, Tensor]:
 
 
 def unique_bytes(tensors: Iterable[Tensor]) -> int:
-    """Add up the memory behind tensors, once where several share it."""
+    """Add up the memory behind tensors, counting shared storage once."""
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(storages.values())
 
@@ -121,7 +115,7 @@ def measure_here(settings: Settings) -> Memory:
 
 
 def growth_bytes(work: Callable[[], Any]) -> int:
-    """Run something and give the most that this process grew by meanwhile, in bytes."""
+    """Run `work` and give the most that this process grew by meanwhile, in bytes."""
     before_bytes = resident_bytes()
     _CLEAR.write_text(_RESET_THE_MARK)
     work()
@@ -129,15 +123,15 @@ def growth_bytes(work: Callable[[], Any]) -> int:
 
 
 def resident_bytes() -> int:
-    """Give back to the system what is free, and look how large this process is."""
+    """Return free memory to the system, and give the resident size of this process."""
     gc.collect()
-    with suppress(OSError, AttributeError):  # another C library keeps what was freed, or gives it back by itself
+    with suppress(OSError, AttributeError):  # other C libraries have no such function
         ctypes.CDLL(None).malloc_trim(0)
     return _status_bytes("VmRSS")
 
 
 def _gpu_growth(work: Callable[[], Any]) -> int:
-    """Run something and give the most that torch's allocator held beyond what it holds now, in bytes."""
+    """Run `work` and give the most that torch's allocator held beyond what it holds before, in bytes."""
     gc.collect()
     torch.cuda.reset_peak_memory_stats()
     before_bytes = torch.cuda.memory_allocated()
@@ -158,7 +152,7 @@ def _in_a_new_process(settings: Settings) -> Memory:
 
 
 def in_a_new_process(module: str, settings: Settings) -> dict[str, int]:
-    """Run a module that prints numbers of bytes as JSON, and takes settings so."""
+    """Run a module that takes settings as JSON, and prints numbers of bytes as JSON."""
     command = [sys.executable, "-m", module, json.dumps(dataclasses.asdict(settings))]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(done.stdout))

@@ -1,7 +1,7 @@
 """The programs that people use Whisper with, on the same weights: transformers, openai-whisper and faster-whisper.
 
-The last two are the `bench` extra; where one is absent it is left out and its row says so. All decode greedily, with
-one temperature and no text carried over, in float32.
+The last two are in the `bench` extra; one that is not installed is left out, and its row says so. All decode greedily
+in float32, with one temperature and without text from the previous window.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Transcribe = Callable[[Samples], Any]
 
 
 def absent(name: str, about: Released) -> str | None:
-    """Say why a program cannot take part; None where it can."""
+    """Say why a program cannot take part; None if it can."""
     if find_spec(MODULES[name]) is None:
         return f"{name} is not installed: pip install '.[bench]'"
     if about.model.window_s != WINDOW_S:
-        return f"{name} knows windows of {WINDOW_S} s alone"
+        return f"{name} takes only windows of {WINDOW_S} s"
     if name == FASTER and about.folder is None:
-        return f"{name} takes no random weights: name a released model's folder in OTOSCOPE_MODELS"
+        return f"{name} takes no random weights: set OTOSCOPE_MODELS to a folder of released models"
     return None
 
 
 def transformers_alone(about: Released) -> Transcribe:
-    """The framework's own way, for one window: feature extractor, then `generate`."""
+    """transformers, for one window: feature extractor, then `generate`."""
     from transformers import WhisperFeatureExtractor
 
     hf = about.model.hf
@@ -123,7 +123,7 @@ def faster_alone(about: Released, threads: int) -> Transcribe:
 
 
 def load_commands(about: Released, scratch: Path) -> dict[str, list[str]]:
-    """What each program's process runs to load the model, after the interpreter's `-c`.
+    """Give the code that each program's process runs to load the model, after the interpreter's `-c`.
 
     Args:
         about: The model; random weights are saved for openai-whisper and otoscope alike.

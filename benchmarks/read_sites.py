@@ -1,7 +1,7 @@
 """What does reading cost: the neurons and the residual stream of every encoder block, in one pass?
 
-Against the bare pass of `encoder_pass`. The tensors read are kept until the end of a run, as a reader would; that alone
-makes the process ask for memory that the bare pass uses over and over.
+The baseline is the bare pass of `encoder_pass`. The tensors read are kept until the end of a run, as a reader would
+keep them; so the process must allocate memory that the bare pass reuses.
 """
 
 from __future__ import annotations

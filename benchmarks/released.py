@@ -1,7 +1,7 @@
-"""A released Whisper to measure with, where there is one: `OTOSCOPE_MODELS` names the folder that holds it.
+"""A released Whisper to measure with, if there is one: `OTOSCOPE_MODELS` names the folder that holds it.
 
-Where there is none, random weights of whisper-tiny's shape stand in, held to ten words a window so that they end. What
-is spoken comes from `OTOSCOPE_SPEECH` in the same way, and from the demo clips in the package else.
+Otherwise random weights of whisper-tiny's shape are used, limited to ten words a window so that they end. In the same
+way, speech comes from `OTOSCOPE_SPEECH`, or else from the demo clips in the package.
 """
 
 from __future__ import annotations
@@ -30,31 +30,24 @@ Samples = Float32[np.ndarray, " sample"]
 
 @dataclass(frozen=True, eq=False)
 class Released:
-    """A model to measure with.
-
-    Attributes:
-        model: Looked into through otoscope.
-        folder: Where its weights lie; None for random ones.
-        about: What it is, for the table.
-        max_new_tokens: How much it may write for a window; None for its own limit.
-    """
+    """A model to measure with."""
 
     model: Whisper
-    folder: Path | None
-    about: str
-    max_new_tokens: int | None
+    folder: Path | None  # the folder of its weights; None for random ones
+    about: str  # its description for the table
+    max_new_tokens: int | None  # most tokens it may write for a window; None for its own limit
 
 
 def released(settings: Settings) -> Released:
-    """Load tiny.en as released, or draw a random model of its shape."""
-    folder = found("OTOSCOPE_MODELS", NAME)
+    """Load tiny.en as released, or make a random model of its shape."""
+    folder = find_folder("OTOSCOPE_MODELS", NAME)
     if folder is None:
         return Released(ten_words(settings), None, f"random weights held to {N_WORDS} words", N_WORDS)
     return Released(load(folder, device="cpu"), folder, "tiny.en as released", None)
 
 
-def found(variable: str, name: str) -> Path | None:
-    """What a folder named by an environment variable holds, or None."""
+def find_folder(variable: str, name: str) -> Path | None:
+    """Find a folder inside the one that an environment variable names; None if there is none."""
     path = Path(os.environ.get(variable) or os.devnull) / name
     return path if path.is_dir() else None
 
@@ -66,9 +59,9 @@ def spoken(n_clips: int) -> tuple[list[Samples], str]:
         n_clips: How many; those whose length is nearest to 3 s.
 
     Returns:
-        Their samples at 16 kHz, and whose they are.
+        Their samples at 16 kHz, and the name of their corpus.
     """
-    folder = found("OTOSCOPE_SPEECH", SPOKEN)
+    folder = find_folder("OTOSCOPE_SPEECH", SPOKEN)
     if folder is None:
         return [clip.read().samples for clip in read_index()[:n_clips]], "demo clips"
     return [read_clip(path).samples for path in nearest(folder, n_clips)], SPOKEN

@@ -1,8 +1,8 @@
 """What does a relevance map cost, from samples to the map?
 
-The measure is one forward and backward pass: the transformers encoder with eager attention (the one that has patterns),
-its weights frozen, and the gradient of the sum of its final output with respect to the log-mel. The same with the
-fast attention kernel, which has no patterns to weigh, is given beside it.
+The baseline is one forward and backward pass: the transformers encoder with eager attention (which gives attention
+patterns), its weights frozen, and the gradient of the sum of its final output with respect to the log-mel. The same
+with the fast attention kernel, which gives no patterns, is shown beside it.
 """
 
 from __future__ import annotations

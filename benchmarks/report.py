@@ -11,12 +11,12 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import write_text
 
 ALL, STUDIES = "benchmarks/run.py", "benchmarks/run.py --only study-quick study study-demo"
-"""What a table of the page was measured by, as its marks say."""
+"""The commands that measure the page's tables, as written in the tables' markers."""
 HEADINGS = ("what", "median", "quartiles", "target", "", "rounds", "behind it")
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Write a row as the cells of a table."""
+    """Format a row as the cells of a table."""
     result, target = row.result, row.target
     return (
         row.question,
@@ -30,7 +30,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def number(value: float, unit: str) -> str:
-    """Write a number with its unit: ratios to three decimals, tiny numbers as powers of ten."""
+    """Format a number with its unit: three decimals, or an exponent for tiny numbers."""
     if value and abs(value) < 1e-3:
         text = f"{value:.1e}"
     else:
@@ -39,7 +39,7 @@ def number(value: float, unit: str) -> str:
 
 
 def about(machine: dict[str, Any]) -> str:
-    """Say in a sentence or two what the figures were measured on."""
+    """Describe in a sentence or two what the figures were measured on."""
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
     sentence = (
         f"{machine['date']}: otoscope {machine['otoscope']}, torch {machine['torch']}, transformers "
@@ -54,7 +54,7 @@ def about(machine: dict[str, Any]) -> str:
 
 
 def text_table(rows: Sequence[Row]) -> str:
-    """Lay rows out for a terminal, two lines each: the numbers, and what is behind them."""
+    """Format rows for a terminal, two lines each: the question, then its numbers and detail."""
     lines = []
     for row in rows:
         question, median, quartiles, target, verdict, rounds, detail = cells(row)
@@ -72,14 +72,14 @@ def text_table(rows: Sequence[Row]) -> str:
 
 
 def markdown(machine: dict[str, Any], rows: Sequence[Row]) -> str:
-    """Write what the documentation shows."""
+    """Format rows as the documentation shows them."""
     head = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |" for row in rows]
     return "\n".join([about(machine), "", *head, *body])
 
 
 def marks(table: str) -> tuple[str, str]:
-    """The lines between which a table stands in a page."""
+    """The lines that mark the beginning and end of a table in a page."""
     return f"<!-- measured by {table}: begin -->", f"<!-- measured by {table}: end -->"
 
 
@@ -91,7 +91,7 @@ def split_page(path: Path, table: str) -> tuple[str, str]:
         table: `ALL` or `STUDIES`.
 
     Returns:
-        What stands before and after the figures.
+        The text before and after the figures.
 
     Raises:
         InputError: The page is missing, or lacks the marks.
@@ -101,17 +101,17 @@ def split_page(path: Path, table: str) -> tuple[str, str]:
     before, begun, rest = page.partition(begin)
     _, ended, after = rest.partition(end)
     if not (begun and ended):
-        raise InputError(f"'{path}' has no place for the figures. Give a page with the lines '{begin}' and '{end}'.")
+        raise InputError(f"'{path}' has no markers for the figures. Give a page with the lines '{begin}' and '{end}'.")
     return before, after
 
 
 def write_into(path: Path, table: str, block: str) -> None:
-    """Put a block in place of what stands between a page's two marks.
+    """Replace the text between a page's two markers.
 
     Args:
         path: The page.
-        table: `ALL` or `STUDIES`: which marks.
-        block: What it shall show there.
+        table: `ALL` or `STUDIES`: which markers.
+        block: The new text.
 
     Raises:
         InputError: The page is missing, or lacks the marks.

@@ -1,4 +1,4 @@
-"""One line of the results: what was asked, what came out, and whether it meets its target."""
+"""One row of the results: a question, its result, and whether it meets its target."""
 
 from __future__ import annotations
 
@@ -10,23 +10,14 @@ from benchmarks.timing import Spread
 
 @dataclass(frozen=True)
 class Row:
-    """One answer.
+    """One measurement."""
 
-    Attributes:
-        question: What was measured, in words.
-        unit: `x` for a ratio, or the unit of the numbers.
-        result: Median and quartiles; None where it could not be measured.
-        target: The most it may be; None where there is no target.
-        detail: The times or sizes behind it, or why there is no result.
-        is_optional: Having no result is in order: the machine has not got what the question is about.
-    """
-
-    question: str
-    unit: str = "x"
-    result: Spread | None = None
-    target: float | None = None
-    detail: str = ""
-    is_optional: bool = False
+    question: str  # what was measured, in words
+    unit: str = "x"  # `x` for a ratio, or the unit of the numbers
+    result: Spread | None = None  # median and quartiles; None if it could not be measured
+    target: float | None = None  # the most that the median may be; None for no target
+    detail: str = ""  # the times or sizes behind it, or why there is no result
+    is_optional: bool = False  # whether it may have no result, as on a machine without the hardware or program
 
     @property
     def is_unanswered(self) -> bool:
@@ -35,7 +26,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether the median meets the target, and whether the quartiles leave that open."""
+        """Whether the median meets the target, and whether the quartiles are on both sides of it."""
         if self.result is None:
             return "not measured"
         if self.target is None:

@@ -9,8 +9,8 @@
 
 A released model and real speech are measured where OTOSCOPE_MODELS and OTOSCOPE_SPEECH name the folders that hold them.
 
-A missed target is shown and is no error: times belong to a machine and a moment. Exit status: 0 all was measured, 1 a
-question has no answer (no GPU is no such thing), 2 bad usage.
+A missed target is shown but is not an error, because times depend on the machine. Exit status: 0 everything was
+measured, 1 a question that should have an answer has none (a missing GPU does not count), 2 bad usage.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ Question = Callable[[Settings], list[Row]]
 
 
 def on_cpu(question: Callable[[Subject], list[Row]]) -> Question:
-    """Give a question its model, in float32 on the CPU."""
+    """Make a question of settings from one of a subject, in float32 on the CPU."""
     return lambda settings: question(make_subject(settings))
 
 
@@ -94,15 +94,15 @@ STUDIES: dict[str, Question] = {
     "study": studies.usual,
     "study-demo": studies.demo,
 }
-"""Asked only by name: each takes minutes."""
+"""Run only by name: each takes minutes."""
 
 
 def measure(settings: Settings, questions: Sequence[str] = ()) -> list[Row]:
-    """Ask questions, one after the other; how long each took goes to stderr.
+    """Measure questions, one after the other; the time that each took goes to stderr.
 
     Args:
         settings: How to measure.
-        questions: Names of questions; none for all but the studies.
+        questions: Names of questions; empty for all but the studies.
 
     Returns:
         Their rows.
@@ -118,14 +118,14 @@ def measure(settings: Settings, questions: Sequence[str] = ()) -> list[Row]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Lay out the command's options."""
+    """Define the command's options."""
     options = argparse.ArgumentParser(prog="benchmarks/run.py", description="Measure otoscope's speed and memory.")
     options.add_argument(
         "--only",
         nargs="+",
         choices=QUESTIONS | STUDIES,
         default=(),
-        help="questions to ask (default: all but the studies)",
+        help="questions to measure (default: all but the studies)",
     )
     options.add_argument(
         "--repeat", type=_above_zero, default=1.0, help="multiplies all numbers of rounds (default: 1)"
@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and show what came out.
+    """Measure, and print the results.
 
     Args:
         arguments: The command line; None for this process's own.
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = report.STUDIES if options.only and set(options.only) <= set(STUDIES) else report.ALL
     try:
         if options.write:
-            report.split_page(options.write, table)  # a page without a place is named before minutes of measuring
+            report.split_page(options.write, table)  # fails for a page without markers before minutes of measuring
         about = machine.describe(settings.threads)
         rows = measure(settings, options.only)
         print(f"{report.about(about)}\n\n{report.text_table(rows)}", file=sys.stderr if options.json else sys.stdout)

@@ -1,7 +1,7 @@
-"""Do two processes side by side get in each other's way?
+"""Do two processes at once slow each other down?
 
-Each transcribes the same recording with all threads it is given. One process alone, two at once, and two at once whose
-waiting threads spin; the processes are new, for OpenMP reads its settings when it is loaded.
+Each encodes the same sound with all threads it is given: one process alone, two at once, and two at once whose waiting
+threads spin. The processes are new, because OpenMP reads its settings when it is loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.timing import take_turns
 from otoscope.base.waiting import SETTINGS
 
 TARGET = 2.2
-"""Two processes at once against one alone."""
+"""Two processes at once, against one alone."""
 ROUNDS = 3
 SPINNING = {"OMP_WAIT_POLICY": "ACTIVE", "KMP_BLOCKTIME": "infinite"}
 
@@ -37,11 +37,11 @@ def measure(settings: Settings, program: str = PROGRAM) -> list[Row]:
     """Time one process, two at once, and two at once that spin.
 
     Args:
-        settings: How often, and how many threads each process has.
-        program: What each process runs; it is given the number of threads.
+        settings: Rounds, and the threads of each process.
+        program: The code that each process runs; its argument is the number of threads.
 
     Returns:
-        Two at once against one, asleep and spinning.
+        Two at once against one, with waiting threads asleep and spinning.
     """
     ways = {
         "one": partial(_run, 1, program, settings.threads, {}),
@@ -64,4 +64,4 @@ def _run(n_processes: int, program: str, threads: int, environment: Mapping[str,
     started = [subprocess.Popen(command, env={**inherited, **environment}, cwd=root) for _ in range(n_processes)]
     statuses = [process.wait() for process in started]
     if any(statuses):
-        raise RuntimeError(f"processes ended with {statuses}; what they said is above")
+        raise RuntimeError(f"processes ended with {statuses}; their messages are above")

@@ -1,8 +1,8 @@
 """A corpus to harvest: full windows of speech as FLAC files, with their phones and speakers.
 
-Made of the demo clips in the package. Each recording is one voice: its clips laid one after another in a random order,
-each at a pace of its own so that no sound comes twice, until a window is full. Nearly all frames are speech with a
-phone, as in read speech, because noise would count as silence and cost a harvest next to nothing.
+Made from the demo clips in the package. Each recording is one voice: its clips joined in a random order, each at a
+random pace so that no sound occurs twice, until a window is full. Nearly all frames are speech with a phone, as in read
+speech, because noise would count as silence and cost a harvest almost nothing.
 """
 
 from __future__ import annotations
@@ -25,33 +25,27 @@ from otoscope.corpus.source import Source
 PHONE_SET = "arpabet"
 PACES = (0.9, 1.1)
 PAUSE_S = 0.1
-"""Between two clips, which begin and end with longer silences; with it, 97 frames in 100 are speech."""
+"""Silence left between two clips, which begin and end with longer ones; so 97 frames in 100 are speech."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One window of speech on disk.
+    """One window of speech on disk."""
 
-    Attributes:
-        path: The FLAC file.
-        speaker: The voice.
-        phones: The phones in time.
-    """
-
-    path: Path
-    speaker: str
-    phones: tuple[Span, ...]
+    path: Path  # the FLAC file
+    speaker: str  # the voice
+    phones: tuple[Span, ...]  # the phones with their times
 
     def read(self) -> Clip:
-        """Read the sound and put the labels to it."""
+        """Read the sound, with its labels."""
         return read_clip(self.path, phones=self.phones, speaker=self.speaker, language="en")
 
     def labels(self) -> Alignment:
-        """The phones alone."""
+        """Give the phones."""
         return Alignment(None, self.phones, self.path)
 
     def source(self) -> Source:
-        """The recording as a corpus holds it."""
+        """Give the recording as a source of a corpus."""
         return Source(self.path.stem, self.read, self.speaker, "en", labels=self.labels)
 
 
@@ -59,12 +53,12 @@ def record(folder: Path, n_windows: int, window_s: float) -> list[Recording]:
     """Write windows of speech into a folder.
 
     Args:
-        folder: Where to.
-        n_windows: How many; number i is the same however many there are.
-        window_s: Length of each.
+        folder: The folder to write to.
+        n_windows: How many; recording i is the same for any number.
+        window_s: Length of each in seconds.
 
     Returns:
-        The recordings, the voices taking turns.
+        The recordings, with the voices in turn.
     """
     index = read_index()
     speakers = list(dict.fromkeys(clip.labels["voice"] for clip in index))[:n_windows]
@@ -83,21 +77,21 @@ def _record(path: Path, number: int, voices: Mapping[str, Sequence[Clip]], windo
     n_samples = round(window_s * SAMPLE_RATE_HZ)
     pieces: list[np.ndarray] = []
     phones: list[Span] = []
-    n_laid = 0
-    while n_laid < n_samples:
+    n_done = 0
+    while n_done < n_samples:
         for index in rng.permutation(len(voices[speaker])):
             samples, spans = _at_a_pace(voices[speaker][index], float(rng.uniform(*PACES)))
-            start_s = n_laid / SAMPLE_RATE_HZ
+            start_s = n_done / SAMPLE_RATE_HZ
             phones += [Span(start_s + span.start_s, start_s + span.end_s, span.text) for span in spans]
             pieces.append(samples)
-            n_laid += len(samples)
+            n_done += len(samples)
     soundfile.write(path, np.concatenate(pieces)[:n_samples], SAMPLE_RATE_HZ, subtype="PCM_16")
     inside = (Span(span.start_s, min(span.end_s, window_s), span.text) for span in phones if span.start_s < window_s)
     return Recording(path, speaker, tuple(inside))
 
 
 def _at_a_pace(clip: Clip, pace: float) -> tuple[np.ndarray, list[Span]]:
-    """Cut a clip's silent ends off and play it faster or slower."""
+    """Cut off a clip's silent ends, and make it faster or slower."""
     assert clip.phones is not None, "all demo clips have phones"
     start = max(0, round((clip.phones[0].start_s - PAUSE_S / 2) * SAMPLE_RATE_HZ))
     stop = round((clip.phones[-1].end_s + PAUSE_S / 2) * SAMPLE_RATE_HZ)

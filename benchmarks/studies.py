@@ -1,8 +1,7 @@
-"""How long does a whole study take, and how much does it leave on the disk?
+"""How long does a whole study take, and how much disk does it use?
 
-Run as a user runs it, in a process of its own: 160 clips of about 3 s with phones and a released tiny.en, or the demo
-clips and the demo model where these are missing. Each is run once, and takes minutes, so it is measured only when it
-is asked for by name.
+Run as a user runs it, in its own process: 160 clips of about 3 s with phones and a released tiny.en, and the demo clips
+with the demo model. Each is run once and takes minutes, so it is measured only by name.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.released import NAME, SPOKEN, found, nearest
+from benchmarks.released import NAME, SPOKEN, find_folder, nearest
 from benchmarks.row import Row
 from benchmarks.subject import Settings
 from benchmarks.timing import Spread
@@ -29,12 +28,12 @@ FOLDER_MB, DEMO_MB = 300.0, 250.0
 
 def quick(settings: Settings) -> list[Row]:
     """Measure `otoscope study --quick`."""
-    return _of_speech(["--quick"], QUICK_MINUTES)
+    return _study_of_speech(["--quick"], QUICK_MINUTES)
 
 
 def usual(settings: Settings) -> list[Row]:
     """Measure `otoscope study`."""
-    return _of_speech([], USUAL_MINUTES)
+    return _study_of_speech([], USUAL_MINUTES)
 
 
 def demo(settings: Settings) -> list[Row]:
@@ -45,8 +44,8 @@ def demo(settings: Settings) -> list[Row]:
         return _rows("`otoscope demo`", seconds, DEMO_MINUTES, size_mb(out), DEMO_MB, "all of its folder")
 
 
-def _of_speech(options: Sequence[str], minutes: float) -> list[Row]:
-    model, speech = found("OTOSCOPE_MODELS", NAME), found("OTOSCOPE_SPEECH", SPOKEN)
+def _study_of_speech(options: Sequence[str], minutes: float) -> list[Row]:
+    model, speech = find_folder("OTOSCOPE_MODELS", NAME), find_folder("OTOSCOPE_SPEECH", SPOKEN)
     question = " ".join(["`otoscope study", *options]) + "`"
     if model is None or speech is None:
         why = f"needs {NAME} in OTOSCOPE_MODELS and {SPOKEN} in OTOSCOPE_SPEECH"
@@ -60,16 +59,16 @@ def _of_speech(options: Sequence[str], minutes: float) -> list[Row]:
 
 
 def copy_clips(speech: Path, folder: Path) -> None:
-    """Copy clips with the files of their names beside them, speaker by speaker."""
+    """Copy clips and the files of the same names, into a folder for each speaker."""
     for path in nearest(speech, N_CLIPS):
-        beside = folder / path.parent.relative_to(speech)
-        beside.mkdir(parents=True, exist_ok=True)
+        target = folder / path.parent.relative_to(speech)
+        target.mkdir(parents=True, exist_ok=True)
         for file in path.parent.glob(f"{path.stem}.*"):
-            shutil.copyfile(file, beside / file.name)
+            shutil.copyfile(file, target / file.name)
 
 
 def size_mb(folder: Path, *, without: Collection[str] = ()) -> float:
-    """Add up the files of a folder, but those with some endings, in MB; what stands at two places counts once."""
+    """Add up the sizes of a folder's files in MB, without some suffixes; hard links count once."""
     files = [path.stat() for path in folder.rglob("*") if path.is_file() and path.suffix not in without]
     return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values()) / 1e6
 

@@ -1,7 +1,7 @@
-"""What is measured: a randomly initialised Whisper of a given shape, and as much sound as its window holds.
+"""The subject of measurements: a randomly initialised Whisper of a given shape, and a window full of sound.
 
 Time and memory depend on the shape and not on what the weights learnt, so nothing is downloaded. The layer norms'
-weights are drawn too: as they start out, all ones, the gradient of the sum of the final output is zero.
+weights are drawn too: with their initial ones, the gradient of the sum of the final output would be zero.
 """
 
 from __future__ import annotations
@@ -23,21 +23,13 @@ FRAMES_PER_S = 50
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a Whisper; the defaults are whisper-tiny's.
+    """The sizes of a Whisper; the defaults are whisper-tiny's."""
 
-    Attributes:
-        d_model: Width of the residual stream.
-        n_blocks: Blocks of the encoder, and of the decoder.
-        n_heads: Attention heads, everywhere.
-        n_mels: Bands of the log-mel.
-        window_s: Length of the window in whole seconds.
-    """
-
-    d_model: int = 384
-    n_blocks: int = 4
-    n_heads: int = 6
-    n_mels: int = 80
-    window_s: int = 30
+    d_model: int = 384  # width of the residual stream
+    n_blocks: int = 4  # blocks of the encoder, and of the decoder
+    n_heads: int = 6  # attention heads per block
+    n_mels: int = 80  # bands of the log-mel
+    window_s: int = 30  # length of the window in whole seconds
 
     def config(self) -> WhisperConfig:
         """Write the shape as the framework's config."""
@@ -56,17 +48,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run measures.
+    """The settings of a run."""
 
-    Attributes:
-        shape: The model's sizes.
-        repeat: Multiplies every number of rounds; more than 1 for a busy machine.
-        threads: Threads of the CPU.
-    """
-
-    shape: Shape = field(default_factory=Shape)
-    repeat: float = 1.0
-    threads: int = 2
+    shape: Shape = field(default_factory=Shape)  # the model's sizes
+    repeat: float = 1.0  # multiplies every number of rounds; more than 1 for a busy machine
+    threads: int = 2  # CPU threads
 
     def rounds(self, usual: int) -> int:
         """Scale a number of rounds."""
@@ -75,19 +61,12 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model and the sound it is given.
-
-    Attributes:
-        settings: How to measure.
-        model: The model, looked into through otoscope.
-        clip: One window full of sound.
-        windows: The same as the model takes it in.
-    """
+    """A model and the sound it is given."""
 
     settings: Settings
     model: Whisper
-    clip: Clip
-    windows: Windows
+    clip: Clip  # one window full of sound
+    windows: Windows  # the same as input of the model
 
     @property
     def synchronise(self) -> Callable[[], None]:
@@ -96,12 +75,12 @@ class Subject:
 
 
 def make_subject(settings: Settings, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Subject:
-    """Draw a model and its sound.
+    """Make a random model and its sound.
 
     Args:
-        settings: Names the shape.
+        settings: The model's shape.
         device: Where the model computes.
-        dtype: In which precision.
+        dtype: Its precision.
 
     Returns:
         The same model and sound every time.

@@ -1,7 +1,7 @@
 """Time contestants in turns, and compare each with the first.
 
 A machine's speed drifts while other programs come and go. So every round runs every contestant once, in an order that
-moves on from round to round, and a ratio is taken inside its round before the median is taken over rounds.
+rotates from round to round, and a ratio is taken within each round before the median is taken over rounds.
 """
 
 from __future__ import annotations
@@ -18,23 +18,16 @@ WARM_UP_ROUNDS = 2
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some numbers, and the quartiles between which half of them lie.
-
-    Attributes:
-        median: The median.
-        low: The lower quartile.
-        high: The upper quartile.
-        n: How many numbers.
-    """
+    """The median and quartiles of some numbers."""
 
     median: float
-    low: float
-    high: float
-    n: int
+    low: float  # the lower quartile
+    high: float  # the upper quartile
+    n: int  # how many numbers
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Sum up one number or more."""
+        """Summarise one number or more."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0], 1)
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -43,20 +36,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Rounds:
-    """Wall times of contestants, round by round.
+    """Wall times of contestants, round by round."""
 
-    Attributes:
-        seconds: Contestant to its seconds in every round.
-    """
-
-    seconds: Mapping[str, Sequence[float]]
+    seconds: Mapping[str, Sequence[float]]  # contestant to its seconds in every round
 
     def time(self, contestant: str) -> Spread:
-        """Sum up one contestant's seconds."""
+        """Summarise one contestant's seconds."""
         return Spread.of(self.seconds[contestant])
 
     def ratio(self, contestant: str, baseline: str) -> Spread:
-        """Sum up the ratios of two contestants, each taken inside one round."""
+        """Summarise the ratios of two contestants, each taken within one round."""
         pairs = zip(self.seconds[contestant], self.seconds[baseline], strict=True)
         return Spread.of([mine / other for mine, other in pairs])
 
@@ -70,19 +59,19 @@ def take_turns(
 ) -> Rounds:
     """Run contestants in turns and time them.
 
-    What a contestant returns is dropped before its clock stops, so that giving memory back counts as its own work.
+    A contestant's return value is dropped before its clock stops, so that freeing memory counts as its work.
 
     Args:
-        contestants: Name to what is timed.
-        n_rounds: Rounds that count; two more before them warm up and do not.
-        synchronise: Waits until the device has done what it was told.
+        contestants: Name to the function that is timed.
+        n_rounds: Rounds that count; two warm-up rounds come before them.
+        synchronise: Waits until the device has finished.
 
     Returns:
         Seconds of every contestant in every round.
     """
     names = list(contestants)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    gc.freeze()  # what there is already need not be searched for garbage before every run
+    gc.freeze()  # existing objects need not be searched for garbage before every run
     try:
         for number in range(-WARM_UP_ROUNDS, n_rounds):
             first = number % len(names)
@@ -96,7 +85,7 @@ def take_turns(
 
 
 def _seconds(work: Callable[[], Any], synchronise: Callable[[], None]) -> float:
-    """Time one run, with no garbage of an earlier one collected inside it."""
+    """Time one run, without collecting the garbage of an earlier one."""
     gc.collect()
     synchronise()
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How fast is speech transcribed, beside the programs that people use?
+"""How fast is speech transcribed, compared with the programs that people use?
 
 Short clips one after the other, and a recording of more than a window; samples in, text out.
 """
@@ -27,14 +27,14 @@ from benchmarks.timing import take_turns
 from otoscope.base.clocks import SAMPLE_RATE_HZ
 
 TARGET = 1.25
-"""Of long speech, against openai-whisper."""
+"""For long speech, against openai-whisper."""
 ROUNDS = 3
 N_CLIPS = 40
 FRAMEWORK = "transformers"
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Compare transcribing with what others take.
+    """Compare transcribing with other programs.
 
     Args:
         settings: How to measure.
@@ -43,7 +43,7 @@ def measure(settings: Settings) -> list[Row]:
         Short clips against three programs, long speech against two.
     """
     subject = released(settings)
-    clips, whose = spoken(min(settings.rounds(N_CLIPS), N_CLIPS))
+    clips, corpus_name = spoken(min(settings.rounds(N_CLIPS), N_CLIPS))
     longest = round(2 * subject.model.window_s * SAMPLE_RATE_HZ)
     clips = [samples[: longest // 2] for samples in clips]
     talk = np.concatenate([clips[i % len(clips)] for i in range(longest // min(map(len, clips)) + 1)])[:longest]
@@ -53,13 +53,13 @@ def measure(settings: Settings) -> list[Row]:
         subject,
         {**many, FRAMEWORK: transformers_alone(subject)},
         clips,
-        f"{len(clips)} short clips ({whose}, {sum(map(len, clips)) / SAMPLE_RATE_HZ:.0f} s), {subject.about}: "
+        f"{len(clips)} short clips ({corpus_name}, {sum(map(len, clips)) / SAMPLE_RATE_HZ:.0f} s), {subject.about}: "
         "transcribed one by one",
         {},
     )
     if subject.folder is None:
-        return short  # random weights write no timestamps, by which long speech is cut
-    question = f"{len(talk) / SAMPLE_RATE_HZ:.0f} s of speech ({whose}), {subject.about}: transcribed"
+        return short  # random weights write no timestamps, which long recordings need
+    question = f"{len(talk) / SAMPLE_RATE_HZ:.0f} s of speech ({corpus_name}), {subject.about}: transcribed"
     return short + _against(settings, subject, many, [talk], question, {OPENAI: TARGET})
 
 
@@ -68,7 +68,7 @@ def _ours(subject: Released, samples: Samples) -> Any:
 
 
 def _peers(settings: Settings, subject: Released) -> dict[str, Transcribe]:
-    """The programs that are here."""
+    """The other programs that are installed."""
     peers: dict[str, Transcribe] = {}
     if absent(OPENAI, subject) is None:
         peers[OPENAI] = openai_alone(subject)
@@ -85,7 +85,7 @@ def _against(
     question: str,
     targets: dict[str, float],
 ) -> list[Row]:
-    """One row for each other program; one that is absent says why."""
+    """Make one row for each other program; a program that cannot take part says why."""
 
     def run(transcribe: Transcribe) -> None:
         for samples in clips:

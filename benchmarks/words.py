@@ -1,8 +1,8 @@
 """What does it cost to trace the words of a clip in three ways?
 
-The model has random weights and real sizes, whisper-tiny's vocabulary included, and is held to ten words out of the
-demo model's vocabulary; the clip is 4 s of noise, about as long as ten words take. The measure is transcribing the
-clip, one run of the framework's model with its attention in the open, and a backward pass to the log-mel for each word.
+The model has random weights and whisper-tiny's sizes, its vocabulary included, and is limited to ten words out of the
+demo model's vocabulary; the clip is 4 s of noise, about as long as ten words take. The baseline transcribes the clip,
+runs the framework's model once with eager attention, and makes a backward pass to the log-mel for each word.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def measure(settings: Settings) -> list[Row]:
 
 
 def ten_words(settings: Settings) -> Whisper:
-    """Hold a random model to ten words with a space before each."""
+    """Limit a random model to ten words, each with a space before it."""
     demo = load("demo", device="cpu")
     hf = make_subject(settings).model.hf
     words_alone = {index for token, index in demo.tokenizer.get_vocab().items() if token[:1] == "Ġ" and len(token) > 2}
@@ -68,13 +68,13 @@ def ten_words(settings: Settings) -> Whisper:
 
 
 def traced(model: Whisper, clip: Clip) -> None:
-    """Trace the words and see that they are as many as are paid for."""
-    found = words(model, clip, language="en")
-    assert len(found.words) == N_WORDS, f"{len(found.words)} words"
+    """Trace the words, and check their number."""
+    result = words(model, clip, language="en")
+    assert len(result.words) == N_WORDS, f"{len(result.words)} words"
 
 
 def bare(model: Whisper, clip: Clip) -> Callable[[], None]:
-    """Transcribe, run encoder and decoder once in the graph, and go back once for each word."""
+    """Make the baseline: transcribe, run encoder and decoder once with gradients, and a backward pass for each word."""
     eager = copy.deepcopy(model.hf)
     eager.set_attn_implementation("eager")
     mel = model.windows(clip).mel
@@ -91,8 +91,8 @@ def bare(model: Whisper, clip: Clip) -> Callable[[], None]:
 
 
 def log_probabilities(hf: WhisperForConditionalGeneration, mel: Tensor, ids: list[int]) -> Tensor:
-    """Score each token but the first, given those before it, in the graph."""
-    given = torch.tensor([ids])
+    """Log-probability of each token but the first, given those before it, with gradients."""
+    decoder_ids = torch.tensor([ids])
     with torch.enable_grad():
-        logits: Tensor = hf(input_features=mel, decoder_input_ids=given, use_cache=False).logits[0, :-1]
-        return logits.log_softmax(-1).gather(-1, given[0, 1:, None])[:, 0]
+        logits: Tensor = hf(input_features=mel, decoder_input_ids=decoder_ids, use_cache=False).logits[0, :-1]
+        return logits.log_softmax(-1).gather(-1, decoder_ids[0, 1:, None])[:, 0]

@@ -1,1 +1,1 @@
-"""The study's outputs made again on released models, and a page that lays both side by side: `make released`."""
+"""Reproduces the study's outputs on released models, on a page that shows both side by side: `make released`."""

@@ -1,4 +1,4 @@
-"""The study's outputs on one model: each piece is measured once and kept as JSON, so that a stopped run goes on."""
+"""The study's outputs on one model: each is measured once and kept as JSON, so that a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ WHITE, ZERO, NO_ENCODER = "white noise", "digital silence", "the encoder's outpu
 
 
 def measure(model: Whisper, recording: Path, speech: Path, folder: Path) -> dict[str, Any]:
-    """Measure every output of the study on a model.
+    """Reproduce every output of the study on a model.
 
     Args:
         model: Any Whisper.
-        recording: The study's own: twelve seconds that begin with "Hot ones".
+        recording: The study's own recording: twelve seconds that begin with "Hot ones".
         speech: A recording for the relevance map.
-        folder: Keeps each piece as JSON, and the picture of the map.
+        folder: Where each output is kept as JSON, and the picture of the map.
 
     Returns:
-        The pieces by name.
+        The outputs by name.
     """
     pieces: dict[str, Callable[[], Any]] = {
         "windows": partial(windows, model, recording),
@@ -49,7 +49,7 @@ def _kept(path: Path, make: Callable[[], Any]) -> Any:
 
 
 def windows(model: Whisper, recording: Path) -> dict[str, str]:
-    """Transcripts under an attention window of k frames; `null` is that without a limit."""
+    """Transcripts under an attention window of k frames; the key `null` is the one without a limit."""
     ks = [k for k in printed.WINDOWS if k is not None]
     study = oto.window(model, recording, ks=ks, language="en")
     return {json.dumps(row.k): row.text for row in study.transcripts[0]}
@@ -65,8 +65,8 @@ def splices(model: Whisper, recording: Path) -> dict[str, str]:
 
 def next_tokens(model: Whisper) -> dict[str, list[str]]:
     """The likeliest tokens after each of the study's prompts, with padding for sound."""
-    found = oto.bigrams(model, list(printed.NEXT_TOKENS), language="en", n_next=20)
-    return {one.prompt: [token.text for token in one.next] for one in found.continuations}
+    result = oto.bigrams(model, list(printed.NEXT_TOKENS), language="en", n_next=20)
+    return {continuation.prompt: [token.text for token in continuation.next] for continuation in result.continuations}
 
 
 def nearest(model: Whisper) -> dict[str, Any]:
@@ -75,14 +75,14 @@ def nearest(model: Whisper) -> dict[str, Any]:
 
 
 def relevance(model: Whisper, speech: Path, folder: Path) -> dict[str, Any]:
-    """How local the relevance map of a recording is, and where its speech ends; the picture is left beside."""
-    found = oto.relevance(model, speech)
-    found.plot(folder / "relevance.png")
-    return found.to_json()
+    """How local the relevance map of a recording is, and where its speech ends; its picture is written too."""
+    result = oto.relevance(model, speech)
+    result.plot(folder / "relevance.png")
+    return result.to_json()
 
 
 def no_speech(model: Whisper) -> dict[str, Mapping[str, int]]:
-    """What is heard in sounds without speech: kind of sound, then transcript, to how many."""
+    """Transcripts of sounds without speech: kind of sound, then transcript, to its count."""
     import numpy as np
 
     from otoscope.base.clocks import SAMPLE_RATE_HZ
@@ -110,6 +110,6 @@ def no_speech(model: Whisper) -> dict[str, Mapping[str, int]]:
 
 
 def _counted(model: Whisper, clips: list[Any]) -> Mapping[str, int]:
-    """What is heard in clips, the commonest first, to how many."""
+    """Transcripts of clips to their counts, the most common first."""
     texts = [heard.text for heard in model.transcribe_many(clips, language="en")]
     return {text: texts.count(text) for text in sorted(set(texts), key=lambda text: -texts.count(text))}

@@ -1,6 +1,6 @@
-"""The page that lays what the study prints, and what others published, beside what came out here.
+"""The page that compares the study's outputs, and other published figures, with what otoscope measures.
 
-Knows the measured pieces as plain JSON: neither models nor recordings.
+Reads the measured outputs as plain JSON; knows neither models nor recordings.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import Any
 from otoscope.study.whole.folder import LEFT_OUT
 from reproduction import printed
 from reproduction.outputs import NO_ENCODER, WHITE, ZERO
-from reproduction.studies import UNTOLD, Finished
+from reproduction.studies import WITHOUT_FINDINGS, Finished
 
 Pieces = Mapping[str, Mapping[str, Any]]
-"""Model to its pieces, see `outputs.measure`."""
+"""Model to its outputs, see `outputs.measure`."""
 Studies = Mapping[tuple[str, str], Finished]
-"""(corpus, model) to what the study left."""
+"""(corpus, model) to the finished study."""
 
 N_SHOWN, LONGEST = 12, 160
 
 _YOU = 'all of it " you", tiny and small (WhisperGate)'
 SOUNDS = {ZERO: _YOU, WHITE: _YOU, "a quiet room": "", "pink noise": "", "music": "", NO_ENCODER: ""}
-"""Sounds without speech, and what others published of them."""
+"""Sounds without speech, and what others published about them."""
 
 
 def write(models: Pieces, studies: Studies, about: str) -> str:
     """Write the page.
 
     Args:
-        models: What was measured on each model.
-        studies: What came out of the whole study of each model over each corpus.
-        about: When and on what it was made.
+        models: The outputs of each model.
+        studies: The whole study of each model over each corpus.
+        about: When and on what machine it was made.
 
     Returns:
         Markdown.
@@ -71,13 +71,13 @@ def _and(names: Iterable[str]) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def _said(text: str) -> str:
-    said = text.strip() or "(nothing)"
-    return said if len(said) <= LONGEST else f"{said[:LONGEST]}... (it goes on so)"
+def _quoted(text: str) -> str:
+    stripped = text.strip() or "(nothing)"
+    return stripped if len(stripped) <= LONGEST else f"{stripped[:LONGEST]}... (it goes on so)"
 
 
 def _claims(studies: Studies) -> str:
-    """One table a claim: a finding a row, a study a column."""
+    """One table per claim, with a row per finding and a column per study."""
     columns = [f"{corpus}, {model}" for corpus, model in studies]
     sizes = [
         f"- {corpus}, {model}: {done.about['corpus']['n_clips']} clips, "
@@ -93,21 +93,21 @@ def _claims(studies: Studies) -> str:
     ]
     by_study = [{claim["id"]: claim for claim in done.claims} for done in studies.values()]
     for claim in next(iter(by_study), {}).values():
-        verdicts = [one[claim["id"]]["verdict"] for one in by_study]
+        verdicts = [claims[claim["id"]]["verdict"] for claims in by_study]
         rows = [["**verdict**", *(f"**{verdict}**" for verdict in verdicts)]]
-        ids = dict.fromkeys(row["id"] for one in by_study for row in one[claim["id"]]["findings"])
+        ids = dict.fromkeys(row["id"] for claims in by_study for row in claims[claim["id"]]["findings"])
         for name in ids:
-            found = [{row["id"]: row for row in one[claim["id"]]["findings"]}.get(name) for one in by_study]
-            short = next(row["short"] for row in found if row)
-            rows.append([short, *("" if row is None else _finding(row) for row in found)])
+            findings = [{row["id"]: row for row in claims[claim["id"]]["findings"]}.get(name) for claims in by_study]
+            short = next(row["short"] for row in findings if row)
+            rows.append([short, *("" if row is None else _finding(row) for row in findings)])
         parts += [f"### {claim['title']}", _table(["finding", *columns], rows)]
     return "\n\n".join(parts)
 
 
 def _left_out(done: Finished) -> str:
-    """Name the parts that findings rest on and that were not run."""
+    """Name the parts that findings need and that were not run."""
     names = [part["name"] for part in done.about.get("parts", ()) if part["state"] == LEFT_OUT]
-    missing = [name for name in names if name not in UNTOLD]
+    missing = [name for name in names if name not in WITHOUT_FINDINGS]
     return f"; left out: {', '.join(missing)}" if missing else ""
 
 
@@ -131,9 +131,11 @@ def _number(value: float, unit: str) -> str:
 def _relevance(models: Pieces) -> str:
     rows = []
     for name, pieces in models.items():
-        found = pieces["relevance"]
-        near = found["share_within"]["25"]
-        rows.append([name, f"{100 * near['added']:.1f}%", f"{100 * near['even']:.1f}%", str(found["speech_end_frame"])])
+        relevance = pieces["relevance"]
+        near = relevance["share_within"]["25"]
+        rows.append(
+            [name, f"{100 * near['added']:.1f}%", f"{100 * near['even']:.1f}%", str(relevance["speech_end_frame"])]
+        )
     return (
         "**The relevance map.** In the study's figure relevance lies along a diagonal up to the end of speech "
         "(frame 500 or so), and from there on every frame looks back to that end. Here, for a recording of 11 s:\n\n"
@@ -146,8 +148,8 @@ def _windows(models: Pieces) -> str:
     rows = [
         [
             "no limit" if k is None else f"k = {k}",
-            _said(text),
-            *(_said(pieces["windows"][json.dumps(k)]) for pieces in models.values()),
+            _quoted(text),
+            *(_quoted(pieces["windows"][json.dumps(k)]) for pieces in models.values()),
         ]
         for k, text in printed.WINDOWS.items()
     ]
@@ -161,8 +163,8 @@ def _splices(models: Pieces) -> str:
     rows = [
         [
             f"frames {start} to {stop}",
-            _said(text),
-            *(_said(one["splices"][f"{start}-{stop}"]) for one in models.values()),
+            _quoted(text),
+            *(_quoted(pieces["splices"][f"{start}-{stop}"]) for pieces in models.values()),
         ]
         for (start, stop), text in printed.SPLICES.items()
     ]
@@ -176,9 +178,9 @@ def _next_tokens(models: Pieces) -> str:
     for prompt, tokens in printed.NEXT_TOKENS.items():
         cells = [_listed(tokens)]
         for pieces in models.values():
-            found = pieces["next_tokens"][prompt]
-            shared = len({token.strip() for token in tokens} & {token.strip() for token in found})
-            cells.append(f"{_listed(found)} ({shared} of the study's {len({t.strip() for t in tokens})})")
+            likeliest = pieces["next_tokens"][prompt]
+            shared = len({token.strip() for token in tokens} & {token.strip() for token in likeliest})
+            cells.append(f"{_listed(likeliest)} ({shared} of the study's {len({t.strip() for t in tokens})})")
         rows.append([f"`{prompt}`", *cells])
     return (
         f"**What is said next with padding for sound.** The {N_SHOWN} likeliest tokens; in brackets how many of all "
@@ -192,8 +194,8 @@ def _neighbours(models: Pieces) -> str:
     for word, tokens in printed.NEIGHBOURS.items():
         row = [f"`{word}`", _listed(tokens)]
         for pieces in models.values():
-            found = next(one for one in pieces["neighbours"]["words"] if one["word"] == word)
-            row.append(_listed([near["text"] for near in found["neighbours"]]))
+            entry = next(entry for entry in pieces["neighbours"]["words"] if entry["word"] == word)
+            row.append(_listed([near["text"] for near in entry["neighbours"]]))
         rows.append(row)
     return f"**The {N_SHOWN} tokens nearest to a word in the embedding.**\n\n" + _table(
         ["word", "the study (tiny)", *models], rows
@@ -248,10 +250,10 @@ def _heard(counted: Mapping[str, int]) -> str:
 
 
 def _short(text: str) -> str:
-    said = _said(text)
-    return f'"{said}"' if len(said) <= 40 else f'"{said[:40]}..."'
+    quoted = _quoted(text)
+    return f'"{quoted}"' if len(quoted) <= 40 else f'"{quoted[:40]}..."'
 
 
 def picture(folder: Path) -> Path:
-    """Where `outputs.measure` left the picture of a model's relevance map."""
+    """Where `outputs.measure` writes the picture of a model's relevance map."""
     return folder / "relevance.png"

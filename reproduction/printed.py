@@ -1,4 +1,4 @@
-"""What the study prints: outputs of whisper-tiny that a reader can compare with, as facts.
+"""The outputs of whisper-tiny that the study prints, for comparison.
 
 Source:
     "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
@@ -42,8 +42,8 @@ NEXT_TOKENS: dict[str, tuple[str, ...]] = {
         *(" for", " Good", " Morning", ",", " Bye", "s", "night"),
     ),
 }
-"""Prompts, and the likeliest next tokens with padding for sound, likeliest first. Where the figures write a token
-twice, one of the two is taken to begin with a space."""
+"""Prompts, and the likeliest next tokens with padding for sound, likeliest first. If the figures print a token twice,
+one of the two is assumed to begin with a space."""
 
 NEIGHBOURS: dict[str, tuple[str, ...]] = {
     "rug": (
@@ -65,4 +65,4 @@ NEURONS: dict[tuple[str, int], str] = {
     ("encoder.blocks.2.mlp.1", 1): "sh, ch; below sh, ch, j",
     ("encoder.blocks.2.mlp.1", 3): "c; below c, g",
 }
-"""Neurons that the study names, and what it heard at their maximum."""
+"""Neurons that the study names, and what it heard in their strongest examples."""

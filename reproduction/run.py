@@ -1,10 +1,10 @@
-r"""Make the study's outputs again on released models and write the page: `make released`.
+r"""Reproduce the study's outputs on released models and write the page: `make released`.
 
     python -m reproduction.run --model MODELS/faster-whisper-tiny.en --model MODELS/faster-whisper-base \
         --recording Hot_ones.wav --speech jfk.flac --corpus speechocean762 --corpus ljspeech_mfa --corpus demo \
         --out released --page docs/released_models.md
 
-A run that was stopped goes on: pieces and studies that are done are kept in --out.
+A run that was stopped can be continued: outputs and studies that are done are kept in --out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = options.out / path.name
             folder.mkdir(parents=True, exist_ok=True)
             model = oto.load(path)
-            model.id = short(path)  # what pictures call it
+            model.id = short(path)  # the name in pictures
             models[model.id] = outputs.measure(model, options.recording, options.speech, folder)
         done = {}
         for corpus in options.corpus:
@@ -61,18 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def short(path: Path) -> str:
-    """A model's name without what says how it is stored."""
+    """A model's name without the prefix for its format."""
     return path.name.removeprefix("faster-whisper-")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Lay out the command's options."""
+    """Define the command's options."""
     options = argparse.ArgumentParser(prog="python -m reproduction.run", description=__doc__.split("\n")[0])
-    options.add_argument("--model", type=Path, action="append", required=True, help="a checkpoint; may be given again")
+    options.add_argument("--model", type=Path, action="append", required=True, help="a checkpoint; repeat for several")
     options.add_argument("--recording", type=Path, required=True, help="the study's own recording")
     options.add_argument("--speech", type=Path, required=True, help="the recording of the relevance map")
-    options.add_argument("--corpus", action="append", default=[], help="a corpus to study; may be given again")
-    options.add_argument("--out", type=Path, required=True, help="keeps what was measured")
+    options.add_argument("--corpus", action="append", default=[], help="a corpus to study; repeat for several")
+    options.add_argument("--out", type=Path, required=True, help="folder for the measured outputs")
     options.add_argument("--page", type=Path, required=True, help="the page to write")
     return options
 

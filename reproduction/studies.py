@@ -1,4 +1,4 @@
-"""The whole study of each model over each corpus, as a user runs it; one that was stopped goes on."""
+"""The whole study of each model over each corpus, run as a user runs it; a stopped study is continued."""
 
 from __future__ import annotations
 
@@ -14,43 +14,38 @@ import pyarrow.parquet as pq
 
 from reproduction import printed
 
-UNTOLD = ("sounds", "traces", "listening")
-"""Parts whose figures no finding rests on: they are for the pages."""
+WITHOUT_FINDINGS = ("sounds", "traces", "listening")
+"""Parts that no finding uses: they are only for the pages."""
 
 SCRIPT = Path(sys.executable).with_name("otoscope")
 
 
 def run(corpus: str | Path, model: Path, out: Path, options: Sequence[str] = ("--quick",)) -> None:
-    """Run `otoscope study`, without what only its pages need, or go on with it.
+    """Run or continue `otoscope study`, without the parts that only its pages need.
 
     Args:
         corpus: A folder of recordings, or `demo`.
         model: The checkpoint.
         out: The study's folder.
-        options: Of the command.
+        options: Further options of the command.
     """
     command = [sys.executable, str(SCRIPT), "study", str(corpus), "--model", str(model), "--out", str(out)]
-    left_out = [word for part in UNTOLD for word in ("--without", part)]
+    left_out = [word for part in WITHOUT_FINDINGS for word in ("--without", part)]
     subprocess.run([*command, "--no-atlas", *left_out, *options], check=True, stdout=subprocess.DEVNULL)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What the page needs of a finished study.
+    """The parts of a finished study that the page needs."""
 
-    Attributes:
-        about: Its study.json: clips, hours, speakers, minutes.
-        claims: The claims of its verdicts.json, each with its findings.
-        neurons: Of the neurons that the study names, (site, number) to the row of `feature_scores.parquet`.
-    """
-
-    about: Mapping[str, Any]
-    claims: Sequence[Mapping[str, Any]]
+    about: Mapping[str, Any]  # study.json: clips, hours, speakers, minutes
+    claims: Sequence[Mapping[str, Any]]  # the claims of verdicts.json, each with its findings
+    # (site, number) of the neurons that the study names, to their rows of feature_scores.parquet
     neurons: Mapping[tuple[str, int], Mapping[str, Any]]
 
 
 def finished(out: Path) -> Finished:
-    """Read what the page needs of a finished study."""
+    """Read the parts of a finished study that the page needs."""
     scores = out / "phones" / "feature_scores.parquet"
     rows = pq.read_table(scores, filters=[("basis", "=", "neuron")]).to_pylist() if scores.is_file() else []
     named = {(row["site"], row["feature"]): row for row in rows if (row["site"], row["feature"]) in printed.NEURONS}

@@ -63,7 +63,7 @@ MACHINE = {
     "load": 0.1,
 }
 
-needs_linux = pytest.mark.skipif(not peak_memory.is_told(), reason="needs Linux's count of a process's memory")
+needs_linux = pytest.mark.skipif(not peak_memory.can_count_memory(), reason="needs Linux's count of a process's memory")
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +230,7 @@ def test_the_first_round_that_counts_begins_at_the_first_part() -> None:
 
 def test_all_recordings_that_count_are_in_the_harvest_once(subject: Subject) -> None:
     with harvest_pass.prepared(subject.model, 12, 1) as ready:
-        harvest = harvest_pass.Harvest(ready.of)
+        harvest = harvest_pass.Harvest(ready.harvest_pass)
         take_turns({"harvest": harvest, "bare": harvest_pass.bare_pass(subject.model, ready.recordings)}, 3)
     assert [row["clip"] for log in harvest.logs for row in log.rows] == list(range(12))
     assert not any(log.problems or log.label_problems for log in harvest.logs)
@@ -264,7 +264,7 @@ def test_the_study_s_loop_keeps_the_strongest_recordings() -> None:
     strengths = torch.randn(25, 30, 3, generator=generator)  # clip, frame, feature
     best: dict[str, list[feature_loop.Best]] = {}
     for clip, values in enumerate(strengths):
-        feature_loop.look_at({"site": values[None]}, clip, best)
+        feature_loop.offer_all({"site": values[None]}, clip, best)
     highest = strengths.amax(dim=1)
     for feature, found in enumerate(best["site"]):
         clips = highest[:, feature].argsort(descending=True)[: harvest_pass.SETTINGS.top].tolist()
@@ -361,7 +361,7 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr(run, "measure", lambda *_: pytest.fail("it measured"))
     assert run.main(["--write", str(tmp_path / "missing.md")]) == 2
-    assert "has no place for the figures" in capsys.readouterr().err
+    assert "has no markers for the figures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "nan", "inf", "many"])

@@ -124,7 +124,7 @@ EDITS = [
     ("study.json", ("model",), "x", "model is a str"),
     ("study.json", ("corpus",), [], "corpus is a list"),
     ("study.json", ("parts",), {}, "parts is a dict"),
-    ("harvest/manifest.json", ("groups", 0, "n_features"), 10**400, "tells of 1000"),
+    ("harvest/manifest.json", ("groups", 0, "n_features"), 10**400, "lists 1000"),
     ("harvest/manifest.json", ("phones", 0), 10**400, "is no manifest of a harvest run"),
     ("phones/phones.json", ("run",), "x", "'str' object has no attribute 'get'"),
 ]
@@ -141,7 +141,7 @@ def test_what_is_wrong_is_told(study: Path, file: str, at: Place, wrong: object,
 def test_a_record_of_a_damaged_study_is_named_and_no_answer_is_a_mistake_of_ours(study: Path) -> None:
     path = study / "phones" / "phones.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "run": "x"}))
-    with pytest.raises(InputError, match="the record 'phones' cannot be made of it") as refused:
+    with pytest.raises(InputError, match="the record 'phones' cannot be made") as refused:
         record(StudyFolder(study), "phones")
     assert isinstance(refused.value.__cause__, AttributeError)
     with serving(study) as running:

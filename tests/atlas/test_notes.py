@@ -98,9 +98,9 @@ def test_a_note_on_no_feature_is_refused(tmp_path: Path, key: str) -> None:
 
 
 def test_texts_without_end_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="at most 200 letters"):
+    with pytest.raises(InputError, match="at most 200 characters"):
         Notes(tmp_path).save(KEY, "x" * (MOST_NAME + 1), "", 0)
-    with pytest.raises(InputError, match="at most 20,000 letters"):
+    with pytest.raises(InputError, match="at most 20,000 characters"):
         Notes(tmp_path).save(KEY, "", "x" * (MOST_NOTE + 1), 0)
     with pytest.raises(InputError, match="a list"):
         Notes(tmp_path).save(KEY, ["x"], "", 0)  # type: ignore[arg-type]

@@ -91,15 +91,15 @@ def test_no_name_leads_outside(study: Path, tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: (folder / "study.json").unlink(), "is no study"),
+        (lambda folder: (folder / "study.json").unlink(), "is not a study"),
         (lambda folder: (folder / "manifest.json").unlink(), "is not finished"),
         (lambda folder: (folder / "study.json").write_text("{"), "is damaged"),
         (lambda folder: (folder / "study.json").write_text("[]"), "no JSON object"),
         (lambda folder: (folder / "study.json").write_text("[" * 100_000), "is damaged"),
         (lambda folder: (folder / "study.json").write_text('{"kind": "study", "study_version": 99}'), "of version 99"),
-        (lambda folder: spoilt(folder, model="tiny"), "model is a str, no dict"),
-        (lambda folder: spoilt(folder, corpus=[]), "corpus is a list, no dict"),
-        (lambda folder: spoilt(folder, parts={}), "parts is a dict, no list"),
+        (lambda folder: spoilt(folder, model="tiny"), "model is a str, not a dict"),
+        (lambda folder: spoilt(folder, corpus=[]), "corpus is a list, not a dict"),
+        (lambda folder: spoilt(folder, parts={}), "parts is a dict, not a list"),
         (lambda folder: linked(folder, "study.json"), "is a link"),
         (lambda folder: linked(folder, "manifest.json"), "is a link"),
     ],
@@ -115,7 +115,7 @@ def test_no_file_of_a_harvest_is_read_through_a_link(tmp_path: Path, name: str) 
     study = make_study(tmp_path / "study", 4, n_clips=3, top=2, sounds=False)
     assert StudyFolder(study).run is not None
     linked(study, name)
-    with pytest.raises(InputError, match="is a link or no regular file.* Put the file itself there"):
+    with pytest.raises(InputError, match="is a link, or not a regular file.* Put the file itself there"):
         _ = StudyFolder(study).run
 
 
@@ -124,7 +124,7 @@ def test_a_folder_that_is_called_like_a_table_is_not_read(tmp_path: Path) -> Non
     table = study / "harvest" / "features.parquet"
     table.replace(study / "harvest" / "part.parquet")
     table.mkdir()
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         _ = StudyFolder(study).run
 
 

@@ -159,15 +159,15 @@ def test_a_port_that_is_taken_is_told(run: Run, study: Path) -> None:
         taken.listen()
         ran = run("atlas", "serve", study, "--port", taken.getsockname()[1], model=False)
     assert ran.status == 2
-    assert "--port (0 for any that is free)" in ran.err
+    assert "--port (0 for any free port)" in ran.err
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--port", "70000"], "give 0 to 65535"), (["--host", "no.such.host.invalid"], "cannot listen"),
-        (["--host", "192.0.2.1"], "cannot listen"), (["--allow-host", "http://x/"], "is no name of a host"),
-        (["--allow-host", "x:80"], "is no name of a host"), (["--allow-host", ""], "is no name of a host"),
+        (["--host", "192.0.2.1"], "cannot listen"), (["--allow-host", "http://x/"], "is not a host name"),
+        (["--allow-host", "x:80"], "is not a host name"), (["--allow-host", ""], "is not a host name"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_served_is_refused_in_words(run: Run, study: Path, words: list[str], told: str) -> None:
@@ -179,7 +179,7 @@ def test_what_cannot_be_served_is_refused_in_words(run: Run, study: Path, words:
 def test_what_is_no_study_is_refused_before_anything_is_served(run: Run, tmp_path: Path) -> None:
     ran = run("atlas", "serve", tmp_path, model=False)
     assert ran.status == 2
-    assert "is no study" in ran.err
+    assert "is not a study" in ran.err
 
 
 @pytest.mark.parametrize("name", ["demo", "tiny", "openai/whisper-tiny"])

@@ -70,7 +70,7 @@ def test_the_grammar_is_compared_in_words_and_a_table(run: Run) -> None:
 
 def test_a_dry_run_prints_the_plan_and_stops(run: Run) -> None:
     ran = run("bigrams", "dog", "--sound", "mean", "--clips", 2, "--dry-run")
-    assert (ran.status, ran.out) == (0, "") and "2 clips" in ran.err and "Going on from 1 prompt" in ran.err
+    assert (ran.status, ran.out) == (0, "") and "2 clips" in ran.err and "Continuing 1 prompt" in ran.err
     ran = run("bigrams", "--grammar", "--dry-run")
     assert (ran.status, ran.out) == (0, "") and "the demo grammar" in ran.err
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_asked_is_status_2_and_leaves_nothing(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe\x00bad", "is no UTF-8 text"), (b"", "of 0 token pairs"), (b"a b\n", "occurs 10 times or more")],
+    [(b"\xff\xfe\x00bad", "is not UTF-8 text"), (b"", "of 0 token pairs"), (b"a b\n", "occurs 10 times or more")],
 )
 def test_texts_that_cannot_be_used_are_status_2(run: Run, tmp_path: Path, content: bytes, message: str) -> None:
     text = tmp_path / "text.txt"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.cli.console import Console
-from otoscope.cli.sources import gather, is_one_recording, one
+from otoscope.cli.sources import gather, is_one_recording, read_recording
 from otoscope.corpus import open_corpus
 from otoscope.corpus.info import describe
 from tests.cli.conftest import Run
@@ -112,7 +112,7 @@ def test_manifests_are_taken_wherever_a_corpus_is(run: Run, aligned: Path) -> No
 def test_a_manifest_of_one_clip_is_no_recording(aligned: Path) -> None:
     (aligned / "m.jsonl").write_text('{"audio": "a.wav"}\n')
     with pytest.raises(Exception, match="is a corpus of 1 clip, and this takes one recording"):
-        one(str(aligned / "m.jsonl"), Console())
+        read_recording(str(aligned / "m.jsonl"), Console())
 
 
 def test_words_are_spliced_out_of_a_folder_with_alignments(run: Run, aligned: Path) -> None:

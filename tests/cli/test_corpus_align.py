@@ -22,7 +22,7 @@ def test_out_is_a_corpus_with_word_times(run: Run, talks: Path, tmp_path: Path) 
     ran = run("corpus", "align", talks, "--out", tmp_path / "out", "--language", "en")
     assert ran.status == 0
     assert "\n5 words of 2 clips aligned\n" in ran.out
-    assert ran.out.endswith(f"use them as the corpus {tmp_path / 'out' / 'manifest.jsonl'}\n")
+    assert ran.out.endswith(f"Use them as the corpus {tmp_path / 'out' / 'manifest.jsonl'}\n")
     names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert names == {"one.TextGrid", "deep/two.TextGrid", "manifest.jsonl", "manifest.json", "alignment.json"}
     clips = {clip.id: clip for clip in open_corpus(tmp_path / "out" / "manifest.jsonl")}

@@ -77,7 +77,7 @@ def test_recordings_that_cannot_be_read_are_status_1(run: Run, mixed_folder: Pat
         (["--heads", "--encoder"], "--heads and --encoder are different experiments: ask for one at a time"),
         (["--encoder", "--text", "dog"], "--text and --window are for the blocks or --heads of one recording"),
         (["--languages", "--window", 0], "--text and --window are for the blocks or --heads of one recording"),
-        (["--languages", "--language", "en"], "leave --language out"),
+        (["--languages", "--language", "en"], "leave out --language"),
         (["--heads", "--top", 3], "--top is for the blocks of one recording"),
         (["--clips", 3], "--clips counts the recordings of a corpus"),
         (["--text", " "], "the text is ' '"),

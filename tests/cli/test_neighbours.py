@@ -88,16 +88,16 @@ def test_without_espeak_other_models_are_compared_by_spelling_and_it_is_said(
 
 @pytest.mark.skipif(not pronounce.is_installed(), reason="needs the speech extra")
 def test_it_is_said_that_espeak_takes_pieces_for_words(run: Run) -> None:
-    assert "--text or --lexicon keeps to whole words" in run("neighbours", "--all", "--k", 1).err
+    assert "--text or --lexicon to keep to whole words" in run("neighbours", "--all", "--k", 1).err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "no word came: give one word or more"),
-        (["the", "--all"], "words came with --all"),
-        (["--all", "--special"], "--special came with --all"),
-        (["the", "--text", "t.txt"], "--text 't.txt' says how frequent words are"),
+        ([], "no word was given: give one word or more"),
+        (["the", "--all"], "words were given with --all"),
+        (["--all", "--special"], "--special does not go with --all"),
+        (["the", "--text", "t.txt"], "--text 't.txt' gives word frequencies"),
         (["the", "--lexicon", "none.dict"], "the lexicon 'none.dict' cannot be read"),
         (["the", "--lexicon", "spelling", "--vectors", "none.txt"], "the vectors 'none.txt' cannot be read"),
         (["--all", "--lexicon", "spelling", "--text", "none.txt"], "the text 'none.txt' cannot be read"),

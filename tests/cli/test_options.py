@@ -16,5 +16,5 @@ def test_numbers_come_with_commas_or_by_repeating(given: list[str] | None, read:
 
 @pytest.mark.parametrize("given", ["", "1,", "x", "1.5", "1 2"])
 def test_what_is_no_number_is_named(given: str) -> None:
-    with pytest.raises(InputError, match="--k '.*' is no whole number: give numbers with commas"):
+    with pytest.raises(InputError, match="--k '.*' is not a whole number: give numbers with commas"):
         numbers([given], "--k")

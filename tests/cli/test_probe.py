@@ -62,7 +62,7 @@ def test_saved_activations_are_probed_without_a_model(run: Run, tmp_path: Path) 
     ran = run("probe", tmp_path / "run", "half", "--labels", tmp_path / "halves.csv", model=False)
     assert ran.status == 2 and "all clips are of one speaker" in ran.err
     ran = run("probe", tmp_path / "run", "phone", "--clips", 3, model=False)
-    assert ran.status == 2 and "are taken as they were saved" in ran.err
+    assert ran.status == 2 and "are used as they were saved" in ran.err
 
 
 def test_results_of_saved_activations_go_to_a_folder(run: Run, talks: Path, tmp_path: Path) -> None:

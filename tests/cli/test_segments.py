@@ -61,9 +61,9 @@ def test_a_dry_run_and_recordings_that_fail(run: Run, mixed_folder: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "which words are to be found?"),
-        (["--at", "1-0.5"], "--at '1-0.5' is no stretch"),
-        (["--at", "soon"], "--at 'soon' is no stretch: give START-STOP"),
+        ([], "no word was given"),
+        (["--at", "1-0.5"], "--at '1-0.5' is not a stretch"),
+        (["--at", "soon"], "--at 'soon' is not a stretch: give START-STOP"),
         (["dog", "--at", "0-1"], "leave out WORD and --clips"),
         (["--at", "0-9"], "go past the end"),
         (["dog", "--length", 5], "length_s is 5.0"),

@@ -50,7 +50,7 @@ def test_commands_on_one_recording_say_it(run: Run, folder: Path, tmp_path: Path
 
 def test_corpus_info_lists_it(run: Run, folder: Path) -> None:
     ran = run("corpus", "info", folder, model=False)
-    assert "Recordings that are not what they say (2 clips):" in ran.out and f"  header: {NOTE}" in ran.out
+    assert "Recordings that do not match their description (2 clips):" in ran.out and f"  header: {NOTE}" in ran.out
     told = json.loads(run("corpus", "info", folder, "--json", model=False).out)
     assert [note["clip"] for note in told["sound_notes"]] == ["header", "length"]
 

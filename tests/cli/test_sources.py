@@ -6,7 +6,7 @@ import pytest
 
 from otoscope.base.errors import AudioError, InputError
 from otoscope.cli.console import Console
-from otoscope.cli.sources import gather, is_one_recording, one, survey
+from otoscope.cli.sources import gather, is_one_recording, read_recording, survey
 from tests.cli.conftest import noise, write
 
 QUIET = Console(quiet=True)
@@ -48,18 +48,18 @@ def test_an_unknown_demo_clip_names_the_nearest() -> None:
 
 
 def test_a_transcript_beside_a_recording_is_read(folder: Path) -> None:
-    assert one(str(folder / "one.wav"), Console()).transcript == "hello there"
+    assert read_recording(str(folder / "one.wav"), Console()).transcript == "hello there"
 
 
 @pytest.mark.parametrize("what", ["demo", "folder"])
 def test_a_corpus_is_not_one_recording(what: str, folder: Path) -> None:
     with pytest.raises(InputError, match="is a corpus of .* clips, and this takes one recording"):
-        one("demo" if what == "demo" else str(folder), Console())
+        read_recording("demo" if what == "demo" else str(folder), Console())
 
 
 def test_a_missing_recording_is_told_as_one(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"there is no recording '.*no.wav'"):
-        one(str(tmp_path / "no.wav"), Console())
+        read_recording(str(tmp_path / "no.wav"), Console())
 
 
 def test_a_survey_counts_what_can_be_used(mixed_folder: Path) -> None:

@@ -50,12 +50,12 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "which stretch is to be replaced? Give --start and --stop, or --words"),
-        (["--start", 3], "which stretch is to be replaced?"),
+        ([], "no stretch was given: give --start and --stop, or --words"),
+        (["--start", 3], "no stretch was given"),
         (["--words", "--start", 3], "leave out --start, --stop and --seconds"),
         (["--words"], "none of 1 clips has words in time"),
-        (["--start", 60, "--stop", 10], "frames 60 to 10 are no stretch"),
-        (["--start", -1, "--stop", 10], "are no stretch"),
+        (["--start", 60, "--stop", 10], "frames 60 to 10 are not a stretch"),
+        (["--start", -1, "--stop", 10], "are not a stretch"),
         (["--start", 0, "--stop", 101], "go past the end: the windows of this clip hold 100 frames"),
         (["--start", 0.5, "--stop", 10], "are no whole frames"),
     ],

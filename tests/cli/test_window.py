@@ -63,7 +63,7 @@ def test_heads_are_limited_one_after_the_other(run: Run, folder: Path, tmp_path:
         (["--each-head", "--k", "100,75,50,20,10"], "give one --k, such as 10"),
         (["--each-head", "--block", "1"], "neither --block nor --head"),
         (["--k", "-1"], "ks is -1: give a whole number of 0 or more"),
-        (["--k", "ten"], "--k 'ten' is no whole number"),
+        (["--k", "ten"], "--k 'ten' is not a whole number"),
         (["--block", "7"], "block 7 is not in"),
         (["--head", "-1"], "head -1 is not in"),
         (["--clips", "0"], "number of clips is 0"),

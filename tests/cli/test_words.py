@@ -67,14 +67,14 @@ def test_recordings_that_fail_are_named_at_the_end(run: Run, tmp_path: Path, rec
     ("line", "message"),
     [
         (["--word", "xylophone"], "word 'xylophone' is not in the transcript"),
-        (["--word", "#x"], "--word '#x' is no number"),
+        (["--word", "#x"], "--word '#x' is not a number"),
         (["--word", "#99"], "word 99 is not in the transcript"),
         (["--window", 3], "window 3 is not in this clip"),
         (["--silence", 0], "stretch_s is 0.0: give a number of 0.02 or more"),
         (["--step", 0.5], "step_s=0.5 is more than stretch_s=0.2"),
         (["--batch-size", 0], "batch_size is 0: give a whole number of 1 or more"),
         (["--alignment-head", "9.0"], "alignment head (9, 0) is not in"),
-        (["--alignment-head", "x"], "--alignment-head 'x' is no head"),
+        (["--alignment-head", "x"], "--alignment-head 'x' is not a head"),
     ],
 )
 def test_bad_settings_are_status_2_and_write_nothing(

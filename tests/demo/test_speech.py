@@ -12,7 +12,7 @@ from otoscope.base.errors import InputError
 from otoscope.demo import augment
 from otoscope.demo.espeak import Espeak, Prosody, fresh
 from otoscope.demo.phones import arpabet
-from otoscope.demo.speech import Passage, Piece, draw_sentence, held_out_sentences, is_held_out, place
+from otoscope.demo.speech import Passage, SpokenPiece, draw_sentence, held_out_sentences, is_held_out, lay_out
 from otoscope.demo.voices import (
     HELD_OUT_ACCENTS,
     HELD_OUT_VARIANTS,
@@ -75,15 +75,15 @@ def test_held_out_sentences_are_not_drawn_for_training() -> None:
     assert len(set(held_out)) == 50
 
 
-def tone(seconds: float, text: str) -> Piece:
+def tone(seconds: float, text: str) -> SpokenPiece:
     samples = 0.3 * np.sin(np.arange(int(16_000 * seconds)) * 0.3).astype(np.float32)
     middle = seconds / 2
-    return Piece(text, samples, (Span(0.0, middle, "one"), Span(middle, seconds, "two")), ())
+    return SpokenPiece(text, samples, (Span(0.0, middle, "one"), Span(middle, seconds, "two")), ())
 
 
 def test_segments_lie_where_the_sound_is() -> None:
     passage = Passage("voice", (tone(1.0, "first"), tone(1.5, "second")))
-    placed = place(passage, 6.0, np.random.default_rng(0), hide=0.0, rough=False, overfull=False)
+    placed = lay_out(passage, 6.0, np.random.default_rng(0), hide=0.0, rough=False, overfull=False)
     assert [segment.text for segment in placed.segments] == ["first", "second"]
     is_loud = np.abs(placed.samples) > 1e-3
     for segment in placed.segments:
@@ -95,9 +95,9 @@ def test_segments_lie_where_the_sound_is() -> None:
 
 def test_a_piece_that_does_not_fit_is_dropped_or_cut_at_the_end() -> None:
     passage = Passage("voice", (tone(1.0, "first"), tone(3.0, "second")))
-    dropped = place(passage, 3.0, np.random.default_rng(1), hide=0.0, rough=False, overfull=False)
+    dropped = lay_out(passage, 3.0, np.random.default_rng(1), hide=0.0, rough=False, overfull=False)
     assert [segment.text for segment in dropped.segments] == ["first"] and dropped.cut_at_s is None
-    cut = place(passage, 3.0, np.random.default_rng(1), hide=0.0, rough=False, overfull=True)
+    cut = lay_out(passage, 3.0, np.random.default_rng(1), hide=0.0, rough=False, overfull=True)
     assert [segment.text for segment in cut.segments] == ["first"]
     assert cut.cut_at_s is not None and np.abs(cut.samples[int(cut.cut_at_s * 16_000) + 100 :]).max() > 0.1
 

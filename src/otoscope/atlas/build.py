@@ -1,8 +1,8 @@
-"""Pages from a study, to be opened from disk or put on any web host: they need no server and ask no other host.
+"""Build the pages of a study. They open from disk or from any web host, and load nothing from other hosts.
 
-The site's own files are copied, every record is written as a script that hands it over (a page opened from disk may not
-fetch), and what pages show or link to is hard-linked beside, or copied where the disk has no links. Tables that name
-folders of this machine are written anew without them.
+The site's own files are copied. Each record is written as a script that passes it to the page, because a page opened
+from disk may not fetch. Files that pages show or link to are hard-linked, or copied where the disk has no hard links.
+Tables that name folders of this machine are rewritten without them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ SITE = "site"
 SERVED_ONLY = ("live.html",)
 DATA, FILES = "data", "files"
 PACKED_FROM, PACKING_LEVEL = 32_768, 6
-"""Letters from which on a record is packed, and how hard gzip tries."""
+"""Records of at least this many characters are packed, and gzip's compression level."""
 MOST_PROCESSES = 8
-"""Each reads the tables of the features that it makes records of."""
+"""More would not pay: each process reads the tables behind its records for itself."""
 BATCH = 64
-"""Records that a process makes at a time."""
+"""Records per task of a process."""
 _NO_PROCESSES = (BrokenProcessPool, ImportError, NotImplementedError)
-"""What comes of a machine that lets no processes start, or lacks the memory for them."""
+"""Errors on a machine that cannot start processes, or lacks the memory for them."""
 _JSON = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False)
 
 
@@ -52,9 +52,9 @@ class Built:
 
     folder: Path  # where they are
     n_records: int  # records written
-    n_files: int  # files of the study beside them
-    n_bytes: int  # size of all, those that share their place on the disk with the study included
-    seconds: float  # how long it took
+    n_files: int  # files of the study that were linked or copied
+    n_bytes: int  # size of all files, hard links to the study included
+    seconds: float  # time taken
 
     @property
     def index(self) -> Path:
@@ -68,24 +68,24 @@ def build(
     *,
     overwrite: bool = False,
     workers: int = 1,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda n_done, n_all: None,
 ) -> Built:
     """Make the pages of a study.
 
     Args:
-        study: What `otoscope study --out` was given.
-        out: The folder to be.
-        overwrite: Whether it may exist.
-        workers: Processes that make records; 1 for this one alone, as for a small study always. More than 1 need a
-            script that does its work under `if __name__ == "__main__":`.
-        progress: Called with records and files done, and of how many.
+        study: The folder that `otoscope study --out` wrote.
+        out: The folder for the pages.
+        overwrite: Whether `out` may exist already.
+        workers: Processes that make records; 1 uses this process alone, as a small study always does. A script that
+            asks for more must do its work under `if __name__ == "__main__":`.
+        progress: Called with the number of records and files done, and the number of all.
 
     Returns:
-        What was built.
+        Where the pages are, and how much was written.
 
     Raises:
         InputError: There is no finished study, or a table of it is damaged.
-        OutputError: The folder cannot be written, or is a part of the study.
+        OutputError: The folder cannot be written, or lies inside the study.
     """
     started = time.perf_counter()
     folder, out = StudyFolder(study), Path(out)
@@ -104,9 +104,9 @@ def build(
 
 
 def _refuse_inside(study: Path, out: Path) -> None:
-    """Refuse pages among the files that they show: made again they would show themselves, and grow each time."""
-    place, top = out.resolve(), study.resolve()
-    if place.is_relative_to(top) and place != top / PAGES:
+    """Refuse to write pages among the files that they show: built again, they would include themselves and grow."""
+    out_path, study_path = out.resolve(), study.resolve()
+    if out_path.is_relative_to(study_path) and out_path != study_path / PAGES:
         raise OutputError(
             f"the pages cannot be written to '{out}': it lies inside the study, whose files they show. Leave out --out "
             f"for '{study / PAGES}', or name a folder outside the study."
@@ -114,7 +114,7 @@ def _refuse_inside(study: Path, out: Path) -> None:
 
 
 def site_files() -> Iterator[tuple[str, bytes]]:
-    """Give the site's own files, as the package holds them: name and content."""
+    """Yield the name and content of each of the site's own files."""
     with as_file(files("otoscope.atlas") / SITE) as site:
         for path in sorted(site.rglob("*")):
             if path.is_file():
@@ -122,7 +122,7 @@ def site_files() -> Iterator[tuple[str, bytes]]:
 
 
 def copy_site(out: Path) -> None:
-    """Write the site's own files, less what only a server can do."""
+    """Write the site's own files, except pages that need a server."""
     for name, content in site_files():
         if name not in SERVED_ONLY:
             path = out / name
@@ -131,9 +131,9 @@ def copy_site(out: Path) -> None:
 
 
 def as_script(name: str, values: object) -> str:
-    """Write a record as a script that hands it to the page; what a person wrote in it stays inside a string.
+    """Write a record as a script that passes it to the page; text in it stays inside a string literal.
 
-    A large record is packed: its JSON gzipped, in base64, which takes a quarter of the room.
+    A large record is packed: its JSON, gzipped and in base64, takes a quarter of the space.
     """
     text = _JSON.encode(values)
     if len(text) < PACKED_FROM:
@@ -143,26 +143,26 @@ def as_script(name: str, values: object) -> str:
 
 
 def _write_records(out: Path, names: list[str], folder: StudyFolder, workers: int) -> Iterator[int]:
-    """Write records, and say after each few how many are done."""
+    """Write records, yielding the number done so far."""
     batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
     done = 0
     workers = min(workers, len(batches), MOST_PROCESSES)
     if workers > 1:
         with suppress(*_NO_PROCESSES), process_pool(workers) as pool:
             try:
-                for written in as_completed([pool.submit(_write_batch_of, folder.path, out, one) for one in batches]):
+                for written in as_completed([pool.submit(_write_batch, folder.path, out, batch) for batch in batches]):
                     done += written.result()
                     yield done
             finally:
                 pool.shutdown(cancel_futures=True)
-    if done < len(names):  # here alone, or once more where processes cannot be started
+    if done < len(names):  # a single worker, or processes could not be started
         with _one_thread():
             for done, name in enumerate(names, 1):
                 _write_record(out, name, folder)
                 yield done
 
 
-def _write_batch_of(study: Path, out: Path, names: list[str]) -> int:
+def _write_batch(study: Path, out: Path, names: list[str]) -> int:
     folder = _opened(study)
     for name in names:
         _write_record(out, name, folder)
@@ -171,14 +171,14 @@ def _write_batch_of(study: Path, out: Path, names: list[str]) -> int:
 
 @lru_cache(1)
 def _opened(study: Path) -> StudyFolder:
-    """Open a study once in a process that makes records of it."""
+    """Open a study once per worker process."""
     _one_thread()
     gc.disable()  # records hold no cycles, and looking for them takes a tenth of the time
     return StudyFolder(study)
 
 
 def _one_thread() -> threadpool_limits:
-    """Keep numpy's products to one thread: they are small, and threads that wait for the next one spin meanwhile."""
+    """Keep numpy's products to one thread: they are small, and idle threads would spin between them."""
     return threadpool_limits(1, "blas")
 
 
@@ -189,7 +189,7 @@ def _write_record(out: Path, name: str, folder: StudyFolder) -> None:
 
 
 def _put(source: Path, target: Path, relative: str) -> None:
-    """Let a file stand at a second place: the same on the disk where that can be and the file names no folders."""
+    """Hard-link a file, or write it without the folders it names; copy it where it cannot be linked."""
     target.parent.mkdir(parents=True, exist_ok=True)
     content = published(source, relative)
     if content is not None:

@@ -1,7 +1,7 @@
-"""Questions to a model that pages ask through a server: one is answered at a time, few wait, the last ones are kept.
+"""Questions that pages ask a model through a server: one is answered at a time, and only a few may wait.
 
-What answers is handed in and made at the first question, so that pages can be served where there is no torch and no
-model. Recordings stay in memory, the last 20 of them, and are gone when the server ends.
+The object that answers is made by a function passed in, at the first question, so that pages can be served without
+torch and without a model. The last 20 recordings are kept in memory until the server ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 from starlette.requests import Request
 
-from otoscope.atlas.safety import BusyError, Places, read_body
+from otoscope.atlas.safety import BusyError, Slots, read_body
 from otoscope.atlas.upload import MOST_BYTES, MOST_S, Decoder
 from otoscope.audio.vorbis import vorbis
 from otoscope.base.clocks import SAMPLE_RATE_HZ
@@ -30,35 +30,35 @@ MOST_KEPT = 20
 MOST_WAITING = 3
 MOST_CHANGES = 16
 ANSWER_S = 300.0
-"""A question that takes longer is given up, as soon as the model can be stopped; loading it does not count."""
+"""A question that takes longer is given up as soon as the model can be stopped. Loading the model does not count."""
 
 LOOK_S = 0.5
-"""How often it is looked whether whoever asked is still there."""
+"""Seconds between checks that the client is still connected."""
 
 Answered = TypeVar("Answered")
 Check = Callable[[], None]
-"""Called now and then while a question is answered; raises what ends it."""
+"""Called now and then while a question is answered; raises an exception to end it."""
 
 
 class Answers(Protocol):
-    """What answers questions: a model, and what is known of its features."""
+    """Answers questions, from a model and what is known of its features."""
 
     def ask(self, samples: Float32[np.ndarray, " sample"], check: Check) -> tuple[dict[str, Any], Any]:
-        """Say what is heard in a recording of at most one window.
+        """Transcribe and examine a recording of at most one window.
 
         Returns:
-            The record, and what is needed to be asked again.
+            The record, and the state that `word` and `change` take.
         """
 
     def word(self, state: Any, number: int, check: Check) -> dict[str, Any]:
-        """Find where a word came from, in three ways.
+        """Find which frames a word came from, in three ways.
 
         Raises:
             InputError: There is no such word.
         """
 
     def change(self, state: Any, changes: Sequence[Mapping[str, Any]], check: Check) -> dict[str, Any]:
-        """Say what is heard when features and heads are scaled.
+        """Transcribe again with features and heads scaled.
 
         Raises:
             InputError: A change cannot be made.
@@ -66,24 +66,24 @@ class Answers(Protocol):
 
 
 class StoppedError(Exception):
-    """The answer took too long, or nobody waits for it any more."""
+    """The answer took too long, or the client is gone."""
 
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A recording that was asked about."""
+    """A recording that was examined."""
 
-    samples: Float32[np.ndarray, " sample"]  # what was looked at, at 16 kHz
-    state: Any  # what the model needs to be asked again
+    samples: Float32[np.ndarray, " sample"]  # the part that was examined, at 16 kHz
+    state: Any  # what the model needs for further questions
 
 
 class Live:
-    """Takes questions, and sees to it that there are not too many.
+    """Queues questions, and refuses them when there are too many.
 
     Args:
-        start: Makes what answers; called at the first question, in the thread that answers.
-        window_s: Seconds that the model hears at once; of a longer recording the beginning is taken.
-        answer_s: Seconds after which a question is given up; those in which the model was loaded do not count.
+        start: Makes the object that answers; called at the first question, in the thread that answers.
+        window_s: The model's window in seconds; a longer recording is cut to it.
+        answer_s: Seconds after which a question is given up, not counting the time to load the model.
     """
 
     def __init__(self, start: Callable[[], Answers], window_s: float, *, answer_s: float = ANSWER_S) -> None:
@@ -94,13 +94,13 @@ class Live:
         self._answer_s = answer_s
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._loading_s = 0.0
-        self._places = Places(MOST_WAITING + 1)
+        self._slots = Slots(MOST_WAITING + 1)
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._is_closed = False
 
     def about(self) -> dict[str, Any]:
-        """Say what may be asked."""
+        """Give the limits on questions, and whether the model is loaded."""
         return {
             "window_s": self.window_s,
             "is_loaded": self._answers is not None,
@@ -111,8 +111,8 @@ class Live:
         }
 
     async def ask(self, request: Request) -> dict[str, Any]:
-        """Answer for a recording, which is the body of the request; it is read when there is a place."""
-        with self._places.taken():
+        """Examine the recording in the request's body, which is read only once a slot is free."""
+        with self._slots.taken():
             return await self._ask(request, await read_body(request, MOST_BYTES))
 
     async def _ask(self, request: Request, content: bytes) -> dict[str, Any]:
@@ -132,35 +132,35 @@ class Live:
         try:
             return await self._answered(request, answer)
         finally:
-            threading.Thread(target=self.decoder.prepare, daemon=True).start()  # for the next, after this one
+            threading.Thread(target=self.decoder.prepare, daemon=True).start()  # for the next recording
 
     async def word(self, request: Request, key: str, number: int) -> dict[str, Any]:
-        """Answer for a word of a recording; `KeyError` where the recording is gone."""
+        """Find where a word of a recording came from; `KeyError` if the recording is no longer kept."""
         state = self.kept(key).state
-        with self._places.taken():
+        with self._slots.taken():
             return await self._answered(request, lambda check: self._model().word(state, number, check))
 
     async def change(self, request: Request, key: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Answer for a recording and a model that is changed; `KeyError` where the recording is gone."""
+        """Transcribe a recording with a changed model; `KeyError` if the recording is no longer kept."""
         if not 1 <= len(changes) <= MOST_CHANGES:
-            raise InputError(f"{len(changes)} changes came: give 1 to {MOST_CHANGES}.")
+            raise InputError(f"{len(changes)} changes were sent: give 1 to {MOST_CHANGES}.")
         state = self.kept(key).state
-        with self._places.taken():
+        with self._slots.taken():
             return await self._answered(request, lambda check: self._model().change(state, changes, check))
 
     def kept(self, key: str) -> Kept:
-        """Find a recording that was asked about; `KeyError` where it is gone."""
+        """Find a recording that was examined; `KeyError` if it is no longer kept."""
         with self._lock:
             kept = self._kept[key]
             self._kept.move_to_end(key)
             return kept
 
     def sound(self, key: str) -> bytes:
-        """Give what was heard of a recording as Ogg Vorbis; `KeyError` where it is gone."""
+        """Encode the examined part of a recording as Ogg Vorbis; `KeyError` if it is no longer kept."""
         return vorbis(self.kept(key).samples)
 
     def close(self) -> None:
-        """Take no more questions, and let go of the one that is being answered."""
+        """Take no more questions, and abandon the current one."""
         self._is_closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.decoder.close()
@@ -175,7 +175,7 @@ class Live:
         return self._answers
 
     async def _answered(self, request: Request, answer: Callable[[Check], Answered]) -> Answered:
-        """Have a question answered when its turn comes; drop it when nobody waits for it any more."""
+        """Answer a question when its turn comes; drop it when the client disconnects."""
         if self._is_closed:
             raise BusyError
         is_dropped = threading.Event()
@@ -196,7 +196,7 @@ class Live:
                 await asyncio.wait({waited}, timeout=LOOK_S)
                 if not waited.done() and await request.is_disconnected():
                     is_dropped.set()
-                    waited.cancel()  # where its turn has not come, it never will
+                    waited.cancel()  # has an effect only if its turn has not come
                     raise StoppedError
             if waited.cancelled():
                 raise StoppedError

@@ -1,8 +1,8 @@
-"""Notes on features, and names of one's own, kept beside a study: the one thing that a server of pages writes.
+"""Users' notes on features, and the names they give them, kept beside a study: all that the pages' server writes.
 
-The file is read, changed and renamed into place under a lock, so that two servers of the same study lose nothing. Each
-note has a version, the number of times it was saved: who saves over another's words without having seen them is told
-so, and gets them. Costs one small file. What it holds is data of unknown origin, and is checked as it is read.
+The file is read, changed and replaced under a lock, so that two servers of the same study lose nothing. Each note has a
+version, the number of times it was saved; a save that was based on an older version is refused, and the error holds the
+current note. The file's content is not trusted, and is checked when it is read.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ KIND = "otoscope notes"
 FILE = "notes.json"
 LOCK = ".notes.lock"
 MOST_NAME, MOST_NOTE, MOST_NOTES = 200, 20_000, 50_000
-"""Letters of a name, letters of a note, and notes in all."""
+"""Most characters of a name, characters of a note, and notes in all."""
 
 MOST_BYTES = 64_000_000
-"""A file of more is no file of notes, and none is written."""
+"""A larger file is neither read nor written."""
 
 MOST_VERSION = 1 << 53
 
@@ -40,23 +40,23 @@ _HERE = threading.Lock()
 
 @dataclass(frozen=True)
 class Note:
-    """What someone wrote about a feature."""
+    """A user's note on a feature."""
 
-    name: str = ""  # a name of their own; may be empty
-    note: str = ""  # may be empty
-    version: int = 0  # how many times it was saved; 0 where it never was
-    changed: str = ""  # when, in UTC (`2026-01-02T03:04:05+00:00`)
+    name: str = ""  # the user's name for the feature; may be empty
+    note: str = ""  # the text; may be empty
+    version: int = 0  # how many times it was saved; 0 for a note that was never saved
+    changed: str = ""  # when it was last saved, in UTC (`2026-01-02T03:04:05+00:00`)
 
     def to_json(self) -> dict[str, Any]:
-        """Give what stands in the file."""
+        """Give the note as it is stored."""
         return {"name": self.name, "note": self.note, "version": self.version, "changed": self.changed}
 
 
 class NoteChangedError(InputError):
-    """Someone else saved a note meanwhile.
+    """Someone else saved the note in the meantime.
 
     Attributes:
-        note: What they wrote.
+        note: The note as it is now.
     """
 
     def __init__(self, note: Note) -> None:
@@ -80,10 +80,10 @@ class Notes:
         """Read all notes.
 
         Returns:
-            `SITE/BASIS/INDEX` to note; none where there is no file.
+            `SITE/BASIS/INDEX` to note; empty if there is no file.
 
         Raises:
-            InputError: The file is damaged, or is no file of notes.
+            InputError: The file is damaged, or is not a file of notes.
         """
         content = _content(self._path)
         if content is None:
@@ -94,7 +94,7 @@ class Notes:
         """Give the notes as they are exported.
 
         Raises:
-            InputError: The file is damaged, or is no file of notes.
+            InputError: The file is damaged, or is not a file of notes.
         """
         return as_json(self.read())
 
@@ -103,16 +103,16 @@ class Notes:
 
         Args:
             key: `SITE/BASIS/INDEX`.
-            name: A name of one's own for the feature.
-            note: The note.
-            version: Of the note that the writer saw; 0 where there was none.
+            name: The user's name for the feature.
+            note: The text.
+            version: The version that the user edited; 0 for a new note.
 
         Returns:
-            What is saved now.
+            The note as it was saved.
 
         Raises:
-            NoteChangedError: It is not the version that is there.
-            InputError: The key is none, a text is too long, there are too many notes, or the file is damaged.
+            NoteChangedError: The stored note has another version.
+            InputError: The key is invalid, a text is too long, there are too many notes, or the file is damaged.
             OutputError: The file cannot be written, or would be too large.
         """
         check_key(key)
@@ -129,18 +129,19 @@ class Notes:
             return notes[key]
 
     def merge(self, given: Mapping[str, Any]) -> dict[str, int]:
-        """Take in notes that were exported elsewhere.
+        """Import notes that were exported elsewhere.
 
-        Where both have a note on a feature the newer one stays.
+        If both have a note on a feature, the newer one is kept.
 
         Args:
             given: An export.
 
         Returns:
-            `added`, `changed` and `kept`: how many are new, took the place of an older one, and were left as they were.
+            `added`, `changed` and `kept`: the number of notes that are new, that replaced an older one, and that were
+            left as they were.
 
         Raises:
-            InputError: It is no export, or the file is damaged.
+            InputError: `given` is not an export, or the file is damaged.
             OutputError: The file cannot be written, or would be too large.
         """
         theirs = notes_of(given, "the import")
@@ -163,7 +164,7 @@ class Notes:
         return counts
 
     def _write(self, notes: Mapping[str, Note]) -> None:
-        """Write all notes, if they can be read again."""
+        """Write all notes, unless the file would be too large to read again."""
         text = to_json_text(as_json(notes)) + "\n"
         n_bytes = len(text.encode())
         if n_bytes > MOST_BYTES:
@@ -175,25 +176,25 @@ class Notes:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one writer at a time in, of all threads and processes."""
+        """Hold the lock that admits one writer at a time, among all threads and processes."""
         lock = self._path.with_name(LOCK)
         with _HERE, output_errors(self._path):
             try:
-                place = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+                descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
             except OSError as error:
                 raise OutputError(
                     f"notes cannot be kept in '{self._path.parent}': {error.strerror}. Copy the study to where you may "
                     "write."
                 ) from error
             try:
-                _lock(place)
+                _lock(descriptor)
                 yield
             finally:
-                os.close(place)  # gives the lock back
+                os.close(descriptor)  # releases the lock
 
 
 def check_key(key: str) -> None:
-    """Refuse what names no feature."""
+    """Refuse a key that names no feature."""
     if not _KEY.fullmatch(key):
         raise InputError(f"{key[:80]!r} names no feature: a note is on SITE/BASIS/INDEX, encoder.blocks.0/neuron/12.")
 
@@ -221,22 +222,22 @@ def notes_of(given: Mapping[str, Any], what: str) -> dict[str, Note]:
 
 
 def as_json(notes: Mapping[str, Note]) -> dict[str, Any]:
-    """Write notes as they are kept and exported."""
+    """Give notes as they are stored and exported."""
     return {"kind": KIND, "notes": {key: notes[key].to_json() for key in sorted(notes)}}
 
 
 def _text(value: object, what: str, most: int) -> str:
     if not isinstance(value, str) or len(value) > most:
-        came = f"{len(value):,} letters long" if isinstance(value, str) else f"a {type(value).__name__}"
-        raise InputError(f"{what} is {came}: give a text of at most {most:,} letters.")
+        came = f"{len(value):,} characters long" if isinstance(value, str) else f"a {type(value).__name__}"
+        raise InputError(f"{what} is {came}: give a text of at most {most:,} characters.")
     return _HALF_LETTER.sub("\ufffd", value)
 
 
 def _moment(text: str) -> datetime:
-    """Read a time; whatever is none is before all others."""
+    """Read a time; an invalid one sorts before all others."""
     try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return datetime.min.replace(tzinfo=UTC)
 
@@ -246,33 +247,33 @@ def _now() -> str:
 
 
 def _content(path: Path) -> Mapping[str, Any] | None:
-    """Read the file, if it is one and no link to another."""
+    """Read the file, unless it is a link; None if there is no file."""
     try:
-        place = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}): move it away.") from error
-    with os.fdopen(place, "rb") as file:
-        status = os.fstat(place)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-            raise InputError(f"'{path}' is no file of notes: move it away.")
+            raise InputError(f"'{path}' is not a file of notes: move it away.")
         try:
-            found = json.loads(file.read().decode("utf-8"))
+            content = json.loads(file.read().decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"'{path}' is damaged ({error}): mend it, or move it away.") from error
-    if not isinstance(found, Mapping):
+            raise InputError(f"'{path}' is damaged ({error}): repair it, or move it away.") from error
+    if not isinstance(content, Mapping):
         raise InputError(f"'{path}' holds no notes: move it away.")
-    return found
+    return content
 
 
-def _lock(place: int) -> None:
+def _lock(descriptor: int) -> None:
     """Wait for the lock of an open file."""
     try:
         import fcntl
     except ImportError:  # Windows
         import msvcrt
 
-        msvcrt.locking(place, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
         return
-    fcntl.flock(place, fcntl.LOCK_EX)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
-"""Files of a study as pages hand them on: without the folders of the machine that made it.
+"""Removes from files of a study the folders of the machine that made it, before the files are published with the pages.
 
-Knows how files are written, and nothing of what they mean.
+Knows the formats of the files, and nothing of what they mean.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from otoscope.base.files import to_json_text
 
 _PATH = re.compile(r"(?<![\w/])(?:file://)?(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
 _WHOLE_PATH = re.compile(r"\A(?:file://)?(?:~/|/|[A-Za-z]:\\).*[/\\](?=[^/\\]+\Z)")
-"""A text that is a path and nothing else: its folders may have spaces."""
+"""A text that is nothing but a path: its folders may contain spaces."""
 _SPOKEN = frozenset({"text", "heard", "said", "transcript", "reference", "original", "spliced", "before", "after"})
-"""Keys of what is said: a slash in it is no path."""
+"""Keys of transcripts: a slash in one is not a path."""
 _CLIPS = "harvest/clips.parquet"
 
 
@@ -28,38 +28,38 @@ def published(path: Path, relative: str) -> bytes | None:
 
     Args:
         path: The file.
-        relative: Where it lies in the study, with forward slashes.
+        relative: Its path within the study, with forward slashes.
 
     Returns:
-        What pages are to hold instead; None where the file can be handed on as it is.
+        The content to publish instead; None if the file can be published as it is.
     """
     if relative == _CLIPS:
         return _without_column(path, "path")
     if path.suffix != ".json":
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return None  # damaged: as it is
-    stripped = without_paths(found)
-    return None if stripped == found else to_json_text(stripped).encode()
+        return None  # damaged: published as it is
+    stripped = without_paths(content)
+    return None if stripped == content else to_json_text(stripped).encode()
 
 
 def without_paths(value: Any) -> Any:
-    """Leave only the last name of each path: pages go to others, whom the folders of a machine do not concern.
+    """Shorten each path in a JSON value to its last name, because pages are read by others.
 
     Args:
-        value: As JSON has it. What is said in recordings stays as it is.
+        value: Any JSON value. Transcripts stay as they are.
     """
     if isinstance(value, str):
         return _PATH.sub("", _WHOLE_PATH.sub("", value))
     if isinstance(value, dict):
-        return {key: one if key in _SPOKEN else without_paths(one) for key, one in value.items()}
-    return [without_paths(one) for one in value] if isinstance(value, list) else value
+        return {key: item if key in _SPOKEN else without_paths(item) for key, item in value.items()}
+    return [without_paths(item) for item in value] if isinstance(value, list) else value
 
 
 def _without_column(path: Path, column: str) -> bytes | None:
-    """Write a Parquet file without one of its columns."""
+    """Give a Parquet file without one of its columns; None if it has no such column or cannot be read."""
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException):

@@ -1,8 +1,8 @@
-"""What keeps a server of pages to itself: whom it answers, what its answers allow, and how much it takes in.
+"""Protects the pages' server: which requests it answers, what its answers allow, and how much it accepts.
 
-A page of another site that someone has open can send requests to this machine. It is told apart by the names in `Host`
-and `Origin`, which browsers write and pages cannot; a name that somebody else owns and lets point here is refused
-like any other. Costs nothing. Knows no study and no model.
+A page of another site that is open in a browser can send requests to this machine. Such requests are recognised by
+`Host` and `Origin`, which the browser sets and pages cannot change. A foreign name that resolves to this machine (DNS
+rebinding) is refused like any other. Knows no study and no model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 READS = ("GET", "HEAD")
 BODY_S = 60.0
-"""A body that has not arrived after so long is given up."""
+"""Seconds after which a body that has not fully arrived is given up."""
 
 PAGE_POLICY = "; ".join(
     (
@@ -37,13 +37,13 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""What a page may do: run the package's own scripts, and ask this server."""
+"""A page may run the package's own scripts, and send requests to this server."""
 
 MEDIA_POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""What a picture or sound of the study may do when it is opened by itself: be seen or heard."""
+"""A picture or sound of the study that is opened by itself may only be shown or played."""
 
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-"""What records and other files may do when they are opened by themselves: nothing, without even an origin."""
+"""A record or other file that is opened by itself may do nothing, and has no origin."""
 
 HEADERS = {
     "cross-origin-embedder-policy": "require-corp",
@@ -54,10 +54,10 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""Stand in every answer."""
+"""Sent with every answer."""
 
 _ENCODED = (b"%00", b"%2f", b"%5c")
-"""A slash, a backslash or a NUL that is written so as not to look like one has no business in an address."""
+"""An encoded slash, backslash or NUL: no address of this server contains one."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Hosts:
     """The names under which the server answers."""
 
     port: int  # the port it listens on
-    listened: str = "127.0.0.1"  # the address it listens on, as in an address line
-    # further names: of a machine or a proxy that hands requests on. Any port and https are theirs to choose.
+    listened: str = "127.0.0.1"  # the address it listens on, as in a URL
+    # further names, of a machine or of a proxy that forwards requests; these may use any port, and https
     also: tuple[str, ...] = ()
 
     def allow(self, host: str, server: str | None = None) -> bool:
-        """Say whether a `Host` is ours."""
+        """Whether a `Host` names this server."""
         name, port = split_host(host)
         if name in {also.lower() for also in self.also}:
             return True
@@ -80,7 +80,7 @@ class Hosts:
         return name in names and port == (self.port if port is not None or self.port != 80 else None)
 
     def allow_origin(self, origin: str, server: str | None = None) -> bool:
-        """Say whether a page of this `Origin` is ours."""
+        """Whether an `Origin` is this server's own."""
         try:
             parts = urlsplit(origin)
             is_plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
@@ -92,7 +92,7 @@ class Hosts:
 
 
 def split_host(host: str) -> tuple[str, int | None]:
-    """Take a `Host` apart: the name in small letters, and the port; an empty name where it is none."""
+    """Split a `Host` into the name in lower case and the port; the name is empty if it is not valid."""
     name, colon, port = host.rpartition(":")
     if not colon or host.endswith("]"):
         name, port = host, ""
@@ -102,7 +102,7 @@ def split_host(host: str) -> tuple[str, int | None]:
 
 
 def in_address_line(host: str) -> str:
-    """Write an address as it stands in an address line: IPv6 in brackets."""
+    """Write an address as it appears in a URL: IPv6 in brackets."""
     try:
         return f"[{host}]" if ipaddress.ip_address(host.split("%")[0]).version == 6 else host
     except ValueError:
@@ -110,7 +110,7 @@ def in_address_line(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
+    """Whether an address can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -118,11 +118,11 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Refuses foreign requests, and writes the headers of every answer.
+    """Refuses foreign requests, and adds headers to every answer.
 
     Args:
-        app: What answers.
-        hosts: The names under which it does.
+        app: The application that answers.
+        hosts: The names under which it answers.
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
@@ -134,7 +134,7 @@ class Guard:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
-            return  # nothing here speaks over web sockets
+            return  # there are no web sockets here
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -145,19 +145,19 @@ class Guard:
         if refusal is None:
             await self._app(scope, receive, sent)
         else:
-            status, words = refusal
-            await JSONResponse({"error": words}, status)(scope, receive, sent)
+            status, message = refusal
+            await JSONResponse({"error": message}, status)(scope, receive, sent)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Say with which status and words a request is refused; None for one that is not."""
+        """Give the status and message with which a request is refused; None if it is accepted."""
         server = (scope.get("server") or [None])[0]
         hosts = _values(scope, b"host")
         if len(hosts) != 1 or not self._hosts.allow(hosts[0], server):
-            return 421, "This server does not answer under that name: start it with --allow-host NAME to let it."
+            return 421, "This server does not answer under that name: start it with --allow-host NAME to allow it."
         if any(not self._hosts.allow_origin(origin, server) for origin in _values(scope, b"origin")):
-            return 403, "This server answers its own pages alone."
+            return 403, "This server answers only its own pages."
         if scope["method"] not in READS and _values(scope, b"sec-fetch-site") not in ([], ["same-origin"], ["none"]):
-            return 403, "This server answers its own pages alone."
+            return 403, "This server answers only its own pages."
         raw = scope.get("raw_path", b"").lower()
         if any(letters in raw for letters in _ENCODED) or any(ord(letter) < 32 for letter in scope["path"]):
             return 404, "There is nothing at this address."
@@ -165,14 +165,14 @@ class Guard:
 
 
 class BusyError(Exception):
-    """Too many are there already."""
+    """All slots are taken."""
 
 
-class Places:
-    """Lets few in at a time, and turns the others away before anything of theirs is read; for one event loop.
+class Slots:
+    """Admits a few requests at a time, and refuses others before their bodies are read; for one event loop.
 
     Args:
-        most: How many.
+        most: How many are admitted at a time.
     """
 
     def __init__(self, most: int) -> None:
@@ -180,10 +180,10 @@ class Places:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold a place.
+        """Hold a slot.
 
         Raises:
-            BusyError: There is none.
+            BusyError: None is free.
         """
         if self._n_taken >= self._most:
             raise BusyError
@@ -195,8 +195,8 @@ class Places:
 
 
 async def read_body(request: Request, most_bytes: int, *, most_s: float = BODY_S) -> bytes:
-    """Read a request's body, and no more than is allowed, whatever its header says."""
-    too_large = HTTPException(413, f"That is too large: at most {most_bytes / 1e6:g} MB are taken.")
+    """Read a request's body, up to the limit, whatever its header says."""
+    too_large = HTTPException(413, f"That is too large: at most {most_bytes / 1e6:g} MB are accepted.")
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length[:20]) > most_bytes:
         raise too_large
@@ -211,7 +211,7 @@ async def read_body(request: Request, most_bytes: int, *, most_s: float = BODY_S
     except TimeoutError:
         raise HTTPException(408, f"It took longer than {most_s:g} s to arrive: send it again.") from None
     except ClientDisconnect:
-        raise HTTPException(400, "It did not arrive whole: send it again.") from None
+        raise HTTPException(400, "It did not arrive completely: send it again.") from None
     return b"".join(parts)
 
 
@@ -220,8 +220,9 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 
 def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Add the headers that every answer has; a policy that is there already is kept."""
-    found = list(headers)
-    there = {name.lower() for name, _ in found}
-    wanted = {**HEADERS, "content-security-policy": PAGE_POLICY, "cache-control": "no-cache"}
-    return found + [(name.encode(), value.encode()) for name, value in wanted.items() if name.encode() not in there]
+    """Add the headers that every answer has; headers that are set already are kept."""
+    headers = list(headers)
+    present = {name.lower() for name, _ in headers}
+    defaults = {**HEADERS, "content-security-policy": PAGE_POLICY, "cache-control": "no-cache"}
+    added = [(name.encode(), value.encode()) for name, value in defaults.items() if name.encode() not in present]
+    return headers + added

@@ -1,8 +1,8 @@
-"""The pages of a study, served: the package's own pages, the study's records and files, notes, and live questions.
+"""Serves the pages of a study: the package's own pages, the study's records and files, notes, and live questions.
 
-Pages and scripts come from the package and never from the study, whose files are sent as what their endings say and may
-run nothing. Only notes are written. Everything is made when it is asked for; records are kept, up to 64 MB. Knows no
-tensors: what answers live questions is handed in.
+Pages and scripts come from the package, never from the study; the study's files are sent with the type of their suffix
+and may run nothing. Only notes are written. Records are made on request, and up to 64 MB of them are kept. Knows no
+tensors: the object that answers live questions is passed in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from otoscope.atlas.build import site_files
 from otoscope.atlas.live import Live, StoppedError
 from otoscope.atlas.notes import MOST_NOTE, NoteChangedError, Notes
 from otoscope.atlas.records import record
-from otoscope.atlas.safety import DATA_POLICY, MEDIA_POLICY, BusyError, Guard, Hosts, Places, read_body
+from otoscope.atlas.safety import DATA_POLICY, MEDIA_POLICY, BusyError, Guard, Hosts, Slots, read_body
 from otoscope.atlas.study_folder import MEDIA_TYPES, StudyFolder
 from otoscope.base.errors import AudioError, InputError, OtoscopeError, OutputError
 
@@ -39,19 +39,19 @@ SITE_TYPES = {
 }
 MODE, ICON = "assets/mode.js", "assets/icon.svg"
 FAVICON = "favicon.ico"
-"""Browsers ask for it when a picture is opened by itself."""
+"""Browsers request it when a picture is opened by itself."""
 
 NOTE_BYTES = 8 * MOST_NOTE
 QUESTION_BYTES = 64_000
 IMPORT_BYTES = 16_000_000
 MOST_IMPORTS = 2
-"""Taken in at a time, from the first byte on."""
+"""Imports of notes at a time."""
 
 RETRY_S = 5
 KEPT_BYTES = 64_000_000
 
 NOT_HERE = "There is nothing at this address."
-NO_LIVE = "This server answers no live questions: start it without --no-live, where torch is installed."
+NO_LIVE = "This server answers no live questions: start it without --no-live, with torch installed."
 GONE = "This recording is no longer kept: send it again."
 
 
@@ -61,7 +61,7 @@ def application(folder: StudyFolder, hosts: Hosts, live: Live | None = None) -> 
     Args:
         folder: The study.
         hosts: The names under which it answers.
-        live: What takes live questions; None for none. Whoever made it closes it.
+        live: Takes live questions; None for no live page. The caller closes it.
 
     Returns:
         An ASGI application.
@@ -87,18 +87,18 @@ def application(folder: StudyFolder, hosts: Hosts, live: Live | None = None) -> 
     routes += [Route("/live/{rest:path}", _no_live, methods=["GET", "POST"]), Route("/{name:path}", pages.site)]
 
     handlers: Mapping[Any, Any] = {
-        HTTPException: _told,
+        HTTPException: _http_error,
         BusyError: _busy,
         StoppedError: _stopped,
         NoteChangedError: _changed,
         OtoscopeError: _Failed(folder),
-        Exception: _mistake,
+        Exception: _unexpected,
     }
     return Guard(Starlette(routes=routes, exception_handlers=handlers), hosts)
 
 
 class _Pages:
-    """The site, and what it shows of the study."""
+    """The site's own files, and the study's records and files."""
 
     def __init__(self, folder: StudyFolder, live: Live | None) -> None:
         self._folder = folder
@@ -109,7 +109,7 @@ class _Pages:
         self._lock = threading.Lock()
 
     async def site(self, request: Request) -> Response:
-        """Give one of the package's own files."""
+        """Send one of the package's own files."""
         name = request.path_params.get("name") or "index.html"
         content = self._site.get(name)
         if content is None:
@@ -117,7 +117,7 @@ class _Pages:
         return Response(content, headers={"content-type": SITE_TYPES[PurePosixPath(name).suffix]})
 
     async def data(self, request: Request) -> Response:
-        """Give a record."""
+        """Send a record."""
         content = await run_in_threadpool(self._record, request.path_params["name"])
         return Response(content, headers={"content-type": "application/json", "content-security-policy": DATA_POLICY})
 
@@ -140,7 +140,7 @@ class _Pages:
         return content
 
     async def file(self, request: Request) -> Response:
-        """Give a file of the study, a part of it where that is asked for."""
+        """Send a file of the study, or the requested range of it."""
         name = request.path_params["name"]
         path = await run_in_threadpool(self._find, name)
         if path is None:
@@ -150,7 +150,7 @@ class _Pages:
         return FileResponse(path, headers={"content-type": media_type, "content-security-policy": policy})
 
     def _find(self, name: str) -> Path | None:
-        """Find a file of the study; None for what lies elsewhere, and for a name that no file can have."""
+        """Find a file of the study; None for a path outside it, or a name that no file can have."""
         try:
             path = self._folder.shared_file(name)
             is_inside = path is not None and path.resolve().is_relative_to(self._folder.path.resolve())
@@ -160,28 +160,30 @@ class _Pages:
 
 
 class _NotePages:
-    """Notes: read, saved one by one, and taken in from an export."""
+    """Notes: read all, save one, import an export."""
 
     def __init__(self, folder: StudyFolder) -> None:
         self._notes = Notes(folder.path)
-        self._imports = Places(MOST_IMPORTS)
+        self._imports = Slots(MOST_IMPORTS)
 
     async def read(self, _request: Request) -> Response:
-        """Give all notes."""
+        """Send all notes."""
         return _json(await run_in_threadpool(self._notes.to_json))
 
     async def save(self, request: Request) -> Response:
-        """Save one."""
+        """Save one note."""
         given = await _object(request, NOTE_BYTES)
         version = given.get("version", 0)
         if isinstance(version, bool) or not isinstance(version, int):
-            raise InputError("the version of a note is a whole number: give the one that was read, 0 for a new note.")
+            raise InputError(
+                "the version of a note must be a whole number: give the version that was read, or 0 for a new note."
+            )
         texts = given.get("name", ""), given.get("note", "")
         saved = await run_in_threadpool(self._notes.save, request.path_params["key"], *texts, version)
         return _json(saved.to_json())
 
     async def merge(self, request: Request) -> Response:
-        """Take in an export."""
+        """Import an export."""
         with self._imports.taken():
             counts = await run_in_threadpool(self._notes.merge, await _object(request, IMPORT_BYTES))
         return _json({**counts, **await run_in_threadpool(self._notes.to_json)})
@@ -197,30 +199,30 @@ class _Questions:
         self._model["is_demo"] = model.get("id") == "demo"
 
     async def about(self, _request: Request) -> Response:
-        """Say what may be asked."""
+        """Send the limits on questions, the model's size and the study's recordings."""
         recordings = await run_in_threadpool(_recordings, self._folder)
         return _json({**self._live.about(), "model": self._model, "recordings": recordings})
 
     async def ask(self, request: Request) -> Response:
-        """Answer for a recording."""
+        """Examine a recording."""
         return _json(await self._live.ask(request))
 
     async def word(self, request: Request) -> Response:
-        """Answer for a word of it."""
+        """Find where a word of it came from."""
         number = (await _object(request, QUESTION_BYTES)).get("word")
         if isinstance(number, bool) or not isinstance(number, int):
             raise InputError("no word was named: give its number, from 0.")
         return _json(await _kept(self._live.word)(request, request.path_params["key"], number))
 
     async def change(self, request: Request) -> Response:
-        """Answer for a model that is changed."""
+        """Transcribe it with a changed model."""
         changes = (await _object(request, QUESTION_BYTES)).get("changes")
         if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
             raise InputError("no changes were named: give a list of objects.")
         return _json(await _kept(self._live.change)(request, request.path_params["key"], changes))
 
     async def sound(self, request: Request) -> Response:
-        """Give what was heard."""
+        """Send the examined part of a recording."""
         try:
             content = await run_in_threadpool(self._live.sound, request.path_params["key"])
         except KeyError:
@@ -229,16 +231,16 @@ class _Questions:
 
 
 def _recordings(folder: StudyFolder) -> list[dict[str, str]]:
-    """List the study's own recordings that can be asked about."""
+    """List the study's own recordings, which can be examined too."""
     rows = (folder.json("listening/index.json") or {}).get("clips")
-    wanted = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return [{name: str(row.get(name) or "") for name in ("key", "id", "heard")} for row in wanted]
+    clips = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [{name: str(row.get(name) or "") for name in ("key", "id", "heard")} for row in clips]
 
 
 def _kept(ask: Callable[..., Any]) -> Callable[..., Any]:
-    """Say in words that a recording is gone, where that is so."""
+    """Wrap a question so that a recording that is no longer kept gives status 404."""
 
-    async def asked(request: Request, key: str, about: Any) -> Any:
+    async def question(request: Request, key: str, about: Any) -> Any:
         try:
             return await ask(request, key, about)
         except KeyError as error:
@@ -246,20 +248,20 @@ def _kept(ask: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             raise HTTPException(404, GONE) from None
 
-    return asked
+    return question
 
 
 async def _object(request: Request, most_bytes: int) -> dict[str, Any]:
-    """Read a JSON object that was sent."""
+    """Read a JSON object from a request's body."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "That is no JSON: send it as application/json.")
+        raise HTTPException(415, "That is not JSON: send it as application/json.")
     content = await read_body(request, most_bytes)
     try:
         given = json.loads(content)
     except (ValueError, RecursionError):
-        raise InputError("what was sent is no JSON that can be read.") from None
+        raise InputError("what was sent is not valid JSON.") from None
     if not isinstance(given, dict):
-        raise InputError("what was sent is no JSON object.")
+        raise InputError("what was sent is not a JSON object.")
     return given
 
 
@@ -274,16 +276,17 @@ async def _no_live(_request: Request) -> Response:
     raise HTTPException(404, NO_LIVE)
 
 
-async def _told(_request: Request, error: HTTPException) -> Response:
-    words = {404: NOT_HERE, 405: "That cannot be done at this address."}
-    # the framework's own words for a status are for programs
-    is_plain = error.detail in ("Not Found", "Method Not Allowed")
-    return _json({"error": words[error.status_code] if is_plain else error.detail}, error.status_code, error.headers)
+async def _http_error(_request: Request, error: HTTPException) -> Response:
+    messages = {404: NOT_HERE, 405: "That cannot be done at this address."}
+    # the framework's own messages do not say what to do
+    is_default = error.detail in ("Not Found", "Method Not Allowed")
+    message = messages[error.status_code] if is_default else error.detail
+    return _json({"error": message}, error.status_code, error.headers)
 
 
 async def _busy(_request: Request, _error: BusyError) -> Response:
-    words = f"Others are waiting for an answer already: ask again in {RETRY_S} seconds."
-    return _json({"error": words}, 503, {"retry-after": str(RETRY_S)})
+    message = f"Others are already waiting for an answer: ask again in {RETRY_S} seconds."
+    return _json({"error": message}, 503, {"retry-after": str(RETRY_S)})
 
 
 async def _stopped(_request: Request, _error: StoppedError) -> Response:
@@ -294,25 +297,25 @@ async def _changed(_request: Request, error: NoteChangedError) -> Response:
     return _json({"error": str(error), **error.note.to_json()}, 409)
 
 
-async def _mistake(_request: Request, _error: Exception) -> Response:
-    return _json({"error": "Something went wrong here that was not foreseen; the terminal says what."}, 500)
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    return _json({"error": "Something unexpected went wrong; the server's terminal says what."}, 500)
 
 
 class _Failed:
-    """Tells what was raised on purpose, without the place of the study on this machine."""
+    """Sends the message of an otoscope error, without the study's path on this machine."""
 
     def __init__(self, folder: StudyFolder) -> None:
-        self._places = sorted({str(folder.path.resolve()), str(folder.path.absolute()), str(folder.path)}, key=len)
+        self._study_paths = sorted({str(folder.path.resolve()), str(folder.path.absolute()), str(folder.path)}, key=len)
 
     async def __call__(self, request: Request, error: OtoscopeError) -> Response:
-        """Answer with the error's words."""
+        """Answer with the error's message."""
         if isinstance(error, AudioError):
             status = 415
         elif isinstance(error, InputError):
             status = 400 if request.method in ("POST", "PUT") else 500
         else:
             status = 507 if isinstance(error, OutputError) else 500
-        words = str(error)
-        for place in reversed(self._places):
-            words = words.replace(place + "/", "").replace(place, "the study") if len(place) > 1 else words
-        return _json({"error": words[:2000]}, status)
+        message = str(error)
+        for path in reversed(self._study_paths):
+            message = message.replace(path + "/", "").replace(path, "the study") if len(path) > 1 else message
+        return _json({"error": message[:2000]}, status)

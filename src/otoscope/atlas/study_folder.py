@@ -1,7 +1,7 @@
-"""A finished study on disk, as pages need it: its parts, read when they are asked for, and the files they may show.
+"""A finished study on disk, as pages need it: its tables, read on demand, and the files that pages may show.
 
-Whoever made the folder is not trusted: only regular files inside it are read, nothing that it names elsewhere is, and
-nothing in it is run. Reads JSON and Parquet; knows no models and no tensors.
+The folder is not trusted: only regular files inside it are read, paths in it are not followed, and nothing in it is
+run. Reads JSON and Parquet; knows no models and no tensors.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from otoscope.harvest.opened import TABLES, HarvestRun, open_run
 STUDY = "study.json"
 KIND, VERSION = "study", 1
 PAGES = "atlas"
-"""The folder in which a study keeps its own pages; no part of what they show."""
+"""The folder in which a study keeps its own pages; they do not show its content."""
 
 NOTES = "notes.*json"
-"""What a person wrote beside the study, and what was set aside of it: no part of pages that go to others."""
+"""Users' notes and their backups: not included in pages that are published."""
 
 MEDIA_TYPES = {
     ".flac": "audio/flac",
@@ -40,17 +40,17 @@ MEDIA_TYPES = {
     ".safetensors": "application/octet-stream",
     ".toml": "application/toml",
 }
-"""What pages may link to, by the ending of the name, and as what it is sent."""
+"""Suffixes of files that pages may link to, and the media types they are sent as."""
 
 
 class StudyFolder:
     """A finished study.
 
     Args:
-        path: What `otoscope study --out` was given.
+        path: The folder that `otoscope study --out` wrote.
 
     Raises:
-        InputError: There is no study, it is not finished, it is damaged, or it is of another version.
+        InputError: There is no study, it is not finished, it is damaged, or it is from another version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -61,10 +61,10 @@ class StudyFolder:
         """Read a JSON object of the study.
 
         Args:
-            relative: Where it lies, with forward slashes.
+            relative: Its path within the study, with forward slashes.
 
         Returns:
-            The object, numbers that JSON does not have taken as None; None where there is no such file.
+            The object, with NaN and infinity as None; None if there is no such file.
 
         Raises:
             InputError: It is damaged.
@@ -76,10 +76,10 @@ class StudyFolder:
         """Read a Parquet table of the study.
 
         Args:
-            relative: Where it lies, with forward slashes.
+            relative: Its path within the study, with forward slashes.
 
         Returns:
-            The table; None where there is no such file.
+            The table; None if there is no such file.
 
         Raises:
             InputError: It is damaged.
@@ -94,16 +94,17 @@ class StudyFolder:
 
     @cached_property
     def run(self) -> HarvestRun | None:
-        """The study's harvest; None where it has none.
+        """The study's harvest; None if it has none.
 
         Raises:
-            InputError: It is damaged, of another version, or a file of it is reached by a link.
+            InputError: It is damaged, from another version, or a file of it is a link.
         """
-        there = [_own_file(self.path, f"harvest/{name}") for name in (MANIFEST, *(f"{one}.parquet" for one in TABLES))]
-        return open_run(self.path / "harvest") if there[0] else None
+        names = (MANIFEST, *(f"{table}.parquet" for table in TABLES))
+        paths = [_own_file(self.path, f"harvest/{name}") for name in names]
+        return open_run(self.path / "harvest") if paths[0] else None
 
     def part(self, name: str) -> dict[str, Any] | None:
-        """Give what study.json says of a part: state, settings, why it was left out; None where it is silent."""
+        """Give the entry of a part in study.json: state, settings, why it was left out; None if there is none."""
         parts = (part for part in self.study.get("parts") or [] if isinstance(part, dict))
         return next((part for part in parts if part.get("name") == name), None)
 
@@ -113,7 +114,7 @@ class StudyFolder:
         Returns:
             Regular files of the types in `MEDIA_TYPES`; no links, nothing hidden, none of the pages themselves.
         """
-        found = []
+        relatives = []
         for folder, folders, files in os.walk(self.path):
             here = Path(folder)
             is_top = here == self.path
@@ -122,17 +123,17 @@ class StudyFolder:
                 for name in folders
                 if not name.startswith(".") and not (here / name).is_symlink() and not (is_top and name == PAGES)
             )
-            found += [(here / name).relative_to(self.path).as_posix() for name in files]
-        return sorted(name for name in found if self.shared_file(name) is not None)
+            relatives += [(here / name).relative_to(self.path).as_posix() for name in files]
+        return sorted(name for name in relatives if self.shared_file(name) is not None)
 
     def shared_file(self, relative: str) -> Path | None:
         """Find a file that pages may show or link to.
 
         Args:
-            relative: Where it lies, with forward slashes.
+            relative: Its path within the study, with forward slashes.
 
         Returns:
-            Its path; None where there is none, or it is not one to be shown.
+            Its full path; None if there is no such file, or pages may not show it.
         """
         parts = PurePosixPath(relative).parts
         if PurePosixPath(relative).suffix not in MEDIA_TYPES or not parts or parts[0] == PAGES:
@@ -144,43 +145,43 @@ class StudyFolder:
 
 
 def _inside(folder: Path, relative: str) -> Path | None:
-    """Find a regular file of a study; None for whatever lies elsewhere, is hidden, or is reached by a link."""
+    """Find a regular file of a study; None if it lies elsewhere, is hidden, or is reached by a link."""
     parts = relative.split("/")
     if any(not part or part.startswith(".") or "\\" in part or "\0" in part or ":" in part for part in parts):
         return None
-    place = folder
+    path = folder
     for part in parts:
-        place = place / part
+        path = path / part
     try:
-        links = [place, *(one for one in place.parents if folder in one.parents)]
-        if any(one.is_symlink() for one in links):
+        links = [path, *(parent for parent in path.parents if folder in parent.parents)]
+        if any(link.is_symlink() for link in links):
             return None
-        return place if stat.S_ISREG(place.stat().st_mode) else None
+        return path if stat.S_ISREG(path.stat().st_mode) else None
     except OSError:  # also a name that is too long
         return None
 
 
 def _own_file(folder: Path, relative: str) -> Path | None:
-    """Find a file that is not read where it is a link; None where there is nothing of that name."""
-    place = _inside(folder, relative)
-    if place is None and os.path.lexists(folder / relative):
+    """Find a file that must be the study's own; None if there is nothing of that name."""
+    path = _inside(folder, relative)
+    if path is None and os.path.lexists(folder / relative):
         raise InputError(
-            f"{str(folder / relative)!r} is a link or no regular file: of a study only files of its own folder are "
+            f"{str(folder / relative)!r} is a link, or not a regular file: only files in the study's own folder are "
             "read. Put the file itself there."
         )
-    return place
+    return path
 
 
 def _study_of(path: Path) -> dict[str, Any]:
-    """Read study.json, and say in words why it cannot be used where it cannot."""
+    """Read study.json, and say why if it cannot be used."""
     file = _own_file(path, STUDY)
     if file is None:
         if (path / "index.html").is_file():
             raise InputError(
-                f"{str(path)!r} holds pages, not the study that they were made of: open its index.html, or name the "
-                "folder that otoscope study --out was given."
+                f"{str(path)!r} holds pages, not the study that they were made from: open its index.html, or give the "
+                "folder that otoscope study --out wrote."
             )
-        raise InputError(f"{str(path)!r} is no study: make one with otoscope study CORPUS --out DIR.")
+        raise InputError(f"{str(path)!r} is not a study: make one with otoscope study CORPUS --out DIR.")
     study = _json_object(file)
     if (study.get("kind"), study.get("study_version")) != (KIND, VERSION):
         raise InputError(
@@ -190,22 +191,22 @@ def _study_of(path: Path) -> dict[str, Any]:
     for key, kind in (("model", dict), ("corpus", dict), ("parts", list)):
         if not isinstance(study.get(key), kind | None):
             raise InputError(
-                f"{str(file)!r} is damaged ({key} is a {type(study[key]).__name__}, no {kind.__name__}): run the study "
-                "again."
+                f"{str(file)!r} is damaged ({key} is a {type(study[key]).__name__}, not a {kind.__name__}): run the "
+                "study again."
             )
     if _own_file(path, MANIFEST) is None:
-        raise InputError(f"the study {str(path)!r} is not finished: give the same otoscope study command to go on.")
+        raise InputError(f"the study {str(path)!r} is not finished: run the same otoscope study command again.")
     return study
 
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None, parse_float=_finite)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None, parse_float=_finite)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} is damaged ({error}): run the study again.") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise InputError(f"{str(path)!r} holds no JSON object: run the study again.")
-    return found
+    return content
 
 
 def _finite(text: str) -> float | None:

@@ -1,8 +1,8 @@
-"""Recordings that someone sends: decoded in a process of their own, which is held to little time and memory.
+"""Decodes uploaded recordings, each in its own process with limited time and memory.
 
-A decoder that a crafted file brings down takes that process with it and nothing else. What libsndfile reads is taken,
-and nothing that FFmpeg would have to read: its playlists and containers can name other files. A process takes a third
-of a second to start, so one is kept waiting (some 40 MB). Knows no study and no model.
+A crafted file that crashes the decoder ends only that process. Formats that libsndfile reads are accepted, and none
+that need FFmpeg, whose playlists and containers can name other files. A process takes a third of a second to start, so
+one is kept waiting (about 40 MB). Knows no study and no model.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from otoscope.base.errors import AudioError
 
 MOST_BYTES = 25_000_000
 MOST_S = 600.0
-"""A recording of more is refused, whatever of it would be looked at."""
+"""A longer recording is refused, although only its first window is used."""
 
 DECODE_S = 20.0
-"""Seconds of computing that decoding may take."""
+"""CPU seconds that decoding may take."""
 
 MEMORY_BYTES = 1 << 30
-"""Memory that decoding may take, beside what the process has from the start."""
+"""Memory that decoding may take, beyond what the process uses at the start."""
 
 NAME = "the recording"
 
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """A recording that was sent."""
+    """A decoded recording."""
 
-    samples: Float32[np.ndarray, " sample"]  # its beginning: mono at 16 kHz
-    duration_s: float  # length of all of it in seconds
+    samples: Float32[np.ndarray, " sample"]  # the beginning: mono at 16 kHz
+    duration_s: float  # length of the whole recording
 
 
 class Decoder:
-    """Decodes what is sent, each recording in a new process.
+    """Decodes recordings, each in a new process.
 
     Args:
         keep_s: Seconds of a recording that are kept, from its start.
-        most_s: Seconds that it may have.
-        decode_s: Seconds of computing that it may take.
-        memory_bytes: Memory that it may take.
+        most_s: Length of the longest recording that is accepted, in seconds.
+        decode_s: CPU seconds that decoding may take.
+        memory_bytes: Memory that decoding may take.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Decoder:
         self._is_closed = False
 
     def prepare(self) -> None:
-        """Start the process that will wait for the next recording."""
+        """Start a process that waits for the next recording."""
         with self._lock:
             if self._spare is None and not self._is_closed:
                 self._spare = self._start()
@@ -73,7 +73,7 @@ class Decoder:
     def decode(self, content: bytes) -> Upload:
         """Decode a recording.
 
-        A process that waits is used; the next one is for `prepare`, when there is time.
+        Uses the waiting process, if there is one; `prepare` starts the next.
 
         Args:
             content: The whole file: WAV, FLAC, Ogg, Opus or MP3.
@@ -95,7 +95,7 @@ class Decoder:
         return _upload_of(answer)
 
     def close(self) -> None:
-        """End the process that waits."""
+        """End the waiting process."""
         with self._lock:
             self._is_closed = True
             if self._spare is not None:
@@ -123,16 +123,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _upload_of(answer: bytes) -> Upload:
-    """Read what the process wrote; whatever is not as it should be means that it was brought down."""
+    """Read the process's answer; an invalid one means that the process crashed."""
     head, _, rest = answer.partition(b"\n")
     try:
-        told = json.loads(head)
-        if "error" in told:
-            raise AudioError(str(told["error"]))
+        header = json.loads(head)
+        if "error" in header:
+            raise AudioError(str(header["error"]))
         samples = np.frombuffer(rest, np.float32)
-        if len(samples) != told["n"]:
+        if len(samples) != header["n"]:
             raise ValueError("cut short")
-        return Upload(samples, float(told["duration_s"]))
+        return Upload(samples, float(header["duration_s"]))
     except (ValueError, KeyError, TypeError):
         raise AudioError(
             f"{NAME} cannot be decoded: it is damaged, or takes too much memory. Save it as WAV and send it again."
@@ -140,7 +140,7 @@ def _upload_of(answer: bytes) -> Upload:
 
 
 def decode_within(content: bytes, limits: dict[str, Any]) -> Upload:
-    """Decode a recording here, in the process that is made for it."""
+    """Decode a recording in this process, which was started for it."""
     from otoscope.audio.containers import layout_of
     from otoscope.audio.decode import counted_s, decoder_errors, read_audio_bytes
     from otoscope.base.clocks import SAMPLE_RATE_HZ
@@ -149,43 +149,44 @@ def decode_within(content: bytes, limits: dict[str, Any]) -> Upload:
         raise AudioError(f"{NAME} is empty (0 bytes). Send it again.")
     try:
         with decoder_errors(NAME):
-            told_s = counted_s(content, layout_of(content))
+            duration_s = counted_s(content, layout_of(content))
     except AudioError:
-        told_s = None
-    if told_s is None:
+        duration_s = None
+    if duration_s is None:
         raise AudioError(
             f"{NAME} cannot be read: it is damaged, or not wav, flac, ogg, opus or mp3. Save it as one of these."
         )
-    if told_s > limits["most_s"]:
+    if duration_s > limits["most_s"]:
         raise AudioError(
-            f"{NAME} is {told_s / 60:.0f} minutes long: at most {limits['most_s'] / 60:g} are taken. Cut out a part."
+            f"{NAME} is {duration_s / 60:.0f} minutes long, and at most {limits['most_s'] / 60:g} are accepted. "
+            "Cut out a part."
         )
     samples = read_audio_bytes(content, NAME).samples
     return Upload(samples[: round(limits["keep_s"] * SAMPLE_RATE_HZ)], len(samples) / SAMPLE_RATE_HZ)
 
 
 def _hold_to(limits: dict[str, Any]) -> None:
-    """Let this process have so much and no more, and write no file."""
+    """Limit this process's time and memory, and forbid it to write files."""
     try:
         import resource
-    except ImportError:  # Windows has no such limits; time is kept by whoever started the process
+    except ImportError:  # Windows has no such limits; the parent process enforces a timeout
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = round(used.ru_utime + used.ru_stime + limits["decode_s"]) + 1
-    wanted = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    maxima = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            wanted[resource.RLIMIT_AS] = int(file.read().split()[0]) * resource.getpagesize() + limits["memory_bytes"]
+            maxima[resource.RLIMIT_AS] = int(file.read().split()[0]) * resource.getpagesize() + limits["memory_bytes"]
     except OSError:
         pass  # not Linux
-    for what, most in wanted.items():
-        _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    for kind, most in maxima.items():
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _answer(limits: dict[str, Any], given: BinaryIO, out: BinaryIO) -> None:
-    """Read a recording, decode it, and write what came of it."""
-    import otoscope.audio.decode  # noqa: F401  all that takes time comes before the recording does
+    """Read a recording, decode it, and write the result."""
+    import otoscope.audio.decode  # noqa: F401  slow imports happen before the recording arrives
 
     content = given.read(MOST_BYTES + 1)
     try:

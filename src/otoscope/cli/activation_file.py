@@ -1,6 +1,6 @@
-"""Activations as one safetensors file that explains itself: sites are the keys, the rest is in the metadata.
+"""Activations as one self-describing safetensors file: sites are the keys, everything else is in the metadata.
 
-Memory: a copy of what is not contiguous. It knows tensors and labels, not how they were read.
+Memory: a copy of the tensors. Knows tensors and labels, not how they were read.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ def write_activations(
     """Write the activations of one clip.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is made if missing.
         tensors: Site to tensor.
         model: The model they were read from.
-        clip: The clip it heard.
-        tokens: Token ids that the decoder was given, [window, token], -1 after the end; None where it was not read.
+        clip: The clip they were read for.
+        tokens: The decoder's input token ids, [window, token], -1 after the end; None if the decoder was not read.
 
     Raises:
         SafetensorError: The file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # save_file refuses tensors that share memory, as a site and a view of it may
-    own = {name: tensor.detach().cpu().clone(memory_format=_contiguous()) for name, tensor in tensors.items()}
-    save_file(own, path, metadata=_metadata(tensors, model, clip, tokens))
+    copies = {name: tensor.detach().cpu().clone(memory_format=_contiguous()) for name, tensor in tensors.items()}
+    save_file(copies, path, metadata=_metadata(tensors, model, clip, tokens))
 
 
 def _contiguous() -> Any:
@@ -55,7 +55,7 @@ def _contiguous() -> Any:
 
 
 def _metadata(tensors: Mapping[str, Tensor], model: Whisper, clip: Clip, tokens: Tensor | None) -> dict[str, str]:
-    """Say what a reader needs to know; safetensors takes text alone, so what is not text is JSON."""
+    """Give the file's metadata; safetensors takes only text, so everything else is written as JSON."""
     axes = {site.name: site.axes for site in model.sites() if site.name in tensors}
     clock = {
         "sample_rate_hz": SAMPLE_RATE_HZ,
@@ -98,15 +98,15 @@ def _runs(kinds: Any) -> list[list[tuple[str, int, int]]]:
 
 
 def n_bytes_expected(sites: Sequence[Site], n_windows: int, bytes_per_value: int) -> int:
-    """Say how large the activations of a recording will be.
+    """Compute how large the activations of recordings will be.
 
     Args:
-        sites: What is read. Those with an axis of tokens are not counted: how much is said is not known before.
-        n_windows: Windows of the recording.
+        sites: The sites to read. Those with a token axis are not counted: the number of tokens is not known in advance.
+        n_windows: Windows of the recordings.
         bytes_per_value: 4 for float32.
 
     Returns:
-        Bytes.
+        The size in bytes.
     """
     total = 0
     for site in sites:

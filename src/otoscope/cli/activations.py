@@ -1,4 +1,4 @@
-"""`otoscope activations`: what sites hold for recordings, written to safetensors."""
+"""`otoscope activations`: the activations of sites on recordings, written to safetensors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def activations(
     ],
     text: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="What the decoder is made to say, for its sites; it transcribes by default."),
+        typer.Option(
+            metavar="TEXT", help="Force the decoder to say this text, for its sites; it transcribes by default."
+        ),
     ] = None,
     language: options.Language = None,
     attention_window: options.AttentionWindow = None,
@@ -47,10 +49,10 @@ def activations(
     *,
     job: Job,
 ) -> None:
-    """Read what sites of the model hold for recordings. 'otoscope sites' lists them.
+    """Read the activations of sites on recordings. 'otoscope sites' lists the sites.
 
-    --out gets activations.safetensors, or one such file for each recording of several, named after it: a tensor for
-    each site, [window, frame, d] in the encoder and [window, token, d] in the decoder. Without it a table is printed.
+    --out gets activations.safetensors, or for several recordings one such file each, named after it: a tensor for each
+    site, [window, frame, d] in the encoder and [window, token, d] in the decoder. Without --out a table is printed.
     """
     corpus = gather(audio, clips)
     is_one = is_one_recording(audio)
@@ -85,7 +87,7 @@ def activations(
 
 
 def _plan(job: Job, model: Whisper, sites: list[str], usable: Survey) -> None:
-    """Say how much will be read; refuse what would not fit in memory, which would take the machine down."""
+    """Print how much will be read; refuse what would not fit in memory."""
     from otoscope.cli.activation_file import n_bytes_expected
 
     chosen = [site for site in model.sites() if site.name in sites]
@@ -93,18 +95,18 @@ def _plan(job: Job, model: Whisper, sites: list[str], usable: Survey) -> None:
     n_bytes = n_bytes_expected(chosen, usable.n_windows(model.window_s), bytes_per_value)
     longest = n_bytes_expected(chosen, math.ceil(usable.longest_s / model.window_s), bytes_per_value)
     is_decoder_read = any(site.room == "decoder" for site in chosen)
-    more = ", and what the decoder holds of each token" if is_decoder_read else ""
+    more = ", plus the decoder's values for each token" if is_decoder_read else ""
     job.console.note(f"Reading {len(sites)} sites over {usable.plan}, with {model.id}: {size(n_bytes)}{more}")
     available = _available_bytes()
     if available is not None and 2 * longest > available:
         raise InputError(
             f"reading {len(sites)} sites of a recording of {usable.longest_s:.0f} s takes about {size(2 * longest)} of "
-            f"memory, and {size(available)} are free. Name fewer sites, or cut the recording into shorter ones."
+            f"memory, and {size(available)} are free. Give fewer sites, or cut the recording into shorter ones."
         )
 
 
 def _available_bytes() -> int | None:
-    """Memory that can still be taken; None where the system does not say."""
+    """Memory that is still free; None if the system does not say."""
     if not MEMORY.is_file():
         return None
     rows = dict(line.split(":", 1) for line in MEMORY.read_text().splitlines() if ":" in line)
@@ -114,9 +116,9 @@ def _available_bytes() -> int | None:
 def _read(
     model: Whisper, corpus: Corpus, sites: list[str], settings: dict[str, Any]
 ) -> Iterator[tuple[Clip, dict[str, Tensor], Tensor | None]]:
-    """Read clip by clip: its activations, and the tokens that the decoder was given where it was read.
+    """Read clip by clip: its activations, and the decoder's input tokens if the decoder was read.
 
-    A clip for which it cannot be done is passed over and goes to the corpus's problems.
+    A clip that cannot be read is skipped and added to the corpus's problems.
     """
     from otoscope.corpus import Problem
 
@@ -149,7 +151,7 @@ def _statistics(tensors: Mapping[str, Tensor]) -> list[dict[str, Any]]:
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """Lay out the shape and the spread of every site, padding included, clip by clip."""
+    """Format the shape and the spread of every site, padding included, clip by clip."""
     cells = [
         (
             row["clip"],

@@ -1,4 +1,4 @@
-"""All commands of the catalogue put together. Imports no heavy library: each command does so when it runs."""
+"""Assembles all commands of the catalogue. Imports no heavy library: each command does so when it runs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ for experiment in EXPERIMENTS:
 take_base_models(app)
 
 
-def _print_version(is_wanted: bool) -> None:
-    if is_wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         sys.stdout.write(f"otoscope {__version__}\n")
         raise typer.Exit
 

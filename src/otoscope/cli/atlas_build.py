@@ -1,4 +1,4 @@
-"""`otoscope atlas build`: pages that open from disk, made of a finished study."""
+"""`otoscope atlas build`: pages that open from disk, made from a finished study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otoscope.cli.job import check_out
 
 
 def build(
-    study: Annotated[str, typer.Argument(metavar="DIR", help="What otoscope study --out was given.")],
+    study: Annotated[str, typer.Argument(metavar="DIR", help="The folder that otoscope study --out wrote.")],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the pages to this new folder; DIR/atlas by default.")
     ] = None,
@@ -25,7 +25,7 @@ def build(
 ) -> None:
     """Make the pages of a finished study: they open from disk, or from any web host.
 
-    Nothing in them asks another host for anything. No model is loaded.
+    They load nothing from other hosts. No model is loaded to make them.
     """
     from otoscope.atlas.build import build as build_pages
     from otoscope.base.processes import usable_cores
@@ -39,7 +39,7 @@ def build(
             pages,
             overwrite=overwrite or out is None,
             workers=usable_cores(),
-            progress=lambda done, of: advance(done / of),
+            progress=lambda n_done, n_all: advance(n_done / n_all),
         )
     if json:
         print(

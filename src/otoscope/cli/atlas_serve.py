@@ -18,24 +18,26 @@ if TYPE_CHECKING:
     from otoscope.atlas.study_folder import StudyFolder
 
 MOST_OPEN = 100
-"""Connections at a time; more are turned away."""
+"""Connections at a time; more are refused."""
 
 STOP_S = 3
-"""Seconds for answers that are under way when the server is stopped."""
+"""Seconds that answers under way may still take when the server is stopped."""
 
 
 def serve(
-    study: Annotated[str, typer.Argument(metavar="DIR", help="What otoscope study --out was given.")],
+    study: Annotated[str, typer.Argument(metavar="DIR", help="The folder that otoscope study --out wrote.")],
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="What answers live questions; by default the model of the study."),
+        typer.Option(metavar="MODEL", help="The model that answers live questions; by default the study's."),
     ] = None,
     live: Annotated[bool, typer.Option("--live/--no-live", help="Whether to answer live questions.")] = True,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen on this address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="Listen on this port; 0 for any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(metavar="N", help="Listen on this port; 0 for any free port.")] = 8000,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Answer under this name too: of a machine or a proxy. May be repeated."),
+        typer.Option(
+            metavar="NAME", help="Also answer under this host name, of the machine or a proxy; repeat for several."
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the pages in the browser.")] = False,
     device: options.Device = "auto",
@@ -44,8 +46,8 @@ def serve(
 ) -> None:
     """Serve the pages of a finished study: read, listen, keep notes, and ask the model about recordings of your own.
 
-    Only this machine can reach them by default. The model is loaded at the first question; without torch, or with
-    --no-live, all but the Live page works. Ctrl-C ends it.
+    By default only this machine can reach them. The model is loaded at the first question; without torch, or with
+    --no-live, everything but the Live page works. Ctrl-C stops the server.
     """
     from otoscope.atlas.safety import Hosts, in_address_line, is_loopback
     from otoscope.atlas.server import application
@@ -55,15 +57,15 @@ def serve(
     names = tuple(_checked_name(name) for name in allow_host or ())
     questions = _live(folder, model, device, dtype, console) if live else None
     listening = _listen(host, port)
-    own_port = listening.getsockname()[1]
-    address = f"http://{in_address_line('127.0.0.1' if host in ('0.0.0.0', '') else host)}:{own_port}/"
+    bound_port = listening.getsockname()[1]
+    address = f"http://{in_address_line('127.0.0.1' if host in ('0.0.0.0', '') else host)}:{bound_port}/"
     if not is_loopback(host):
         console.note(
-            f"Listening on {host}: whoever reaches this machine can read the study, change its notes and ask the "
-            "model. There is no password. Leave out --host to keep it to this machine."
+            f"Listening on {host}: anyone who can reach this machine can read the study, change its notes and ask the "
+            "model. There is no password. Leave out --host to allow only this machine."
         )
     print(f"Open {address}", flush=True)
-    console.note("Ctrl-C ends it.")
+    console.note("Ctrl-C stops the server.")
     if show:
         import webbrowser
 
@@ -71,7 +73,7 @@ def serve(
     try:
         if questions is not None:
             questions.decoder.prepare()
-        _run(application(folder, Hosts(own_port, host, names), questions), listening)
+        _run(application(folder, Hosts(bound_port, host, names), questions), listening)
     finally:
         listening.close()
         if questions is not None:
@@ -79,13 +81,13 @@ def serve(
 
 
 def _run(app: object, listening: socket.socket) -> None:
-    """Serve until Ctrl-C, which is how a server ends and no failure."""
+    """Serve until Ctrl-C, which is not a failure."""
     import uvicorn
 
     server = uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
-            http="h11",  # the strictest about what a request may look like
+            http="h11",  # the strictest parser of requests
             ws="none",
             lifespan="off",
             access_log=False,
@@ -101,7 +103,7 @@ def _run(app: object, listening: socket.socket) -> None:
 
 
 def _live(folder: StudyFolder, model: str | None, device: str, dtype: str, console: Console) -> Live | None:
-    """Make what takes live questions; None, in words, where there is no torch."""
+    """Make the object that takes live questions; None, after a note that says why, if there can be none."""
     import importlib.util
 
     from otoscope.atlas.live import Live
@@ -113,8 +115,8 @@ def _live(folder: StudyFolder, model: str | None, device: str, dtype: str, conso
     source = model or _named(about.get("id"))
     if source is None:
         console.note(
-            f"No live questions: the study's model is {str(about.get('id'))[:100]!r}, a file or folder. Give --model "
-            "with it if you trust it."
+            f"No live questions: the study's model is {str(about.get('id'))[:100]!r}, a file or folder. If you trust "
+            "it, give it as --model."
         )
         return None
     window_s = about.get("window_s")
@@ -130,16 +132,16 @@ def _start(
         from otoscope.model.load import load
         from otoscope.study.listening.live import LiveModel
 
-        _ = folder.run  # refuses a harvest that is reached by links
+        _ = folder.run  # raises for a harvest that is reached by links
         console.note(f"Loading {source} for the first question")
-        known = weights_hash if isinstance(weights_hash, str) else None
-        return LiveModel(load(source, device=device, dtype=dtype), folder.path, known)
+        expected_hash = weights_hash if isinstance(weights_hash, str) else None
+        return LiveModel(load(source, device=device, dtype=dtype), folder.path, expected_hash)
 
     return start
 
 
 def _named(name: object) -> str | None:
-    """Take the study's word for its model where that is a name: a path in a study of someone else's is not followed."""
+    """Give the study's model if it is a name; None if it is a path: a study made by others may name any file."""
     from pathlib import Path
 
     if not isinstance(name, str) or not name or name.startswith(("/", ".", "~")) or "\\" in name:
@@ -148,33 +150,37 @@ def _named(name: object) -> str | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port.
+    """Open the port.
 
     Raises:
-        InputError: It is taken, or the address is not of this machine.
+        InputError: It is in use, or the address is not one of this machine.
     """
     if not 0 <= port <= 65535:
-        raise InputError(f"--port is {port}: give 0 to 65535, 0 for any that is free.")
+        raise InputError(f"--port is {port}: give 0 to 65535, 0 for any free port.")
     listening = None
     try:
-        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, _, _, socket_address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         listening = socket.socket(family, kind)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(place)
+        listening.bind(socket_address)
         listening.listen(128)
     except (OSError, UnicodeError) as error:
         if listening is not None:
             listening.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
-            f"cannot listen on {host} port {port}: {reason}. Give another --port (0 for any that is free), or another "
+            f"cannot listen on {host} port {port}: {reason}. Give another --port (0 for any free port), or another "
             "--host."
         ) from error
     return listening
 
 
 def _checked_name(name: str) -> str:
-    """Refuse what cannot stand in a `Host`."""
+    """Refuse a name that cannot be in a `Host` header."""
     if not name or any(letter in name for letter in "/:@* ,") or not name.isascii():
-        raise InputError(f"--allow-host {name!r} is no name of a host: give it without port and scheme, atlas.example.")
+        raise InputError(
+            f"--allow-host {name!r} is not a host name: give it without port and scheme, such as atlas.example."
+        )
     return name

@@ -1,4 +1,4 @@
-"""`--base-model`, for every command that takes `--model`: added here once, and folded into the model's name."""
+"""`--base-model`, for every command that takes `--model`: added here once, and joined to the model's name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODEL, _BASE = "model", "base_model"
 
 
 def take_base_models(app: typer.Typer) -> None:
-    """Let every command of an app, and of the apps in it, that has `--model` take `--base-model` too."""
+    """Add `--base-model` to every command of an app, and of its sub-apps, that has `--model`."""
     for command in app.registered_commands:
         if command.callback is not None and _MODEL in inspect.signature(command.callback).parameters:
             command.callback = _with_base_model(command.callback)

@@ -1,4 +1,4 @@
-"""`otoscope bigrams`: what the decoder says next with no sound at all, and how well that agrees with a language."""
+"""`otoscope bigrams`: what the decoder says next without sound, and how well that agrees with a language's bigrams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otoscope.study.bigrams.no_sound import NoSound
 
 N_SENTENCES = 8_000
-"""Sentences drawn from the grammar: enough for a few of every word."""
+"""Sentences drawn from the grammar: enough for every word to occur a few times."""
 
 GRAMMAR = "the demo grammar"
 
@@ -34,7 +34,7 @@ GRAMMAR = "the demo grammar"
 def bigrams(
     prompts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PROMPT...", help="Words to go on from; several words in quotes are one prompt."),
+        typer.Argument(metavar="PROMPT...", help="Words to continue from; several words in quotes are one prompt."),
     ] = None,
     text: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Instead of prompts: compare with the bigrams of a text.")
@@ -44,7 +44,9 @@ def bigrams(
     ] = False,
     in_sentences: Annotated[
         bool,
-        typer.Option("--in-sentences", help="With --text or --grammar: words after what precedes them, not alone."),
+        typer.Option(
+            "--in-sentences", help="With --text or --grammar: prompt with the sentence so far, not with one word."
+        ),
     ] = False,
     least: Annotated[
         int | None, typer.Option(metavar="N", help="With --text: tokens that occur N times or more. [10]")
@@ -53,16 +55,17 @@ def bigrams(
         list[str] | None,
         typer.Option(
             metavar="|".join(SOUNDS),
-            help="What is heard; with commas or repeated for several. mean: the mean output over --corpus. [padding]",
+            help="The sound; with commas or repeated for several. mean: the encoder's mean output over --corpus. "
+            "[padding]",
         ),
     ] = None,
-    corpus: Annotated[str, typer.Option(metavar="CORPUS", help="For --sound mean: the clips to take.")] = "demo",
+    corpus: Annotated[str, typer.Option(metavar="CORPUS", help="For --sound mean: the clips to average.")] = "demo",
     clips: options.Clips = None,
     *,
     settings: BigramsSettings,
     job: Job,
 ) -> None:
-    """Show what the decoder says next after a prompt when it hears nothing, or compare that with a language.
+    """Show what the decoder says next after a prompt when it hears no speech, or compare that with a language.
 
     --out gets bigrams.json and bigrams.png, or bigram_agreement.json and bigram_agreement.png.
     """
@@ -75,7 +78,7 @@ def bigrams(
     hearing = f"hearing {', '.join(sounds)}, with {job.model}"
     if prompts:
         manifest |= {"prompts": prompts}
-        job.console.note(f"Going on from {count(len(prompts), 'prompt')}, {hearing}")
+        job.console.note(f"Continuing {count(len(prompts), 'prompt')}, {hearing}")
     else:
         against = GRAMMAR if text is None else str(text)
         manifest |= {"against": against, "in_sentences": in_sentences, "least": least}
@@ -95,13 +98,13 @@ def bigrams(
 
 
 def _check(prompts: list[str] | None, text: Path | None, grammar: bool, in_sentences: bool, least: int | None) -> None:
-    """Refuse what does not go together."""
+    """Refuse options that do not go together."""
     n_modes = bool(prompts) + (text is not None) + grammar
     if n_modes != 1:
-        came = "nothing was asked" if n_modes == 0 else "prompts, --text and --grammar exclude each other"
-        raise InputError(f"{came}: give prompts ('otoscope bigrams traffic'), or --text FILE, or --grammar.")
+        problem = "nothing was asked" if n_modes == 0 else "prompts, --text and --grammar exclude each other"
+        raise InputError(f"{problem}: give prompts ('otoscope bigrams traffic'), or --text FILE, or --grammar.")
     if in_sentences and prompts:
-        raise InputError("--in-sentences goes with --text or --grammar. A prompt of several words stands in quotes.")
+        raise InputError("--in-sentences goes with --text or --grammar. Put a prompt of several words in quotes.")
     if least is not None and text is None:
         raise InputError("--least goes with --text: it says how often a token must occur in it.")
     if text is not None and not text.is_file():
@@ -116,14 +119,14 @@ def _sounds(values: list[str] | None) -> tuple[str, ...]:
 
 
 def _encoded(job: Job, model: Whisper, sounds: Sequence[str], recordings: Corpus | None) -> Iterator[str | NoSound]:
-    """The sounds, the mean over clips encoded already, with progress of its own."""
+    """Give the sounds; the mean over clips is computed here, with its own progress bar."""
     from otoscope.study.bigrams.no_sound import no_sound
 
     for sound in sounds:
         if sound != "mean" or recordings is None:
             yield sound
             continue
-        with job.console.progress("Taking the mean", total=len(recordings)) as advance:
+        with job.console.progress("Averaging", total=len(recordings)) as advance:
             mean = no_sound(model, sound, clips=recordings, progress=lambda done, _: advance(done))
         yield mean
 
@@ -133,7 +136,7 @@ def _continue(
 ) -> Bigrams:
     from otoscope.study.bigrams.experiment import bigrams
 
-    with job.console.progress("Going on", total=len(prompts) * len(sound)) as advance:
+    with job.console.progress("Continuing", total=len(prompts) * len(sound)) as advance:
         return bigrams(model, prompts, sound=sound, settings=settings, progress=lambda done, _: advance(done))
 
 
@@ -153,7 +156,7 @@ def _known(
     from otoscope.study.bigrams.known import bigrams_of_text
 
     if text is None:
-        return _of_grammar(model, in_sentences, settings)
+        return _grammar_bigrams(model, in_sentences, settings)
     chosen = {} if least is None else {"least": least}
     return bigrams_of_text(
         model,
@@ -166,8 +169,8 @@ def _known(
     )
 
 
-def _of_grammar(model: Whisper, in_sentences: bool, settings: BigramsSettings) -> KnownBigrams:
-    """The true bigrams of the demo language, without what begins and ends a sentence."""
+def _grammar_bigrams(model: Whisper, in_sentences: bool, settings: BigramsSettings) -> KnownBigrams:
+    """The true bigrams of the demo language, without the marks for the start and end of a sentence."""
     import random
 
     from otoscope.demo import grammar
@@ -191,6 +194,6 @@ def _lines(path: Path) -> Iterator[str]:
         with path.open(encoding="utf-8-sig") as file:
             yield from file
     except UnicodeDecodeError as error:
-        raise InputError(f"'{path}' is no UTF-8 text ({error.reason} at byte {error.start}). Convert it.") from error
+        raise InputError(f"'{path}' is not UTF-8 text ({error.reason} at byte {error.start}). Convert it.") from error
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}). Check its permissions.") from error

@@ -1,4 +1,4 @@
-"""Commands made of functions: their own parameters, an option for every setting, and the options that all share."""
+"""Makes commands from functions: their own parameters, an option for every setting, and the shared options."""
 
 from __future__ import annotations
 
@@ -28,46 +28,49 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }
 """The options that every command with a job takes: type and default."""
 
-OF_A_MODEL = ("dry_run", "model", "device", "dtype")
-"""Those that a command has only where it runs a model."""
+MODEL_OPTIONS = ("dry_run", "model", "device", "dtype")
+"""The shared options that only commands that run a model have."""
 
 
 def command(
     settings: type[Settings] | None = None, *, runs_model: bool = True
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a command of a function.
+    """Make a command from a function.
 
     Args:
         settings: The class whose settings become options; the function takes them as `settings`.
-        runs_model: Whether it runs a model, and takes the options `OF_A_MODEL`.
+        runs_model: Whether the command runs a model, and so takes `MODEL_OPTIONS`.
 
     Returns:
-        A decorator. The function takes its own parameters, `settings` and `job`; the command takes its own parameters,
-        an option for every setting, and those in `SHARED`, unless the function has a parameter of that name.
+        A decorator. The function takes its own parameters, `settings` and `job`; the command takes the function's own
+        parameters, an option for every setting, and the options of `SHARED`, unless the function has a parameter of
+        that name.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         fields = [] if settings is None else [field for field in setting_fields(settings) if field.about.is_option]
-        taken = {name: option for name, option in SHARED.items() if runs_model or name not in OF_A_MODEL}
+        taken = {name: option for name, option in SHARED.items() if runs_model or name not in MODEL_OPTIONS}
         keyword = inspect.Parameter.KEYWORD_ONLY
-        mine = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
-        each = [inspect.Parameter(f.name, keyword, default=_default(f), annotation=_option(f)) for f in fields]
-        names = {item.name for item in mine}
-        shared = [
+        own_parameters = [item for item in signature.parameters.values() if item.name not in ("settings", "job")]
+        setting_parameters = [
+            inspect.Parameter(f.name, keyword, default=_default(f), annotation=_option(f)) for f in fields
+        ]
+        names = {item.name for item in own_parameters}
+        shared_parameters = [
             inspect.Parameter(name, keyword, default=default, annotation=hint)
             for name, (hint, default) in taken.items()
             if name not in names
         ]
 
         @functools.wraps(function)
-        def run(**given: Any) -> None:
-            job = Job(**{name: given[name] if name in names else given.pop(name) for name in taken})
+        def run(**values: Any) -> None:
+            job = Job(**{name: values[name] if name in names else values.pop(name) for name in taken})
             if settings is not None:
-                given["settings"] = settings(**{f.name: _read(f, given.pop(f.name)) for f in fields})
-            function(**given, job=job)
+                values["settings"] = settings(**{f.name: _read(f, values.pop(f.name)) for f in fields})
+            function(**values, job=job)
 
-        parameters = [item.replace(kind=keyword) for item in mine] + each + shared
+        parameters = [item.replace(kind=keyword) for item in own_parameters] + setting_parameters + shared_parameters
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {item.name: item.annotation for item in parameters}
         return run
@@ -76,7 +79,7 @@ def command(
 
 
 def corpus_command(experiment: Experiment) -> Callable[..., None]:
-    """Make the command of an experiment that is measured over a corpus and has no command of its own."""
+    """Make the command of an experiment over a corpus that has no module of its own in `cli`."""
     measure, settings = experiment.measure, experiment.settings
     assert measure is not None, f"{experiment.name} has neither a command nor a measure"
     needs = () if experiment.part is None else experiment.part.needs
@@ -93,7 +96,7 @@ def corpus_command(experiment: Experiment) -> Callable[..., None]:
 
 
 def _default(field: SettingField) -> Any:
-    """What typer takes as the default: text and lists are read by `_read`."""
+    """The default that typer gets: None for text and lists that `_read` parses."""
     if field.default is MISSING:
         return inspect.Parameter.empty
     if field.is_tuple or field.about.read is not None:
@@ -118,14 +121,14 @@ def _option(field: SettingField) -> Any:
 
 
 def _help(field: SettingField) -> str:
-    """The help, with the default of a list, which typer does not see."""
+    """The help text, with the default of a list, which typer does not know."""
     if not field.is_tuple or not field.default or field.default is MISSING:
         return field.about.help
     return f"{field.about.help}  [default: {','.join(map(str, field.default))}]"
 
 
 def _read(field: SettingField, value: Any) -> Any:
-    """Turn what an option was given into the setting's value."""
+    """Turn an option's value into the setting's value."""
     if field.about.read is not None:
         return field.default if value is None else field.about.read(value)
     if not field.is_tuple:

@@ -1,4 +1,4 @@
-"""What goes to stderr: plans, progress, warnings and what could not be done. Data goes to stdout."""
+"""What goes to stderr: plans, progress, notes and problems. Data goes to stdout."""
 
 from __future__ import annotations
 
@@ -17,33 +17,29 @@ if TYPE_CHECKING:
 
 
 class Advance(Protocol):
-    """Takes how much is done, in whatever the total was given in, and what is being done where that changes."""
+    """Updates a progress bar: how much is done, in the unit of its total, and the new description if it changes."""
 
     def __call__(self, done: float, what: str | None = None, /) -> None:
-        """Show it."""
+        """Show the progress."""
 
 
 @dataclass(frozen=True)
 class Console:
-    """Speaks to the person at the terminal.
+    """Writes to the terminal of the user."""
 
-    Attributes:
-        quiet: Keep to errors; warnings, which do not come this way, stay too.
-    """
-
-    quiet: bool = False
+    quiet: bool = False  # show only errors; warnings do not pass through here and are always shown
 
     def note(self, text: str) -> None:
-        """Say something that is good to know."""
+        """Print a note, unless quiet."""
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
     def finish(self, problems: Sequence[Problem], n_all: int) -> None:
-        """List what could not be used, and end with exit status 1 if there was any.
+        """List the recordings that could not be used, and end with exit status 1 if there are any.
 
         Args:
-            problems: What could not be used.
-            n_all: Recordings there were.
+            problems: One for each recording that could not be used.
+            n_all: Number of all recordings.
 
         Raises:
             typer.Exit: There were problems.
@@ -54,11 +50,11 @@ class Console:
 
     @contextmanager
     def progress(self, what: str, total: float | None = None) -> Iterator[Advance]:
-        """Show how far the work is, on a terminal alone: a pipe and a log get nothing.
+        """Show a progress bar, if stderr is a terminal.
 
         Args:
             what: What is being done.
-            total: How much there is to do; None where that is not known.
+            total: How much there is to do, in any unit; None if it is not known.
 
         Yields:
             A function to call with how much is done.
@@ -70,7 +66,7 @@ class Console:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        # What is printed meanwhile goes above the bar on a terminal, and to stdout alone where that is a file or pipe.
+        # On a terminal, output appears above the bar; a stdout that is a file or pipe is left alone.
         shared = sys.stdout.isatty()
         with Progress(*columns, console=Terminal(stderr=True), transient=True, redirect_stdout=shared) as bar:
             task = bar.add_task(what, total=total)
@@ -78,6 +74,6 @@ class Console:
 
 
 def problem_list(problems: Sequence[Problem], n_all: int) -> str:
-    """Write down what could not be used, one recording a line."""
+    """List the recordings that could not be used, one per line."""
     head = f"{len(problems)} of {count(n_all, 'recording')} could not be used:"
     return "\n".join([head, *(f"  {problem.clip}: {problem.message}" for problem in problems)])

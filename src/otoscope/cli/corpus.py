@@ -1,4 +1,4 @@
-"""`otoscope corpus ...`: commands on corpora themselves."""
+"""`otoscope corpus ...`: commands about corpora."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
     from otoscope.corpus.info import Amount, CorpusInfo, PhoneCount
 
 MOST_NAMES = 12
-"""Up to so many speakers or languages are named; of more, their number."""
+"""Most speakers or languages that are named; of the others, only the number is given."""
 MOST_PROBLEMS = 20
-"""Up to so many problems of a kind are printed; all are in the JSON."""
+"""Most problems of a kind that are printed; all are in the JSON."""
 
-app = typer.Typer(help="Say what a corpus holds.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Describe a corpus, or align it.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _corpus() -> None:
-    """Commands on corpora themselves."""
+    """Commands about corpora."""
 
 
 app.command(short_help="Find when each word of given transcripts is spoken.")(corpus_align.align)
 
 
-@app.command(short_help="Say how much a corpus holds, and what is wrong with it.")
+@app.command(short_help="Describe a corpus: hours, speakers, labels, and problems.")
 def info(
     corpus: options.Corpus,
     phone_set: options.PhoneSet = None,
     clips: options.Clips = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 where labels cannot be used.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if any labels cannot be used.")] = False,
     out: options.Out = None,
     json: options.Json = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say hours, speakers and languages of a corpus, how much of it is aligned, its phones, and what is wrong with it.
+    """Describe a corpus: hours, speakers, languages, how much of it is aligned, its phones, and problems in it.
 
     --out gets corpus_info.json.
     """
@@ -77,7 +77,7 @@ def info(
 
 
 def summary(contents: CorpusInfo) -> str:
-    """Say in words and a table what a corpus holds."""
+    """Describe a corpus in words and a table."""
     lengths = f", of {contents.shortest_s:.1f} to {contents.longest_s:.1f} s" if contents.all.n_clips else ""
     lines = [f"{contents.name}: {_amount(contents.all)}{lengths}"]
     rows = [
@@ -97,7 +97,7 @@ def summary(contents: CorpusInfo) -> str:
     if contents.phone_counts:
         lines += ["", "Samples of each phone:", phone_table(contents.phone_counts)]
     lines += _listed(contents.label_problems, "Labels that cannot be used, and are left out")
-    lines += _listed(contents.sound_notes, "Recordings that are not what they say")
+    lines += _listed(contents.sound_notes, "Recordings that do not match their description")
     return "\n".join([*lines, *(f"note: {note}" for note in contents.notes)])
 
 
@@ -113,7 +113,7 @@ def _listed(problems: Sequence[Problem], what: str) -> list[str]:
 
 
 def phone_table(counts: tuple[PhoneCount, ...], width: int = 110) -> str:
-    """Write how often each phone is labelled, the most frequent first, as many a line as there is room for."""
+    """Format how often each phone is labelled, the most frequent first, with as many per line as fit."""
     lines = []
     for head, is_pause in (("  ", False), ("  pauses: ", True)):
         line = head
@@ -141,12 +141,12 @@ def _share(amount: Amount, contents: CorpusInfo, what: str | None = None) -> str
 
 
 def _from_labels(amount: Amount) -> str:
-    """Say how many transcripts are the words of the labels."""
-    return f"; {count(amount.n_clips, 'clip')} from their labels, for want of a text" if amount.n_clips else ""
+    """Say how many transcripts were made from the labels' words."""
+    return f"; {count(amount.n_clips, 'clip')} from their labels, because they have no text" if amount.n_clips else ""
 
 
 def _named(amounts: dict[str, Amount], contents: CorpusInfo) -> str:
-    """Name the first few with how much there is of each, and say how many clips belong to none."""
+    """Name the first few with their durations, and say for how many clips none is known."""
     if not amounts:
         return "not known"
     shown = ", ".join(f"{name} ({duration(amount.duration_s)})" for name, amount in list(amounts.items())[:MOST_NAMES])

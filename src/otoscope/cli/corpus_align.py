@@ -1,4 +1,4 @@
-"""`otoscope corpus align`: words in time for a corpus of recordings and transcripts, or words and phones."""
+"""`otoscope corpus align`: the times of words, or words and phones, for a corpus of recordings and transcripts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otoscope.study.alignment.corpus import Aligner
 
 SETTINGS = ".settings.json"
-"""What made the unfinished results; those of other settings are not taken up."""
+"""The settings of unfinished results; a run with other settings starts again."""
 
 
 @command()
@@ -31,10 +31,11 @@ def align(
     corpus: options.Corpus,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Write the times to this new folder.")],
     phones: Annotated[
-        bool, typer.Option("--phones", help="Find phones and words of English by PocketSphinx; needs no model.")
+        bool, typer.Option("--phones", help="Find words and phones of English with PocketSphinx; needs no model.")
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="With --phones: align labelled clips, too, and say how far the times are.")
+        bool,
+        typer.Option("--compare", help="With --phones: align labelled clips too, and say how far off the times are."),
     ] = False,
     phone_set: options.PhoneSet = None,
     language: options.Language = None,
@@ -42,15 +43,15 @@ def align(
     *,
     job: Job,
 ) -> None:
-    """Find when each word of given transcripts is spoken, by the model's own cross-attention; or each phone.
+    """Find when each word of the transcripts is spoken, by the model's cross-attention; or each phone.
 
-    For a corpus with transcripts and without times; times that are there are kept. --out gets a TextGrid for every
-    clip, alignment.json with what is doubtful, and manifest.jsonl, which is a corpus again. A clip without a transcript
-    cannot be aligned: exit status 1. A run that was stopped goes on where it was when it is given again. --phones takes
-    the acoustic model of the extra 'align' (English), and no Whisper.
+    For a corpus with transcripts and without times; existing times are kept. --out gets a TextGrid for every clip,
+    alignment.json, which lists doubtful times, and manifest.jsonl, which is itself a corpus. A clip without a
+    transcript cannot be aligned: exit status 1. The same command continues a run that was stopped. --phones uses the
+    acoustic model of the extra 'align' (English), and no Whisper.
     """
     if compare and not phones:
-        raise InputError("--compare is about phones. Give --phones with it.")
+        raise InputError("--compare needs --phones. Give both, or neither.")
     recordings = gather([corpus], clips, phone_set=phone_set)
     usable = survey(recordings, job.console)
     job.console.note(f"Aligning {usable.plan}, with {'PocketSphinx' if phones else job.model}")
@@ -73,12 +74,12 @@ def align(
     if job.json:
         print(to_json_text(result.to_json()))
     else:
-        print(f"{result.summary()}\nuse them as the corpus {out / MANIFEST}")
+        print(f"{result.summary()}\nUse them as the corpus {out / MANIFEST}")
     job.console.finish(recordings.problems, len(recordings))
 
 
 def _aligner(job: Job, phones: bool, language: str | None) -> tuple[Aligner, dict[str, Any]]:
-    """What finds the times, and how the manifest calls it."""
+    """The aligner, and how the manifest describes it."""
     from otoscope.study.alignment.corpus import FromModel, FromSound
 
     if not phones:
@@ -95,25 +96,25 @@ def _aligner(job: Job, phones: bool, language: str | None) -> tuple[Aligner, dic
 def _results(
     out: Path, settings: Mapping[str, Any], made_by: Mapping[str, Any], corpus: Corpus, job: Job
 ) -> Iterator[Path]:
-    """The folder to write to: a hidden one beside the results, which stays when the run is stopped.
+    """The folder to write to: a hidden one beside the results, which stays if the run is stopped.
 
     Yields:
-        The folder; what is in it becomes the results when the block ends well.
+        The folder; its content becomes the results when the block ends without an error.
     """
     from otoscope.base.files import write_json
     from otoscope.base.results import result_folder
 
     folder = out.absolute().with_name(f".{out.absolute().name}.unfinished")
-    wanted = json_library.loads(to_json_text({"settings": settings, "model": made_by}))
-    if _is_made_by(folder, wanted):
-        job.console.note(f"Going on with the run that was stopped, in {folder}")
+    settings_json = json_library.loads(to_json_text({"settings": settings, "model": made_by}))
+    if _is_made_by(folder, settings_json):
+        job.console.note(f"Continuing the run that was stopped, in {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-        write_json(folder / SETTINGS, wanted)
+        write_json(folder / SETTINGS, settings_json)
     try:
         yield folder
     except InputError:
-        shutil.rmtree(folder, ignore_errors=True)  # nothing in it is of use
+        shutil.rmtree(folder, ignore_errors=True)  # nothing in it is usable
         raise
     manifest = {"model": made_by, "settings": settings, "failed": corpus.problems}
     with result_folder(out, overwrite=job.overwrite, manifest=manifest) as temporary:
@@ -123,9 +124,9 @@ def _results(
     job.console.note(f"Results in {out}: a TextGrid for each clip, alignment.json, manifest.jsonl, manifest.json")
 
 
-def _is_made_by(folder: Path, wanted: Mapping[str, Any]) -> bool:
+def _is_made_by(folder: Path, settings_json: Mapping[str, Any]) -> bool:
     """Whether a folder holds the unfinished results of the same settings."""
     try:
-        return bool(json_library.loads((folder / SETTINGS).read_text(encoding="utf-8")) == wanted)
+        return bool(json_library.loads((folder / SETTINGS).read_text(encoding="utf-8")) == settings_json)
     except (OSError, ValueError):
         return False

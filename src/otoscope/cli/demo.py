@@ -1,4 +1,4 @@
-"""`otoscope demo`: the whole study on the model and the clips of the package, in some minutes and without a network."""
+"""`otoscope demo`: the whole study on the package's model and clips, in minutes and without a network."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def demo(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="The study's folder; one that was stopped goes on there.")
+        Path, typer.Option(metavar="DIR", help="The study's folder; a study that was stopped continues there.")
     ] = Path("demo-results"),
     json: options.Json = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Run the whole study on the model and the clips of the package, and make its pages.
+    """Run the whole study on the package's model and clips, and make its pages.
 
-    The same as otoscope study demo, at a size of its own: some minutes on two cores, no network. The demo model heard
-    some of the voices in training and others never; word error rates tell them apart.
+    The same as otoscope study demo, with samples sized for a few minutes on two cores. The demo model heard some of the
+    voices in training and others never; word error rates are given for each group.
     """
     from otoscope.study.whole.settings import preset, with_general
 
     chosen = with_general(preset("demo"), seed=seed)
-    asked = Request("demo", model, device, dtype, out, clips, dry_run, atlas, json, overwrite, quiet)
-    run_study(asked, with_parts(chosen, only, without), "demo")
+    request = Request("demo", model, device, dtype, out, clips, dry_run, atlas, json, overwrite, quiet)
+    run_study(request, with_parts(chosen, only, without), "demo")

@@ -1,4 +1,4 @@
-"""`otoscope dream`: the log-mel that drives a feature most, and the sound that comes nearest to it."""
+"""`otoscope dream`: the log-mel spectrogram that activates a feature most, and the sound closest to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from otoscope.base.layout import count
 from otoscope.cli import options
 from otoscope.cli.command import command
 from otoscope.cli.job import Job
-from otoscope.cli.sources import gather, one, survey
+from otoscope.cli.sources import gather, read_recording, survey
 from otoscope.study.dream.settings import DreamSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def dream(
     start: Annotated[
         str, typer.Option("--from", metavar="noise|AUDIO", help="What to start from: faint noise, or a recording.")
     ] = NOISE,
-    window: Annotated[int, typer.Option(metavar="N", help="Which window of a recording longer than one, from 0.")] = 0,
+    window: Annotated[int, typer.Option(metavar="N", help="Which window of a long recording, from 0.")] = 0,
     corpus: Annotated[
         str, typer.Option(metavar="CORPUS|none", help="Compare with the strongest moment of these recordings.")
     ] = "demo",
@@ -46,17 +46,17 @@ def dream(
     ] = None,
     clips: options.Clips = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Try a dictionary or a harvest of another site or model.")
+        bool, typer.Option("--force", help="Use a dictionary or harvest made for another site or model.")
     ] = False,
     *,
     settings: DreamSettings,
     job: Job,
 ) -> None:
-    """Find the log-mel that drives features of the encoder most, and a sound for it.
+    """Find the log-mel spectrogram that activates features of the encoder most, and a sound for it.
 
-    --out gets dream.json, dream.npz, dream.png and dream.flac; of several features, a picture and a sound of each.
+    --out gets dream.json, dream.npz, dream.png and dream.flac; for several features, a picture and a sound of each.
     """
-    clip = None if start == NOISE else one(start, job.console)
+    clip = None if start == NOISE else read_recording(start, job.console)
     real = None if run is not None or corpus == NONE else gather([corpus], clips)
     if real is not None:
         survey(real, job.console)
@@ -64,8 +64,8 @@ def dream(
     chosen = _features(model, features, basis, seed=settings.seed, force=force)
     against = str(run) if run is not None else "nothing" if real is None else corpus
     job.console.note(
-        f"Driving {count(len(chosen), 'feature')} from {start} for {count(settings.steps, 'step')}, with {job.model}; "
-        f"compared with {against}"
+        f"Maximising {count(len(chosen), 'feature')} from {start} for {count(settings.steps, 'step')}, "
+        f"with {job.model}; compared with {against}"
     )
     if job.dry_run:
         return
@@ -108,7 +108,7 @@ def _features(model: Whisper, names: Sequence[str], basis: str, *, seed: int, fo
 
 
 def _harvested(model: Whisper, features: Sequence[Feature], run: Path, *, force: bool) -> RealMoments:
-    """Look up what the dreams are compared with in a harvest."""
+    """Look up the strongest real moments of the features in a harvest."""
     from otoscope.harvest.opened import open_run
     from otoscope.study.dream.real import strongest_in_run
 

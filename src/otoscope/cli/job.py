@@ -1,4 +1,4 @@
-"""What every command is told in the same words: which model, where to compute, where to write, how to speak."""
+"""What all commands share: the options for model, device and output, and how results are written and printed."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from otoscope.base.files import to_json_text
 from otoscope.base.layout import duration
 from otoscope.base.settings import Settings
 from otoscope.cli.console import Console
-from otoscope.cli.sources import gather, note_label_problems, one, survey
+from otoscope.cli.sources import gather, note_label_problems, read_recording, survey
 
 if TYPE_CHECKING:
     from otoscope.corpus import Problem
     from otoscope.model.whisper import Whisper
 
 MOST_NAMES = 8
-"""Up to so many files are named when results are written; of more, their number."""
+"""Most files that are named when results are written; of more, only the number is given."""
 
 
-class Result(Protocol):
-    """What every experiment returns, as far as a command needs it."""
+class Deliverable(Protocol):
+    """The part of an experiment's result that a command needs."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table."""
+        """Give the result as JSON."""
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write table, arrays and pictures."""
+        """Write tables, arrays and pictures."""
 
     def summary(self) -> str:
-        """Write it for a terminal."""
+        """Give the text for the terminal."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,24 @@ class Job:
     """One run of a command.
 
     Raises:
-        InputError: Results may not be written to `out`; nothing was done yet.
+        InputError: Results may not be written to `out`. Nothing was done yet.
     """
 
-    model: str = ""  # as it was asked for
+    model: str = ""  # as given on the command line
     device: str = ""
     dtype: str = ""  # of the weights
-    out: Path | None = None  # the folder for results; None to write none
+    out: Path | None = None  # the folder for results; None to write nothing
     json: bool = False  # print JSON and nothing else on stdout
     overwrite: bool = False  # whether `out` may exist
-    quiet: bool = False  # warnings and errors alone on stderr
-    dry_run: bool = False  # say what would be done, and stop
+    quiet: bool = False  # only warnings and errors on stderr
+    dry_run: bool = False  # print what would be done, and stop
 
     def __post_init__(self) -> None:
         check_out(self.out, overwrite=self.overwrite)
 
     @property
     def console(self) -> Console:
-        """What goes to stderr."""
+        """Writes to stderr."""
         return Console(self.quiet)
 
     def load(self) -> Whisper:
@@ -79,13 +79,13 @@ class Job:
         failed: Sequence[Problem] = (),
         **more: Any,
     ) -> Iterator[Path]:
-        """Build the folder of results, and say where it is; there must be an `out`.
+        """Make the folder of results, and print where it is; there must be an `out`.
 
         Args:
-            model: What makes the results, or what an earlier manifest says of it.
+            model: The model that makes the results, or its entry in an earlier manifest.
             settings: The command's settings, for the manifest.
-            failed: Recordings that could not be used, for the manifest; the list may grow meanwhile.
-            more: More keys of the manifest.
+            failed: Recordings that could not be used, for the manifest; the list may still grow inside the block.
+            more: Further keys of the manifest.
 
         Yields:
             A temporary folder to write to.
@@ -95,7 +95,7 @@ class Job:
         """
         from otoscope.base.results import result_folder
 
-        assert self.out is not None, "asked for by commands that were given --out"
+        assert self.out is not None, "only called with --out"
         about = dict(model) if isinstance(model, Mapping) else describe(model)
         manifest = {"model": about, **more, "settings": dict(settings), "failed": failed}
         with result_folder(self.out, overwrite=self.overwrite, manifest=manifest) as folder:
@@ -106,7 +106,7 @@ class Job:
 
     def deliver(
         self,
-        result: Result,
+        result: Deliverable,
         model: Whisper | Mapping[str, Any],
         settings: Mapping[str, Any],
         failed: Sequence[Problem] = (),
@@ -114,15 +114,15 @@ class Job:
         text: str | None = None,
         **more: Any,
     ) -> None:
-        """Write a result to its folder, where there is one, and print it: the JSON alone, or its summary.
+        """Write a result to its folder, if there is one, and print it as JSON or as its summary.
 
         Args:
             result: The result.
-            model: What made it, or what an earlier manifest says of it.
+            model: The model that made it, or its entry in an earlier manifest.
             settings: The command's settings, for the manifest.
             failed: Recordings that could not be used, for the manifest.
-            text: What is printed instead of the result's own summary.
-            more: More keys of the manifest.
+            text: Printed instead of the result's own summary.
+            more: Further keys of the manifest.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -145,17 +145,17 @@ class Job:
         manifest: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> None:
-        """Measure on one recording, and deliver what came of it.
+        """Measure on one recording, and deliver the result.
 
         Args:
             audio: The recording.
             doing: What is done, for the plan: "Splicing".
             measure: The function, as `module:name`.
-            settings: Its settings, where it has some.
-            manifest: How settings are written in the manifest where it is not as the function takes them.
-            more: What else it takes, by name; goes into the manifest too.
+            settings: Its settings, if it has any.
+            manifest: Entries of the manifest that differ from the function's arguments.
+            more: The function's other arguments, by name; written to the manifest too.
         """
-        clip = one(audio, self.console)
+        clip = read_recording(audio, self.console)
         self.console.note(f"{doing} {clip.id} ({duration(clip.duration_s)}), with {self.model}")
         if self.dry_run:
             return
@@ -179,46 +179,46 @@ class Job:
         others: Mapping[str, str] | None = None,
         **more: Any,
     ) -> None:
-        """Measure over a corpus, and deliver what came of it; ends with status 1 where a clip could not be used.
+        """Measure over a corpus, and deliver the result; exits with status 1 if a clip could not be used.
 
         Args:
             source: The corpus.
-            clips: Take the first so many of its clips; None for all.
+            clips: Use only the first so many of its clips; None for all.
             doing: What is done, for the plan: "Splicing every word in turn out of".
             measure: The function, as `module:name`.
-            settings: Its settings, where it has some.
-            needs_labels: Say of how many clips the labels cannot be used.
-            others: Further corpora that it takes, by parameter.
-            more: What else it takes, by name; goes into the manifest too.
+            settings: Its settings, if it has any.
+            needs_labels: Whether to note how many clips have labels that cannot be used.
+            others: Further corpora that the function takes, by parameter.
+            more: The function's other arguments, by name; written to the manifest too.
         """
-        corpus = gather([source], clips)
-        beside = {name: gather([text]) for name, text in (others or {}).items()}
-        corpora = [corpus, *beside.values()]
-        usable, *_ = [survey(each, self.console) for each in corpora]
+        main_corpus = gather([source], clips)
+        other_corpora = {name: gather([text]) for name, text in (others or {}).items()}
+        corpora = [main_corpus, *other_corpora.values()]
+        usable, *_ = [survey(corpus, self.console) for corpus in corpora]
         if needs_labels:
-            for each in corpora:
-                note_label_problems(each, self.console)
+            for corpus in corpora:
+                note_label_problems(corpus, self.console)
         self.console.note(f"{doing} {usable.plan}, with {self.model}")
         if not self.dry_run:
             model, function = self.load(), loaded(measure)
-            by_name = {**more, **beside, **({} if settings is None else {"settings": settings})}
+            by_name = {**more, **other_corpora, **({} if settings is None else {"settings": settings})}
             total = usable.n_clips
             with self.console.progress(doing.split()[0], total=total) as advance:
                 by_name["progress"] = lambda done, n: advance(done * total / n if n else done)
-                result = function(model, corpus, **by_name)
+                result = function(model, main_corpus, **by_name)
             manifest = {"corpus": source, "clips": clips, **more, **(others or {}), **_plain(settings)}
-            self.deliver(result, model, manifest, [problem for each in corpora for problem in each.problems])
-        self.console.finish([problem for each in corpora for problem in each.problems], sum(map(len, corpora)))
+            self.deliver(result, model, manifest, [problem for corpus in corpora for problem in corpus.problems])
+        self.console.finish([problem for corpus in corpora for problem in corpus.problems], sum(map(len, corpora)))
 
 
 def loaded(function: str) -> Callable[..., Any]:
-    """Give a function by `module:name`."""
+    """Import a function by `module:name`."""
     module, name = function.split(":")
     return getattr(importlib.import_module(module), name)
 
 
 def takes_progress(function: Callable[..., Any]) -> bool:
-    """Say whether a function tells how far it is."""
+    """Whether a function reports its progress."""
     return "progress" in inspect.signature(function).parameters
 
 
@@ -227,11 +227,11 @@ def _plain(settings: Settings | None) -> dict[str, Any]:
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:
-    """Refuse a place for results before anything is read.
+    """Check that results may be written, before anything is read.
 
     Args:
-        out: The folder to be; None for none.
-        overwrite: Whether it may exist.
+        out: The folder for results; None to write nothing.
+        overwrite: Whether it may exist already.
 
     Raises:
         InputError: Results may not be written there.
@@ -247,7 +247,7 @@ def check_out(out: Path | None, *, overwrite: bool) -> None:
 
 
 def describe(model: Whisper) -> dict[str, str]:
-    """Say in a manifest which model it was and how it ran."""
+    """Describe a model and how it runs, for a manifest."""
     return {
         "id": model.id,
         "weights_hash": model.weights_hash,
@@ -257,7 +257,7 @@ def describe(model: Whisper) -> dict[str, str]:
 
 
 def load_model(console: Console, source: str, device: str, dtype: str) -> Whisper:
-    """Load a model, and say what there is to know about its checkpoint.
+    """Load a model, and print notes on its checkpoint.
 
     Raises:
         InputError: The model, the device or the dtype cannot be used.

@@ -1,4 +1,4 @@
-"""`otoscope lens`: what each block would say already, which heads said it, in which language, and encoder blocks."""
+"""`otoscope lens`: what each decoder block would already say, by blocks, heads, languages or encoder blocks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ OVER_CLIPS: dict[str, tuple[str, str, type[Settings]]] = {
     "blocks": ("decoder's blocks", "curve:lens_curve", LensCurveSettings),
     "heads": ("decoder's heads", "heads_mean:head_lens_mean", LensCurveSettings),
     "languages": ("languages", "languages:language_lens", LanguageLensSettings),
-    "encoder": ("encoder, ended after each block,", "encoder:encoder_lens", LensCurveSettings),
+    "encoder": ("encoder, cut off after each block,", "encoder:encoder_lens", LensCurveSettings),
 }
-"""What is read, the function that does it, and its settings."""
+"""Mode to a description, the function (`module:name`) and its settings."""
 
 
 @command(LensOptions)
@@ -39,28 +39,29 @@ def lens(
         str, typer.Argument(metavar="AUDIO|CORPUS", help="One recording or demo:ID, token by token; or a corpus.")
     ],
     heads: Annotated[
-        bool, typer.Option("--heads", help="What each head adds to the logit of the token that is due.")
+        bool, typer.Option("--heads", help="What each head adds to the logit of the correct token.")
     ] = False,
     languages: Annotated[
-        bool, typer.Option("--languages", help="Which language each block and head takes it for.")
+        bool, typer.Option("--languages", help="Which language each block and head points to.")
     ] = False,
     encoder: Annotated[
-        bool, typer.Option("--encoder", help="Transcribe with the encoder ended after each of its blocks.")
+        bool, typer.Option("--encoder", help="Transcribe with the encoder cut off after each of its blocks.")
     ] = False,
     clips: options.Clips = None,
     *,
     settings: LensOptions,
     job: Job,
 ) -> None:
-    """Read what every block of the decoder would say already.
+    """Read what every block of the decoder would already say (the logit lens).
 
-    One recording is taken token by token, a corpus on average. --out gets lens.json, lens.npz and lens.png, or for a
-    corpus lens_curve.json and .png; head_lens, language_lens and encoder_lens the same way.
+    For one recording the result is given token by token, for a corpus on average. --out gets lens.json, lens.npz and
+    lens.png, or for a corpus lens_curve.json and .png; the other modes write head_lens, head_lens_mean, language_lens
+    or encoder_lens.
     """
     chosen = {"heads": heads, "languages": languages, "encoder": encoder}
     names = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(names) > 1:
-        raise InputError(f"--{' and --'.join(names)} are different experiments: ask for one at a time.")
+        raise InputError(f"--{' and --'.join(names)} are different experiments: give one at a time.")
     name = names[0] if names else "blocks"
     is_one = is_one_recording([audio])
     if is_one and clips is not None:
@@ -83,4 +84,4 @@ def _check(name: str, settings: LensOptions, *, has_tokens: bool) -> None:
     if settings.top != LensSettings.top and not (has_tokens and name == "blocks"):
         raise InputError("--top is for the blocks of one recording. Leave it out, or name one recording.")
     if name == "languages" and settings.language is not None:
-        raise InputError("--languages asks which language is heard: leave --language out.")
+        raise InputError("--languages measures which language is heard: leave out --language.")

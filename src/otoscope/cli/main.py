@@ -1,7 +1,7 @@
-"""The `otoscope` command: run it, and turn every way in which it can end into an exit status.
+"""The `otoscope` command: runs the command line, and turns every ending into an exit status.
 
-0 done, 1 some of the work failed, 2 bad input or usage, 130 interrupted. What was raised on purpose is told in one
-line; anything else is a mistake of ours and shows where it happened.
+0 done, 1 some of the work failed, 2 bad input or usage, 130 interrupted. Errors of otoscope are printed in one line;
+any other exception is a bug and prints its traceback.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: The words after `otoscope`; those of the process by default.
+        argv: The arguments after `otoscope`; those of the process by default.
 
     Returns:
         The exit status.
     """
     try:
         collect_rarely()
-        signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are taken away
+        signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are removed
         _never_fail_to_print()
         _warn_in_one_line()
         status = _run(sys.argv[1:] if argv is None else list(argv))
@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End a process that torchrun started, at once.
+    """End a process that torchrun started, without the interpreter's shutdown.
 
-    All is done and written, and torch 2.13 aborts now and then while the interpreter takes its threads down, which
-    torchrun would take for a failure of everything.
+    All work is done and written. torch 2.13 sometimes aborts while the interpreter shuts down its threads, which
+    torchrun would report as a failure of the whole job.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -85,27 +85,27 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _never_fail_to_print() -> None:
-    """Print names of files that are no text, and letters that a terminal lacks, in some way."""
+    """Escape file names that are not valid text, and characters that the terminal cannot show."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _warn_in_one_line() -> None:
-    """Print our own warnings, which --quiet leaves on, without the line of code that they come from."""
-    usual = warnings.showwarning
+    """Print otoscope's warnings, which --quiet does not silence, without the line of code that they come from."""
+    default = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *location: Any, **more: Any) -> None:
         if issubclass(category, OtoscopeWarning):
             print(f"otoscope: {message}", file=sys.stderr, flush=True)
         else:
-            usual(message, category, *place, **more)
+            default(message, category, *location, **more)
 
     warnings.showwarning = show
 
 
 def _stdout_is_gone(error: OSError) -> int:
-    """End quietly when whoever read stdout went away; say so when its disk is full."""
+    """End quietly if the reader of stdout is gone; print an error if its disk is full."""
     if error.errno == errno.ENOSPC:
         print("otoscope: stdout cannot be written: the disk is full.", file=sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it closes stdout

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def models(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """List the Whispers on this machine: what --model takes, how each is stored, and whether it loads.
 
-    Looked through are the caches of Hugging Face (and so of faster-whisper) and of OpenAI, the folders of whisper.cpp,
-    and the folders that OTOSCOPE_MODELS names.
+    It looks in the caches of Hugging Face (which faster-whisper uses too) and of OpenAI, the folders of whisper.cpp,
+    and the folders in OTOSCOPE_MODELS.
     """
     console = Console(quiet)
     with console.progress("Looking for models"):

@@ -33,7 +33,7 @@ def neighbours(
     ] = None,
     all_words: Annotated[
         bool,
-        typer.Option("--all", help="Over all whole-word tokens: are the nearest more alike than random ones?"),
+        typer.Option("--all", help="Over all whole-word tokens: do the nearest sound more alike than random ones?"),
     ] = False,
     k: Annotated[
         int | None, typer.Option("--k", metavar="N", help="Nearest tokens of each word: 20, and 10 with --all.")
@@ -42,28 +42,30 @@ def neighbours(
         str | None,
         typer.Option(
             metavar="FILE|CORPUS|espeak|spelling",
-            help="Where pronunciations come from: a file in CMUdict's format, a corpus with words and phones in time "
-            "(demo), espeak (the speech extra), or spelling for none; espeak where it is installed by default.",
+            help="Source of pronunciations: a file in CMUdict's format, a corpus with the times of words and phones "
+            "(demo), espeak (the speech extra), or spelling for none. Default: espeak if it is installed.",
         ),
     ] = None,
     phone_set: options.PhoneSet = None,
     vectors: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Word vectors as text (GloVe, word2vec), to say how alike words mean."),
+        typer.Option(metavar="FILE", help="Word vectors as text (GloVe, word2vec), to compare meanings too."),
     ] = None,
     text: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With --all: count words in this text, instead of taking token order."),
+        typer.Option(
+            metavar="FILE", help="With --all: word frequencies from this text, instead of from the order of tokens."
+        ),
     ] = None,
     seed: options.Seed = 0,
     *,
     settings: NeighboursSettings,
     job: Job,
 ) -> None:
-    """List the tokens that lie nearest to words in the decoder's embedding, and say how alike they sound.
+    """List the tokens nearest to words in the decoder's embedding, and how alike they sound.
 
-    What all text tokens have in common (their mean and first principal component) is taken away before they are
-    compared: in released models it is nine tenths of a token's length.
+    What all text tokens have in common (their mean and first principal component) is removed before they are compared:
+    in released models it makes up nine tenths of a token's norm.
 
     --out gets neighbours.json and neighbours.png, or with --all sounds_alike.json and sounds_alike.png.
     """
@@ -92,14 +94,12 @@ def neighbours(
 
 def _check(words: list[str] | None, all_words: bool, text: Path | None, special: bool) -> None:
     if bool(words) == all_words:
-        came = "words came with --all" if words else "no word came"
-        raise InputError(f"{came}: give one word or more, such as rug, or --all for every word.")
+        problem = "words were given with --all" if words else "no word was given"
+        raise InputError(f"{problem}: give one word or more, such as rug, or --all for every word.")
     if all_words and special:
-        raise InputError("--special came with --all, which compares whole words alone. Leave one out.")
+        raise InputError("--special does not go with --all, which compares only whole words. Leave one out.")
     if text is not None and not all_words:
-        raise InputError(
-            f"--text '{text}' says how frequent words are, which --all alone asks. Add --all, or leave it out."
-        )
+        raise InputError(f"--text '{text}' gives word frequencies, which only --all uses. Add --all, or leave it out.")
 
 
 def _over_all(
@@ -115,7 +115,9 @@ def _over_all(
     from otoscope.study.neighbours.sounds_alike import sounds_alike
 
     if isinstance(pronounce, EspeakPronouncer) and counts is None and job.model != DEMO:
-        job.console.note("eSpeak NG pronounces the beginnings of words, too: --text or --lexicon keeps to whole words.")
+        job.console.note(
+            "eSpeak NG also pronounces tokens that only begin words. Give --text or --lexicon to keep to whole words."
+        )
     with job.console.progress("Finding nearest tokens") as advance:
         return sounds_alike(
             model,
@@ -129,7 +131,7 @@ def _over_all(
 
 
 def _pronouncer(job: Job, lexicon: str | None, phone_set: str | None) -> Pronouncer | None:
-    """Find who says how words are pronounced, and tell; None for nobody."""
+    """Choose the source of pronunciations; None, after a note if it was not asked for, to compare spelling alone."""
     from otoscope.corpus.lexicon import lexicon_of, read_lexicon
     from otoscope.demo.pronounce import EspeakPronouncer, is_installed
 

@@ -1,4 +1,4 @@
-"""The options that commands share: one name, one help text, one default each; and how lists in them are read."""
+"""The options that commands share, each with one name and one help text, and the parsing of lists in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="MODEL",
-        help="demo, a name (tiny, small.en, turbo, or one that 'otoscope models' lists), a Hugging Face id, or the "
+        help="demo, a name (tiny, small.en, turbo, or one listed by 'otoscope models'), a Hugging Face id, or the "
         "file or folder of a Whisper.",
     ),
 ]
@@ -39,8 +39,8 @@ BaseModel = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="The model that --model was made from: a LoRA adapter is merged into it, and a tokenizer that is missing "
-        "is taken from it. By default what the checkpoint names itself.",
+        help="The model that --model was made from: a LoRA adapter is merged into it, and a missing tokenizer is taken "
+        "from it. By default the one that the checkpoint names.",
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]
@@ -48,78 +48,79 @@ Dtype = Annotated[str, typer.Option(metavar="float32|bfloat16|float16", help="Pr
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the results to this new folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in a folder that exists.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No plan, notes or progress: warnings and errors alone.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seeds whatever is drawn at random.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No plan, notes or progress: only warnings and errors.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything that is drawn at random.")]
 Language = Annotated[
-    str | None, typer.Option(metavar="CODE", help="What is spoken (en, de, ...); the model finds out by default.")
+    str | None,
+    typer.Option(metavar="CODE", help="The language spoken (en, de, ...); detected by the model by default."),
 ]
 Clips = Annotated[
-    int | None, typer.Option("--clips", metavar="N", help="Take the first N recordings alone; all by default.")
+    int | None, typer.Option("--clips", metavar="N", help="Use only the first N recordings; all by default.")
 ]
 PhoneSet = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="The phone set that the labels are written in (arpabet-stress, timit61, ipa, ...); found out by default.",
+        help="The phone set of the labels (arpabet-stress, timit61, ipa, ...); detected by default.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
 AttentionWindow = Annotated[
     int | None,
     typer.Option(
         metavar="K",
-        help="Let encoder frames attend to K frames (20 ms each) on either side alone; no limit by default.",
+        help="Let encoder frames attend only to K frames (20 ms each) on either side; no limit by default.",
     ),
 ]
 AlignmentHead = Annotated[
     list[str] | None,
     typer.Option(
         metavar="BLOCK.HEAD",
-        help="Find words by this cross-attention head; repeat for several. Default: the model's.",
+        help="Time words by this cross-attention head; repeat for several. Default: the model's own.",
     ),
 ]
 
 
 def heads(values: Sequence[str] | None) -> tuple[tuple[int, int], ...] | None:
-    """Read cross-attention heads that were given as BLOCK.HEAD; None where there are none.
+    """Parse cross-attention heads given as BLOCK.HEAD; None if there are none.
 
     Raises:
-        InputError: One of them is not two whole numbers.
+        InputError: A value is not two whole numbers.
     """
     pairs = []
     for value in values or ():
         block, dot, head = value.partition(".")
         if not (dot and block.isdecimal() and head.isdecimal()):
-            raise InputError(f"--alignment-head {value!r} is no head: give block and head from 0, such as 3.1.")
+            raise InputError(f"--alignment-head {value!r} is not a head: give block and head from 0, such as 3.1.")
         pairs.append((int(block), int(head)))
     return tuple(pairs) or None
 
 
 def numbers(values: Sequence[str] | None, option: str, *, least: int | None = None) -> tuple[int, ...] | None:
-    """Read whole numbers that were given with commas, by repeating an option, or both.
+    """Parse whole numbers given with commas, by repeating an option, or both.
 
     Args:
-        values: What the option was given; None where it was not.
+        values: The option's values; None if it was not given.
         option: Its name, for messages.
         least: The smallest number that is allowed; None for any.
 
     Returns:
-        The numbers in order, or None where there are none.
+        The numbers in order, or None if there are none.
 
     Raises:
-        InputError: One of them is no whole number, or too small.
+        InputError: A value is not a whole number, or is too small.
     """
     if not values:
         return None
-    found = []
+    parsed = []
     for word in (word.strip() for value in values for word in value.split(",")):
         try:
-            found.append(int(word))
+            parsed.append(int(word))
         except ValueError:
             raise InputError(
-                f"{option} {word!r} is no whole number: give numbers with commas between them ({option} 3,1) "
+                f"{option} {word!r} is not a whole number: give numbers with commas between them ({option} 3,1) "
                 "or repeat the option."
             ) from None
-        if least is not None and found[-1] < least:
-            raise InputError(f"{option} {found[-1]} is too small: give whole numbers of {least} or more.")
-    return tuple(found)
+        if least is not None and parsed[-1] < least:
+            raise InputError(f"{option} {parsed[-1]} is too small: give whole numbers of {least} or more.")
+    return tuple(parsed)

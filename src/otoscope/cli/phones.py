@@ -14,7 +14,7 @@ from otoscope.study.phones.settings import PhoneSettings
 
 @command(PhoneSettings, runs_model=False)
 def phones(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="What 'otoscope harvest' wrote.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'otoscope harvest' wrote.")],
     baseline: Annotated[
         list[Path] | None,
         typer.Option(
@@ -29,10 +29,10 @@ def phones(
     settings: PhoneSettings,
     job: Job,
 ) -> None:
-    """Score every feature of a harvest against the phones: what it detects, how purely, and what else.
+    """Score every feature of a harvest against the phone labels: which phone it detects, how purely, and what else.
 
-    First, whether the strongest examples share one phone, the more so the rarer they are. --out gets phones.json,
-    feature_scores.parquet, detect_counts.parquet, and pictures.
+    The first result is whether a feature's strongest examples share one phone, and more so the rarer they are. --out
+    gets phones.json, feature_scores.parquet, detect_counts.parquet, and pictures.
     """
     from otoscope.study.phones.experiment import phones as score
 

@@ -1,4 +1,4 @@
-"""`otoscope probe`: what can be read off sites linearly, with held-out speakers."""
+"""`otoscope probe`: what linear probes can read from sites, with held-out speakers."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def probe(
         str,
         typer.Argument(
             metavar="TASK",
-            help="phone or speech, asked of frames; language, speaker, or a column of --labels, asked of clips.",
+            help="phone or speech, for each frame; language, speaker, or a column of --labels, for each clip.",
         ),
     ],
     site: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SITE", help="A site or a pattern; repeat it. The encoder's blocks and output by default."
+            metavar="SITE", help="A site or pattern; repeat for several. The encoder's blocks and output by default."
         ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A table (.csv, .tsv, .jsonl) with a column 'clip', 'id' or 'speaker', and one called like the task.",
+            help="A table (.csv, .tsv, .jsonl) with a column 'clip', 'id' or 'speaker', and a column named TASK.",
         ),
     ] = None,
     test: Annotated[
@@ -52,7 +52,7 @@ def probe(
     settings: ProbeSettings,
     job: Job,
 ) -> None:
-    """Learn what can be read off sites linearly, and score it on speakers that were held out.
+    """Train linear probes on sites, and score them on speakers that were held out.
 
     --out gets probe.json, .parquet, .npz and .png, confusion.png, and directions/ for otoscope steer.
     """
@@ -65,7 +65,7 @@ def probe(
         job.over(corpus, clips, f"Probing for {task} in", measure, settings, needs_labels=True, others=others, **more)
         return
     if test is not None or clips is not None:
-        raise InputError("--test and --clips are for a corpus: a harvest's activations are taken as they were saved.")
+        raise InputError("--test and --clips are for a corpus: a harvest's activations are used as they were saved.")
     from otoscope.harvest.opened import open_run
 
     run = open_run(corpus)
@@ -80,6 +80,6 @@ def probe(
 
 
 def is_run(source: str) -> bool:
-    """Whether a name is the folder of a harvest, finished or not."""
+    """Whether a source is the folder of a harvest, finished or not."""
     folder = Path(source)
     return (folder / "clips.parquet").is_file() or (folder / ".work").is_dir()

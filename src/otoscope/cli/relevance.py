@@ -40,13 +40,13 @@ def relevance(
 
 
 def parse_target(text: str) -> Target:
-    """Read what is to be differentiated.
+    """Parse the target to differentiate.
 
     Args:
-        text: In one of `FORMS`.
+        text: The target, in one of `FORMS`.
 
     Returns:
-        What `otoscope.study.relevance.experiment.relevance` takes.
+        The target as `otoscope.study.relevance.experiment.relevance` takes it.
 
     Raises:
         InputError: It has none of these forms.

@@ -1,4 +1,4 @@
-"""`otoscope segments`: where the decoder is surest of words, and the words that a stretch pushes up."""
+"""`otoscope segments`: where in a corpus the decoder is surest of words, and which words a stretch makes likelier."""
 
 from __future__ import annotations
 
@@ -21,42 +21,40 @@ def segments(
     ],
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[WORD...]", help="Words to look for, one stretch each; quote several that belong together."
-        ),
+        typer.Argument(metavar="[WORD...]", help="Words to look for; put several that belong together in quotes."),
     ] = None,
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="START-STOP", help="Instead: the words that this stretch pushes up, in seconds (1.2-1.8)."
+            metavar="START-STOP", help="Instead: the words that this stretch makes likelier, in seconds (1.2-1.8)."
         ),
     ] = None,
     top: Annotated[
         int | None, typer.Option(metavar="N", help="Stretches kept for each word (10), or words shown with --at (20).")
     ] = None,
     least: Annotated[
-        float, typer.Option(metavar="P", help="With --at: leave out what is less probable over the stretch.")
+        float, typer.Option(metavar="P", help="With --at: leave out words less probable than this over the stretch.")
     ] = PushedUpSettings.least,
     clips: options.Clips = None,
     *,
     settings: SegmentsSettings,
     job: Job,
 ) -> None:
-    """Find where in a corpus the decoder is surest of words when it hears a stretch alone.
+    """Find where in a corpus the decoder is surest of words when it hears only a short stretch.
 
     --out gets segments.json, .parquet and .png and the sounds, or with --at pushed_up.json and pushed_up.png.
     """
     if at is not None:
         if words or clips is not None:
-            raise InputError("--at shows all words that one stretch pushes up: leave out WORD and --clips.")
+            raise InputError("--at shows all words that one stretch makes likelier: leave out WORD and --clips.")
         start_s, stop_s = stretch_of(at)
         pushed = PushedUpSettings(least=least, context=settings.context, language=settings.language)
         pushed = pushed if top is None else replace(pushed, top=top)
-        doing = f"Hearing {start_s:g} to {stop_s:g} s alone of"
+        doing = f"Hearing only {start_s:g} to {stop_s:g} s of"
         job.on(audio=corpus, doing=doing, measure=_PUSHED_UP, settings=pushed, start_s=start_s, stop_s=stop_s)
         return
     if not words:
-        raise InputError("which words are to be found? Name one or several, or give --at for those of one stretch.")
+        raise InputError("no word was given: give one or several, or --at for the words of one stretch.")
     settings = settings if top is None else replace(settings, top=top)
     job.over(corpus, clips, f"Listening for {', '.join(words)} in", _SEGMENTS, settings, needs_labels=True, words=words)
 
@@ -66,16 +64,16 @@ _PUSHED_UP = "otoscope.study.segments.pushed:pushed_up"
 
 
 def stretch_of(at: str) -> tuple[float, float]:
-    """Read START-STOP in seconds.
+    """Parse START-STOP in seconds.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not a valid stretch.
     """
     start, _, stop = at.partition("-")
     try:
         start_s, stop_s = float(start), float(stop)
     except ValueError:
-        raise InputError(f"--at {at!r} is no stretch: give START-STOP in seconds, such as 1.2-1.8.") from None
+        raise InputError(f"--at {at!r} is not a stretch: give START-STOP in seconds, such as 1.2-1.8.") from None
     if not 0 <= start_s < stop_s < float("inf"):
-        raise InputError(f"--at {at!r} is no stretch: it starts at 0 s or later, and stops after that.")
+        raise InputError(f"--at {at!r} is not a stretch: it must start at 0 s or later, and stop after that.")
     return start_s, stop_s

@@ -20,11 +20,11 @@ DEFAULT = "demo"
 
 def sites(
     which: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", show_default=False, help="The model; the same as --model.")
+        str | None, typer.Argument(metavar="[MODEL]", show_default=False, help="The model, as for --model.")
     ] = None,
     site: Annotated[
         list[str] | None,
-        typer.Option(metavar="S", help="List these alone: a name, an alias or a pattern; repeat for several."),
+        typer.Option(metavar="S", help="List only these: a name, an alias or a pattern; repeat for several."),
     ] = None,
     model: options.Model = DEFAULT,
     device: options.Device = "auto",
@@ -32,7 +32,7 @@ def sites(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the sites of a model: the names, axes and shapes of what can be read and changed in it.
+    """List the sites of a model: names, axes and shapes of the tensors that can be read and changed.
 
     In a pattern * stands for any text without a dot and ** for any text: 'encoder.blocks.*.mlp.1'.
     """
@@ -40,8 +40,8 @@ def sites(
         raise InputError(f"two models were named, {which!r} and --model {model!r}. Name one.")
     job = Job(which or model, device, dtype, None, json, False, quiet)
     whisper = job.load()
-    wanted = whisper.expand(site) if site else None
-    rows = [row for row in whisper.sites() if wanted is None or row.name in wanted]
+    names = whisper.expand(site) if site else None
+    rows = [row for row in whisper.sites() if names is None or row.name in names]
     if json:
         print(to_json_text({"model": whisper.id, "sites": [_as_json(row) for row in rows]}))
         return
@@ -52,7 +52,7 @@ def sites(
 
 
 def _shape(site: Site) -> str:
-    """Name the axes, each with its length where the model fixes it."""
+    """Give the axes, each with its length if the model fixes it."""
     axes = zip(site.axes, site.shape, strict=True)
     return "[" + ", ".join(axis if length is None else f"{axis} {length}" for axis, length in axes) + "]"
 

@@ -1,4 +1,4 @@
-"""What commands work on: one recording, or many. Every bad source is found before the model runs."""
+"""The recordings that commands work on, one or many. Bad sources are reported before the model runs."""
 
 from __future__ import annotations
 
@@ -21,109 +21,106 @@ if TYPE_CHECKING:
 DEMO = "demo"
 DEMO_PREFIX = "demo:"
 MOST_NOTES = 10
-"""Up to so many notes on recordings are shown before the work."""
+"""Most notes on recordings that are shown before the work."""
 MANIFEST_NAME = "manifest"
-"""No recording's results may be filed under the name of the folder's own manifest."""
+"""No recording's results may have the name of the folder's own manifest."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What in a corpus can be used.
+    """The usable clips of a corpus."""
 
-    Attributes:
-        lengths_s: Length of each of them.
-    """
-
-    lengths_s: tuple[float, ...]
+    lengths_s: tuple[float, ...]  # length of each
 
     @property
     def n_clips(self) -> int:
-        """How many there are."""
+        """Number of usable clips."""
         return len(self.lengths_s)
 
     @property
     def duration_s(self) -> float:
-        """Length of them all."""
+        """Total length."""
         return sum(self.lengths_s)
 
     @property
     def longest_s(self) -> float:
-        """Length of the longest."""
+        """Length of the longest clip."""
         return max(self.lengths_s)
 
     def n_windows(self, window_s: float) -> int:
-        """Windows that they take in a model."""
+        """Number of windows of a model that they fill."""
         return sum(math.ceil(length_s / window_s) for length_s in self.lengths_s)
 
     @property
     def plan(self) -> str:
-        """Say how much there is to do."""
+        """How much there is to do, in words."""
         return f"{count(self.n_clips, 'clip')}, {duration(self.duration_s)} of audio"
 
 
-def one(audio: str, console: Console) -> Clip:
+def read_recording(audio: str, console: Console) -> Clip:
     """Read one recording, or one clip of the package.
 
     Args:
         audio: A path, or `demo:ID`.
-        console: Says what is good to know of the recording.
+        console: Prints notes on the recording.
 
     Returns:
-        The clip, with its transcript where there is one beside it.
+        The clip, with its transcript if there is one beside it.
 
     Raises:
         InputError: There is no such recording, it cannot be used, or it is more than one.
     """
     from otoscope.corpus import Problem
 
-    found = gather([audio])
+    corpus = gather([audio])
     if not is_one_recording([audio]):
         hint = "Choose one of them, such as demo:en-us-f2-1" if audio == DEMO else "Name one of the recordings in it"
-        raise InputError(f"{audio!r} is a corpus of {count(len(found), 'clip')}, and this takes one recording. {hint}.")
-    clip = found.sources[0].read()
+        raise InputError(
+            f"{audio!r} is a corpus of {count(len(corpus), 'clip')}, and this takes one recording. {hint}."
+        )
+    clip = corpus.sources[0].read()
     note_sounds([Problem(clip.id, note) for note in clip.notes], console)
     return clip
 
 
 def gather(audio: Sequence[str], n_clips: int | None = None, *, phone_set: str | None = None) -> Corpus:
-    """Put all recordings that were named into one corpus; nothing is read yet.
+    """Join all sources into one corpus; nothing is read yet.
 
-    What is not there is found out when it is read, like a file that is no recording, so that one wrong name among many
+    A source that is missing or not a recording becomes a problem when it is read, so that one wrong name among many
     does not stop the others.
 
     Args:
         audio: Recordings, folders, manifests, `hf:NAME`, `demo` or `demo:ID`.
-        n_clips: Take the first so many alone; None for all.
-        phone_set: The phone set that the labels are written in; found out by default.
+        n_clips: Use only the first so many; None for all.
+        phone_set: The phone set of the labels; detected by default.
 
     Returns:
-        The corpus, every clip with a name of its own.
+        The corpus, every clip with a unique name.
 
     Raises:
-        InputError: The number of clips is below 1, there is no such phone set, or the only source named is not there
-            or is wrong.
+        InputError: The number of clips is below 1, there is no such phone set, or the only source is missing or wrong.
     """
     from otoscope.corpus import Corpus
 
-    found = [_named_corpus(name, is_only=len(audio) == 1) for name in audio]
-    sources = _with_own_names([source for part in found for source in part.sources])
-    notes = tuple(note for part in found for note in part.notes)
-    gathered = Corpus(", ".join(audio), sources, notes=notes, asked_phone_set=phone_set)
-    return gathered if n_clips is None else gathered.first(n_clips)
+    corpora = [_named_corpus(name, is_only=len(audio) == 1) for name in audio]
+    sources = _with_unique_names([source for corpus in corpora for source in corpus.sources])
+    notes = tuple(note for corpus in corpora for note in corpus.notes)
+    joined = Corpus(", ".join(audio), sources, notes=notes, asked_phone_set=phone_set)
+    return joined if n_clips is None else joined.first(n_clips)
 
 
 def survey(corpus: Corpus, console: Console) -> Survey:
-    """Read a corpus once through, to know how much there is to do and what cannot be used.
+    """Read a whole corpus once, to find out how much there is to do and what cannot be used.
 
     Args:
         corpus: The recordings; its `problems` are filled.
         console: Shows progress.
 
     Returns:
-        How much there is.
+        The usable clips.
 
     Raises:
-        InputError: Nothing in it can be used.
+        InputError: No clip can be used.
     """
     for note in corpus.notes:
         console.note(note)
@@ -140,11 +137,11 @@ def survey(corpus: Corpus, console: Console) -> Survey:
 
 
 def note_sounds(notes: Sequence[Problem], console: Console) -> None:
-    """Say which recordings were read otherwise than they say, or may lack something.
+    """Print notes on recordings whose sound differs from their header, or may be incomplete.
 
     Args:
-        notes: What is good to know of each.
-        console: Says it.
+        notes: The notes.
+        console: Prints them.
     """
     for note in notes[:MOST_NOTES]:
         console.note(f"{note.clip}: {note.message}.")
@@ -153,11 +150,11 @@ def note_sounds(notes: Sequence[Problem], console: Console) -> None:
 
 
 def note_label_problems(corpus: Corpus, console: Console) -> None:
-    """Say of how many clips the labels are left out, for commands that use labels.
+    """Print for how many clips the labels cannot be used, for commands that use labels.
 
     Args:
-        corpus: The recordings, read once through.
-        console: Says it.
+        corpus: The recordings, after they were read once.
+        console: Prints the note.
     """
     if corpus.label_problems:
         n_wrong = f"{len(corpus.label_problems)} of {count(len(corpus), 'clip')}"
@@ -165,7 +162,7 @@ def note_label_problems(corpus: Corpus, console: Console) -> None:
 
 
 def is_one_recording(audio: Sequence[str]) -> bool:
-    """Whether what was named is a single recording, and not a corpus that may hold one."""
+    """Whether the sources are a single recording, and not a corpus, even one of a single recording."""
     if len(audio) != 1:
         return False
     from otoscope.corpus import huggingface, manifest
@@ -176,7 +173,7 @@ def is_one_recording(audio: Sequence[str]) -> bool:
 
 
 def _named_corpus(name: str, *, is_only: bool) -> Corpus:
-    """What one name stands for; one that cannot be used is a clip that cannot be read, where it is not the only one."""
+    """Open one source; unless it is the only one, a source that cannot be opened becomes a clip that cannot be read."""
     from otoscope.corpus import Corpus, folder, open_corpus
     from otoscope.corpus.corpus import Source
 
@@ -202,8 +199,8 @@ def _demo_clip(clip_id: str) -> Source:
     return labels[clip_id].source()
 
 
-def _with_own_names(sources: Sequence[Source]) -> list[Source]:
-    """Number the names that occur more than once: results are filed under them."""
+def _with_unique_names(sources: Sequence[Source]) -> list[Source]:
+    """Number names that occur more than once, because results are filed under them."""
     named: dict[str, Source] = {}
     for source in sources:
         name, number = source.id, 1
@@ -216,7 +213,7 @@ def _with_own_names(sources: Sequence[Source]) -> list[Source]:
 
 @dataclass(frozen=True)
 class _Renamed:
-    """Reads a clip under another name; other processes may do so, too."""
+    """Reads a clip under another name; a class, so that it can be sent to other processes."""
 
     read: Callable[[], Clip]
     name: str

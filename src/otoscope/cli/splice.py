@@ -1,4 +1,4 @@
-"""`otoscope splice`: what is transcribed when a stretch of the encoder's output is replaced by padding's."""
+"""`otoscope splice`: the transcript when a stretch of the encoder's output is replaced by the output for padding."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ def splice(
         bool, typer.Option("--seconds", help="--start and --stop are seconds, not frames of 20 ms.")
     ] = False,
     words: Annotated[
-        bool, typer.Option("--words", help="Replace every word in turn, over clips with word times, and count.")
+        bool,
+        typer.Option(
+            "--words", help="Replace every word in turn, over clips with word times, and count which disappear."
+        ),
     ] = False,
     clips: options.Clips = None,
     *,
     settings: SpliceWordsSettings,
     job: Job,
 ) -> None:
-    """Transcribe with the final encoder output of [start, stop) replaced by that of padding alone.
+    """Transcribe with the encoder's output for [start, stop) replaced by its output for padding.
 
     --out gets splice.json and splice.png, or splice_words.json and splice_words.png.
     """
@@ -43,10 +46,12 @@ def splice(
         job.over(audio, clips, doing, "otoscope.study.splice.words:splice_words", settings, needs_labels=True)
         return
     if start is None or stop is None:
-        raise InputError("which stretch is to be replaced? Give --start and --stop, or --words for every word in turn.")
+        raise InputError("no stretch was given: give --start and --stop, or --words for every word in turn.")
     unit = "seconds" if seconds else "frames"
     if start < 0 or not start < stop:
-        raise InputError(f"{unit} {start:g} to {stop:g} are no stretch: --start is 0 or more, and --stop is after it.")
+        raise InputError(
+            f"{unit} {start:g} to {stop:g} are not a stretch: --start must be 0 or more, and --stop greater."
+        )
     job.on(
         audio,
         f"Splicing {unit} {start:g} to {stop:g} of",

@@ -1,4 +1,4 @@
-"""`otoscope steer`: what is transcribed when vectors are added, and features and heads scaled."""
+"""`otoscope steer`: the transcript when vectors are added, and features and heads scaled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.layout import count
 from otoscope.cli import options
 from otoscope.cli.command import command
-from otoscope.cli.job import Job, Result
+from otoscope.cli.job import Deliverable, Job
 from otoscope.cli.sources import DEMO, gather, note_label_problems, note_sounds, survey
 from otoscope.cli.steer_changes import ADD_FORMS, ChangeReader, strengths_of, where_of
 from otoscope.study.steer.settings import SteerCommandSettings
@@ -24,69 +24,81 @@ if TYPE_CHECKING:
     from otoscope.study.steer.steering import Change
 
 Progress = Callable[[int, int], None]
-Plan = tuple[str, Callable[[Progress], Result]]
-"""What is done, in words, and the function that does it."""
+Plan = tuple[str, Callable[[Progress], Deliverable]]
+"""A description of the work, and the function that does it."""
 
 
 @command(SteerCommandSettings)
 def steer(
     corpus: options.Corpus,
     site: Annotated[
-        str | None, typer.Option(metavar="SITE", help="Where --add adds a mean or a file that names no site.")
+        str | None, typer.Option(metavar="SITE", help="The site where --add adds a mean, or a file that names no site.")
     ] = None,
-    add: Annotated[list[str] | None, typer.Option(metavar="VECTOR", help=f"Add {ADD_FORMS}; repeat it.")] = None,
+    add: Annotated[
+        list[str] | None, typer.Option(metavar="VECTOR", help=f"Add {ADD_FORMS}; repeat for several.")
+    ] = None,
     scale: Annotated[
         list[str] | None,
-        typer.Option(metavar="SITE:INDEX=FACTOR", help="Multiply a feature's strength: 0 removes it; repeat it."),
+        typer.Option(
+            metavar="SITE:INDEX=FACTOR", help="Multiply a feature's strength: 0 removes it; repeat for several."
+        ),
     ] = None,
     head: Annotated[
         list[str] | None,
-        typer.Option(metavar="HEAD=FACTOR", help="Multiply a head: decoder.0.cross_attn.2=0 removes it; repeat it."),
+        typer.Option(
+            metavar="HEAD=FACTOR", help="Multiply a head: decoder.0.cross_attn.2=0 removes it; repeat for several."
+        ),
     ] = None,
     basis: Annotated[
         str, typer.Option(metavar="neuron|random|sae:DIR", help="The basis of the features in SITE:INDEX.")
     ] = "neuron",
     strength: Annotated[
-        str, typer.Option(metavar="S,S,...", help="Multiply vectors by each of these; factors go so far from 1.")
+        str,
+        typer.Option(
+            metavar="S,S,...", help="Multiply vectors, and the distance of factors from 1, by each of these in turn."
+        ),
     ] = "1",
     frames: Annotated[
-        str | None, typer.Option(metavar="FIRST-LAST", help="Steer these frames (20 ms) of each recording alone.")
+        str | None, typer.Option(metavar="FIRST-LAST", help="Steer only these frames (20 ms) of each recording.")
     ] = None,
     kinds: Annotated[
         list[str] | None,
-        typer.Option(metavar="speech|silence|padding", help="Steer frames of this kind alone; repeat it."),
+        typer.Option(metavar="speech|silence|padding", help="Steer only frames of this kind; repeat for several."),
     ] = None,
     phone: Annotated[
-        list[str] | None, typer.Option(metavar="PHONE", help="Steer frames labelled with this phone alone; repeat it.")
+        list[str] | None,
+        typer.Option(metavar="PHONE", help="Steer only frames labelled with this phone; repeat for several."),
     ] = None,
     word: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Steer frames of this labelled word alone; repeat it.")
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Steer only frames of this labelled word; repeat for several."),
     ] = None,
     lag: Annotated[
-        int | None, typer.Option(metavar="FRAMES", help="Frames by which the encoder answers late; found by default.")
+        int | None,
+        typer.Option(metavar="FRAMES", help="Delay of the encoder's response after the sound; estimated by default."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Take means from this harvest instead of finding them now.")
+        Path | None, typer.Option(metavar="DIR", help="Take means from this harvest instead of computing them.")
     ] = None,
     means: Annotated[
-        str | None, typer.Option(metavar="CORPUS", help="Find means in this corpus; by default the one steered.")
+        str | None, typer.Option(metavar="CORPUS", help="Compute means over this corpus; by default over CORPUS.")
     ] = None,
     preset: Annotated[
         Literal["hallucinations", "heads", "phones"] | None,
         typer.Option(
-            help="hallucinations: the changes over silence, noise and music. heads: remove each head of the decoder "
-            "there. phones: turn words into others by one phone."
+            help="hallucinations: make the changes over silence, noise and music. heads: remove each decoder head in "
+            "turn over the same sounds. phones: change one phone of words, to turn them into other words."
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Try a vector or a dictionary of another site or model.")
+        bool, typer.Option("--force", help="Use a vector or dictionary even if it is for another site or model.")
     ] = False,
     clips: options.Clips = None,
     *,
     settings: SteerCommandSettings,
     job: Job,
 ) -> None:
-    """Transcribe a corpus with vectors added, and features and heads scaled, beside as much at random.
+    """Transcribe a corpus with vectors added, and features and heads scaled, beside random changes of the same size.
 
     --out gets steer.json and steer.png; with --preset steer_sounds, head_ablation or steer_phones, .json and .png.
     """
@@ -170,11 +182,11 @@ def _changes(
 
 
 def _check(given: dict[str, Any]) -> None:
-    """Refuse options that do not belong together, before anything is read."""
+    """Refuse options that do not go together, before anything is read."""
     preset = given["preset"]
     has_changes = any(given[name] for name in ("add", "scale", "head"))
     if preset in (None, "hallucinations") and not has_changes:
-        raise InputError("nothing is to be changed: give --add, --scale or --head, or --preset heads or phones.")
+        raise InputError("no change was given: give --add, --scale or --head, or --preset heads or phones.")
     if preset in ("heads", "phones") and has_changes:
         raise InputError(f"--preset {preset} has changes of its own: leave out --add, --scale and --head.")
     if preset is not None and any(given[name] is not None for name in ("frames", "kinds", "phone", "word")):
@@ -185,7 +197,7 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _demo_fits() -> Fits:
-    """Words of the demo language that can stand for each other are those of one class."""
+    """Words of the demo language can replace each other if they are of one class."""
     from otoscope.demo.lexicon import CLASSES
 
     classes: dict[str, set[str]] = {}

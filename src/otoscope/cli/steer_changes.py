@@ -1,4 +1,4 @@
-"""What `otoscope steer` is asked to change, as it is written on the command line."""
+"""Parses the changes that `otoscope steer` is to make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADD_FORMS = "a file of one vector, phone:AA-phone:AE, language:en-de, speaker:A-
 
 
 class ChangeReader:
-    """Reads what is to be changed, as options of the same names say; means come from the corpus or the run."""
+    """Parses changes; the parameters are the options of the same names. Means come from the corpus or the run."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class ChangeReader:
 
     @property
     def lag(self) -> int:
-        """The lag of phones: as given, as estimated with means of phones, or none."""
+        """The lag of phones in frames: as given, as estimated with means of phones, or 0."""
         estimated = self._means["phone"].lag if "phone" in self._means else None
         return self._lag if self._lag is not None else estimated or 0
 
     def changes(self, add: Sequence[str], scale: Sequence[str], head: Sequence[str]) -> list[Change]:
-        """Read every change, in the order of the options."""
+        """Parse every change: heads first, then features, then vectors."""
         from otoscope.study.feature import feature_named
         from otoscope.study.steer.steering import add as added
         from otoscope.study.steer.steering import scale_feature, scale_head
@@ -78,16 +78,16 @@ class ChangeReader:
             return feature_named(self._model, text, self._basis, seed=self._seed, force=self._force).direction()
         if Path(text).is_file():
             return Direction.load(text)
-        raise InputError(f"--add {text!r} is no vector and no file that is there: give {ADD_FORMS}.")
+        raise InputError(f"--add {text!r} is neither a vector nor an existing file: give {ADD_FORMS}.")
 
     def _means_of(self, kind: str) -> ClassMeans:
         if kind in self._means:
             return self._means[kind]
         if self._site is None:
-            raise InputError(f"means by {kind} are of one site: say which, such as --site encoder.blocks.2.")
+            raise InputError(f"means by {kind} need a site: give one, such as --site encoder.blocks.2.")
         names = self._model.expand(self._site)
         if len(names) != 1:
-            raise InputError(f"--site {self._site!r} is {len(names)} sites, and means are added at one. Name one.")
+            raise InputError(f"--site {self._site!r} is {len(names)} sites, and means are added at one. Give one.")
         if self._run is not None:
             from otoscope.harvest.opened import open_run
             from otoscope.study.steer.class_means import means_of_run
@@ -110,25 +110,27 @@ def where_of(
     words: Sequence[str] | None,
     lag: int,
 ) -> Where:
-    """Read which frames are steered."""
+    """Parse which frames are steered."""
     from otoscope.study.steer.where import Where
 
     stretch = None
     if frames is not None:
         first, _, last = frames.partition("-")
         if not (first.strip().isdecimal() and last.strip().isdecimal()):
-            raise InputError(f"--frames {frames!r} is no stretch: give FIRST-LAST in frames of 20 ms, such as 50-74.")
+            raise InputError(
+                f"--frames {frames!r} is not a stretch: give FIRST-LAST in frames of 20 ms, such as 50-74."
+            )
         stretch = (int(first), int(last) + 1)
     return Where(stretch, _names(kinds), _names(phones), _names(words), lag)
 
 
 def strengths_of(text: str) -> tuple[float, ...]:
-    """Read strengths with commas between them."""
+    """Parse strengths separated by commas."""
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError:
         raise InputError(
-            f"--strength {text!r} is no row of numbers: give them with commas between, such as 0,1,2,4."
+            f"--strength {text!r} is not a list of numbers: separate them by commas, such as 0,1,2,4."
         ) from None
 
 
@@ -152,5 +154,5 @@ def _with_factor(text: str, option: str, default: float | None) -> tuple[str, fl
     except ValueError:
         example = "encoder.blocks.2.mlp.1:12=0" if option == "--scale" else "decoder.0.cross_attn.2=0"
         raise InputError(
-            f"{option} {text!r} has no factor that is a number: write {option} {example}; 0 removes it."
+            f"{option} {text!r} has no number as its factor: write {option} {example}; 0 removes it."
         ) from None

@@ -1,4 +1,4 @@
-"""What `otoscope study` prints: the plan before, and the claims with their findings after. Figures are the results'."""
+"""What `otoscope study` prints: the plan before, and the claims with their findings after."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 100
 
 
 def plan_text(plan: StudyPlan) -> str:
-    """Say how much there is to do, part by part."""
+    """Format how much there is to do, part by part."""
     rows = [
         (
             part.name,
@@ -37,7 +37,7 @@ def plan_text(plan: StudyPlan) -> str:
 
 
 def summary(study: Study) -> str:
-    """Say in plain words which claims hold, with the findings that say so."""
+    """Format which claims hold, with the findings behind each."""
     about = study.about
     corpus = about["corpus"]
     lines = [
@@ -55,9 +55,9 @@ def summary(study: Study) -> str:
 
 def _finding(finding: Mapping[str, Any]) -> list[str]:
     n = finding.get("n")
-    of = "" if n is None else f" ({n:,} {finding['n_of']})"
+    sample = "" if n is None else f" ({n:,} {finding['n_of']})"
     needs = f" It takes {finding['needs']}." if finding["needs"] else ""
-    return _wrapped(f"[{finding['outcome']}] {finding['words']}{of}{needs}", "  ", "      ")
+    return _wrapped(f"[{finding['outcome']}] {finding['words']}{sample}{needs}", "  ", "      ")
 
 
 def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
@@ -67,16 +67,16 @@ def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
 
 
 def _groups(groups: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say how often it errs on each group of clips."""
-    found = []
+    """Format the word error rate of each group of clips."""
+    lines = []
     for group in groups:
         wer = group["wer"]
         if wer and wer["value"] is not None:
             interval = "" if wer["low"] is None else f" ({wer['low']:.1%} to {wer['high']:.1%})"
-            found.append(f"Word error rate, {group['name']}: {wer['value']:.1%}{interval}, {count(wer['n'], 'clip')}.")
-    return [*found, ""] if found else []
+            lines.append(f"Word error rate, {group['name']}: {wer['value']:.1%}{interval}, {count(wer['n'], 'clip')}.")
+    return [*lines, ""] if lines else []
 
 
 def _parts(parts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say which parts are not there, and why."""
+    """Format which parts were left out or failed, and why."""
     return [f"{part['name']}: {part['state']}: {part['why']}." for part in parts if part["why"] is not None]

@@ -1,4 +1,4 @@
-"""`otoscope transcribe`: what a model hears in recordings."""
+"""`otoscope transcribe`: transcripts of recordings."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Edits = dict[str, "Callable[[Tensor], Tensor]"]
 
 GROUP_CLIPS = 16
 GROUP_S = 600.0
-"""Recordings are taken in groups of so many, or of so much audio: short ones run together, long ones one by one."""
+"""Most recordings, and seconds of audio, in a group: short recordings run together, long ones one by one."""
 
 
-class Format(StrEnum):
-    """How a transcript is written."""
+class TranscriptFormat(StrEnum):
+    """The format of a transcript."""
 
     TEXT = "text"
     JSON = "json"
@@ -42,19 +42,24 @@ class Format(StrEnum):
     ALL = "all"
 
 
-SUFFIXES = {Format.TEXT: ".txt", Format.JSON: ".json", Format.SRT: ".srt", Format.VTT: ".vtt"}
-WRITERS: dict[Format, Callable[[Transcription], str]] = {
-    Format.TEXT: lambda heard: heard.to_text(),
-    Format.JSON: lambda heard: to_json_text(heard.to_json()) + "\n",
-    Format.SRT: lambda heard: heard.to_srt(),
-    Format.VTT: lambda heard: heard.to_vtt(),
+SUFFIXES = {
+    TranscriptFormat.TEXT: ".txt",
+    TranscriptFormat.JSON: ".json",
+    TranscriptFormat.SRT: ".srt",
+    TranscriptFormat.VTT: ".vtt",
+}
+WRITERS: dict[TranscriptFormat, Callable[[Transcription], str]] = {
+    TranscriptFormat.TEXT: lambda heard: heard.to_text(),
+    TranscriptFormat.JSON: lambda heard: to_json_text(heard.to_json()) + "\n",
+    TranscriptFormat.SRT: lambda heard: heard.to_srt(),
+    TranscriptFormat.VTT: lambda heard: heard.to_vtt(),
 }
 
 
 def transcribe(
     audio: options.Recordings,
     format_: Annotated[
-        Format | None, typer.Option("--format", help="How to write it: text by default; all needs --out.")
+        TranscriptFormat | None, typer.Option("--format", help="The format; text by default. all needs --out.")
     ] = None,
     language: options.Language = None,
     translate: Annotated[bool, typer.Option("--translate", help="Into English, from any language.")] = False,
@@ -62,22 +67,24 @@ def transcribe(
         bool | None,
         typer.Option(
             "--timestamps/--no-timestamps",
-            help="Cut the transcript into sentences in time; by default for recordings longer than a window.",
+            help="Split the transcript into timed segments; by default for recordings longer than a window.",
         ),
     ] = None,
     word_times: Annotated[bool, typer.Option("--word-times", help="Find when each word was spoken.")] = False,
     alignment_head: options.AlignmentHead = None,
-    beams: Annotated[int, typer.Option(metavar="N", help="Hypotheses followed at once; 1 is greedy.")] = 1,
+    beams: Annotated[int, typer.Option(metavar="N", help="Beams of the beam search; 1 is greedy.")] = 1,
     attention_window: options.AttentionWindow = None,
     sae: Annotated[
-        str | None, typer.Option(metavar="DIR", help="A dictionary, whose features --scale changes at its site.")
+        str | None, typer.Option(metavar="DIR", help="A dictionary; --scale changes its features at its site.")
     ] = None,
     scale: Annotated[
         list[str] | None,
-        typer.Option(metavar="FEATURE=FACTOR", help="Multiply a feature's strength: 12=0 switches it off; repeat it."),
+        typer.Option(
+            metavar="FEATURE=FACTOR", help="Multiply a feature's strength: 12=0 removes it; repeat for several."
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Try a dictionary that was trained on another site or model.")
+        bool, typer.Option("--force", help="Use a dictionary even if it was trained on another site or model.")
     ] = False,
     clips: options.Clips = None,
     model: options.Model = "demo",
@@ -88,9 +95,9 @@ def transcribe(
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write down what is said in recordings: text, subtitles, or JSON in openai-whisper's layout.
+    """Transcribe recordings: text, subtitles, or JSON in openai-whisper's layout.
 
-    With --out one file is written for each recording.
+    With --out a file is written for each recording.
     """
     job = Job(model, device, dtype, out, json, overwrite, quiet)
     console = job.console
@@ -106,8 +113,10 @@ def transcribe(
     factors = _factors(sae, scale)
     printed = _printed_format(format_, has_out=out is not None, as_json=json)
     corpus = gather(audio, clips)
-    if printed in (Format.SRT, Format.VTT) and len(corpus) > 1:
-        raise InputError(f"{len(corpus)} recordings as {printed} are as many files. Name a folder for them with --out.")
+    if printed in (TranscriptFormat.SRT, TranscriptFormat.VTT) and len(corpus) > 1:
+        raise InputError(
+            f"{len(corpus)} recordings as {printed} make {len(corpus)} files. Give a folder for them with --out."
+        )
     usable = survey(corpus, console)
     whisper = job.load()
     edits = {} if sae is None else _edits(whisper, sae, factors, force)
@@ -118,25 +127,25 @@ def transcribe(
         done = _print_each(heard, printed, is_alone=len(corpus) == 1, is_timed=bool(timestamps), has_words=word_times)
     else:
         with job.folder(whisper, noted, corpus.problems) as folder:
-            done = _write_each(heard, folder, format_ or Format.TEXT)
-    if printed is Format.JSON:
+            done = _write_each(heard, folder, format_ or TranscriptFormat.TEXT)
+    if printed is TranscriptFormat.JSON:
         print(to_json_text(_as_json(done, whisper.id, corpus.problems, is_one=is_one_recording(audio))))
     console.finish(corpus.problems, len(corpus))
 
 
-def _printed_format(wanted: Format | None, *, has_out: bool, as_json: bool) -> Format | None:
+def _printed_format(format_: TranscriptFormat | None, *, has_out: bool, as_json: bool) -> TranscriptFormat | None:
     """Decide what goes to stdout; None for nothing."""
-    if as_json and not has_out and wanted not in (None, Format.JSON):
-        raise InputError(f"--json and --format {wanted} both ask for stdout. Leave one out, or add --out for files.")
-    if wanted is Format.ALL and not has_out:
-        raise InputError("--format all writes four files for each recording. Name a folder for them with --out.")
+    if as_json and not has_out and format_ not in (None, TranscriptFormat.JSON):
+        raise InputError(f"--json and --format {format_} both write to stdout. Leave one out, or add --out for files.")
+    if format_ is TranscriptFormat.ALL and not has_out:
+        raise InputError("--format all writes four files for each recording. Give a folder for them with --out.")
     if as_json:
-        return Format.JSON
-    return None if has_out else wanted or Format.TEXT
+        return TranscriptFormat.JSON
+    return None if has_out else format_ or TranscriptFormat.TEXT
 
 
 def _factors(sae: str | None, values: list[str] | None) -> dict[int, float]:
-    """Read features and their factors given as FEATURE=FACTOR."""
+    """Parse features and their factors given as FEATURE=FACTOR."""
     if (sae is None) != (not values):
         raise InputError("--sae DIR and --scale FEATURE=FACTOR go together: give both, or neither.")
     factors: dict[int, float] = {}
@@ -146,7 +155,7 @@ def _factors(sae: str | None, values: list[str] | None) -> dict[int, float]:
             number, times = int(feature), float(factor)
         except ValueError:
             raise InputError(
-                f"--scale {value!r} is no feature with a factor: give a whole number, = and a number, such as 12=0 "
+                f"--scale {value!r} is not a feature with a factor: give a whole number, = and a number, such as 12=0 "
                 "or 40=2.5."
             ) from None
         if number in factors:
@@ -164,7 +173,7 @@ def _edits(model: Whisper, sae: str, factors: dict[int, float], force: bool) -> 
 
 
 def _changes(edits: Edits, factors: dict[int, float]) -> str:
-    """Say what is changed in the model."""
+    """Describe the changes to the model."""
     changes = ", ".join(f"feature {feature} x {factor:g}" for feature, factor in factors.items())
     return "".join(f"; at {site}: {changes}" for site in edits)
 
@@ -172,7 +181,7 @@ def _changes(edits: Edits, factors: dict[int, float]) -> str:
 def _transcribe(
     model: Whisper, corpus: Corpus, settings: dict[str, Any], edits: Edits, usable: Survey, console: Console
 ) -> Iterator[tuple[Clip, Transcription]]:
-    """Transcribe a corpus group by group, and give what is done as soon as it is."""
+    """Transcribe a corpus group by group, yielding each transcript as soon as it is done."""
     with console.progress("Transcribing", total=usable.duration_s) as advance:
         done_s = 0.0
         for group in _groups(corpus):
@@ -196,19 +205,19 @@ def _groups(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
 
 def _print_each(
     heard: Iterable[tuple[Clip, Transcription]],
-    printed: Format | None,
+    printed: TranscriptFormat | None,
     *,
     is_alone: bool,
     is_timed: bool,
     has_words: bool,
 ) -> list[tuple[str, Transcription]]:
-    """Print transcripts as they come, where they are not to be JSON; keep each with its recording's name."""
+    """Print transcripts as they come, unless as JSON; return each with its recording's name."""
     done = []
     for clip, transcription in heard:
-        if printed is Format.TEXT:
+        if printed is TranscriptFormat.TEXT:
             text = _readable(transcription, is_timed=is_timed, has_words=has_words)
             print(text if is_alone else f"{clip.id}: {text}", flush=True)
-        elif printed in (Format.SRT, Format.VTT):
+        elif printed in (TranscriptFormat.SRT, TranscriptFormat.VTT):
             print(WRITERS[printed](transcription), end="")
         done.append((clip.source, transcription))
     return done
@@ -231,10 +240,10 @@ def _readable(transcription: Transcription, *, is_timed: bool, has_words: bool) 
 
 
 def _write_each(
-    heard: Iterable[tuple[Clip, Transcription]], folder: Path, format_: Format
+    heard: Iterable[tuple[Clip, Transcription]], folder: Path, format_: TranscriptFormat
 ) -> list[tuple[str, Transcription]]:
-    """Write the files of each recording; keep its transcription with its name."""
-    chosen = WRITERS if format_ is Format.ALL else {format_: WRITERS[format_]}
+    """Write the files of each recording; return each transcription with its recording's name."""
+    chosen = WRITERS if format_ is TranscriptFormat.ALL else {format_: WRITERS[format_]}
     done = []
     for clip, transcription in heard:
         for kind, writer in chosen.items():

@@ -1,4 +1,4 @@
-"""`otoscope window`: what is transcribed when each encoder frame may attend to its neighbours alone."""
+"""`otoscope window`: the transcript when each encoder frame may attend only to its neighbours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from otoscope.study.window.settings import HEAD_K, KS, HeadWindowsSettings, Wind
 def window(
     corpus: Annotated[str, typer.Argument(metavar="AUDIO|CORPUS", help=options.CORPUS_HELP)],
     each_head: Annotated[
-        bool, typer.Option("--each-head", help=f"Limit one head after the other, alone, to one k. [{HEAD_K}]")
+        bool, typer.Option("--each-head", help=f"Limit each head in turn, and only that head, to one k. [{HEAD_K}]")
     ] = False,
     clips: options.Clips = None,
     *,
@@ -26,8 +26,8 @@ def window(
 ) -> None:
     """Transcribe while every encoder frame may attend only to its k neighbours on either side.
 
-    Error rates are against the transcript without a limit, and against the reference where there is one (a .txt
-    beside the recording). --out gets window.json, window.png (error rate against k) and window_mask.png, or with
+    Error rates are against the transcript without a limit, and against the reference if there is one (a .txt beside
+    the recording). --out gets window.json, window.png (error rate against k) and window_mask.png, or with
     --each-head window_heads.json.
     """
     if not each_head:
@@ -35,7 +35,7 @@ def window(
         doing = f"Transcribing {len(settings.ks) + 1} times (k: none, {limits}):"
         job.over(corpus, clips, doing, "otoscope.study.window.experiment:window", settings)
         return
-    ks = (HEAD_K,) if settings.ks is KS else settings.ks  # the very default: no --k was given
+    ks = (HEAD_K,) if settings.ks is KS else settings.ks  # identical to the default only if no --k was given
     if len(ks) != 1 or settings.blocks is not None or settings.heads is not None:
         raise InputError(
             "--each-head tries every head with one window: give one --k, such as 10, and neither --block nor --head."

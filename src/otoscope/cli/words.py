@@ -1,4 +1,4 @@
-"""`otoscope words`: which frames each word came from, in three ways, and how often each of them is right."""
+"""`otoscope words`: which frames each word came from, by three methods, and how often each method is right."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def words(
         typer.Option(metavar="WORD", help="Draw this word large: show (its text) or #3 (its number, from 0)."),
     ] = None,
     window: Annotated[
-        int | None, typer.Option(metavar="N", help="Look at this window of a long recording alone, from 0.")
+        int | None, typer.Option(metavar="N", help="Only this window of a long recording, from 0.")
     ] = None,
     alignment_head: options.AlignmentHead = None,
     clips: options.Clips = None,
@@ -51,10 +51,10 @@ def words(
 
 
 def _number_or_text(word: str | None) -> int | str | None:
-    """Read which word is meant: `#3` is a number, anything else its text."""
+    """Parse which word is meant: `#3` is a number, anything else its text."""
     if word is None or not word.startswith("#"):
         return word
     try:
         return int(word.removeprefix("#"))
     except ValueError:
-        raise InputError(f"--word {word!r} is no number: give #3 for the fourth word, or the word's text.") from None
+        raise InputError(f"--word {word!r} is not a number: give #3 for the fourth word, or the word's text.") from None

@@ -1,8 +1,8 @@
-"""Rough surroundings for clean speech: level, equalisation, echo, noise, and words made inaudible.
+"""Augmentation of clean speech: level, equalisation, echo, noise, and words made inaudible.
 
-Every function takes float32 [sample] at 16 kHz and a numpy generator; cheap enough to run beside training. Words are
-hidden under noise or by turning them down, never by digital silence: silence must go on meaning that nothing is said,
-or the model learns to talk over it.
+Every function takes float32 [sample] at 16 kHz and a numpy generator, and is cheap enough to run beside training. Words
+are hidden under noise or by turning them down, never by digital silence: silence must keep meaning that nothing is
+said, or the model learns to transcribe words from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _COLOURS = (0.0, 0.5, 1.0, 1.5, 2.0)  # exponent of 1/f^a in power: white, pink 
 
 @cache
 def _noise_bank() -> np.ndarray:
-    """Steady and slowly moving noises of several colours, float32 [noise, sample], unit root mean square."""
+    """Steady and slowly varying noises of several colours, float32 [noise, sample], unit root mean square."""
     rng = np.random.default_rng(20_231)
     n = round(_BANK_S * SAMPLE_RATE_HZ)
     frequency = np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE_HZ), 20.0)
@@ -53,7 +53,7 @@ def _level(samples: np.ndarray) -> float:
 
 
 def hide_words(samples: np.ndarray, words: list[Span], rng: np.random.Generator) -> None:
-    """Make one or two stretches of one or two words inaudible, in place: turned down by 40 dB, or under loud noise."""
+    """Make one or two stretches of one or two words inaudible, in place: 40 dB down, or under loud noise."""
     level = _level(samples)
     for _ in range(rng.integers(1, 3)):
         first = int(rng.integers(0, len(words)))
@@ -71,7 +71,7 @@ def hide_words(samples: np.ndarray, words: list[Span], rng: np.random.Generator)
 
 
 def surroundings(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Add a random room, tone, noise and level to a window of speech; digital silence stays in half of the windows."""
+    """Add random echo, equalisation, noise and level; half of the windows get no noise and keep digital silence."""
     if rng.random() < 0.2:
         samples = _echo(samples, rng)
     if rng.random() < 0.4:
@@ -95,8 +95,8 @@ def _echo(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _tilt(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lean the spectrum towards high or low frequencies, as microphones and telephones do."""
-    lean = rng.uniform(-0.8, 0.8)
+    """Tilt the spectrum towards high or low frequencies, as microphones and telephones do."""
+    tilt = rng.uniform(-0.8, 0.8)
     out = samples.copy()
-    out[1:] += lean * samples[:-1]
+    out[1:] += tilt * samples[:-1]
     return out

@@ -1,4 +1,4 @@
-"""Training checkpoints: weights, optimizer and place in the curriculum, in safetensors with the rest as metadata."""
+"""Training checkpoints in safetensors: weights and optimizer as tensors, position in the curriculum as metadata."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass
 class Progress:
-    """Where training stands."""
+    """How far training is."""
 
     step: int = 0  # steps done in all
     stage: int = 0  # index into the curriculum
     stage_steps: int = 0  # steps done in this stage
     loss: float = 10.0  # running mean of the loss in this stage, nats a text token
-    audio_hours: float = 0.0  # hours of sound heard, padding included
+    audio_hours: float = 0.0  # hours of sound trained on, padding included
     train_hours: float = 0.0  # hours of computing
 
 
 def save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write a checkpoint to a temporary name and put it in place of the last one."""
+    """Write a checkpoint to a temporary file, then replace the last one."""
     tensors = {f"weight/{name}": value.contiguous() for name, value in network.named_parameters()}
     for name, parameter in network.named_parameters():
         for moment in _MOMENTS:
@@ -41,7 +41,7 @@ def restore(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimiz
     """Read a checkpoint into a network and its optimizer.
 
     Returns:
-        Where training stood when it was written.
+        How far training was when the checkpoint was written.
     """
     with safe_open(path, framework="pt") as file, torch.no_grad():
         names = set(file.keys())

@@ -1,7 +1,7 @@
 """Make the labelled demo clips: `python -m otoscope.demo.clips`.
 
-Every sentence is held out from training. Each text is spoken by a process of its own, so that the same command gives
-the same samples. Writes OGG Vorbis and `clips.json`, which `otoscope.open_corpus` reads.
+Every sentence is held out from training. Each text is spoken in its own process, so that the same command gives the
+same samples. Writes OGG Vorbis and `clips.json`, which `otoscope.open_corpus` reads.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _VOICES: tuple[tuple[str, bool], ...] = (
 
 @dataclass(frozen=True)
 class _Plan:
-    """One clip to be: what is said, by whom and how."""
+    """A clip to be made: what is said, by whom and how."""
 
     id: str
     voice: str
@@ -79,15 +79,15 @@ def _plans(seed: int) -> list[_Plan]:
 
 
 def _assemble(plan: _Plan, spoken: list[Spoken]) -> tuple[np.ndarray, dict[str, Any]]:
-    """Put the sentences of a clip one after another, with their labels on one clock."""
+    """Join the sentences of a clip, with pauses between them, and shift their labels to the clip's time."""
     parts = [np.zeros(round(_EDGE_S * SAMPLE_RATE_HZ), np.float32)]
     words: list[Span] = []
     phones: list[Span] = []
-    for index, said in enumerate(spoken):
+    for index, sentence in enumerate(spoken):
         at_s = sum(map(len, parts)) / SAMPLE_RATE_HZ
-        words += [_later(word, at_s) for word in said.words]
-        phones += [_later(phone, at_s) for phone in said.phones]
-        parts.append(soxr.resample(said.samples, said.rate_hz, SAMPLE_RATE_HZ, quality="HQ"))
+        words += [_later(word, at_s) for word in sentence.words]
+        phones += [_later(phone, at_s) for phone in sentence.phones]
+        parts.append(soxr.resample(sentence.samples, sentence.rate_hz, SAMPLE_RATE_HZ, quality="HQ"))
         pause_s = _PAUSE_S if index + 1 < len(spoken) else _EDGE_S
         parts.append(np.zeros(round(pause_s * SAMPLE_RATE_HZ), np.float32))
     labels = {

@@ -1,8 +1,8 @@
-"""eSpeak NG through ctypes: speech samples together with the times of every word and phone.
+"""eSpeak NG through ctypes: speech samples with the times of every word and phone.
 
 Needs the `speech` extra. eSpeak keeps one global state per process, so an `Espeak` belongs to one thread of one
-process; what it says depends slightly on what that process said before (`fresh` gives repeatable speech). Knows nothing
-of models or tokens.
+process. Its samples depend slightly on what that process said before; `fresh` gives repeatable speech. Knows nothing of
+models or tokens.
 
 Source: speak_lib.h of eSpeak NG 1.52.0 for every constant and structure.
 """
@@ -28,7 +28,7 @@ _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x0001, 0x0002, 0x8000
 _EVENT_LIST_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _CHARS_UTF8 = 1
-_LONGEST_DATA_PATH = 150  # eSpeak copies the path into 160 bytes and fails without a word when it does not fit
+_LONGEST_DATA_PATH = 150  # eSpeak copies the path into 160 bytes and fails without a message if it is too long
 
 
 class _EventId(ctypes.Union):
@@ -62,16 +62,16 @@ class Prosody:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What eSpeak said."""
+    """Speech from eSpeak."""
 
     samples: np.ndarray  # float32 [sample] in -1..1 at `rate_hz`
     rate_hz: int  # eSpeak's own rate (22,050)
-    words: tuple[Span, ...]  # the words of the text in time: from a word's first phone to the end of its last
-    phones: tuple[Span, ...]  # eSpeak's units (IPA, stress marks included) in time; pauses are left out
+    words: tuple[Span, ...]  # the words of the text, each from its first phone to the end of its last
+    phones: tuple[Span, ...]  # eSpeak's units (IPA with stress marks) with times; pauses are left out
 
 
 class Espeak:
-    """One eSpeak NG instance: `say` a text in a voice."""
+    """An eSpeak NG instance."""
 
     def __init__(self) -> None:
         try:
@@ -99,7 +99,7 @@ class Espeak:
         options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
         self.rate_hz = int(self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, str(data_path).encode(), options))
         if self.rate_hz <= 0:
-            raise InputError(f"eSpeak NG would not start (error {self.rate_hz}); its data is at {data_path}")
+            raise InputError(f"eSpeak NG did not start (error {self.rate_hz}); its data is at {data_path}")
         self.variants = frozenset(entry.name for entry in (data_path / "voices" / "!v").iterdir())
         self._chunks: list[np.ndarray] = []
         self._events: list[tuple[int, int, int, int, str]] = []
@@ -120,10 +120,10 @@ class Espeak:
         return 0
 
     def say(self, text: str, voice: str, prosody: Prosody) -> Spoken:
-        """Speak a text."""
+        """Speak a text in a voice such as `gmw/en-US+f2`."""
         variant = voice.partition("+")[2]
         if variant and variant not in self.variants:
-            raise InputError(f"eSpeak has no voice variant {variant!r} (asked for as {voice!r})")
+            raise InputError(f"eSpeak has no voice variant {variant!r} (in the voice {voice!r})")
         if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
             raise InputError(f"eSpeak has no voice {voice!r}")
         for parameter, value in ((_RATE, prosody.rate_wpm), (_PITCH, prosody.pitch), (_RANGE, prosody.pitch_range)):
@@ -132,7 +132,7 @@ class Espeak:
         self._events.clear()
         encoded = text.encode()
         if self._lib.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _CHARS_UTF8, None, None) != 0:
-            raise InputError(f"eSpeak would not say {text!r}")
+            raise InputError(f"eSpeak could not say {text!r}")
         self._lib.espeak_Synchronize()
         samples = np.concatenate(self._chunks).astype(np.float32) / 32768 if self._chunks else np.zeros(0, np.float32)
         return Spoken(samples, self.rate_hz, *self._times(text, len(samples)))
@@ -149,9 +149,9 @@ class Espeak:
         return tuple(self._words(text, phones)), phones
 
     def _words(self, text: str, phones: tuple[Span, ...]) -> Iterator[Span]:
-        """Give every word of the text its phones.
+        """Assign phones to the words of the text.
 
-        eSpeak says some pairs ("on the") as one word with one event; there the later words get as many of the last
+        eSpeak says some pairs ("on the") as one word with one event. Then the later words get as many of the last
         phones as they have when said alone.
         """
         begins: dict[int, float] = {}
@@ -166,16 +166,16 @@ class Espeak:
         limits = [begin for begin, _ in groups[1:]] + [math.inf]
         for (begin, words), limit in zip(groups, limits, strict=True):
             # a word's event comes up to 13 ms before its first phone
-            own = [phone for phone in phones if begin - 0.002 <= phone.start_s < limit - 0.002]
+            group_phones = [phone for phone in phones if begin - 0.002 <= phone.start_s < limit - 0.002]
             counts = [self._phones_alone(word) for word in words[1:]]
-            counts.insert(0, max(0, len(own) - sum(counts)))
+            counts.insert(0, max(0, len(group_phones) - sum(counts)))
             for word, count in zip(words, counts, strict=True):
-                mine, own = own[:count], own[count:]
-                start_s, end_s = (mine[0].start_s, mine[-1].end_s) if mine else (begin, begin)
+                word_phones, group_phones = group_phones[:count], group_phones[count:]
+                start_s, end_s = (word_phones[0].start_s, word_phones[-1].end_s) if word_phones else (begin, begin)
                 yield Span(start_s, end_s, word)
 
     def _phones_alone(self, word: str) -> int:
-        """How many phones a word has when it is said alone."""
+        """Number of phones of a word that is said alone."""
         pointer = ctypes.c_char_p(word.encode())
         mode = (ord("_") << 8) | _PHONEME_IPA
         spelt = self._lib.espeak_TextToPhonemes(ctypes.byref(pointer), _CHARS_UTF8, mode) or b""
@@ -183,7 +183,7 @@ class Espeak:
 
 
 def _short_path(data_path: Path) -> Path:
-    """The path itself, or a link to it from the folder for temporary files where eSpeak could not hold it."""
+    """The path itself, or a link to it in the folder for temporary files if it is too long for eSpeak."""
     if len(str(data_path)) <= _LONGEST_DATA_PATH:
         return data_path
     link = Path(tempfile.mkdtemp(prefix="espeak-")) / data_path.name
@@ -192,7 +192,7 @@ def _short_path(data_path: Path) -> Path:
 
 
 def fresh(requests: list[tuple[str, str, Prosody]]) -> list[Spoken]:
-    """Say each (text, voice, prosody) in a process of its own, so that a request always gives the same samples."""
+    """Say each (text, voice, prosody) in its own process, so that a request always gives the same samples."""
     context = multiprocessing.get_context("forkserver")  # its server has never spoken and has no threads
     context.set_forkserver_preload([__name__])
     with context.Pool(1, maxtasksperchild=1) as pool:

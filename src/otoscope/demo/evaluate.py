@@ -1,4 +1,4 @@
-"""How well the demo model hears: word error rates on sentences and voices it never met."""
+"""Word error rates of the demo model, on sentences and voices that it was not trained on."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _BATCH = 20
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """Held-out sentences spoken by one kind of voice, each in a window of its own."""
+class HeldOutSpeech:
+    """Held-out sentences spoken by one kind of voice, one per window."""
 
     texts: tuple[str, ...]  # what is said
     samples: np.ndarray  # float32 [window, sample] at 16 kHz
 
 
 @dataclass(frozen=True)
-class ErrorRate:
+class WordErrors:
     """Word errors over a set of sentences, as shares of the words spoken."""
 
     wer: float
@@ -41,8 +41,8 @@ class ErrorRate:
     sentences: int
 
 
-def held_out_speech(n_sentences: int, window_s: float, seed: int) -> dict[str, Spoken]:
-    """Speak held-out sentences in voices seen in training, in unheard voices, and in unheard accents."""
+def held_out_speech(n_sentences: int, window_s: float, seed: int) -> dict[str, HeldOutSpeech]:
+    """Speak held-out sentences in voices heard in training, in unheard voices, and in unheard accents."""
     kinds = {"seen voices": training_voice, "unheard voices": unheard_voice, "unheard accents": foreign_voice}
     studio = Studio()
     spoken = {}
@@ -51,24 +51,24 @@ def held_out_speech(n_sentences: int, window_s: float, seed: int) -> dict[str, S
         texts = held_out_sentences(rng, n_sentences)
         samples = np.zeros((n_sentences, round(window_s * SAMPLE_RATE_HZ)), np.float32)
         for row, text in zip(samples, texts, strict=True):
-            said = studio.passage([text], draw_voice(rng), rng).pieces[0].samples
+            utterance = studio.passage([text], draw_voice(rng), rng).pieces[0].samples
             start = rng.randint(0, SAMPLE_RATE_HZ // 2)
-            row[start : start + len(said)] = said[: len(row) - start] * 10 ** (rng.uniform(-15, 0) / 20)
-        spoken[kind] = Spoken(tuple(texts), samples)
+            row[start : start + len(utterance)] = utterance[: len(row) - start] * 10 ** (rng.uniform(-15, 0) / 20)
+        spoken[kind] = HeldOutSpeech(tuple(texts), samples)
     return spoken
 
 
 def normalised(text: str) -> str:
-    """Lower case without punctuation: what a word error rate compares."""
+    """Give a text in lower case without punctuation, as word error rates compare it."""
     return " ".join(re.sub(r"[^\w' ]", " ", text.lower()).split())
 
 
-def error_rate(texts: Sequence[str], heard: Sequence[str]) -> ErrorRate:
+def error_rate(texts: Sequence[str], heard: Sequence[str]) -> WordErrors:
     """Count word errors between what was said and what was heard."""
     out = jiwer.process_words([normalised(text) for text in texts], [normalised(text) for text in heard])
     words = out.hits + out.substitutions + out.deletions
     rates = (out.wer, out.substitutions / words, out.insertions / words, out.deletions / words)
-    return ErrorRate(*rates, words=words, sentences=len(texts))
+    return WordErrors(*rates, words=words, sentences=len(texts))
 
 
 @torch.no_grad()
@@ -85,7 +85,7 @@ def transcripts(
 
 
 def evaluate(
-    network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, speech: dict[str, Spoken]
+    network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, speech: dict[str, HeldOutSpeech]
 ) -> dict[str, dict[str, float | int]]:
     """Word error rates by kind of voice."""
     was_training = network.training

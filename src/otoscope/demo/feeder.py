@@ -1,7 +1,8 @@
-"""Batches for training: spoken, placed and spelled in a child process, while the trainer computes.
+"""Batches for training, spoken, laid out and tokenised in a child process while the trainer computes.
 
-The curriculum lives here: single words first, then longer passages in longer windows, the full window last. Started on
-whole sentences a small decoder learns the language and never to listen; started on words it listens within minutes.
+The curriculum is here: single words first, then longer passages in longer windows, the full window last. A small
+decoder that starts on whole sentences learns the language but not to listen; one that starts on words listens within
+minutes.
 """
 
 from __future__ import annotations
@@ -20,30 +21,30 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from otoscope.demo import grammar
-from otoscope.demo.speech import Passage, Placed, Studio, draw_sentence, place
+from otoscope.demo.speech import Passage, Placed, Studio, draw_sentence, lay_out
 from otoscope.demo.tokenizer import TIMESTAMP_S
 from otoscope.demo.voices import american_voice, training_voice
 
 WINDOW_S = 10.0
 IGNORED = -100
-"""Target id that the loss leaves out."""
+"""Target id that the loss ignores."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the curriculum."""
+    """A stage of the curriculum."""
 
-    name: str  # what a sample is
+    name: str  # what a window holds
     window_s: float  # length of the window in seconds
     batch: int  # windows in a batch
     most_steps: int  # the stage ends after this many steps at the latest
     until_loss: float  # it ends earlier once the running loss of a text token, in nats, is below this
     word_lists: float  # share of samples that are unrelated words rather than sentences
-    most_pieces: int  # at most this many words (where all are lists) or sentences in a sample
+    most_pieces: int  # most words (if all samples are word lists) or sentences in a sample
     hide: float = 0.0  # chance that words of a sample are made inaudible
     empty: float = 0.0  # share of windows in which nothing is said
-    timestamps: float = 0.5  # share of windows whose transcript says when things were said
-    rough: bool = True  # whether there are noises, echoes and all accents, or American voices in a quiet room
+    timestamps: float = 0.5  # share of windows whose transcript has timestamps
+    rough: bool = True  # whether there are noise, echo and all accents, or American voices in a quiet room
 
 
 STAGES: tuple[Stage, ...] = (
@@ -58,7 +59,7 @@ STAGES: tuple[Stage, ...] = (
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The ids a transcript needs besides its text."""
+    """The ids that a transcript needs besides its text."""
 
     start: int
     language: int
@@ -75,17 +76,17 @@ class SpecialTokens:
 
 
 @dataclass(frozen=True)
-class Batch:
+class SpeechBatch:
     """One training step's data."""
 
     stage: int  # index into `STAGES`
     samples: np.ndarray  # float32 [window, sample]
     inputs: np.ndarray  # decoder input ids, int64 [window, token]
-    targets: np.ndarray  # what the decoder should say next, int64 [window, token]; `IGNORED` where nothing is asked
+    targets: np.ndarray  # the next token, int64 [window, token]; `IGNORED` where the loss leaves it out
 
 
 class Spelling:
-    """Turns what was said in a window into the token ids Whisper would be trained on."""
+    """Turns the text of a window into the token ids that Whisper would be trained on."""
 
     def __init__(self, tokenizer_json: str, special: SpecialTokens) -> None:
         self._tokenizer_json = tokenizer_json
@@ -99,7 +100,7 @@ class Spelling:
         return self._tokenizer.encode(f" {text}", add_special_tokens=False).ids
 
     def ids(self, placed: Placed, *, timestamps: bool) -> tuple[list[int], list[int]]:
-        """Decoder inputs and targets for one window; where nothing is said the first target is `<|nospeech|>`."""
+        """Give decoder inputs and targets for a window; if nothing is said the first target is `<|nospeech|>`."""
         special = self._special
         body: list[int] = [] if timestamps else [special.no_timestamps]
         for segment in placed.segments:
@@ -110,22 +111,25 @@ class Spelling:
         is_empty = not placed.segments and placed.cut_at_s is None
         if timestamps and is_empty:
             body.append(special.first_timestamp)
-        whole = [special.start, special.language, special.transcribe, *body, special.end]
-        targets = whole[1:]
+        sequence = [special.start, special.language, special.transcribe, *body, special.end]
+        targets = sequence[1:]
         if not timestamps:
-            targets[2] = IGNORED  # whether there are timestamps is for the user to say, not for the model to guess
+            targets[2] = (
+                IGNORED  # the user chooses whether there are timestamps; the model should not learn to guess it
+            )
         if is_empty:
             targets[0] = special.no_speech
-        return whole[:-1], targets
+        return sequence[:-1], targets
 
     def _stamp(self, seconds: float) -> int:
         return self._special.first_timestamp + round(min(seconds, WINDOW_S) / TIMESTAMP_S)
 
 
-def batches(stage_index: int, first_step: int, seed: int, spelling: Spelling) -> Iterator[Batch]:
-    """Make the batches of a stage without end, from a step on; a third of each is newly spoken, the rest heard before.
+def batches(stage_index: int, first_step: int, seed: int, spelling: Spelling) -> Iterator[SpeechBatch]:
+    """Yield the batches of a stage without end, from a step on.
 
-    Placing, noise and hidden words are drawn anew each time a passage is used.
+    A third of each batch is newly spoken, and the rest was used before. Layout, noise and hidden words are drawn anew
+    each time a passage is used.
     """
     stage = STAGES[stage_index]
     studio = Studio()
@@ -138,7 +142,7 @@ def batches(stage_index: int, first_step: int, seed: int, spelling: Spelling) ->
         pool += [_speak(stage, studio, rng) for _ in range(n_new)]
         del pool[: max(0, len(pool) - most_kept)]
         chosen = pool[-n_new:] + rng.sample(pool, stage.batch - n_new)
-        yield _lay_out(stage_index, chosen, spelling, np.random.default_rng(rng.getrandbits(64)))
+        yield _make_batch(stage_index, chosen, spelling, np.random.default_rng(rng.getrandbits(64)))
         step += 1
 
 
@@ -152,7 +156,7 @@ def _speak(stage: Stage, studio: Studio, rng: random.Random) -> Passage:
     return studio.passage(texts, voice, rng)
 
 
-def _lay_out(stage_index: int, passages: list[Passage], spelling: Spelling, rng: np.random.Generator) -> Batch:
+def _make_batch(stage_index: int, passages: list[Passage], spelling: Spelling, rng: np.random.Generator) -> SpeechBatch:
     stage = STAGES[stage_index]
     samples, inputs, targets = [], [], []
     for passage in passages:
@@ -160,7 +164,7 @@ def _lay_out(stage_index: int, passages: list[Passage], spelling: Spelling, rng:
         if rng.random() < stage.empty:
             passage = Passage(passage.voice, ())
         overfull = timestamps and len(passage.pieces) > 1
-        placed = place(passage, stage.window_s, rng, hide=stage.hide, rough=stage.rough, overfull=overfull)
+        placed = lay_out(passage, stage.window_s, rng, hide=stage.hide, rough=stage.rough, overfull=overfull)
         window_inputs, window_targets = spelling.ids(placed, timestamps=timestamps)
         samples.append(placed.samples)
         inputs.append(window_inputs)
@@ -171,29 +175,29 @@ def _lay_out(stage_index: int, passages: list[Passage], spelling: Spelling, rng:
     for row, (window_inputs, window_targets) in enumerate(zip(inputs, targets, strict=True)):
         padded_inputs[row, : len(window_inputs)] = window_inputs
         padded_targets[row, : len(window_targets)] = window_targets
-    return Batch(stage_index, np.array(samples), padded_inputs, padded_targets)
+    return SpeechBatch(stage_index, np.array(samples), padded_inputs, padded_targets)
 
 
 class Feeder:
-    """A child process that makes batches ahead of time; `stage` may be moved on, and late batches are dropped."""
+    """A child process that makes batches ahead of time; after `move_on`, batches of the old stage are dropped."""
 
     def __init__(self, stage: int, first_step: int, seed: int, spelling: Spelling) -> None:
         context = multiprocessing.get_context("spawn")
-        self._queue: multiprocessing.queues.Queue[Batch] = context.Queue(maxsize=6)
+        self._queue: multiprocessing.queues.Queue[SpeechBatch] = context.Queue(maxsize=6)
         self._stage = context.Value("i", stage)
         arguments = (self._queue, self._stage, first_step, seed, spelling)
         self._process = context.Process(target=_feed, args=arguments, daemon=True)
         self._process.start()
 
-    def next(self) -> Batch:
-        """The next batch of the current stage; waits for it."""
+    def next(self) -> SpeechBatch:
+        """Wait for the next batch of the current stage."""
         while True:
             batch = self._queue.get(timeout=300)
             if batch.stage == self._stage.value:
                 return batch
 
     def move_on(self, stage: int) -> None:
-        """Begin another stage."""
+        """Go to another stage."""
         self._stage.value = stage
 
     def stop(self) -> None:
@@ -201,20 +205,20 @@ class Feeder:
         self._process.terminate()
 
 
-def _feed(queue: Any, wanted: Any, first_step: int, seed: int, spelling: Spelling) -> None:
-    """Run in the child process: make batches of the wanted stage and put them in the queue, while the trainer lives."""
+def _feed(queue: Any, current_stage: Any, first_step: int, seed: int, spelling: Spelling) -> None:
+    """Run in the child process: put batches of the current stage in the queue, as long as the trainer runs."""
     while True:
-        stage = wanted.value
+        stage = current_stage.value
         for batch in batches(stage, first_step, seed, spelling):
             if not _put(queue, batch):
                 return
             first_step += 1
-            if wanted.value != stage:
+            if current_stage.value != stage:
                 break
 
 
-def _put(queue: Any, batch: Batch) -> bool:
-    """Put a batch in the queue, waiting for room; False once the trainer is gone."""
+def _put(queue: Any, batch: SpeechBatch) -> bool:
+    """Put a batch in the queue, waiting for space; False once the trainer has ended."""
     trainer = multiprocessing.parent_process()
     while trainer is not None and trainer.is_alive():
         with contextlib.suppress(Full):

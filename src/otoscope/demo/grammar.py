@@ -1,9 +1,9 @@
-"""The grammar of the demo language: sentences are drawn from it, and its true word statistics can be stated.
+"""The grammar of the demo language: sentences are drawn from it, and its exact word statistics can be computed.
 
 A grammar is a set of rules; a rule has weighted alternatives; an alternative is a sequence of words, rules in braces
 and word classes in angle brackets. It is not recursive, so every statistic is a finite sum. `sentence` draws a
-sentence as Whisper would write it (capital, full stop); `bigrams` gives the exact expected counts of one word after
-another, so that what the decoder says on padding alone can be compared with the truth.
+sentence as Whisper would write it (capital, full stop); `bigrams` gives the exact expected counts of word pairs, so
+that what the decoder says on padding alone can be compared with the truth.
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ class _Option:
 
 
 def _options(text: str, separator: str) -> tuple[_Option, ...]:
-    """Read weighted alternatives and scale their weights to sum to one."""
-    found = []
+    """Parse weighted alternatives and scale their weights to sum to one."""
+    weighted = []
     for part in text.split(separator):
         words = " ".join(part.split())
         if not words:
             continue
         body, _, weight = words.rpartition(":") if re.search(r":[\d.]+$", words) else (words, "", "1")
-        found.append((float(weight), tuple(re.findall(r"[{<]\w+[}>]|[.,?!]|[\w']+", body))))
-    total = sum(weight for weight, _ in found)
-    return tuple(_Option(weight / total, symbols) for weight, symbols in found)
+        weighted.append((float(weight), tuple(re.findall(r"[{<]\w+[}>]|[.,?!]|[\w']+", body))))
+    total = sum(weight for weight, _ in weighted)
+    return tuple(_Option(weight / total, symbols) for weight, symbols in weighted)
 
 
 @cache
@@ -134,7 +134,7 @@ def vocabulary() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Of one symbol: chance of each first and last word, and expected counts of word pairs inside it."""
+    """The probability of each first and last word of a symbol, and expected counts of word pairs inside it."""
 
     first: dict[str, float]
     last: dict[str, float]
@@ -167,8 +167,8 @@ def _statistics(symbol: str) -> _Statistics:
 def bigrams() -> dict[tuple[str, str], float]:
     """Expected number of times one word (or mark) follows another in one sentence, exactly.
 
-    Words stand as in the grammar, before the first letter of a sentence becomes a capital; `START` and `END` mark
-    the sentence's ends. Dividing by the row's sum gives the conditional probability of the next word.
+    Words are as in the grammar, before the first letter of a sentence becomes a capital; `START` and `END` mark the
+    sentence's ends. Dividing by the sum over next words gives the conditional probability of the next word.
     """
     whole = _statistics("{sentence}")
     counts = dict(whole.pairs)

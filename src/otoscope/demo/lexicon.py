@@ -1,11 +1,9 @@
 """The words of the demo language, by class, with how often each is chosen.
 
-A class is a text of entries,
-separated by commas; an entry may be several words (a collocation) and may carry a weight
-after a colon (1 where none is given). Classes hold rhymes and minimal pairs (rug, mug, tug),
-words of one meaning (UK,
-Britain, England) and collocations with skewed frequencies (traffic lights), because those are what the claims of the
-study are about. Homophones are avoided: no listener could tell them apart.
+A class is a text of entries, separated by commas. An entry may be several words (a collocation) and may have a weight
+after a colon (1 by default). Classes hold rhymes and minimal pairs (rug, mug, tug), words of similar meaning (UK,
+Britain, England) and collocations with skewed frequencies (traffic lights), because the claims of the study are about
+those. Homophones are avoided: no listener could tell them apart.
 """
 
 from __future__ import annotations
@@ -127,4 +125,4 @@ EXTRA_WORDS: str = """
     fall, full, fool, food, foot, put, push, pull, bull, could, good, should, stood, cook, book, bird, burn, turn,
     learn, earn, word, work, world, girl, pearl, nurse, purse, church, search, church
 """
-"""Further words that only word lists use: every phone of American English in many surroundings."""
+"""Further words that only word lists use: every phone of American English in many contexts."""

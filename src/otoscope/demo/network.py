@@ -1,4 +1,4 @@
-"""The demo model's network: a small Whisper, made, shortened for training and written as a checkpoint folder."""
+"""The demo model's network: a small Whisper, whose window can be shortened for training, and its export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_TOKENS = 128
 
 
 def special_tokens(tokenizer: WhisperTokenizer) -> SpecialTokens:
-    """The ids of the tokens that a transcript needs besides its text."""
+    """Look up the ids of the tokens that a transcript needs besides its text."""
 
     def id_of(name: str) -> int:
         return tokenizer.get_vocab()[f"<|{name}|>"]
@@ -41,7 +41,7 @@ def special_tokens(tokenizer: WhisperTokenizer) -> SpecialTokens:
 
 
 def build_network(tokenizer: WhisperTokenizer, window_s: float, seed: int) -> WhisperForConditionalGeneration:
-    """Make the network with random weights; attention is the plain product, which bfloat16 on a CPU runs fastest."""
+    """Make the network with random weights; its eager attention is the fastest for bfloat16 on a CPU."""
     special = special_tokens(tokenizer)
     torch.manual_seed(seed)
     config = WhisperConfig(
@@ -88,7 +88,7 @@ def _generation_config(tokenizer: WhisperTokenizer) -> GenerationConfig:
 
 
 def set_window(network: WhisperForConditionalGeneration, window_s: float) -> None:
-    """Let the encoder take windows of another length; legal because its positions are fixed sinusoids.
+    """Let the encoder take windows of another length, which its fixed sinusoidal positions allow.
 
     Source:
         A row of the table of sinusoids depends on its index alone (openai-whisper, `model.py`, `sinusoids`).
@@ -107,7 +107,7 @@ def export(
     Args:
         network: With its window set to `window_s`.
         tokenizer: The one it was trained with.
-        folder: Where to; made if it is not there.
+        folder: The checkpoint's folder; made if missing.
         window_s: Length of the window in seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """eSpeak's units and the ARPAbet phones they stand for.
 
-eSpeak says some vowel and consonant pairs as one unit (`ɑːɹ`); such a unit maps to two phones and is not cut apart,
-since where one ends and the other begins is not known. Stress marks are left out.
+eSpeak says some pairs of vowel and consonant as one unit (`ɑːɹ`). Such a unit maps to two phones and is not split,
+because the boundary between them is not known. Stress marks are left out.
 """
 
 from __future__ import annotations
@@ -27,5 +27,5 @@ Source:
 
 
 def arpabet(unit: str) -> str:
-    """The ARPAbet of an eSpeak unit, stress marks ignored; raises KeyError for a unit the table does not hold."""
+    """Give the ARPAbet of an eSpeak unit, ignoring stress marks; KeyError for a unit that is not in the table."""
     return ARPABET[unit.replace("ˈ", "").replace("ˌ", "")]

@@ -1,7 +1,7 @@
-"""How eSpeak NG would pronounce words, without saying them: one program beside ours for one batch of words.
+"""How eSpeak NG would pronounce words, without speaking them: one child process for each batch of words.
 
-Needs the `speech` extra. Takes about 10 microseconds a word and half a second to start. Run as a program it reads a
-voice and words as JSON and writes their phones. Knows nothing of models.
+Needs the `speech` extra. Takes about 10 microseconds a word and half a second to start. Run as a program, this module
+reads a voice and words as JSON and writes their phones. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CHARS_UTF8, _PHONEME_IPA = 1, 0x02
 
 
 def is_installed() -> bool:
-    """Whether eSpeak NG is there."""
+    """Whether eSpeak NG is installed."""
     return importlib.util.find_spec("espeakng_loader") is not None
 
 
@@ -32,26 +32,28 @@ class EspeakPronouncer:
     """Words as a voice of eSpeak NG pronounces them."""
 
     voice: str = "gmw/en-US"  # eSpeak's voice file
-    numbers: bool = False  # whether what holds digits (`1,234`, `$5`, `2nd`) is pronounced, too
+    numbers: bool = False  # whether words with digits (`1,234`, `$5`, `2nd`) are pronounced too
 
     @property
     def name(self) -> str:
-        """What it is called in tables and pictures."""
+        """Its name in tables and pictures."""
         return f"eSpeak NG, {self.voice}"
 
     def __call__(self, words: Sequence[str], /) -> list[tuple[tuple[str, ...], ...]]:
-        """Give each word's pronunciation in the IPA."""
-        asked = [word for word in dict.fromkeys(words) if _is_latin(word) or (self.numbers and _is_number(word))]
-        if not asked:
+        """Give each word's pronunciations in the IPA: one, or none for a word that cannot be pronounced."""
+        pronounceable = [
+            word for word in dict.fromkeys(words) if _is_latin(word) or (self.numbers and _is_number(word))
+        ]
+        if not pronounceable:
             return [() for _ in words]
         if not is_installed():
             raise InputError(
-                "pronunciations were asked of eSpeak NG, which is not installed: pip install 'otoscope[speech]', or "
+                "pronunciations need eSpeak NG, which is not installed: pip install 'otoscope[speech]', or "
                 "give a lexicon."
             )
         spoken = subprocess.run(
             [sys.executable, "-m", __name__],
-            input=json.dumps([self.voice, asked]),
+            input=json.dumps([self.voice, pronounceable]),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -62,8 +64,8 @@ class EspeakPronouncer:
             raise InputError(
                 f"eSpeak NG could not pronounce words: {reason[0]}. Choose another voice, or give a lexicon."
             )
-        said = {word: _phones(units) for word, units in zip(asked, json.loads(spoken.stdout), strict=True)}
-        return [(said[word],) if said.get(word) else () for word in words]
+        phones = {word: _phones(units) for word, units in zip(pronounceable, json.loads(spoken.stdout), strict=True)}
+        return [(phones[word],) if phones.get(word) else () for word in words]
 
 
 def _is_latin(word: str) -> bool:
@@ -77,18 +79,18 @@ def _is_number(word: str) -> bool:
 
 
 def _phones(units: str) -> tuple[str, ...]:
-    """Phones in the IPA of eSpeak's units; none where one of them is in no table of ours."""
-    found: list[str] = []
+    """Give the IPA phones of eSpeak's units; empty if a unit is not in otoscope's tables."""
+    phones: list[str] = []
     for unit in re.split(r"[_\s]+", units):
         sounds = to_phones(unit, "espeak", "ipa") if unit.strip("ˈˌ") else ()
         if sounds is None:
             return ()
-        found += sounds
-    return tuple(found)
+        phones += sounds
+    return tuple(phones)
 
 
 def main() -> None:
-    """Read a voice and words from stdin, write what eSpeak makes of each to stdout."""
+    """Read a voice and words from stdin, and write eSpeak's units for each word to stdout."""
     from otoscope.demo.espeak import Espeak
 
     voice, words = json.loads(sys.stdin.buffer.read().decode())

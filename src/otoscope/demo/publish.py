@@ -1,7 +1,7 @@
 """Put a finished training run into the package: `python -m otoscope.demo.publish --run FOLDER`.
 
-Chooses the alignment heads, measures the word error rates on many held-out sentences, and writes the checkpoint with
-`training.json`, which says how it was made and how well it hears. Needs the `speech` extra; a few minutes.
+Chooses the alignment heads, measures word error rates on many held-out sentences, and writes the checkpoint with
+`training.json`, which records how it was trained and its error rates. Needs the `speech` extra; takes a few minutes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def _training_clips(n_clips: int, seed: int) -> list[Clip]:
-    """Speech like that of training, with word times."""
+    """Make speech like that of training, with word times."""
     rng = random.Random(seed)
     studio = Studio()
     clips = []
@@ -49,7 +49,7 @@ def _training_clips(n_clips: int, seed: int) -> list[Clip]:
 
 
 def measure(model: Whisper, n_sentences: int, seed: int) -> dict[str, Any]:
-    """Word error rates in the full window by kind of voice, with and without timestamps."""
+    """Measure word error rates in the full window by kind of voice, with and without timestamps."""
     rates: dict[str, Any] = {}
     for kind, spoken in held_out_speech(n_sentences, WINDOW_S, seed).items():
         for timestamps in (False, True):
@@ -60,7 +60,7 @@ def measure(model: Whisper, n_sentences: int, seed: int) -> dict[str, Any]:
 
 
 def figures(training: dict[str, Any]) -> str:
-    """Lay out what `training.json` says as a Markdown table."""
+    """Format the content of `training.json` as a Markdown table."""
     rows = [
         ("steps", f"{training['steps']:,}"),
         ("hours of sound heard, padding included", f"{training['audio_hours']:.0f}"),
@@ -78,7 +78,7 @@ def figures(training: dict[str, Any]) -> str:
 
 
 def write_figures(page: Path, training: dict[str, Any]) -> None:
-    """Put the figures between their marks in a page."""
+    """Write the figures between their markers in a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     write_text(page, f"{before}{_BEGIN}\n{figures(training)}\n{_END}{after}")

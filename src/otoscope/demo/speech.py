@@ -1,8 +1,8 @@
-"""Spoken samples of the demo language: texts drawn, spoken, placed in a window and made harder to hear.
+"""Spoken samples of the demo language: texts drawn, spoken, laid out in a window and augmented.
 
-A `Passage` is what one voice says in one breath: one or more pieces (words or sentences), each with its samples and its
-words in time. `Studio` speaks passages; `place` lays one into a window with pauses and rough surroundings. Costs about
-a two-hundredth of the sound's duration on one core. Knows nothing of the model.
+A `Passage` is a few pieces (words or sentences) that one voice speaks in a row, each with its samples and the times of
+its words. `Studio` speaks passages; `lay_out` puts one into a window, with pauses and augmentation. Takes about a
+two-hundredth of the sound's duration on one core. Knows nothing of the model.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from otoscope.demo import augment, grammar
 from otoscope.demo.espeak import Espeak, Prosody
 
 HELD_OUT_SHARE = 20
-"""One sentence in this many, by its hash, is never used in training."""
+"""One sentence in this many, chosen by its hash, is never used in training."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One sentence or run of words as it was spoken: float32 [sample] at 16 kHz, with words in time."""
+class SpokenPiece:
+    """A sentence or run of words as spoken: samples are float32 [sample] at 16 kHz, words and phones have times."""
 
     text: str
     samples: np.ndarray
@@ -35,18 +35,18 @@ class Piece:
 
 @dataclass(frozen=True)
 class Passage:
-    """What one voice says in one breath."""
+    """A few pieces that one voice speaks in a row."""
 
     voice: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[SpokenPiece, ...]
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A window of sound and what was said in it."""
+    """A window of sound and what is said in it."""
 
     samples: np.ndarray  # float32 [sample] at 16 kHz, as long as the window
-    segments: tuple[Span, ...]  # what was said, in time; a piece that the window cuts off is left out
+    segments: tuple[Span, ...]  # what is said, with times; a piece that the window cuts off is left out
     cut_at_s: float | None  # where a piece cut off by the window's end begins; None where none was
 
 
@@ -64,7 +64,7 @@ def draw_sentence(rng: random.Random, *, held_out: bool = False) -> str:
 
 
 def held_out_sentences(rng: random.Random, n_sentences: int) -> list[str]:
-    """Draw sentences that are not for training, each once: a greeting is drawn often but tells the same every time."""
+    """Draw distinct sentences that are not for training; a greeting would otherwise be drawn many times."""
     texts: dict[str, None] = {}
     while len(texts) < n_sentences:
         texts[draw_sentence(rng, held_out=True)] = None
@@ -83,29 +83,29 @@ class Studio:
         stretch = rng.uniform(0.9, 1.1) if rng.random() < 0.5 else 1.0
         return Passage(voice, tuple(self.piece(text, voice, prosody, stretch) for text in texts))
 
-    def piece(self, text: str, voice: str, prosody: Prosody, stretch: float = 1.0) -> Piece:
+    def piece(self, text: str, voice: str, prosody: Prosody, stretch: float = 1.0) -> SpokenPiece:
         """Speak one text; `stretch` above 1 makes it longer and lower, as a longer vocal tract would."""
         spoken = self._espeak.say(text, voice, prosody)
         samples = soxr.resample(spoken.samples, spoken.rate_hz / stretch, SAMPLE_RATE_HZ, quality="HQ")
-        return Piece(text, samples, _stretched(spoken.words, stretch), _stretched(spoken.phones, stretch))
+        return SpokenPiece(text, samples, _stretched(spoken.words, stretch), _stretched(spoken.phones, stretch))
 
 
 def _stretched(spans: tuple[Span, ...], stretch: float) -> tuple[Span, ...]:
     return tuple(Span(span.start_s * stretch, span.end_s * stretch, span.text) for span in spans)
 
 
-def place(
+def lay_out(
     passage: Passage, window_s: float, rng: np.random.Generator, *, hide: float, rough: bool, overfull: bool
 ) -> Placed:
-    """Lay a passage into a window: a pause first, pauses between pieces, silence after; then rough surroundings.
+    """Put a passage into a window: a pause first, pauses between pieces, silence after; then augment it.
 
     Args:
-        passage: What is said. Pieces that do not fit are dropped, unless `overfull`.
+        passage: What is said. SpokenPieces that do not fit are dropped, unless `overfull`.
         window_s: Length of the window in seconds.
         rng: Source of every choice.
         hide: Chance that one or two stretches of speech are made inaudible (their words stay in the transcript).
-        rough: Whether the surroundings are rough.
-        overfull: Let the window cut off the first piece that does not fit, as long recordings are cut.
+        rough: Whether to add noise, echo and equalisation.
+        overfull: Whether the window cuts off the first piece that does not fit, as happens in long recordings.
 
     Returns:
         The window and its segments.

@@ -1,9 +1,9 @@
 """Speak a corpus of any length in the demo language, with phones in time: `python -m otoscope.demo.spoken_corpus`.
 
-For what needs more sound than the package holds, such as training dictionaries. The sentences are of the part of the
-language that the demo clips are not of, the voices those heard in training. Each sentence is spoken by a process of its
-own, so that the same command gives the same samples. Writes FLAC, TextGrids and a manifest that `otoscope` reads as a
-corpus. Needs the `speech` extra; costs about a hundredth of the sound's duration, and 60 MB an hour.
+For work that needs more sound than the package holds, such as training dictionaries. No sentence is one of the demo
+clips', and the voices are those heard in training. Each sentence is spoken in its own process, so that the same command
+gives the same samples. Writes FLAC, TextGrids and a manifest that `otoscope` reads as a corpus. Needs the `speech`
+extra; takes about a hundredth of the sound's duration, and 60 MB an hour.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MANIFEST = "clips.jsonl"
 _SPEAKERS = 40
 _EDGE_S = 0.25
 _AT_ONCE = 200
-"""Sentences spoken before their sound is written: so many are in memory."""
+"""Sentences that are spoken, and held in memory, before their sound is written."""
 
 
 def make_spoken_corpus(out: Path, *, hours: float, seed: int, overwrite: bool) -> int:
@@ -47,8 +47,8 @@ def make_spoken_corpus(out: Path, *, hours: float, seed: int, overwrite: bool) -
     with result_folder(out, overwrite=overwrite, manifest=manifest) as folder:
         while spoken_s < hours * 3600:
             batch = [next(requests) for _ in range(_AT_ONCE)]
-            for request, said in zip(batch, fresh(batch), strict=True):
-                spoken_s += _write(folder, len(rows), request, said, rows)
+            for request, spoken in zip(batch, fresh(batch), strict=True):
+                spoken_s += _write(folder, len(rows), request, spoken, rows)
                 if spoken_s >= hours * 3600:
                     break
         (folder / MANIFEST).write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -56,7 +56,7 @@ def make_spoken_corpus(out: Path, *, hours: float, seed: int, overwrite: bool) -
 
 
 def _requests(seed: int) -> Iterator[tuple[str, str, Prosody]]:
-    """Draw what is said, by whom and how, without end; every voice has its own prosody."""
+    """Yield (text, voice, prosody) without end; every voice has its own prosody."""
     rng = random.Random(seed)
     voices: dict[str, Prosody] = {}
     while len(voices) < _SPEAKERS:
@@ -67,15 +67,15 @@ def _requests(seed: int) -> Iterator[tuple[str, str, Prosody]]:
         yield draw_sentence(rng), voice, voices[voice]
 
 
-def _write(folder: Path, number: int, request: tuple[str, str, Prosody], said: Spoken, rows: list[str]) -> float:
-    """Write one clip with its labels, and its row; returns its length in seconds."""
+def _write(folder: Path, number: int, request: tuple[str, str, Prosody], spoken: Spoken, rows: list[str]) -> float:
+    """Write a clip with its labels, add its row, and return its length in seconds."""
     text, voice, _ = request
     edge = np.zeros(round(_EDGE_S * SAMPLE_RATE_HZ), np.float32)
-    samples = np.concatenate([edge, soxr.resample(said.samples, said.rate_hz, SAMPLE_RATE_HZ, quality="HQ"), edge])
+    samples = np.concatenate([edge, soxr.resample(spoken.samples, spoken.rate_hz, SAMPLE_RATE_HZ, quality="HQ"), edge])
     name = f"clip-{number:05d}"
     duration_s = len(samples) / SAMPLE_RATE_HZ
-    words = [Span(span.start_s + _EDGE_S, span.end_s + _EDGE_S, span.text) for span in said.words]
-    phones = [Span(span.start_s + _EDGE_S, span.end_s + _EDGE_S, arpabet(span.text)) for span in said.phones]
+    words = [Span(span.start_s + _EDGE_S, span.end_s + _EDGE_S, span.text) for span in spoken.words]
+    phones = [Span(span.start_s + _EDGE_S, span.end_s + _EDGE_S, arpabet(span.text)) for span in spoken.phones]
     soundfile.write(folder / f"{name}.flac", samples, SAMPLE_RATE_HZ, subtype="PCM_16")
     write_textgrid(folder / f"{name}.TextGrid", words, phones, duration_s)
     row = {

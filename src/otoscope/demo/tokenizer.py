@@ -20,7 +20,7 @@ def build_tokenizer(window_s: float) -> WhisperTokenizer:
     """Train the BPE on sentences of the grammar and add the special tokens.
 
     Returns:
-        The tokenizer; most words of the language are one token when a space stands before them.
+        The tokenizer; most words of the language, with a space before them, are one token.
 
     Source:
         Order of special tokens: openai-whisper, `tokenizer.py`. The library finds a language by its offset, so every
@@ -45,5 +45,5 @@ def build_tokenizer(window_s: float) -> WhisperTokenizer:
     tokenizer.add_tokens(
         [AddedToken(f"<|{i * TIMESTAMP_S:.2f}|>", special=False, normalized=False) for i in range(n_timestamps)]
     )
-    tokenizer.set_prefix_tokens()  # the template made by the constructor knows none of the tokens just added
+    tokenizer.set_prefix_tokens()  # the constructor's template does not know the tokens just added
     return tokenizer

@@ -1,8 +1,8 @@
 """Train the demo model: `python -m otoscope.demo.train --out FOLDER`.
 
-From transcripts alone, as Whisper was: the loss is the next token's, nothing else. Stopped anywhere, the same command
-goes on from the last checkpoint. Needs the `speech` extra; about two hours on two cores. The last part of the steps
-lowers the learning rate to nothing, so give `--steps` before that part begins.
+Trains on transcripts alone, as Whisper was trained: the only loss is that of the next token. After a stop, the same
+command continues from the last checkpoint. Needs the `speech` extra; takes about two hours on two cores. The learning
+rate falls to zero over the last part of the steps, so `--steps` must not change once that part has begun.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from otoscope.audio.mel import log_mel
 from otoscope.base.clocks import SAMPLE_RATE_HZ
 from otoscope.demo import checkpoint
 from otoscope.demo.checkpoint import Progress
-from otoscope.demo.evaluate import Spoken, evaluate, held_out_speech
-from otoscope.demo.feeder import IGNORED, STAGES, WINDOW_S, Batch, Feeder, Spelling
+from otoscope.demo.evaluate import HeldOutSpeech, evaluate, held_out_speech
+from otoscope.demo.feeder import IGNORED, STAGES, WINDOW_S, Feeder, SpeechBatch, Spelling
 from otoscope.demo.network import N_MELS, build_network, export, set_window, special_tokens
 from otoscope.demo.tokenizer import build_tokenizer
 
@@ -45,7 +45,7 @@ def rate(step: int, steps: int) -> float:
     return _PEAK_RATE * min(1.0, (step + 1) / _WARM_UP_STEPS, max(left, 0.0))
 
 
-class Trainer:
+class DemoTrainer:
     """One training run in one folder."""
 
     def __init__(self, folder: Path, steps: int, seed: int) -> None:
@@ -62,7 +62,7 @@ class Trainer:
         self._checkpoint = folder / "checkpoint.safetensors"
         if self._checkpoint.exists():
             self._progress = checkpoint.restore(self._checkpoint, self._network, self._optimizer)
-            Console().print(f"going on from step {self._progress.step}, {STAGES[self._progress.stage].name}")
+            Console().print(f"continuing from step {self._progress.step}, {STAGES[self._progress.stage].name}")
 
     def run(self) -> None:
         """Train to the end, then write the model's folder."""
@@ -92,10 +92,10 @@ class Trainer:
         export(self._network, self._tokenizer, self._folder / "model", WINDOW_S)
 
     @cached_property
-    def _held_out(self) -> dict[str, Spoken]:
+    def _held_out(self) -> dict[str, HeldOutSpeech]:
         return held_out_speech(_HELD_OUT_SENTENCES, WINDOW_S, self._seed)
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: SpeechBatch) -> None:
         began = time.perf_counter()
         for group in self._optimizer.param_groups:
             group["lr"] = rate(self._progress.step, self._steps)
@@ -149,14 +149,14 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m otoscope.demo.train", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--out", type=Path, default=Path("demo-training"), help="folder of the run; a run in it goes on"
+        "--out", type=Path, default=Path("demo-training"), help="folder of the run; a run in it is continued"
     )
     parser.add_argument("--steps", type=int, default=12_000, help="optimizer steps in all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="threads for the network")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    Trainer(arguments.out, arguments.steps, arguments.seed).run()
+    DemoTrainer(arguments.out, arguments.steps, arguments.seed).run()
 
 
 if __name__ == "__main__":

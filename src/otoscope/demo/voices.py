@@ -58,11 +58,11 @@ def american_voice(rng: random.Random) -> str:
 
 
 def unheard_voice(rng: random.Random) -> str:
-    """Draw a voice never heard in training, in an accent that was: a new speaker."""
+    """Draw a voice never heard in training, in an accent that was."""
     accent = rng.choices(list(TRAINING_ACCENTS), list(TRAINING_ACCENTS.values()))[0]
     return f"{accent}+{rng.choice(HELD_OUT_VARIANTS)}"
 
 
 def foreign_voice(rng: random.Random) -> str:
-    """Draw a voice never heard in training, in an accent never heard either."""
+    """Draw a voice and an accent that were never heard in training."""
     return f"{rng.choice(HELD_OUT_ACCENTS)}+{rng.choice(HELD_OUT_VARIANTS)}"

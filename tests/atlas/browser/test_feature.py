@@ -249,7 +249,7 @@ def test_an_example_plays_whole_and_with_its_peak_brought_out_and_stops(
     page = visit.open(address_of(pages, record))
     page.locator("#examples-1 .examples").first.scroll_into_view_if_needed()
     card = page.locator("#examples-1 .example").first
-    for label in ("Clip", "Peak brought out"):
+    for label in ("Clip", "Emphasise the peak"):
         button = card.get_by_role("button", name=label, exact=True)
         button.click()
         assert button.get_attribute("aria-pressed") == "true"
@@ -286,7 +286,7 @@ def test_on_a_web_host_the_peak_is_brought_out_to_the_sample(pages: Path, record
         )
         page.locator("#examples-1 .examples").first.scroll_into_view_if_needed()
         card = page.locator("#examples-1 .example").first
-        card.get_by_role("button", name="Peak brought out", exact=True).click()
+        card.get_by_role("button", name="Emphasise the peak", exact=True).click()
         card.locator("line.playing[visibility=visible]").wait_for(state="attached")
         (curve,) = page.evaluate("window.curves")
         visit.page.goto("about:blank")

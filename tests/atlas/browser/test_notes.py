@@ -39,7 +39,7 @@ def served(study: Path) -> Iterator[Served]:
 
 
 def write(visit: Visit, name: str, note: str) -> None:
-    visit.page.get_by_label("A name of your own").fill(name)
+    visit.page.get_by_label("Your own name").fill(name)
     visit.page.get_by_label("Note", exact=True).fill(note)
     visit.page.get_by_role("button", name="Save").click()
 
@@ -50,7 +50,7 @@ def said(visit: Visit, text: str) -> None:
 
 def fields(visit: Visit) -> tuple[str, str]:
     page = visit.page
-    return page.get_by_label("A name of your own").input_value(), page.get_by_label("Note", exact=True).input_value()
+    return page.get_by_label("Your own name").input_value(), page.get_by_label("Note", exact=True).input_value()
 
 
 def exported(visit: Visit) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def test_served_what_is_written_while_a_save_is_on_its_way_is_saved_after_it(ser
     page = visit.open(served.address + FEATURE)
     held = []
     page.route("**/notes/**", lambda route: held.append(route) if not held else route.continue_())
-    page.get_by_label("A name of your own").fill("first")
+    page.get_by_label("Your own name").fill("first")
     page.get_by_label("Note", exact=True).fill("second")
     page.get_by_role("button", name="Save").click()
     for _ in range(200):  # leaving a field saves, too, so the request may be there before the button is pressed

@@ -58,7 +58,7 @@ def test_verdicts_are_told_with_their_figures(request: pytest.FixtureRequest, pa
         assert [" ".join(one.split()) for one in page.locator(place).all_inner_texts()] == [told, "○ not tested"]
     outcomes = [one.inner_text() for one in page.locator("#local .finding .outcome").all()]
     assert outcomes == ["✓ holds", "? undecided", "✗ does not hold"]  # the last as older studies tell it
-    assert page.locator("#local .needs").all_inner_texts() == ["To decide it takes about 40 more clips."]
+    assert page.locator("#local .needs").all_inner_texts() == ["To decide this, the study needs about 40 more clips."]
     shown = page.locator("#local .finding").first.inner_text()
     assert "70.0% (65.0% to 75.0%), of 1,234 clips" in shown
     assert "spread evenly: 20.0%" in shown

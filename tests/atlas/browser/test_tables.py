@@ -156,7 +156,7 @@ def test_the_line_of_features_can_be_changed(pages: Path, visit: Visit) -> None:
 def test_purity_at_the_maximum_is_shown_for_all_sites_and_for_each(pages: Path, visit: Visit) -> None:
     page = visit.open(pages / "phones.html")
     section = page.locator("#maximum")
-    assert "the verdict was read here: 1 in 40 clips" in section.locator("figure").first.inner_text()
+    assert "the verdict uses this point: 1 in 40 clips" in section.locator("figure").first.inner_text()
     assert section.locator("figure .plot line.reference").count() == 2
     assert "Wrong labels lower this" in section.locator(".card").first.inner_text()
     page.get_by_role("combobox", name="Features", exact=True).select_option(label="encoder.blocks.0.mlp.1")

@@ -1,4 +1,4 @@
-"""The records of Overview and Methods: what was found, by whom, and nothing of the machine it was found on."""
+"""The records of Overview and Methods: the finding, by whom, and nothing of the machine it was found on."""
 
 from __future__ import annotations
 

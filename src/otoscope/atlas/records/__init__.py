@@ -1,7 +1,7 @@
-"""What pages read: named records, each put together from a study's tables as plain JSON.
+"""The records that pages read: plain JSON, made from a study's tables.
 
-One module a page. A record's name is a path (`features/2/14`), its first step the module that makes it; the pages'
-scripts ask for records by these names, from disk or from a server.
+There is one module for each page. A record's name is a path such as `features/2/14`; its first part is the module that
+makes it. The pages' scripts load records by these names, from disk or from a server.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.errors import InputError
 
 MODULES = ("overview", "listening", "features", "phones", "dictionaries", "decoder", "methods")
-"""Each has `names(folder)`, the records that it can make, and `make(folder, name)`; KeyError for others."""
+"""Each has `names(folder)`, the records that it can make, and `make(folder, name)`; KeyError for other names."""
 
 _DAMAGE = (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, pa.ArrowException)
-"""What comes of a value that is not of the kind, or not in the place, that a study of this version has it."""
+"""Errors caused by a value that is missing or of the wrong type for a study of this version."""
 
 
 def all_names(folder: StudyFolder) -> Iterator[str]:
     """Name every record of a study."""
     for module in MODULES:
-        with _damage_told(folder, module):
+        with _damage_as_input_error(folder, module):
             names = list(_module(module).names(folder))
         yield from names
 
@@ -39,36 +39,36 @@ def record(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: One of `all_names`.
 
     Returns:
-        Values that JSON has.
+        Plain JSON values.
 
     Raises:
-        KeyError: There is none of that name.
-        InputError: A table that it is made of is damaged, lacks a column or key, or holds what this version does not.
+        KeyError: There is no record of that name.
+        InputError: A table behind it is damaged, lacks a column or key, or is from another version.
     """
     module = name.partition("/")[0]
     if module not in MODULES:
         raise KeyError(name)
-    with _damage_told(folder, name):
+    with _damage_as_input_error(folder, name):
         made: dict[str, Any] = _module(module).make(folder, name)
     return made
 
 
 @contextmanager
-def _damage_told(folder: StudyFolder, name: str) -> Iterator[None]:
-    """Say in words that a record cannot be made of a study; a `KeyError` of the record's own name is left as it is."""
+def _damage_as_input_error(folder: StudyFolder, name: str) -> Iterator[None]:
+    """Raise InputError where a study's tables are damaged; a `KeyError` for the record's own name passes unchanged."""
     try:
         yield
     except KeyError as error:
         if error.args == (name,):
             raise
         raise InputError(
-            f"the study {str(folder.path)!r} lacks {error.args[0]!r}, of which the record {name!r} is made. Is it of "
+            f"the study {str(folder.path)!r} lacks {error.args[0]!r}, which the record {name!r} needs. Is it from "
             "another version of otoscope? Make the study again."
         ) from error
     except _DAMAGE as error:
         raise InputError(
-            f"the study {str(folder.path)!r} is damaged, or of another version of otoscope: the record {name!r} cannot "
-            f"be made of it ({type(error).__name__}: {str(error)[:200]}). Make the study again."
+            f"the study {str(folder.path)!r} is damaged, or from another version of otoscope: the record {name!r} "
+            f"cannot be made ({type(error).__name__}: {str(error)[:200]}). Make the study again."
         ) from error
 
 

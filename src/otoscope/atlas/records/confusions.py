@@ -1,6 +1,7 @@
-"""Which phones features take for one another: below their strongest, and in their names.
+"""Which phones features confuse: at lower strengths, and in the pairs and classes that they are named after.
 
-Counts rows of `feature_scores.parquet`; docs/phones.md says when a feature is flagged, and when it is named.
+Counts rows of `feature_scores.parquet`. docs/phones.md says when a feature is flagged as polysemantic, and when it is
+named.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ N_ROWS = 300
 
 
 def confusions(table: pa.Table, top_purity: float) -> dict[str, list[dict[str, Any]]]:
-    """Count them, in every basis.
+    """Count the confusions in every basis.
 
     Returns:
-        `below`: of the features (each sign by itself) that are pure for the phone `from` at their strongest, `n` of
-        `of` also answer to the phone `to` further down, in a range of strength where it is more frequent than chance
-        gives. `together`: names of pairs and classes, and how many features have each. Both have the share with
-        Wilson's 95% interval, the same of random directions (`random`), and the first few features.
+        `below`: of the `of` features (each sign by itself) that are pure for the phone `from` at their strongest, `n`
+        also respond to the phone `to` at lower strengths, in a range where it is more frequent than by chance.
+        `together`: names of pairs and classes, and how many features have each. Both have the share with Wilson's 95%
+        interval, the same for random directions (`random`), and the first few features.
     """
     return {"below": _below(table, top_purity), "together": _together(table)}
 
@@ -59,13 +60,13 @@ def _below(table: pa.Table, top_purity: float) -> list[dict[str, Any]]:
                 )
     rows: list[dict[str, Any]] = []
     for (basis, top, other), features in flagged.items():
-        n, of = len(features), pure[basis, top]
+        n, n_pure = len(features), pure[basis, top]
         n_random = len(flagged.get(("random", top, other), ()))
         rows.append(
             {
-                "basis": basis, "from": top, "to": other, **counted(n, of),
+                "basis": basis, "from": top, "to": other, **counted(n, n_pure),
                 "random": counted(n_random, pure.get(("random", top), 0)),
-                "features": sorted(features, key=lambda one: -(one["auroc"] or 0))[:N_FEATURES],
+                "features": sorted(features, key=lambda feature: -(feature["auroc"] or 0))[:N_FEATURES],
             }
         )  # fmt: skip
     return sorted(rows, key=lambda row: (-row["n"], row["basis"], row["from"], row["to"]))[:N_ROWS]
@@ -76,10 +77,10 @@ _BELOW = ("is_polysemantic", "top_phone", "top_share", "other_phone", "other_ran
 
 def _together(table: pa.Table) -> list[dict[str, Any]]:
     named: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
-    n_of: dict[str, int] = defaultdict(int)
+    n_features: dict[str, int] = defaultdict(int)
     columns = ["site", "basis", "feature", "name", "name_kind", "name_sign", "name_auroc"]
     for basis in table["basis"].to_pylist():
-        n_of[basis_name(basis)] += 1
+        n_features[basis_name(basis)] += 1
     is_several = pc.is_in(table["name_kind"], pa.array(["pair", "class"]))
     for row in table.select(columns).filter(is_several).to_pylist():
         basis = basis_name(row["basis"])
@@ -89,9 +90,9 @@ def _together(table: pa.Table) -> list[dict[str, Any]]:
         )  # fmt: skip
     rows: list[dict[str, Any]] = [
         {
-            "basis": basis, "kind": kind, "name": name, **counted(len(features), n_of[basis]),
-            "random": counted(len(named.get(("random", kind, name), ())), n_of.get("random", 0)),
-            "features": sorted(features, key=lambda one: -(one["auroc"] or 0))[:N_FEATURES],
+            "basis": basis, "kind": kind, "name": name, **counted(len(features), n_features[basis]),
+            "random": counted(len(named.get(("random", kind, name), ())), n_features.get("random", 0)),
+            "features": sorted(features, key=lambda feature: -(feature["auroc"] or 0))[:N_FEATURES],
         }
         for (basis, kind, name), features in named.items()
     ]  # fmt: skip

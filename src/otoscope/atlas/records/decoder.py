@@ -1,6 +1,6 @@
-"""The record of the Decoder page: bigrams, neighbours, the lens over its blocks, its heads.
+"""The record of the Decoder page: bigrams, neighbours, the logit lens over the decoder's blocks, and its heads.
 
-Takes the tables of these experiments, less their longest lists.
+Takes the tables of these experiments, with their longest lists shortened.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from otoscope.atlas.records.shared import dicts, part_states, pictures, some
+from otoscope.atlas.records.shared import dicts, part_states, pick, pictures
 from otoscope.atlas.study_folder import StudyFolder
 
 NAME = "decoder"
@@ -29,7 +29,7 @@ PICTURES = {
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
-    """Name the record; it is there even where the parts are not, to say why."""
+    """Name the record, which exists even if the parts do not, to say why."""
     yield NAME
 
 
@@ -42,7 +42,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 
     Returns:
         `parts`, `pictures` by section, and `bigrams`, `agreement`, `neighbours`, `sounds_alike`, `lens`, `heads`: each
-        None where the study has none.
+        None if the study has no such table.
 
     Raises:
         KeyError: Another name.
@@ -52,7 +52,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         raise KeyError(name)
     return {
         "parts": part_states(folder, ["bigrams", "neighbours", "lens"]),
-        "pictures": {section: pictures(folder, wanted) for section, wanted in PICTURES.items()},
+        "pictures": {section: pictures(folder, alt_texts) for section, alt_texts in PICTURES.items()},
         "bigrams": _bigrams(folder.json("bigrams/bigrams.json")),
         "agreement": _agreement(folder.json("bigrams/bigram_agreement.json")),
         "neighbours": _neighbours(folder.json("neighbours/neighbours.json")),
@@ -62,25 +62,27 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     }
 
 
-def _bigrams(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    if found is None:
+def _bigrams(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
         return None
     keys = ("prompt", "pieces", "sound", "sound_label", "entropy_bits", "text_probability", "end_probability")
     return {
-        **some(found, ("model", "language", "vocab_size", "only_text")),
+        **pick(result, ("model", "language", "vocab_size", "only_text")),
         "continuations": [
             {
-                **some(one, keys),
-                "next": [some(token, ("text", "logit", "probability")) for token in dicts(one.get("next"))[:N_NEXT]],
+                **pick(continuation, keys),
+                "next": [
+                    pick(token, ("text", "logit", "probability")) for token in dicts(continuation.get("next"))[:N_NEXT]
+                ],
             }
-            for one in dicts(found.get("continuations"))
+            for continuation in dicts(result.get("continuations"))
         ],
     }
 
 
-def _agreement(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Take the scores, and the contexts that pull most on what follows them."""
-    if found is None:
+def _agreement(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Take the scores, and the contexts that predict the next word most strongly."""
+    if result is None:
         return None
     about = (
         "known",
@@ -94,63 +96,63 @@ def _agreement(found: dict[str, Any] | None) -> dict[str, Any] | None:
     )
     keys = ("context", "weight", "likeliest", "known", "model", "unigram", "says")
     return {
-        **some(found, about),
+        **pick(result, about),
         "sounds": [
             {
-                **some(sound, ("sound", "sound_label", "text_probability", "by_frequency")),
+                **pick(sound, ("sound", "sound_label", "text_probability", "by_frequency")),
                 "contexts": [
-                    some(row, keys)
+                    pick(row, keys)
                     for row in sorted(dicts(sound.get("contexts")), key=lambda row: -_pull(row))[:N_CONTEXTS]
                 ],
             }
-            for sound in dicts(found.get("sounds"))
+            for sound in dicts(result.get("sounds"))
         ],
     }  # fmt: skip
 
 
 def _pull(row: dict[str, Any]) -> float:
-    """How far a context pulls what follows it above its share, in bits, times how often both occur."""
+    """Pointwise mutual information of a context and the word after it, in bits, times how often both occur."""
     known, unigram, weight = (float(row.get(key) or 0) for key in ("known", "unigram", "weight"))
     return weight * known * math.log2(known / unigram) if known > 0 and unigram > 0 else 0.0
 
 
-def _neighbours(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    if found is None:
+def _neighbours(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
         return None
     keys = ("text", "cosine", "phone_distance", "spelling_distance", "meaning_cosine", "phones")
     return {
-        **some(found, ("model", "is_tied", "n_tokens", "common", "pronunciations", "meanings")),
+        **pick(result, ("model", "is_tied", "n_tokens", "common", "pronunciations", "meanings")),
         "words": [
             {
-                **some(word, ("word", "text", "pieces", "space", "form", "is_trained", "phones")),
-                "neighbours": [some(one, keys) for one in dicts(word.get("neighbours"))],
+                **pick(word, ("word", "text", "pieces", "space", "form", "is_trained", "phones")),
+                "neighbours": [pick(neighbour, keys) for neighbour in dicts(word.get("neighbours"))],
             }
-            for word in dicts(found.get("words"))
+            for word in dicts(result.get("words"))
         ],
     }
 
 
-def _sounds_alike(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    if found is None:
+def _sounds_alike(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
         return None
     about = ("n_words", "n_unknown", "k", "close", "frequencies", "n_bins", "pronunciations", "meanings", "intervals")
-    return {**some(found, about), "contrasts": dicts(found.get("contrasts"))}
+    return {**pick(result, about), "contrasts": dicts(result.get("contrasts"))}
 
 
-def _lens(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    if found is None:
+def _lens(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
         return None
     return {
-        **some(found, ("n_clips", "n_tokens", "chance", "intervals")),
-        "stages": [some(stage, ("stage", "sound", "no_sound")) for stage in dicts(found.get("stages"))],
+        **pick(result, ("n_clips", "n_tokens", "chance", "intervals")),
+        "stages": [pick(stage, ("stage", "sound", "no_sound")) for stage in dicts(result.get("stages"))],
     }
 
 
-def _heads(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    if found is None:
+def _heads(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
         return None
     keys = ("part", "group", "block", "head", "due", "another", "difference")
     return {
-        **some(found, ("n_clips", "n_tokens", "n_left_out", "unit", "groups", "intervals")),
-        "parts": [some(part, keys) for part in dicts(found.get("parts"))],
+        **pick(result, ("n_clips", "n_tokens", "n_left_out", "unit", "groups", "intervals")),
+        "parts": [pick(part, keys) for part in dicts(result.get("parts"))],
     }

@@ -1,7 +1,7 @@
 """The record of the Dictionaries page: training curves, scores beside their baselines, the frontier of sparsity.
 
-Reads what `otoscope sae train`, `sae score` and `sae sweep` wrote; where there is no sweep, the study's own
-dictionaries are the points of the frontier. Costs no more than reading the curves.
+Reads what `otoscope sae train`, `sae score` and `sae sweep` wrote. Without a sweep, the study's own dictionaries are
+the points of the frontier.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from otoscope.atlas.records.shared import dicts, finite, part_states, pictures, some
+from otoscope.atlas.records.shared import dicts, finite, part_states, pick, pictures
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.harvest.opened import basis_name
 
@@ -41,7 +41,7 @@ MASSIVE = ("dimension", "largest", "variance_share")
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
-    """Name the record; it is there even where the parts are not, to say why."""
+    """Name the record, which exists even if the parts do not, to say why."""
     yield NAME
 
 
@@ -53,8 +53,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `dictionaries`.
 
     Returns:
-        `parts`, and what is there of `training`, `curves` (thinned), `scores`, `frontier`, `features` (those of each
-        dictionary that detect one phone), `pictures`.
+        `parts`, `training`, `curves` (thinned), `scores`, `frontier`, `features` (those of each dictionary that detect
+        one phone) and `pictures`; None or empty for what the study does not have.
 
     Raises:
         KeyError: Another name.
@@ -81,89 +81,89 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     }
 
 
-def _training(found: dict[str, Any]) -> dict[str, Any]:
-    about = found.get("about") or {}
+def _training(training: dict[str, Any]) -> dict[str, Any]:
+    about = training.get("about") or {}
     return {
         "source": about.get("source"),
         "kinds": about.get("kinds"),
-        **some(found, ("settings", "n_frames", "n_steps", "minutes", "notes")),
+        **pick(training, ("settings", "n_frames", "n_steps", "minutes", "notes")),
         "sites": [
             {
-                **some(row, ("name", "site", "explained_variance", "mse", "l0", "dead_share")),
-                "coder": some(row.get("coder"), ("coder", "d_in", "n_features", "k", "sparsity", "seed")),
+                **pick(row, ("name", "site", "explained_variance", "mse", "l0", "dead_share")),
+                "coder": pick(row.get("coder"), ("coder", "d_in", "n_features", "k", "sparsity", "seed")),
             }
-            for row in dicts(found.get("sites"))
+            for row in dicts(training.get("sites"))
         ],
-        "n_failed": len(found.get("failed") or []),
+        "n_failed": len(training.get("failed") or []),
     }  # fmt: skip
 
 
 def _curves(table: pa.Table | None) -> list[dict[str, Any]]:
-    """Lay out the curves of each dictionary: `name`, `frames`, and the columns that have any number."""
+    """Give the curves of each dictionary: `name`, `frames`, and the columns that have any number."""
     if table is None:
         return []
-    found = []
+    curves = []
     for task in dict.fromkeys(table["task"].to_pylist()):
-        own = table.filter(pc.equal(table["task"], task))
-        own = own.take(pa.array(_thinned(own.num_rows)))
-        columns = {name: [finite(x) for x in own[name].to_pylist()] for name in CURVES if name in own.schema.names}
-        found.append(
+        rows = table.filter(pc.equal(table["task"], task))
+        rows = rows.take(pa.array(_thinned(rows.num_rows)))
+        columns = {name: [finite(x) for x in rows[name].to_pylist()] for name in CURVES if name in rows.schema.names}
+        curves.append(
             {
                 "name": task,
-                "frames": own["frames"].to_pylist(),
+                "frames": rows["frames"].to_pylist(),
                 "columns": {name: values for name, values in columns.items() if any(x is not None for x in values)},
             }
         )
-    return found
+    return curves
 
 
 def _thinned(n: int) -> np.ndarray:
-    """Choose at most `MAX_POINTS` of n rows, evenly; the first and the last are among them."""
+    """Choose at most `MAX_POINTS` of n rows, evenly spaced, with the first and the last."""
     return np.unique(np.linspace(0, n - 1, min(n, MAX_POINTS)).round().astype(np.int64)) if n else np.zeros(0, np.int64)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     by_kind = row.get("scores") or {}
     return {
-        **some(row, ("name", "what", "n_features", *OF_DECODER)),
-        "frames": {kind: some(by_kind[kind], OF_FRAMES) for kind in KINDS if by_kind.get(kind)},
+        **pick(row, ("name", "what", "n_features", *OF_DECODER)),
+        "frames": {kind: pick(by_kind[kind], OF_FRAMES) for kind in KINDS if by_kind.get(kind)},
     }
 
 
-def _scores(found: dict[str, Any]) -> dict[str, Any]:
-    """Take the table of every site, less where dictionaries lay."""
+def _scores(scores: dict[str, Any]) -> dict[str, Any]:
+    """Take the table of every site, without the dictionaries' folders."""
     return {
-        **some(found, ("model", "corpus", "n_clips_fitted", "n_clips_scored", "split_by", "intervals", "notes")),
-        "clean": found.get("clean"),
-        "baseline_frames": (found.get("settings") or {}).get("baseline_frames"),
+        **pick(scores, ("model", "corpus", "n_clips_fitted", "n_clips_scored", "split_by", "intervals", "notes")),
+        "clean": scores.get("clean"),
+        "baseline_frames": (scores.get("settings") or {}).get("baseline_frames"),
         "sites": [
             {
                 "site": site.get("site"),
                 "k": site.get("k"),
-                "dictionary": some(site.get("dictionary"), ("architecture", "d_in", "n_features", "kinds", "replaced")),
+                "dictionary": pick(site.get("dictionary"), ("architecture", "d_in", "n_features", "kinds", "replaced")),
                 "is_undertrained": site.get("is_undertrained"),
-                "massive": [some(one, MASSIVE) for one in dicts(site.get("massive_activations"))],
+                "massive": [pick(dimension, MASSIVE) for dimension in dicts(site.get("massive_activations"))],
                 "rows": [_row(row) for row in dicts(site.get("rows"))],
                 "phones": dicts(site.get("phones")),
                 "stability": site.get("stability"),
                 "claims": [str(claim) for claim in site.get("claims") or []],
             }
-            for site in dicts(found.get("sites"))
+            for site in dicts(scores.get("sites"))
         ],
     }  # fmt: skip
 
 
 def _frontier(sweep: dict[str, Any] | None, scores: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Give points of active features a frame against what is kept.
+    """Give the points of the frontier: active features per frame against explained variance and word error rate.
 
     Returns:
         `is_sweep`, `site` (of a sweep), `n_clips` (transcribed), and `points`: `line` (a coder, a baseline, a site),
-        `is_baseline`, `name`, `l0`, `explained_variance`, `wer`. None where there are neither a sweep nor scores.
+        `is_baseline`, `name`, `l0`, `explained_variance`, `wer`. None if there is neither a sweep nor scores.
     """
     if sweep is not None:
         rows = [(str(row.get("coder")), False, row) for row in dicts(sweep.get("points"))]
         rows += [(str(row.get("name")), True, row) for row in dicts(sweep.get("baselines"))]
-        about = {"is_sweep": True, **some(sweep, ("site", "n_clips", "clean", "trained_on", "scored_on"))}
+        about = {"is_sweep": True, **pick(sweep, ("site", "n_clips", "clean", "trained_on", "scored_on"))}
     elif scores is not None:
         rows = [
             (str(site.get("site")) if row.get("name") == "dictionary" else str(row.get("name")),
@@ -181,38 +181,38 @@ def _frontier(sweep: dict[str, Any] | None, scores: dict[str, Any] | None) -> di
 def _point(line: str, is_baseline: bool, row: dict[str, Any]) -> dict[str, Any]:
     by_kind = row.get("scores") or {}
     kind = "speech" if by_kind.get("speech") else "all"
-    found = by_kind.get(kind) or {}
+    score = by_kind.get(kind) or {}
     return {
         "line": line,
         "is_baseline": is_baseline,
         "name": row.get("name"),
         "site": row.get("site"),
         "kind": kind,
-        **some(found, ("l0", "explained_variance", "n_frames")),
+        **pick(score, ("l0", "explained_variance", "n_frames")),
         "wer": row.get("wer"),
     }
 
 
 def _features(table: pa.Table | None, folder: StudyFolder) -> list[dict[str, Any]]:
-    """Find the features of each dictionary to begin with: those that are named, best first.
+    """Find the features of each dictionary that are worth opening first: those that are named, best first.
 
     Returns:
-        For each site `site`, `basis`, `n`, `n_named` and `features` (feature, name, kind, auroc). Without scores of
-        phones the features are those with the highest kurtosis.
+        For each site `site`, `basis`, `n`, `n_named` and `features` (feature, name, kind, auroc). Without phone scores
+        the features are those with the highest kurtosis.
     """
     if table is None:
-        return _keenest(folder)
-    is_own = np.array([basis_name(one) == "sae" for one in table["basis"].to_pylist()], dtype=bool)
-    own = table.filter(pa.array(is_own, pa.bool_()))
-    found = []
-    for site in dict.fromkeys(own["site"].to_pylist()):
-        here = own.filter(pc.equal(own["site"], site))
+        return _highest_kurtosis(folder)
+    is_dictionary = np.array([basis_name(basis) == "sae" for basis in table["basis"].to_pylist()], dtype=bool)
+    table = table.filter(pa.array(is_dictionary, pa.bool_()))
+    dictionaries = []
+    for site in dict.fromkeys(table["site"].to_pylist()):
+        here = table.filter(pc.equal(table["site"], site))
         kinds = here["name_kind"].to_pylist()
         rows = [row for row, kind in enumerate(kinds) if kind in ("phone", "pair", "class")]
         best = np.nan_to_num(np.asarray(here["name_auroc"].to_numpy(), dtype=np.float64))
         rows.sort(key=lambda row: -best[row])
         shown = here.take(pa.array(rows[:N_FEATURES], pa.int64())).to_pylist()
-        found.append(
+        dictionaries.append(
             {
                 "site": site,
                 "basis": "sae",
@@ -225,19 +225,19 @@ def _features(table: pa.Table | None, folder: StudyFolder) -> list[dict[str, Any
                 ],
             }
         )  # fmt: skip
-    return found
+    return dictionaries
 
 
-def _keenest(folder: StudyFolder) -> list[dict[str, Any]]:
+def _highest_kurtosis(folder: StudyFolder) -> list[dict[str, Any]]:
     if folder.run is None:
         return []
-    found = []
+    dictionaries = []
     for group in folder.run.groups:
         if basis_name(group.basis) != "sae":
             continue
         kurtosis = np.nan_to_num(np.asarray(folder.run.features(group)["kurtosis"], dtype=np.float64), nan=-np.inf)
         order = np.argsort(-kurtosis, kind="stable")[:N_FEATURES]
-        found.append(
+        dictionaries.append(
             {
                 "site": group.site,
                 "basis": "sae",
@@ -246,4 +246,4 @@ def _keenest(folder: StudyFolder) -> list[dict[str, Any]]:
                 "features": [{"feature": int(row), "name": None, "kind": None, "auroc": None} for row in order],
             }
         )
-    return found
+    return dictionaries

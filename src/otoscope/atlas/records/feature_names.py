@@ -1,4 +1,4 @@
-"""What features are called, and how well they are what they are called; see `docs/phones.md`."""
+"""The names of features, and how well each feature detects what it is named after; see `docs/phones.md`."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from otoscope.atlas.records.feature_numbers import number
 from otoscope.atlas.records.feature_tables import UNCLEAR, FeatureTables
 
 KINDS = ("phone", "pair", "class", UNCLEAR, "silent")
-"""What a name is of; `silent` is a feature without any example."""
+"""What a feature is named after; `silent` is a feature without any example."""
 SCORED = {"phone": "best_phone", "pair": "pair", "class": "class"}
-"""Kinds of name to what their best candidate is called in a record."""
+"""Kind of name to the key of its best candidate in a record."""
 
 
-class Names:
+class FeatureNames:
     """The names of all features of a study.
 
     Args:
-        tables: Its tables.
+        tables: The study's tables.
     """
 
     def __init__(self, tables: FeatureTables) -> None:
         self._tables = tables
 
     def name(self, group: int, feature: int) -> str:
-        """Name a feature; nothing for one that is unclear."""
+        """Give a feature's name; empty if it is unclear."""
         scores = self._tables.scores(group)
         return "" if scores is None or self.kind(group, feature) not in SCORED else str(scores["name"][feature])
 
     def kind(self, group: int, feature: int) -> str:
-        """Say what a feature's name is of, one of `KINDS`."""
+        """Say what a feature is named after: one of `KINDS`."""
         if not self._tables.has_example[group][feature]:
             return "silent"
         scores = self._tables.scores(group)
@@ -38,14 +38,14 @@ class Names:
 
 
 def score(scores: dict[str, Any], feature: int) -> tuple[str, float | None, int]:
-    """Say what a feature is judged by: its name, or its best phone where it has none.
+    """Give the score of a feature's name, or of its best phone if it has no name.
 
     Args:
-        scores: Of its group.
+        scores: The scores of its group.
         feature: Its number.
 
     Returns:
-        The kind, one of `SCORED`; its held-out AUROC; the sign, 0 where nothing was judged.
+        The kind, one of `SCORED`; its held-out AUROC; the sign, 0 if nothing was scored.
     """
     kind = scores["name_kind"][feature]
     if kind in SCORED:

@@ -1,6 +1,6 @@
-"""Which features answer to the same phones? Correlation of mean strength by phone, over all sites at once.
+"""Which features respond to the same phones? Correlation of mean strength by phone, over all sites at once.
 
-Memory: 4 bytes a feature and phone. Random directions and untrained models are near nobody.
+Memory: 4 bytes per feature and phone. Random directions and untrained models are left out.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from otoscope.harvest.opened import HarvestRun
 
 N_NEAREST = 8
 MIN_FRAMES = 20
-"""A phone with fewer frames has no mean worth comparing."""
+"""The mean over fewer frames of a phone is too uncertain to compare."""
 MIN_PHONES = 3
 BASELINES = ("random", "untrained")
 _PARTS = 200
-"""Parts of a row whose greatest values tell below which value none of its greatest lies."""
+"""Parts of a row; the greatest values of the parts bound the row's n greatest values from below."""
 
 
 class Near(NamedTuple):
-    """A feature and how alike it answers, from -1 to 1."""
+    """A feature and the correlation of its response, from -1 to 1."""
 
     group: int
     feature: int
     similarity: float
 
 
-class Neighbours:
+class NearestFeatures:
     """Finds the features whose mean strength by phone correlates most with a feature's.
 
     Args:
@@ -45,67 +45,67 @@ class Neighbours:
         self._candidates = np.flatnonzero(has_profile & ~np.repeat(is_baseline, np.diff(self._starts)))
         self._compared = self._profiles[self._candidates]
 
-    def of(self, group: int, features: np.ndarray) -> list[list[Near]]:
-        """Find the nearest of some features of a group.
+    def find(self, group: int, features: np.ndarray) -> list[list[Near]]:
+        """Find the features nearest to each given feature of a group.
 
         Args:
-            group: Its number.
-            features: Their numbers.
+            group: The group's number.
+            features: Numbers of the features.
 
         Returns:
-            For each, the most alike first; none for a feature that answers to all phones the same.
+            For each feature, the most similar first; empty for a feature that responds to all phones alike.
         """
         rows = self._starts[group] + features
         profiles = self._profiles[rows]
-        alike = profiles @ self._compared.T
-        alike[rows[:, None] == self._candidates] = -np.inf
-        alike[~profiles.any(axis=1)] = -np.inf
-        of, places = greatest(alike, N_NEAREST)
-        near, values = self._candidates[places], alike[of, places]
+        similarities = profiles @ self._compared.T
+        similarities[rows[:, None] == self._candidates] = -np.inf
+        similarities[~profiles.any(axis=1)] = -np.inf
+        row, columns = greatest(similarities, N_NEAREST)
+        near, values = self._candidates[columns], similarities[row, columns]
         groups = np.searchsorted(self._starts, near, side="right") - 1
-        found = [
+        nearest = [
             Near(group, feature, round(value, 3))
             for group, feature, value in zip(
                 groups.tolist(), (near - self._starts[groups]).tolist(), values.tolist(), strict=True
             )
         ]
-        bounds = np.searchsorted(of, np.arange(len(rows) + 1)).tolist()
-        return [found[start:stop] for start, stop in itertools.pairwise(bounds)]
+        bounds = np.searchsorted(row, np.arange(len(rows) + 1)).tolist()
+        return [nearest[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
 def greatest(
     values: Float32[np.ndarray, "row column"], n: int
-) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
+) -> tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]:
     """Find the greatest values of each row.
 
     Args:
-        values: In any order; -inf is none.
-        n: How many to find in a row, as far as it has so many; up to 100.
+        values: The values; -inf is never returned.
+        n: How many to find in each row, up to 100; fewer if a row has fewer.
 
     Returns:
-        Rows and columns: row by row, the greatest first, of equals the first column first.
+        Rows and columns: row by row, the greatest value first, ties by column.
     """
     row, column = np.nonzero((values >= _least(values, n)) & (values > -np.inf))
     order = np.lexsort((column, -values[row, column], row))
     row, column = row[order], column[order]
-    is_found = np.arange(len(row)) - np.searchsorted(row, row) < n
-    return row[is_found], column[is_found]
+    is_among_first = np.arange(len(row)) - np.searchsorted(row, row) < n
+    return row[is_among_first], column[is_among_first]
 
 
 def _least(values: np.ndarray, n: int) -> np.ndarray:
-    """Give for each row a value that at least `n` of it reach, and few more."""
+    """Give for each row a value that at least `n` of its values reach, and few more."""
     n_each = values.shape[1] // _PARTS
     if n_each < 1:
         return np.full((len(values), 1), -np.inf)
-    of_parts = values[:, : n_each * _PARTS].reshape(len(values), n_each, _PARTS).max(axis=1)
-    return np.partition(of_parts, _PARTS - n, axis=1)[:, _PARTS - n, None]
+    part_maxima = values[:, : n_each * _PARTS].reshape(len(values), n_each, _PARTS).max(axis=1)
+    return np.partition(part_maxima, _PARTS - n, axis=1)[:, _PARTS - n, None]
 
 
 def _profiles(run: HarvestRun, number: int) -> Float32[np.ndarray, "feature phone"]:
-    """Mean strength by phone of a group's features, each of mean 0 and length 1; zeros for a feature that has none."""
+    """Mean strength by phone of a group's features, scaled to mean 0 and norm 1; zeros if it is the same for all."""
     group = run.groups[number]
     table = run.table("phone_means", group)
-    phones = {name: place for place, name in enumerate(run.phones)}
+    phones = {name: index for index, name in enumerate(run.phones)}
     names = table["phone"].dictionary_encode().combine_chunks()
     column = np.array([phones.get(name, -1) for name in names.dictionary.to_pylist()] or [-1])[names.indices.to_numpy()]
     means = np.zeros((group.n_features, len(phones)), np.float64)

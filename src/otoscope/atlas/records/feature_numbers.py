@@ -1,4 +1,4 @@
-"""Numbers as pages get them: four significant digits, and None for what does not exist."""
+"""Numbers as pages get them: four significant digits, and None for NaN and infinity."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ DIGITS = 4
 
 
 def rounded(values: np.ndarray, digits: int = DIGITS) -> np.ndarray:
-    """Round to significant digits; the shortest decimals that give the same number come out when it is written.
+    """Round to significant digits, so that each number prints as a short decimal.
 
     Args:
-        values: Of any shape; what is not finite stays as it is.
-        digits: How many.
+        values: Any shape; NaN and infinity stay as they are.
+        digits: Number of significant digits.
 
     Returns:
-        float64.
+        float64, of the same shape.
     """
     x = np.asarray(values, np.float64)
     size = np.where((x != 0) & np.isfinite(x), np.abs(x), 1.0)
@@ -28,17 +28,17 @@ def rounded(values: np.ndarray, digits: int = DIGITS) -> np.ndarray:
 
 
 def numbers(values: np.ndarray, digits: int = DIGITS) -> list[Any]:
-    """Give an array as (nested) lists, rounded; None for what is not finite."""
+    """Give an array as (nested) lists, rounded; None for NaN and infinity."""
     x = rounded(values, digits)
     if np.isfinite(x).all():
         return x.tolist()
-    nothing = x.astype(object)
-    nothing[~np.isfinite(x)] = None
-    return nothing.tolist()
+    with_none = x.astype(object)
+    with_none[~np.isfinite(x)] = None
+    return with_none.tolist()
 
 
 def number(value: Any, digits: int = DIGITS) -> float | None:
-    """Give one number, rounded; None for none."""
+    """Round one number; None for None, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{float(value):.{digits}g}")

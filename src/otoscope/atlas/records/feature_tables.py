@@ -1,7 +1,7 @@
-"""The tables behind features of a study, read once and kept, group by group, for as long as the study is open.
+"""The tables of a study's features, read once and kept, group by group, for as long as the study is open.
 
-Memory: what is small (scores, words, profiles by phone) stays; the examples, traces and histograms of a group, about
-15 KB a feature, are kept for the groups last asked for, up to 10,000 features and one group beyond.
+Memory: small tables (scores, words, profiles by phone) stay. The examples, traces and histograms of a group, about
+15 KB a feature, are kept for the groups used last: up to 10,000 features, and always the last group.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from otoscope.atlas.records.feature_nearest import Neighbours
+from otoscope.atlas.records.feature_nearest import NearestFeatures
 from otoscope.atlas.records.feature_numbers import numbers
 from otoscope.atlas.records.feature_words import NO_WORDS, Around, ClipWords, words_by_clip
 from otoscope.atlas.study_folder import StudyFolder
@@ -35,54 +35,54 @@ SIDES = {1: "positive", -1: "negative"}
 FRAME_KINDS = ("speech", "silence", "padding")
 UNCLEAR = "unclear"
 LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef", np.uint8)
-"""For the levels of a trace, as pages get them."""
+"""The levels of a trace as letters, as pages get them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The pieces that were written."""
+    """The pieces of clips that were written as sound files."""
 
-    place: np.ndarray  # of every piece, one number for clip and piece; ascending
-    name: list[str]  # what its files are called
-    start_s: np.ndarray  # where it begins in its clip
-    stop_s: np.ndarray  # where it ends
+    key: np.ndarray  # one number for clip and piece, ascending
+    name: list[str]  # name of its files
+    start_s: np.ndarray  # where it begins in its clip, in seconds
+    stop_s: np.ndarray  # where it ends, in seconds
 
     def find(self, clip: np.ndarray, piece: np.ndarray) -> np.ndarray:
         """Find pieces by clip and number; -1 for one that was not written."""
-        wanted = clip.astype(np.int64) * MOST_PIECES + piece
-        if not len(self.place):
-            return np.full(len(wanted), -1)
-        at = np.minimum(np.searchsorted(self.place, wanted), len(self.place) - 1)
-        return np.where(self.place[at] == wanted, at, -1)
+        keys = clip.astype(np.int64) * MOST_PIECES + piece
+        if not len(self.key):
+            return np.full(len(keys), -1)
+        at = np.minimum(np.searchsorted(self.key, keys), len(self.key) - 1)
+        return np.where(self.key[at] == keys, at, -1)
 
 
 @dataclass(frozen=True, eq=False)
 class TraceRows:
     """The traces of a group's examples."""
 
-    row: np.ndarray  # for every example, which of the rows below is its trace; -1 for none
+    row: np.ndarray  # for every example, the row of its trace below; -1 if it has none
     first_frame: np.ndarray  # the frame of the first value
-    offset: np.ndarray  # where the values of a row begin; one more than there are rows
-    levels: str  # of all rows, a letter for each value: one of `LETTERS`
+    offset: np.ndarray  # index into `levels` where the values of a row begin: [row + 1]
+    levels: str  # the values of all rows, one letter of `LETTERS` each
 
 
 @dataclass(frozen=True, eq=False)
 class GroupTables:
-    """All that is shown of a group's features."""
+    """Everything that is shown of a group's features."""
 
-    number: int  # of the group in the run
+    number: int  # number of the group in the run
     key: GroupKey  # the group
     statistics: dict[str, list[Any]]  # column to a number for each feature, as pages get it
     histogram: np.ndarray  # [feature, kind of frame, bin]
-    held: np.ndarray  # the first bin of a feature that holds anything, and the one after the last: [feature, 2]
-    ranges: dict[int, RangeTable]  # sign to its ranges of equal width
+    held: np.ndarray  # the first bin of a feature that is not empty, and the one after the last: [feature, 2]
+    ranges: dict[int, RangeTable]  # sign to the ranges of equal width
     shown: Shown  # the examples
-    offset: np.ndarray  # where the examples of a feature begin; one more than there are features
-    traces: TraceRows | None  # their traces; None where none were written
+    offset: np.ndarray  # where the examples of a feature begin: [feature + 1]
+    traces: TraceRows | None  # their traces; None if none were written
 
 
 class FeatureTables:
-    """What is known of the features of a study.
+    """The tables of a study's features.
 
     Args:
         folder: The study.
@@ -96,11 +96,7 @@ class FeatureTables:
         self._groups: OrderedDict[int, GroupTables] = OrderedDict()
 
     def group(self, number: int) -> GroupTables:
-        """Give what is shown of a group.
-
-        Args:
-            number: Of the group in the run.
-        """
+        """Give the tables of a group, by its number in the run."""
         with self._lock:
             if number not in self._groups:
                 self._groups[number] = self._read_group(number)
@@ -110,17 +106,17 @@ class FeatureTables:
             return self._groups[number]
 
     def scores(self, number: int) -> dict[str, Any] | None:
-        """Give the scores of a group's features: column to [feature]; None where features were not scored."""
+        """Give the scores of a group's features: column to [feature]; None if the features were not scored."""
         return self._scores.get((self.run.groups[number].site, self.run.groups[number].basis))
 
     @cached_property
     def words(self) -> dict[int, ClipWords]:
-        """Number of a clip to its words; clips without any are left out."""
+        """The words of clips, by the clip's number; clips without words are left out."""
         return words_by_clip(self.folder, self.run)
 
     @cached_property
     def words_around(self) -> Callable[[int, float], Around]:
-        """Finds the words around a moment of a clip; many features answer to the same moments."""
+        """Finds the words around a moment of a clip; cached, because many features share the same moments."""
 
         @lru_cache(MOST_MOMENTS)
         def words_around(clip: int, seconds: float) -> Around:
@@ -129,21 +125,21 @@ class FeatureTables:
         return words_around
 
     @cached_property
-    def neighbours(self) -> Neighbours | None:
-        """Finds near features; None where there are no phones."""
+    def nearest(self) -> NearestFeatures | None:
+        """Finds the features nearest to a feature; None without phone labels."""
         if not self.run.phones:
             return None
         with self._lock:
-            return Neighbours(self.run)
+            return NearestFeatures(self.run)
 
     @cached_property
     def about_clips(self) -> dict[int, tuple[str, str | None]]:
-        """Number of a clip to its name and who speaks."""
+        """Name and speaker of clips, by the clip's number."""
         return {clip.clip: (clip.id, clip.speaker) for clip in self.run.clips}
 
     @cached_property
     def durations(self) -> np.ndarray:
-        """Length of every clip by its number, in seconds; 0 for a number that no clip has."""
+        """Length of clips in seconds, by the clip's number; 0 for an unused number."""
         lengths = np.zeros(max((clip.clip for clip in self.run.clips), default=-1) + 1)
         for clip in self.run.clips:
             lengths[clip.clip] = clip.duration_s
@@ -151,21 +147,21 @@ class FeatureTables:
 
     @cached_property
     def pieces(self) -> Pieces:
-        """The pieces that were written."""
+        """The pieces of clips that were written as sound files."""
         table = self.folder.table("sounds/pieces.parquet")
         if table is None:
             return Pieces(np.zeros(0, np.int64), [], np.zeros(0), np.zeros(0))
         start_s = table["start_s"].to_numpy()
         clip = table["clip"].to_numpy()
         piece = places(self.durations[clip], table["core_start_s"].to_numpy()).piece
-        place = clip.astype(np.int64) * MOST_PIECES + piece
-        order = np.argsort(place, kind="stable")
-        names = [piece_name(*one) for one in zip(clip[order].tolist(), piece[order].tolist(), strict=True)]
-        return Pieces(place[order], names, start_s[order], table["stop_s"].to_numpy()[order])
+        key = clip.astype(np.int64) * MOST_PIECES + piece
+        order = np.argsort(key, kind="stable")
+        names = [piece_name(c, p) for c, p in zip(clip[order].tolist(), piece[order].tolist(), strict=True)]
+        return Pieces(key[order], names, start_s[order], table["stop_s"].to_numpy()[order])
 
     @cached_property
     def histogram_edges(self) -> np.ndarray:
-        """The edges of the bins; the outermost, which have none, end at twice the last."""
+        """The edges of the bins; the two outermost bins, which are open, end at twice the last edge."""
         edges = np.array(self.run.manifest["grid"]["histogram_edges"], np.float64)
         return np.concatenate([[2 * edges[0]], edges, [2 * edges[-1]]])
 
@@ -178,18 +174,18 @@ class FeatureTables:
     def folder(self) -> StudyFolder:
         """The study."""
         folder = self._folder()
-        assert folder is not None, "whoever asks holds it"
+        assert folder is not None, "the caller holds the study"
         return folder
 
     @cached_property
     def has_example(self) -> dict[int, np.ndarray]:
-        """Number of a group to whether each feature has any example."""
-        found = {}
+        """Whether each feature has any example, by the group's number."""
+        by_group = {}
         for number, group in enumerate(self.run.groups):
             has = np.zeros(group.n_features, bool)
             has[self.run.table("examples", group, ["feature"])["feature"].to_numpy()] = True
-            found[number] = has
-        return found
+            by_group[number] = has
+        return by_group
 
     @cached_property
     def _scores(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -200,16 +196,16 @@ class FeatureTables:
         name = about.get("run", {}).get("name")
         if name is not None:
             table = table.filter(pc.equal(table["run"], name))
-        found = {}
+        by_group = {}
         for group in self.run.groups:
             rows = table.filter(pc.and_(pc.equal(table["site"], group.site), pc.equal(table["basis"], group.basis)))
             rows = rows.sort_by("feature")
             if rows.num_rows == group.n_features:
-                found[group.site, group.basis] = {column: _plain(rows[column]) for column in rows.column_names}
-        return found
+                by_group[group.site, group.basis] = {column: _plain(rows[column]) for column in rows.column_names}
+        return by_group
 
     def _n_kept(self) -> int:
-        return sum(each.key.n_features for each in self._groups.values())
+        return sum(group.key.n_features for group in self._groups.values())
 
     def _read_group(self, number: int) -> GroupTables:
         run, key = self.run, self.run.groups[number]
@@ -244,18 +240,18 @@ class FeatureTables:
             table = pq.read_table(path, filters=(pc.field("site") == key.site) & (pc.field("basis") == key.basis))
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{str(path)!r} is damaged ({error}): run the study again.") from error
-        place = _place(
+        keys = _example_key(
             table["feature"].to_numpy(),
             table["sign"].to_numpy(),
             pc.index_in(table["kind"], pa.array(KINDS)).to_numpy(),
             pc.fill_null(table["range"], -1).to_numpy(),
             table["rank"].to_numpy(),
         )
-        wanted = _place(shown.feature, shown.sign, shown.kind, shown.range, shown.rank)
-        order = np.argsort(place, kind="stable")
-        at = np.searchsorted(place[order], wanted)
+        shown_keys = _example_key(shown.feature, shown.sign, shown.kind, shown.range, shown.rank)
+        order = np.argsort(keys, kind="stable")
+        at = np.searchsorted(keys[order], shown_keys)
         at = np.minimum(at, max(len(order) - 1, 0))
-        row = np.where(place[order][at] == wanted, order[at], -1) if len(order) else np.full(len(wanted), -1)
+        row = np.where(keys[order][at] == shown_keys, order[at], -1) if len(order) else np.full(len(shown_keys), -1)
         lengths, values = _trace_values(table["values"].combine_chunks())
         return TraceRows(
             row,
@@ -266,7 +262,7 @@ class FeatureTables:
 
 
 def _trace_values(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Give the lengths of traces and their values, 0 to `LEVELS`; studies of before held lists of 0 to 255."""
+    """Give the lengths of traces and their values, 0 to `LEVELS`; older studies hold lists of 0 to 255."""
     if pa.types.is_list(column.type):
         values = np.rint(column.flatten().to_numpy() * (LEVELS / 255)).astype(np.uint8)
         return pc.list_value_length(column).to_numpy(), values
@@ -275,7 +271,7 @@ def _trace_values(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _held(histogram: np.ndarray) -> np.ndarray:
-    """Find the first bin of each feature that holds anything, and the one after the last; 0 and 0 where none does."""
+    """Find each feature's first bin that is not empty, and the one after the last; 0 and 0 if all are empty."""
     most = histogram.max(axis=1)
     is_held = most > 0
     first, stop = is_held.argmax(axis=1), most.shape[1] - is_held[:, ::-1].argmax(axis=1)
@@ -287,32 +283,35 @@ _LOCK = threading.Lock()
 
 
 def feature_tables(folder: StudyFolder) -> FeatureTables | None:
-    """Give the tables of a study, the same as long as it is open; None where it has no harvest.
+    """Give the tables of a study, the same object as long as it is open; None if it has no harvest.
 
     Raises:
-        InputError: The harvest's manifest tells of other features than its table holds.
+        InputError: The harvest's manifest and its table disagree on the number of features.
     """
     with _LOCK:
         if folder not in _OPEN:
             run = folder.run
             if run is None:
                 return None
-            told, held = sum(group.n_features for group in run.groups), run.table("features", columns=["feature"])
-            if told != held.num_rows:  # whoever goes by a number that is made up has no end of records
+            n_features = sum(group.n_features for group in run.groups)
+            n_rows = run.table("features", columns=["feature"]).num_rows
+            if n_features != n_rows:  # a forged number would make records without end
                 raise InputError(
-                    f"the harvest {str(run.folder)!r} tells of {str(told)[:20]} features, and its table holds "
-                    f"{held.num_rows}: run the study again."
+                    f"the manifest of the harvest {str(run.folder)!r} lists {str(n_features)[:20]} features, but its "
+                    f"table holds {n_rows}: run the study again."
                 )
             _OPEN[folder] = FeatureTables(folder, run)
         return _OPEN[folder]
 
 
-def _place(feature: np.ndarray, sign: np.ndarray, kind: np.ndarray, range_: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Give each example one number, in the order in which examples are shown."""
-    place = feature.astype(np.int64)
+def _example_key(
+    feature: np.ndarray, sign: np.ndarray, kind: np.ndarray, range_: np.ndarray, rank: np.ndarray
+) -> np.ndarray:
+    """Give each example a number that sorts examples as they are shown."""
+    key = feature.astype(np.int64)
     for values, size in ((sign < 0, 2), (kind, 2), (range_ + 1, 64), (rank, 1 << 14)):
-        place = place * size + values
-    return place
+        key = key * size + values
+    return key
 
 
 def _plain(column: pa.ChunkedArray) -> Any:
@@ -327,15 +326,15 @@ def _plain(column: pa.ChunkedArray) -> Any:
         return _Lists(column)
     coded = column.combine_chunks().dictionary_encode()
     texts = [*coded.dictionary.to_pylist(), None]
-    return [texts[place] for place in pc.fill_null(coded.indices, len(texts) - 1).to_pylist()]
+    return [texts[index] for index in pc.fill_null(coded.indices, len(texts) - 1).to_pylist()]
 
 
 class _Lists:
-    """A column of lists, each made when it is asked for."""
+    """A column of lists, each converted when it is read."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._column = column.combine_chunks()
 
     def __getitem__(self, row: int) -> list[Any] | None:
-        found: list[Any] | None = self._column[row].as_py()
-        return found
+        values: list[Any] | None = self._column[row].as_py()
+        return values

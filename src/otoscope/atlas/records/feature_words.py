@@ -1,4 +1,4 @@
-"""The words around a moment of a clip: what is said where that is known, or else what the model heard."""
+"""The words around a moment of a clip: from the corpus's labels, or else from the model's transcript."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AROUND_S = 2.0
 
 
 class Around(NamedTuple):
-    """Which words of a clip lie around a moment: places in its words.
+    """Which words of a clip lie around a moment, as indices into its words.
 
-    Those up to 2 s before it are `[first, at)`, the word at it is `[at, next)`, which may be none, and those up to 2 s
+    Words up to 2 s before it are `[first, at)`, the word at it is `[at, next)`, which may be empty, and words up to 2 s
     after it are `[next, stop)`.
     """
 
@@ -28,7 +28,7 @@ class ClipWords:
     """The words of one clip, in order of time.
 
     Args:
-        words: Start, end and text of each.
+        words: Start and end in seconds, and text, of each.
     """
 
     def __init__(self, words: list[tuple[float, float, str]]) -> None:
@@ -36,7 +36,7 @@ class ClipWords:
         self._starts = [word[0] for word in words]
         self._ends = [word[1] for word in words]
         self.texts = [word[2] for word in words]
-        """What they are."""
+        """The words themselves."""
 
     def around(self, seconds: float) -> Around:
         """Find the words around a moment."""
@@ -54,16 +54,16 @@ def words_by_clip(folder: StudyFolder, run: HarvestRun) -> dict[int, ClipWords]:
     """Find the words of a run's clips.
 
     Returns:
-        Number of a clip to its words; clips without any are left out.
+        Number of a clip to its words; clips without words are left out.
     """
     heard = {
         row["clip"]: [(start, end, text) for start, end, text in row["words"]]
         for row in (folder.json("transcripts/transcripts.json") or {}).get("clips", [])
         if row.get("words")
     }
-    found = {}
+    by_clip = {}
     for clip in run.clips:
-        said = [(word.start_s, word.end_s, word.text) for word in clip.words or ()] or heard.get(clip.id)
-        if said:
-            found[clip.clip] = ClipWords(said)
-    return found
+        words = [(word.start_s, word.end_s, word.text) for word in clip.words or ()] or heard.get(clip.id)
+        if words:
+            by_clip[clip.clip] = ClipWords(words)
+    return by_clip

@@ -1,6 +1,6 @@
-"""The records of features: one table of all of them, and a record of each, 20 in a shard.
+"""The records of features: one table of all of them, and a record of each, 20 to a shard.
 
-The table is columns side by side, about 60 bytes a feature, so that a page sorts and filters all features at once.
+The table is stored as columns, about 60 bytes a feature, so that a page can sort and filter all features at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.atlas.records.feature_names import KINDS, Names
+from otoscope.atlas.records.feature_names import KINDS, FeatureNames
 from otoscope.atlas.records.feature_numbers import numbers
 from otoscope.atlas.records.feature_record import feature_records
 from otoscope.atlas.records.feature_tables import SIDES, UNCLEAR, FeatureTables, feature_tables
@@ -19,7 +19,7 @@ from otoscope.atlas.study_folder import StudyFolder
 from otoscope.harvest.opened import basis_name
 
 SHARD = 20
-"""Features in a record."""
+"""Features per shard."""
 PREFIX = "features"
 
 
@@ -40,21 +40,21 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: One of `names`.
 
     Raises:
-        KeyError: There is none of that name.
+        KeyError: There is no record of that name.
         InputError: A table is damaged.
     """
     tables = feature_tables(folder)
     if name == PREFIX:
         return _empty(folder) if tables is None else {"study": _which(folder), **_table(tables)}
-    found = re.fullmatch(rf"{PREFIX}/(0|[1-9][0-9]{{0,8}})/(0|[1-9][0-9]{{0,8}})", name)
-    if found is None or tables is None:
+    match = re.fullmatch(rf"{PREFIX}/(0|[1-9][0-9]{{0,8}})/(0|[1-9][0-9]{{0,8}})", name)
+    if match is None or tables is None:
         raise KeyError(name)
-    number, shard = int(found[1]), int(found[2])
+    number, shard = int(match[1]), int(match[2])
     n_features = tables.run.groups[number].n_features if number < len(tables.run.groups) else 0
     features = range(shard * SHARD, min((shard + 1) * SHARD, n_features))
     if not features:
         raise KeyError(name)
-    return feature_records(tables, Names(tables), number, features)
+    return feature_records(tables, FeatureNames(tables), number, features)
 
 
 def _empty(folder: StudyFolder) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _empty(folder: StudyFolder) -> dict[str, Any]:
 
 
 def _which(folder: StudyFolder) -> str:
-    """Tell this study from others: pages opened from disk keep notes by it."""
+    """Identify the study: pages opened from disk keep notes under this name."""
     model = folder.study.get("model") or {}
     return " ".join(str(part) for part in (folder.study.get("created"), model.get("weights_hash")) if part)
 
@@ -96,7 +96,7 @@ def _table(tables: FeatureTables) -> dict[str, Any]:
 
 
 def _columns(tables: FeatureTables, number: int, known: dict[str, int]) -> dict[str, list[Any]]:
-    """Give the columns of a group; `known` holds the names met so far, and their numbers."""
+    """Give the columns of a group; `known` maps the names so far to their numbers, and is extended."""
     group = tables.run.groups[number]
     n = group.n_features
     statistics = tables.run.features(group)
@@ -113,12 +113,12 @@ def _columns(tables: FeatureTables, number: int, known: dict[str, int]) -> dict[
         kinds = np.where(is_silent, KINDS.index("silent"), KINDS.index(UNCLEAR)).tolist()
         return {**{name: [None] * n for name in _COLUMNS}, **common, "name": [-1] * n, "kind": kinds, "phone": [-1] * n,
                 "sign": [0] * n}  # fmt: skip
-    kind = np.array([KINDS.index(one) if one in KINDS else KINDS.index(UNCLEAR) for one in scores["name_kind"]])
+    kind = np.array([KINDS.index(name if name in KINDS else UNCLEAR) for name in scores["name_kind"]])
     kind[is_silent] = KINDS.index("silent")
     is_named = kind < KINDS.index(UNCLEAR)
-    phones = {phone: place for place, phone in enumerate(tables.run.phones)}
-    sign = np.where(is_named, scores["name_sign"], scores["phone_sign"])
-    sides = {one: scores[f"purity_{side}"] for one, side in SIDES.items()}
+    phones = {phone: index for index, phone in enumerate(tables.run.phones)}
+    signs = np.where(is_named, scores["name_sign"], scores["phone_sign"])
+    purity = {sign: scores[f"purity_{side}"] for sign, side in SIDES.items()}
     return {
         **common,
         "name": [
@@ -128,7 +128,7 @@ def _columns(tables: FeatureTables, number: int, known: dict[str, int]) -> dict[
         "kind": kind.tolist(),
         "phone": [phones.get(name, -1) for name in scores["phone_best"]],
         "auroc": numbers(np.where(is_named, scores["name_auroc"], scores["phone_auroc"])),
-        "sign": sign.tolist(),
-        "purity": numbers(np.where(sign < 0, sides[-1], sides[1])),
+        "sign": signs.tolist(),
+        "purity": numbers(np.where(signs < 0, purity[-1], purity[1])),
         "polysemantic": scores["is_polysemantic"].astype(int).tolist(),
     }

@@ -1,4 +1,4 @@
-"""The records of the Listening page: which recordings there are, and all that was found in each."""
+"""The records of the Listening page: the list of recordings, and the results for each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from otoscope.atlas.records.shared import dicts, part_states, some
+from otoscope.atlas.records.shared import dicts, part_states, pick
 from otoscope.atlas.study_folder import StudyFolder
 
 NAME = "listening"
@@ -28,8 +28,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `listening`, or `listening/KEY`.
 
     Returns:
-        `clips` with `key`, `id`, `duration_s`, `heard` and `said` of each recording, and the part's state; or what was
-        found in one recording.
+        `clips` with `key`, `id`, `duration_s`, `heard` and `said` of each recording, and the part's state; or the
+        results for one recording.
 
     Raises:
         KeyError: There is no such recording.
@@ -37,21 +37,21 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     if name == NAME:
         return {"clips": _rows(folder), "parts": part_states(folder, [NAME])}
     key = name.removeprefix(f"{NAME}/")
-    found = folder.json(f"{NAME}/{key}/listening.json") if _KEY.fullmatch(key) else None
-    if found is None:
+    recording = folder.json(f"{NAME}/{key}/listening.json") if _KEY.fullmatch(key) else None
+    if recording is None:
         raise KeyError(name)
-    # files are those of this recording's own folder, whatever the study says
+    # only files of this recording's own folder are shown, whatever the study's JSON says
     files = {"sound": "sound.ogg", "spectrogram": "spectrogram.png"}
-    own = {field: f"{NAME}/{key}/{file}" for field, file in files.items()}
-    relevance = {**(found.get("relevance_map") or {}), "file": f"{NAME}/{key}/relevance.png"}
-    return {**found, "key": key, **own, "relevance_map": relevance}
+    paths = {field: f"{NAME}/{key}/{file}" for field, file in files.items()}
+    relevance = {**(recording.get("relevance_map") or {}), "file": f"{NAME}/{key}/relevance.png"}
+    return {**recording, "key": key, **paths, "relevance_map": relevance}
 
 
 def _rows(folder: StudyFolder) -> list[dict[str, Any]]:
-    """List the recordings that are there."""
+    """List the recordings whose results exist."""
     rows = dicts((folder.json(f"{NAME}/index.json") or {}).get("clips"))
     return [
-        some(row, ("key", "id", "duration_s", "heard", "said"))
+        pick(row, ("key", "id", "duration_s", "heard", "said"))
         for row in rows
         if isinstance(row.get("key"), str)
         and _KEY.fullmatch(row["key"])

@@ -14,7 +14,7 @@ from otoscope.atlas.study_folder import StudyFolder
 
 NAME = "methods"
 TABLES = (".parquet", ".json", ".toml", ".npz", ".safetensors")
-"""What is offered; sounds and pictures are on the other pages."""
+"""Types of files to download; sounds and pictures are on the other pages."""
 _OF_RECORDING = re.compile("listening/[0-9]+/")
 WHAT = (
     ("*manifest.json", "what made this part: settings, versions, files"),
@@ -22,14 +22,14 @@ WHAT = (
     ("study.toml", "every setting, to run the study again"),
     ("verdicts.json", "the claims, with every finding, interval, baseline and rule"),
     ("transcripts/transcripts.json", "what was said and what was heard, clip by clip"),
-    ("relevance/relevance.json", "the relevance map of one clip: what it is of"),
+    ("relevance/relevance.json", "the relevance map of one clip: settings and summary"),
     ("relevance/relevance.npz", "the relevance map of one clip, frame by frame"),
-    ("relevance/relevance_shares.json", "share of the relevance that comes from near, clip by clip"),
+    ("relevance/relevance_shares.json", "share of the relevance that comes from nearby frames, clip by clip"),
     ("locality/locality.json", "how far each encoder head listens"),
     ("locality/locality.npz", "attention by distance, for each encoder head"),
     ("window/window.json", "transcripts and error rates at each attention window"),
-    ("splice/*.json", "each word spliced away, and what was heard then"),
-    ("words/word_scores.json", "how well each way finds the sound of each word"),
+    ("splice/*.json", "each word that was spliced out, and the transcript without it"),
+    ("words/word_scores.json", "how well each method finds the sound of each word"),
     ("bigrams/bigrams.json", "what the decoder says next with no sound"),
     ("bigrams/bigram_agreement.json", "its agreement with the bigrams of the corpus, word by word"),
     ("neighbours/neighbours.json", "the tokens nearest to some words"),
@@ -58,9 +58,9 @@ WHAT = (
     ("sweep/*", "scores of dictionaries of many sizes"),
     ("traces/traces.parquet", "strength over time around every example"),
     ("sounds/pieces.parquet", "which stretch of which clip each sound holds"),
-    ("listening/index.json", "the recordings of the page Listening"),
+    ("listening/index.json", "the recordings of the Listening page"),
 )
-"""What the files hold, the first pattern that fits."""
+"""What files hold; the first pattern that matches counts."""
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
@@ -76,10 +76,10 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `methods`.
 
     Returns:
-        `study` (all of study.json but its parts), `parts`, and `tables` with `file`, `bytes` and `what`.
+        `study` (study.json without its parts), `parts`, `problems`, and `tables` with `file`, `bytes` and `what`.
 
     Raises:
-        KeyError: The name is another.
+        KeyError: Another name.
     """
     if name != NAME:
         raise KeyError(name)
@@ -100,4 +100,4 @@ def _what(file: str) -> str:
     """Say what a table holds."""
     part = PurePosixPath(file).parts[0]
     fitting = (what for pattern, what in WHAT if fnmatchcase(file, pattern))
-    return next(fitting, f"of the part {part}" if part != file else "of the study")
+    return next(fitting, f"a file of the part {part}" if part != file else "a file of the study")

@@ -1,4 +1,4 @@
-"""The record of the Overview page: what the study is of, its verdicts, and how to make and to cite it again."""
+"""The record of the Overview page: the study's model and corpus, its verdicts, and how to reproduce and cite it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DECODER_PARTS = ("bigrams", "neighbours", "lens")
 SETTINGS = "study.toml"
 SHOWN = ("otoscope", "created", "minutes", "preset", "seed", "model", "corpus", "versions")
 PAGE = re.compile(r"[a-z]+\.html(#[\w=&:.-]*)?")
-"""Where a finding may lead: to a page of the atlas, whatever the folder says."""
+"""A finding may link only to a page of the atlas, whatever the folder says."""
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
@@ -32,12 +32,12 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `overview`.
 
     Returns:
-        `study` (model, corpus, when, how long), `wer` of the transcripts, `claims` as in verdicts.json with pictures
-        that are there, `pages` (how many things of which kind each holds, None where it has nothing to show), `parts`
-        with what was left out and why, `command` and `settings` to run it again, and `cite`.
+        `study` (model, corpus, date, duration), `wer` of the transcripts, `claims` as in verdicts.json with the
+        pictures that exist, `pages` (see `pages`), `parts` with what was left out and why, `problems`, `command` and
+        `settings` to run it again, and `cite`.
 
     Raises:
-        KeyError: The name is another.
+        KeyError: Another name.
     """
     if name != NAME:
         raise KeyError(name)
@@ -61,7 +61,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 
 
 def cite(folder: StudyFolder) -> str:
-    """Say in BibTeX how to name this atlas, and the study that it grew from."""
+    """Give BibTeX entries for this atlas and for the study that it reproduces."""
     model, corpus = (folder.study.get(key) or {} for key in ("model", "corpus"))
     created = str(folder.study.get("created") or "")
     title = f"An otoscope atlas of {model.get('id')} on {corpus.get('name')}"
@@ -82,27 +82,27 @@ def cite(folder: StudyFolder) -> str:
 
 
 def pages(folder: StudyFolder) -> dict[str, int | None]:
-    """Count what the other pages have to show.
+    """Count what each of the other pages shows.
 
     Args:
         folder: The study.
 
     Returns:
-        Name of a page to the number of its recordings, features, sites, dictionaries or experiments; None where there
-        is nothing.
+        Name of a page to the number of its recordings, features, sites, dictionaries or experiments; None if it has
+        nothing to show.
     """
-    found = {
+    counts = {
         "listening": len(dicts((folder.json("listening/index.json") or {}).get("clips"))),
         "features": sum(group.n_features for group in folder.run.groups) if folder.run else 0,
         "phones": len(dicts((folder.json("phones/phones.json") or {}).get("sites"))),
         "dictionaries": len(dicts((folder.json("dictionaries/training.json") or {}).get("sites"))),
         "decoder": sum((folder.part(name) or {}).get("state") == "done" for name in DECODER_PARTS),
     }
-    return {name: n or None for name, n in found.items()}
+    return {name: n or None for name, n in counts.items()}
 
 
 def _claim(folder: StudyFolder, claim: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a claim's pictures those that are there."""
+    """Drop a claim's pictures that do not exist, and links to anything but pages."""
     findings = [
         {
             **finding,
@@ -124,5 +124,5 @@ def _text(folder: StudyFolder) -> str | None:
 
 
 def _plain(text: object) -> str:
-    """Leave out what would end a field of BibTeX."""
+    """Remove characters that would end a BibTeX field."""
     return re.sub(r"[{}\\\s]+", " ", str(text)).strip()

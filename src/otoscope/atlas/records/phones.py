@@ -1,6 +1,6 @@
-"""The record of the Phones page: where each phone becomes readable, which features detect it, what it is confused with.
+"""The record of the Phones page: where each phone can be read, which features detect it, what it is confused with.
 
-Reads what `otoscope phones` wrote, and adds up rows of features; scores nothing anew.
+Reads what `otoscope phones` wrote, and counts features; it computes no scores.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from otoscope.atlas.records.shared import (
     finite,
     line_of,
     part_states,
+    pick,
     pictures,
-    some,
     without_dictionary_paths,
 )
 from otoscope.atlas.study_folder import StudyFolder
@@ -40,7 +40,7 @@ SITE_COLUMNS = (
 
 
 def names(folder: StudyFolder) -> Iterator[str]:
-    """Name the record; it is there even where the part is not, to say why."""
+    """Name the record, which exists even if the part does not, to say why."""
     yield NAME
 
 
@@ -52,9 +52,9 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `phones`.
 
     Returns:
-        `parts` (which says why there is nothing else), and where phones were scored: `about`, `phones`, `layers`
-        (phone by block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each phone),
-        `confusions`.
+        `parts` (which says why there is nothing else), and if phones were scored: `about`, `phones`, `layers` (phone by
+        block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each phone), `confusions`,
+        `pictures`.
 
     Raises:
         KeyError: Another name.
@@ -63,35 +63,35 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     if name != NAME:
         raise KeyError(name)
     parts = part_states(folder, ["phones"])
-    found, table = folder.json("phones/phones.json"), folder.table("phones/feature_scores.parquet")
-    if found is None or table is None:
+    phones, table = folder.json("phones/phones.json"), folder.table("phones/feature_scores.parquet")
+    if phones is None or table is None:
         return {"parts": parts, "about": None}
-    run = found.get("run") or {}
+    run = phones.get("run") or {}
     table = table.filter(pc.equal(table["run"], pa.scalar(run.get("name"), pa.string())))
     judged = [str(phone) for phone in run.get("judged_phones") or []]
     frames = {phone: _held_out(run, phone) for phone in judged}
-    settings = found.get("settings") or {}
+    settings = phones.get("settings") or {}
     threshold = finite(settings.get("auroc")) or 0.9
-    sites = [row for row in dicts(found.get("sites")) if row.get("run") == run.get("name")]
+    sites = [row for row in dicts(phones.get("sites")) if row.get("run") == run.get("name")]
     bases = {str(row.get("basis")) for row in sites}
     return {
         "parts": parts,
         "about": {
-            **some(run, ("model", "corpus", "phone_set", "lag_frames", "split_by", "n_clips", "n_frames")),
+            **pick(run, ("model", "corpus", "phone_set", "lag_frames", "split_by", "n_clips", "n_frames")),
             "n_labelled_clips": run.get("n_labelled_clips"),
-            **some(found, ("rule", "intervals", "notes")),
+            **pick(phones, ("rule", "intervals", "notes")),
             "auroc": threshold,
             "purity": settings.get("purity"),
             "rare_phones": run.get("rare_phones") or [],
         },
         "phones": [{"phone": phone, "n_frames": frames[phone], "classes": _classes(run, phone)} for phone in judged],
-        "layers": _layers(dicts(found.get("phones")), judged, frames, _n_held_out(run)),
-        "maximum": maximum(folder, found, run.get("name")),
+        "layers": _layers(dicts(phones.get("phones")), judged, frames, _n_held_out(run)),
+        "maximum": maximum(folder, phones, run.get("name")),
         "sites": [
-            {"site": row.get("site"), "basis": basis_name(str(row.get("basis"))), **some(row, SITE_COLUMNS)}
+            {"site": row.get("site"), "basis": basis_name(str(row.get("basis"))), **pick(row, SITE_COLUMNS)}
             for row in sites
         ],
-        "claims": [without_dictionary_paths(str(claim), bases) for claim in found.get("claims") or []],
+        "claims": [without_dictionary_paths(str(claim), bases) for claim in phones.get("claims") or []],
         "detecting": _detecting(table, judged, frames, _n_held_out(run), threshold),
         "confusions": confusions(table, finite(settings.get("top_purity")) or 0.8),
         "pictures": pictures(
@@ -108,8 +108,8 @@ def auroc_interval(auroc: float, n: int, n_others: int) -> tuple[float, float] |
     """Give the 95% interval of an AUROC.
 
     Returns:
-        Where it begins and ends, inside 0 to 1; None where a count is zero. Frames are taken as independent, which
-        those of one clip are not.
+        Its bounds, between 0 and 1; None if a count is zero. Frames are taken as independent, which those of one clip
+        are not.
 
     Source:
         Hanley and McNeil 1982, Radiology 143(1).
@@ -141,12 +141,12 @@ def _with_interval(auroc: float | None, n: int, n_all: int) -> dict[str, float |
 
 
 def _layers(rows: list[dict[str, Any]], judged: list[str], frames: dict[str, int], n_all: int) -> list[dict[str, Any]]:
-    """Lay out phone by block: one line for each basis and place in a block, with a row for each phone.
+    """Tabulate phone by block: one line for each basis and kind of site, with a row for each phone.
 
     Returns:
-        Of each line `pattern`, `basis`, `is_baseline`, `baseline` (the place in the list of the line of random
-        directions beside it), `blocks` (numbers; None for a site without), `sites`, and `cells[phone][block]`: `auroc`,
-        `low`, `high`, `feature`, `sign`, `n_named`, or None.
+        For each line `pattern`, `basis`, `is_baseline`, `baseline` (the index in the list of the line of random
+        directions at the same sites), `blocks` (numbers; None for a site outside the blocks), `sites`, and
+        `cells[phone][block]`: `auroc`, `low`, `high`, `feature`, `sign`, `n_named`, or None.
     """
     lines: dict[tuple[str, str], dict[str, dict[str, dict[str, Any]]]] = {}
     for row in rows:
@@ -160,57 +160,59 @@ def _layers(rows: list[dict[str, Any]], judged: list[str], frames: dict[str, int
             "n_named": row.get("n_features"),
         }
     order = sorted(lines, key=lambda line: line[1] in BASELINES)
-    found = []
+    layers = []
     for pattern, basis in order:
         sites = sorted(lines[pattern, basis], key=lambda site: (line_of(site)[1] or 0, site))
-        beside = (pattern, "random")
-        found.append(
+        random_line = (pattern, "random")
+        layers.append(
             {
                 "pattern": pattern,
                 "basis": basis,
                 "is_baseline": basis in BASELINES,
-                "baseline": order.index(beside) if beside in order and basis != "random" else None,
+                "baseline": order.index(random_line) if random_line in order and basis != "random" else None,
                 "blocks": [line_of(site)[1] for site in sites],
                 "sites": sites,
                 "cells": [[lines[pattern, basis][site].get(phone) for site in sites] for phone in judged],
             }
         )
-    return found
+    return layers
 
 
 def _detecting(
     table: pa.Table, judged: list[str], frames: dict[str, int], n_all: int, threshold: float
 ) -> list[dict[str, Any]]:
-    """Find the features that detect each phone best, and count all that do.
+    """Find the features that detect each phone best, and count those that reach the threshold.
 
     Returns:
-        For each phone `features` (the first of those whose best phone it is, the highest AUROC first, of all bases but
-        the baselines), `n_features`, how many there are, and `counts`: in each basis, how many of them reach the
+        For each phone `features` (those whose best phone it is, highest AUROC first, without the baselines, up to
+        `N_FEATURES`), `n_features` (how many there are), and `counts`: in each basis, how many features reach the
         threshold, with Wilson's 95% interval.
     """
-    basis = np.array([basis_name(one) for one in table["basis"].to_pylist()], dtype=object)
+    basis = np.array([basis_name(name) for name in table["basis"].to_pylist()], dtype=object)
     best = np.array(table["phone_best"].to_pylist(), dtype=object)
     auroc = np.nan_to_num(_numbers(table, "phone_auroc"))
-    is_own = ~np.isin(basis, BASELINES)
-    bases = sorted(set(basis.tolist()), key=lambda one: (one in BASELINES, one))
-    n_of = {one: int((basis == one).sum()) for one in bases}
+    is_baseline = np.isin(basis, BASELINES)
+    bases = sorted(set(basis.tolist()), key=lambda name: (name in BASELINES, name))
+    n_features = {name: int((basis == name).sum()) for name in bases}
     shown_columns = table.select(_SHOWN).combine_chunks()
-    found = []
+    detecting = []
     for phone in judged:
         reaching = np.flatnonzero((best == phone) & (auroc >= threshold))
-        own = np.flatnonzero((best == phone) & is_own)
-        shown = own[np.argsort(-auroc[own], kind="stable")][:N_FEATURES]
-        found.append(
+        candidates = np.flatnonzero((best == phone) & ~is_baseline)
+        shown = candidates[np.argsort(-auroc[candidates], kind="stable")][:N_FEATURES]
+        detecting.append(
             {
                 "phone": phone,
-                "n_features": len(own),
+                "n_features": len(candidates),
                 "features": [
                     _feature(row, frames[phone], n_all) for row in shown_columns.take(pa.array(shown)).to_pylist()
                 ],
-                "counts": [{"basis": one, **counted(int((basis[reaching] == one).sum()), n_of[one])} for one in bases],
+                "counts": [
+                    {"basis": name, **counted(int((basis[reaching] == name).sum()), n_features[name])} for name in bases
+                ],
             }
         )
-    return found
+    return detecting
 
 
 _SHOWN = [

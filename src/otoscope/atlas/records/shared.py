@@ -1,4 +1,4 @@
-"""What several records need: why a part is not there, pictures that are, numbers that JSON has."""
+"""Helpers that several records share: the states of parts, existing pictures, numbers that JSON can hold."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ _BLOCK = re.compile(r"\bblocks\.(\d+)(?=\.|$)")
 
 
 def part_states(folder: StudyFolder, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Say of parts whether they were done and, where not, why.
+    """Say whether parts were done and, if not, why.
 
     Args:
         folder: The study.
         names: The parts.
 
     Returns:
-        Name to `state`, `why` and `question`; a part that study.json is silent about was left out.
+        Name to `state`, `why` and `question`; a part that study.json does not mention counts as left out.
     """
-    found = {}
+    states = {}
     for name in names:
         part = folder.part(name) or {"state": "left out", "why": "this study has no such part"}
-        found[name] = {key: part.get(key) for key in ("state", "why", "question")}
-    return found
+        states[name] = {key: part.get(key) for key in ("state", "why", "question")}
+    return states
 
 
-def pictures(folder: StudyFolder, wanted: Mapping[str, str]) -> list[dict[str, str]]:
-    """Give the pictures that the study holds.
+def pictures(folder: StudyFolder, alt_texts: Mapping[str, str]) -> list[dict[str, str]]:
+    """List the pictures that the study holds.
 
     Args:
         folder: The study.
-        wanted: File to what is to be seen on it.
+        alt_texts: File to its alternative text.
 
     Returns:
-        `file` and `alt` of each that is there.
+        `file` and `alt` of each picture that exists.
     """
-    return [{"file": file, "alt": alt} for file, alt in wanted.items() if folder.shared_file(file) is not None]
+    return [{"file": file, "alt": alt} for file, alt in alt_texts.items() if folder.shared_file(file) is not None]
 
 
 def finite(value: Any, digits: int = 6) -> float | None:
-    """Round a number; None for NaN, infinity and what is no number."""
+    """Round a number; None for NaN, infinity and anything that is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -53,36 +53,36 @@ def finite(value: Any, digits: int = 6) -> float | None:
         return None
 
 
-def counted(n: int, of: int) -> dict[str, Any]:
+def counted(n: int, n_all: int) -> dict[str, Any]:
     """Give a count as a share.
 
     Args:
         n: How many.
-        of: Of how many.
+        n_all: Out of how many.
 
     Returns:
-        `n`, `of`, and `value`, `low`, `high`: the share with Wilson's 95% interval, None where `of` is 0.
+        `n`, `of` (`n_all`), and `value`, `low`, `high`: the share with Wilson's 95% interval, None if `n_all` is 0.
     """
-    share = wilson_interval(n, of) if of else None
+    share = wilson_interval(n, n_all) if n_all else None
     low, high = (None, None) if share is None else (finite(share.low), finite(share.high))
-    return {"n": n, "of": of, "value": finite(n / of) if of else None, "low": low, "high": high}
+    return {"n": n, "of": n_all, "value": finite(n / n_all) if n_all else None, "low": low, "high": high}
 
 
-def some(found: Mapping[str, Any] | None, keys: Iterable[str]) -> dict[str, Any]:
-    """Take these keys of an object; None for those that it does not have."""
-    return {key: (found or {}).get(key) for key in keys}
+def pick(values: Mapping[str, Any] | None, keys: Iterable[str]) -> dict[str, Any]:
+    """Take the given keys of an object; None for keys that it does not have."""
+    return {key: (values or {}).get(key) for key in keys}
 
 
-def dicts(found: Any) -> list[dict[str, Any]]:
-    """Take the objects of a list; none of what is not a list."""
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def dicts(values: Any) -> list[dict[str, Any]]:
+    """Take the objects of a list; an empty list if `values` is not a list."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def line_of(site: str) -> tuple[str, int | None]:
-    """Tell which sites of other blocks a site goes with.
+    """Split a site into its pattern over the blocks and its block.
 
     Returns:
-        The site with `*` for the block's number, and that number; the site itself and None where it has none.
+        The site with `*` for the block's number, and that number; the site itself and None if it is in no block.
     """
     match = _BLOCK.search(site)
     if match is None:
@@ -91,7 +91,7 @@ def line_of(site: str) -> tuple[str, int | None]:
 
 
 def without_dictionary_paths(text: str, bases: Iterable[str]) -> str:
-    """Write `sae` for the dictionaries that a sentence names by where they lay."""
+    """Replace dictionaries that a sentence names by their paths with `sae`."""
     for basis in sorted(bases, key=len, reverse=True):
         if basis.startswith("sae:"):
             text = text.replace(basis, "sae")

@@ -45,7 +45,7 @@
   // Lines over one axis; what the pointer is at is told beneath.
   chart.lines = (wish) => {
     const { title, x, x_label, y_label, series } = wish;
-    const plot = el("div", { class: "plot", role: "img", "aria-label": `${title}. ${y_label} against ${x_label}. The numbers are in the table beneath.` });
+    const plot = el("div", { class: "plot", role: "img", "aria-label": `${title}. ${y_label} against ${x_label}. The numbers are in the table below.` });
     const told = el("p", { class: "hint", "aria-hidden": "true" }, "\u00a0");
     const tell = (at) => {
       const values = series.map((line) => `${line.label} ${otoscope.number(line.values[at])}`).join(", ");

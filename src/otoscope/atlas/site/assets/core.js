@@ -254,7 +254,7 @@
       const main = el("main", { id: "main", tabindex: "-1", class: `page-${name}` },
         el("h1", {}, title), lead ? el("p", { class: "lead" }, lead) : null);
       document.body.replaceChildren(header(name === "feature" ? "features" : name), main,
-        el("footer", {}, "Made by otoscope. Nothing on these pages asks another host for anything. ", el("a", { href: "methods.html#words" }, "What the words mean"), "."));
+        el("footer", {}, "Made by otoscope. These pages load nothing from other hosts. ", el("a", { href: "methods.html#words" }, "Glossary"), "."));
       const here = document.querySelector(".top nav [aria-current]");
       if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
       main.setAttribute("aria-busy", "true");

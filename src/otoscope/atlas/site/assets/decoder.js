@@ -6,11 +6,11 @@
   let record = null;
   const chosen = { prompt: 0, sound: 0, word: 0, measure: "log_probability" };
   const SCORES = [
-    ["kl_bits", "Divergence from what is known", "bits, less is better", "bits", true],
-    ["rank_correlation", "Rank correlation", "Spearman's, over tokens that follow anything", "correlation", false],
+    ["kl_bits", "Divergence from the known bigrams", "bits, lower is better", "bits", true],
+    ["rank_correlation", "Rank correlation", "Spearman's, over tokens that follow any context", "correlation", false],
     ["top_1", "Likeliest agrees", "share of contexts, by frequency", "share", false],
-    ["top_5", "Known likeliest in the first five", "share of contexts, by frequency", "share", false],
-    ["possible_mass", "Mass on what can follow", "share of the distribution", "share", false],
+    ["top_5", "Known likeliest word in the first five", "share of contexts, by frequency", "share", false],
+    ["possible_mass", "Probability of words that can follow", "share of the distribution", "share", false],
   ];
   const MEASURES = {
     log_probability: ["Log-probability of the due token", "natural logarithm, mean", "log"],
@@ -45,7 +45,7 @@
     const prompts = [...new Set(found.continuations.map((one) => one.prompt))], box = el("div", {}, next_tokens());
     const choose = (at) => { chosen.prompt = Number(at); box.replaceChildren(next_tokens()); };
     return [
-      el("p", {}, "The encoder hears nothing, the decoder reads a prompt, and says what comes next. These are the model's own probabilities of one prompt, not estimates: ",
+      el("p", {}, "The encoder hears no speech; the decoder reads a prompt and predicts the next token. These are the model's probabilities for one prompt, not estimates: ",
         "they have no interval. Special tokens, such as ", el("code", {}, "<|endoftext|>"), ", are among them."),
       el("div", { class: "choosers" }, tables.chooser("Prompt", prompts.map((prompt, at) => ({ value: at, text: prompt })), chosen.prompt, choose)),
       box,
@@ -69,11 +69,11 @@
         caption: `The model beside its baselines, over ${otoscope.count(record.agreement.n_contexts, "context")}`, rows: SCORES,
         columns: [{ label: "Score", render: ([, title]) => title }, beside("another context"), beside("unigram")],
       }),
-      tables.table({ caption: "The contexts that pull most on what follows them", rows: sound.contexts, columns: [
+      tables.table({ caption: "The contexts that predict the next word most strongly", rows: sound.contexts, columns: [
         { label: "After", render: (row) => token(row.context) }, { label: "Occurs", numeric: true, render: (row) => otoscope.number(row.weight) },
         { label: "Follows most", render: (row) => token(row.likeliest) },
-        { label: "Known", numeric: true, render: (row) => otoscope.percent(row.known, 1) }, { label: "The model gives it", numeric: true, render: (row) => otoscope.percent(row.model, 1) },
-        { label: "Its share of all", numeric: true, render: (row) => otoscope.percent(row.unigram, 1) }, { label: "The model says", render: (row) => token(row.says) }] }),
+        { label: "Known", numeric: true, render: (row) => otoscope.percent(row.known, 1) }, { label: "Model's probability", numeric: true, render: (row) => otoscope.percent(row.model, 1) },
+        { label: "Share of all words", numeric: true, render: (row) => otoscope.percent(row.unigram, 1) }, { label: "The model says", render: (row) => token(row.says) }] }),
     ];
   }
 
@@ -81,17 +81,17 @@
     const found = record.agreement;
     if (!found || !found.sounds.length) {
       return [el("h3", {}, "Against the corpus's own bigrams"),
-        el("p", { class: "none" }, "Not compared: the study's transcripts are too few for a word to occur often enough, or there are none.")];
+        el("p", { class: "none" }, "Not compared: the study has no transcripts, or too few for any word to occur often enough.")];
     }
     const box = el("div", {}, agreement_of(found.sounds[0]));
     const sounds = found.sounds.map((one, at) => ({ value: at, text: one.sound_label ?? one.sound }));
     const choose = (at) => box.replaceChildren(...agreement_of(found.sounds[Number(at)]));
-    const says = (one) => ["Hearing ", otoscope.data_text(one.sound_label ?? one.sound), `, the model says text at all with a probability of ${otoscope.percent(one.text_probability, 1)}, over these contexts on average. `];
+    const says = (one) => ["Hearing ", otoscope.data_text(one.sound_label ?? one.sound), `, the model gives text a total probability of ${otoscope.percent(one.text_probability, 1)}, on average over these contexts. `];
     return [
       el("h3", {}, "Against known bigrams"),
-      el("p", {}, "Known are those of ", otoscope.data_text(found.known),
-        `: ${otoscope.count(found.n_contexts, "context")}, ${otoscope.percent(found.share_of_bigrams)} of all bigrams, ${otoscope.count(found.n_followers, "token")} that follow anything. `,
-        `The entropy of what is known is ${otoscope.number(found.floor_bits)} bits. Baselines: the model given another context, and the frequencies of all that follows (unigram). Intervals: `,
+      el("p", {}, "The known bigrams are those of ", otoscope.data_text(found.known),
+        `: ${otoscope.count(found.n_contexts, "context")}, ${otoscope.percent(found.share_of_bigrams)} of all bigrams, ${otoscope.count(found.n_followers, "token")} that follow any context. `,
+        `The entropy of the known bigrams is ${otoscope.number(found.floor_bits)} bits. Baselines: the model given another context, and the frequencies of all following words (unigram). Intervals: `,
         otoscope.data_text(found.intervals), "."),
       sounds.length > 1 ? el("div", { class: "choosers" }, tables.chooser("Hearing", sounds, 0, choose)) : null,
       el("p", { class: "quiet-text" }, found.sounds.map(says)),
@@ -113,15 +113,15 @@
     const spoken = word.phones ? [" (", otoscope.data_text(word.phones), ")"] : null;
     const form = word.form ? `${word.form} ` : "";
     const caption = ["Nearest to ", token(word.text), spoken, ` in the ${form}${word.space}, of ${otoscope.number(record.neighbours.n_tokens)} tokens`];
-    const warning = word.is_trained === false ? el("p", { class: "hint" }, "Training hardly moved this token: what is near it says nothing.") : null;
+    const warning = word.is_trained === false ? el("p", { class: "hint" }, "Training hardly moved this token, so its neighbours mean nothing.") : null;
     return el("div", {}, warning, tables.long_table({ caption, columns, rows: word.neighbours, shown: 10 }));
   }
 
   // What all tokens have in common, and is taken away before they are compared; older studies do not tell.
   function in_common(spaces) {
     return Object.entries(spaces ?? {}).filter(([, common]) => common).map(([space, common]) => el("p", {},
-      "In the ", otoscope.data_text(space), " the mean of all text tokens is ", `${otoscope.percent(common.mean_share, 1)} of a token's length, so that by the raw vectors every token is near every other. `,
-      `Corrected vectors are without that mean and without the first principal component (${otoscope.percent(common.component_share, 1)} of the variance). `,
+      "In the ", otoscope.data_text(space), " the mean of all text tokens is ", `${otoscope.percent(common.mean_share, 1)} of a token's length, so that in the raw vectors all tokens are near each other. `,
+      `Corrected vectors have that mean and the first principal component removed (${otoscope.percent(common.component_share, 1)} of the variance). `,
       `Left out: ${otoscope.count(common.n_hardly_trained, "token")} that training hardly moved.`));
   }
 
@@ -143,7 +143,7 @@
   function sounds_alike() {
     const found = record.sounds_alike;
     if (!found || !found.contrasts.length) {
-      return [el("h3", {}, "Do neighbours sound alike?"), el("p", { class: "none" }, "Not asked: too few whole words of this vocabulary could be compared.")];
+      return [el("h3", {}, "Do neighbours sound alike?"), el("p", { class: "none" }, "Not measured: too few whole words of this vocabulary could be compared.")];
     }
     const has_spaces = new Set(found.contrasts.map((one) => one.space)).size > 1;
     const name = (one) => `${one.measure}, ${one.pairs === "all" ? "all pairs" : "no word forms"}${has_spaces ? `, ${one.space}` : ""}${one.form ? `, ${one.form}` : ""}`;
@@ -152,12 +152,12 @@
     return [
       el("h3", {}, "Do neighbours sound alike?"),
       el("p", {}, `Each of ${otoscope.count(found.n_words, "word")} beside its ${found.k} nearest, and as many random words that are as frequent (${found.frequencies}). `,
-        "A distance of 0 is the same, 1 nothing in common. Counted again without pairs that look like forms of one word. Intervals: ", otoscope.data_text(found.intervals), "."),
+        "A distance of 0 is the same, 1 nothing in common. Also counted without pairs that look like forms of one word. Intervals: ", otoscope.data_text(found.intervals), "."),
       tables.values({
-        title: "Mean distance of the nearest, and of random words as frequent", labels: found.contrasts.map(name), y_label: "Measure and pairs",
+        title: "Mean distance of the nearest words, and of random words of similar frequency", labels: found.contrasts.map(name), y_label: "Measure and pairs",
         x_label: "Mean distance (0: the same, 1: nothing in common)", unit: "distance", series: [series("nearest"), series("random")],
       }),
-      tables.table({ caption: "How much more alike the nearest are", rows: found.contrasts, columns: [
+      tables.table({ caption: "How much more alike the nearest words are", rows: found.contrasts, columns: [
         { label: "Measure and pairs", render: name }, { label: "Words", numeric: true, render: (one) => otoscope.number(one.n_words) },
         { label: "Pairs", numeric: true, render: (one) => otoscope.number(one.n_pairs) },
         { label: "Nearer by (95%)", numeric: true, render: (one) => `${otoscope.interval(one.more_alike, "distance")}: ${alike(one)}` },
@@ -174,7 +174,7 @@
     const by_chance = chance ? chance[chosen.measure] : null;
     return tables.values({ title, labels: found.map((stage) => stage.stage), x_label, y_label: "After", unit,
       series: [{ label: "hearing the clip", values: of("sound") }, { label: "hearing padding alone", values: of("no_sound") }],
-      reference: typeof by_chance === "number" ? { label: `a choice among all tokens alike: ${tables.write(unit)(by_chance)}`, value: by_chance } : null });
+      reference: typeof by_chance === "number" ? { label: `a uniform choice among all tokens: ${tables.write(unit)(by_chance)}`, value: by_chance } : null });
   }
 
   function lens() {
@@ -183,7 +183,7 @@
     const box = el("div", {}, stages());
     const choose = (measure) => { chosen.measure = measure; box.replaceChildren(stages()); };
     return [
-      el("p", {}, "The final layer norm and the unembedding, applied after the embedding and after each block, at every place where a token is due: ",
+      el("p", {}, "The final layer norm and the unembedding, applied after the embedding and after each block, at every position where a token is due: ",
         `${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. The transcript is the model's own, so the last block is right by construction. Intervals: `,
         otoscope.data_text(found.intervals), "."),
       el("div", { class: "choosers" }, tables.chooser("Measure", Object.entries(MEASURES).map(([value, [text]]) => ({ value, text })), chosen.measure, choose)),
@@ -207,7 +207,7 @@
       return el("span", { class: told ? "heat reached" : "heat", title: otoscope.interval(found, "logits"), style },
         `${found.value >= 0 ? "+" : "−"}${Math.abs(found.value).toFixed(2)}`);
     };
-    const caption = `${group}: mean logits a head adds to the due token more than to another; bold and underlined where the 95% interval leaves out 0`;
+    const caption = `${group}: mean logits that a head adds to the due token more than to another; bold and underlined if the 95% interval excludes 0`;
     return tables.table({ caption, rows: different("block"), columns: [
       { label: "Block", render: (block) => String(block) }, ...heads.map((head) => ({ label: `head ${head}`, numeric: true, render: (block) => cell(block, head) }))] });
   }
@@ -222,7 +222,7 @@
     const logits = (label, key) => ({ label: `${label} (95%)`, numeric: true, render: (one) => otoscope.interval(one[key], "logits") });
     return [
       el("p", {}, "What each part adds to the logit of the due token, beside what it adds to another token of the same window: ",
-        `${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. Direct contributions alone: what a head does by way of later blocks is in theirs. Unit: `,
+        `${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. Only direct contributions: effects of a head through later blocks count as theirs. Unit: `,
         otoscope.data_text(found.unit), ". Intervals: ", otoscope.data_text(found.intervals), "."),
       tables.values({
         title: "What each kind of part adds", labels: groups, x_label: "Logits", y_label: "Part", unit: "logits",
@@ -248,6 +248,6 @@
 
   otoscope.page({
     name: "decoder", title: "Decoder", render,
-    lead: "The decoder by itself: what it says with no sound, which tokens it holds to be alike, and from which block on it knows what is due.",
+    lead: "The decoder by itself: what it says without speech, which tokens it treats as similar, and from which block on it predicts the due token.",
   });
 })();

@@ -8,7 +8,7 @@
   const CURVES = {
     explained_variance: ["Explained variance", "share of the variance"], mse: ["Squared error", "summed over the vector, mean over frames"],
     l0: ["Active features (L0)", "features a frame"], dead_share: ["Dead features", "share of the features"],
-    l1: ["L1 term", "loss"], l0_loss: ["L0 term", "loss"], nested: ["Nested dictionaries", "loss"], aux: ["What dead features explain", "loss"], learning_rate: ["Learning rate", "rate"],
+    l1: ["L1 term", "loss"], l0_loss: ["L0 term", "loss"], nested: ["Nested dictionaries", "loss"], aux: ["Loss for dead features", "loss"], learning_rate: ["Learning rate", "rate"],
   };
   const KINDS = { speech: "speech", silence: "silence", padding: "padding", all: "all frames" };
   const called = (name) => (name === "pca" ? "principal components" : name);
@@ -22,7 +22,7 @@
       { label: "Dictionary of", render: (one) => otoscope.data_text(one.site ?? one.name) },
       { label: "Coder", render: (one) => otoscope.data_text(one.coder.coder) },
       { label: "Features", numeric: true, render: (one) => `${otoscope.number(one.coder.n_features)} over ${otoscope.number(one.coder.d_in)} axes` },
-      { label: "Asked for", numeric: true, title: "active features a frame, or the weight of the sparsity term",
+      { label: "Requested sparsity", numeric: true, title: "active features a frame, or the weight of the sparsity term",
         render: (one) => (one.coder.k ? `k ${one.coder.k}` : `weight ${otoscope.number(one.coder.sparsity)}`) },
       { label: "Explained variance", numeric: true, title: "at the last step, on the frames of training", render: (one) => otoscope.percent(one.explained_variance, 1) },
       { label: "L0", numeric: true, render: (one) => otoscope.number(one.l0) },
@@ -33,8 +33,8 @@
       tables.facts([["Trained on", found.source], ["Kinds of frame", (found.kinds || []).join(", ")],
         ["Frames", otoscope.number(found.n_frames)], ["Steps", otoscope.number(found.n_steps)],
         ["Frames a step", otoscope.number(settings.batch_frames)], ["Minutes", otoscope.number(found.minutes, 2)], found.n_failed ? ["Failed", String(found.n_failed)] : null]),
-      tables.table({ caption: "At the end of training, on frames of training: no interval belongs to these. The notes beneath say what the scores below are of.", columns, rows: found.sites }),
-      tables.notes("What to know about the training", found.notes),
+      tables.table({ caption: "At the end of training, on training frames, so without intervals. The notes below say what the scores are computed on.", columns, rows: found.sites }),
+      tables.notes("Notes on the training", found.notes),
     ];
   }
 
@@ -73,12 +73,12 @@
   function undertrained(sites) {
     const poor = sites.filter((site) => site.is_undertrained);
     return poor.length ? el("p", {}, el("strong", {}, "Undertrained: "), otoscope.data_text(poor.map((site) => site.site).join(", ")),
-      ". A dictionary that explains less than as many principal components learnt too little: what it spoils says nothing of dictionaries.") : null;
+      ". A dictionary that explains less than the same number of principal components is undertrained: its errors say nothing about dictionaries in general.") : null;
   }
 
   // The dimensions of a site that hold massive activations.
   const massive = (site) => (site.massive.length
-    ? tables.table({ caption: `Massive activations of ${site.site}: a few values rule its squared errors and its principal components`, rows: site.massive, columns: [
+    ? tables.table({ caption: `Massive activations of ${site.site}: a few values dominate its squared errors and its principal components`, rows: site.massive, columns: [
       { label: "Dimension", render: (one) => otoscope.data_text(one.dimension) },
       { label: "Largest value", numeric: true, render: (one) => otoscope.number(one.largest) },
       { label: "Share of the variance", numeric: true, render: (one) => otoscope.percent(one.variance_share, 1) },
@@ -97,10 +97,10 @@
       number("Explained variance", "1 less squared error over variance", (one) => otoscope.percent(one.explained_variance, 1)),
       number("L0", "active features a frame", (one) => otoscope.number(one.l0)),
       rate("WER", "wer"), rate("Words lost", "lost"),
-      { label: "CE score", title: "1: nothing of the decoder's cross-entropy is lost; 0: as much as with zeros", numeric: true, render: (row) => otoscope.number(row.ce_loss_score) },
+      { label: "CE score", title: "1: the decoder's cross-entropy is as good as without replacement; 0: as bad as with zeros", numeric: true, render: (row) => otoscope.number(row.ce_loss_score) },
       with_phones && { label: "Detect one phone (95%)", numeric: true, render: (row) => share(phones_of(site, row)) },
-      rate("WER to the clean transcript", "wer_to_clean"), rate("Lost of the clean transcript", "lost_to_clean"), rate("CER", "cer"),
-      with_cut && { label: "Texts stopped", title: "clips whose text was cut at twice the tokens of what is scored, and some more: most repeat themselves", numeric: true, render: (row) => (row.n_cut === null ? "–" : `${row.n_cut} of ${record.scores.n_clips_scored}`) },
+      rate("WER against the clean transcript", "wer_to_clean"), rate("Lost of the clean transcript", "lost_to_clean"), rate("CER", "cer"),
+      with_cut && { label: "Texts stopped", title: "clips whose text was cut off at a little over twice the tokens of the text it is scored against; most of them repeat themselves", numeric: true, render: (row) => (row.n_cut === null ? "–" : `${row.n_cut} of ${record.scores.n_clips_scored}`) },
       number("Cosine", "of the reconstruction and the activation", (one) => otoscope.number(one.cossim)),
       number("Length kept", "mean ratio of lengths", (one) => otoscope.percent(one.l2_ratio)),
       number("Never active", "features that no frame activates", (one) => otoscope.number(one.dead_features)),
@@ -150,7 +150,7 @@
       el("div", { class: "choosers" },
         tables.chooser("Frames", kinds.map((kind) => ({ value: kind, text: KINDS[kind] })), chosen.kind, (kind) => { chosen.kind = kind; redraw(); }),
         tables.chooser("Site in the table", found.sites.map((site, at) => ({ value: at, text: site.site })), chosen.site, (at) => { chosen.site = Number(at); redraw(); })),
-      top, box, tables.notes("What to know about these numbers", [found.intervals, ...(found.notes || [])]),
+      top, box, tables.notes("Notes on these numbers", [found.intervals, ...(found.notes || [])]),
     ];
   }
 
@@ -167,9 +167,9 @@
     const common = { x_label: "Active features a frame (L0)", is_line: found.is_sweep };
     return [
       el("p", {}, found.is_sweep
-        ? ["Dictionaries of ", otoscope.data_text(found.site), " at many sparsities. Up and to the left is better for explained variance, down and to the left for errors."]
-        : ["No sweep over sparsities is part of this study: shown are its own dictionaries, one for each site, beside baselines with about as many active features. ",
-          "They are of different sites, so they are no frontier of one."]),
+        ? ["Dictionaries of ", otoscope.data_text(found.site), " at many sparsities. Up and to the left is better for explained variance, down and to the left is better for errors."]
+        : ["This study has no sweep over sparsities. Shown are its own dictionaries, one for each site, beside baselines with about as many active features. ",
+          "They belong to different sites, so they are not one frontier."]),
       el("div", { class: "small-multiples" },
         tables.points({ title: "Explained variance", y_label: "explained variance", series: series((one) => ({ value: one.explained_variance })), ...common }),
         found.points.some((one) => one.wer)
@@ -208,6 +208,6 @@
 
   otoscope.page({
     name: "dictionaries", title: "Dictionaries", render,
-    lead: "Sparse dictionaries of the model's activations: how they learnt, what they keep beside plainer baselines, and what their features are.",
+    lead: "Sparse dictionaries of the model's activations: their training, how much they keep compared with simple baselines, and what their features are.",
   });
 })();

@@ -25,7 +25,7 @@
 
   // What is at an address, or an error in plain words.
   function find(wish) {
-    if (wish === null) throw new Error("This address names no feature: it is feature.html#SITE/BASIS/INDEX. Choose one on the page of features.");
+    if (wish === null) throw new Error("This address names no feature: it should be feature.html#SITE/BASIS/INDEX. Choose one on the Features page.");
     const group = table.groups.findIndex((one) => one.site === wish.site && one.basis === wish.basis);
     if (group < 0) throw new Error(`This study holds no features of “${wish.basis}” at “${wish.site}”.`);
     const { n } = table.groups[group];
@@ -52,7 +52,7 @@
       fact("Best phone", scored(scores.best_phone, scores.best_phone_auroc), "With its AUROC."),
       fact("Best pair", scored(scores.pair, scores.pair_auroc), "Two phones as one, with its AUROC."),
       fact("Best class", scored(scores.class, scores.class_auroc), "A class of phones, with its AUROC."),
-      fact("Information", `${number(scores.information_bits)} bits`, `About the phone of a frame; with shuffled labels ${number(scores.shuffled_information_bits)}.`),
+      fact("Information", `${number(scores.information_bits)} bits`, `Information about the phone of a frame; with shuffled labels ${number(scores.shuffled_information_bits)}.`),
     ];
   }
 
@@ -80,8 +80,8 @@
 
   // Other features that answer to the same phones.
   function nearest(found) {
-    if (!found) return el("p", { class: "none" }, "Nearest features are told by phones, and this corpus has none.");
-    if (!found.length) return el("p", { class: "none" }, "No feature answers to the same phones.");
+    if (!found) return el("p", { class: "none" }, "Nearest features are found by phones, and this corpus has none.");
+    if (!found.length) return el("p", { class: "none" }, "No feature responds to the same phones.");
     return [el("p", { class: "hint" }, "Features of all sites and bases whose mean strength by phone correlates most with this one's."),
       el("ol", { class: "nearest" }, found.map((one) => el("li", {},
         el("a", { href: href(one, one.feature) }, one.name ? [otoscope.data_text(one.name), " "] : null, otoscope.data_text(otoscope.feature_name(one.site, one.basis, one.feature))),
@@ -120,7 +120,7 @@
     body.append(
       section("scores", "Scores", "Scores", polysemantic(record),
         el("dl", { class: "scores" }, record.scores ? score_facts(record.scores) : null, strength_facts(record.statistics)),
-        record.scores ? null : el("p", { class: "none" }, "This corpus has no phones, so nothing says what the feature detects.")),
+        record.scores ? null : el("p", { class: "none" }, "This corpus has no phones, so it cannot be said what the feature detects.")),
       el("div", { class: "two wide" },
         section("strength", "Strength in speech, silence and padding", "Strength", otoscope.feature_charts.histogram(record.histogram)),
         section("note", "Your name and note", "Note", otoscope.notes.editor(key))),

@@ -73,7 +73,7 @@
     const bins = even_bins(histogram), there = KINDS.filter(({ key }) => bins[key].some((count) => count > 0));
     const kinds = there.map((one) => one.label).join(", ");
     const plot = el("div", { class: "plot", role: "img",
-      "aria-label": `Frames of ${kinds} by strength, counts on an axis of powers of ten. The numbers are in the table beneath.` });
+      "aria-label": `Frames of ${kinds} by strength, counts on an axis of powers of ten. The numbers are in the table below.` });
     const legend = el("div", { class: "legend" }, KINDS.map((one) =>
       el("span", {}, otoscope.line_sample(one.colour, one.dash), there.includes(one) ? one.label : `${one.label} (no frames)`)));
     return el("figure", { class: "chart histogram" }, otoscope.draw_at_width(plot, (width) => draw(bins, width)), legend, numbers(bins));

@@ -56,7 +56,7 @@
     const wish = { file: `sounds/${example.piece}.ogg`, start_s, stop_s, on_time: (time_s) => shown.show_time(time_s), on_end: () => shown.show_time(null) };
     return el("div", { class: "row" },
       otoscope.player.button({ ...wish, label: "Clip", peak_s: null, title: "Play the two seconds around the moment" }),
-      otoscope.player.button({ ...wish, label: "Peak brought out", peak_s: at_s, title: "Play them with the moment at full volume and the rest 20 dB lower" }));
+      otoscope.player.button({ ...wish, label: "Emphasise the peak", peak_s: at_s, title: "Play the moment at full volume and the rest 20 dB lower" }));
   }
 
   // A card of one example.

@@ -149,7 +149,7 @@
     const has_phones = table.phones.length > 0;
     const find = input("find", "Search",
       { type: "search", placeholder: "name, site, number, your own name", autocomplete: "off", spellcheck: "false", dir: "auto" },
-      "All words must be found; a number is a feature's own. SITE/BASIS/INDEX finds one feature.");
+      "Finds features that match all words; a number is a feature's index. SITE/BASIS/INDEX finds one feature.");
     find.classList.add("find");
     const is_open = window.matchMedia("(min-width: 46rem)").matches || Boolean(location.hash);
     const others = [select("site", "Site", different("site").map((site) => option(site, site))),

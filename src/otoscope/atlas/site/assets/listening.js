@@ -40,7 +40,7 @@
     const windows = listening.windows(record, axis.band);
     const node = el("div", {}, listening.transcripts(record),
       el("div", { class: "row tools" }, button("Play the recording", 0, record.duration_s), axis.zooms), axis.node, listening.legend(record), keysHint(), about,
-      otoscope.section("window", "When frames may attend to their neighbours alone", windows),
+      otoscope.section("window", "When frames may attend only to their neighbours", windows),
       otoscope.section("splice", "Without a word's frames", el("p", { class: "hint" }, "The frames of the encoder's output under a word are replaced by those of padding, and the result is transcribed."), without),
       map ? otoscope.section("map", "Which frames each frame listens to", mapWords(record, map), map.node) : null,
       otoscope.section("heads", "How far each head listens", listening.heads(record)));
@@ -54,7 +54,7 @@
     const { share_within_25: near, if_even: even } = record.relevance_map;
     return el("div", {},
       typeof near === "number" ? el("p", {}, `In this recording ${otoscope.percent(near)} of the relevance to a frame of speech comes from within 0.5 s; spread evenly it would be ${otoscope.percent(even)}.`) : null,
-      el("p", { class: "hint" }, `Light is much relevance, on a square-root scale. Dashed: a frame and itself.${map.ends ? " Dotted: speech ends." : ""} Zoom with the buttons, or with the wheel once the map is chosen; drag to move.`));
+      el("p", { class: "hint" }, `Light means high relevance, on a square-root scale. Dashed: a frame and itself.${map.ends ? " Dotted: speech ends." : ""} Zoom with the buttons, or with the wheel once the map is chosen; drag to move.`));
   }
 
   // Put a recording on the page.
@@ -87,7 +87,7 @@
   otoscope.page({
     name: "listening",
     title: "Listening",
-    lead: "One recording at a time: what was heard, where the model listened for each word, and what it hears otherwise.",
+    lead: "One recording at a time: the transcript, where the model listened for each word, and what it hears when attention is limited or words are removed.",
     render: async (main) => {
       const list = await otoscope.data("listening"), keys = list.clips.map((clip) => clip.key);
       if (!keys.length) { main.append(none(list)); return; }

@@ -102,7 +102,7 @@
   listening.axis = (record, act) => {
     const share = (time) => `${(100 * Math.min(1, Math.max(0, time / record.duration_s))).toFixed(3)}%`;
     const state = { chosen: null, k: null }, over = listening.overlays(record, share), area = el("div", { class: "sources" });
-    const hint = record.words.length ? "Point at a word, or choose it: where did the model listen?" : "The model heard no words.";
+    const hint = record.words.length ? "Point at a word, or choose it, to see where the model listened." : "The model heard no words.";
     const show = (at) => area.replaceChildren(...(at === null ? [el("p", { class: "hint" }, hint)] : listening.sources(record, record.words[at], share)));
     const rows = wordRows(record, { choose: act.choose, show, rest: () => show(state.chosen) });
     const scale = el("div", { class: "scale", "aria-hidden": "true" });

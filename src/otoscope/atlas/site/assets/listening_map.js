@@ -80,7 +80,7 @@
     const told = el("p", { class: "hint told" }, "\u00a0");
     const image = el("img", { src: otoscope.file(found.file), alt: "", draggable: "false" });
     const over = lines(total_s, end_s);
-    const shows = `a row for each frame that listens, a column for each frame it listens to, 0 to ${otoscope.seconds(total_s)} both ways, light is much`;
+    const shows = `a row for each frame that listens, a column for each frame it listens to, 0 to ${otoscope.seconds(total_s)} on both axes; light is high`;
     const frame = el("div", { class: "frame", tabindex: "0", role: "img", "aria-label": `Relevance map: ${shows}. Arrow keys move, plus and minus zoom.` }, image, over);
     const across = el("div", { class: "marks across", "aria-hidden": "true" }), down = el("div", { class: "marks down", "aria-hidden": "true" });
     const draw = () => {

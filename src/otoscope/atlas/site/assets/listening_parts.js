@@ -16,7 +16,7 @@
   listening.legend = (record) => el("ul", { class: "legend" },
     listening.WAYS.map((way) => el("li", {}, listening.sample(way), el("strong", {}, way.name), `: ${way.more}`)),
     record.words.some((word) => word.true_s)
-      ? el("li", {}, el("span", { class: "sample" }, el("span", { class: "true" })), el("strong", {}, "shaded"), ": where the word was said, by the labels") : null);
+      ? el("li", {}, el("span", { class: "sample" }, el("span", { class: "true" })), el("strong", {}, "shaded"), ": the word's time by the labels") : null);
 
   // The chosen word: its place, its probability and its sources, each to hear.
   listening.about = (record, word, button) => {
@@ -66,10 +66,10 @@
 
   // What is heard without the frames of a word.
   listening.without = (record, word) => {
-    if (!record.words.some((one) => one.spliced)) return el("p", { class: "none" }, "No words were taken out of this recording.");
-    if (!word || !word.spliced) return el("p", { class: "hint" }, "Choose a word on the time axis: what is heard without its frames?");
+    if (!record.words.some((one) => one.spliced)) return el("p", { class: "none" }, "No words were removed from this recording.");
+    if (!word || !word.spliced) return el("p", { class: "hint" }, "Choose a word on the time axis to see the transcript without its frames.");
     const { start_s, stop_s, text, by } = word.spliced;
-    const whence = by === "labels" ? ", where it was said by the labels" : ", where attention puts it";
+    const whence = by === "labels" ? ", its time by the labels" : ", its time by attention";
     return el("div", {}, el("p", {}, "Without this word's frames (“", otoscope.data_text(word.text), `”, ${listening.span(start_s, stop_s)}${whence}):`),
       el("p", { class: "transcript" }, listening.difference(record.heard.text, text, record.language), listening.stopped(word.spliced)));
   };
@@ -120,7 +120,7 @@
     return el("div", {}, el("p", {}, "In each cell the median distance between a frame of speech and what it attends to; the stronger the colour, the farther. ",
       `The bar: the share within ${near.within}. ● is a head that counts as local in this recording`,
       near.least === null ? "." : `: ${otoscope.percent(near.least)} or more of its attention within that.`,
-      " Over many recordings, as the Overview has it, others may."),
+      " Over many recordings, as on the Overview page, other heads may count."),
       el("div", { class: "scroller heads-scroller", tabindex: "0", role: "region", "aria-label": "Blocks and heads" }, picture(record)),
       el("details", {}, el("summary", {}, "The numbers"), table));
   };

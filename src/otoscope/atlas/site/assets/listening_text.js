@@ -75,7 +75,7 @@
 
   // Behind a text that was stopped where its room ended.
   listening.stopped = (found) => (found.stopped
-    ? el("span", { class: "hint stopped", title: "the decoder had no room to end the text: most of these repeat themselves" }, " stopped") : null);
+    ? el("span", { class: "hint stopped", title: "the decoder reached its limit before the text ended; most of these texts repeat themselves" }, " stopped") : null);
 
   // The second text, with what differs from the first struck out or underlined.
   listening.difference = (before, after, language) => {

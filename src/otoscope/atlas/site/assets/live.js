@@ -93,8 +93,8 @@
     const zone = el("div", { class: "drop card" },
       el("p", { class: "big" }, "Drop a recording here"),
       el("div", { class: "row centre" }, file, el("label", { for: "live-file", class: "button" }, "Choose a file"), record, from_study(clips, take, problems)),
-      el("p", { class: "hint" }, `The model hears ${about.window_s} s at once: of a longer recording its beginning. It stays on this machine, in memory, and is forgotten when the server ends.`),
-      about.model.is_demo ? el("p", { class: "hint" }, "The demo model learnt synthetic English speech alone: of real voices it makes little.") : null,
+      el("p", { class: "hint" }, `The model hears ${about.window_s} s at once; a longer recording is cut to its beginning. It stays in this machine's memory until the server ends.`),
+      about.model.is_demo ? el("p", { class: "hint" }, "The demo model was trained only on synthetic English speech: it understands little of real voices.") : null,
       problems);
     zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
     zone.addEventListener("dragleave", () => zone.classList.remove("over"));
@@ -118,7 +118,7 @@
       if (!clip) return;
       try {
         const answer = await fetch(otoscope.file(`listening/${clip.key}/sound.ogg`));
-        if (!answer.ok) throw new Error("This recording is not in the study any more.");
+        if (!answer.ok) throw new Error("This recording is no longer in the study.");
         take(await answer.blob(), clip.id);
       } catch (error) {
         problems.replaceChildren(otoscope.problem(error));
@@ -134,14 +134,14 @@
       const { peak_s, stretch_s: [start_s, stop_s] } = word.ways[way];
       return el("li", {}, otoscope.line_sample(colour, dash),
         el("span", {}, `${name}: peak at ${otoscope.seconds(peak_s)}, ${otoscope.seconds(start_s)} to ${otoscope.seconds(stop_s)}`),
-        otoscope.player.button({ label: "Play", title: `Play where ${name} says it came from`, url: answer.sound,
+        otoscope.player.button({ label: "Play", title: `Play where it came from by ${name}`, url: answer.sound,
           start_s: Math.max(0, start_s - 0.05), stop_s: stop_s + 0.05, peak_s: null }));
     });
     const probability = word.log_probability === null ? null : otoscope.percent(Math.exp(word.log_probability), 1);
     return el("div", { class: "card word-card" },
       el("h3", {}, "Where ", el("q", {}, otoscope.data_text(word.text)), " came from"),
       el("p", { class: "quiet-text" }, `Spoken from ${otoscope.seconds(word.start_s)} to ${otoscope.seconds(word.end_s)} by alignment; `,
-        `the model gave it ${probability ?? "–"} after the words before.`),
+        `its probability, given the words before it, was ${probability ?? "–"}.`),
       el("ul", { class: "ways" }, ways),
       el("p", { class: "hint" }, "Each curve is drawn up to its own maximum; triangles mark the peaks, shaded boxes the stretches around them."),
       word.ways.relevance ? null : el("button", { type: "button", on: { click: more } }, "Ask by relevance and silencing too"));
@@ -173,7 +173,7 @@
       rows.replaceChildren(...shown.map(row_of));
       more.hidden = shown.length === chosen.length;
       count.textContent = chosen.length
-        ? `${shown.length} of ${chosen.length}, strongest first; 100% is the strongest that a feature fired in the study's corpus; a recording may pass it.`
+        ? `${shown.length} of ${chosen.length}, strongest first; 100% is the feature's maximum in the study's corpus; a recording may exceed it.`
         : "None of these fired.";
     };
     select.addEventListener("change", () => show(AT_FIRST));
@@ -191,13 +191,13 @@
       card.replaceChildren(word_card(answer, number, () => more(number)));
     };
     const axis = live.axis(answer, choose);
-    const more = (number) => during(told, "Silencing one stretch of sound after the other …", problems, async () => {
+    const more = (number) => during(told, "Silencing one stretch of sound after another …", problems, async () => {
       const found = await question(`live/ask/${answer.id}/word`, { word: number });
       Object.assign(answer.words[number].ways, found.ways);
       if (chosen === number) choose(number);
     });
     const change_told = status(), change_problems = el("div", { "aria-live": "assertive" });
-    const changes = live.changes(about, (wanted) => during(change_told, "Hearing it again, changed …", change_problems, async () => {
+    const changes = live.changes(about, (wanted) => during(change_told, "Transcribing with the changed model …", change_problems, async () => {
       outcome.replaceChildren(live.outcome(await question(`live/ask/${answer.id}/change`, { changes: wanted }), answer.language));
     }));
     const beginning = recording_s > answer.duration_s + 0.01 ? `, the beginning of ${otoscope.seconds(recording_s)}` : "";
@@ -207,8 +207,8 @@
         el("span", { class: "quiet-text" }, "In ", otoscope.data_text(name), ": ", otoscope.seconds(answer.duration_s), `${beginning}, language ${answer.language}`)),
       el("p", { class: "hint" }, answer.words.length ? "Choose a word to see which sound it came from." : null), axis.node, told.node, problems, card);
     const fired = otoscope.section("fired", "Features that fired most",
-      answer.features.length ? feature_list(answer, axis, changes.add) : el("p", { class: "none" }, "There is no speech in it, or the study harvested no features."));
-    const changed = otoscope.section("change", "Change the model", el("p", {}, "Scale a feature or an attention head, 0 to silence it, and see what the model hears then."),
+      answer.features.length ? feature_list(answer, axis, changes.add) : el("p", { class: "none" }, "The recording has no speech, or the study harvested no features."));
+    const changed = otoscope.section("change", "Change the model", el("p", {}, "Scale a feature or an attention head (0 removes it), and see what the model hears then."),
       changes.node, change_told.node, change_problems, outcome);
     if (answer.words.length) choose(0);
     return [heard, fired, changed];
@@ -217,10 +217,10 @@
   otoscope.page({
     name: "live",
     title: "Live",
-    lead: "Ask the model about a recording of your own: what it hears, which sound each word came from, which features fire, and what it hears when they do not.",
+    lead: "Ask the model about your own recording: the transcript, which sound each word came from, which features fire, and the transcript without them.",
     render: async (main) => {
       if (!otoscope.served) throw new Error("Live questions need a server: start it with otoscope atlas serve DIR.");
-      if (!otoscope.live) throw new Error("This server answers no live questions: start it without --no-live, where torch is installed.");
+      if (!otoscope.live) throw new Error("This server answers no live questions: start it without --no-live, with torch installed.");
       const about = await (await fetch("live/about.json")).json();
       const told = status(), problems = el("div", { "aria-live": "assertive" }), result = el("div", {});
       let asking = null;

@@ -47,7 +47,7 @@
       const slider = el("input", { type: "range", min: 0, max: MOST_SCALE, step: 0.25, "aria-label": `Factor of ${called(change)}` });
       const tell = () => {
         change.scale = Number(slider.value);
-        shown.textContent = change.scale === 0 ? "× 0: silenced" : `× ${change.scale}${change.scale === 1 ? ": as it is" : ""}`;
+        shown.textContent = change.scale === 0 ? "× 0: silenced" : `× ${change.scale}${change.scale === 1 ? ": unchanged" : ""}`;
       };
       slider.value = String(change.scale);
       slider.addEventListener("input", tell);
@@ -79,7 +79,7 @@
       el("div", {}, el("h3", {}, "Before"), el("p", { class: "transcript" }, otoscope.data_text(found.before || "(nothing)"))),
       el("div", {}, el("h3", {}, "With the changes"),
         el("p", { class: "transcript" }, otoscope.listening.difference(found.before, found.heard, language), otoscope.listening.stopped(found)),
-        el("p", { class: "quiet-text" }, is_same ? "The same words. " : "Words that went are crossed out, new ones are underlined. ",
+        el("p", { class: "quiet-text" }, is_same ? "The same words. " : "Removed words are crossed out, new ones are underlined. ",
           ratio === null ? null : `The words heard before are ${otoscope.number(ratio)} times as likely as they were.`)));
   };
 })();

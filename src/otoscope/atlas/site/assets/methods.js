@@ -4,32 +4,32 @@
   const otoscope = window.otoscope;
   const { el } = otoscope;
   const WORDS = [
-    ["site", "a named tensor inside the model, in OpenAI's module names: encoder.blocks.3.mlp.1 is what the neurons of the fourth encoder block give"],
+    ["site", "a named tensor inside the model, in OpenAI's module names: encoder.blocks.3.mlp.1 is the output of the neurons of the fourth encoder block"],
     ["basis", "the directions in which a site is read: neuron (its own axes), random (random directions), untrained (a model with random weights), sae (a trained dictionary)"],
     ["feature", "one direction of a basis at a site"],
     ["strength", "a feature's activation at a frame"],
     ["frame", "20 ms, one position of the encoder"],
-    ["phone", "a sound of speech, such as SH or AA; the labels of the corpus say when each is heard"],
+    ["phone", "a speech sound, such as SH or AA; the labels of the corpus give the times of each"],
     ["block", "one layer of the encoder or decoder, counted from 0"],
-    ["window", "the stretch that the model hears at once; the attention window k is how many frames on either side a frame may attend to"],
-    ["relevance", "how much each frame of the sound matters to another frame or to a word, attention weighted by its gradient and carried through all blocks"],
+    ["window", "the stretch of sound that the model takes at once; the attention window k is the number of frames on either side that a frame may attend to"],
+    ["relevance", "how much each frame of the sound matters to another frame or to a word: attention weighted by its gradient and propagated through all blocks"],
     ["silencing", "how much less likely a word becomes when a moment of the sound is silenced (perturbation, in tables)"],
     ["peak", "a frame of speech that is stronger than its neighbours"],
-    ["range", "a stretch of strengths, from which peaks are drawn fairly"],
-    ["speech, silence, padding", "the three kinds of frame; statistics do not mix padding in"],
+    ["range", "an interval of strengths; peaks are drawn from it at random, each with equal probability"],
+    ["speech, silence, padding", "the three kinds of frame; statistics leave padding out"],
     ["density", "share of speech frames in which a feature is above a tenth of its maximum"],
-    ["effective phones", "the exponential of the entropy of the phones at some peaks: two as often give 2"],
-    ["AUROC", "how well a strength tells a phone from all others: 0.5 is chance, 1 is always right; on clips that the phone was not chosen on"],
+    ["effective phones", "the exponential of the entropy of the phones at some peaks: two equally frequent phones give 2"],
+    ["AUROC", "how well a strength separates a phone from all others: 0.5 is chance, 1 is perfect; on clips that were not used to choose the phone"],
     ["purity", "share of a feature's strongest examples in their most common phone"],
-    ["detects one phone", "AUROC and purity both reach the bars that stand in the settings of the part phones"],
-    ["polysemantic", "pure in one phone at its strongest, and answering to another below"],
-    ["dictionary", "a sparse autoencoder: many features, few of them active at once, whose sum makes a site's values again"],
+    ["detects one phone", "AUROC and purity both reach the thresholds in the settings of the part phones"],
+    ["polysemantic", "pure for one phone at its strongest, and responding to another at lower strengths"],
+    ["dictionary", "a sparse autoencoder: many features, few of them active at once, whose sum reconstructs a site's values"],
     ["L0", "how many features of a dictionary are active in a frame, on average"],
-    ["CE score", "how much of what a site is worth to the decoder's next token is kept with a reconstruction in its place; 1 is all"],
+    ["CE score", "the share of a site's contribution to the decoder's cross-entropy that a reconstruction keeps; 1 is all of it"],
     ["random decoder", "a dictionary whose directions are random, as a baseline"],
-    ["word error rate", "words put in, left out or changed, in a hundred words that were said"],
-    ["due token", "the token that comes next in what the model writes"],
-    ["lens", "what the decoder would say if it stopped after a block"],
+    ["word error rate", "words inserted, deleted or substituted, per hundred words spoken"],
+    ["due token", "the next token of the model's own transcript"],
+    ["lens", "what the decoder would predict if it stopped after a block"],
     ["95% interval", "Wilson for shares, Newcombe for their differences, Hanley and McNeil for AUROCs, bootstrap over clips or words elsewhere"],
   ];
 
@@ -87,7 +87,7 @@
     });
     const size = (some) => otoscope.bytes(some.reduce((sum, row) => sum + row.bytes, 0));
     const [whole, ...rest] = [...groups.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
-    if (!whole) return el("p", { class: "none" }, "No tables are there.");
+    if (!whole) return el("p", { class: "none" }, "There are no tables.");
     return [
       el("p", {}, `${otoscope.count(rows.length, "table")}, ${size(rows)} in all. Parquet opens in pandas, polars and DuckDB.`),
       el("details", { open: true }, el("summary", {}, whole[0] ? otoscope.data_text(whole[0]) : "The study as a whole", ` (${size(whole[1])})`), files("", whole[1])),
@@ -119,7 +119,7 @@
         otoscope.section("made", "What it was made with", el("div", { class: "grid settings" },
           pairs("Model", lines(model || {})), pairs("Corpus", lines(corpus || {})), pairs("The study", lines(rest)), pairs("Versions", lines(versions || {})))),
         otoscope.section("settings", "Settings",
-          el("p", {}, "As they stand in ", el("code", {}, "study.toml"), ", which runs the study again. The seed draws clips, directions and intervals in every part."),
+          el("p", {}, "As in ", el("code", {}, "study.toml"), ", which reproduces the study. The seed determines the clips, directions and intervals drawn in every part."),
           settings(set || {})),
         otoscope.section("words", "Words", el("dl", { class: "glossary" }, WORDS.map(([word, meaning]) => [el("dt", {}, word), el("dd", {}, meaning)]))),
       ].filter(Boolean));

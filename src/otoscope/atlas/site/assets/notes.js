@@ -36,7 +36,7 @@
   // Notes of an export, and how many entries of it are none.
   function of_export(given) {
     if (typeof given !== "object" || given === null || given.kind !== KIND || typeof given.notes !== "object" || given.notes === null) {
-      throw new Error("This file holds no notes of otoscope: choose one that was exported from its pages.");
+      throw new Error("This file holds no otoscope notes: choose one that was exported from these pages.");
     }
     const found = new Map();
     let n_bad = 0;

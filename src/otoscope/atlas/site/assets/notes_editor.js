@@ -22,7 +22,7 @@
 
     const done = (saved) => {
       seen = saved;
-      told.textContent = is_new() ? "Not saved yet." : notes.is_lost() ? "This browser keeps nothing for these pages: export your notes before you leave."
+      told.textContent = is_new() ? "Not saved yet." : notes.is_lost() ? "This browser stores nothing for these pages: export your notes before you leave."
         : otoscope.served ? "Saved beside the study." : "Saved in this browser.";
     };
     // Show both texts, and let the person choose.
@@ -32,11 +32,11 @@
       show_mine();
       const close = (act) => () => { is_asking = false; choice.replaceChildren(); seen = theirs; told.textContent = ""; act(); name.focus(); };
       is_asking = true;
-      told.textContent = "Someone else saved this note meanwhile. Which one is to stay?";
+      told.textContent = "Someone else saved this note in the meantime. Which one do you want to keep?";
       choice.replaceChildren(el("div", { class: "grid" }, shown("Theirs", theirs), mine),
         el("div", { class: "row" },
           el("button", { type: "button", on: { click: close(save) } }, "Keep yours"),
-          el("button", { type: "button", on: { click: close(() => { name.value = theirs.name; note.value = theirs.note; told.textContent = "Theirs it is."; }) } }, "Take theirs"),
+          el("button", { type: "button", on: { click: close(() => { name.value = theirs.name; note.value = theirs.note; told.textContent = "Their note was kept."; }) } }, "Take theirs"),
           el("button", { type: "button", on: { click: close(() => { note.value = `${theirs.note}\n\n${note.value}`.trim(); save(); }) } }, "Join both notes")));
     };
     const once = async () => {
@@ -60,7 +60,7 @@
     };
     const button = el("button", { type: "submit" }, "Save");
     const form = el("form", { class: "note", on: { submit: (event) => { event.preventDefault(); save(); }, change: save, input: typed } },
-      el("label", {}, "A name of your own", name), el("label", {}, "Note", note), el("div", { class: "row" }, button, told), choice);
+      el("label", {}, "Your own name", name), el("label", {}, "Note", note), el("div", { class: "row" }, button, told), choice);
     form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(); });
     return form;
   };

@@ -10,11 +10,11 @@
   const AXES = new Map([["share", "share"], ["rate", "word error rate"], ["bits", "bits"], ["distance", "distance, 0 the same"],
     ["frames", "frames"], ["count", "count"], ["difference", "difference"]]);
   const PAGES = [
-    ["listening", "Listening", "recording", "hear where each word came from, narrow the attention, take words away"],
-    ["features", "Features", "feature", "search them, hear what makes each of them strong"],
-    ["phones", "Phones", "site", "where each phone becomes readable, and what detects it"],
+    ["listening", "Listening", "recording", "hear where each word came from, limit the attention, remove words"],
+    ["features", "Features", "feature", "search them, and hear what activates each of them"],
+    ["phones", "Phones", "site", "where each phone can be read, and what detects it"],
     ["dictionaries", "Dictionaries", "dictionary", "their training, and their scores beside baselines"],
-    ["decoder", "Decoder", "experiment", "what it would say with no sound at all"],
+    ["decoder", "Decoder", "experiment", "what it says without speech"],
   ];
   const isShare = (unit) => unit === "share" || unit === "rate";
 
@@ -88,7 +88,7 @@
     return el("li", { class: "finding" },
       el("div", { class: "words" }, el("p", { class: "outcome" }, verdict(outcome(finding))),
         el("h3", {}, otoscope.data_text(finding.question)), el("p", {}, otoscope.data_text(finding.words)),
-        finding.needs ? el("p", { class: "needs" }, "To decide it takes ", otoscope.data_text(finding.needs), ".") : null,
+        finding.needs ? el("p", { class: "needs" }, "To decide this, the study needs ", otoscope.data_text(finding.needs), ".") : null,
         finding.rule ? el("p", { class: "hint" }, otoscope.data_text(`It ${finding.rule}.`)) : null),
       is_number(finding.value) ? el("div", { class: "figure" }, dots(finding), figures(finding),
         finding.page ? el("a", { href: finding.page, "aria-label": `Look closer: ${finding.question}` }, "Look closer") : null) : null);
@@ -136,8 +136,8 @@
           el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding)}: `), otoscope.data_text(finding.short || finding.question)));
       })))));
 
-  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " what was found, ",
-    el("span", { class: "is-base" }, "◇"), " the baseline that it is held against; bars are 95% intervals.");
+  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " the finding, ",
+    el("span", { class: "is-base" }, "◇"), " the baseline that it is compared with; bars are 95% intervals.");
 
   // What it is of, as a list of facts.
   function facts({ study, wer }) {
@@ -149,7 +149,7 @@
       ["Model", [otoscope.data_text(model.id), ` (${shape})`]],
       ["Weights", el("code", {}, otoscope.data_text(model.weights_hash))],
       ["Corpus", [otoscope.data_text(corpus.name), `: ${size.join(", ")}`]],
-      ["Languages", otoscope.data_text((corpus.languages || []).join(", ") || "not told")],
+      ["Languages", otoscope.data_text((corpus.languages || []).join(", ") || "not known")],
       ["Labels", ["transcripts", "words", "phones"].filter((kind) => corpus[`has_${kind}`]).join(", ") || "none"],
       wer ? ["Word error rate", [interval(wer, "rate"), wer.n ? `, ${otoscope.count(wer.n, "clip")}` : null, groups]] : null,
       ["Made", [`by otoscope ${study.otoscope} on ${String(study.created || "").slice(0, 10)}, in ${otoscope.number(study.minutes, 2)} minutes`]],
@@ -165,11 +165,11 @@
       el("li", {}, el("a", { href: `${name}.html` }, title), ` (${otoscope.count(pages[name], noun)}): ${what}.`))));
   }
 
-  // What is not here, and why.
+  // What is missing, and why.
   function missing(record) {
     const out = record.parts.filter((part) => part.state !== "done"), more = record.problems.length - MOST_PROBLEMS;
     if (!out.length && !record.problems.length) return null;
-    return otoscope.section("missing", "What is not here",
+    return otoscope.section("missing", "What is missing",
       el("ul", {}, out.map((part) => el("li", {}, el("strong", {}, otoscope.data_text(part.name)), ` (${part.state}): `, otoscope.data_text(part.why))),
         record.problems.slice(0, MOST_PROBLEMS).map((problem) => el("li", {}, otoscope.data_text(problem.clip), ": ", otoscope.data_text(problem.message))),
         more > 0 ? el("li", {}, `and ${otoscope.count(more, "more problem")}: `, el("a", { href: "methods.html#problems" }, "all of them")) : null));
@@ -185,17 +185,17 @@
         said.textContent = "Copied.";
       } catch {
         getSelection().selectAllChildren(box);
-        said.textContent = "Marked: copy it with the keyboard.";
+        said.textContent = "Selected: copy it with the keyboard.";
       }
     };
     return el("div", { class: "copyable" }, box, el("div", { class: "row" }, el("button", { type: "button", on: { click: copy }, "aria-label": `Copy: ${name}` }, "Copy"), said));
   }
 
-  // How it was made, and how to make it again.
-  const again = (record) => otoscope.section("again", "How it was made, and how to make it again",
+  // How to reproduce this study.
+  const again = (record) => otoscope.section("again", "How to reproduce this study",
     copyable(String(record.command ?? ""), "the command"),
     record.settings ? [
-      el("p", {}, "With every setting as it was: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"),
+      el("p", {}, "With every setting unchanged: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"),
         " and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), "."),
       el("details", {}, el("summary", {}, "Every setting (study.toml)"), copyable(record.settings, "study.toml")),
     ] : null,
@@ -208,7 +208,7 @@
       const record = await otoscope.data("overview");
       main.querySelector("h1").replaceChildren("Inside ", otoscope.data_text((record.study.model || {}).id), " on ", otoscope.data_text((record.study.corpus || {}).name));
       const parts = [
-        el("p", { class: "lead" }, "Which sound each part of this Whisper hears, how far each part listens, and what the decoder would say with no sound at all: three claims, measured."),
+        el("p", { class: "lead" }, "Which sound each part of this Whisper hears, how far each part listens, and what the decoder says without speech: three claims, measured."),
         record.claims.length ? glance(record.claims) : el("p", { class: "none" }, "This study holds no verdicts."),
         facts(record), further(record.pages), record.claims.length ? legend() : null, ...record.claims.map(claim), missing(record),
         again(record), otoscope.section("cite", "How to cite", copyable(record.cite, "the citation")),

@@ -28,11 +28,11 @@
       ["Held-out speech frames", otoscope.number(found.n_frames?.held_out)],
       ["Halves of", found.split_by],
       ["Phones judged", `${phones.length}`],
-      ["Frames answer later by", found.lag_frames === null ? "not known" : otoscope.count(found.lag_frames, "frame")],
+      ["Delay of the encoder's response", found.lag_frames === null ? "not known" : otoscope.count(found.lag_frames, "frame")],
     ];
     return [
       tables.facts(facts),
-      el("p", { class: "quiet-text" }, "AUROC: of a frame of the phone and any other frame, how often the feature is stronger in the former; 0.5 is chance. Which feature is best for a phone is chosen on one half of the clips and scored on the other. Intervals are 95% and take frames as independent, which frames of one clip are not: they are too narrow."),
+      el("p", { class: "quiet-text" }, "AUROC: how often the feature is stronger in a frame of the phone than in another frame; 0.5 is chance. The best feature for a phone is chosen on one half of the clips and scored on the other. Intervals are 95% and take frames as independent. Frames of one clip are not, so the intervals are too narrow."),
       tables.notes("Notes", [found.rule, ...(found.notes || [])]),
     ];
   }
@@ -46,14 +46,14 @@
     const count = (line, block) => { const at = line.blocks.indexOf(block); return at < 0 ? null : n_readable(line, at); };
     const range = (line, at) => `${n_readable(line, at)} (${n_readable(line, at, "low")} to ${n_readable(line, at, "high")})`;
     const chart = blocks.length > 1 && otoscope.chart.lines({
-      title: `Phones that some feature tells with an AUROC of ${record.about.auroc} or more`,
+      title: `Phones that some feature detects with an AUROC of ${record.about.auroc} or more`,
       x: blocks, x_label: "Block of the encoder", y_label: `Phones of ${record.phones.length}`, y_range: [0, Math.ceil(1.2 * Math.max(1, ...lines.flatMap((line) => line.blocks.map((_, at) => n_readable(line, at)))))],
       x_values: (_, at) => at.map((x) => (Number.isInteger(x) ? x : "")),
       series: lines.map((line) => ({ label: name_of(line), values: blocks.map((block) => count(line, block)), points: true })),
     });
     const columns = [{ label: "Sites and basis", render: (line) => otoscope.data_text(name_of(line)) },
       ...blocks.map((block) => ({ label: `block ${block}`, numeric: true, render: (line) => (line.blocks.includes(block) ? range(line, line.blocks.indexOf(block)) : "–") }))];
-    return [chart || null, lines.length ? tables.table({ caption: `Of ${record.phones.length} phones; in brackets, the count when every AUROC is at the low end of its interval, and at the high end`, columns, rows: lines }) : null];
+    return [chart || null, lines.length ? tables.table({ caption: `Of ${record.phones.length} phones; in brackets, the count with every AUROC at the low end of its interval, and at the high end`, columns, rows: lines }) : null];
   }
 
   // One cell: the best feature's AUROC, shaded by it, with a link to the feature.
@@ -91,10 +91,10 @@
       ...line.sites.map((_, place) => ({ label: block_name(line, place), numeric: true, render: (at) => cell(line, at, place) })),
     ];
     if (beside) {
-      columns.push({ label: "Random from", title: "from where random directions tell it", render: (at) => otoscope.data_text(from_text(beside, at)) },
+      columns.push({ label: "Random from", title: "from where random directions detect it", render: (at) => otoscope.data_text(from_text(beside, at)) },
         ...beside.sites.map((_, place) => ({ label: block_name(beside, place).replace(/^block/, "random"), title: `random directions at ${beside.sites[place]}`, numeric: true, render: (at) => cell(beside, at, place) })));
     }
-    return tables.table({ caption: `Held-out AUROC of the best feature for each phone: ${name_of(line)}. Bold and underlined: ${record.about.auroc} or more. A number leads to its feature.`, columns, rows: ordered(line) });
+    return tables.table({ caption: `Held-out AUROC of the best feature for each phone: ${name_of(line)}. Bold and underlined: ${record.about.auroc} or more. Click a number to open its feature.`, columns, rows: ordered(line) });
   }
 
   // ---- one phone -----------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@
       el("div", { class: "small-multiples" },
         tables.values({ title: "AUROC of the best feature, by block", labels, x_label: "AUROC (0.5 is chance)", y_label: "Block", unit: "auroc", range: [0.4, 1],
           reference: { label: `readable: ${record.about.auroc}`, value: record.about.auroc }, series: lines.map((line) => ({ label: name_of(line), values: labels.map((label) => value_at(line, label)) })) }),
-        tables.values({ title: `Features that tell it best, with ${record.about.auroc} or more`, labels: counts.map((one) => `${one.basis} (${one.n} of ${one.of})`), x_label: "Share of the features of a basis", y_label: "Basis", series: [{ label: "share", values: counts }], bars: true })),
+        tables.values({ title: `Features that detect it best, with ${record.about.auroc} or more`, labels: counts.map((one) => `${one.basis} (${one.n} of ${one.of})`), x_label: "Share of the features of a basis", y_label: "Basis", series: [{ label: "share", values: counts }], bars: true })),
       detecting.features.length
         ? tables.long_table({ caption: `Features whose best phone it is, the highest held-out AUROC first (baselines left out${detecting.features.length < detecting.n_features ? `; the first ${detecting.features.length} of ${otoscope.number(detecting.n_features)}` : ""})`, columns, rows: detecting.features, shown: 6 })
         : el("p", { class: "none" }, "No feature has this phone as its best."));
@@ -143,7 +143,7 @@
     const { lines } = found.groups[chosen.group], last = found.samples[found.samples.length - 1];
     const series = (key) => lines.map((line) => ({ label: line.name, points: line.points.map((one) => ({ x: one.n_clips, y: one[key] || {}, name: otoscope.count(one.n_clips, "clip") })) }));
     const common = { x_label: `Labelled clips of which the ${found.top} strongest are taken`, is_line: true, x_ticks: found.samples.map((one) => one.n_clips),
-      reference: { label: `the verdict was read here: ${rarity(last)}`, value: last.n_clips } };
+      reference: { label: `the verdict uses this point: ${rarity(last)}`, value: last.n_clips } };
     return el("div", { class: "small-multiples" },
       tables.points({ title: `Features whose ${found.top} strongest examples share one phone to at least ${otoscope.percent(found.purity)}`, y_label: "share of the features, with 95% intervals", series: series("pure"), ...common }),
       tables.points({ title: "Mean purity", y_label: "share of the strongest examples in one phone, with 95% intervals", series: series("purity"), ...common }));
@@ -157,7 +157,7 @@
 
   function maximum() {
     const found = record.maximum;
-    if (!found) return el("p", { class: "none" }, "The harvest of this study kept no strongest examples of samples of its clips.");
+    if (!found) return el("p", { class: "none" }, "This study's harvest kept no strongest examples for samples of its clips.");
     const box = el("div", {}, purity_charts(found));
     const choose = (group) => { chosen.group = Number(group); box.replaceChildren(purity_charts(found)); };
     const sizes = [
@@ -165,20 +165,20 @@
       { label: "Samples", numeric: true, render: (row) => otoscope.number(row.n_samples) },
       { label: "An example is", numeric: true, render: rarity },
       { label: "Of frames of speech", numeric: true, render: (row) => `1 in ${otoscope.number(row.frames_an_example)}` },
-      { label: "Phones within reach", numeric: true, title: "phones in enough clips to be the phone of a feature that reaches the bar", render: (row) => `${otoscope.number(row.n_phones_reachable)} of ${otoscope.number(row.n_phones)}` },
+      { label: "Phones within reach", numeric: true, title: "phones in enough clips that a feature could reach the threshold with them", render: (row) => `${otoscope.number(row.n_phones_reachable)} of ${otoscope.number(row.n_phones)}` },
     ];
     const noise = [
-      { label: "Labels that are right", numeric: true, render: (row) => `${otoscope.percent(row.agreement)}${row.is_told ? " (as was said)" : ""}` },
-      { label: "Features of one phone alone that reach the bar", numeric: true, render: (row) => otoscope.percent(row.share, 1) },
+      { label: "Correct labels", numeric: true, render: (row) => `${otoscope.percent(row.agreement)}${row.is_told ? " (as given)" : ""}` },
+      { label: "Features of one phone that reach the threshold", numeric: true, render: (row) => otoscope.percent(row.share, 1) },
     ];
     return [
-      el("p", {}, `A feature is pure when its ${found.top} strongest examples, one a clip, share one phone to at least ${otoscope.percent(found.purity)}. The more clips they are taken from, the rarer they are; the verdict is read at the most.`),
+      el("p", {}, `A feature is pure when its ${found.top} strongest examples, one a clip, share one phone to at least ${otoscope.percent(found.purity)}. The more clips they are taken from, the rarer they are; the verdict uses the largest number.`),
       el("div", { class: "choosers" }, tables.chooser("Features", found.groups.map((one, at) => ({ value: at, text: one.name })), chosen.group, choose)),
       box,
-      el("p", { class: "quiet-text" }, "Over all sites, each baseline is that of the sites that both have, as in the verdict. Intervals take features as independent."),
+      el("p", { class: "quiet-text" }, "Over all sites, each baseline covers the sites that both have, as in the verdict. Intervals take features as independent."),
       el("div", { class: "grid" }, found.findings.map(verdict)),
-      tables.table({ caption: "How rare the examples are, the last as the verdict was read", columns: sizes, rows: found.samples }),
-      found.label_noise.length ? tables.table({ caption: "What wrong labels do: of features that answer to one phone alone, those that are pure all the same", columns: noise, rows: found.label_noise }) : null,
+      tables.table({ caption: "How rare the examples are; the verdict uses the last row", columns: sizes, rows: found.samples }),
+      found.label_noise.length ? tables.table({ caption: "The effect of wrong labels: of features that respond to one phone only, the share that is still found pure", columns: noise, rows: found.label_noise }) : null,
       tables.pictures(record.pictures.filter((one) => one.file === MAXIMUM_PICTURE)),
     ];
   }
@@ -200,7 +200,7 @@
       { label: "Median AUROC", numeric: true, title: "of the best phone of each feature; with shuffled labels it is chosen on the frames that score it, and so lies above 0.5", render: (row) => `${otoscope.number(row.median_auroc)} (shuffled ${otoscope.number(row.median_auroc_shuffled)})` },
     ];
     return [
-      el("p", {}, "A feature detects one phone when it tells it apart and its strongest examples fall in it. Compare each row with ", el("code", {}, "random"), " at the same site."),
+      el("p", {}, "A feature detects one phone if it separates it from others and its strongest examples are in it. Compare each row with ", el("code", {}, "random"), " at the same site."),
       tables.long_table({ caption: "Features of each site and basis", columns, rows, shown: 24 }),
       tables.notes("In words, basis by basis", record.claims), tables.pictures(record.pictures.filter((one) => one.file !== MAXIMUM_PICTURE)),
     ];
@@ -223,15 +223,15 @@
     ];
     return [
       below.length
-        ? tables.long_table({ caption: "Pure for one phone at their strongest, and another phone below", rows: below, columns: [
+        ? tables.long_table({ caption: "Pure for one phone at their strongest, and another phone at lower strengths", rows: below, columns: [
           { label: "At the top", render: (row) => otoscope.data_text(row.from) }, { label: "Below", render: (row) => otoscope.data_text(row.to) },
           { label: "Basis", render: (row) => otoscope.data_text(row.basis) }, { label: "Features", numeric: true, render: (row) => `${row.n} of ${row.of}` }, ...beside] })
-        : el("p", { class: "none" }, "No feature of these is pure for one phone at its strongest and answers to another below."),
+        : el("p", { class: "none" }, "None of these features is pure for one phone at its strongest and responds to another at lower strengths."),
       together.length
         ? tables.long_table({ caption: "Named after several phones together", rows: together, columns: [
           { label: "Name", render: (row) => otoscope.data_text(row.name) }, { label: "Kind", render: (row) => row.kind },
           { label: "Basis", render: (row) => otoscope.data_text(row.basis) }, { label: "Features", numeric: true, render: (row) => `${row.n} of ${otoscope.number(row.of)}` }, ...beside] })
-        : el("p", { class: "none" }, "No feature of these is named after a pair or a class."),
+        : el("p", { class: "none" }, "None of these features is named after a pair or a class."),
     ];
   }
 
@@ -290,10 +290,10 @@
       otoscope.section("maximum", "One phone at the maximum", maximum()),
       otoscope.section("shares", "Features that detect one phone", shares()),
       otoscope.section("confusions", "Confusions",
-        el("p", {}, `Counted from the scores of features, each sign by itself. Below the top: a feature is pure for one phone at its strongest, and in a lower range of strength another phone is more frequent than chance gives and told apart from the rest; the share is of all features that are pure for that phone. Together: a feature is named after a pair or a class of phones.`),
+        el("p", {}, `Counted from the scores of features, each sign by itself. Below the top: a feature is pure for one phone at its strongest, and in a lower range of strength another phone is more frequent than by chance and separated from the rest; the share is of all features that are pure for that phone. Together: a feature is named after a pair or a class of phones.`),
         el("div", { class: "choosers" }, phone_chooser(), basis_chooser()), boxes.confused));
     redraw();
   }
 
-  otoscope.page({ name: "phones", title: "Phones", lead: "Where in the encoder each phone becomes readable, which features detect it, and what it is taken for.", render });
+  otoscope.page({ name: "phones", title: "Phones", lead: "Where in the encoder each phone can be read, which features detect it, and what it is confused with.", render });
 })();

@@ -17,7 +17,7 @@
   // The pictures of a section, folded away: the charts above say the same.
   tables.pictures = (found) => {
     if (!found || !found.length) return null;
-    return el("details", {}, el("summary", {}, found.length === 1 ? "As a picture to take along" : "As pictures to take along"),
+    return el("details", {}, el("summary", {}, found.length === 1 ? "As a picture to download" : "As pictures to download"),
       found.map((one) => otoscope.picture(one.file, one.alt)));
   };
 
@@ -72,7 +72,7 @@
     if (!difference || typeof difference.low !== "number" || typeof difference.high !== "number") return "not judged";
     const sign = less_is_better ? -1 : 1;
     if (sign * difference.low > 0 && sign * difference.high > 0) return "better";
-    return sign * difference.low < 0 && sign * difference.high < 0 ? "worse" : "not told apart";
+    return sign * difference.low < 0 && sign * difference.high < 0 ? "worse" : "not distinguishable";
   };
 
   // ---- charts --------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@
 
   // An empty picture that tells what it is of.
   const picture_of = (width, height, told) =>
-    svg("svg", { width, height, role: "img", "aria-label": `${told} The numbers are in the table beneath.` });
+    svg("svg", { width, height, role: "img", "aria-label": `${told} The numbers are in the table below.` });
 
   // Lines at round numbers, each with its number: upright and numbered beneath, level and numbered at the left.
   const rules_down = (ticks, x, top, bottom, text) => ticks.flatMap((at) => [
