@@ -107,7 +107,7 @@ def test_recordings_that_cannot_be_used_are_named_and_end_with_1(run: Run, mixed
         ([FEATURE, "--steps", 0], "steps is 0"),
         ([FEATURE, "--smooth", -1], "smooth is -1"),
         ([FEATURE, "--length", 60], "does not fit"),
-        ([FEATURE, "--basis", "pca"], "is none here"),
+        ([FEATURE, "--basis", "pca"], "is not available here"),
         ([FEATURE, "--basis", "sae:nowhere"], "nowhere"),
         ([FEATURE, "--run", "nowhere"], "is no harvest run"),
         ([FEATURE, "--from", "nowhere.wav"], "nowhere.wav"),

@@ -89,7 +89,7 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run, talks: Path) -> None:
     ("words", "message"),
     [
         (["phone"], "no clip has phones in time"),
-        (["side"], "task 'side' is none that clips answer themselves"),
+        (["side"], "task 'side' is not one that clips have labels for"),
         (["side", "--labels", "nowhere.csv"], "there are no labels 'nowhere.csv'"),
         (["speech", "--site", "decoder.blocks.0"], "has one vector for each token"),
         (["speaker", "--site", "encoder.blocks.7"], "site 'encoder.blocks.7' is not in"),

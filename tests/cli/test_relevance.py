@@ -10,7 +10,7 @@ from otoscope.base.errors import InputError
 from otoscope.cli.relevance import parse_target
 from otoscope.model.load import load
 from otoscope.study.relevance.experiment import relevance
-from otoscope.study.target import Target, Word
+from otoscope.study.target import Target, TargetWord
 from tests.cli.conftest import Run, noise, write
 
 
@@ -21,10 +21,10 @@ from tests.cli.conftest import Run, noise, write
         ("frame:7", 7),
         ("frames:3:9", (3, 9)),
         ("seconds:0.58:1", (29, 50)),
-        ("word:show", Word("show")),
-        ("word:#3", Word(3)),
-        ("word:3", Word("3")),
-        ("word:10:30", Word("10:30")),
+        ("word:show", TargetWord("show")),
+        ("word:#3", TargetWord(3)),
+        ("word:3", TargetWord("3")),
+        ("word:10:30", TargetWord("10:30")),
     ],
 )
 def test_targets_are_read(text: str, target: Target) -> None:

@@ -144,7 +144,7 @@ def test_a_dry_run_says_the_plan_and_stops(run: Run, folder: Path, tmp_path: Pat
         (["--scale", f"{SITE}:99=0"], "Give a number from 0 to 31"),
         (["--scale", "encoder.blocks.8:9=0"], "Nearest"),
         (["--scale", f"{SITE}:3=nan"], "give a finite number"),
-        (["--scale", f"{SITE}:3=0", "--basis", "pca"], "basis 'pca' is none here"),
+        (["--scale", f"{SITE}:3=0", "--basis", "pca"], "basis 'pca' is not available here"),
         (["--add", "nowhere.safetensors"], "is neither a vector nor an existing file"),
         (["--add", "phone:AA-phone:AE"], "give one, such as --site"),
         (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.*"], "is 2 sites"),

@@ -57,7 +57,7 @@ def argsorted(vectors: torch.Tensor, query: int, among: np.ndarray) -> list[int]
 @pytest.mark.parametrize("block_rows", [1, 7, None])
 def test_the_search_finds_what_sorting_all_cosines_finds(block_rows: int | None) -> None:
     vectors = unit(torch.randn(200, 8, generator=torch.manual_seed(0)))
-    values, where = nearest(vectors, vectors, 5, own=torch.arange(200), block_rows=block_rows)
+    values, where = nearest(vectors, vectors, 5, self_rows=torch.arange(200), block_rows=block_rows)
     full = vectors @ vectors.T
     full.fill_diagonal_(-2)
     expected = full.sort(dim=1, descending=True, stable=True)
@@ -84,7 +84,7 @@ def test_the_search_holds_one_block_of_cosines_at_a_time(monkeypatch: pytest.Mon
 
 def test_more_neighbours_than_there_are_vectors_are_all_of_them() -> None:
     vectors = unit(torch.eye(3) + 0.1)
-    values, where = nearest(vectors[:1], vectors, 10, own=torch.tensor([0]))
+    values, where = nearest(vectors[:1], vectors, 10, self_rows=torch.tensor([0]))
     assert set(where[0].tolist()) == {0, 1, 2} and values[0, -1] == -torch.inf
 
 

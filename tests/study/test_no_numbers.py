@@ -20,7 +20,7 @@ from otoscope.study.lens.experiment import lens
 from otoscope.study.lens.heads import head_lens
 from otoscope.study.listening.live import LiveModel
 from otoscope.study.relevance.experiment import relevance
-from otoscope.study.target import Word
+from otoscope.study.target import TargetWord
 from otoscope.study.words.experiment import words
 from tests.study.conftest import build
 
@@ -35,7 +35,7 @@ def over_a_text(x: Tensor) -> Tensor:
 
 EXPERIMENTS: dict[str, Callable[[Whisper, Clip, Path], object]] = {
     "words": lambda model, clip, _: words(model, clip, language="en"),
-    "relevance": lambda model, clip, _: relevance(model, clip, target=Word(1), language="en"),
+    "relevance": lambda model, clip, _: relevance(model, clip, target=TargetWord(1), language="en"),
     "lens": lambda model, clip, _: lens(model, clip, language="en"),
     "head lens": lambda model, clip, _: head_lens(model, clip, language="en"),
     "encoder lens": lambda model, clip, _: encoder_lens(model, [clip], language="en"),

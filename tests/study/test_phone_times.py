@@ -116,7 +116,7 @@ def test_clips_that_cannot_be_aligned_say_why(aligner: PhoneAligner, spoken: lis
     for transcript, message in [
         (None, "the transcript of clip 'x' is missing"),
         ("...", r"the transcript of clip 'x' is '\.\.\.', which holds no word"),
-        ("word " * 500, "cannot be laid over its .* s of sound"),
+        ("word " * 500, "cannot be aligned with its .* s of sound"),
     ]:
         with pytest.raises(InputError, match=message):
             aligner(replace(clip, id="x", transcript=transcript))

@@ -19,7 +19,7 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.direction import Direction
 from otoscope.study.probe.experiment import as_corpus, probe, probe_saved
-from otoscope.study.probe.labels import Labels
+from otoscope.study.probe.labels import ProbeLabels
 from otoscope.study.probe.result import Probe
 from otoscope.study.probe.rows import Question, check_sites, rows_from_model
 from tests.study.conftest import build, make_clip
@@ -103,7 +103,7 @@ def test_a_direction_moves_rows_towards_its_class(demo: Whisper, phones: Probe, 
 def test_one_unit_of_a_direction_is_one_standard_deviation(model: Whisper, tones: list[Clip]) -> None:
     found = probe(model, tones, "pitch", "encoder.blocks.1", labels=PITCH, folds=4)
     direction = found.direction("encoder.blocks.1", "low")
-    question = Question("pitch", Labels(PITCH), label_set(Corpus("none", []), None, 0), 0, 10, 0)
+    question = Question("pitch", ProbeLabels(PITCH), label_set(Corpus("none", []), None, 0), 0, 10, 0)
     sites = check_sites(model, "encoder.blocks.1", "pitch")
     x = rows_from_model(model, as_corpus(tones), sites, question, lambda: None).x("encoder.blocks.1")
     along = x @ (direction.vector / direction.length)
@@ -191,7 +191,7 @@ def test_clips_are_held_out_where_nobody_is_known(model: Whisper, tones: list[Cl
     assert (found.held_out, found.n_groups) == ("clips", 16)
     with pytest.raises(InputError, match="no clip says who speaks"):
         probe(model, nameless, "pitch", "encoder.blocks.0", labels=labels, split="speakers")
-    told = Labels(labels, {clip.id: clip.speaker for clip in tones if clip.speaker})
+    told = ProbeLabels(labels, {clip.id: clip.speaker for clip in tones if clip.speaker})
     assert probe(model, nameless, "pitch", "encoder.blocks.0", labels=told).n_groups == 8
 
 
@@ -242,7 +242,7 @@ def test_files_hold_what_the_result_holds(model: Whisper, tones: list[Clip], tmp
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"task": "sex"}, "task 'sex' is none that clips answer themselves"),
+        ({"task": "sex"}, "task 'sex' is not one that clips have labels for"),
         ({"task": "language"}, "no clip has a language"),
         ({"task": "phone"}, "no clip has phones in time"),
         ({"task": " "}, "the task is ' '"),

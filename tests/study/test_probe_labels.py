@@ -9,13 +9,13 @@ from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.harvest.labels import LabelSet
-from otoscope.study.probe.labels import About, Labels, clip_label, frame_labels, read_labels
+from otoscope.study.probe.labels import ClipFacts, ProbeLabels, clip_label, frame_labels, read_labels
 
 KNOWN = LabelSet("arpabet", "arpabet", ("AA", "B"), (), (), (), "", 0)
 
 
-def about(phones: tuple[Span, ...] | None) -> About:
-    return About("one", "anna", "en", phones)
+def about(phones: tuple[Span, ...] | None) -> ClipFacts:
+    return ClipFacts("one", "anna", "en", phones)
 
 
 def test_frames_are_labelled_by_the_phone_over_their_middle_and_padding_is_not() -> None:
@@ -36,10 +36,10 @@ def test_without_phones_speech_is_told_by_loudness() -> None:
 
 
 def test_a_clips_own_label_comes_before_its_speakers() -> None:
-    labels = Labels({"one": "x", "anna": "y"})
+    labels = ProbeLabels({"one": "x", "anna": "y"})
     assert clip_label("sex", about(None), labels) == "x"
-    assert clip_label("sex", About("two", "anna", "en", None), labels) == "y"
-    assert clip_label("sex", About("two", None, "en", None), labels) is None
+    assert clip_label("sex", ClipFacts("two", "anna", "en", None), labels) == "y"
+    assert clip_label("sex", ClipFacts("two", None, "en", None), labels) is None
     assert clip_label("speaker", about(None), None) == "anna"
     assert clip_label("language", about(None), None) == "en"
 
@@ -66,7 +66,7 @@ def test_a_manifest_with_another_column_is_a_file_of_labels_and_names_speakers(t
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "x", "are no table that is known: give a file that ends in .csv"),
+        ("a.txt", "x", "are not a table of a known kind: give a file that ends in .csv"),
         ("a.csv", "speaker,sex\nanna,f,1\n", "line 2: 3 values under 2 column names"),
         ("a.csv", "speaker,sex\nanna,f\nanna,m\n", "line 3: speaker 'anna' is 'm', and 'f' on line 2"),
         ("a.csv", "who,sex\nanna,f\n", "there is no column 'clip', 'id' or 'speaker'; there are 'who', 'sex'"),

@@ -12,7 +12,7 @@ from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.relevance.experiment import Relevance, propagate, relevance
-from otoscope.study.target import Frames, SpokenWord, Word
+from otoscope.study.target import Frames, SpokenWord, TargetWord
 from tests.released import released, speech_folder
 from tests.study.conftest import build, make_clip
 
@@ -78,7 +78,7 @@ def test_relevance_for_some_frames_agrees_with_the_formula(
 
 
 def test_relevance_for_a_word_agrees_with_the_formula(model: Whisper, clip: Clip) -> None:
-    result = relevance(model, clip, target=Word(1), language="en")
+    result = relevance(model, clip, target=TargetWord(1), language="en")
     word = result.target
     assert isinstance(word, SpokenWord)
     special = {*model.tokenizer.all_special_ids}
@@ -95,7 +95,7 @@ def test_relevance_for_a_word_agrees_with_the_formula(model: Whisper, clip: Clip
 
 
 def test_a_word_can_be_named_by_its_text(model: Whisper, clip: Clip) -> None:
-    spoken = relevance(model, clip, target=Word(0)).target
+    spoken = relevance(model, clip, target=TargetWord(0)).target
     assert isinstance(spoken, SpokenWord)
     if spoken.transcript.split().count(spoken.text) == 1:
         again = relevance(model, clip, target=spoken.text).target
@@ -241,7 +241,7 @@ def test_files_hold_what_the_result_holds(model: Whisper, clip: Clip, tmp_path: 
         ({"target": (-1, 5)}, r"target frames -1 to 5"),
         ({"target": (1.5, 5)}, r"frame 1.5 is no whole number"),
         ({"target": "xylophone"}, r"word 'xylophone' is not in the transcript '.+'\. Give a word that is there once"),
-        ({"target": Word(99)}, r"word 99 is not in the transcript '.+': it has words 0 to \d+"),
+        ({"target": TargetWord(99)}, r"word 99 is not in the transcript '.+': it has words 0 to \d+"),
         ({"target": 2.5}, r"target 2.5 is not understood: None \(the whole output\), a frame"),
     ],
 )

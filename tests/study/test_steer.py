@@ -223,7 +223,7 @@ def test_phones_are_named_as_in_the_means_of_classes(model: Whisper) -> None:
     [
         ({"frames": (5, 5)}, "are no stretch"),
         ({"frames": (-1, 5)}, "are no stretch"),
-        ({"kinds": ("noise",)}, "is none of a frame: give speech, silence, padding"),
+        ({"kinds": ("noise",)}, "is not a kind of frame: give speech, silence, padding"),
         ({"phones": ()}, "no phones are named"),
         ({"lag": 99}, "is no lag of an encoder"),
     ],

@@ -70,6 +70,6 @@ def parse_target(text: str) -> Target:
 
 
 def _word(text: str) -> Target:
-    from otoscope.study.target import Word
+    from otoscope.study.target import TargetWord
 
-    return Word(int(text.removeprefix("#")) if text.startswith("#") else text)
+    return TargetWord(int(text.removeprefix("#")) if text.startswith("#") else text)

@@ -1,4 +1,4 @@
-"""Every command and every experiment, each said once: command, public names, and its part in a whole study follow.
+"""Every command and every experiment, declared once: commands, public names and the parts of a study follow from it.
 
 To add an experiment, write its folder and add a record here: see docs/extending.md. Imports neither torch nor numpy.
 """
@@ -16,15 +16,15 @@ from otoscope.study import part_settings as table
 from otoscope.study.part_settings import Clips, NClips
 
 PRESETS = ("standard", "quick", "full", "demo")
-"""Sizes of a study: the usual one; minutes, to see whether all is well; as much as the intervals gain from; and the
-one for the model and the clips of the package, within minutes on two cores."""
+"""Sizes of a study: the usual one; a quick check that takes minutes; as much data as still narrows the intervals; and
+one for the package's own model and clips, which takes minutes on two cores."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a part of a study takes: runs of the model are counted; seconds are those of two cores."""
+    """What a part of a study takes: runs of the model, and seconds on two cores."""
 
-    start_s: float = 0.0  # to begin, and to draw
+    start_s: float = 0.0  # to start, and to draw pictures
     encodings: float = 0.0  # windows encoded, for each clip
     transcriptions: float = 0.0  # windows transcribed, for each clip
     encodings_a_word: float = 0.0  # for each word of a clip
@@ -52,15 +52,15 @@ class Part:
     needs: tuple[str, ...] = ()  # labels that the corpus must have in time: words, phones
     after: tuple[str, ...] = ()  # parts that it needs
     after_unless: str | None = None  # a setting with which it does not need them
-    keeps_place: bool = False  # writes straight to its folder, because it resumes by itself what was stopped there
+    resumes: bool = False  # writes straight to its folder, because it resumes by itself what was stopped there
     table: str | None = None  # the part whose table of settings it shares
 
     def settings(self, preset: str) -> Settings:
-        """Give its settings in a study of one of `PRESETS`."""
+        """Return its settings in a study of one of `PRESETS`."""
         return getattr(self, preset) or self.standard
 
     def run(self, context: Any, folder: Any) -> None:
-        """Measure, and write to the folder what was found."""
+        """Measure, and write the result to the folder."""
         assert self.answer is not None, "parts() gives every part an answer"
         (loaded(self.answer) if isinstance(self.answer, str) else self.answer)(context, folder)
 
@@ -80,7 +80,7 @@ class Experiment:
 
 
 def parts() -> tuple[Part, ...]:
-    """Give the parts of a study, in their order."""
+    """Return the parts of a study, in their order."""
     return tuple(
         part if part.answer is not None else dataclasses.replace(part, answer=_answer(experiment))
         for experiment in EXPERIMENTS
@@ -100,7 +100,7 @@ def loaded(name: str) -> Any:
 
 
 def with_clips(settings: type[Settings], clips: int) -> Settings:
-    """Give an experiment's settings as a part has them: its clips, and all but language and seed, which all share."""
+    """Make a part's settings from an experiment's: with `clips`, without the language and seed that all parts share."""
     shared = [item for item in setting_fields(settings) if item.name not in ("language", "seed")]
     hints = settings.__annotations__
     fields = [(item.name, hints[item.name], item.default) for item in shared]
@@ -113,15 +113,15 @@ def with_clips(settings: type[Settings], clips: int) -> Settings:
 
 
 def _answer(experiment: Experiment) -> Callable[..., None]:
-    """Make a part of an experiment's own function: over clips of the corpus, saved to the part's folder."""
+    """Make a part's function from an experiment's: over clips of the corpus, saved to the part's folder."""
     measure, settings, part = experiment.measure, experiment.settings, experiment.part
     assert measure is not None and settings is not None and part is not None, "a part without an answer measures"
 
     def answer(context: Any, out: Any) -> None:
-        own = getattr(context.settings, part.name)
-        clips = (context.clips_with_words if "words" in part.needs else context.clips)(own.clips)
+        part_settings = getattr(context.settings, part.name)
+        clips = (context.clips_with_words if "words" in part.needs else context.clips)(part_settings.clips)
         known = {item.name for item in setting_fields(settings)}
-        values = {name: value for name, value in vars(own).items() if name in known}
+        values = {name: value for name, value in vars(part_settings).items() if name in known}
         values |= {name: getattr(context, name) for name in ("language", "seed") if name in known}
         result = loaded(measure)(
             context.model, clips, settings=settings(**values), progress=context.progress(part.name)
@@ -235,7 +235,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             table.DictionariesPart(expansion=16.0, frames=20_000_000),
             table.DictionariesPart(expansion=4.0, k=16, frames=105_000),
             answer=f"{_WHOLE}.feature_parts:dictionaries",
-            keeps_place=True,
+            resumes=True,
         ),
     ),
     Experiment(
@@ -255,7 +255,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             table.HarvestPart(hours=None),
             answer=f"{_WHOLE}.feature_parts:harvest",
             cost=Cost(feature_s=1.2e-3, window_feature_s=4.7e-6, frame_feature_s=9e-9),
-            keeps_place=True,
+            resumes=True,
         ),
     ),
     Experiment(

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def clip_count(clips: Iterable[Sound]) -> int:
-    """Count clips where that takes no reading; 0 where it does."""
+    """Count clips where that needs no reading; 0 where it does."""
     return len(clips) if isinstance(clips, Sized) else 0
 
 
@@ -25,7 +25,7 @@ def each_clip(clips: Iterable[Sound], progress: Progress | None = None) -> Itera
 
 
 def reported(items: Iterable[T], n_all: int, progress: Progress | None) -> Iterator[T]:
-    """Yield items, and report after the work on each: when the next is asked for."""
+    """Yield items, and report after the work on each: when the next is requested."""
     for done, item in enumerate(items, start=1):
         yield item
         if progress is not None:

@@ -1,7 +1,7 @@
-"""A direction at a site: one vector, where it belongs and how it was found, in a file of its own.
+"""A direction at a site: one vector, where it belongs and how it was found, in its own file.
 
 Probes, means of classes and features give directions; steering adds them. Knows how such a file is written and whether
-a direction fits a model, and nothing of what it is for.
+a direction fits a model, not what it is for.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Direction(Rich):
         return float(np.linalg.norm(self.vector))
 
     def scaled(self, length: float) -> Direction:
-        """Give the same direction at another length.
+        """Return the same direction at another length.
 
         Args:
             length: The Euclidean length it is to have.
 
         Raises:
-            InputError: It has length 0 and so no direction, or the length is no finite number.
+            InputError: It has length 0 and so no direction, or the length is not finite.
         """
         if not np.isfinite(length):
             raise InputError(f"the length of a direction is {length!r}: give a finite number.")
@@ -63,15 +63,15 @@ class Direction(Rich):
 
         Args:
             model: Where it is to be used.
-            site: At which site; None for the one it names.
-            force: Let a direction of another site or of other weights through, as long as it is as long.
+            site: The site where it is to be used; None for the one it names.
+            force: Accept a direction of another site or of other weights if it has as many values as the site.
 
         Returns:
             The site's full name.
 
         Raises:
             SiteError: The site is not in the model.
-            InputError: It holds what is not finite, is too long or too short for the site, or was found elsewhere.
+            InputError: It holds values that are not finite, does not fit the site, or was found elsewhere.
         """
         there = one_site(model, site or self.site, "a direction is")
         if not np.isfinite(self.vector).all():
@@ -98,7 +98,7 @@ class Direction(Rich):
             )
 
     def save(self, path: str | Path) -> Path:
-        """Write a safetensors file that holds the vector, and all else as its metadata.
+        """Write a safetensors file that holds the vector, with everything else as metadata.
 
         Raises:
             OutputError: The file cannot be written.

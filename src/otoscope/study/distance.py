@@ -1,6 +1,6 @@
 """How far from the diagonal the mass of a [destination frame, source frame] map lies: the kernels of locality.
 
-Plain tensor work; costs a second copy of the rows that count, up to twice as wide. It does not know what the maps mean.
+Plain tensor work; costs a second copy of the chosen rows, up to twice as wide. It does not know what the maps mean.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
 
 
 def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """Give what `offset_mass` would give if every chosen destination attended to all chosen sources alike.
+    """Return what `offset_mass` would give if every chosen destination attended to all chosen sources equally.
 
     Returns:
         Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count, or to 0 where no
@@ -67,17 +67,17 @@ def mass_quantile(by_distance: np.ndarray, share: float) -> np.ndarray:
         The inverse of the cumulative distribution, definition 1 of Hyndman and Fan 1996, "Sample quantiles".
     """
     cumulative = np.cumsum(by_distance, axis=-1)
-    # Summation order may leave the total a rounding error short of the share asked for.
+    # Summation order may leave the total a rounding error short of the requested share.
     enough = cumulative >= cumulative[..., -1:] * share * (1 - 1e-12)
     return np.argmax(enough, axis=-1)
 
 
 def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
-    """Give the share of the mass that lies at most so many frames away.
+    """Return the share of the mass that lies at most `frames` away.
 
     Args:
         by_distance: Mass at each distance, [..., frame].
-        frames: The distance, which counts as within.
+        frames: The distance, which itself counts as within.
 
     Returns:
         Shares from 0 to 1, [...]; NaN where there is no mass.
@@ -88,7 +88,7 @@ def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
 
 
 def row_share_within(values: np.ndarray, frames: int, rows: np.ndarray) -> np.ndarray:
-    """Give, for chosen destinations, the share of their rows that lies at most so many frames away.
+    """Return, for chosen destinations, the share of their rows that lies at most `frames` away.
 
     Returns:
         Shares from 0 to 1, float64, one for each destination in order; NaN where a row is empty.

@@ -22,25 +22,22 @@ APOSTROPHES = {"\u2019", "\u2018", "\u02bc", "\u0060", "\u00b4"}
 """Characters that keyboards and models write where an apostrophe is meant."""
 
 
-"""The 97.5% point of the normal distribution, for intervals that hold 95%."""
-
-
 def normalise(text: str) -> str:
     """Bring a transcript to the form in which two transcripts are compared.
 
-    What nobody sees is taken out, compatibility forms are unified (NFKC), case is folded, every character that is not
-    a letter, a mark, a digit or an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers
+    Invisible characters are removed, compatibility forms are unified (NFKC), case is folded, every character that is
+    not a letter, a mark, a digit or an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers
     stay as they are written: "20" and "twenty" are different words here.
 
     Args:
         text: A transcript in any language.
 
     Returns:
-        The normalised transcript; empty when nothing but punctuation was there.
+        The normalised transcript; empty when there is nothing but punctuation.
 
     Source:
-        Ours; a stricter cousin of Whisper's BasicTextNormalizer (Radford et al. 2022, appendix C) that keeps
-        bracketed words and marks, so that nothing a model said goes uncounted.
+        A stricter variant of Whisper's BasicTextNormalizer (Radford et al. 2022, appendix C) that keeps bracketed words
+        and marks, so that everything a model said is counted.
     """
     folded = unicodedata.normalize("NFKC", without_joiners(clean(text))).casefold()
     kept = []
@@ -55,7 +52,7 @@ def normalise(text: str) -> str:
 
 
 def _is_inside_word(text: str, index: int) -> bool:
-    """Say whether letters or digits stand on both sides of a character."""
+    """Whether letters or digits stand on both sides of a character."""
     return 0 < index < len(text) - 1 and text[index - 1].isalnum() and text[index + 1].isalnum()
 
 
@@ -67,9 +64,6 @@ def words_of(text: str) -> list[str]:
 
     Returns:
         Its words, normalised, in order.
-
-    Source:
-        Ours; see `normalise`.
     """
     return normalise(text).split()
 
@@ -144,8 +138,8 @@ def character_errors(reference: str, hypothesis: str) -> ErrorRate:
 def matched_words(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int | None, ...]:
     """Find as many words of a reference in a hypothesis as possible, in order.
 
-    An alignment with the fewest errors, which the error rates are made of, will not do here: it takes two substitutions
-    rather than one deletion and one insertion, and so calls a word gone that stayed between them.
+    An alignment with the fewest errors, as error rates use, does not work here: it prefers two substitutions to one
+    deletion and one insertion, and so counts a word as gone that stayed between them.
 
     Args:
         reference: Normalised words.
@@ -208,8 +202,8 @@ def bootstrap_loss(
     """Estimate by how much the pooled error rate rose with a change, with its 95% interval over clips in pairs.
 
     Returns:
-        The rise, below zero where there are fewer errors. Where not one clip changed, resampling shows no spread, and
-        the bounds are those of none in so many words (Wilson).
+        The rise, below zero where there are fewer errors. Where no clip changed, resampling shows no spread, and
+        the bounds are Wilson's for no error in that many words.
     """
     if not counts or (before is not None and len(before) != len(counts)):
         there = "as many" if before is None else str(len(before))

@@ -19,12 +19,12 @@ WILSON_Z = 1.959963984540054
 """The 97.5% point of the normal distribution, for intervals that hold 95%."""
 
 DRAWS = 1000
-"""How many times groups are drawn anew for a bootstrap."""
+"""How many times groups are resampled for a bootstrap."""
 
 DRAWS_AT_ONCE = 100
 
 FEWEST_GROUPS = 6
-"""Of fewer values even the range from the least to the largest misses the median more than once in twenty times."""
+"""With fewer values, even the range from the least to the largest misses the median more than one time in twenty."""
 
 
 def wilson_interval(successes: int, trials: int) -> Interval | None:
@@ -95,27 +95,27 @@ class Means(ShortRepr):
     high: np.ndarray | None
 
     def at(self, *index: int) -> Interval:
-        """Give one of them."""
+        """Return one estimate."""
         if self.low is None or self.high is None:
             return Interval(float(self.value[index]), None, None)
         return Interval(float(self.value[index]), float(self.low[index]), float(self.high[index]))
 
     def part(self, first: int, last: int) -> Means:
-        """Give those of one first and one last index."""
+        """Return the estimates at one first and one last index."""
         return self.mapped(lambda values: values[first, ..., last])
 
     def part_at(self, *index: int) -> Means:
-        """Give those at one index."""
+        """Return the estimates at one index."""
         return self.mapped(lambda values: values[index])
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> Means:
-        """Choose or rearrange: the same for means and bounds."""
+        """Select or rearrange the values and the bounds alike."""
         low, high = (None if bound is None else np.asarray(function(bound)) for bound in (self.low, self.high))
         return Means(np.asarray(function(self.value)), low, high)
 
 
 def bootstrap(sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], *, seed: int = 0) -> Means:
-    """Estimate a statistic of pooled sums with its 95% interval, drawing whole groups anew.
+    """Estimate a statistic of pooled sums with its 95% interval, resampling whole groups.
 
     Args:
         sums: What each group (a clip, a speaker, a word) adds to the pool: float [group, number].
@@ -139,18 +139,18 @@ def bootstrap(sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], *
             return Means(value, None, None)
         drawn = [statistic(_times(random, n) @ np.asarray(sums, float)) for _ in range(0, DRAWS, DRAWS_AT_ONCE)]
     values = np.concatenate(drawn)
-    is_there = np.isfinite(values).any(axis=0)  # of what was never counted there are no bounds
+    is_there = np.isfinite(values).any(axis=0)  # no bounds for what was never counted
     low, high = np.nanquantile(np.where(is_there, values, 0.0), [0.025, 0.975], axis=0)
     return Means(value, np.where(is_there, low, np.nan), np.where(is_there, high, np.nan))
 
 
 def intervals_note(n: int, groups: str = "clips") -> str:
-    """Say over what a bootstrap's intervals are, or that there are too few groups for any."""
+    """Say what a bootstrap's intervals are over, or that there are too few groups for any."""
     return f"95% intervals over {groups}" if n >= FEWEST_GROUPS else f"too few {groups} for intervals"
 
 
 def _times(random: np.random.Generator, n: int) -> np.ndarray:
-    """Draw how often each of n groups stands in each of `DRAWS_AT_ONCE` samples as large as the whole."""
+    """Draw how often each of n groups occurs in each of `DRAWS_AT_ONCE` samples of n groups."""
     chosen = random.integers(n, size=(DRAWS_AT_ONCE, n)) + n * np.arange(DRAWS_AT_ONCE)[:, None]
     return np.bincount(chosen.ravel(), minlength=n * DRAWS_AT_ONCE).reshape(DRAWS_AT_ONCE, n).astype(float)
 
@@ -161,7 +161,7 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 
 
 def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
-    """Estimate a mean with its 95% interval over independent values, of which there are some."""
+    """Estimate a mean with its 95% interval over independent values, of which there must be at least one."""
     return bootstrap(np.stack([np.asarray(values, float), np.ones(len(values))], axis=1), ratio, seed=seed).at()
 
 
@@ -183,13 +183,13 @@ def bootstrap_mean(values: Sequence[float], groups: Sequence[str], *, seed: int 
 
 
 def _numbered(groups: Sequence[str]) -> np.ndarray:
-    """Number groups in the order in which they come."""
+    """Number groups in the order in which they first occur."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
     return np.array([numbers[group] for group in groups])
 
 
 def grouped_means(sums: np.ndarray, counts: np.ndarray, *, seed: int = 0) -> Means:
-    """Estimate many means over the members of groups, drawing the groups anew.
+    """Estimate many means over the members of groups, resampling the groups.
 
     Args:
         sums: The sum of each number over each group's members, [group, ...].

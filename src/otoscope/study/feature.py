@@ -20,7 +20,7 @@ from otoscope.study.direction import Direction
 from otoscope.study.sites import one_site, vector_width
 
 BASES = ("neuron", "random")
-"""Those that need no calibration, beside `sae:DIR`."""
+"""The bases that need no calibration, besides `sae:DIR`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """Its name in tables and pictures."""
         kind = "" if self.basis == "neuron" else f" ({self.basis})"
         return f"{self.site}:{self.index}{kind}"
 
@@ -47,14 +47,14 @@ class Feature:
         return rows[:, self.index].reshape(x.shape[:-1])
 
     def drive(self, x: Float[Tensor, "*place d"]) -> Float[Tensor, "*place"]:
-        """Read what its strength is made from, before a dictionary silences what is too weak: always a gradient."""
+        """Read its strength before a dictionary's threshold, so that there is always a gradient."""
         dictionary = self.directions.dictionary
         if dictionary is None:
             return self.strengths(x)
         return dictionary.to(x.device).drives(x.reshape(-1, self.width))[:, self.index].reshape(x.shape[:-1])
 
     def direction(self) -> Direction:
-        """Give what one unit of its strength adds to the site's vector."""
+        """Return what one unit of its strength adds to the site's vector."""
         if self.directions.dictionary is not None:
             vector = self.directions.dictionary.directions()[self.index].cpu().numpy()
         elif self.directions.matrix is not None:
@@ -71,7 +71,7 @@ def feature_named(model: Whisper, name: str, basis: str = "neuron", *, seed: int
         model: Any Whisper.
         name: `SITE:INDEX`, such as `encoder.blocks.2.mlp.1:533`.
         basis: `neuron`, `random`, or `sae:DIR` for a dictionary or a training's folder.
-        seed: Of the random basis: the one that harvests use for the same seed.
+        seed: Seed of the random basis; the same seed gives the random basis of a harvest.
         force: Try a dictionary that was trained on another site or model.
 
     Returns:
@@ -79,16 +79,18 @@ def feature_named(model: Whisper, name: str, basis: str = "neuron", *, seed: int
 
     Raises:
         SiteError: The site is not in the model.
-        InputError: The name is none, the basis is none or does not fit, or the index is out of range.
+        InputError: The name or the basis is not valid, the basis does not fit, or the index is out of range.
     """
     pattern, _, number = name.rpartition(":")
     if not pattern or not number.strip().isdecimal():
-        raise InputError(f"feature {name!r} is none: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'.")
+        raise InputError(
+            f"feature {name!r} is not a feature's name: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'."
+        )
     site = one_site(model, pattern, "a feature is")
     width = vector_width(site, "a feature is", "encoder.blocks.0.mlp.1")
     if basis not in BASES and not basis.startswith(DICTIONARY):
         raise InputError(
-            f"basis {basis!r} is none here: give {', '.join(BASES)}, or sae:DIR for a dictionary's folder."
+            f"basis {basis!r} is not available here: give {', '.join(BASES)}, or sae:DIR for a dictionary's folder."
         )
     group = groups_of({site.name: width}, [basis], {}, seed, force=force)[0]
     if group.directions.dictionary is not None:

@@ -1,7 +1,7 @@
-"""Switch features of a dictionary off, or scale them, in whatever a model does.
+"""Switch features of a dictionary off, or scale them, in any run of a model.
 
-An edit of the dictionary's site: what the dictionary does not explain of an activation stays as it is, and so do frames
-in which none of the features is active. All frames are changed, those of padding too.
+Edits the dictionary's site. What the dictionary does not explain of an activation stays as it is, and so do frames in
+which none of the features is active. Padding frames are changed, too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def scaled_features(
 
 
 def _site(model: Whisper, dictionary: Dictionary, site: str | None) -> Site:
-    """The one site that is meant."""
+    """Return the site to edit."""
     pattern = site or named_site(dictionary.metadata, [item.name for item in model.sites()])
     if pattern is None:
         raise InputError(

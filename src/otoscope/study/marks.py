@@ -1,6 +1,6 @@
 """Marks that many pictures share: estimates with intervals, curves with bands, maps of blocks and heads, legends.
 
-Knows numbers and labels, not models. Colours and figures are `pictures`'s.
+Knows numbers and labels, not models. Colours and figures are in `pictures`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STYLES = (
 DASHED = (0, (4, 3))
 
 NUMBERED = (12, 10)
-"""Numbers are written into maps of up to so many rows and columns."""
+"""Most rows and columns of a map that has its numbers written into it."""
 
 MOST_TICKS = 16
 
@@ -75,7 +75,7 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def share_axis(axes: Axes, which: str = "x", *, is_whole: bool = True) -> None:
-    """Write an axis in per cent, from 0 to 100 unless it should fit what is drawn."""
+    """Label an axis in per cent, from 0 to 100, or fitted to what is drawn where it is not `is_whole`."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(lambda value, _: f"{value:.0%}")
     if is_whole:
@@ -111,19 +111,23 @@ def curve(
     pairs = sorted(((at, value) for at, value in zip(x, values, strict=True) if value is not None), key=lambda p: p[0])
     if not pairs:
         return
-    at = [place for place, _ in pairs]
+    x_values = [at for at, _ in pairs]
     axes.plot(
-        at, [value.value for _, value in pairs], color=colour, marker=marker, markersize=4, linewidth=1.4, label=label
+        x_values,
+        [value.value for _, value in pairs],
+        color=colour,
+        marker=marker,
+        markersize=4,
+        linewidth=1.4,
+        label=label,
     )
-    bounds = [
-        (place, value.low, value.high) for place, value in pairs if value.low is not None and value.high is not None
-    ]
+    bounds = [(at, value.low, value.high) for at, value in pairs if value.low is not None and value.high is not None]
     if has_bars:
-        for place, low, high in bounds:
-            axes.vlines(place, low, high, color=colour, linewidth=1.2, alpha=0.75)
+        for at, low, high in bounds:
+            axes.vlines(at, low, high, color=colour, linewidth=1.2, alpha=0.75)
     elif len(bounds) == len(pairs):
         lows, highs = [low for _, low, _ in bounds], [high for _, _, high in bounds]
-        axes.fill_between(at, lows, highs, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(x_values, lows, highs, color=colour, alpha=0.15, linewidth=0)
 
 
 def legend_below(figure: Figure, *panels: Axes) -> None:
@@ -187,17 +191,17 @@ def is_dark(image: AxesImage, value: float) -> bool:
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 
-def estimates_figure(told: Estimates, title: str, subtitle: str) -> Figure:
+def estimates_figure(group: Estimates, title: str, subtitle: str) -> Figure:
     """Draw estimates: a row for each measure, and a mark with its interval for each series."""
-    figure = pictures.new_figure(8, 1.4 + 0.3 * (1 + len(told.series)) * len(told.measures))
+    figure = pictures.new_figure(8, 1.4 + 0.3 * (1 + len(group.series)) * len(group.measures))
     axes = figure.subplots()
-    step = 0.72 / max(len(told.series), 3)
-    for number, series in enumerate(told.series):
-        shift = step * (number - (len(told.series) - 1) / 2)
-        values = [_as_interval(series.values.get(name)) for name in told.measures]
-        estimates(axes, values, series.label, STYLES[number % len(STYLES)], shift=shift, unit=told.unit)
-    name_rows(axes, list(told.measures.values()))
-    if told.unit == "share":
+    step = 0.72 / max(len(group.series), 3)
+    for number, series in enumerate(group.series):
+        shift = step * (number - (len(group.series) - 1) / 2)
+        values = [_as_interval(series.values.get(name)) for name in group.measures]
+        estimates(axes, values, series.label, STYLES[number % len(STYLES)], shift=shift, unit=group.unit)
+    name_rows(axes, list(group.measures.values()))
+    if group.unit == "share":
         share_axis(axes)
     legend_below(figure, axes)
     pictures.title(axes, title, subtitle)
@@ -205,5 +209,5 @@ def estimates_figure(told: Estimates, title: str, subtitle: str) -> Figure:
 
 
 def _as_interval(value: Interval | float | None) -> Interval | None:
-    """Take an estimate as it is, and a bare number as one without bounds."""
+    """Return an estimate as it is, and a bare number as one without bounds."""
     return value if value is None or isinstance(value, Interval) else Interval(float(value), None, None)

@@ -29,7 +29,7 @@ SKY = "#56B4E9"
 """Blue, vermilion, green and sky blue of Okabe and Ito 2008, "Color universal design"."""
 
 HEAT = "magma_r"
-"""Pale is little, dark is much; lightness alone carries the order (van der Walt and Smith, matplotlib)."""
+"""Pale is low, dark is high; lightness alone carries the order (van der Walt and Smith, matplotlib)."""
 
 DPI = 150
 EDGE_IN = 0.08
@@ -77,7 +77,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
 
 def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
-    """Head a panel with what it shows, and below it in grey with how it was measured.
+    """Write a panel's title, and below it in grey how it was measured.
 
     Args:
         axes: The panel.
@@ -93,7 +93,7 @@ def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
 
 
 def plain(axes: Axes) -> None:
-    """Give a chart quiet axes: no box, a pale grid behind the marks.
+    """Draw a chart's axes plainly: no box, a pale grid behind the marks.
 
     Args:
         axes: The panel.
@@ -174,7 +174,7 @@ def count(n: int, thing: str) -> str:
 
     Args:
         n: How many.
-        thing: The word for one of them.
+        thing: The word in the singular.
 
     Returns:
         Number and word.

@@ -1,6 +1,6 @@
-"""Arrays and numbers of a result on their way to a file; tables are `base.files`'s, pictures `pictures`'s.
+"""Writes arrays and numbers of a result; tables are written by `base.files`, pictures by `pictures`.
 
-Files are a few MB. Folders of results that appear at once are `base.results`'s work, around a call of `save`.
+Files are a few MB. `base.results` makes a folder of results appear at once, around a call of `save`.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) -> list[Path]:
-    """Draw a picture of a result whose tables are written; one that cannot be drawn costs no result.
+    """Draw a picture of a result whose tables are written; a failure only warns, so that no result is lost.
 
     Args:
-        plot: Draws it to a path, and gives that.
+        plot: Draws it to a path, and returns that.
         path: Where to.
-        args: More that `plot` takes.
-        settings: Likewise, by name.
+        args: Further arguments of `plot`.
+        settings: Further arguments of `plot`, by name.
 
     Returns:
         The file, or nothing where it could not be drawn; a warning then says so.

@@ -1,4 +1,4 @@
-"""The result of an experiment: it gives one report, and its files, its text, its display and its picture follow."""
+"""The result of an experiment: its files, text, display and picture all follow from one report."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Result(Rich):
     """The stem of its files."""
 
     def report(self) -> Report:
-        """Say what was found: facts, tables and estimates."""
+        """Report what was found: facts, tables and estimates."""
         raise NotImplementedError
 
     def arrays(self) -> Mapping[str, Any]:
-        """Give what goes into `NAME.npz`: arrays by key, or nothing."""
+        """Return what goes into `NAME.npz`: arrays by key, or nothing."""
         return {}
 
     def figures(self) -> Mapping[str, Callable[[], Figure]]:
-        """Give the pictures: file stem to a function that draws it; the first is the one that `plot` draws."""
+        """Return the pictures: file stem to a function that draws it; `plot` draws the first by default."""
         report = self.report()
         estimates = [part for part in report.parts if isinstance(part, Estimates)]
         return {self.name: lambda: marks.estimates_figure(estimates[0], report.title, report.note)} if estimates else {}
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table: plain values, numbers rounded to six digits."""
+        """Return the table: plain values, numbers rounded to six digits."""
         return self.report().to_json()
 
     def save(self, folder: str | Path) -> list[Path]:
@@ -98,7 +98,7 @@ class Result(Rich):
 
 
 def _drawn(draw: Callable[[], Figure], path: Path) -> list[Path]:
-    """Draw a picture of a result whose tables are written; one that cannot be drawn costs no result."""
+    """Draw a picture of a result whose tables are written; a failure only warns, so that no result is lost."""
     try:
         return [pictures.save_figure(draw(), path)]
     except OtoscopeError:

@@ -1,7 +1,7 @@
 """Results in notebooks: each shows its picture, its first numbers and its sounds, and prints as a few lines.
 
 The picture is what the result's own `plot` draws, made when a notebook first asks for it and kept as long as the result
-lives. What cannot be drawn is left out: a display never fails. Knows no notebook: it only writes HTML.
+lives. What cannot be drawn is left out: a display never fails. It only writes HTML, and knows no notebook.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Rich(ShortRepr):
     """A result, a dataclass, that a notebook shows as picture, table and sounds."""
 
     def _shown(self) -> html.Shown:
-        """Say what a notebook shows beside the picture."""
+        """Return what a notebook shows beside the picture."""
         raise NotImplementedError
 
     def summary(self) -> str:
@@ -38,7 +38,7 @@ class Rich(ShortRepr):
         return repr(self)
 
     def _has_picture(self) -> bool:
-        """Say whether what has a `plot` can be drawn."""
+        """Whether a result that has a `plot` can be drawn."""
         return True
 
     def _repr_html_(self) -> str:
@@ -67,7 +67,7 @@ def picture(plot: Callable[[Path], Path], alt: str) -> html.Html:
 
 
 def _small(file: bytes) -> tuple[bytes, int]:
-    """Give a picture few enough bytes, and the width at which it is shown."""
+    """Shrink a picture to few enough bytes; return it with the width at which it is shown."""
     with Image.open(io.BytesIO(file)) as read:
         drawn: Image.Image = read.convert("RGB")
     width = round(drawn.width / PIXELS_OVER_POINTS)

@@ -13,7 +13,7 @@ def one_site(model: Whisper, name: str, needing: str) -> Site:
     Args:
         model: Any Whisper.
         name: A name, alias or pattern.
-        needing: What is of one site, with its verb: `a feature is`.
+        needing: What belongs to one site, with its verb, for the message: `a feature is`.
 
     Raises:
         SiteError: The site is not in the model.

@@ -1,4 +1,4 @@
-"""What a relevance map is the relevance for: the whole encoder output, some of its frames, or a word."""
+"""The target of a relevance map: the whole encoder output, some of its frames, or a word."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Frames:
 
     @property
     def label(self) -> str:
-        """How pictures name it."""
+        """Its name in pictures."""
         if self.stop == self.start + 1:
             return f"frame {self.start} ({frame_to_seconds(self.start):.2f} s)"
         seconds = f"{frame_to_seconds(self.start):.2f}-{frame_to_seconds(self.stop):.2f} s"
         return f"frames {self.start} to {self.stop - 1} ({seconds})"
 
     def check(self, n_frames: int) -> None:
-        """Refuse frames that are not in a window of so many.
+        """Refuse frames that are not in a window of `n_frames` frames.
 
         Raises:
             InputError: The stretch is empty, negative or past the end.
         """
         for value in (self.start, self.stop):
             if isinstance(value, bool) or not isinstance(value, int):
-                raise InputError(f"frame {value!r} is no whole number: frames count 20 ms each. Give whole numbers.")
+                raise InputError(f"frame {value!r} is not a whole number: frames count 20 ms each. Give whole numbers.")
         if not 0 <= self.start < self.stop <= n_frames:
             raise InputError(
                 f"target frames {self.start} to {self.stop} (not included) are not in the window: it has frames 0 to "
@@ -40,7 +40,7 @@ class Frames:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entry."""
+        """Return the table entry."""
         return {
             "frames": [self.start, self.stop],
             "seconds": [frame_to_seconds(self.start), frame_to_seconds(self.stop)],
@@ -48,15 +48,15 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class Word:
-    """A word of the window's transcript, wanted as a target."""
+class TargetWord:
+    """A word of the window's transcript, as a target."""
 
-    which: int | str  # its number, from 0; or its text, where that is there once (case and punctuation do not matter)
+    which: int | str  # its number, from 0; or its text, if it occurs once (case and punctuation do not matter)
 
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """A word of the transcript that was a target."""
+    """The word of the transcript that was the target."""
 
     index: int  # among the words of the window's transcript
     text: str  # as transcribed
@@ -66,11 +66,11 @@ class SpokenWord:
 
     @property
     def label(self) -> str:
-        """How pictures name it."""
+        """Its name in pictures."""
         return f"the word “{self.text}” (word {self.index})"
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entry."""
+        """Return the table entry."""
         return {
             "word": self.text,
             "index": self.index,
@@ -80,21 +80,21 @@ class SpokenWord:
         }
 
 
-Target = None | int | tuple[int, int] | str | Frames | Word
+Target = None | int | tuple[int, int] | str | Frames | TargetWord
 """None for the whole output; a frame; (start, stop) frames; a word's text; or one of the classes."""
 
 
-def as_target(target: Target) -> Frames | Word | None:
-    """Take a target in any of the forms in which one may be given."""
-    if target is None or isinstance(target, Frames | Word):
+def as_target(target: Target) -> Frames | TargetWord | None:
+    """Convert a target from any of the forms in which it may be given."""
+    if target is None or isinstance(target, Frames | TargetWord):
         return target
     if isinstance(target, str):
-        return Word(target)
+        return TargetWord(target)
     if isinstance(target, int) and not isinstance(target, bool):
         return Frames(target, target + 1)
     if isinstance(target, tuple | list) and len(target) == 2:
         return Frames(*target)
     raise InputError(
         f"target {target!r} is not understood: None (the whole output), a frame, (start, stop) in frames, a word's "
-        "text, or Word(index) are. Give one of these."
+        "text, or TargetWord(index) are. Give one of these."
     )

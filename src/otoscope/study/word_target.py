@@ -1,4 +1,4 @@
-"""A word of a window's transcript as something to differentiate: how sure the decoder is of it.
+"""A word of a window's transcript as a target to differentiate: how sure the decoder is of it.
 
 The decoder is given the window's own transcript (teacher forcing), so that one run of it scores every token. Costs one
 transcription of the window and one run of the decoder in the graph.
@@ -17,7 +17,7 @@ from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
 from otoscope.study.error_rate import normalise
-from otoscope.study.target import SpokenWord, Word
+from otoscope.study.target import SpokenWord, TargetWord
 from otoscope.study.writing import text_of, write_windows
 
 
@@ -28,13 +28,15 @@ class WordScorer:
     model: Whisper  # which wrote the transcript
     prompt: tuple[int, ...]  # token ids that the transcript begins with
     tokens: tuple[int, ...]  # token ids of the transcript's text
-    first: int  # where the word's tokens begin in them
-    stop: int  # where they end
+    first: int  # index of the word's first token in them
+    stop: int  # index after its last token
     index: int  # among the words
     text: str  # as written, without spaces around it
 
     @classmethod
-    def prepare(cls, model: Whisper, windows: Windows, window: int, word: Word, language: str | None) -> WordScorer:
+    def prepare(
+        cls, model: Whisper, windows: Windows, window: int, word: TargetWord, language: str | None
+    ) -> WordScorer:
         """Transcribe the window and find the word."""
         encoding = model.encode_mel(windows.mel[window : window + 1])
         code, written = write_windows(model, encoding, [language or windows.clip.language])[0]
@@ -75,17 +77,16 @@ class WordScorer:
         )
 
 
-def find_word(words: list[str], word: Word, *, transcript: str) -> int:
-    """Find a wanted word among the words of a transcript."""
+def find_word(words: list[str], word: TargetWord, *, transcript: str) -> int:
+    """Find a target word among the words of a transcript."""
     if isinstance(word.which, str):
-        wanted = normalise(word.which)
-        matches = [index for index, text in enumerate(words) if wanted and normalise(text) == wanted]
+        target = normalise(word.which)
+        matches = [index for index, text in enumerate(words) if target and normalise(text) == target]
         if len(matches) == 1:
             return matches[0]
         problem = "is not in" if not matches else f"is {len(matches)} times (words {', '.join(map(str, matches))}) in"
         raise InputError(
-            f"word {word.which!r} {problem} the transcript {transcript!r}. "
-            "Give a word that is there once, or its number."
+            f"word {word.which!r} {problem} the transcript {transcript!r}. Give a word that occurs once, or its number."
         )
     if isinstance(word.which, bool) or not isinstance(word.which, int) or not 0 <= word.which < len(words):
         there = f"words 0 to {len(words) - 1}" if words else "no words"

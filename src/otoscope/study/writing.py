@@ -1,4 +1,4 @@
-"""Let the decoder write from final encoder outputs, whatever was done to them.
+"""Let the decoder transcribe final encoder outputs, changed or not.
 
 One run of the decoder for each batch of windows; the encoder does not run. It does not know what was done to the
 encoder outputs.
@@ -20,7 +20,7 @@ from otoscope.model.whisper import Whisper
 
 BATCH_SIZE = 16
 SPARE_TOKENS = 20
-"""A changed model may write twice the tokens of the unchanged one, and so many more."""
+"""A changed model may write twice the tokens of the unchanged one, plus this many."""
 
 
 class Text(NamedTuple):
@@ -28,7 +28,7 @@ class Text(NamedTuple):
 
     language: str  # what is spoken, as Whisper's code
     text: str  # one line, without spaces at its ends
-    is_stopped: bool = False  # whether it was stopped where its room ended: most of these repeat themselves
+    is_stopped: bool = False  # whether it was stopped at its limit of tokens; most of these repeat themselves
 
 
 def write_windows(
@@ -38,14 +38,14 @@ def write_windows(
     *,
     most_tokens: int | None = None,
 ) -> list[tuple[str, Written]]:
-    """Write greedily, without timestamps, what the decoder takes each window's encoder output to say.
+    """Transcribe each window's encoder output greedily, without timestamps.
 
     Args:
         model: Any Whisper.
         encodings: Final encoder outputs.
-        languages: What is spoken in each window, as code or English name; None to let the model find out from that
+        languages: Language spoken in each window, as code or English name; None to let the model detect it from that
             window's encoder output.
-        most_tokens: Where to stop; None, or what is more than the checkpoint's own limit, is that limit.
+        most_tokens: Where to stop; None, or more than the checkpoint's own limit, means that limit.
 
     Returns:
         For each window its language and what was written.
@@ -63,9 +63,9 @@ def write_windows(
     decoding = Decoding(max_new_tokens=most_tokens if most_tokens is not None and most_tokens < own_limit else None)
     rows: list[tuple[str, Written]] = []
     for batch in encodings.split(BATCH_SIZE) if codes else ():
-        own = codes[len(rows) : len(rows) + len(batch)]
-        found = detect(model, words, batch) if None in own else [{}] * len(batch)
-        spoken = [code or top(heard) for code, heard in zip(own, found, strict=True)]
+        given = codes[len(rows) : len(rows) + len(batch)]
+        detected = detect(model, words, batch) if None in given else [{}] * len(batch)
+        spoken = [code or top(heard) for code, heard in zip(given, detected, strict=True)]
         rows += zip(spoken, write(model, words, batch, spoken, decoding), strict=True)
     return rows
 
@@ -77,12 +77,12 @@ def write_texts(
     *,
     most_tokens: Sequence[int] | None = None,
 ) -> list[Text]:
-    """Write each window's text, as `write_windows` does.
+    """Transcribe each window to text, as `write_windows` does.
 
     Args:
         model: Any Whisper.
         encodings: Final encoder outputs.
-        languages: What is spoken in each window; None to let the model find out.
+        languages: Language spoken in each window; None to let the model detect it.
         most_tokens: For each window where to stop; None for the checkpoint's own limit.
 
     Returns:
@@ -95,7 +95,7 @@ def write_texts(
     for start in range(0, len(encodings), BATCH_SIZE):
         batch = slice(start, start + BATCH_SIZE)
         limits = most_tokens[batch]
-        longest = 1 + max(limits)  # one more tells what was stopped from what just ended
+        longest = 1 + max(limits)  # one more distinguishes what was stopped from what just ended
         written = write_windows(model, encodings[batch], languages[batch], most_tokens=longest)
         rows += [
             Text(code, text_of(model, row.tokens[:most]), row.is_stopped or len(row.tokens) > most)
@@ -105,10 +105,10 @@ def write_texts(
 
 
 def room_beside(n_tokens: int) -> int:
-    """Say how many tokens a changed model may write where it wrote so many unchanged.
+    """Return how many tokens a changed model may write where it wrote `n_tokens` unchanged.
 
-    What goes on beyond is a loop: the decoder repeats itself up to its limit of hundreds of tokens, which costs as much
-    as dozens of transcripts and says nothing more.
+    What continues beyond that is a loop: the decoder repeats itself up to its limit of hundreds of tokens, which costs
+    as much as dozens of transcripts and says nothing more.
     """
     return 2 * n_tokens + SPARE_TOKENS
 
@@ -137,5 +137,5 @@ def join_texts(rows: Sequence[Text]) -> Text:
 
 
 def marked(text: str, *, is_stopped: bool) -> str:
-    """Say behind a text that it was stopped, for tables."""
+    """Mark a text that was stopped, for tables."""
     return f"{text} (stopped)".lstrip() if is_stopped else text

@@ -1,6 +1,7 @@
-"""How far phones in time are from those that someone else labelled, by class of phone.
+"""Compares aligned phones with labelled ones, by class of phone.
 
-Both are said in ARPAbet. In frames of 20 ms: how many have the same phone. At boundaries: where the same phone begins.
+Both are in ARPAbet. The measures are the share of 20 ms frames with the same phone, and how far apart the same phone
+begins.
 Knows spans and phone sets; reads no files.
 """
 
@@ -23,7 +24,7 @@ from otoscope.corpus.phones import articulation, convert_spans, is_pause
 
 PAUSE, ALL = "pause", "all"
 MANNERS = {"trill": "approximant", "lateral": "approximant", "glide": "approximant", "diphthong": "vowel"}
-"""Manners that are counted with another one."""
+"""Manners that are counted as another one."""
 NEAR_S = 0.0205
 """A boundary within a frame of the other, and half a millisecond for rounding."""
 
@@ -32,13 +33,13 @@ NEAR_S = 0.0205
 class ClassErrors:
     """How far one class of phones is from the labels."""
 
-    n_frames: int = 0  # that the labels give to the class
-    n_agreed: int = 0  # those of them that have the same phone, or a pause both times
-    n_labels: int = 0  # phones of the class that are labelled
-    errors_s: list[float] = field(default_factory=list)  # where a phone in both begins, less where it was labelled
+    n_frames: int = 0  # frames that the labels give to the class
+    n_agreed: int = 0  # those of them with the same phone in both, or a pause in both
+    n_labels: int = 0  # labelled phones of the class
+    errors_s: list[float] = field(default_factory=list)  # start of each phone that both have, less its labelled start
 
     def to_json(self) -> dict[str, Any]:
-        """Give the row; None where there is nothing to take a share or median of."""
+        """Return the row; None where there is nothing to average."""
         errors = np.array(self.errors_s)
         is_known = len(errors) > 0
         return {
@@ -58,11 +59,11 @@ class PhoneComparison:
 
     # by the manner of the phone that is labelled; `pause` for pauses, `all` for everything
     classes: dict[str, ClassErrors] = field(default_factory=lambda: defaultdict(ClassErrors))
-    n_clips: int = 0  # that were compared
-    left_out: list[Problem] = field(default_factory=list)  # clips that were not, and why
+    n_clips: int = 0  # clips compared
+    left_out: list[Problem] = field(default_factory=list)  # clips not compared, and why
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table, the largest class first."""
+        """Return the table, the largest class first."""
         ordered = sorted(self.classes.items(), key=lambda item: -item[1].n_frames)
         return {
             "n_clips": self.n_clips,
@@ -71,7 +72,7 @@ class PhoneComparison:
         }
 
     def table(self) -> Table:
-        """Say how far the phones are from the labels, a class of phones a line."""
+        """List how far the phones are from the labels, one class of phones per line."""
         rows = [
             (
                 name,
@@ -149,7 +150,7 @@ def _at(spans: Sequence[Span], times_s: np.ndarray) -> list[str]:
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
-    """One span for a stop whose closure and burst are labelled apart: the same phone twice, without a gap."""
+    """Merge a stop whose closure and burst are labelled separately: the same phone twice, without a gap."""
     merged: list[Span] = []
     for span in spans:
         if merged and merged[-1].text == span.text and span.start_s - merged[-1].end_s < 1e-3:

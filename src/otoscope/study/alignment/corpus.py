@@ -1,8 +1,8 @@
-"""Give a corpus of recordings and transcripts its words and phones in time, written so that it is a corpus again.
+"""Find the words and phones of a corpus in time, and write them so that the result is a corpus again.
 
 Every clip gets a TextGrid, and `manifest.jsonl` says which belongs to which recording. A clip that fails does not stop
-the others, and a run that was stopped goes on where it was. Memory is that of one clip; what is written is small, but
-for the sound of clips that are no whole file.
+the others, and a run that was stopped continues where it was. Memory is that of one clip; what is written is small,
+except for the sound of clips that are not a whole file.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ UNSURE = 0.3
 """Below this mean probability of its words a transcript is probably not what is said.
 
 On the demo clips with the demo model every clip is above it with its own transcript (the lowest 0.82, in
-capitals alone 0.32), and half of them are below it with another clip's. On 10 clips of LJ Speech with tiny.en the own
-transcript has 0.68 or more, another clip's 0.17 or less.
+capitals alone 0.32), and half of them are below it with another clip's. On 10 clips of LJ Speech with tiny.en a clip's
+own transcript has 0.68 or more, another clip's 0.17 or less.
 """
 UNSURE_WORD = 0.1
 """Below this probability a word is probably not what is said.
@@ -53,13 +53,13 @@ class AlignedClip:
     """What was found for one clip."""
 
     id: str
-    n_words: int  # in time
-    n_phones: int = 0  # in time
-    probability: float | None = None  # mean over its words of what the model gave them, 0 to 1; None without a model
-    score: float | None = None  # what the acoustic model gave its phones, 0 at best; None without one
+    n_words: int  # words with times
+    n_phones: int = 0  # phones with times
+    probability: float | None = None  # mean probability that the model gave its words, 0 to 1; None without a model
+    score: float | None = None  # the acoustic model's score of its phones, 0 at best; None without one
     is_unsure: bool = False  # whether its transcript is probably not what is said
-    is_kept: bool = False  # whether its times were there before
-    doubts: tuple[Doubt, ...] = ()  # words of its transcript without times, or whose times are not to be relied on
+    is_kept: bool = False  # whether it had its times already
+    doubts: tuple[Doubt, ...] = ()  # words of its transcript without times, or with unreliable times
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,10 +69,12 @@ class AlignedCorpus(Result):
     name = "alignment"
 
     aligner: str  # which model
-    corpus: str  # as it was asked for
-    clips: tuple[AlignedClip, ...]  # those in the manifest
-    failed: tuple[Problem, ...]  # the clips that are not, and why
-    comparison: PhoneComparison | None = None  # how far the phones are from those that were there; None: not compared
+    corpus: str  # its name
+    clips: tuple[AlignedClip, ...]  # the clips in the manifest
+    failed: tuple[Problem, ...]  # clips that could not be aligned, and why
+    comparison: PhoneComparison | None = (
+        None  # how the phones compare with labelled ones; None where they were not compared
+    )
 
     @property
     def aligned(self) -> tuple[AlignedClip, ...]:
@@ -87,7 +89,7 @@ class AlignedCorpus(Result):
 
     @property
     def amount(self) -> str:
-        """How many words and phones of how many clips were found."""
+        """How many words and phones were found, and in how many clips."""
         has_phones = all(clip.score is not None for clip in self.aligned)
         n_phones = sum(clip.n_phones for clip in self.aligned) if has_phones else 0
         phones = f" and {count(n_phones, 'phone')}" if n_phones else ""
@@ -97,7 +99,7 @@ class AlignedCorpus(Result):
         return f"{words}{phones} of {count(len(self.aligned), 'clip')} aligned{kept}"
 
     def report(self) -> Report:
-        """Say how many words and phones were found, and where they may be wrong."""
+        """Report how many words and phones were found, and where they may be wrong."""
         unsure = [(one_line(clip.id), clip.probability, clip.score) for clip in self.unsure]
         caption = f"{count(len(unsure), 'clip')} with a transcript that is probably not what is said"
         remarks, parts = self._doubts(), [Table(UNSURE_COLUMNS, unsure, caption, most=MOST_UNSURE)] if unsure else []
@@ -135,26 +137,26 @@ class AlignedCorpus(Result):
 
 UNSURE_COLUMNS = (Column(None, "clip"), Column(None, "probability", "two digits"), Column(None, "score"))
 MOST_UNSURE = 10
-"""Up to so many doubtful clips are named; all are in the JSON."""
+"""Doubtful clips named in the report at most; all are in the JSON."""
 
 
 @dataclass(frozen=True)
 class TimedClip:
-    """A clip with its times, and what is to be said of them."""
+    """A clip with its times, and its entry of the result."""
 
     clip: Clip
     about: AlignedClip
 
 
 class Aligner(Protocol):
-    """Whatever finds times in a clip."""
+    """Anything that finds times in a clip."""
 
     @property
     def name(self) -> str:
-        """What it is called in results."""
+        """Its name in results."""
 
     def has(self, clip: Clip) -> bool:
-        """Whether a clip has already what would be found."""
+        """Whether a clip already has the times that this would find."""
 
     def __call__(self, clip: Clip) -> TimedClip:
         """Find the times; raises `InputError` where that cannot be done."""
@@ -162,10 +164,10 @@ class Aligner(Protocol):
 
 @dataclass(frozen=True)
 class FromModel:
-    """Words by a Whisper's cross-attention; phones that are there are kept."""
+    """Finds words by a Whisper's cross-attention; labelled phones are kept."""
 
     model: Whisper  # with a tokenizer
-    language: str | None = None  # what is spoken; None for each clip's, or else what the model hears
+    language: str | None = None  # language spoken; None for the clip's own, or else the one that the model detects
 
     @property
     def name(self) -> str:
@@ -199,7 +201,7 @@ class FromModel:
 
 @dataclass(frozen=True)
 class FromSound:
-    """Words and phones by an acoustic model."""
+    """Finds words and phones with an acoustic model."""
 
     aligner: PhoneAligner
 
@@ -234,9 +236,10 @@ def align_corpus(
     compare: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> AlignedCorpus:
-    """Find the times of every clip that has a transcript and lacks them, and write them.
+    """Find and write the times of every clip that has a transcript but no times.
 
-    What is there is kept. A folder that an earlier call began is taken up where that one stopped.
+    Existing times are kept. A folder that an earlier call began is continued where that call stopped. With `compare`,
+    clips that have phones are aligned too, and compared with their labels. `progress` is called with the seconds done.
     """
     folder = Path(folder)
     journal = _Journal(folder)
@@ -295,13 +298,13 @@ def _align(
 
 
 def _about(entry: dict[str, Any]) -> AlignedClip:
-    """What an entry of the journal says of its clip."""
+    """Read a clip's result from its entry of the journal."""
     about = entry["about"]
     return AlignedClip(**{**about, "doubts": tuple(Doubt(**doubt) for doubt in about["doubts"])})
 
 
 class _Journal:
-    """The clips that are done, one a line, so that a run that was stopped can go on."""
+    """The clips that are done, one per line, so that a stopped run can continue."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL
@@ -328,12 +331,12 @@ class _Journal:
             file.write("\n" + json.dumps(entry, ensure_ascii=False))
 
     def remove(self) -> None:
-        """Take the journal away, when all is done."""
+        """Remove the journal when all is done."""
         self._path.unlink(missing_ok=True)
 
 
 def _row(clip: Clip, folder: Path) -> dict[str, str | None]:
-    """A clip's row of the manifest; words in time that stand for a transcript are left to do so again."""
+    """Make a clip's row of the manifest; a transcript that comes from labels is left out, as it will be again."""
     return {
         "audio": _sound(clip, folder),
         "id": clip.id,
@@ -345,7 +348,7 @@ def _row(clip: Clip, folder: Path) -> dict[str, str | None]:
 
 
 def _sound(clip: Clip, folder: Path) -> str:
-    """Where the clip's sound is: its own file, or one written here where it is a stretch of one or came from none."""
+    """Return where the clip's sound is: its own file, or one written here where it is part of a file or has none."""
     if clip.path is not None and _is_whole(clip, clip.path):
         return str(clip.path.absolute())
     with atomic_path(folder / f"{clip.id}.wav") as temporary:

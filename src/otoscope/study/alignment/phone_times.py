@@ -1,8 +1,8 @@
 """When each phone and word of an English transcript is spoken, by PocketSphinx's acoustic model (the extra `align`).
 
-The acoustic model and its dictionary (135,000 words) come with the library; words that are not in it are pronounced by
-whoever is asked. Two passes over a recording: the first finds the words and which pronunciation is said, the second
-their phones. Costs about 0.03 CPU-seconds a second of speech; the model takes 40 MB. Uses none of Whisper.
+The acoustic model and its dictionary (135,000 words) come with the library; words that it lacks need a
+`pronounce` function. Two passes over a recording: the first finds the words and which pronunciation is said, the second
+their phones. Costs about 0.03 CPU-seconds per second of speech; the model takes 40 MB. Does not use Whisper.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
 BEAMS = (None, 1e-100, 1e-200)
-"""How unlikely a path may become before it is given up: the library's own (1e-48), then wider, each for the clips that
-failed before it."""
+"""How unlikely a path may become before it is dropped: the library's default (1e-48), then wider beams, each for clips
+that failed with the one before."""
 FRAME_RATE_HZ = 100
 CENTRE_S = 0.0078
 """A boundary between two frames lies between their centres: frame n covers 25.6 ms from n * 10 ms on."""
 UNSURE_SCORE = -30.0
-"""Below this score a frame, on average, a transcript is probably not what is said.
+"""Below this mean score per frame a transcript is probably not what is said.
 
 The score is the log-likelihood ratio to the best state of the acoustic model, as the library scales it.
 Of 16 clips of LJ Speech and 160 of speechocean762 4% are below it with their own transcripts; of those that can be
 aligned with the transcript of another clip 87% are.
 """
 UNSURE_WORD_SCORE = -40.0
-"""Below this score a frame a word is probably not what is said there.
+"""Below this mean score per frame a word is probably not what is said there.
 
-Of the words of LJ Speech 1% are below it where they are said and 82% in another clip, of those of
+Of the words of LJ Speech 1% are below it where they are said, and 82% in another clip; of those of
 speechocean762 3% and 61%.
 """
 PEAK = 0.9
 SILENCES = frozenset({"SIL", "<sil>", "<s>", "</s>", "+SPN+", "+NSN+"})
 ENGLISH = frozenset({"en", "english"})
-_ONLY_HERE = {"DX": "T", "Q": "T", "NX": "N", "EL": "L", "EM": "M", "EN": "N", "AX": "AH", "AXR": "ER", "IX": "IH"}
-"""Phones of ARPAbet that the acoustic model lacks, and those it has for them."""
+_REPLACEMENTS = {"DX": "T", "Q": "T", "NX": "N", "EL": "L", "EM": "M", "EN": "N", "AX": "AH", "AXR": "ER", "IX": "IH"}
+"""Phones of ARPAbet that the acoustic model lacks, and those it uses instead."""
 _PART = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
 
 
 def is_installed() -> bool:
-    """Whether PocketSphinx is there."""
+    """Whether PocketSphinx is installed."""
     return importlib.util.find_spec("pocketsphinx") is not None
 
 
@@ -65,11 +65,11 @@ class PhoneTimes:
     words: tuple[Span, ...]  # as written in the transcript, in order
     phones: tuple[Span, ...]  # ARPAbet without stress; pauses are left out
     score: float  # mean over the frames of speech; 0 is best, see `UNSURE_SCORE`
-    doubts: tuple[Doubt, ...]  # words that have no times, or whose times are not to be relied on
+    doubts: tuple[Doubt, ...]  # words without times, or with unreliable times
 
 
 class _Entry(NamedTuple):
-    """A word of the dictionary, and which word of the transcript it is, or is part of."""
+    """A word of the dictionary, and the index of the word of the transcript that it is, or is part of."""
 
     text: str
     word: int
@@ -88,8 +88,8 @@ class _AlignedUnit(NamedTuple):
 class PhoneAligner:
     """Finds phones in time; make one for a corpus and call it for every clip."""
 
-    pronounce: Pronouncer | None = None  # of words that are not in the dictionary; None: a clip that holds one fails
-    language: str | None = None  # what is spoken where a clip does not say it
+    pronounce: Pronouncer | None = None  # for words that the dictionary lacks; None: a clip with such a word fails
+    language: str | None = None  # language of clips that do not name theirs
     _decoders: list[Decoder] = field(default_factory=list, repr=False)
     _added: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
@@ -100,7 +100,7 @@ class PhoneAligner:
 
     @property
     def name(self) -> str:
-        """What it is called in results."""
+        """Its name in results."""
         from importlib.metadata import version
 
         return f"pocketsphinx {version('pocketsphinx')}, en-us"
@@ -124,7 +124,7 @@ class PhoneAligner:
         return _timed(clip, written, units, left_out)
 
     def _entries(self, written: Sequence[str]) -> list[_Entry]:
-        """The words of the dictionary that the words of a transcript are made of; those it lacks are added."""
+        """Split the words of a transcript into words of the dictionary, and add those that it lacks."""
         decoder = self._decoder(0)
         entries: list[_Entry] = []
         for number, word in enumerate(written):
@@ -148,7 +148,7 @@ class PhoneAligner:
                     + (
                         "no pronunciation is known. Install eSpeak NG: pip install 'otoscope[speech]'."
                         if self.pronounce is None
-                        else f"{self.pronounce.name} has none. Spell it otherwise."
+                        else f"{self.pronounce.name} has none. Spell it differently."
                     )
                 )
             self._add(text, spelt)
@@ -160,7 +160,7 @@ class PhoneAligner:
             _add_to(decoder, text, ways)
 
     def _decoder(self, number: int) -> Decoder:
-        """The decoder with that one of the `BEAMS`, made when it is first needed."""
+        """Return the decoder with this one of the `BEAMS`, made when it is first needed."""
         from pocketsphinx import Decoder
 
         while len(self._decoders) <= number:
@@ -176,7 +176,7 @@ class PhoneAligner:
     def _align(
         self, clip: Clip, entries: Sequence[_Entry]
     ) -> list[tuple[int | None, _AlignedUnit, list[_AlignedUnit]]]:
-        """Lay the words over the sound; returns for each the word of the transcript (None: silence) and its phones."""
+        """Align words with the sound; return each with its index in the transcript (None: silence) and its phones."""
         sound = _as_int16(clip.samples)
         text = " ".join(entry.text for entry in entries)
         for number in range(len(BEAMS)):
@@ -185,8 +185,8 @@ class PhoneAligner:
                 rest = iter(entries)
                 return [(None if unit.name in SILENCES else next(rest).word, unit, phones) for unit, phones in aligned]
         raise InputError(
-            f"the transcript of clip {clip.id!r} cannot be laid over its {clip.duration_s:.1f} s of sound. Check that "
-            "it is what is said."
+            f"the transcript of clip {clip.id!r} cannot be aligned with its {clip.duration_s:.1f} s of sound. Check "
+            "that it is what is said."
         )
 
 
@@ -199,7 +199,7 @@ def _check_english(language: str | None, what: str) -> None:
 
 
 def _key(word: str) -> str:
-    """A word as the dictionary spells it: small letters, plain apostrophes, hyphens inside, no punctuation around."""
+    """Spell a word as the dictionary does: small letters, plain apostrophes, hyphens inside, no punctuation around."""
     plain = re.sub(r"[\u2018\u2019\u02bc\u0060\u00b4]", "'", word.casefold())
     if any(letter.isdigit() for letter in plain):  # `$5` and `20%` are pronounced with what surrounds the number
         return plain.strip(".,;:!?\"'()-_…“”–—")
@@ -207,13 +207,13 @@ def _key(word: str) -> str:
 
 
 def _in_arpabet(way: Pronunciation) -> str:
-    """A pronunciation in the IPA in the acoustic model's phones, apart by spaces; empty where one has no symbol."""
+    """Write an IPA pronunciation in the acoustic model's phones, separated by spaces; empty where one has no symbol."""
     phones: list[str] = []
     for sound in way:
         symbols = to_phones(sound, "ipa", "arpabet")
         if symbols is None:
             return ""
-        phones += (_ONLY_HERE.get(symbol, symbol) for symbol in symbols)
+        phones += (_REPLACEMENTS.get(symbol, symbol) for symbol in symbols)
     return " ".join(phones)
 
 
@@ -223,7 +223,7 @@ def _add_to(decoder: Decoder, text: str, ways: tuple[str, ...]) -> None:
 
 
 def _as_int16(samples: np.ndarray) -> bytes:
-    """Samples as the library takes them, at the same peak whatever the recording's level."""
+    """Convert samples to what the library takes, at the same peak whatever the recording's level."""
     peak = float(np.abs(samples).max())
     return (samples * (PEAK * 32767 / peak if peak else 0.0)).astype("<i2").tobytes()
 
@@ -238,7 +238,7 @@ def _two_passes(decoder: Decoder, text: str, sound: bytes) -> list[tuple[_Aligne
         decoder.set_alignment()
         _decode(decoder, sound)
         alignment = decoder.get_alignment()
-    except RuntimeError:  # that is how the library says so
+    except RuntimeError:  # how the library reports that no path is left
         return None
     return None if alignment is None else [(_unit(word), [_unit(phone) for phone in word]) for word in alignment]
 
@@ -261,7 +261,7 @@ def _timed(
     units: Sequence[tuple[int | None, _AlignedUnit, list[_AlignedUnit]]],
     left_out: Sequence[Doubt],
 ) -> PhoneTimes:
-    """Words and phones in seconds, and what is doubtful about them."""
+    """Put words and phones in seconds, and note what is doubtful about them."""
     by_word: dict[int, list[_AlignedUnit]] = {}
     phones: list[_AlignedUnit] = []
     for number, unit, parts in units:
@@ -289,6 +289,6 @@ def _mean_score(units: Sequence[_AlignedUnit]) -> float:
 
 
 def _span(start: int, stop: int, text: str, duration_s: float) -> Span:
-    """Frames [start, stop) in seconds; the recording's first and last frame reach to its ends."""
+    """Turn frames [start, stop) into seconds; the recording's first and last frame reach to its ends."""
     start_s = start / FRAME_RATE_HZ + CENTRE_S if start else 0.0
     return Span(min(start_s, duration_s), min(stop / FRAME_RATE_HZ + CENTRE_S, duration_s), text)

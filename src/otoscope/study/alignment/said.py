@@ -1,6 +1,6 @@
-"""What of a transcript is said: its words, without the dashes, brackets and remarks that stand among them.
+"""Finds the words of a transcript that are spoken, without the dashes, brackets and remarks among them.
 
-And what is doubtful about words that were found in time. Knows text and times; runs no model.
+Also finds what is doubtful about words in time. Knows text and times; runs no model.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _REMARK = re.compile(
 
 @dataclass(frozen=True)
 class Doubt:
-    """A word of a transcript whose times are missing, or are not to be relied on."""
+    """A word of a transcript whose times are missing or unreliable."""
 
     word: str  # as written
     problem: str  # what is doubtful
     start_s: float | None = None  # where it was found; None where it has no times
     end_s: float | None = None
-    probability: float | None = None  # what the model gave it, 0 to 1; None where it gave nothing
+    probability: float | None = None  # the model's probability of it, 0 to 1; None where there is none
 
 
 def said_words(transcript: str) -> tuple[list[str], list[Doubt]]:
-    """Tell the words of a transcript from what stands there and is not said.
+    """Separate the spoken words of a transcript from what is written but not spoken.
 
     Args:
         transcript: What is said, perhaps with remarks such as `[laughter]`, `<unk>` or `(coughs)`, and with dashes.
@@ -56,7 +56,7 @@ def said_words(transcript: str) -> tuple[list[str], list[Doubt]]:
 
 
 def check_times(words: Sequence[Span]) -> tuple[list[Span], list[Doubt]]:
-    """Leave out words without a length, and doubt those that are written in digits.
+    """Leave out words without a duration, and note those written in digits as doubtful.
 
     Returns:
         The words that last a frame (20 ms) or longer, and the doubts.

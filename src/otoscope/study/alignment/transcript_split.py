@@ -1,7 +1,7 @@
 """Where a long recording and its transcript can both be cut, so that each piece fits a model's window.
 
-What a model heard, with its times, is laid beside the transcript. Between two words that follow each other in both,
-both can be cut; best where a sentence ends and the recording is silent. Knows text and times; runs no model.
+What a model heard, with its times, is compared with the transcript. Both can be cut between two words that follow each
+other in both, best where a sentence ends and the recording is silent. Knows text and times; runs no model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from otoscope.base.errors import InputError
 from otoscope.study.error_rate import normalise
 
 REACH_FRAMES = 25
-"""How far, 0.5 s, a silence may be from where the words around it were heard: attention errs by as much."""
+"""How far a silence may be from where the words around it were heard (0.5 s): attention errs by as much."""
 SENTENCE_ENDS = (".", "?", "!", "…")
 CLOSING = "\"'”’»)]"
 
@@ -39,7 +39,7 @@ class TranscriptPiece:
 class _WordGap:
     """Where recording and transcript can both be cut, between two words."""
 
-    n_words: int  # of the transcript before it
+    n_words: int  # words of the transcript before it
     frame: int
     is_sentence_end: bool = False  # by the transcript
     n_silent: int = 0  # frames of silence around it
@@ -50,8 +50,8 @@ def split_transcript(
 ) -> list[TranscriptPiece]:
     """Cut a recording and its transcript together.
 
-    Cuts in silence go first, those in the second half of what a piece may hold before the others; among them those at
-    the end of a sentence, and then those in the longest silence.
+    A piece has at most `longest` samples. Cuts in silence are preferred, first those in the second half of the longest
+    piece; among these the ends of sentences, and then the longest silence.
 
     Returns:
         Pieces side by side from the first sample to the last, every word in one of them.
@@ -85,7 +85,7 @@ def split_transcript(
 
 
 def _cuts(words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, " frame"]) -> list[_WordGap]:
-    """All places between words: where the words were heard, and in each silence at the likeliest words near it."""
+    """List the gaps between words: where the words were heard, and in each silence the likeliest gap near it."""
     plain = list(_between(words, heard))
     cuts = list(plain)
     for start, stop in _silences(kinds):
@@ -98,8 +98,8 @@ def _cuts(words: Sequence[str], heard: Sequence[Span], kinds: Int8[np.ndarray, "
 
 
 def _between(words: Sequence[str], heard: Sequence[Span]) -> Iterator[_WordGap]:
-    """The places between two words that follow each other in the transcript and in what was heard."""
-    # A word of punctuation alone equals nothing, not even another one.
+    """Yield the gaps between two words that follow each other in the transcript and in what was heard."""
+    # A word of punctuation alone matches nothing, not even another one.
     ours = [normalise(word) or index for index, word in enumerate(words)]
     theirs = [normalise(word.text) or -1 for word in heard]
     for block in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
@@ -111,6 +111,6 @@ def _between(words: Sequence[str], heard: Sequence[Span]) -> Iterator[_WordGap]:
 
 
 def _silences(kinds: Int8[np.ndarray, " frame"]) -> list[tuple[int, int]]:
-    """Stretches of silence, as frames [start, stop)."""
+    """List the stretches of silence, as frames [start, stop)."""
     edges = np.flatnonzero(np.diff(np.r_[False, kinds == Kind.SILENCE, False]))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

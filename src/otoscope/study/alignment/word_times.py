@@ -1,8 +1,8 @@
 """When each word of a given transcript is spoken, by the model's own cross-attention.
 
-For recordings whose text is known and whose word times are not. The decoder is made to say the transcript, and where it
-looks meanwhile tells the times. Costs one pass of encoder and decoder a window; a recording longer than a window is
-transcribed before, to find where it can be cut.
+For recordings whose text is known and whose word times are not. The decoder is made to say the transcript, and what it
+attends to meanwhile gives the times. Costs one pass of encoder and decoder per window; a recording longer than a
+window is transcribed first, to find where it can be cut.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def align_words(
         model: Any Whisper with a tokenizer.
         clip: The recording, of any length.
         transcript: What is said in it; None for the clip's own.
-        language: What is spoken, as code or English name; None for the clip's, or else the one the model hears.
+        language: Language spoken, as code or English name; None for the clip's, or else the one the model detects.
         alignment_heads: Cross-attention heads to follow, as (block, head); None for the checkpoint's own.
 
     Returns:
@@ -113,13 +113,13 @@ def _align(
 ) -> list[AlignedWord]:
     """Let the decoder say the words of a piece over its sound."""
     text = " ".join(piece.words)
-    # Capitals alone are how some corpora are written; a decoder that never saw them spells them letter by letter.
+    # Some corpora are written in capitals alone; a decoder that never saw such text spells it letter by letter.
     said = model.tokenizer(f" {text.capitalize() if text.isupper() else text}", add_special_tokens=False).input_ids
     special = [token for token in said if not words.is_text(token)]
     if special:
         raise InputError(
             f"the transcript holds {model.tokenizer.convert_ids_to_tokens(special[0])!r}, which is an instruction to "
-            "the model and no text. Take it out."
+            "the model and not text. Take it out."
         )
     room = model.hf.config.max_target_positions - len(words.prompt(language, TASK, timestamps=False))
     if len(said) > room:

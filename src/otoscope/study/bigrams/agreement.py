@@ -41,8 +41,8 @@ from otoscope.study.bigrams.settings import NoSoundSettings
 from otoscope.study.results import Result
 
 GUESSES = ("model", "another context", "unigram")
-"""What is scored: the model; the model given another context, drawn at random; and the frequencies of all that follows
-anything, which know nothing of the context."""
+"""What is scored: the model; the model given another context, drawn at random; and the overall frequencies of following
+tokens, which ignore the context."""
 
 
 N_COLLOCATIONS = 10
@@ -52,44 +52,44 @@ N_COLLOCATIONS = 10
 class ContextRow:
     """One context."""
 
-    context: str  # what it reads
+    context: str  # its text
     weight: float  # how often it occurs
-    n_prompts: int  # prompts it was put to the decoder in
-    likeliest: str  # what is known to follow most
-    known: float  # how likely that is known to be
-    model: float  # how likely the model finds it, among text
-    unigram: float  # its share of all that follows anything
-    says: str  # what the model finds likeliest, among text
+    n_prompts: int  # prompts in which the decoder was given it
+    likeliest: str  # the token known to follow most often
+    known: float  # the known probability of that token
+    model: float  # its probability by the model, among text tokens
+    unigram: float  # its share of all following tokens
+    says: str  # the model's likeliest token, among text tokens
     kl_bits: float  # the model's divergence from what is known
-    text_probability: float  # that the model says text at all
+    text_probability: float  # probability that the model writes text at all
 
     @property
     def pull(self) -> float:
-        """How far the context pulls what follows it above its share, in bits, times how often both are there."""
+        """Pointwise mutual information of context and likeliest follower, in bits, times how often both occur."""
         return self.weight * self.known * float(np.log2(self.known / self.unigram))
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entries, numbers with nine digits."""
+        """Return the table entries, numbers with nine digits."""
         return {name: finite(value, 9) if isinstance(value, float) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
 class SoundAgreement:
-    """How the guesses do under one sound."""
+    """The scores of the guesses under one sound."""
 
     sound: str  # which of `SOUNDS`
     label: str  # the sound with its level or sample size
-    scores: dict[str, dict[str, Interval]]  # by frequency of the context: guess or difference of two -> score -> mean
-    scores_alike: dict[str, dict[str, Interval]]  # the same, every context counting alike
-    text_probability: float  # mean probability that the model says text at all, by frequency
+    scores: dict[str, dict[str, Interval]]  # weighted by frequency: guess, or difference of two -> score -> mean
+    scores_alike: dict[str, dict[str, Interval]]  # the same, with equal weights
+    text_probability: float  # mean probability that the model writes text at all, weighted by frequency
     rows: tuple[ContextRow, ...]  # context by context
 
     def collocations(self, n: int) -> tuple[ContextRow, ...]:
-        """The contexts that pull most on what follows them: the language's strongest collocations."""
+        """Return the contexts with the largest `pull`: the language's strongest collocations."""
         return tuple(sorted(self.rows, key=lambda row: -row.pull)[:n])
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entries."""
+        """Return the table entries."""
         return {
             "sound": self.sound,
             "sound_label": self.label,
@@ -100,7 +100,7 @@ class SoundAgreement:
         }
 
     def tables(self) -> list[Table]:
-        """Lay out how the model does beside the baselines, and the strongest collocations."""
+        """Lay out the model's scores beside the baselines', and the strongest collocations."""
         guesses = (*GUESSES, "model - unigram")
         scores = [
             (label, *(written(self.scores[guess][score], unit) for guess in guesses))
@@ -133,18 +133,18 @@ class BigramAgreement(Result):
 
     model: str
     language: str  # Whisper's code of the language token
-    known: str  # what it is compared with
+    known: str  # name of what it is compared with
     in_sentences: bool  # contexts were given at the end of sentences, or else alone
-    n_contexts: int  # compared
-    n_prompts: int  # that put them to the decoder
-    share: float  # of all bigrams, by frequency, those whose context was compared
+    n_contexts: int  # contexts compared
+    n_prompts: int  # prompts in which the decoder was given them
+    share: float  # share of all bigrams, by frequency, whose context was compared
     n_followers: int  # different tokens that follow anything
     floor_bits: float  # entropy of what is known, by frequency: no guess has a smaller cross-entropy
-    seed: int  # drew the other contexts, the intervals and the sounds
+    seed: int  # of the other contexts, the intervals and the sounds
     sounds: tuple[SoundAgreement, ...]
 
     def report(self) -> Report:
-        """Say for each sound how the model does beside the baselines, and list collocations."""
+        """Report the model's scores beside the baselines' for each sound, and list collocations."""
         way = "at the end of sentences" if self.in_sentences else "alone"
         contexts = f"{count(self.n_contexts, 'context')} {way} ({count(self.n_prompts, 'prompt')})"
         return Report(
@@ -160,7 +160,7 @@ class BigramAgreement(Result):
                 "share_of_bigrams": Fact(self.share, "share of all bigrams", "share"),
                 "n_followers": self.n_followers,
                 "floor_bits": Fact(
-                    self.floor_bits, "smallest cross-entropy there can be (bits), that of what is known", "two digits"
+                    self.floor_bits, "smallest possible cross-entropy (bits), that of what is known", "two digits"
                 ),
                 "intervals": "95%, percentile bootstrap over contexts",
                 "seed": self.seed,
@@ -187,16 +187,16 @@ def bigram_agreement(
 ) -> BigramAgreement:
     """Compare what the decoder says next with what is known to follow, over all contexts.
 
-    The model's distribution is that over text tokens, given that it says text; how probable that is stands beside. A
-    context that is given in several sentences counts with the mean of its distributions.
+    The model's distribution is that over text tokens, given that it writes text; the probability of that is listed
+    too. A context that is given in several sentences counts with the mean of its distributions.
 
     Args:
         model: Any Whisper.
         known: What follows what, from `bigrams_of_text` or `bigrams_of_words` with this model.
-        settings: How loud noise is; the seed draws the other contexts and the intervals, too.
-        sound: What "no sound" means, one or several of `otoscope.study.bigrams.settings.SOUNDS`, or what `no_sound`
-            made of one.
-        clips: The clips whose mean is `mean`.
+        settings: How loud the noise is; the seed also draws the other contexts and the intervals.
+        sound: What "no sound" means: one or several of `otoscope.study.bigrams.settings.SOUNDS`, or results of
+            `no_sound`.
+        clips: The clips to average for the sound `mean`.
         batch_size: Prompts run at once.
         progress: Called with the number of contexts done and the number in all, over all sounds.
 
@@ -261,7 +261,7 @@ class _Judge:
         self._unigram_scores = self._score_unigram()
 
     def empty(self) -> dict[str, np.ndarray]:
-        """Scores of all guesses, to be filled in."""
+        """Return arrays for the scores of all guesses, to be filled in."""
         shape = (len(self.contexts), len(SCORES))
         return {name: self._unigram_scores if name == "unigram" else np.full(shape, np.nan) for name in GUESSES}
 
@@ -293,7 +293,7 @@ class _Judge:
         )
 
     def _columns(self, context: KnownContext) -> np.ndarray:
-        """Where a context's followers are among all followers."""
+        """Return where a context's followers are among all followers."""
         return np.searchsorted(self.followers, context.tokens)
 
     def _score(self, number: int, logs: np.ndarray, guessed_ranks: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -330,7 +330,7 @@ class _Judge:
 def _blocks(
     contexts: Sequence[KnownContext], n_prompts: int
 ) -> Iterator[tuple[list[int], list[tuple[int, tuple[int, ...]]]]]:
-    """Put contexts together, as many as take about so many prompts; with each prompt its context's row."""
+    """Group contexts into groups of at most about `n_prompts` prompts; each prompt comes with its context's row."""
     numbers: list[int] = []
     prompts: list[tuple[int, tuple[int, ...]]] = []
     for number, context in enumerate(contexts):
@@ -350,7 +350,7 @@ def _mean_distributions(
     n_contexts: int,
     batch_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Mean distribution over text of every context's prompts, [context, vocab], and of the probability of text."""
+    """Average the distribution over text [context, vocab] and the probability of text over each context's prompts."""
     device = reader.model.device
     rows = torch.tensor([row for row, _ in prompts], device=device)
     is_text = torch.as_tensor(reader.texts.is_text, device=device)

@@ -33,7 +33,7 @@ class NextToken:
     """A token that may come next."""
 
     token: int
-    text: str  # what it reads, spaces included
+    text: str  # its text, spaces included
     logit: float
     probability: float  # over the whole vocabulary
 
@@ -42,18 +42,18 @@ class NextToken:
 class Continuation:
     """What would follow one prompt, given one sound."""
 
-    prompt: str  # as it was given
+    prompt: str  # as given
     tokens: tuple[int, ...]  # its ids, without the start tokens
-    pieces: tuple[str, ...]  # what each of them reads
+    pieces: tuple[str, ...]  # the text of each
     sound: str  # which of `SOUNDS`
     label: str  # the sound with its level or sample size
     next: tuple[NextToken, ...]  # the likeliest tokens, likeliest first
     entropy_bits: float  # of the distribution over the whole vocabulary
-    text_probability: float  # that text comes next, and not the end, a timestamp or another special token
-    end_probability: float  # that the transcript ends here
+    text_probability: float  # probability that text comes next, and not the end, a timestamp or another special token
+    end_probability: float  # probability that the transcript ends here
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table entries; probabilities of tokens have nine digits."""
+        """Return the table entries; probabilities of tokens have nine digits."""
         return {
             "prompt": self.prompt,
             "tokens": list(self.tokens),
@@ -78,7 +78,7 @@ class Bigrams(Result):
 
     model: str
     language: str  # Whisper's code of the language token
-    start: tuple[str, ...]  # what the start tokens read
+    start: tuple[str, ...]  # the texts of the start tokens
     vocab_size: int  # tokens that could come next
     only_text: bool  # special tokens and timestamps are left out of `next`; probabilities still count them
     continuations: tuple[Continuation, ...]  # prompt by prompt, and for each prompt sound by sound
@@ -137,7 +137,7 @@ class Bigrams(Result):
 
 
 def _listed(group: Sequence[Continuation]) -> Table:
-    """The likeliest tokens after one prompt, a sound beside the other."""
+    """List the likeliest tokens after one prompt, sounds side by side."""
     columns = [
         column
         for item in group
@@ -170,9 +170,9 @@ def bigrams(
         model: Any Whisper.
         prompts: A word or several; one prompt or many. A prompt of several tokens is shown as such.
         settings: What is listed.
-        sound: What "no sound" means, one or several of `otoscope.study.bigrams.settings.SOUNDS`, or what `no_sound`
-            made of one.
-        clips: The clips whose mean is `mean`.
+        sound: What "no sound" means: one or several of `otoscope.study.bigrams.settings.SOUNDS`, or results of
+            `no_sound`.
+        clips: The clips to average for the sound `mean`.
         batch_size: Prompts run at once.
         progress: Called with the number of prompts done and the number in all, over all sounds.
 
@@ -189,7 +189,7 @@ def bigrams(
     reader = prompt_reader(model, settings.language)
     if settings.n_next > model.vocab_size:
         raise InputError(
-            f"n_next is {settings.n_next!r}, and {model.id} has {model.vocab_size} tokens: give so many at the most."
+            f"n_next is {settings.n_next!r}, and {model.id} has {model.vocab_size} tokens. Give at most that many."
         )
     read = [reader.read(text) for text in ([prompts] if isinstance(prompts, str) else prompts)]
     if not read:

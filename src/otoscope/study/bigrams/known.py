@@ -24,7 +24,7 @@ from otoscope.study.bigrams.settings import TextBigramsSettings
 from otoscope.study.rich import Rich
 
 N_LEADS = 8
-"""Sentences that a context is given in, at the most."""
+"""Sentences in which a context is given at most."""
 
 LINES_AT_ONCE = 256
 
@@ -33,11 +33,11 @@ LINES_AT_ONCE = 256
 class KnownContext(ShortRepr):
     """A word or token, and what follows it."""
 
-    text: str  # what it reads
-    prompts: tuple[tuple[int, ...], ...]  # ids that put it to a decoder, start tokens left out: alone, or in sentences
+    text: str  # its text
+    prompts: tuple[tuple[int, ...], ...]  # ids that give it to a decoder, without start tokens: alone, or in sentences
     weight: float  # how often it occurs
     tokens: Int64[np.ndarray, " follower"]  # what may follow it, each once
-    probabilities: Float64[np.ndarray, " follower"]  # of each; they add up to 1
+    probabilities: Float64[np.ndarray, " follower"]  # of each token; they add up to 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,7 +48,7 @@ class KnownBigrams(Rich):
     language: str  # Whisper's code
     in_sentences: bool  # contexts are given at the end of sentences, or else alone
     contexts: tuple[KnownContext, ...]  # all that are used
-    share: float  # of all bigrams, by frequency, those whose context is used
+    share: float  # share of all bigrams, by frequency, whose context is used
 
     def _shown(self) -> html.Shown:
         often = sorted(self.contexts, key=lambda context: -context.weight)[: html.MOST_ROWS]
@@ -77,16 +77,16 @@ def bigrams_of_text(model: Whisper, lines: Iterable[str], *, name: str, settings
 
     Args:
         model: Gives the tokenizer.
-        lines: The text; what stands in one line belongs together, and nothing is counted across line ends.
+        lines: The text, line by line; nothing is counted across line ends.
         name: What the text is called.
-        settings: How it is counted. In sentences a context is put to the decoder in up to `N_LEADS` places, drawn from
-            all there are.
+        settings: How it is counted. In sentences a context is given to the decoder in up to `N_LEADS` places, drawn
+            from all there are.
 
     Returns:
         The contexts that occur often enough.
 
     Raises:
-        InputError: No context does, a setting is out of bounds, or the language is not the model's.
+        InputError: No context occurs often enough, a setting is out of bounds, or the language is not the model's.
 
     Source:
         Maximum likelihood, so that entropies come out too low where counts are low.
@@ -95,10 +95,10 @@ def bigrams_of_text(model: Whisper, lines: Iterable[str], *, name: str, settings
     followers: dict[int, Counter[int]] = defaultdict(Counter)
     leads, in_sentences, least = _Leads(settings.seed), settings.in_sentences, settings.least
     for ids in _lines_of_ids(reader, lines):
-        for place, (context, follower) in enumerate(pairwise(ids)):
+        for index, (context, follower) in enumerate(pairwise(ids)):
             followers[context][follower] += 1
-            if in_sentences and place < reader.longest:
-                leads.offer(context, ids[: place + 1])
+            if in_sentences and index < reader.longest:
+                leads.offer(context, ids[: index + 1])
     n_all = sum(counts.total() for counts in followers.values())
     used = {token: counts for token, counts in followers.items() if counts.total() >= least}
     if not used:
@@ -123,22 +123,22 @@ def bigrams_of_words(
     sentences: Iterable[str] | None = None,
     seed: int = 0,
 ) -> KnownBigrams:
-    """Take over known counts of word pairs, each word standing for its first token where it follows.
+    """Make bigrams of known counts of word pairs; the second word of a pair counts as its first token.
 
     Args:
         model: Gives the tokenizer.
         counts: How often the second word (or mark) follows the first; a context of several tokens is one prompt.
         name: What the counts are called.
         language: Code or name of their language; by default the checkpoint's own, or else English.
-        sentences: Sentences drawn from the same language: contexts are then put to the decoder with what stands
-            before them in up to `N_LEADS` of these, drawn from all there are, rather than alone.
+        sentences: Sentences drawn from the same language: contexts are then given to the decoder with the text before
+            them in up to `N_LEADS` of these, drawn from all there are, rather than alone.
         seed: Draws those places.
 
     Returns:
         The contexts that the decoder has room for; with sentences, those that are in one.
 
     Raises:
-        InputError: There are no counts, one is no positive number, or the language is not the model's.
+        InputError: There are no counts, one is negative or not finite, or the language is not the model's.
     """
     reader = prompt_reader(model, language)
     followers: dict[str, dict[str, float]] = defaultdict(dict)
@@ -148,7 +148,7 @@ def bigrams_of_words(
         if count:
             followers[before][after] = float(count)
     if not followers:
-        raise InputError(f"{name}: it holds no word pair. Give how often each word follows each other.")
+        raise InputError(f"{name}: it holds no word pair. Give how often each word follows another.")
     leads = None if sentences is None else _word_leads(reader, sentences, set(followers), seed)
     contexts = []
     for word, others in followers.items():
@@ -168,7 +168,7 @@ def bigrams_of_words(
 
 
 class _Leads:
-    """A few places for each context, drawn fairly from all that are offered (reservoir sampling; Vitter 1985)."""
+    """A few prompts for each context, drawn fairly from all that are offered (reservoir sampling; Vitter 1985)."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -179,8 +179,8 @@ class _Leads:
         kept, self._n[context] = self._kept[context], self._n[context] + 1
         if len(kept) < N_LEADS:
             kept.append(tuple(ids))
-        elif (place := int(self._rng.integers(self._n[context]))) < N_LEADS:
-            kept[place] = tuple(ids)
+        elif (slot := int(self._rng.integers(self._n[context]))) < N_LEADS:
+            kept[slot] = tuple(ids)
 
     def drawn(self, context: object) -> list[tuple[int, ...]]:
         return self._kept.get(context, [])
@@ -206,7 +206,7 @@ def _groups(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _word_leads(reader: PromptReader, sentences: Iterable[str], contexts: set[str], seed: int) -> _Leads:
-    """Collect what stands before each context in sentences; the capital that begins a sentence does not count."""
+    """Collect the text before each context in sentences; the capital that begins a sentence does not count."""
     leads = _Leads(seed)
     for sentence in sentences:
         for number, match in enumerate(re.finditer(r"[^\W_][\w']*|[^\w\s]", sentence)):

@@ -1,7 +1,7 @@
-"""What the encoder makes of no sound: padding, a quiet room, noise, music, or the mean of what it makes of speech.
+"""The encoder's output for no sound: padding, a quiet room, noise, music, or the mean of its output for speech.
 
 Costs one window of the encoder; the mean costs one for each window of the clips, eight at a time. It does not know what
-the decoder is asked afterwards.
+the decoder does with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH_WINDOWS = 8
 
 @dataclass(frozen=True, eq=False)
 class NoSound:
-    """A final encoder output that says nothing."""
+    """A final encoder output without speech."""
 
     sound: str  # which of `SOUNDS`
     label: str  # the same with its level or sample size, for tables and pictures
@@ -34,7 +34,7 @@ class NoSound:
 
 
 def check_sounds(sounds: Iterable[str]) -> tuple[str, ...]:
-    """Return the sounds that are meant, each once."""
+    """Return the sounds without repeats; refuse unknown ones, and none at all."""
     chosen = tuple(dict.fromkeys(sounds))
     for sound in chosen:
         if sound not in SOUNDS:
@@ -50,7 +50,7 @@ def no_sounds(
     settings: NoSoundSettings,
     clips: Iterable[Sound] | None,
 ) -> list[NoSound]:
-    """Encode one or several; what was encoded already is taken as it is."""
+    """Encode one sound or several; those that are encoded already are kept."""
     meant = list(dict.fromkeys([sound] if isinstance(sound, str | NoSound) else sound))
     check_sounds(item if isinstance(item, str) else item.sound for item in meant)
     return [no_sound(model, item, settings=settings, clips=clips) if isinstance(item, str) else item for item in meant]
@@ -69,15 +69,15 @@ def no_sound(
 
     Args:
         model: Any Whisper.
-        sound: `padding`: digital zeros, as a clip is filled up with. `silence`, `noise`, `music`: a window full of
+        sound: `padding`: the digital zeros that a clip is filled up with. `silence`, `noise`, `music`: a window full of
             these (`otoscope.audio.nonspeech`). `mean`: the mean over the windows of clips, frame position by frame
             position, padding included as it comes: neither silence nor speech, but what is the same in all speech.
-        settings: How loud, and drawn from which seed.
+        settings: How loud it is, and the seed that it is drawn with.
         clips: For `mean`, the clips.
         progress: For `mean`, called after each clip with the number done and the number in all (0 when not known).
 
     Returns:
-        The final encoder output; edits and attention windows that are on apply.
+        The final encoder output; active edits and attention windows apply.
 
     Raises:
         InputError: There is no such sound, a number cannot be used, or the mean has no clips.
@@ -115,7 +115,7 @@ def _mean(model: Whisper, clips: Iterable[Sound], progress: Callable[[int, int],
 def _batches(
     model: Whisper, clips: Iterable[Sound], progress: Callable[[int, int], None] | None
 ) -> Iterator[Float[Tensor, "window n_mels mel_frame"]]:
-    """Yield the clips' windows as log-mels, eight at a time, whichever clip they are of."""
+    """Yield the clips' windows as log-mels, eight at a time, across clips."""
     held: list[Tensor] = []
     for clip in each_clip(clips, progress):
         for windows in model.each_window(clip):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otoscope.study.bigrams.experiment import Continuation
 
 MOST_ROWS = 8
-"""Prompts that one picture shows."""
+"""Prompts in one picture at most."""
 
 LONGEST_PROMPT = 30
 """Letters of a prompt that fit above a panel; the last ones count."""
@@ -83,12 +83,12 @@ def _draw_panel(axes: Axes, item: Continuation) -> None:
 
 
 def is_special(name: str) -> bool:
-    """Tell a command, an end or a time from text."""
+    """Whether a name is a special token's: a command, an end or a time."""
     return name.startswith("<|") and name.endswith("|>")
 
 
 def shown(name: str) -> str:
-    """Write a token so that it can be read; one that goes on a word, with no space before it, gets a dot in front."""
+    """Make a token readable; one that continues a word, with no space before it, gets a dot in front."""
     if not name.strip() or name.startswith(" ") or is_special(name):
         return readable(name)
     return f"·{readable(name)}"

@@ -72,7 +72,7 @@ def correlation(a: Float64[np.ndarray, " value"], b: Float64[np.ndarray, " value
 def sparse_ranks(
     places: Int64[np.ndarray, " follower"], values: Float64[np.ndarray, " follower"], n: int
 ) -> Float64[np.ndarray, " value"]:
-    """Rank n values of which all are 0 but those at the places, which are positive."""
+    """Rank n values that are 0 except at `places`, where they are positive."""
     ranked = np.full(n, (n - len(places) + 1) / 2)
     ranked[places] = n - len(places) + ranks(values)
     return ranked
@@ -92,7 +92,7 @@ def means(
         For every guess and every pair `a - b` of the first guess with each other, score to mean and interval.
 
     Source:
-        Percentile bootstrap over contexts; the table of what follows each is taken as it is.
+        Percentile bootstrap over contexts; the known followers of each are taken as exact.
     """
     names = list(scores)
     stacked = np.stack([scores[name] for name in names], axis=1)

@@ -17,7 +17,7 @@ LanguageToken = Annotated[
 
 @dataclass(frozen=True)
 class NoSoundSettings(Settings):
-    """How what stands for no sound is made."""
+    """How the stand-in for no sound is made."""
 
     level_dbfs: Annotated[
         float, Setting("How loud noise and music are.", "DBFS", least=-120, most=0, option="--level")
@@ -40,7 +40,7 @@ class TextBigramsSettings(Settings):
 
     language: LanguageToken = None
     in_sentences: Annotated[
-        bool, Setting("Put contexts to the decoder after what stands before them in a line, rather than alone.")
+        bool, Setting("Give contexts to the decoder with the text before them in a line, rather than alone.")
     ] = False
     least: Annotated[int, Setting("How often a context must occur.", "N", least=1)] = 10
     seed: Seed = 0

@@ -23,7 +23,7 @@ from otoscope.study.dream.settings import DreamSettings
 from otoscope.study.feature import Feature
 
 CEILING = 1.5
-"""The loudest that a log-mel of recorded sound gets, about."""
+"""About the loudest that a log-mel of recorded sound gets."""
 DEPTH = RANGE / 4.0
 """How far below its largest value a log-mel reaches: 80 dB."""
 MOMENTUM = 0.9
@@ -35,7 +35,7 @@ class Ascent:
     """How one feature was driven."""
 
     mel: np.ndarray  # the log-mel at the end, float32 [n_mels, mel_frame], without the padding that follows it
-    curve: np.ndarray  # strength before each step, and at the end, float32 [steps + 1]; between of the shifted log-mel
+    curve: np.ndarray  # strength before each step and at the end, float32 [steps + 1]; while driven, of the shifted mel
     strengths: np.ndarray  # in every frame at the end, float32 [frame]
 
 
@@ -50,7 +50,7 @@ def driven_site(feature: Feature) -> str:
 
 
 def padded(model: Whisper, mel: Float[Tensor, "window n_mels mel_frame"]) -> Float[Tensor, "window n_mels mel_frame"]:
-    """Fill log-mels up to the model's window with what padding holds beside them: the least that they can hold."""
+    """Fill log-mels up to the model's window with their least possible value, which is what padding holds."""
     n_missing = MEL_FRAMES_PER_FRAME * model.n_frames - mel.shape[-1]
     least = (mel.detach().amax(dim=(1, 2), keepdim=True) - DEPTH).clamp_min(SILENT)
     return torch.cat([mel, least.expand(-1, mel.shape[1], n_missing)], dim=-1)
@@ -80,7 +80,7 @@ def ascend(
     settings: DreamSettings,
     progress: Callable[[int], None] | None = None,
 ) -> list[Ascent]:
-    """Drive features of one site, all at a time.
+    """Drive features of one site, all at once.
 
     Source:
         Erhan, Bengio, Courville and Vincent 2009, "Visualizing higher-layer features of a deep network"; jitter:
@@ -113,7 +113,7 @@ def ascend(
 def _gradient(
     model: Whisper, features: Sequence[Feature], mel: Tensor, targets: Sequence[tuple[int, int]], shift: int
 ) -> tuple[Tensor, np.ndarray]:
-    """Give the gradient of what drives each feature, of root mean square 1, and the strengths."""
+    """Return the gradient of what drives each feature, scaled to root mean square 1, and the strengths."""
     mel = mel.detach().requires_grad_()
     site, driven = features[0].site, driven_site(features[0])
     held = encoder_start(model, padded(model, shifted(mel, shift)), {site, driven})

@@ -1,7 +1,7 @@
 """The log-mel that drives a feature most, from noise or from a recording, and the sound that comes nearest to it.
 
 Costs a run of the encoder up to the feature's site, forwards and backwards, for each step and batch of features; the
-comparison costs one pass of the encoder over the recordings. `dream_ascent` does the driving, `dream_real` the
+comparison costs one pass of the encoder over the recordings. `ascent` does the driving, `real` the
 comparison, `otoscope.audio.mel_inversion` the sound.
 """
 
@@ -61,8 +61,8 @@ def dream(
 
     Raises:
         SiteError: A site is not in the model.
-        InputError: A feature is none, is not one of the encoder or stands twice, or the frames, the length or the
-            window are not there.
+        InputError: A feature's name is not valid, a feature is not in the encoder or is named twice, or the frames, the
+            length or the window do not exist.
         AudioError: The recording cannot be used.
 
     Source:
@@ -113,7 +113,7 @@ def dream(
 
 
 def check_features(model: Whisper, features: Sequence[Feature]) -> None:
-    """Refuse features that cannot be dreamt of, and none at all."""
+    """Refuse features of the decoder, repeated ones, and an empty list."""
     if not features:
         raise InputError("no feature was named: give SITE:INDEX, such as 'encoder.blocks.0.mlp.1:12'.")
     rooms = {site.name: site.room for site in model.sites()}
@@ -131,7 +131,7 @@ def check_features(model: Whisper, features: Sequence[Feature]) -> None:
 
 
 def _start(model: Whisper, start: Sound | None, window: int, settings: DreamSettings) -> tuple[str, Tensor, int]:
-    """Give what dreams start from: its name, its log-mel [n_mels, mel_frame] and its frames."""
+    """Return what dreams start from: its name, its log-mel [n_mels, mel_frame] and its number of frames."""
     if start is None:
         n_frames = _n_frames(model, NOISE_LENGTH_S if settings.length_s is None else settings.length_s)
         rng = np.random.default_rng(settings.seed)

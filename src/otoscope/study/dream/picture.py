@@ -25,10 +25,10 @@ COLOURS = "magma"
 """Dark is quiet, bright is loud, as spectrograms are read."""
 TICKS_HZ = (200, 500, 1000, 2000, 4000)
 LABEL_SHARE = 0.1
-"""Of the height of a chart, between labels of levels that lie close together."""
+"""Least distance between labels of levels, as a share of the chart's height."""
 SHEET_COLUMNS = 4
 SHEET_ROWS = 12
-"""A sheet shows no more; the files of each feature show all."""
+"""Rows of a sheet at most; the files of each feature show all."""
 
 
 def feature_figure(dream: FeatureDream, note: str, real_note: str) -> Figure:

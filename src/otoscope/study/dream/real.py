@@ -40,10 +40,10 @@ class RealMoment(ShortRepr):
     clip_id: str
     frame: int  # from the recording's start
     mel: np.ndarray | None  # around it, float32 [n_mels, mel_frame]; None where the recording is not at hand
-    mel_frame: int  # which frame of that log-mel it is
+    mel_frame: int  # its frame in that log-mel
 
     def to_json(self) -> dict[str, Any]:
-        """Give it without the log-mel."""
+        """Return it without the log-mel."""
         return {
             "strength": finite(self.strength),
             "clip": self.clip_id,
@@ -54,7 +54,7 @@ class RealMoment(ShortRepr):
 
 @dataclass(frozen=True, eq=False)
 class RealMoments:
-    """The strongest moment of each feature, and where it was looked for."""
+    """The strongest moment of each feature, and where it was searched for."""
 
     source: str  # the corpus or the harvest
     n_clips: int
@@ -154,7 +154,7 @@ def _check_seed(run: HarvestRun, feature: Feature) -> None:
 
 
 def _around(mel: Tensor, frame: int) -> tuple[np.ndarray, int]:
-    """Cut a log-mel around a frame; give the piece, and which frame of it that is."""
+    """Cut a log-mel around a frame; return the piece, and the frame's place in it."""
     first = max(frame - AROUND_FRAMES, 0)
     piece = mel[:, first * MEL_FRAMES_PER_FRAME : (frame + AROUND_FRAMES) * MEL_FRAMES_PER_FRAME]
     return piece.float().cpu().numpy(), frame - first
@@ -163,7 +163,7 @@ def _around(mel: Tensor, frame: int) -> tuple[np.ndarray, int]:
 def _found_again(
     model: Whisper, run: HarvestRun, clip_id: str, path: str | None, frame: int
 ) -> tuple[np.ndarray | None, int]:
-    """Read the recording of a harvest's peak again, and cut its log-mel."""
+    """Read the recording of a harvest's peak again, and cut out its log-mel."""
     clip = _read_again(run, clip_id, path)
     if clip is None:
         return None, 0

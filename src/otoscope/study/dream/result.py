@@ -1,4 +1,4 @@
-"""What features dream of: numbers, tables, pictures and sounds. `dream` makes them; this only writes them down."""
+"""What features dream of: numbers, tables, pictures and sounds. `dream` makes them; this only presents them."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class DreamtSound(ShortRepr):
     """The sound that comes nearest to a dream."""
 
     samples: np.ndarray  # mono at 16 kHz, float32 [sample]; they may lie beyond full scale
-    strength: float  # of the feature when the model hears it, in the mean over the dream's frames
-    correlation: float  # of the dreamt log-mel with that of the sound
+    strength: float  # of the feature when the model hears it, mean over the dream's frames
+    correlation: float  # between the dreamt log-mel and that of the sound
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,11 +65,11 @@ class FeatureDream(ShortRepr):
     basis: str
     index: int  # in the basis
     driven_at: str  # the site at which its gradient was taken
-    frames: tuple[int, int]  # it was driven in the mean over frames [first, stop)
-    start_strength: float  # there, to begin with
-    start_largest: float  # in any frame of the start
-    strength: float  # there, at the end
-    real: RealMoment | None  # that drives it most; None where nothing was compared, or nothing drives it
+    frames: tuple[int, int]  # [first, stop): it was driven in the mean over these frames
+    start_strength: float  # mean over these frames, at the start
+    start_largest: float  # largest in any frame, at the start
+    strength: float  # mean over these frames, at the end
+    real: RealMoment | None  # the real moment that drives it most; None where nothing was compared or drives it
     sound: DreamtSound | None  # None where none was made
     mel: np.ndarray  # the dreamt log-mel, float32 [n_mels, mel_frame]
     curve: np.ndarray  # strength by step, float32 [steps + 1]; while it is driven, of the log-mel as it was shifted
@@ -82,23 +82,23 @@ class FeatureDream(ShortRepr):
 
     @property
     def sound_beats_real(self) -> bool | None:
-        """Whether the sound of the dream does; None where there is nothing to compare."""
+        """Whether the dream's sound drives it more than every real moment; None where there is nothing to compare."""
         return None if self.real is None or self.sound is None else self.sound.strength > self.real.strength
 
     @property
     def file_name(self) -> str:
-        """What its files are called."""
+        """The stem of its files."""
         return re.sub(r"[^A-Za-z0-9.]+", "_", f"{self.site} {self.basis} {self.index}")[-100:]
 
     def row(self) -> tuple[Any, ...]:
-        """Give the cells of `COLUMNS`."""
+        """Return the cells of `COLUMNS`."""
         sound = (None, None) if self.sound is None else (self.sound.strength, self.sound.correlation)
         real = (None, None) if self.real is None else (self.real.strength, self.real.clip_id)
         frames = f"{self.frames[0]}-{self.frames[1] - 1}"
         return (self.name, frames, self.start_strength, self.start_largest, self.strength, *sound, *real)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the numbers."""
+        """Return the numbers."""
         return {
             "feature": self.name,
             "site": self.site,
@@ -135,35 +135,35 @@ class Dream(Result):
     source: str | None  # the corpus or the harvest that the dreams are compared with
     n_clips: int  # in it
     n_frames: int  # of speech in them
-    features: tuple[FeatureDream, ...]  # in the order asked for
+    features: tuple[FeatureDream, ...]  # in the requested order
 
     @property
     def compared(self) -> tuple[FeatureDream, ...]:
-        """The features that some real moment drives above 0: to beat a neuron that is never active says nothing."""
+        """The features that some real moment drives above 0: beating a neuron that is never active shows nothing."""
         return tuple(dream for dream in self.features if dream.real is not None and dream.real.strength > 0)
 
     @property
     def share_above_real(self) -> Interval | None:
-        """The share of those whose dream drives them more than every real moment; None where there are none."""
+        """The share of compared features that dreams drive more than every real moment; None if there are none."""
         return _share([dream.beats_real for dream in self.compared])
 
     @property
     def share_of_sounds_above_real(self) -> Interval | None:
-        """The same of the sounds."""
+        """The same for the sounds of dreams."""
         return _share([dream.sound_beats_real for dream in self.compared])
 
     @property
     def share_of_starts_above_real(self) -> Interval | None:
-        """The baseline: the share of those that some frame of the start drives more than every real moment."""
+        """The baseline: the share of compared features that some frame of the start drives more than real moments."""
         return _share([dream.real is not None and dream.start_largest > dream.real.strength for dream in self.compared])
 
     @property
     def share_above_start(self) -> Interval | None:
-        """The share of features whose dream drives them more than any frame of the start."""
+        """The share of features that their dream drives more than any frame of the start."""
         return _share([dream.strength > dream.start_largest for dream in self.features])
 
     def report(self) -> Report:
-        """Say how strongly each feature was driven, and how often more than by any real moment."""
+        """Report how strongly each feature was driven, and how often more than by any real moment."""
         shares = {
             "above_start": self.share_above_start,
             "above_real": self.share_above_real,
@@ -172,7 +172,9 @@ class Dream(Result):
         }
         parts: list[Table | Estimates] = [Table(COLUMNS, [dream.row() for dream in self.features], "Strengths")]
         if self.compared and len(self.features) > 1:
-            caption = f"Of {count(len(self.compared), 'feature')} that real speech drives above 0, stronger than there"
+            caption = (
+                f"Of {count(len(self.compared), 'feature')} that real speech drives above 0, share driven more strongly"
+            )
             parts.append(Estimates(BEATEN, [Series("share", shares)], caption))
         sample = f"{count(self.n_frames, 'speech frame')} of {count(self.n_clips, 'clip')} ({self.source})"
         return Report(
@@ -197,7 +199,7 @@ class Dream(Result):
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give `start_mel`, and by feature `mel`, `curve` and `strengths`."""
+        """Return `start_mel`, and by feature `mel`, `curve` and `strengths`."""
         stacked = {
             name: np.stack([getattr(dream, name) for dream in self.features]) for name in ("mel", "curve", "strengths")
         }
@@ -229,14 +231,16 @@ class Dream(Result):
         note += limits
         compared = "" if self.source is None else f"{count(self.n_clips, 'clip')} ({self.source})"
         sheet_note = f"{note}; compared with {compared}" if compared else note
-        each: dict[str, Callable[[], Figure]] = {
+        by_feature: dict[str, Callable[[], Figure]] = {
             stem: partial(feature_figure, dream, note, compared)
             for stem, dream in zip(self._stems, self.features, strict=True)
         }
-        return {self.name: lambda: sheet_figure(self.features, sheet_note)} | each  # a single feature has no sheet
+        return {
+            self.name: lambda: sheet_figure(self.features, sheet_note)
+        } | by_feature  # a single feature has no sheet
 
     def _shown(self) -> html.Shown:
-        """The report, with a player beside each feature."""
+        """Show the report, with a player beside each feature."""
         shown = super()._shown()
         strengths, *more = shown.tables
         rows = [

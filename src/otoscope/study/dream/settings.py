@@ -1,4 +1,4 @@
-"""Settings of dreams: for how many steps a log-mel is driven, how fast, at which frames, and how it is held back."""
+"""Settings of dreams: how many steps a log-mel is driven for, how fast, at which frames, and how it is regularised."""
 
 from __future__ import annotations
 

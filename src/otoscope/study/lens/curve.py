@@ -1,7 +1,7 @@
 """How sure is each block of the decoder of the next token, over the transcripts of many clips?
 
-Costs what `lens` costs for each clip; of each, a few numbers are kept. Beside every number stands the same with padding
-alone for sound, what a choice among all tokens alike would give, and what always saying the commonest token would.
+Costs what `lens` costs for each clip; a few numbers are kept per clip. Each number comes with its baselines: the same
+with padding in place of sound, a uniform choice among all tokens, and always the commonest token.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.clips import Progress, clip_count, each_clip
 from otoscope.study.estimates import DRAWS, Means, grouped_means
-from otoscope.study.lens.experiment import Foretold, foretell, stage_names, without_sound
+from otoscope.study.lens.experiment import TokenPredictions, predict_tokens, stage_names, without_sound
 from otoscope.study.lens.picture import draw_curves
 from otoscope.study.lens.settings import LensCurveSettings
-from otoscope.study.lens.text import said_over
+from otoscope.study.lens.text import said_batches
 from otoscope.study.results import Result
 
 MEASURES = ("log_probability", "reciprocal_rank", "is_likeliest", "is_final_choice")
@@ -38,7 +38,7 @@ SOUNDS = {"sound": "with the sound", "no_sound": "with padding alone"}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LensCurve(Result):
-    """How each stage of the decoder foretells the tokens of many transcripts."""
+    """How well each stage of the decoder predicts the tokens of many transcripts."""
 
     name = "lens_curve"
 
@@ -46,7 +46,7 @@ class LensCurve(Result):
     clip_ids: tuple[str, ...]
     stages: tuple[str, ...]  # the embedding and every block of the decoder
     vocab_size: int  # tokens to choose from
-    n_tokens: np.ndarray  # foretold in each clip, int64 [clip]
+    n_tokens: np.ndarray  # tokens predicted in each clip, int64 [clip]
     sums: np.ndarray  # over a clip's tokens, float64 [clip, sound, stage, measure], as in `SOUNDS` and `MEASURES`
     commonest: str  # the token that is due most often in all clips
     n_commonest: np.ndarray  # how often it is due in each clip, int64 [clip]
@@ -58,7 +58,7 @@ class LensCurve(Result):
 
     @property
     def chance(self) -> dict[str, float]:
-        """What choosing among all tokens alike would give."""
+        """The measures of a uniform choice among all tokens."""
         n = self.vocab_size
         return {
             "log_probability": -float(np.log(n)),
@@ -68,21 +68,21 @@ class LensCurve(Result):
         }
 
     def beside_commonest(self) -> Means:
-        """How often always saying the commonest token is right, and how much oftener the last stage unheard is, [2]."""
+        """How often the commonest token is right, and how much more often the last stage is without sound, [2]."""
         unheard = self.sums[:, list(SOUNDS).index("no_sound"), -1, MEASURES.index("is_likeliest")]
         sums = np.stack([self.n_commonest, unheard - self.n_commonest], axis=-1)
         return grouped_means(sums, self.n_tokens, seed=self.seed)
 
     @property
     def sample(self) -> str:
-        """Of how many tokens and clips."""
+        """The size of the sample, in words."""
         return f"{count(int(self.n_tokens.sum()), 'token')} of {count(len(self.clip_ids), 'clip')}"
 
     def report(self) -> Report:
-        """Say for each stage what it foretells with and without sound, and beside them what plainer guesses do."""
+        """Report how well each stage predicts with and without sound, beside the baselines."""
         chance, beside = self.chance, self.beside_commonest()
         return Report(
-            f"How each block of the decoder foretells tokens: {self.model}",
+            f"How well each block of the decoder predicts tokens: {self.model}",
             f"{self.sample}; 95% intervals over clips",
             {
                 "model": self.model,
@@ -126,8 +126,8 @@ class LensCurve(Result):
                 {measure: means.at(sound, stage, number) for number, measure in enumerate(MEASURES)}
                 for sound in range(len(SOUNDS))
             ]
-            told = [values[measure] for values in sounds for measure in ("log_probability", "is_likeliest")]
-            rows.append((label, *sounds, *told))
+            cells = [values[measure] for values in sounds for measure in ("log_probability", "is_likeliest")]
+            rows.append((label, *sounds, *cells))
         caption = "Mean log-probability of the due token (nats), and how often it is the first choice"
         return Table(columns, rows, caption, "stages", len(rows))
 
@@ -162,7 +162,7 @@ def lens_curve(
     settings: LensCurveSettings,
     progress: Progress | None = None,
 ) -> LensCurve:
-    """Measure how each block of the decoder foretells what the model writes, over many clips.
+    """Measure how well each block of the decoder predicts what the model writes, over many clips.
 
     Args:
         model: Any Whisper.
@@ -182,9 +182,9 @@ def lens_curve(
     counted = Counted(clips, progress)
     sums: dict[int, np.ndarray] = {}
     due: dict[int, Counter[int]] = {}
-    for batch in said_over(model, counted, language=settings.language):
-        with_sound = foretell(model, batch)
-        with_none = foretell(model, without_sound(model, batch))
+    for batch in said_batches(model, counted, language=settings.language):
+        with_sound = predict_tokens(model, batch)
+        with_none = predict_tokens(model, without_sound(model, batch))
         for window, heard, unheard in zip(batch.said, with_sound, with_none, strict=True):
             sums[window.clip] = sums.get(window.clip, 0) + np.stack([_measure(heard), _measure(unheard)])
             due.setdefault(window.clip, Counter()).update(window.tokens)
@@ -206,7 +206,7 @@ def lens_curve(
 
 
 class Counted:
-    """Clips one after the other, one or many, whose names are kept."""
+    """Goes through one clip or many, and keeps their ids."""
 
     def __init__(self, clips: Iterable[Sound] | Sound, progress: Progress | None) -> None:
         self._clips: Iterable[Sound] = [clips] if isinstance(clips, Clip | np.ndarray | str | Path) else clips
@@ -220,12 +220,12 @@ class Counted:
             yield clip
 
     def report(self, n_done: int) -> None:
-        """Say how many are done: fewer than were read, while a batch is being filled."""
+        """Report how many are done: fewer than were read while a batch is being filled."""
         if self._progress is not None:
             self._progress(n_done, clip_count(self._clips))
 
     def check(self) -> None:
-        """Refuse to make a result of nothing.
+        """Refuse an empty input.
 
         Raises:
             InputError: There were no clips.
@@ -234,8 +234,8 @@ class Counted:
             raise InputError("there are no clips: one or more are needed. Give a recording or a corpus.")
 
 
-def _measure(foretold: Foretold) -> np.ndarray:
+def _measure(predictions: TokenPredictions) -> np.ndarray:
     """Sum the measures over a window's tokens, [stage, measure]."""
-    choices, rank = foretold.top_ids[:, :, 0], foretold.rank
-    measures = (foretold.log_probability, 1 / rank, rank == 1, choices == choices[-1:])
+    choices, rank = predictions.top_ids[:, :, 0], predictions.rank
+    measures = (predictions.log_probability, 1 / rank, rank == 1, choices == choices[-1:])
     return np.stack([values.sum(axis=1) for values in measures], axis=-1).astype(float)

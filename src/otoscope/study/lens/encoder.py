@@ -3,7 +3,7 @@
 The residual stream after a block goes through `encoder.ln_post` to the decoder, as if the blocks above were not there.
 Costs one run of the encoder, and for each stage one transcription and one run of the decoder over the transcript of the
 whole encoder. Memory: the stream of a few windows at every stage. The decoder never learnt to read early blocks, so a
-bad transcript does not say that the words are not there.
+bad transcript does not show that the words are not there.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from otoscope.study.lens.curve import Counted
 from otoscope.study.lens.encoder_picture import stages_figure
 from otoscope.study.lens.experiment import ROWS, stage_names, without_sound
 from otoscope.study.lens.settings import LensCurveSettings
-from otoscope.study.lens.text import BATCH_SIZE, Batch, Said, said_over
+from otoscope.study.lens.text import BATCH_SIZE, SaidBatch, WindowTokens, said_batches
 from otoscope.study.results import Result
 from otoscope.study.writing import Text, join_texts, marked, text_of, write_texts
 
 NO_SOUND = "padding alone"
 STAGES_BYTES = 512_000_000
-"""What the encoder's stream of one batch may take, at all stages together."""
+"""Most memory that the encoder's stream of one batch may take, at all stages together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class EncoderLensClip:
     reference: str | None  # what was said, where that is known
     texts: tuple[str, ...]  # the transcript at each stage, the baseline first
     log_probabilities: tuple[float, ...]  # sum over the tokens of the whole encoder's transcript, by stage, natural log
-    n_tokens: int  # how many these are
+    n_tokens: int  # number of these tokens
     is_stopped: tuple[bool, ...]  # whether the decoder had no room to end the transcript, at each stage
 
     def words(self, stage: int) -> ErrorRate:
@@ -63,7 +63,7 @@ class EncoderLensClip:
         return None if self.reference is None else word_errors(self.reference, self.texts[stage])
 
     def at(self, stage: int) -> dict[str, Any]:
-        """Give transcript and numbers of one stage."""
+        """Return the transcript and the numbers of one stage."""
         errors = self.reference_words(stage)
         return {
             "text": self.texts[stage],
@@ -105,7 +105,7 @@ class EncoderLens(Result):
         return grouped_means(sums, np.array([clip.n_tokens for clip in self.clips]), seed=self.seed)
 
     def report(self) -> Report:
-        """Give error rates by stage, and the first clip's transcripts."""
+        """Report error rates by stage, and the first clip's transcripts."""
         n_tokens, sure = sum(clip.n_tokens for clip in self.clips), self.log_probability()
         rows = [
             (stage, self.wer(number), self.reference_wer(number), sure.at(number))
@@ -159,7 +159,7 @@ class EncoderLens(Result):
 
 @dataclass
 class _StagesOfClip:
-    """A clip on its way into the result: at every stage language and text of each window, and the numbers so far."""
+    """A clip that is being gathered: at every stage the language and text of each window, and the numbers so far."""
 
     clip_id: str
     audio: str
@@ -195,8 +195,8 @@ def encoder_lens(
     Args:
         model: Any Whisper.
         clips: One clip or many, of any length.
-        settings: How averages are taken; by default the language is what the model finds with the whole encoder, at
-            every stage.
+        settings: How averages are taken; by default the language is the one that the model detects with the whole
+            encoder, at every stage.
         progress: Called with the number of clips done and the number in all (0 when it is not known).
 
     Returns:
@@ -206,7 +206,7 @@ def encoder_lens(
         InputError: There are no clips, or the language is not the model's.
 
     Source:
-        The logit lens (nostalgebraist 2020) turned to the encoder; ours.
+        The logit lens (nostalgebraist 2020), applied to the encoder.
     """
     stages = (NO_SOUND, *stage_names(model.n_encoder_blocks))
     counted = Counted(clips, progress)
@@ -218,8 +218,8 @@ def encoder_lens(
 
     rows: list[_StagesOfClip] = []
     begun = _begun(counted, rows, len(stages))
-    for batch in said_over(model, begun, language=settings.language, batch_size=_batch_size(model), encode=encode):
-        early = [Batch(encoded, batch.said, batch.ids) for encoded in held[:-1]]
+    for batch in said_batches(model, begun, language=settings.language, batch_size=_batch_size(model), encode=encode):
+        early = [SaidBatch(encoded, batch.said, batch.ids) for encoded in held[:-1]]
         by_stage = [_stage(model, ended) for ended in (without_sound(model, batch), *early)]
         by_stage.append(_stage(model, batch, [_whole(model, window) for window in batch.said]))
         for index, window in enumerate(batch.said):
@@ -247,14 +247,14 @@ def _batch_size(model: Whisper) -> int:
     return max(1, min(BATCH_SIZE, STAGES_BYTES // a_window))
 
 
-def _whole(model: Whisper, window: Said) -> Text:
-    """The transcript of the whole encoder, of which the end is there where it was reached."""
+def _whole(model: Whisper, window: WindowTokens) -> Text:
+    """Return the whole encoder's transcript; it is stopped where the end of text was not reached."""
     is_stopped = window.tokens[-1:] != (model.vocabulary.end_id,)
     return Text(window.language, text_of(model, window.tokens), is_stopped)
 
 
 @torch.no_grad()
-def _stage(model: Whisper, batch: Batch, texts: list[Text] | None = None) -> tuple[list[Text], list[float]]:
+def _stage(model: Whisper, batch: SaidBatch, texts: list[Text] | None = None) -> tuple[list[Text], list[float]]:
     """Transcribe one stage, and score the whole encoder's transcript there: a text and a sum for each window."""
     with model.reading_paused():
         if texts is None:

@@ -2,7 +2,7 @@
 
 The final layer norm and the unembedding are applied to the decoder's residual stream after every block. Costs one
 transcription, two runs of the decoder (one over the sound, one over padding alone), and one unembedding of every block.
-Memory: the residual stream of one batch of windows, and logits of 256 rows. Many clips are for `lens_curve`.
+Memory: the residual stream of one batch of windows, and logits of 256 rows. For many clips use `lens_curve`.
 
 It does not know how states are caught (`model.unembed`), nor how pictures are drawn.
 """
@@ -32,7 +32,7 @@ from otoscope.model.unembed import decoder_stream, unembed
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.lens import picture
 from otoscope.study.lens.settings import LensSettings
-from otoscope.study.lens.text import Batch, Said, said_over
+from otoscope.study.lens.text import SaidBatch, WindowTokens, said_batches
 from otoscope.study.results import Result
 from otoscope.study.writing import text_of
 
@@ -40,7 +40,7 @@ ROWS = 256
 """Rows of logits held at once: 53 MB at the size of a released vocabulary."""
 
 MOST_TOKENS = 200
-"""Tokens of one transcript that people are shown."""
+"""Tokens of one transcript in the report at most."""
 
 EMBEDDING = "embedding"
 
@@ -51,11 +51,11 @@ def stage_names(n_blocks: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Foretold(ShortRepr):
-    """What every stage says where tokens are due."""
+class TokenPredictions(ShortRepr):
+    """What every stage predicts where tokens are due."""
 
     top_ids: Int[np.ndarray, "stage token k"]  # the likeliest tokens
-    top_probabilities: Float[np.ndarray, "stage token k"]  # theirs
+    top_probabilities: Float[np.ndarray, "stage token k"]  # their probabilities
     log_probability: Float[np.ndarray, "stage token"]  # of the token that is due, natural log
     rank: Int[np.ndarray, "stage token"]  # of the token that is due; 1 is the likeliest
 
@@ -73,12 +73,12 @@ class LensToken:
     """A token that is due."""
 
     id: int
-    text: str  # what it reads, spaces included
-    window: int  # of the clip, that it is said over
+    text: str  # its text, spaces included
+    window: int  # the window of the clip that it is said over
 
 
 def sample(tokens: Sequence[LensToken], *, is_own_text: bool) -> str:
-    """Say of how many tokens, and who wrote them."""
+    """Describe the sample: how many tokens, and who wrote them."""
     return f"{count(len(tokens), 'token')} of {'its own transcript' if is_own_text else 'a given text'}"
 
 
@@ -93,12 +93,12 @@ class Lens(Result):
     audio: str  # the clip's file, or its id where it came from no file
     text: str  # what is said
     is_own_text: bool  # whether the model wrote it
-    language: str  # what is spoken in the first window
+    language: str  # language of the first window
     stages: tuple[str, ...]  # the embedding and every block of the decoder
     tokens: tuple[LensToken, ...]  # those that are due, the end of text included
-    foretold: Foretold  # what every stage says where they are due
-    no_sound: Foretold  # the same with padding alone for sound: what the text before tells
-    texts: Mapping[int, str]  # what the tokens in `foretold` read, by id
+    foretold: TokenPredictions  # what every stage predicts where they are due
+    no_sound: TokenPredictions  # the same with padding in place of sound: what the text before predicts by itself
+    texts: Mapping[int, str]  # the texts of the tokens in `foretold`, by id
     vocab_size: int  # tokens to choose from
 
     @property
@@ -129,7 +129,7 @@ class Lens(Result):
         )
 
     def _tokens(self) -> Table:
-        """Lay out what each stage says at each token."""
+        """Lay out what each stage predicts at each token."""
         columns = [
             *(Column(key) for key in ("id", "text", "window", "right_from", "stages")),
             *(Column(None, label) for label in ("due", *self.stages)),
@@ -150,7 +150,7 @@ class Lens(Result):
         return Table(columns, rows, caption, "tokens", MOST_TOKENS)
 
     def _at(self, stage: int, token: int) -> dict[str, Any]:
-        """Give what one stage says at one token."""
+        """Return what one stage predicts at one token."""
         likeliest = zip(self.foretold.top_ids[stage, token], self.foretold.top_probabilities[stage, token], strict=True)
         return {
             "stage": self.stages[stage],
@@ -182,7 +182,7 @@ class Lens(Result):
         return Table(columns, rows, caption, "stages", len(rows))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give what the stages say with the sound and without, and the tokens' ids."""
+        """Return what the stages predict with the sound and without, and the tokens' ids."""
         return {
             **vars(self.foretold),
             **{f"no_sound_{name}": values for name, values in vars(self.no_sound).items()},
@@ -208,7 +208,7 @@ def lens(model: Whisper, clip: Sound, *, settings: LensSettings) -> Lens:
         settings: What is said, and how many of the likeliest tokens are kept. A text is said over one window.
 
     Returns:
-        What each stage says at each token of the text and at its end.
+        What each stage predicts at each token of the text and at its end.
 
     Raises:
         InputError: The text, the window, the language or `top` cannot be used.
@@ -222,15 +222,17 @@ def lens(model: Whisper, clip: Sound, *, settings: LensSettings) -> Lens:
     if top > model.vocab_size:
         raise InputError(f"top is {top!r}: give a whole number from 1 to {model.vocab_size}, the tokens there are.")
     recording = as_clip(clip)
-    said: list[Said] = []
-    foretold: list[Foretold] = []
-    no_sound: list[Foretold] = []
-    for batch in said_over(model, [recording], text=settings.text, window=settings.window, language=settings.language):
+    said: list[WindowTokens] = []
+    predictions: list[TokenPredictions] = []
+    no_sound: list[TokenPredictions] = []
+    for batch in said_batches(
+        model, [recording], text=settings.text, window=settings.window, language=settings.language
+    ):
         said += batch.said
-        foretold += foretell(model, batch, top)
-        no_sound += foretell(model, without_sound(model, batch), top)
+        predictions += predict_tokens(model, batch, top)
+        no_sound += predict_tokens(model, without_sound(model, batch), top)
     names = token_texts(model).texts
-    heard = _join(foretold)
+    heard = _join(predictions)
     return Lens(
         model=model.id,
         clip_id=recording.id,
@@ -247,32 +249,34 @@ def lens(model: Whisper, clip: Sound, *, settings: LensSettings) -> Lens:
     )
 
 
-def said_text(model: Whisper, said: Sequence[Said]) -> str:
+def said_text(model: Whisper, said: Sequence[WindowTokens]) -> str:
     """Join what is said over windows."""
     return " ".join(filter(None, (text_of(model, window.tokens) for window in said)))
 
 
-def due_tokens(names: Sequence[str], said: Sequence[Said]) -> tuple[LensToken, ...]:
+def due_tokens(names: Sequence[str], said: Sequence[WindowTokens]) -> tuple[LensToken, ...]:
     """List the tokens that are due, window after window."""
     return tuple(LensToken(token, _name(names, token), window.window) for window in said for token in window.tokens)
 
 
-def without_sound(model: Whisper, batch: Batch) -> Batch:
-    """Give a batch the encoder output of padding alone."""
+def without_sound(model: Whisper, batch: SaidBatch) -> SaidBatch:
+    """Return the batch with the encoder output of padding in place of its own."""
     with model.reading_paused():
         silent = model.padded_encoding()
-    return Batch(silent.expand(len(batch.said), -1, -1), batch.said, batch.ids)
+    return SaidBatch(silent.expand(len(batch.said), -1, -1), batch.said, batch.ids)
 
 
-def foretell(model: Whisper, batch: Batch, top: int = 1) -> list[Foretold]:
-    """Read for each window what every stage says where its tokens are due, and keep the `top` likeliest."""
+def predict_tokens(model: Whisper, batch: SaidBatch, top: int = 1) -> list[TokenPredictions]:
+    """Read for each window what every stage predicts where its tokens are due, and keep the `top` likeliest."""
     stream = decoder_stream(model, batch.encoded, batch.ids)
     states = torch.cat([stream[:, index, window.rows] for index, window in enumerate(batch.said)], dim=1)
     due = torch.tensor([token for window in batch.said for token in window.tokens], device=states.device)
     scored = [_score(model, states[stage], due, top) for stage in range(len(states))]
     whole = [torch.stack(parts).numpy() for parts in zip(*scored, strict=True)]
     edges = np.cumsum([len(window.tokens) for window in batch.said])[:-1]
-    return [Foretold(*parts) for parts in zip(*(np.split(values, edges, axis=1) for values in whole), strict=True)]
+    return [
+        TokenPredictions(*parts) for parts in zip(*(np.split(values, edges, axis=1) for values in whole), strict=True)
+    ]
 
 
 def _score(
@@ -290,13 +294,13 @@ def _score(
     return tuple(torch.cat(parts).cpu() for parts in zip(*rows, strict=True))
 
 
-def _join(windows: Sequence[Foretold]) -> Foretold:
+def _join(windows: Sequence[TokenPredictions]) -> TokenPredictions:
     """Put windows side by side along the token axis."""
-    return Foretold(
+    return TokenPredictions(
         *(np.concatenate(parts, axis=1) for parts in zip(*(vars(w).values() for w in windows), strict=True))
     )
 
 
 def _name(names: Sequence[str], token: int) -> str:
-    """Say what a token reads; its number where the tokenizer does not reach so far."""
+    """Return a token's text, or its number where the tokenizer has no text for it."""
     return names[token] or f"token {token}"

@@ -2,7 +2,7 @@
 
 The decoder's residual stream is a sum, and the final norm at the scale it has is linear, so a logit less the mean logit
 is a sum, too. Costs one run of the decoder and, for each attention, one product of [row * target, d_model] with its
-mixing matrix. Knows tensors; what they are looked at for is for `head_lens` and `language_lens`.
+mixing matrix. Knows tensors; `head_lens` and `language_lens` know what they are for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from otoscope.model.unembed import (
 from otoscope.model.whisper import Whisper
 
 GROUPS = ("token embedding", "position", "self-attention", "cross-attention", "mlp", "bias", "rest")
-"""In which parts are summed up. The rest is what edits of the stream add, and rounding."""
+"""Groups in which parts are summed up. The rest is what edits of the stream add, and rounding."""
 
 _GROUP_OF = {"attn": "self-attention", "cross_attn": "cross-attention"}
 ROWS = 256
@@ -42,7 +42,7 @@ class LogitPart:
 
     group: str  # one of `GROUPS`
     block: int | None = None  # of the decoder; None outside the blocks
-    head: int | None = None  # None where it is no head's
+    head: int | None = None  # None for parts that are not a head's
 
     @property
     def name(self) -> str:
@@ -76,11 +76,11 @@ class Contributions:
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
-    """A run of the decoder, at some of its rows, ready to be taken apart."""
+class StreamParts:
+    """The terms that make up the decoder's residual stream, at some of its rows."""
 
     embedding: Float[Tensor, "row d_model"]  # of the tokens
-    position: Float[Tensor, "row d_model"]  # its embedding
+    position: Float[Tensor, "row d_model"]  # embedding of the positions
     heads: dict[tuple[int, str], Tensor]  # outputs before they are mixed, by (block, one of `ATTENTIONS`)
     mlps: list[Tensor]  # outputs, bias included, by block
     stages: Float[Tensor, "stage row d_model"]  # the stream at the start and after each block
@@ -90,9 +90,9 @@ class Stream:
         """The stream after the last block."""
         return self.stages[-1]
 
-    def rows(self, chosen: slice) -> Stream:
+    def rows(self, chosen: slice) -> StreamParts:
         """Keep some of the rows."""
-        return Stream(
+        return StreamParts(
             self.embedding[chosen],
             self.position[chosen],
             {key: values[chosen] for key, values in self.heads.items()},
@@ -102,8 +102,8 @@ class Stream:
 
 
 @torch.no_grad()
-def run_stream(model: Whisper, encoded: Tensor, ids: Int[Tensor, "window token"], rows: Sequence[slice]) -> Stream:
-    """Run the decoder and keep what it adds up, at some rows of each window, one window after the other."""
+def run_stream(model: Whisper, encoded: Tensor, ids: Int[Tensor, "window token"], rows: Sequence[slice]) -> StreamParts:
+    """Run the decoder and keep the terms that it adds up, at some rows of each window, one window after the other."""
     blocks = [f"decoder.blocks.{block}" for block in range(model.n_decoder_blocks)]
     mlps = [f"{block}.mlp.2" for block in blocks]
     with model.reading(["decoder.token_embedding", *mlps, *blocks]) as tape, head_outputs(model) as heads:
@@ -114,7 +114,7 @@ def run_stream(model: Whisper, encoded: Tensor, ids: Int[Tensor, "window token"]
 
     embedding = keep(tape["decoder.token_embedding"])
     position = keep(positions(model, ids.shape[1]).expand(len(ids), -1, -1))
-    return Stream(
+    return StreamParts(
         embedding=embedding,
         position=position,
         heads={key: keep(values) for key, values in heads.items()},
@@ -125,14 +125,14 @@ def run_stream(model: Whisper, encoded: Tensor, ids: Int[Tensor, "window token"]
 
 @torch.no_grad()
 def contributions(
-    model: Whisper, stream: Stream, targets: Int[Tensor, "row target"], among: Sequence[int] | None = None
+    model: Whisper, stream: StreamParts, targets: Int[Tensor, "row target"], among: Sequence[int] | None = None
 ) -> Contributions:
     """Take logits apart.
 
     Args:
         model: Any Whisper.
         stream: A run of the decoder.
-        targets: For each row, the tokens whose logits are wanted.
+        targets: For each row, the tokens whose logits are taken apart.
         among: Logits are taken less the mean logit of these tokens; None for all of the vocabulary.
 
     Returns:
@@ -152,7 +152,7 @@ def contributions(
     )
 
 
-def _take_apart(model: Whisper, stream: Stream, targets: Tensor, among: Sequence[int] | None) -> Contributions:
+def _take_apart(model: Whisper, stream: StreamParts, targets: Tensor, among: Sequence[int] | None) -> Contributions:
     out = readout(model, stream.last, targets, among)
     logits = unembed(model, stream.last)
     compared = logits if among is None else logits[:, torch.tensor(list(among), device=logits.device)]
@@ -167,7 +167,7 @@ def _take_apart(model: Whisper, stream: Stream, targets: Tensor, among: Sequence
     return Contributions(torch.cat([parts, rest[None]]).cpu(), target_logits.cpu(), mean_logits.cpu())
 
 
-def _block(model: Whisper, stream: Stream, out: Readout, block: int) -> list[Tensor]:
+def _block(model: Whisper, stream: StreamParts, out: Readout, block: int) -> list[Tensor]:
     """Take one block apart: its heads, its MLP and its biases."""
     bias = out.of_constant(mlp_bias(model, block))
     mlp = out.of(stream.mlps[block]) - bias

@@ -25,14 +25,14 @@ from otoscope.study.lens.experiment import MOST_TOKENS, LensToken, due_tokens, s
 from otoscope.study.lens.head_parts import GROUPS, Contributions, LogitPart, contributions, parts_of, run_stream
 from otoscope.study.lens.heads_picture import token_figure
 from otoscope.study.lens.settings import SaidSettings
-from otoscope.study.lens.text import Batch, Said, said_over
+from otoscope.study.lens.text import SaidBatch, WindowTokens, said_batches
 from otoscope.study.results import Result
 
 N_NAMED = 5
 """Heads named for each token in JSON."""
 
-N_TOLD = 3
-"""Heads named for each token to people."""
+N_SHOWN = 3
+"""Heads named for each token in the report."""
 
 UNIT = "logits, less the mean logit of the vocabulary"
 
@@ -55,7 +55,7 @@ class HeadLens(Result):
     mean_logits: np.ndarray  # that mean, float32 [token]
 
     def heads(self, group: str = "cross-attention") -> np.ndarray:
-        """Give the contributions of the heads of one kind of attention, float32 [block, head, token]."""
+        """Return the contributions of the heads of one kind of attention, float32 [block, head, token]."""
         return heads_of(self.parts, self.contributions, group)
 
     def groups(self) -> dict[str, np.ndarray]:
@@ -106,21 +106,21 @@ class HeadLens(Result):
                     visible(token.text),
                     float(self.logits[number]),
                     *(sums[name][number] for name in shown),
-                    ", ".join(f"{part.short_name} {logits:+.1f}" for part, logits in heads[:N_TOLD]),
+                    ", ".join(f"{part.short_name} {logits:+.1f}" for part, logits in heads[:N_SHOWN]),
                 )
             )
         caption = "Logits, less the mean logit of the vocabulary; c: cross-attention, s: self-attention, block.head"
         return Table(columns, rows, caption, "tokens", MOST_TOKENS)
 
     def _strongest(self, token: int) -> list[tuple[LogitPart, float]]:
-        """Give the heads that add most to a token's logit, up or down, and what they add."""
+        """Return the heads that add most to a token's logit, up or down, and what they add."""
         added = zip(self.parts, self.contributions[:, token].tolist(), strict=True)
         return sorted(((part, logits) for part, logits in added if part.head is not None), key=lambda p: -abs(p[1]))[
             :N_NAMED
         ]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give all contributions, with the parts and the tokens that they belong to."""
+        """Return all contributions, with the parts and the tokens that they belong to."""
         return {
             "contributions": self.contributions,
             "parts": np.array([part.name for part in self.parts]),
@@ -153,12 +153,14 @@ def head_lens(model: Whisper, clip: Sound, *, settings: SaidSettings) -> HeadLen
 
     Source:
         Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct logit attribution; the final
-        norm is held at the scale it has. What a head does by way of later blocks is not in its own contribution.
+        norm is held at the scale it has. What a head does through later blocks is not in its own contribution.
     """
     recording = as_clip(clip)
-    said: list[Said] = []
+    said: list[WindowTokens] = []
     batches: list[Contributions] = []
-    for batch in said_over(model, [recording], text=settings.text, window=settings.window, language=settings.language):
+    for batch in said_batches(
+        model, [recording], text=settings.text, window=settings.window, language=settings.language
+    ):
         said += batch.said
         batches.append(due_contributions(model, batch))
     return HeadLens(
@@ -175,7 +177,7 @@ def head_lens(model: Whisper, clip: Sound, *, settings: SaidSettings) -> HeadLen
     )
 
 
-def due_contributions(model: Whisper, batch: Batch, others: list[int] | None = None) -> Contributions:
+def due_contributions(model: Whisper, batch: SaidBatch, others: list[int] | None = None) -> Contributions:
     """Take apart the logits of the tokens that are due in a batch, one window after the other."""
     stream = run_stream(model, batch.encoded, batch.ids, [window.rows for window in batch.said])
     due = torch.tensor([token for window in batch.said for token in window.tokens])
@@ -184,14 +186,14 @@ def due_contributions(model: Whisper, batch: Batch, others: list[int] | None = N
 
 
 def heads_of(parts: tuple[LogitPart, ...], values: np.ndarray, group: str) -> np.ndarray:
-    """Give the rows of the heads of one kind of attention, [block, head, ...]."""
+    """Return the rows of the heads of one kind of attention, [block, head, ...]."""
     chosen = [index for index, part in enumerate(parts) if part.group == group]
     n_blocks = len({parts[index].block for index in chosen})
     return values[chosen].reshape(n_blocks, -1, *values.shape[1:])
 
 
 def cross_attention(parts: tuple[LogitPart, ...], means: Means) -> Means:
-    """Give the cross-attention heads of means [two, part], as [block, head, two]."""
+    """Return the cross-attention heads of means [two, part], as [block, head, two]."""
     return means.mapped(lambda values: heads_of(parts, np.moveaxis(values, -1, 0), "cross-attention"))
 
 

@@ -1,7 +1,7 @@
 """What does each head of the decoder add to the logit of the token that is due, on average over many clips?
 
-Costs what `head_lens` costs for each clip; of each, one number is kept for every part. Beside each mean stands what the
-same part adds to another token of the same clip, which is not due there: what adds alike to both decides nothing.
+Costs what `head_lens` costs for each clip; one number per part is kept of each. The baseline of each mean is what the
+same part adds to another token of the same clip, which is not due there: what adds equally to both decides nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from otoscope.study.lens.head_parts import GROUPS, LogitPart, parts_of
 from otoscope.study.lens.heads import UNIT, cross_attention, due_contributions, groups_of
 from otoscope.study.lens.heads_picture import mean_figure
 from otoscope.study.lens.settings import LensCurveSettings
-from otoscope.study.lens.text import Said, said_over
+from otoscope.study.lens.text import WindowTokens, said_batches
 from otoscope.study.results import Result
 
 N_NAMED = 10
-"""Heads that people are shown."""
+"""Heads in the report."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,7 +41,7 @@ class HeadLensMean(Result):
     model: str
     clip_ids: tuple[str, ...]
     parts: tuple[LogitPart, ...]  # what adds up, the rest last
-    n_tokens: np.ndarray  # compared in each clip, int64 [clip]
+    n_tokens: np.ndarray  # tokens compared in each clip, int64 [clip]
     n_left_out: int  # tokens whose clip holds no other token to compare with
     sums: np.ndarray  # logits summed over a clip's tokens, float64 [clip, due or another, part]
     largest_rest: float  # the largest part of a logit that the parts do not explain
@@ -64,11 +64,11 @@ class HeadLensMean(Result):
 
     @property
     def sample(self) -> str:
-        """Of how many tokens and clips."""
+        """The size of the sample, in words."""
         return f"{count(int(self.n_tokens.sum()), 'token')} of {count(len(self.clip_ids), 'clip')}"
 
     def report(self) -> Report:
-        """Say what each group and each head adds, with what it adds to another token as the baseline."""
+        """Report what each group and each head adds, with what it adds to another token as the baseline."""
         means, differences, groups = self.means(), self.differences(), self.groups()
         measures = [(part, _measures(means, differences, number)) for number, part in enumerate(self.parts)]
         heads = [(part.name, values) for part, values in measures if part.head is not None]
@@ -109,7 +109,7 @@ class HeadLensMean(Result):
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give the sums of each clip, its number of tokens, and the names of the parts."""
+        """Return the sums of each clip, its number of tokens, and the names of the parts."""
         return {"sums": self.sums, "n_tokens": self.n_tokens, "parts": np.array([part.name for part in self.parts])}
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
@@ -122,7 +122,7 @@ class HeadLensMean(Result):
 
 
 def _measures(means: Means, differences: Means, index: int) -> dict[str, Interval]:
-    """Give what is said of one part or group."""
+    """Return the estimates of one part or group."""
     return {"due": means.at(0, index), "another": means.at(1, index), "difference": differences.at(index)}
 
 
@@ -149,14 +149,14 @@ def head_lens_mean(
         InputError: There are no clips, the model writes nothing over any of them, or the language is not the model's.
 
     Source:
-        As `head_lens`; the other token is ours.
+        As `head_lens`, with another token as the baseline.
     """
     counted = Counted(clips, progress)
     rng = np.random.default_rng(settings.seed)
     sums: dict[int, np.ndarray] = {}
     n_tokens: dict[int, int] = {}
     n_left_out, largest_rest = 0, 0.0
-    for batch in said_over(model, counted, language=settings.language):
+    for batch in said_batches(model, counted, language=settings.language):
         others = [other for window in batch.said for other in _others(window, rng)]
         added = due_contributions(model, batch, [0 if other is None else other for other in others]).parts.numpy()
         largest_rest = max(largest_rest, float(np.abs(added[-1, :, 0]).max()))
@@ -188,7 +188,7 @@ def head_lens_mean(
     )
 
 
-def _others(said: Said, rng: np.random.Generator) -> list[int | None]:
+def _others(said: WindowTokens, rng: np.random.Generator) -> list[int | None]:
     """Draw for each token another one of the same window; None where there is none."""
     drawn: list[int | None] = []
     for token in said.tokens:

@@ -28,7 +28,7 @@ MOST_COLUMNS = 40
 """Tokens in one map; a longer transcript is cut."""
 
 MOST_NAMED = 48
-"""Heads drawn in rows of their own, with their names; of more, blocks and a map."""
+"""Heads that get a row and a name each; of more, a map by block is drawn."""
 
 MOST_ROWS_IN = 9.0
 
@@ -66,7 +66,7 @@ def token_figure(lens: HeadLens, note: str) -> Figure:
 
 
 def _is_shown(group: str, values: np.ndarray) -> bool:
-    """Leave out a rest that is rounding."""
+    """Whether a group is drawn; a rest that is only rounding is not."""
     return group != "rest" or float(np.abs(values).max()) >= SHOWN_LOGITS
 
 
@@ -108,16 +108,17 @@ def mean_figure(heads: Means, groups: Mapping[str, tuple[Interval, Interval]], n
 
 
 def mean_heads_height(n_heads: int, least: float) -> float:
-    """Give the inches that a picture of so many heads takes: a row each, or a map."""
+    """Return the inches that a picture of `n_heads` heads takes: a row each, or a map."""
     return max(least, 0.16 * n_heads + 1.2) if n_heads <= MOST_NAMED else 6.5
 
 
 def draw_mean_heads(axes: Axes, heads: Means, title: str, note: str, legend: tuple[str, str]) -> None:
     """Draw two means for each head with their intervals; of too many heads, a map of how they differ."""
-    places = list(np.ndindex(heads.value.shape[:2]))
-    if len(places) <= MOST_NAMED:
-        names = [f"{block}.{head}" for block, head in places]
-        _draw_pairs(axes, names, [(heads.at(*place, 0), heads.at(*place, 1)) for place in places], legend)
+    indices = list(np.ndindex(heads.value.shape[:2]))
+    if len(indices) <= MOST_NAMED:
+        names = [f"{block}.{head}" for block, head in indices]
+        pairs = [(heads.at(block, head, 0), heads.at(block, head, 1)) for block, head in indices]
+        _draw_pairs(axes, names, pairs, legend)
         axes.tick_params(axis="y", labelsize=7)
         axes.set_ylabel("cross-attention head (block.head)", fontsize=8)
         pictures.title(axes, title, note)

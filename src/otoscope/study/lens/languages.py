@@ -1,6 +1,6 @@
-"""Which language does each block of the decoder take a recording for, and which heads decide it?
+"""Which language does each block of the decoder detect in a recording, and which heads decide it?
 
-At the start of a transcript the decoder foretells the language. The logit lens is read there, among the languages
+At the start of a transcript the decoder predicts the language. The logit lens is read there, among the languages
 alone, and the last block's logits are taken apart. Costs one run of the encoder for each clip and one of the decoder
 over a single token; of a long recording the first window is heard, as in transcribing.
 """
@@ -38,11 +38,11 @@ BATCH_SIZE = 16
 N_NAMED = 5
 """Languages named for each stage in JSON."""
 
-N_TOLD = 3
-"""Languages named for each stage to people."""
+N_SHOWN = 3
+"""Languages named for each stage in the report."""
 
 N_HEADS = 8
-"""Heads that people are shown."""
+"""Heads in the report."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,11 +53,11 @@ class LanguageLens(Result):
 
     model: str
     clip_ids: tuple[str, ...]
-    labels: tuple[str | None, ...]  # each clip's language as its source has it; None if unknown, to us or to the model
+    labels: tuple[str | None, ...]  # each clip's labelled language; None where unknown, or unknown to the model
     languages: tuple[str, ...]  # the model's, as codes
     stages: tuple[str, ...]  # the embedding and every block of the decoder
     probabilities: np.ndarray  # among the languages, float32 [clip, stage, language]
-    no_sound: np.ndarray  # the same with padding alone for sound, float32 [stage, language]
+    no_sound: np.ndarray  # the same with padding in place of sound, float32 [stage, language]
     parts: tuple[LogitPart, ...]  # what the last block's logits are made of
     found_contributions: np.ndarray  # of each part to the logit of the language found, less the mean logit of all
     # languages, float32 [clip, part]
@@ -67,7 +67,7 @@ class LanguageLens(Result):
 
     @property
     def chosen(self) -> np.ndarray:
-        """The number of the language that the last block finds in each clip, int64 [clip]."""
+        """The index of the language that the last block finds in each clip, int64 [clip]."""
         return self.probabilities[:, -1].argmax(axis=-1)
 
     def found_probability(self) -> Means:
@@ -94,7 +94,7 @@ class LanguageLens(Result):
         return grouped_means(values, np.ones(len(values), int), seed=self.seed)
 
     def report(self) -> Report:
-        """Say what each stage finds, what each part adds, and the language found in each clip."""
+        """Report what each stage finds, what each part adds, and the language found in each clip."""
         n_labelled = sum(label is not None for label in self.labels)
         parts = self._parts()
         return Report(
@@ -142,7 +142,7 @@ class LanguageLens(Result):
             rows.append(
                 (
                     stage,
-                    ", ".join(f"{row['language']} {row['probability']:.2f}" for row in likeliest[:N_TOLD]),
+                    ", ".join(f"{row['language']} {row['probability']:.2f}" for row in likeliest[:N_SHOWN]),
                     probability.at(0, number),
                     probability.at(1, number),
                     self.agreement(number),
@@ -184,7 +184,7 @@ class LanguageLens(Result):
         return Table([Column(None, label, "two digits") for label in labels], rows, caption, most=N_HEADS)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give all probabilities and contributions, with the names that they belong to."""
+        """Return all probabilities and contributions, with the names that they belong to."""
         return {
             "probabilities": self.probabilities,
             "no_sound": self.no_sound,
@@ -210,7 +210,7 @@ def language_lens(
     settings: LanguageLensSettings,
     progress: Progress | None = None,
 ) -> LanguageLens:
-    """Measure which language each block and each head of the decoder takes recordings for.
+    """Measure which language each block and each head of the decoder detects in recordings.
 
     Args:
         model: A multilingual Whisper.
@@ -222,7 +222,7 @@ def language_lens(
         Probabilities by block and contributions by head, beside those with padding alone.
 
     Raises:
-        InputError: The model knows one language, or there are no clips.
+        InputError: The model knows only one language, or there are no clips.
 
     Source:
         Languages by layer and head after "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), in the code it came
@@ -259,7 +259,7 @@ def language_lens(
 
 
 def _multilingual(model: Whisper) -> Vocabulary:
-    """Give the vocabulary of a model that has languages to choose from."""
+    """Return the vocabulary of a model that has languages to choose from."""
     words = model.vocabulary
     if not words.is_multilingual or len(words.language_ids) < 2:
         raise InputError(

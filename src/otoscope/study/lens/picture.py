@@ -24,7 +24,7 @@ COLUMNS = 12
 """Tokens side by side in one strip."""
 
 LEAST_COLUMNS = 5
-"""Room for so many, where there are fewer."""
+"""The width of a strip with fewer tokens."""
 
 BAR_IN = 2.4
 """Length of the colour bar at most: a picture of many strips would stretch it."""
@@ -34,7 +34,7 @@ STRIPS = 8
 
 CELL_LETTERS = 13
 MOST_NAMED_STAGES = 12
-"""Of more stages every fourth is named on an axis."""
+"""With more stages, every fourth is named on an axis."""
 
 
 def grid_figure(lens: Lens, note: str, *, of_choice: bool = False) -> Figure:

@@ -37,7 +37,7 @@ class LensSettings(SaidSettings):
 
 @dataclass(frozen=True)
 class LanguageLensSettings(Settings):
-    """How languages are looked for."""
+    """How languages are detected."""
 
     seed: Seed = 0
 

@@ -1,6 +1,6 @@
-"""What the decoder is made to say while it is looked into: each window's own transcript, or a given text.
+"""What the decoder is made to say while its states are read: each window's own transcript, or a given text.
 
-Windows of several clips run together, as many as a batch takes; of the encoder's output no more is held. Costs one run
+Windows of several clips run together, a batch at a time; no more of the encoder's output is held. Costs one run
 of the encoder for each window, and of the decoder one transcription where no text is given.
 """
 
@@ -25,33 +25,33 @@ BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is said over one window."""
+class WindowTokens:
+    """The tokens that are said over one window."""
 
-    clip: int  # its number among the clips
-    window: int  # its number in the clip
-    language: str  # Whisper's code of what is spoken
+    clip: int  # index of the clip
+    window: int  # index of the window in the clip
+    language: str  # Whisper's code of the language spoken
     prompt: tuple[int, ...]  # token ids that the transcript begins with
     tokens: tuple[int, ...]  # token ids of the text, and the end of text where it was reached
 
     @property
     def rows(self) -> slice:
-        """The decoder's positions at which these tokens are foretold: each at the token before it."""
+        """The decoder's positions at which these tokens are predicted: each at the token before it."""
         return slice(len(self.prompt) - 1, len(self.prompt) - 1 + len(self.tokens))
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Windows with what is said over them."""
+class SaidBatch:
+    """Windows with the tokens that are said over them."""
 
     encoded: Float[Tensor, "window frame d_model"]  # the encoder's output
-    said: list[Said]  # over each window
+    said: list[WindowTokens]  # for each window
     ids: Int[Tensor, "window token"] = field(repr=False)  # what the decoder is given; shorter rows are filled up
 
 
 @dataclass(frozen=True, eq=False)
 class _MelWindow:
-    """A window on its way into a batch."""
+    """A window that waits for its batch."""
 
     clip: int
     window: int
@@ -59,7 +59,7 @@ class _MelWindow:
     mel: Tensor
 
 
-def said_over(
+def said_batches(
     model: Whisper,
     clips: Iterable[Sound],
     *,
@@ -68,15 +68,15 @@ def said_over(
     language: str | None = None,
     batch_size: int = BATCH_SIZE,
     encode: Callable[[Tensor], Tensor] | None = None,
-) -> Iterator[Batch]:
-    """Find what is said over windows, batch by batch.
+) -> Iterator[SaidBatch]:
+    """Yield windows with the tokens that are said over them, batch by batch.
 
     Args:
         model: Any Whisper.
         clips: The clips.
         text: What the decoder is made to say, over one window alone; None for its own transcript.
         window: Take this window of each clip alone; None for all.
-        language: What is spoken; the model finds out in each window by default.
+        language: Language spoken; by default the model detects it in each window.
         batch_size: Windows run at once.
         encode: Turns log-mels into what the decoder is given; the model's encoder by default.
 
@@ -118,7 +118,7 @@ def _windows_of(
 
 def _batch(
     model: Whisper, words: Vocabulary, windows: list[_MelWindow], encode: Callable[[Tensor], Tensor], text: str | None
-) -> Batch:
+) -> SaidBatch:
     encoded = encode(torch.cat([window.mel for window in windows]))
     if text is None:
         with model.reading_paused():
@@ -127,14 +127,14 @@ def _batch(
     else:
         spoken = [(code, _spelt(model, words, text, code)) for code in _languages(model, words, windows, encoded)]
     said = [
-        Said(window.clip, window.window, code, tuple(prompt_tokens(model, language=code)), tokens)
+        WindowTokens(window.clip, window.window, code, tuple(prompt_tokens(model, language=code)), tokens)
         for window, (code, tokens) in zip(windows, spoken, strict=True)
     ]
-    # the last token is foretold, and never given; no earlier position can see what fills up a shorter row
+    # the last token is predicted, and never given; no earlier position can see what fills up a shorter row
     rows = [[*window.prompt, *window.tokens[:-1]] for window in said]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [words.end_id] * (longest - len(row)) for row in rows], device=model.device)
-    return Batch(encoded, said, ids)
+    return SaidBatch(encoded, said, ids)
 
 
 def _languages(model: Whisper, words: Vocabulary, windows: list[_MelWindow], encoded: Tensor) -> list[str]:

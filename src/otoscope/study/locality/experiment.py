@@ -1,7 +1,7 @@
 """How far does each head of the encoder listen? Statistics of the attended distance over many clips.
 
 One block's patterns are held at a time, [window, head, frame, frame]; what is kept of a clip is one number per head and
-offset. Destinations are speech frames alone, and sources the frames that hold sound: attention that rests on padding
+offset. Destinations are speech frames alone, and sources the frames that hold sound: attention to padding
 listens to nothing, and its share is reported beside the distances.
 """
 
@@ -33,7 +33,7 @@ from otoscope.study.results import Result
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 MOST_HEADS = 48
-"""With more heads than this, people get a row for each block."""
+"""With more heads than this, the report has a row for each block."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,11 +76,11 @@ class Locality(Result):
         return _mean(self.by_offset, np.arange(-reach, reach + 1))
 
     def quantile_frames(self, share: float) -> np.ndarray:
-        """Give the distance in frames within which a share of the attention lies, [block, head]."""
+        """Return the distance in frames within which a share of the attention lies, [block, head]."""
         return distance.mass_quantile(self.by_distance, share)
 
     def share_within(self, frames: int) -> np.ndarray:
-        """Give the share of the attention at most so many frames away, [block, head]."""
+        """Return the share of the attention that is at most `frames` away, [block, head]."""
         return distance.share_within(self.by_distance, frames)
 
     @property
@@ -94,7 +94,7 @@ class Locality(Result):
         return float(distance.share_within(self.uniform_by_distance, self.local_within))
 
     def report(self) -> Report:
-        """Say how far the heads listen, beside attention spread evenly over the sound."""
+        """Report how far the heads listen, beside attention spread evenly over the sound."""
         n_local, uniform = int(self.is_local.sum()), _distances(self.uniform_by_distance, self.uniform_by_offset)
         heads = [
             {
@@ -183,7 +183,7 @@ class Locality(Result):
         )
 
     def arrays(self) -> dict[str, Any]:
-        """Give attention by offset, its baseline, and what falls on padding."""
+        """Return attention by offset, its baseline, and the share on padding."""
         return {
             "by_offset": self.by_offset,
             "uniform_by_offset": self.uniform_by_offset,
@@ -195,8 +195,8 @@ class Locality(Result):
         return {self.name: lambda: heads_figure(self)}
 
 
-def _each_of_one(by_offset: np.ndarray) -> np.ndarray:
-    """Scale each head's mass to a sum of 1; a head without any keeps none."""
+def _normalised(by_offset: np.ndarray) -> np.ndarray:
+    """Scale each head's mass to a sum of 1; a head without mass keeps 0."""
     total = by_offset.sum(axis=-1, keepdims=True)
     return np.divide(by_offset, total, out=np.zeros_like(by_offset), where=total > 0)
 
@@ -207,7 +207,7 @@ def _mean(mass: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _distances(by_distance: np.ndarray, by_offset: np.ndarray) -> dict[str, Any]:
-    """Give the table entries of one head, or of the baseline."""
+    """Return the table entries of one head, or of the baseline."""
     reach = by_offset.shape[-1] // 2
     mean = float(_mean(by_distance, np.arange(reach + 1)))
     quantiles = {f"{q:.0%}": int(distance.mass_quantile(by_distance, q)) for q in QUANTILES}
@@ -222,7 +222,7 @@ def _distances(by_distance: np.ndarray, by_offset: np.ndarray) -> dict[str, Any]
 
 
 class _Gatherer:
-    """Sums the patterns of all blocks by offset while the encoder runs; itself the edit that changes nothing."""
+    """Sums the patterns of all blocks by offset while the encoder runs, as an edit that changes nothing."""
 
     def __init__(self, model: Whisper) -> None:
         shape = (model.n_encoder_blocks, model.n_heads)
@@ -232,12 +232,12 @@ class _Gatherer:
         self._next_window = [0] * model.n_encoder_blocks
 
     def start(self, kinds: np.ndarray) -> None:
-        """Make ready for the windows of one clip, kinds int8 [window, frame]."""
+        """Prepare for the windows of one clip, kinds int8 [window, frame]."""
         self._kinds = kinds
         self._next_window = [0] * len(self._next_window)
 
     def watch(self, block: int, pattern: Tensor) -> Tensor:
-        """Sum one block's pattern [window, head, frame, frame] and hand it back as it is."""
+        """Sum one block's pattern [window, head, frame, frame] and return it unchanged."""
         first = self._next_window[block]
         self._next_window[block] = first + len(pattern)
         for kinds, heads in zip(self._kinds[first : first + len(pattern)], pattern.detach(), strict=True):
@@ -259,7 +259,7 @@ def locality(
 ) -> Locality:
     """Measure how far every encoder head listens, over the speech frames of a corpus.
 
-    Clips are taken one at a time and forgotten, so a corpus of any length will do.
+    Clips are read one at a time and not kept, so a corpus may have any length.
 
     Args:
         model: Any Whisper.
@@ -274,7 +274,7 @@ def locality(
         InputError: A setting is out of range, there are no clips, or no clip holds speech.
 
     Source:
-        Ours, after the observation in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1; the mean distance
+        After the observation in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1; the mean distance
         is that of Vig and Belinkov 2019, "Analyzing the structure of attention", section 4.3.
     """
     gatherer = _Gatherer(model)
@@ -302,7 +302,7 @@ def locality(
         n_clips=n_clips,
         n_windows=n_windows,
         n_speech_frames=n_speech,
-        by_offset=_each_of_one(gatherer.by_offset),
+        by_offset=_normalised(gatherer.by_offset),
         uniform_by_offset=uniform / n_speech,
         padding_share=gatherer.on_padding / n_speech,
         local_within=settings.local_within,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otoscope.study.locality.experiment import Locality
 
 NAMED_HEADS = 96
-"""Up to this many heads, every head is named; of more, the first of each block."""
+"""Up to this many heads, every head is named; with more, the first of each block."""
 
 
 def heads_figure(result: Locality) -> Figure:

@@ -1,9 +1,9 @@
 """Which tokens lie nearest to a word in the decoder's embedding, and do they sound like it?
 
-For a word the tokens of largest cosine, once what all tokens have in common is taken away (`spaces`), and by the raw
-vectors where these are asked for; with how alike each sounds (phones where a pronouncer knows both words, letters
-otherwise) and, where vectors are given, how alike it means. Costs one product of the words' vectors with all tokens'.
-It does not know where pronunciations come from. Whether nearest tokens sound alike on the whole is for `sounds_alike`.
+Lists the tokens of largest cosine to a word, after what all tokens have in common is removed (`spaces`), and on request
+by the raw vectors; with how similar each is in sound (by phones where a pronouncer knows both words, by letters
+otherwise) and, where word vectors are given, in meaning. Costs one product of the words' vectors with all tokens'.
+It does not know where pronunciations come from. `sounds_alike` measures whether nearest tokens sound alike in general.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Neighbour:
     """One of the nearest tokens."""
 
     token: int  # its id
-    text: str  # what it stands for, white space included; bytes that are no text by themselves as `\xNN`
+    text: str  # its text, white space included; bytes that are not text by themselves as `\xNN`
     cosine: float  # of its vector with the word's
     sound: float | None  # phone distance to the word, 0 (the same) to 1; None where a pronunciation is not known
-    spelling: float | None  # edits for each letter of the longer word, 0 to 1; None where one of the two has none
+    spelling: float | None  # edits per letter of the longer word, 0 to 1; None where one of the two has no letters
     meaning: float | None  # cosine of the two words' vectors of meaning; None where one has none
     phones: tuple[str, ...]  # its pronunciation in the IPA, empty where it is not known
 
@@ -98,7 +98,7 @@ class WordNeighbours:
         return caption
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table."""
+        """Return the table."""
         return {
             "word": self.query.word,
             "token": self.query.token,
@@ -120,15 +120,15 @@ class Neighbours(Result):
 
     model: str
     is_tied: bool  # one matrix is embedding and unembedding
-    n_tokens: int  # among which neighbours were looked for: text tokens that training hardly moved are left out
-    common: Mapping[str, Common]  # for each space what its text tokens have in common, taken from corrected vectors
-    special: bool  # special tokens and times were among them
+    n_tokens: int  # tokens that were searched; text tokens that training hardly moved are left out
+    common: Mapping[str, Common]  # for each space what its text tokens have in common, removed from corrected vectors
+    special: bool  # whether special tokens and times were among them
     pronunciations: str | None  # where they come from; None for none
     meanings: str | None  # where vectors of meaning come from; None for none
     words: tuple[WordNeighbours, ...]  # word by word: in each space by the corrected vectors, then by the raw ones
 
     def report(self) -> Report:
-        """List every word's neighbours, and say how alikeness was measured."""
+        """List every word's neighbours, and say how similarity was measured."""
         matrices = "embedding and unembedding are one" if self.is_tied else "embedding and unembedding are two"
         phones = f"phones by {self.pronunciations}" if self.pronunciations else "no pronunciations"
         meaning = f", meaning by {self.meanings}" if self.meanings else ""
@@ -165,16 +165,16 @@ def neighbours(
 ) -> Neighbours:
     """Find the tokens nearest to words in the decoder's embedding.
 
-    Vectors are compared without the mean and the first principal component of text tokens, which are most of a token's
-    length in released checkpoints.
+    Vectors are compared without the mean and the first principal component of text tokens, which make up most of a
+    token's length in released checkpoints.
 
     Args:
         model: Any Whisper with a tokenizer.
-        words: Words, or names of special tokens (`<|en|>`). One that is no token is stood for by one of its tokens,
-            see `tokens.find_token`.
+        words: Words, or names of special tokens (`<|en|>`). One that is not a single token is represented by one of
+            its tokens, see `tokens.find_token`.
         settings: Which tokens are listed.
-        pronounce: Says how words are pronounced: a `Lexicon`, for one. Without it words are compared by spelling alone.
-        meanings: Vectors that say how alike words mean.
+        pronounce: Pronounces words; a `Lexicon`, for example. Without it words are compared by spelling alone.
+        meanings: Word vectors, for similarity in meaning.
 
     Returns:
         The nearest tokens of every word.
@@ -189,7 +189,7 @@ def neighbours(
     if isinstance(words, str):
         words = [words]
     if not words:
-        raise InputError("no word was given: neighbours are looked for of one word or more, such as 'rug'.")
+        raise InputError("no word was given: give one or more to find their neighbours, such as 'rug'.")
     table = token_texts(model)
     chosen = [find_token(model, table, word) for word in words]
     spaces = token_spaces(model, table)
@@ -218,7 +218,7 @@ def neighbours(
 def _search(
     vectors: Tensor, words: Sequence[WordToken], among: np.ndarray, k: int, model_id: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find ids and cosines, [word, k]; tokens without a direction (all zeros) are nobody's neighbours."""
+    """Find ids and cosines, [word, k]; tokens without a direction (all zeros) are never neighbours."""
     rows = unit(vectors[torch.as_tensor([word.token for word in words], device=vectors.device)])
     for word, row in zip(words, rows, strict=True):
         if not torch.isfinite(row).all():
@@ -230,16 +230,16 @@ def _search(
     has_direction = torch.isfinite(candidates).all(dim=1)
     ids = among[has_direction.cpu().numpy()]
     numbers = {int(token): number for number, token in enumerate(ids)}
-    own = torch.tensor([numbers.get(word.token, -1) for word in words], device=vectors.device)
-    values, where = nearest(rows, candidates[has_direction], min(k + 1, len(ids)), own=own)
-    # the word itself comes last where all others were asked for, too
-    n = min(k, len(ids) - int((own >= 0).any()))
+    self_rows = torch.tensor([numbers.get(word.token, -1) for word in words], device=vectors.device)
+    values, where = nearest(rows, candidates[has_direction], min(k + 1, len(ids)), self_rows=self_rows)
+    # where all other tokens are requested, the word itself comes last
+    n = min(k, len(ids) - int((self_rows >= 0).any()))
     return ids[where.cpu().numpy()[:, :n]], values.cpu().numpy()[:, :n]
 
 
 @dataclass(frozen=True, eq=False)
 class _Alikeness:
-    """How alike the tokens of a list are, by their numbers in it."""
+    """How similar the tokens of a list are, by their numbers in it."""
 
     numbers: dict[int, int]  # of each token
     words: WordList
@@ -267,7 +267,7 @@ class _Alikeness:
         return variants[0] if variants else ()
 
     def to(self, token: int, others: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Compare a token with others: sound, spelling, meaning, NaN where that is not known."""
+        """Compare a token with others: sound, spelling and meaning; NaN where that is not known."""
         right = np.array([self.numbers[other] for other in others], np.int64)
         left = np.full(len(right), self.numbers[token], np.int64)
         can_spell = self.has_letters[left] & self.has_letters[right]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otoscope.study.neighbours.experiment import Neighbours, WordNeighbours
 
 MOST_PANELS = 12
-"""So many words are drawn; the table holds all."""
+"""Words that are drawn at most; the table holds all."""
 LONGEST_TEXT = 14
 MAP = "viridis"
 """Dark is alike, pale is not; told apart by lightness alone."""
@@ -86,7 +86,7 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
 
 
 def readable(text: str, *, longest: int = LONGEST_TEXT) -> str:
-    """Write a token so that it can be read in a picture.
+    """Make a token readable in a picture.
 
     Args:
         text: A token's text.

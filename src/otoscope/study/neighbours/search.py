@@ -27,7 +27,7 @@ def nearest(
     vectors: Float[Tensor, "vector d"],
     k: int,
     *,
-    own: Int[Tensor, " query"] | None = None,
+    self_rows: Int[Tensor, " query"] | None = None,
     block_rows: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Float[Tensor, "query k"], Int[Tensor, "query k"]]:
@@ -36,10 +36,10 @@ def nearest(
     Args:
         queries: Vectors of length 1.
         vectors: Vectors of length 1, on the same device.
-        k: How many to find; fewer are where there are fewer vectors.
-        own: For each query the row of `vectors` that is the query itself and does not count; -1 for none.
+        k: How many to find; with fewer vectors, all of them.
+        self_rows: For each query the row of `vectors` that is the query itself and does not count; -1 for none.
         block_rows: Queries taken at once; as many as `BLOCK_VALUES` allows by default.
-        progress: Told how many queries are done, and how many there are.
+        progress: Called with the number of queries done and the number in all.
 
     Returns:
         Cosines, largest first, and rows of `vectors`; -inf where there is no further vector.
@@ -58,14 +58,14 @@ def nearest(
         stop = min(start + rows, len(queries))
         block = cosines[: stop - start]
         torch.mm(queries[start:stop], transposed, out=block)
-        if own is not None:
-            _leave_out_own(block, own[start:stop])
+        if self_rows is not None:
+            _exclude_self(block, self_rows[start:stop])
         torch.topk(block, k, dim=1, out=(values[start:stop], where[start:stop]))
         if progress is not None:
             progress(stop, len(queries))
     return values, where
 
 
-def _leave_out_own(block: Tensor, own: Tensor) -> None:
-    at = torch.nonzero(own >= 0).squeeze(1)
-    block[at, own[at]] = -torch.inf
+def _exclude_self(block: Tensor, self_rows: Tensor) -> None:
+    at = torch.nonzero(self_rows >= 0).squeeze(1)
+    block[at, self_rows[at]] = -torch.inf

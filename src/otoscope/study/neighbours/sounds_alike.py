@@ -1,8 +1,8 @@
 """Over the whole vocabulary: do the tokens nearest to a word sound more like it than tokens that are as frequent?
 
 Every whole-word token that was trained is compared with its k nearest, by the corrected vectors and by the raw ones
-(`spaces`), and for each of these with words drawn from those that are about as frequent as it. Costs two products of
-all words' vectors with each other, in bounded memory, and a microsecond for each pair compared. It does not know where
+(`spaces`), and for each of these with random words of about the same frequency. Costs two products of
+all words' vectors with each other, in bounded memory, and a microsecond for each pair. It does not know where
 pronunciations come from.
 """
 
@@ -61,14 +61,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Contrast:
-    """The nearest tokens beside random ones that are as frequent, by one measure."""
+    """The nearest tokens beside random ones of the same frequency, by one measure."""
 
     space: str  # `embedding` or `unembedding`
-    form: str  # `corrected` for what all tokens have in common, or `raw`
+    form: str  # `corrected` (without what all tokens have in common), or `raw`
     pairs: str  # `all`, or `unrelated`: without pairs that look like forms of one word
     measure: str  # `phones` or `spelling` (distances from 0 to 1), or `meaning` (cosine)
-    n_words: int  # that have nearest and random words to be compared with
-    n_pairs: int  # of a word and one of its nearest
+    n_words: int  # words that have nearest and random words to compare with
+    n_pairs: int  # pairs of a word and one of its nearest
     nearest: Interval  # mean over words of the mean over their nearest
     random: Interval  # the same for random words as frequent as these
     more_alike: Interval  # nearest against random: the mean over words of the difference
@@ -76,7 +76,7 @@ class Contrast:
     by_rank: tuple[Interval, ...]  # mean for the nearest, the second nearest and so on
 
     def row(self) -> tuple[object, ...]:
-        """Give the cells of `COLUMNS`."""
+        """Return the cells of `COLUMNS`."""
         near, at_random = (None, None) if self.near is None else self.near
         return (
             self.measure if self.space == EMBEDDING else f"{self.measure} ({self.space})",
@@ -95,16 +95,16 @@ class SoundsAlike(Result):
     name = "sounds_alike"
 
     model: str
-    n_words: int  # that were compared
+    n_words: int  # words compared
     n_unknown: int  # whole-word tokens left out since their pronunciation is not known
     k: int  # nearest tokens of each word
     close: float  # distances up to here count as near
-    frequencies: str  # what words are as frequent by: `token order`, or `counts`
-    n_bins: int  # of about equal frequency
+    frequencies: str  # what frequency is measured by: `token order`, or `counts`
+    n_bins: int  # bins of words of about equal frequency
     pronunciations: str | None  # where they come from; None where spelling alone was compared
     meanings: str | None  # where vectors of meaning come from; None for none
-    seed: int  # draws random words and the bootstrap
-    common: Mapping[str, Common]  # for each space what its text tokens have in common, taken from corrected vectors
+    seed: int  # of the random words and the bootstrap
+    common: Mapping[str, Common]  # for each space what its text tokens have in common, removed from corrected vectors
     contrasts: tuple[Contrast, ...]  # one for each space, form, kind of pairs and measure; corrected vectors first
 
     def contrast(self, measure: str, *, pairs: str = "all", space: str = EMBEDDING, form: str = CORRECTED) -> Contrast:
@@ -124,7 +124,7 @@ class SoundsAlike(Result):
         )
 
     def report(self) -> Report:
-        """Say by how much nearest tokens are more alike than random ones."""
+        """Report how much more similar nearest tokens are than random ones."""
         by = f"said by {self.pronunciations}" if self.pronunciations else "compared by spelling alone"
         unknown = f"; {self.n_unknown:,} of unknown pronunciation left out" if self.n_unknown else ""
         frequency = TOKEN_ORDER if self.frequencies == TOKEN_ORDER else "counts in the text"
@@ -163,7 +163,7 @@ class SoundsAlike(Result):
         )
 
     def figures(self) -> Mapping[str, Callable[[], Figure]]:
-        """Draw how alike the nearest, the second nearest and so on are, beside random words; a panel a measure."""
+        """Draw how similar the nearest, second nearest and so on are, beside random words; one panel per measure."""
         return {self.name: lambda: sounds_alike_figure(self)}
 
 
@@ -178,18 +178,18 @@ def sounds_alike(
     words: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SoundsAlike:
-    """Ask of every whole-word token whether its nearest tokens sound more alike than random ones as frequent.
+    """Measure whether the tokens nearest to each whole-word token sound more like it than random ones as frequent.
 
     Args:
         model: Any Whisper with a tokenizer.
         settings: How nearest tokens are compared with random ones.
-        pronounce: Says how words are pronounced; words that it does not know are left out. Without it words are
-            compared by spelling alone.
-        meanings: Vectors that say how alike words mean.
+        pronounce: Pronounces words; words that it does not know are left out. Without it words are compared by spelling
+            alone.
+        meanings: Word vectors, for similarity in meaning.
         counts: How often each word occurs, in small letters; words that do not occur are left out. By default the order
             of the tokens stands for their frequency: a tokenizer adds the commonest first.
-        words: Keep to these words; all by default.
-        progress: Told how many words' nearest tokens were found, and of how many.
+        words: Compare these words alone; all by default.
+        progress: Called with the number of words whose nearest tokens were found and the number in all.
 
     Returns:
         The contrasts, with 95% intervals from a bootstrap over words.
@@ -287,9 +287,9 @@ def _nearest_words(
             f"{n_without} of {len(tokens)} word tokens of {model_id} have no direction: their vectors are 0 or not "
             "finite. Load another checkpoint."
         )
-    own = torch.arange(len(vectors), device=vectors.device)
+    self_rows = torch.arange(len(vectors), device=vectors.device)
     k = min(k, len(vectors) - 1)
-    return nearest(vectors, vectors, k, own=own, progress=progress)[1].cpu().numpy()
+    return nearest(vectors, vectors, k, self_rows=self_rows, progress=progress)[1].cpu().numpy()
 
 
 def _contrast(measured: PairMeasure, space: TokenSpace, pairs: str, seed: int) -> list[Contrast]:

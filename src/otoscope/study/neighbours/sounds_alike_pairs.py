@@ -1,4 +1,4 @@
-"""Words paired with their nearest and with random words as frequent, and what the pairs say. Knows arrays and words."""
+"""Words paired with their nearest and with random words as frequent, and measures of pairs. Knows arrays and words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otoscope.study.neighbours.words import WordList, cosines
 
 BIN_WORDS = 50
 MOST_BINS = 20
-"""Bins of frequency hold 50 words or more, and there are at most so many."""
+"""Bins of frequency hold `BIN_WORDS` words or more, and there are at most `MOST_BINS`."""
 REDRAWS = 8
 CHUNK = 1 << 20
 
@@ -28,7 +28,7 @@ class Bins:
 
     @property
     def n(self) -> int:
-        """How many bins there are."""
+        """The number of bins."""
         return len(self.edges) - 1
 
     @classmethod
@@ -42,7 +42,7 @@ class Bins:
         return cls(order, edges, bin_of)
 
     def draw(self, like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw for every word one of its bin, any shape."""
+        """Draw for every word a word of its bin; `like` has any shape."""
         bins = self.bin_of[like]
         first, size = self.edges[bins], self.edges[bins + 1] - self.edges[bins]
         return self.order[first + (rng.random(like.shape) * size).astype(np.int64)]
@@ -50,7 +50,7 @@ class Bins:
 
 @dataclass(frozen=True, eq=False)
 class PairMeasure:
-    """What the pairs say by one measure."""
+    """The pairs by one measure."""
 
     measure: str  # `phones`, `spelling` or `meaning`
     sign: int  # -1 where small values are alike, 1 where large ones are
@@ -58,7 +58,7 @@ class PairMeasure:
     random: np.ndarray  # every word's mean with its random words, float64 [word]
     near: (
         tuple[np.ndarray, np.ndarray] | None
-    )  # share of close ones, nearest and random, float64 [word]; not of meaning
+    )  # share of close pairs, nearest and random, float64 [word]; None for meaning
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +83,20 @@ class Pairs:
         """Pair words.
 
         Returns:
-            The pairs. Random words are never the word itself, nor its kin where these are left out.
+            The pairs. Random words are never the word itself, nor forms of it where these are left out.
         """
         chosen = _without_kin(words, candidates, k) if without_kin else candidates[:, :k]
-        wanted = np.repeat(chosen[:, :, None], draws, axis=2)
-        own = np.broadcast_to(np.arange(len(words))[:, None, None], wanted.shape)
-        random = np.where(wanted < 0, -1, bins.draw(np.maximum(wanted, 0), rng))
+        like = np.repeat(chosen[:, :, None], draws, axis=2)
+        word = np.broadcast_to(np.arange(len(words))[:, None, None], like.shape)
+        random = np.where(like < 0, -1, bins.draw(np.maximum(like, 0), rng))
         for _ in range(REDRAWS):
-            again = (random == own) & (wanted >= 0)
+            again = (random == word) & (like >= 0)
             if not again.any():
                 break
-            random[again] = bins.draw(wanted[again], rng)
-        random[random == own] = -1
+            random[again] = bins.draw(like[again], rng)
+        random[random == word] = -1
         if without_kin:
-            flat, words_of = random.reshape(-1), own.reshape(-1)
+            flat, words_of = random.reshape(-1), word.reshape(-1)
             for at in np.flatnonzero(flat >= 0):
                 if are_kin(words[words_of[at]], words[flat[at]]):
                     flat[at] = -1
@@ -137,12 +137,12 @@ def _without_kin(words: Sequence[str], candidates: np.ndarray, k: int) -> np.nda
 def _measured(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], others: np.ndarray) -> np.ndarray:
     """Compare every word with its others, [word, ...]: float32 of the same shape, NaN where there is none."""
     flat = others.reshape(-1)
-    own = np.repeat(np.arange(len(others)), flat.size // len(others))
+    left = np.repeat(np.arange(len(others)), flat.size // len(others))
     values = np.full(flat.size, np.nan, np.float32)
     there = np.flatnonzero(flat >= 0)
     for start in range(0, there.size, CHUNK):
         at = there[start : start + CHUNK]
-        values[at] = measure(own[at], flat[at])
+        values[at] = measure(left[at], flat[at])
     return values.reshape(others.shape)
 
 

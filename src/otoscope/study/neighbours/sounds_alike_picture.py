@@ -25,7 +25,7 @@ MEASURES = {
 
 
 def sounds_alike_figure(result: SoundsAlike) -> Figure:
-    """Draw how alike neighbours are by rank, beside random words: a row a space and form, a column a measure."""
+    """Draw how similar neighbours are by rank, beside random words: a row per space and form, a column per measure."""
     panels: dict[tuple[str, str], list[Contrast]] = {}
     for contrast in result.contrasts:
         panels.setdefault((contrast.measure, f"{contrast.space}, {contrast.form}"), []).append(contrast)

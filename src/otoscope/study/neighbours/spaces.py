@@ -1,8 +1,8 @@
-r"""The vectors of a decoder's tokens, as they are and corrected for what all of them have in common.
+r"""The vectors of a decoder's tokens, raw and corrected for what all of them have in common.
 
 In released checkpoints nine tenths of a token's length is the mean of all tokens, so that by cosine every token is near
-every other. The correction takes the mean and the first principal component of text tokens away. Tokens that training
-hardly moved all lie at one point; they are found by bytes that no UTF-8 text holds, which cannot have been trained.
+every other. The correction removes the mean and the first principal component of text tokens. Tokens that training
+hardly moved all lie at one point; they are found by bytes that UTF-8 text never holds, which cannot have been trained.
 Costs one product of the vectors with themselves. Knows tensors and the tokens' texts.
 """
 
@@ -27,25 +27,25 @@ CORRECTED, RAW = "corrected", "raw"
 NEVER_IN_TEXT = tuple(rf"\x{byte:02x}" for byte in (0xC0, 0xC1, *range(0xF5, 0x100)))
 """Bytes that UTF-8 never uses, as `TokenTexts` writes them: tokens of them are in no transcript."""
 HARDLY_MOVED = 0.1
-"""A token was hardly trained that lies at most so far from the untrained ones, where 1 is as far as a tenth of all text
-tokens lie beyond."""
+"""A token counts as hardly trained up to this distance from the untrained ones, as a share of the distance that a tenth
+of all text tokens exceed."""
 
 
 @dataclass(frozen=True)
 class Common:
     """What the text tokens of a vocabulary have in common."""
 
-    mean_share: float  # length of their mean, for each of their mean length: from 0 to 1
-    component_share: float  # of the variance around the mean, what lies along the first principal component
-    n_tokens: int  # text tokens that these are of
+    mean_share: float  # length of their mean over their mean length, from 0 to 1
+    component_share: float  # share of the variance around the mean that lies along the first principal component
+    n_tokens: int  # text tokens that these are measured on
     n_hardly_trained: int  # text tokens that training hardly moved, left out
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table, numbers with all their digits."""
+        """Return the table, numbers with all their digits."""
         return asdict(self)
 
     def text(self) -> str:
-        """Say how much of a token is the same in all."""
+        """Say how much of a token's vector is the same in all."""
         left_out = count(self.n_hardly_trained, "token")
         return (
             f"{self.mean_share:.1%} of a token's length; corrected vectors are without it and without the first "
@@ -55,7 +55,7 @@ class Common:
 
 
 def in_common(spaces: Mapping[str, Common]) -> list[tuple[str, str]]:
-    """Give label and text of what the tokens of each space have in common, for people."""
+    """Return a label and a text of what the tokens of each space have in common, for the report."""
     return [(f"mean of all text tokens in the {name}", common.text()) for name, common in spaces.items()]
 
 
@@ -67,11 +67,11 @@ class TokenSpace:
     form: str  # `corrected`, or `raw` as the checkpoint holds them
     vectors: Float[Tensor, "token d_model"]  # on the model's device
     is_trained: Bool[np.ndarray, " token"]  # which tokens training moved
-    common: Common  # what is taken away in the corrected form
+    common: Common  # what the corrected form is without
 
 
 def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
-    """Give the vectors of the decoder's tokens.
+    """Return the vectors of the decoder's tokens.
 
     Returns:
         `embedding`: what the decoder adds for a token that it is given. `unembedding`, where it is not the same: the
@@ -84,7 +84,7 @@ def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
 
 
 def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
-    """Give the tokens' vectors in every space, corrected and then raw.
+    """Return the tokens' vectors in every space, corrected and then raw.
 
     Source:
         Mu and Viswanath 2018, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations", with one
@@ -101,11 +101,11 @@ def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
 
 
 def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -> Bool[np.ndarray, " token"]:
-    """Find the tokens that training hardly moved from where it left those that no text holds.
+    """Find the tokens that training hardly moved: those that lie near tokens that no text holds.
 
     Returns:
-        Which were hardly trained; none where the vocabulary has no such bytes, or all its tokens lie as close (a model
-        that was not trained at all).
+        Which were hardly trained; none where the vocabulary has no such bytes, or all its tokens lie equally close (a
+        model that was not trained at all).
 
     Source:
         After Land and Bartolo 2024, "Fishing for Magikarp: Automatically Detecting Under-trained Tokens in Large
@@ -123,11 +123,11 @@ def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -
 def without_common(
     vectors: Float[Tensor, "token d_model"], is_text: Bool[np.ndarray, " token"], n_left_out: int = 0
 ) -> tuple[Float[Tensor, "token d_model"], Common]:
-    """Take the mean and the first principal component of text tokens away from all.
+    """Remove the mean and the first principal component of text tokens from all vectors.
 
     Returns:
         The vectors without them, NaN for one that has no direction (all zeros, or a number that is not finite) and is
-        not counted; and how much was taken away.
+        not counted; and how much was removed.
     """
     has_direction = torch.isfinite(vectors).all(dim=1) & (vectors != 0).any(dim=1)
     text = vectors[torch.as_tensor(is_text, device=vectors.device) & has_direction]

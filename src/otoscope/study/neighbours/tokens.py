@@ -13,10 +13,10 @@ from otoscope.model.whisper import Whisper
 class WordToken:
     """A word, and the token that stands for it."""
 
-    word: str  # as it was given
-    token: int  # the id whose neighbours are looked for
+    word: str  # as given
+    token: int  # the id whose neighbours are searched for
     pieces: tuple[str, ...]  # texts of all tokens that the word takes; one where the token is the whole word
-    piece: int = 0  # which of them the token is
+    piece: int = 0  # index of the token among them
 
     @property
     def is_whole(self) -> bool:
@@ -89,7 +89,7 @@ SHORTEST_STEM = 3
 def are_kin(word: str, other: str) -> bool:
     """Whether two words look like forms of one: the same first four letters, or the one begins with the other.
 
-    A cautious stand-in for a morphology, which also parts some words that have nothing to do with each other.
+    A cautious substitute for a morphology: it also takes some unrelated words for forms of one.
     """
     shorter, longer = sorted((word, other), key=len)
     if len(shorter) >= SHORTEST_STEM and longer.startswith(shorter):

@@ -1,4 +1,4 @@
-"""How alike words are: in sound, in spelling, and in meaning where vectors say so.
+"""How similar words are: in sound, in spelling, and in meaning where there are word vectors.
 
 Compares numbered words pair by pair, a microsecond each. Knows words, their pronunciations and vectors; no model.
 """
@@ -17,20 +17,20 @@ from otoscope.base.errors import InputError
 from otoscope.corpus.lexicon import Pronouncer, Pronunciation
 from otoscope.corpus.phones.distance import edit_distances, numbered, substitution_costs
 
-EXPECTED_VECTOR = "a word and its numbers apart by spaces (GloVe, or word2vec's text format)"
+EXPECTED_VECTOR = "a word and its numbers, separated by spaces (GloVe, or word2vec's text format)"
 MOST_VARIANTS = 3
-"""So many pronunciations of a word are compared, the commonest ones."""
+"""Pronunciations of a word that are compared at most, the commonest ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """Words as vectors that say how alike they mean."""
+    """Vectors of words, whose cosine is their similarity in meaning."""
 
     name: str  # where they come from
     vectors: Mapping[str, np.ndarray]  # word in small letters -> float32 [d]
 
     def of(self, words: Sequence[str]) -> np.ndarray:
-        """Give the vectors of words, scaled to length 1: float32 [word, d], NaN for a word that is not there."""
+        """Return the vectors of words, scaled to length 1: float32 [word, d], NaN for a word that is not there."""
         width = len(next(iter(self.vectors.values())))
         rows = np.full((len(words), width), np.nan, np.float32)
         for row, word in enumerate(words):
@@ -45,7 +45,7 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
     """Read word vectors line by line: `word number number ...`, perhaps after a line `words numbers`.
 
     Returns:
-        The vectors; of a word that comes more than once, in other letters perhaps, the first.
+        The vectors; the first one of a word that occurs more than once, in whatever case.
 
     Source:
         GloVe: Pennington, Socher and Manning 2014. word2vec: Mikolov et al. 2013.
@@ -68,7 +68,7 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
                 try:
                     vector = np.array(parts[1:], np.float32)
                 except ValueError:
-                    raise _bad_vector(where, number, "has something else than numbers after its word") from None
+                    raise _bad_vector(where, number, "has something other than numbers after its word") from None
                 if not np.isfinite(vector).all():
                     raise _bad_vector(where, number, "has a number that is not finite")
                 vectors[word] = vector
@@ -78,8 +78,8 @@ def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None)
         ) from None
     except UnicodeDecodeError:
         raise InputError(
-            f"the vectors '{where}' are no UTF-8 text. Expected lines with {EXPECTED_VECTOR}; binary word2vec files "
-            "are to be converted."
+            f"the vectors '{where}' are no UTF-8 text. Expected lines with {EXPECTED_VECTOR}; convert binary word2vec "
+            "files."
         ) from None
     if not vectors:
         raise InputError(f"the vectors '{where}' hold none of the words. Expected lines with {EXPECTED_VECTOR}.")
@@ -113,32 +113,32 @@ class WordList:
     """Words that are compared by their numbers."""
 
     words: tuple[str, ...]  # in small letters
-    pronunciations: tuple[tuple[Pronunciation, ...], ...]  # of each word, in the IPA; none where that is not known
+    pronunciations: tuple[tuple[Pronunciation, ...], ...]  # of each word, in the IPA; empty where not known
 
     @classmethod
     def of(cls, words: Sequence[str], pronounce: Pronouncer | None) -> WordList:
-        """Look up words; without a pronouncer none is known."""
+        """Look up words; without a pronouncer no pronunciation is known."""
         said = [()] * len(words) if pronounce is None else pronounce(words)
         return cls(tuple(words), tuple(tuple(variants[:MOST_VARIANTS]) for variants in said))
 
     @cached_property
     def _sounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All sounds one after the other, where each pronunciation begins, and where each word's pronunciations do."""
+        """All sounds one after the other, and where each pronunciation and each word's pronunciations begin."""
         arrays = [numbered(variant) for variants in self.pronunciations for variant in variants]
         starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays], dtype=np.int64)])
         firsts = np.concatenate([[0], np.cumsum([len(variants) for variants in self.pronunciations], dtype=np.int64)])
         return np.concatenate([*arrays, np.zeros(0, np.int32)]), starts.astype(np.int64), firsts.astype(np.int64)
 
     def sound(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Compare pairs of words by ear.
+        """Compare pairs of words by sound.
 
         Args:
             left: Numbers of words, int64 [pair].
             right: The others, int64 [pair].
 
         Returns:
-            Phone distances from 0 (the same sounds) to 1, float32 [pair]: of several pronunciations those that lie
-            nearest; NaN where one is not known.
+            Phone distances from 0 (the same sounds) to 1, float32 [pair]: the smallest over the words' pronunciations;
+            NaN where one word has none.
         """
         symbols, starts, firsts = self._sounds
         counts = np.diff(firsts)
@@ -159,7 +159,7 @@ class WordList:
         return letters, starts, (1 - np.eye(max(len(alphabet), 1))).astype(np.float32)
 
     def spelling(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Compare pairs of words letter by letter: edits for each letter of the longer word, float32 [pair]."""
+        """Compare pairs of words by spelling: edits per letter of the longer word, float32 [pair]."""
         letters, starts, costs = self._letters
         return edit_distances(letters, starts, left, right, costs)
 

@@ -19,7 +19,7 @@ from otoscope.study.phones.targets import Targets
 
 @dataclass(frozen=True, eq=False)
 class FrameCounts:
-    """The counts of one part of the frames, and what is summed up of them once."""
+    """The counts of one part of the frames, and sums of them that are computed once."""
 
     counts: detection.Counts  # frames by label and bin of strength
 
@@ -34,24 +34,26 @@ class FrameCounts:
         return self.counts.sum(axis=2, dtype=np.float64)
 
     def part(self, features: slice) -> FrameCounts:
-        """The same of some of the features."""
+        """Return the counts of some of the features."""
         return FrameCounts(self.counts[features])
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """The one set of labels that each feature detects best, and how well; NaN where nothing could be judged."""
+    """The set of labels that each feature detects best, and how well; NaN where nothing could be judged."""
 
     index: Int[np.ndarray, " feature"]  # which of the targets, -1 for none
     sign: Int[np.ndarray, " feature"]  # 1 where strength detects it, -1 where weakness does
     chosen_auroc: Float[np.ndarray, " feature"]  # AUROC, in that sign, on the frames that it was chosen on
     auroc: Float[np.ndarray, " feature"]  # AUROC, in that sign, on the frames that score it
     average_precision: Float[np.ndarray, " feature"]  # on the frames that score it
-    prevalence: Float[np.ndarray, " feature"]  # its share of them, which is the average precision by chance
+    prevalence: Float[np.ndarray, " feature"]  # its share of these frames, which is the average precision by chance
     share: Float[np.ndarray, " feature"]  # the share of the top examples of that sign that fall in it
     least_share: Float[np.ndarray, " feature"]  # the least such share among its labels that can be judged
     n_members: Int[np.ndarray, " feature"]  # its labels that can be judged
-    n_raised: Int[np.ndarray, " feature"]  # those of them that are detected by themselves, against frames outside
+    n_raised: Int[
+        np.ndarray, " feature"
+    ]  # those of them that are detected by themselves, against frames outside the set
 
 
 def best_detector(

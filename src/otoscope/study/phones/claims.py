@@ -1,4 +1,4 @@
-"""What the scores of features bear out, in words: each count beside its baselines, and what a reader must know."""
+"""What the scores of features show, in sentences: each count beside its baselines, and notes for the reader."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class GroupComparison:
     """
 
     site: str  # of both
-    basis: str  # in question
+    basis: str  # of the group
     measure: str
     baseline: str  # what it is compared with
     n: int | None  # features that reach the thresholds
-    n_features: int  # of so many
-    baseline_n: int | None  # the same of the baseline
+    n_features: int  # features of the group
+    baseline_n: int | None  # the same for the baseline
     baseline_n_features: int
-    difference: Interval | None  # share less the baseline's share; None where one of them cannot be judged
+    difference: Interval | None  # share minus the baseline's share; None where one of them cannot be judged
 
     @property
     def beats(self) -> bool:
@@ -65,7 +65,7 @@ def comparisons(study: PhoneStudy) -> list[GroupComparison]:
 
 
 def _baselines_of(study: PhoneStudy, group: GroupScores) -> Iterator[tuple[str, int, dict[str, int | None]]]:
-    """Name each baseline of a group, the number of its features, and how many reach the thresholds."""
+    """Yield each baseline of a group: its name, the number of its features, and how many reach the thresholds."""
     for other in study.run.groups:
         if other.key.site == group.key.site and _plainness(other.key.basis) < _plainness(group.key.basis):
             yield other.key.basis, other.key.n_features, _measured(study, other)
@@ -77,7 +77,7 @@ def _baselines_of(study: PhoneStudy, group: GroupScores) -> Iterator[tuple[str, 
 
 
 def _measured(study: PhoneStudy, group: GroupScores, *, shuffled: bool = False) -> dict[str, int | None]:
-    """Count the features of a group that reach the bar of each of `MEASURES`."""
+    """Count the features of a group that reach the threshold of each of `MEASURES`."""
     reached = reaching(group.scores, study.settings.auroc, study.settings.purity, shuffled=shuffled)
     return {"maximum": at_maximum(group, shuffled=shuffled), **reached}
 
@@ -89,7 +89,7 @@ def _plainness(basis: str) -> int:
 def claims(study: PhoneStudy) -> list[str]:
     """Say for each site and basis how many features are pure at their maximum, and how many detect one phone.
 
-    Each beside its baselines, and whether it beats them.
+    Each count comes with its baselines, and whether it beats them.
     """
     compared = comparisons(study)
     sentences = []
@@ -148,10 +148,10 @@ def _verdict(rows: list[GroupComparison]) -> str:
 
 
 def _list(rows: list[GroupComparison]) -> str:
-    return "; ".join(_beside(row) for row in rows)
+    return "; ".join(_baseline_text(row) for row in rows)
 
 
-def _beside(row: GroupComparison) -> str:
+def _baseline_text(row: GroupComparison) -> str:
     if row.baseline_n is None or row.difference is None:
         return f"{row.baseline} cannot be judged"
     low, high = (100 * float(bound or 0) for bound in (row.difference.low, row.difference.high))

@@ -27,7 +27,7 @@ def plain(text: str) -> str:
 
 
 def short_basis(basis: str, bases: Sequence[str]) -> str:
-    """Name one of a run's bases in pictures and files: the only dictionary is `sae`, wherever it lies."""
+    """Name one of a run's bases in pictures and files: a run's only dictionary is `sae`, whatever its folder."""
     is_only = sum(name.startswith("sae:") for name in dict.fromkeys(bases)) == 1
     return "sae" if basis.startswith("sae:") and is_only else basis
 
@@ -36,7 +36,7 @@ def reaching(scores: FeatureScores, auroc: float, purity: float, *, shuffled: bo
     """Count the features that reach thresholds by the best phone's AUROC, by purity, and by both for one phone.
 
     Returns:
-        Measure to number; None for what no feature could be judged by.
+        Measure to number; None for a measure by which no feature could be judged.
     """
     detector = scores.shuffled if shuffled else scores.phone
     purities = scores.purity(shuffled=shuffled)
@@ -57,7 +57,7 @@ def detected_by_phone(run: ScoredRun, scores: FeatureScores) -> np.ndarray:
 
 
 def rare_phones(run: ScoredRun) -> list[str]:
-    """The phones that occur in a run and are too rare to be judged."""
+    """List the phones that occur in a run and are too rare to be judged."""
     n = run.ground.n_frames["choose"] + run.ground.n_frames["held_out"]
     return [phone for p, phone in enumerate(run.phones) if n[p] and not run.ground.is_frequent[p]]
 
@@ -71,7 +71,7 @@ def at_maximum(group: GroupScores, *, shuffled: bool = False) -> int | None:
 
 
 def count_rows(study: PhoneStudy) -> Iterator[dict[str, Any]]:
-    """Give the table: for each run, site, basis and pair of thresholds how many features reach them."""
+    """Yield the table: for each run, site, basis and pair of thresholds how many features reach them."""
     for run in study.runs:
         for group in run.groups:
             for auroc, purity in study.settings.thresholds:
@@ -100,7 +100,7 @@ def _count_row(run: ScoredRun, group: GroupScores, auroc: float, purity: float) 
 
 
 def site_rows(study: PhoneStudy) -> list[dict[str, Any]]:
-    """Give for each run, site and basis how many features are named and flagged, and how well they do."""
+    """Count for each run, site and basis how many features are named and flagged, and how good they are."""
     rows = []
     for run in study.runs:
         for group in run.groups:
@@ -133,7 +133,7 @@ def _median(values: np.ndarray) -> float | None:
 
 
 def maximum_rows(study: PhoneStudy) -> list[dict[str, Any]]:
-    """Give for each run, site, basis and size of samples how many features are pure at their maximum."""
+    """Count for each run, site, basis and size of samples how many features are pure at their maximum."""
     return [
         {"run": run.name, "site": group.key.site, "basis": group.key.basis, **point_row(point, shuffled)}
         for run in study.runs
@@ -144,7 +144,7 @@ def maximum_rows(study: PhoneStudy) -> list[dict[str, Any]]:
 
 
 def phone_rows(study: PhoneStudy) -> list[dict[str, Any]]:
-    """Give for every phone, site and basis of the run how many features are named after it, and its best feature."""
+    """Count for every phone, site and basis of the run the features that are named after it; add its best feature."""
     run = study.run
     return [
         {
@@ -164,7 +164,7 @@ def phone_rows(study: PhoneStudy) -> list[dict[str, Any]]:
 
 
 def share_bars(study: PhoneStudy) -> list[ShareBar]:
-    """Give what the picture of shares shows: every site and basis of every run, and shuffled labels beside each."""
+    """Return the points of the picture of shares: each site and basis of each run, and shuffled labels beside each."""
     bars = []
     for run in study.runs:
         for group in run.groups:

@@ -1,7 +1,7 @@
 """How well strengths tell phones apart: AUROC, average precision and mutual information from binned counts.
 
 Every count is of frames by label and bin of strength, bins ascending; frames of one bin are ties. The last label is
-"no phone". Memory is a few times the counts that are given, so features are best given a thousand at a time. Knows
+"no phone". Memory is a few times that of the counts, so features are best given a thousand at a time. Knows
 counts alone: no runs, no phone names.
 """
 
@@ -14,9 +14,9 @@ Counts = UInt[np.ndarray, "feature label bin"]
 
 
 def rank_sums(counts: Counts) -> Float[np.ndarray, "feature label"]:
-    """Sum, over the frames of each label, the frames that are weaker and half of those that tie, itself among them.
+    """Sum over the frames of each label how many frames are weaker, plus half of those that tie (itself included).
 
-    These sums add up: that of any set of labels is the sum of theirs, so the AUROC of every set is a few products.
+    The sum of a set of labels is the sum of theirs, so the AUROC of every set takes a few products.
 
     Source:
         Midranks: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve", Radiology 143.
@@ -34,7 +34,7 @@ def set_aurocs(
     sizes: Float[np.ndarray, "feature label"],
     sets: Bool[np.ndarray, "set label"],
 ) -> Float[np.ndarray, "feature set"]:
-    """Give the area under the ROC curve of detecting each set of labels by strength, against all other frames.
+    """Return the area under the ROC curve of detecting each set of labels by strength, against all other frames.
 
     Returns:
         The share of pairs (a frame of the set, another frame) in which the former is stronger, ties as one half; below
@@ -56,7 +56,7 @@ def own_set_auroc(
     sizes: Float[np.ndarray, "feature label"],
     members: Bool[np.ndarray, "feature label"],
 ) -> Float[np.ndarray, " feature"]:
-    """Give the AUROC of a set of labels that each feature has of its own; see `set_aurocs`."""
+    """Return the AUROC of each feature's own set of labels; see `set_aurocs`."""
     n = (sizes * members).sum(axis=1)
     rest = sizes.sum(axis=1) - n
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -64,12 +64,12 @@ def own_set_auroc(
 
 
 def member_aurocs(counts: Counts, members: Bool[np.ndarray, "feature label"]) -> Float[np.ndarray, "feature label"]:
-    """Give the AUROC of each label by itself against the frames of none of a feature's own set.
+    """Return the AUROC of each label by itself against the frames outside a feature's own set.
 
     So a member is not held against the others, and a label outside is judged as if the set had not been there.
 
     Returns:
-        For each label the AUROC against all frames of neither it nor the set. NaN where one side is empty.
+        For each label the AUROC against all frames that are neither of it nor of the set. NaN where one side is empty.
 
     Source:
         See `set_aurocs`.
@@ -88,7 +88,7 @@ def member_aurocs(counts: Counts, members: Bool[np.ndarray, "feature label"]) ->
 def average_precision(
     positives: Int[np.ndarray, "feature bin"], totals: Int[np.ndarray, "feature bin"], sign: Int[np.ndarray, " feature"]
 ) -> Float[np.ndarray, " feature"]:
-    """Give the average precision of detecting frames by strength (sign 1) or by weakness (sign -1).
+    """Return the average precision of detecting frames by strength (sign 1) or by weakness (sign -1).
 
     Args:
         positives: Frames to be detected, by bin.
@@ -112,11 +112,11 @@ def average_precision(
 
 
 def mutual_information(counts: Counts) -> Float[np.ndarray, " feature"]:
-    """Estimate the bits that the bin of strength and the label of a frame tell about one another.
+    """Estimate the mutual information, in bits, of the bin of strength and the label of a frame.
 
     Returns:
         The plug-in estimate, corrected for the bias of small counts; it can come out a little below 0 where there is
-        nothing to tell. Frames are taken as independent, which neighbours in time are not, so some bias is left. NaN
+        none. Frames are taken as independent, which neighbours in time are not, so some bias is left. NaN
         without frames.
 
     Source:
@@ -132,7 +132,7 @@ def mutual_information(counts: Counts) -> Float[np.ndarray, " feature"]:
 
 
 def _entropy(counts: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """The plug-in entropy of counts [feature, cell] in nats."""
+    """Return the plug-in entropy of counts [feature, cell] in nats."""
     logs = np.log(np.maximum(counts, 1), dtype=np.float64)
     return np.log(n) - (counts * logs).sum(axis=1) / n
 

@@ -39,17 +39,17 @@ __all__ = ["PhoneSettings", "PhoneStudy", "ScoredRun", "phones"]
 class ScoredRun(ShortRepr):
     """A run whose features are scored."""
 
-    name: str  # in tables: its folder, by as much of the path as tells it from the others
+    name: str  # its name in tables: as much of its folder's path as distinguishes it
     folder: str
     model: str
     corpus: str
-    phone_set: str  # the set its labels are counted in
+    phone_set: str  # the phone set of its labels
     phones: tuple[str, ...]  # in order
     lag_frames: int | None  # frames of 20 ms by which the encoder answers later than the sound, over all groups
-    lags: tuple[dict[str, Any], ...]  # the same of each group, with its curve, and what features' own lags gain
+    lags: tuple[dict[str, Any], ...]  # the same for each group, with its curve, and what features' own lags gain
     split_by: str  # what the halves are halves of: `speakers`, or `clips` where fewer than two are known
-    n_clips: int  # harvested
-    n_labelled: int  # those that have phones
+    n_clips: int  # clips harvested
+    n_labelled: int  # clips that have phones
     clip_ids: frozenset[str]
     ground: Ground  # what could be scored
     groups: tuple[GroupScores, ...]
@@ -94,14 +94,14 @@ class PhoneStudy(Result):
 
     name = "phones"
 
-    run: ScoredRun  # the run in question
+    run: ScoredRun  # the run that is studied
     baselines: tuple[ScoredRun, ...]  # runs that it is compared with
     settings: PhoneSettings
-    features: tuple[FeatureRanges, ...] = ()  # those that were asked for by name, range by range
+    features: tuple[FeatureRanges, ...] = ()  # the features requested by name, range by range
 
     @property
     def runs(self) -> tuple[ScoredRun, ...]:
-        """The run in question first."""
+        """The run that is studied, and then its baselines."""
         return (self.run, *self.baselines)
 
     @property
@@ -111,15 +111,15 @@ class PhoneStudy(Result):
 
     @property
     def claims(self) -> list[str]:
-        """For each site and basis of the run, in words: how many detect one phone, and whether baselines are beaten."""
+        """A sentence for each site and basis: how many features detect one phone, and whether they beat baselines."""
         return claims(self)
 
     def report(self) -> Report:
-        """Say what the features detect."""
+        """Report what the features detect."""
         return phone_report.report(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the summary; the scores of single features are in `feature_scores.parquet`."""
+        """Return the summary; the scores of single features are in `feature_scores.parquet`."""
         return phone_report.table(self)
 
     def save(self, folder: str | Path) -> list[Path]:
@@ -218,10 +218,10 @@ def phones(
                 f"the run {str(other.folder)!r} counts phones in {other.phone_set}, and {str(main.folder)!r} in "
                 f"{main.phone_set}: they cannot be compared. Harvest both with one --phone-set."
             )
-    wanted = [find_feature(main, name) for name in dict.fromkeys(features)]
+    requested = [find_feature(main, name) for name in dict.fromkeys(features)]
     names = _short_names([harvest.folder for harvest in opened])
     scored = [_score(*about, settings) for about in zip(opened, names, grounds, strict=True)]
-    shown = tuple(_show(main, scored[0], key, feature, settings) for key, feature in wanted)
+    shown = tuple(_show(main, scored[0], key, feature, settings) for key, feature in requested)
     return PhoneStudy(scored[0], tuple(scored[1:]), settings, shown)
 
 
@@ -261,7 +261,7 @@ def _show(run: HarvestRun, scored: ScoredRun, key: GroupKey, feature: int, setti
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
-    """The last parts of each path, as few as tell them apart."""
+    """Return the last parts of each path, as few as tell them apart."""
     parts = [folder.absolute().parts for folder in folders]
     for n in range(1, max(map(len, parts)) + 1):
         names = ["/".join(path[-n:]) for path in parts]

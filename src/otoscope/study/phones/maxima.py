@@ -1,6 +1,6 @@
-"""Do the strongest examples of a feature share one phone, the more so the rarer they are?
+"""Do the strongest examples of a feature share one phone, and more so the rarer they are?
 
-One peak above zero a clip, the ten strongest of samples of the clips of growing size. Reads counts of a run, no
+Takes one peak above zero per clip, and the ten strongest in samples of more and more clips. Reads counts of a run, no
 strengths. `docs/phones.md` defines each number.
 """
 
@@ -22,19 +22,19 @@ from otoscope.study.phones.settings import PhoneSettings
 HALF = 0.5
 Z = 1.959963984540054
 AGREEMENTS = (1.0, 0.95, 0.9, 0.8, 0.7)
-"""Shares of right labels for which it is told how many features of one phone alone would reach the bar."""
+"""Shares of right labels for which the report says how many features of one phone alone would reach the bar."""
 
 
 @dataclass(frozen=True)
 class ClipSample:
     """Samples of one size, together."""
 
-    size: int  # clips dealt to each
-    numbers: tuple[int, ...]  # which samples of the run they are
-    n_clips: float  # labelled clips in each, in the mean
-    n_frames: float  # frames of speech in those, in the mean
+    size: int  # clips in each
+    numbers: tuple[int, ...]  # indices of the samples of the run
+    n_clips: float  # labelled clips in each, on average
+    n_frames: float  # frames of speech in those, on average
     n_phones: int  # phones of the run that can be judged
-    n_reachable: float  # those in enough clips to be the phone of a feature that reaches the bar, in the mean
+    n_reachable: float  # those in enough clips to be the phone of a feature that reaches the bar, on average
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class MaximumPoint:
 
     sample: ClipSample  # the samples
     n_features: int  # features of the group
-    n_judged: float  # those with enough examples, in the mean of the samples
-    n_pure: float  # those of which the purity reaches the bar, in the mean of the samples
-    n_half: float  # those of which it is at least one half, in the mean of the samples
+    n_judged: float  # those with enough examples, mean over the samples
+    n_pure: float  # those whose purity reaches the bar, mean over the samples
+    n_half: float  # those whose purity is at least one half, mean over the samples
     purity: Interval | None  # mean purity of those judged, with its 95% interval over features; None where none is
 
 
@@ -58,7 +58,7 @@ class MaximumCurve:
 
 
 def samples_of(run: HarvestRun, is_frequent: np.ndarray, settings: PhoneSettings) -> tuple[ClipSample, ...]:
-    """Say what the samples of a run's clips hold, smallest first; none where the run did not keep them."""
+    """Describe the samples of a run's clips, smallest first; none where the run did not keep them."""
     sizes = tuple(run.manifest.get("clip_samples") or ())
     if not sizes:
         return ()
@@ -132,13 +132,13 @@ def _mean(values: np.ndarray) -> Interval | None:
 
 
 def chance_of_reaching(agreement: float, bar: float, n: int = TOP) -> float:
-    """Give the chance that a feature of one phone alone reaches the bar, where labels are right so often."""
+    """Return the chance that a feature of one phone alone reaches the bar if a share `agreement` of labels is right."""
     least = ceil(round(bar * n, 9))
     return sum(comb(n, k) * agreement**k * (1 - agreement) ** (n - k) for k in range(least, n + 1))
 
 
 def label_noise(settings: PhoneSettings) -> dict[str, Any]:
-    """Say what wrong labels do to the share of features that are pure at their maximum."""
+    """Return what wrong labels do to the share of features that are pure at their maximum."""
     agreements = sorted({*AGREEMENTS, *([settings.label_agreement] if settings.label_agreement else [])}, reverse=True)
     return {
         "label_agreement": settings.label_agreement,
@@ -150,7 +150,7 @@ def label_noise(settings: PhoneSettings) -> dict[str, Any]:
 
 
 def point_row(point: MaximumPoint, shuffled: MaximumPoint) -> dict[str, Any]:
-    """Give a point of the curve as JSON."""
+    """Return a point of the curve as JSON."""
     sample = point.sample
     row: dict[str, Any] = {
         "n_clips": round(sample.n_clips, 1),
@@ -161,15 +161,15 @@ def point_row(point: MaximumPoint, shuffled: MaximumPoint) -> dict[str, Any]:
         "n_phones_reachable": round(sample.n_reachable, 1),
         "n_features": point.n_features,
     }
-    for suffix, each in (("", point), ("_shuffled", shuffled)):
-        row[f"n_judged{suffix}"] = round(each.n_judged)
-        for name, n in (("pure", each.n_pure), ("half", each.n_half)):
-            share = wilson_interval(round(n), each.n_features)
+    for suffix, measured in (("", point), ("_shuffled", shuffled)):
+        row[f"n_judged{suffix}"] = round(measured.n_judged)
+        for name, n in (("pure", measured.n_pure), ("half", measured.n_half)):
+            share = wilson_interval(round(n), measured.n_features)
             row[f"n_{name}{suffix}"] = round(n)
             for key, end in (("share", "value"), ("low", "low"), ("high", "high")):
                 row[f"{key}_{name}{suffix}"] = None if share is None else finite(getattr(share, end))
         for key, end in (("mean_purity", "value"), ("low_purity", "low"), ("high_purity", "high")):
-            row[f"{key}{suffix}"] = None if each.purity is None else finite(getattr(each.purity, end))
+            row[f"{key}{suffix}"] = None if measured.purity is None else finite(getattr(measured.purity, end))
     return row
 
 

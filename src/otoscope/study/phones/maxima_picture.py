@@ -16,7 +16,7 @@ COLOURS = {
 }  # fmt: skip
 A_ROW = 4
 WIDER = 1.5
-"""The axis goes on beyond the smallest and the largest samples by so much."""
+"""The factor by which the axis extends beyond the smallest and the largest samples."""
 
 
 def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], purity: float) -> Figure:

@@ -22,13 +22,13 @@ class Names:
     """The names of features."""
 
     kind: Int[np.ndarray, " feature"]  # index into `KINDS`
-    auroc: Float[np.ndarray, " feature"]  # of what the name says; NaN where it is unclear
-    share: Float[np.ndarray, " feature"]  # of the top examples that bear it out; NaN where it is unclear
+    auroc: Float[np.ndarray, " feature"]  # of what the name states; NaN where it is unclear
+    share: Float[np.ndarray, " feature"]  # of the top examples that agree with it; NaN where it is unclear
     sign: Int[np.ndarray, " feature"]  # 1 where strength detects it, -1 where weakness does, 0 where it is unclear
 
 
 def detects(detector: Detector, auroc: float, purity: float) -> Bool[np.ndarray, " feature"]:
-    """Say which features detect their best target at thresholds of both AUROC and share of the top examples."""
+    """Return which features detect their best target, by thresholds of both AUROC and share of the top examples."""
     return (np.nan_to_num(detector.auroc) >= auroc) & (np.nan_to_num(detector.share) >= purity)
 
 
@@ -36,10 +36,10 @@ def name_features(phone: Detector, pair: Detector, class_: Detector, settings: P
     """Name every feature by the phone, pair or class that it detects.
 
     Returns:
-        A phone where AUROC and purity are enough. Else a pair where both are, both phones are detected by themselves
-        and both are among the top examples; or a class where both are, and at least half of its phones are detected by
-        themselves; of a pair and a class that have it so, the one with the higher AUROC where they were chosen. Else
-        unclear.
+        A phone where its AUROC and purity are high enough. Otherwise a pair whose AUROC and purity are, if both phones
+        are detected by themselves and are among the top examples; or a class whose AUROC and purity are, if at least
+        half of its phones are detected by themselves. If both qualify, the one with the higher AUROC on the frames that
+        it was chosen on. Otherwise unclear.
     """
     is_phone = detects(phone, settings.auroc, settings.purity)
     is_pair = detects(pair, settings.auroc, settings.purity) & (pair.n_raised == pair.n_members)
@@ -51,7 +51,7 @@ def name_features(phone: Detector, pair: Detector, class_: Detector, settings: P
     choices = [is_phone, is_pair, is_class]
 
     def pick(field: str, otherwise: float) -> np.ndarray:
-        return np.select(choices, [getattr(each, field) for each in (phone, pair, class_)], otherwise)
+        return np.select(choices, [getattr(detector, field) for detector in (phone, pair, class_)], otherwise)
 
     kind = np.select(choices, [0, 1, 2], 3)
     return Names(kind, pick("auroc", np.nan), pick("share", np.nan), pick("sign", 0).astype(np.int64))

@@ -26,7 +26,7 @@ class ShareBar:
     """One point of the picture of shares."""
 
     site: str
-    label: str  # its basis, and run where that is another one
+    label: str  # its basis, and its run where that is a baseline
     share: Interval | None  # of features that detect one phone; None where it cannot be judged
     is_shuffled: bool  # whether it is of shuffled labels
 

@@ -1,4 +1,4 @@
-"""Does a feature answer to one phone at its strongest and to others below? Phones at the peaks, range by range.
+"""Does a feature respond to one phone at its strongest and to others below? Phones at the peaks, range by range.
 
 Knows counts alone: samples by range and phone, frames by phone and strength. `docs/phones.md` gives the rule in words.
 """
@@ -15,7 +15,7 @@ from otoscope.study.phones.purity import TopPhones
 from otoscope.study.phones.settings import PhoneSettings
 
 WIDEST = 3
-"""Neighbouring ranges that are looked at together, since one range has few samples."""
+"""Neighbouring ranges that are tested together at most, since one range has few samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,13 @@ class Polysemy:
     other_phone: Int[np.ndarray, " feature"]  # that phone, -1 for none
     mixed_range: Int[np.ndarray, " feature"]  # the first of the lower ranges that hold it, -1 for none
     other_share: Float[np.ndarray, " feature"]  # its share of their samples
-    other_auroc: Float[np.ndarray, " feature"]  # how well the feature tells it from the frames of neither phone
+    other_auroc: Float[np.ndarray, " feature"]  # how well the feature tells it from frames that are of neither phone
 
 
 def effective_number(counts: Int[np.ndarray, "*rows phone"]) -> Float[np.ndarray, "*rows"]:
-    """Give the exponential of the entropy of counts: n phones equally often give n; NaN where there are none.
+    """Return the exponential of the entropy of counts: n phones equally often give n; NaN where there are none.
 
-    Of few samples it comes out too small: it is never more than the number of samples.
+    It is too small for few samples: it is never more than the number of samples.
 
     Source:
         Hill 1973, "Diversity and evenness", Ecology 54, order 1.
@@ -107,7 +107,7 @@ def _top_ranges(samples: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _raised(frames: np.ndarray, top_phone: np.ndarray, sign: int) -> np.ndarray:
-    """How well strength tells each phone from the frames of neither it nor the top phone, [feature, phone]."""
+    """Return how well strength tells each phone from frames of neither it nor the top phone, [feature, phone]."""
     members = np.arange(frames.shape[1]) == top_phone[:, None]
     aurocs = detection.member_aurocs(frames, members)[:, :-1]
     return aurocs if sign > 0 else 1 - aurocs
@@ -125,7 +125,7 @@ def _other_phones(
         return share, first_range, other
     base = frames[rows].sum(axis=(0, 2)) / max(
         int(frames[rows].sum()), 1
-    )  # but for their lags the same for every feature
+    )  # except for their lags the same for every feature
     limit = settings.alpha / (max(may_be.shape[1], 1) * n_ranges * WIDEST)
     most = WIDEST * int(samples[rows].sum(axis=2).max(initial=0))
     too_many = np.stack([least_unlikely(most, float(p), limit) for p in base[:-1]], axis=1)
@@ -146,7 +146,7 @@ def _other_phones(
 
 
 def least_unlikely(most: int, p: float, limit: float) -> Int[np.ndarray, " n"]:
-    """Find from how many successes on a number is too high for chance.
+    """Find for each number of trials the least number of successes that is too high for chance.
 
     Returns:
         For every number of trials from 0 to `most` the least number of successes; one more than the trials where even

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 class TopPhones:
     """The phones at the peaks of the top examples."""
 
-    counts: Int[np.ndarray, "feature label"]  # examples by phone; the last place is for those that no phone covers
+    counts: Int[np.ndarray, "feature label"]  # examples by phone; the last column is for those that no phone covers
     is_judged: Bool[np.ndarray, " feature"]  # which features have enough examples
 
     @property
@@ -32,11 +32,11 @@ class TopPhones:
         return self._share(self.counts[:, :-1].max(axis=1, initial=0))
 
     def share_of(self, members: Bool[np.ndarray, "feature label"]) -> Float[np.ndarray, " feature"]:
-        """Give the share of the examples in a set of phones that each feature has of its own; NaN where not judged."""
+        """Return the share of the examples in each feature's own set of phones; NaN where not judged."""
         return self._share((self.counts * members).sum(axis=1))
 
     def shares(self) -> Float[np.ndarray, "feature label"]:
-        """Give the share of every label; NaN where it is not judged."""
+        """Return the share of every label; NaN where it is not judged."""
         return np.stack([self._share(column) for column in self.counts.T], axis=1)
 
     def _share(self, n: np.ndarray) -> np.ndarray:

@@ -29,9 +29,9 @@ class SignRanges:
     """The ranges of one feature in one sign, from the top down."""
 
     sign: int  # 1 for strengths above zero, -1 for those below
-    low: Float[np.ndarray, " range"]  # where each begins, of the size of the strength
-    high: Float[np.ndarray, " range"]
-    n_peaks: Int[np.ndarray, " range"]  # of which the samples were drawn
+    low: Float[np.ndarray, " range"]  # lower bound of each, as an absolute strength
+    high: Float[np.ndarray, " range"]  # upper bound
+    n_peaks: Int[np.ndarray, " range"]  # peaks from which the samples were drawn
     counts: Int[np.ndarray, "range label"]  # labelled samples by phone, "no phone" last
 
 
@@ -67,11 +67,11 @@ class FeatureRanges(Result):
 
     @property
     def stem(self) -> str:
-        """A name for its picture: `ranges_encoder.blocks.2.mlp.1_neuron_1`."""
+        """The stem of its picture's file: `ranges_encoder.blocks.2.mlp.1_neuron_1`."""
         return f"ranges_{self.site}_{re.sub(r'[^A-Za-z0-9.-]+', '-', self.basis)}_{self.feature}"
 
     def report(self) -> Report:
-        """Give for each sign and range its bounds, its peaks, and the samples by phone."""
+        """Report for each sign and range its bounds, its peaks, and the samples by phone."""
         about = {"site": self.site, "basis": self.basis, "feature": self.feature, "name": self.detects}
         title = f"Phones at the peaks of {self.site}:{self.basis}:{self.feature}"
         return Report(title, facts=about, parts=[self.table()])
@@ -115,7 +115,7 @@ class FeatureRanges(Result):
 def feature_ranges(
     run: HarvestRun, group: GroupKey, feature: int, ground: Ground, *, detects: str, min_samples: int
 ) -> FeatureRanges:
-    """Look at the ranges of one feature of a run with phones, in each sign in which it has peaks.
+    """Read the ranges of one feature of a run with phones, in each sign in which it has peaks.
 
     Source:
         After the charts in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
@@ -130,21 +130,21 @@ def feature_ranges(
     return FeatureRanges(group.site, group.basis, feature, run.phones, detects, min_samples, tuple(signs))
 
 
-def find_feature(run: HarvestRun, wanted: str) -> tuple[GroupKey, int]:
+def find_feature(run: HarvestRun, name: str) -> tuple[GroupKey, int]:
     """Find the feature that `SITE:BASIS:INDEX` names, such as `encoder.blocks.2.mlp.1:neuron:1`."""
-    site, _, rest = wanted.partition(":")
+    site, _, rest = name.partition(":")
     basis, _, index = rest.rpartition(":")
     if not site or not basis or not index.isdecimal():
         raise InputError(
-            f"feature {wanted!r} is not named SITE:BASIS:INDEX: write, for one, {run.groups[0].site}:"
+            f"feature {name!r} is not named SITE:BASIS:INDEX: write, for example, {run.groups[0].site}:"
             f"{run.groups[0].basis}:0."
         )
     for group in run.groups:
         if (group.site, group.basis) == (site, basis):
             if int(index) >= group.n_features:
                 raise InputError(
-                    f"feature {wanted!r} is not in the run: {site}:{basis} has features 0 to {group.n_features - 1}."
+                    f"feature {name!r} is not in the run: {site}:{basis} has features 0 to {group.n_features - 1}."
                 )
             return group, int(index)
     known = ", ".join(f"{group.site}:{group.basis}" for group in run.groups)
-    raise InputError(f"feature {wanted!r} is not in the run {str(run.folder)!r}: it holds {known}.")
+    raise InputError(f"feature {name!r} is not in the run {str(run.folder)!r}: it holds {known}.")

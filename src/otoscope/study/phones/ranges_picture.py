@@ -1,4 +1,4 @@
-"""Picture of the phones at a feature's peaks, range by range: grouped bars, as the study drew them by ear.
+"""Picture of the phones at a feature's peaks, range by range: grouped bars, as in the founding study.
 
 Knows arrays and labels, not runs.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otoscope.study.phones.ranges import SignRanges
 
 MOST_PHONES = 8
-"""So many phones have a colour of their own; the rest share one."""
+"""Phones with a colour of their own at most; the rest share one."""
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 """The eight colours of Okabe and Ito 2008, "Color universal design", neighbours far apart."""
@@ -48,7 +48,7 @@ def ranges_figure(heading: str, name: str, phones: Sequence[str], signs: Sequenc
 
 
 def _colours(signs: Sequence[SignRanges]) -> dict[int, str]:
-    """Colours for the phones that are most common in some range, in the order of the phone set."""
+    """Choose colours for the phones that are most common in some range, in the order of the phone set."""
     if not signs:
         return {}
     counts = np.concatenate([ranges.counts[:, :-1] for ranges in signs])
@@ -82,7 +82,7 @@ def _draw(axes: Axes, phones: Sequence[str], ranges: SignRanges, colours: dict[i
 
 
 def _bars(phones: Sequence[str], counts: np.ndarray, colours: dict[int, str]) -> list[tuple[str, str, int]]:
-    """The bars of one range: label, colour and number; phones in order, then the others together, then no phone."""
+    """List the bars of one range: label, colour, number; phones in order, then the others together, then no phone."""
     bars = [(phones[phone], colour, int(counts[phone])) for phone, colour in colours.items() if counts[phone]]
     n_others = int(counts[:-1].sum() - sum(n for _, _, n in bars))
     return [

@@ -1,4 +1,4 @@
-"""What a phone study says: all of it as JSON, and as a report what people are told first."""
+"""The results of a phone study: all of them as JSON, and the main ones as a report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASELINES = ("random", "pca", "untrained")
 
 
 def table(study: PhoneStudy) -> dict[str, Any]:
-    """Give all that is not about single features, as JSON."""
+    """Return everything that is not about single features, as JSON."""
     return {
         "run": _about(study.run),
         "baselines": [_about(run) for run in study.baselines],
@@ -78,11 +78,11 @@ def _compared(row: GroupComparison) -> dict[str, Any]:
 
 
 def report(study: PhoneStudy) -> Report:
-    """Say what the features detect: first what is claimed, then the tables that it rests on."""
+    """Report what the features detect: first the claims, then the tables that they rest on."""
     run = study.run
     n_choose, n_held_out = (f"{run.ground.n_frames[half].sum():,}" for half in ("choose", "held_out"))
     main = [claim for claim in claims(study) if not any(f", {basis}" in claim.split(":")[0] for basis in BASELINES)]
-    sentences = main or claims(study)  # a baseline claims nothing, unless there is nothing else
+    sentences = main or claims(study)  # baselines are not claimed about, unless there is nothing else
     return Report(
         f"Which phones features detect: {run.model} on {run.corpus}",
         f"{count(run.n_labelled, 'clip')} with phones ({run.phone_set}); {_lags(run)}. Phones are chosen on {n_choose} "

@@ -31,7 +31,7 @@ CHUNK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What is the same for every feature of a run."""
+    """What all features of a run share."""
 
     signs: tuple[int, ...]  # 1, and -1 where the run looked at it
     is_labelled: Bool[np.ndarray, " clip"]  # which clips have phones
@@ -51,16 +51,16 @@ class FeatureScores:
     phone: Detector  # the best phone
     pair: Detector  # the best pair of phones
     class_: Detector  # the best class of phones
-    shuffled: Detector  # the best phone for shuffled labels, chosen on the very frames that score it, in its favour
+    shuffled: Detector  # the best phone for shuffled labels, chosen on the same frames that score it, which favours it
     tops: dict[int, TopPhones]  # the phones of the top examples, by sign
     shuffled_tops: dict[int, TopPhones]  # the same with shuffled labels
     ranges: dict[int, Polysemy]  # the phones from range to range, by sign
-    names: Names  # what it is called
+    names: Names  # what each is called
     information: Float[np.ndarray, " feature"]  # bits between strength and phone, on held-out frames
     shuffled_information: Float[np.ndarray, " feature"]  # the same with shuffled labels
 
     def purity(self, *, shuffled: bool = False) -> Float[np.ndarray, " feature"]:
-        """The purity of the purer sign; NaN where neither has enough examples."""
+        """Return the purity of the purer sign; NaN where neither has enough examples."""
         tops = self.shuffled_tops if shuffled else self.tops
         best = np.max([np.nan_to_num(top.purity, nan=-1.0) for top in tops.values()], axis=0)
         return np.where(best < 0, np.nan, best)
@@ -96,14 +96,14 @@ class GroupScores:
 
 
 def survey(run: HarvestRun, settings: PhoneSettings) -> Ground:
-    """Find out what can be scored in a run.
+    """Determine what can be scored in a run.
 
     Args:
         run: A finished run.
         settings: The thresholds.
 
     Raises:
-        InputError: The run has no phones, no features, fewer examples than asked for, or labels in one half alone.
+        InputError: The run has no phones, no features, fewer examples than requested, or labels in one half alone.
     """
     where = f"the run {str(run.folder)!r}"
     if not run.phones or run.phone_set is None:
@@ -180,12 +180,12 @@ def score_group(run: HarvestRun, group: GroupKey, ground: Ground, settings: Phon
 
 
 def at_most(settings: PhoneSettings, top: int) -> PhoneSettings:
-    """The same settings with no more top examples: of few clips, more of them are no maxima."""
+    """Return the settings with at most `top` top examples: with few clips, further examples are not maxima."""
     return dataclasses.replace(settings, top=min(settings.top or top, top))
 
 
 def labelled(clip: np.ndarray, ground: Ground) -> np.ndarray:
-    """Which places of a table hold a peak of a clip that has labels; clip -1 is an empty place."""
+    """Return which entries of a table are peaks of labelled clips; clip -1 marks an empty entry."""
     return (clip >= 0) & ground.is_labelled[np.maximum(clip, 0)]
 
 
@@ -194,7 +194,7 @@ def _top_phones(
 ) -> TopPhones:
     top = slice(settings.top)
     is_labelled = labelled(peaks.clip[:, top], ground)
-    is_labelled &= ~is_constant[:, None]  # a flat stretch begins with a peak, which says nothing
+    is_labelled &= ~is_constant[:, None]  # a flat stretch begins with a peak, which means nothing
     return top_phones(phone[:, top], is_labelled, len(ground.is_frequent), settings.min_examples)
 
 
@@ -236,9 +236,9 @@ def _best_features(
 
 
 def _part(value: Any, features: slice) -> Any:
-    """The same of some of the features, in arrays, dictionaries and dataclasses."""
+    """Select some of the features in arrays, and in dictionaries and dataclasses of arrays."""
     if isinstance(value, dict):
-        return {key: _part(each, features) for key, each in value.items()}
+        return {key: _part(item, features) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return type(value)(**{name: _part(getattr(value, name), features) for name in names})
@@ -246,7 +246,7 @@ def _part(value: Any, features: slice) -> Any:
 
 
 def _join(parts: list[Any]) -> Any:
-    """Put the same of some features together for all."""
+    """Concatenate what was computed for some features at a time."""
     if dataclasses.is_dataclass(parts[0]):
         names = [field.name for field in dataclasses.fields(parts[0])]
         kind: Any = type(parts[0])

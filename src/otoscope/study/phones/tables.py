@@ -84,7 +84,7 @@ def _detector_columns(prefix: str, detector: Detector, targets: Targets) -> dict
 
 
 def _sign_columns(run: ScoredRun, group: GroupScores, sign: int, side: str) -> dict[str, Any]:
-    """The columns of one sign; null where the run did not look at it."""
+    """Make the columns of one sign; null where the run did not look at it."""
     scores, n = group.scores, group.key.n_features
     if sign not in scores.tops:
         kinds_of = {

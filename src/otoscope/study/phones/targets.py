@@ -19,7 +19,7 @@ class Targets:
     judged: Bool[np.ndarray, "set label"]  # those of its labels that are frequent enough to be judged by themselves
 
     def name_of(self, index: int) -> str | None:
-        """The name of a set; None for the index -1."""
+        """Return the name of a set; None for the index -1."""
         return None if index < 0 else self.names[index]
 
 

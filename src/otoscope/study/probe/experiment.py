@@ -1,7 +1,7 @@
-"""What can be read off a site linearly: the phone of a frame, speech or not, who speaks, in what language, or a label.
+"""What can be read off a site linearly: a frame's phone, speech or not; a clip's speaker, language or other label.
 
 Costs one pass of the model over the clips (another for each gigabyte of rows), and the fits of `probe_fit` for each
-site. What a probe can read a model need not use: that is for steering.
+site. A model need not use what a probe can read: steering tests that.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.probe import fit as probe_fit
 from otoscope.study.probe import rows as probe_rows
 from otoscope.study.probe.labelled_rows import LabelledRows
-from otoscope.study.probe.labels import Labels, check_task, is_frame_task, read_labels
+from otoscope.study.probe.labels import ProbeLabels, check_task, is_frame_task, read_labels
 from otoscope.study.probe.result import Probe, SiteProbe
-from otoscope.study.probe.rows import Question, Rows
+from otoscope.study.probe.rows import ProbeRows, Question
 from otoscope.study.probe.settings import SPEAKERS, ProbeSettings
 
 SITES = ("encoder.blocks.*", "encoder.ln_post")
 """Probed by default: what every block of the encoder leaves in the residual stream, and the encoder's output."""
 ROW_BYTES = 1_000_000_000
-"""Rows of several sites that are held at a time."""
+"""Most memory for rows of several sites that are held at a time."""
 Progress = Callable[[int, int], None]
-SomeLabels = Labels | Mapping[str, str] | str | Path
+LabelsLike = ProbeLabels | Mapping[str, str] | str | Path
 
 
 @takes(ProbeSettings)
@@ -48,7 +48,7 @@ def probe(
     sites: str | Sequence[str] = SITES,
     *,
     settings: ProbeSettings,
-    labels: SomeLabels | None = None,
+    labels: LabelsLike | None = None,
     test: Corpus | Iterable[Sound] | None = None,
     progress: Progress | None = None,
 ) -> Probe:
@@ -57,21 +57,23 @@ def probe(
     Args:
         model: Any Whisper.
         clips: A corpus, or clips with labels.
-        task: Of every frame `phone` or `speech`; of a clip `language`, `speaker`, or what `labels` say. A clip is read
-            as the mean of its frames of speech, at sites of the decoder of the tokens of its own transcript.
+        task: For every frame `phone` or `speech`; for a clip `language`, `speaker`, or the name of what `labels` hold.
+            A clip is read as the mean over its frames of speech; at sites of the decoder, over the tokens of its own
+            transcript.
         sites: Names or patterns of sites with one vector for each frame or token.
         settings: How probes are learnt.
-        labels: Id of a clip or name of a speaker to label; or a file with a column called like the task
+        labels: Clip id or speaker to label; or a file with a column named like the task
             (`probe.labels.read_labels`).
         test: Score on these clips, and learn from all of `clips`; by default each speaker is held out once.
-        progress: Called with how much is done and how much there is, clips read and sites learnt.
+        progress: Called with the amount done and the amount in all: clips read and sites learnt.
 
     Returns:
         Accuracy of every site beside that of the commonest class and of shuffled labels, and the probes' directions.
 
     Raises:
         SiteError: A site is not in the model.
-        InputError: There is one class alone, too few speakers, a speaker in both parts, or a setting is wrong.
+        InputError: There is only one class, there are too few speakers, a speaker is in both parts, or a setting is
+            wrong.
 
     Source:
         Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes" (arXiv 1610.01644);
@@ -90,7 +92,7 @@ def probe(
     passes = list(_passes({name: probe_rows.width(site) for name, site in chosen.items()}, settings.rows))
     count = _Counter(progress, sum(map(len, parts)) * (len(passes) + len(chosen)), sum(map(len, parts)))
 
-    def gather(names: Sequence[str]) -> list[Rows]:
+    def gather(names: Sequence[str]) -> list[ProbeRows]:
         read = {name: chosen[name] for name in names}
         return [
             probe_rows.rows_from_model(model, part, read, question, count.clip)
@@ -108,7 +110,7 @@ def probe_saved(
     sites: str | Sequence[str] | None = None,
     *,
     settings: ProbeSettings,
-    labels: SomeLabels | None = None,
+    labels: LabelsLike | None = None,
     progress: Progress | None = None,
 ) -> Probe:
     """Learn probes from activations that a harvest saved: no model runs.
@@ -144,7 +146,7 @@ def probe_saved(
     passes = list(_passes({name: reader.layout.sites[name] for name in names}, settings.rows))
     count = _Counter(progress, n_clips * (len(passes) + len(names)), n_clips)
 
-    def gather(names: Sequence[str]) -> list[Rows]:
+    def gather(names: Sequence[str]) -> list[ProbeRows]:
         return [probe_rows.rows_from_run(opened, ShardReader(shards, sites=names), question, count.clip)]
 
     about = opened.manifest["model"]
@@ -156,7 +158,7 @@ def _learn(
     task: str,
     settings: ProbeSettings,
     passes: Sequence[Sequence[str]],
-    gather: Callable[[Sequence[str]], list[Rows]],
+    gather: Callable[[Sequence[str]], list[ProbeRows]],
     numbering: LabelSet,
     origin: tuple[str, str, str],
     lag: int,
@@ -207,31 +209,31 @@ def _learn(
 
 
 def _lag(settings: ProbeSettings, default: int) -> int:
-    """Give the lag that is set, or else the default."""
+    """Return the lag that is set, or else the default."""
     lag = default if settings.lag is None else settings.lag
     check_lag(lag)
     return lag
 
 
 def _per_clip(settings: ProbeSettings, n_clips: int) -> int:
-    """Frames drawn from each clip at most, so that no clip gives more than its share."""
+    """Return how many frames are drawn from each clip at most, so that no clip gives more than its share."""
     return max(1, settings.rows // max(1, n_clips))
 
 
-def _labels(labels: SomeLabels | None, task: str, split: str) -> Labels | None:
+def _labels(labels: LabelsLike | None, task: str, split: str) -> ProbeLabels | None:
     """Take labels in any of their forms, and check that the task can be answered."""
     if split == SPEAKERS and task == "speaker":
         raise InputError("who speaks cannot be learnt from other speakers: leave the split out, or give 'clips'.")
     if isinstance(labels, str | Path):
-        check_task(task, Labels())
+        check_task(task, ProbeLabels())
         return read_labels(labels, task)
-    known = Labels(dict(labels)) if isinstance(labels, Mapping) else labels
+    known = ProbeLabels(dict(labels)) if isinstance(labels, Mapping) else labels
     check_task(task, known)
     return known
 
 
 def _drawn(corpus: Corpus, settings: ProbeSettings) -> Corpus:
-    """Draw clips where there are more than rows; what cannot be read is told to the corpus that was given."""
+    """Draw clips where there are more than rows; the problems of unreadable ones go to the given corpus."""
     if len(corpus) <= settings.rows:
         return corpus
     chosen = np.sort(np.random.default_rng(settings.seed).choice(len(corpus), settings.rows, replace=False))
@@ -239,13 +241,13 @@ def _drawn(corpus: Corpus, settings: ProbeSettings) -> Corpus:
 
 
 def _same_phones(corpus: Corpus, numbering: LabelSet) -> LabelSet:
-    """The numbering of phones, for a corpus that may be labelled in another set."""
+    """Return the numbering of phones, for a corpus that may be labelled in another set."""
     labels = label_set(corpus, numbering.target, numbering.seed)
     return LabelSet(labels.source, labels.target, labels.phones or numbering.phones, (), (), (), "", numbering.seed)
 
 
 def _passes(widths: Mapping[str, int], n_rows: int) -> Iterator[list[str]]:
-    """Share sites out so that the rows of each share fit into memory."""
+    """Divide the sites into passes whose rows fit into memory."""
     names: list[str] = []
     n_bytes = 0
     for name, d in widths.items():
@@ -264,7 +266,7 @@ def _passes(widths: Mapping[str, int], n_rows: int) -> Iterator[list[str]]:
 
 
 class _Counter:
-    """Counts clips read and sites learnt: a site weighs as much as all clips."""
+    """Counts clips read and sites learnt; a site counts as much as all clips."""
 
     def __init__(self, progress: Progress | None, total: int, site_weight: int) -> None:
         self._progress, self._total, self._site_weight, self._done = progress, total, site_weight, 0
@@ -282,7 +284,7 @@ class _Counter:
 
 
 def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
-    """Take a corpus as it is, and clips, arrays or paths, which are read here, as one.
+    """Return a corpus as it is, and make one of clips, arrays or paths, which are read here.
 
     Raises:
         InputError: Two clips have one id, or there are none.
@@ -292,7 +294,7 @@ def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
         return clips
     read = [as_clip(clip) for clip in clips]
     if not read:
-        raise InputError("there are no clips: a probe learns from some. Give a corpus, or clips with labels.")
+        raise InputError("there are no clips to learn a probe from. Give a corpus, or clips with labels.")
     sources = [
         Source(clip.id, partial(_give, clip), clip.speaker, clip.language, clip.duration_s, partial(_labels_of, clip))
         for clip in read

@@ -1,4 +1,4 @@
-"""Learn linear probes and score them on who was held out: knows rows, classes and groups, and nothing of sound.
+"""Learn linear probes and score them on held-out groups. Knows rows, classes and groups, not sound.
 
 scikit-learn does the learning. Costs, for each fold, one fit for every strength of the regularisation and inner fold on
 at most 4,000 rows, one on all rows, and one on shuffled labels. Memory: a few copies of the rows.
@@ -23,33 +23,33 @@ from otoscope.base.numbers import Interval
 from otoscope.study.estimates import bootstrap
 
 PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)
-"""Strengths of the L2 penalty for each row, strongest first: among equals the strongest is taken."""
+"""Strengths of the L2 penalty per row, strongest first: among equals the strongest is taken."""
 INNER_FOLDS = 3
 SELECT_ROWS = 4_000
-"""The penalty is chosen on so many rows at most, drawn fairly; a penalty for each row means the same on all of them."""
+"""The penalty is chosen on at most this many rows, drawn fairly; a penalty per row means the same on all rows."""
 MOST_STEPS = 300
 TOLERANCE = 1e-3
 GROUP_SHUFFLES = 5
-"""Where a label is a whole group's, there are few to shuffle, and so many shuffles are pooled."""
+"""Where whole groups have one label, there are few labels to shuffle, and this many shuffles are pooled."""
 
 
 @dataclass(frozen=True)
 class Linear:
     """A linear classifier in the units of the site."""
 
-    weights: Float32[np.ndarray, "class d"]  # what raises the score of each class; zeros for one that was not learnt
+    weights: Float32[np.ndarray, "class d"]  # of each class; zeros for one that was not learnt
     intercepts: Float32[np.ndarray, " class"]  # -inf for a class that was not learnt
-    penalty: float  # of each row, chosen by cross-validation
+    penalty: float  # per row, chosen by cross-validation
     has_converged: bool  # whether the solver reached its tolerance
 
     def predict(self, x: Float[np.ndarray, "row d"]) -> Int[np.ndarray, " row"]:
-        """Give the class with the highest score of each row."""
+        """Return the class with the highest score of each row."""
         return np.argmax(x @ self.weights.T + self.intercepts, axis=1)
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Which rows are learnt from and which are told apart, in turn."""
+    """Which rows are learnt from and which are predicted, in turn."""
 
     parts: tuple[tuple[np.ndarray, np.ndarray], ...]  # for each fold the rows to learn from and those to predict
 
@@ -67,13 +67,13 @@ class ProbeScore:
     balanced: Interval  # mean over classes of the share of a class's rows
 
     def to_json(self) -> dict[str, Any]:
-        """Give both by name."""
+        """Return both by name."""
         return {"accuracy": self.accuracy.to_json(), "balanced_accuracy": self.balanced.to_json()}
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What one site gave."""
+    """The probe of one site and its scores."""
 
     probe: Linear  # learnt from all rows, for its directions; it is not what was scored
     confusion: Int[np.ndarray, "class class"]  # held-out rows by true class and predicted class
@@ -84,7 +84,7 @@ class Fitted:
 
 
 def folds_of(y: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Folds:
-    """Deal groups out so that each is predicted once, by a probe that never saw it, and classes are spread evenly.
+    """Divide groups into folds, with classes spread evenly: each is predicted once, by a probe that never saw it.
 
     There are fewer folds where there are fewer groups.
     """
@@ -133,7 +133,7 @@ def fit(
         groups: Speaker or clip of each.
         folds: Which rows are learnt from.
         n_classes: How many classes there are.
-        classifier: `logistic` (multinomial) or `ridge` (least squares; quicker, and worse for many classes).
+        classifier: `logistic` (multinomial) or `ridge` (least squares; faster, but worse for many classes).
         seed: Seeds the choice of rows, the inner folds and the shuffling.
 
     Returns:
@@ -166,16 +166,16 @@ def fit(
 
 
 def majority(y: np.ndarray, groups: np.ndarray, folds: Folds, n_classes: int, seed: int = 0) -> ProbeScore:
-    """Score what always says the commonest class of the rows that are learnt from."""
+    """Score the baseline that always predicts the commonest class of the rows that are learnt from."""
     commonest = [np.full(len(test), np.bincount(y[train]).argmax()) for train, test in folds.parts]
     at = folds.predicted
     return score(y[at], np.concatenate(commonest), groups[at], n_classes, seed)
 
 
 def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifier: str) -> Linear:
-    """Learn a probe from all rows given, with an L2 penalty for each row on standardised values.
+    """Learn a probe from all given rows, with an L2 penalty per row on standardised values.
 
-    Where there is one class alone, it is always predicted.
+    If there is only one class, it is always predicted.
 
     Source:
         scikit-learn, `LogisticRegression` (lbfgs) and `RidgeClassifier`; Alain and Bengio 2016, "Understanding
@@ -199,7 +199,7 @@ def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifi
     elif len(classes) == 2:  # one row of weights, for the second class
         weights[classes] = np.array([[-0.5], [0.5]]) * kind.coef_
         intercepts[classes] = np.array([-0.5, 0.5]) * kind.intercept_
-    else:  # what all classes share tells none from another
+    else:  # what all classes share distinguishes none of them
         weights[classes] = kind.coef_ - kind.coef_.mean(axis=0)
         intercepts[classes] = kind.intercept_ - kind.intercept_.mean()
     weights /= scaler.scale_
@@ -229,7 +229,7 @@ def _accuracy(n: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _balanced(n: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The mean of the shares of each class that is there."""
+    """Average the shares of the classes that occur."""
     is_there = n > 0
     shares = np.divide(right, n, out=np.zeros_like(right), where=is_there)
     return shares.sum(axis=-1) / is_there.sum(axis=-1)
@@ -238,7 +238,7 @@ def _balanced(n: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _choose_penalty(
     x: np.ndarray, y: np.ndarray, groups: np.ndarray, train: np.ndarray, n_classes: int, classifier: str, seed: int
 ) -> float:
-    """Find the penalty that tells most rows right of groups that were held out once more."""
+    """Find the penalty with which most rows of groups held out from the training rows are predicted correctly."""
     if len(train) > SELECT_ROWS:
         train = np.sort(np.random.default_rng(seed).choice(train, SELECT_ROWS, replace=False))
     n_groups = len(np.unique(groups[train]))
@@ -254,7 +254,7 @@ def _choose_penalty(
 
 
 def _shuffles(y: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> Sequence[np.ndarray]:
-    """Deal labels out anew: among rows, or among whole groups where all rows of a group have one label."""
+    """Shuffle labels among rows, or among whole groups where all rows of a group have one label."""
     names, first, group = np.unique(groups, return_index=True, return_inverse=True)
     of_group = y[first]
     if not (of_group[group] == y).all():

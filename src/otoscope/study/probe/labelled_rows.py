@@ -1,4 +1,4 @@
-"""The classes of a probe's rows, who is held out, and the refusals where too little is known: the same at every site.
+"""The classes of a probe's rows and the groups held out, which are the same at every site; refuses what is too little.
 
 Knows names of labels, clips and speakers, and no activations.
 """
@@ -15,7 +15,7 @@ from otoscope.harvest.labels import LabelSet
 from otoscope.study.probe import fit as probe_fit
 from otoscope.study.probe.fit import Folds
 from otoscope.study.probe.labels import FRAME_TASKS, SPEECH_CLASSES
-from otoscope.study.probe.rows import Rows
+from otoscope.study.probe.rows import ProbeRows
 from otoscope.study.probe.settings import CLIPS, SPEAKERS, ProbeSettings
 
 
@@ -31,11 +31,11 @@ class LabelledRows:
     left_out: tuple[tuple[str, int], ...]  # labels that fewer than two groups have, with the number of their rows
     held_out: str  # `speakers` or `clips`
     n_clips: int  # clips that gave rows used
-    n_without_speaker: int  # clips left out because nobody says who speaks
+    n_without_speaker: int  # clips left out because their speaker is not known
 
     @classmethod
-    def make(cls, parts: Sequence[Rows], task: str, settings: ProbeSettings, numbering: LabelSet) -> LabelledRows:
-        """Name classes and groups, and deal groups into folds."""
+    def make(cls, parts: Sequence[ProbeRows], task: str, settings: ProbeSettings, numbering: LabelSet) -> LabelledRows:
+        """Name classes and groups, and divide groups into folds."""
         clips = [clip for part in parts for clip in part.clips]
         if not clips:
             raise InputError(_nothing(task))
@@ -81,7 +81,7 @@ def _n_groups(names: np.ndarray, groups: np.ndarray, is_used: np.ndarray, name: 
 
 
 def _held_out(task: str, split: str, speakers: Sequence[str | None]) -> str:
-    """Say what is held out."""
+    """Return what is held out: `SPEAKERS` or `CLIPS`."""
     named = [speaker for speaker in speakers if speaker is not None]
     if task == "speaker":
         return CLIPS
@@ -105,7 +105,9 @@ def _held_out(task: str, split: str, speakers: Sequence[str | None]) -> str:
     return SPEAKERS
 
 
-def _check_parts(clips: Sequence[tuple[str, str | None, int]], parts: Sequence[Rows], held_out: str, task: str) -> None:
+def _check_parts(
+    clips: Sequence[tuple[str, str | None, int]], parts: Sequence[ProbeRows], held_out: str, task: str
+) -> None:
     """Refuse a speaker, or a clip, that is both learnt from and scored on."""
     if len(parts) == 1:
         return
@@ -116,7 +118,7 @@ def _check_parts(clips: Sequence[tuple[str, str | None, int]], parts: Sequence[R
         thing = held_out[:-1]
         shown = ", ".join(sorted(map(repr, both))[:3]) + (", ..." if len(both) > 3 else "")
         raise InputError(
-            f"{len(both)} {thing}s are in both parts ({shown}): a probe of {task!r} would be told what it is asked. "
+            f"{len(both)} {thing}s are in both parts ({shown}): a probe of {task!r} would have seen the answers. "
             f"Score on others, or leave the second corpus out: each {thing} is then held out once."
         )
     if len(parts[1].clips) == 0:

@@ -1,7 +1,7 @@
-"""What a probe is to read off: a label for each clip, or one for each frame; and the files that such labels come from.
+"""What a probe predicts: a label for each clip, or one for each frame; and the files that such labels come from.
 
 A file of labels is a table with a column that names clips (`clip` or `id`) or speakers (`speaker`), and one column for
-each thing that is known of them. A manifest with more columns is one, too. Holds a few bytes a clip; knows no model.
+each label. A manifest with more columns is such a file, too. Takes a few bytes per clip; knows no model.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from otoscope.base.errors import InputError
 from otoscope.harvest.labels import LabelSet
 
 FRAME_TASKS = ("speech", "phone")
-"""What is asked of every frame; all else is asked of a clip."""
+"""Tasks of frames; all others are tasks of clips."""
 CLIP_TASKS = ("language", "speaker")
-"""What clips say themselves; any other task is a column of a file of labels."""
+"""Tasks that clips have labels for; any other task is a column of a file of labels."""
 SPEECH_CLASSES = ("speech", "no speech")
 CLIP_KEYS = ("clip", "id")
 SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -32,11 +32,11 @@ _COVERED = LabelSet(None, None, ("speech",), (), (), (), "clips", 0)
 
 
 @dataclass(frozen=True)
-class Labels:
+class ProbeLabels:
     """Labels that clips do not carry themselves."""
 
-    by_name: Mapping[str, str] = field(default_factory=dict)  # clip id or speaker to label; an id goes first
-    speakers: Mapping[str, str] = field(default_factory=dict)  # clip id to its speaker, where the file says so
+    by_name: Mapping[str, str] = field(default_factory=dict)  # clip id or speaker to label; an id takes precedence
+    speakers: Mapping[str, str] = field(default_factory=dict)  # clip id to its speaker, where the file names one
 
     def label_of(self, clip_id: str, speaker: str | None) -> str | None:
         """Find the label of a clip; None where there is none."""
@@ -45,7 +45,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class About:
+class ClipFacts:
     """What is known of a clip, wherever its activations come from."""
 
     id: str
@@ -55,12 +55,12 @@ class About:
 
 
 def is_frame_task(task: str) -> bool:
-    """Whether a task is asked of every frame."""
+    """Whether a task is one of frames."""
     return task in FRAME_TASKS
 
 
-def check_task(task: str, labels: Labels | None) -> None:
-    """Refuse a task that nothing answers.
+def check_task(task: str, labels: ProbeLabels | None) -> None:
+    """Refuse a task without labels.
 
     Raises:
         InputError: It is neither one of those that clips answer nor a column of a file of labels.
@@ -70,7 +70,7 @@ def check_task(task: str, labels: Labels | None) -> None:
         raise InputError(f"the task is {task!r}: give {known}, or a column of a file of labels.")
     if task not in (*FRAME_TASKS, *CLIP_TASKS) and labels is None:
         raise InputError(
-            f"task {task!r} is none that clips answer themselves ({known}): give labels for it, a table with a column "
+            f"task {task!r} is not one that clips have labels for ({known}): give labels for it, a table with a column "
             f"{task!r} beside 'clip' or 'speaker'."
         )
     if is_frame_task(task) and labels is not None:
@@ -80,8 +80,8 @@ def check_task(task: str, labels: Labels | None) -> None:
         )
 
 
-def clip_label(task: str, about: About, labels: Labels | None) -> str | None:
-    """Give the label of a clip for a task; None where it is not known."""
+def clip_label(task: str, about: ClipFacts, labels: ProbeLabels | None) -> str | None:
+    """Return the label of a clip for a task; None where it is not known."""
     if labels is not None:
         return labels.label_of(about.id, about.speaker)
     return about.language if task == "language" else about.speaker
@@ -89,16 +89,16 @@ def clip_label(task: str, about: About, labels: Labels | None) -> str | None:
 
 def frame_labels(
     task: str,
-    about: About,
+    about: ClipFacts,
     frames: Int[np.ndarray, " frame"],
     kinds: Int8[np.ndarray, " frame"],
     known: LabelSet,
     lag: int,
 ) -> Int[np.ndarray, " frame"]:
-    """Number the class of frames of a clip; -1 where a frame has none, as padding.
+    """Return the class of each frame of a clip, by number; -1 where a frame has none, such as padding.
 
-    Of the task `phone` it is the phone that covers a frame's middle, of `speech` whether one does; where the clip has
-    no phones, whether the frame is loud enough to be speech. A lag does not move what is told by loudness.
+    For the task `phone` it is the phone at a frame's middle; for `speech`, whether there is one, or, in a clip without
+    phones, whether the frame is loud enough to be speech. The lag does not apply to what is decided by loudness.
     """
     n_frames = int(frames.max(initial=-1)) + 1
     if task == "speech":
@@ -115,11 +115,13 @@ def frame_labels(
     return np.where(kinds == Kind.PADDING, -1, classes)
 
 
-def read_labels(path: str | Path, task: str) -> Labels:
+def read_labels(path: str | Path, task: str) -> ProbeLabels:
     """Read the column `task` of a file of labels: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line."""
     file = Path(path)
     if file.suffix.lower() not in SUFFIXES:
-        raise InputError(f"labels '{path}' are no table that is known: give a file that ends in {', '.join(SUFFIXES)}.")
+        raise InputError(
+            f"labels '{path}' are not a table of a known kind: give a file that ends in {', '.join(SUFFIXES)}."
+        )
     by_name: dict[str, str] = {}
     speakers: dict[str, str] = {}
     lines: dict[str, str] = {}
@@ -127,8 +129,8 @@ def read_labels(path: str | Path, task: str) -> Labels:
         key = next((key for key in (*CLIP_KEYS, "speaker") if key in row), None)
         if key is None or task not in row:
             columns = ", ".join(map(repr, row)) or "none"
-            wanted = repr(task) if key is not None else "'clip', 'id' or 'speaker'"
-            raise InputError(f"labels '{path}', {line}: there is no column {wanted}; there are {columns}. Add it.")
+            missing = repr(task) if key is not None else "'clip', 'id' or 'speaker'"
+            raise InputError(f"labels '{path}', {line}: there is no column {missing}; there are {columns}. Add it.")
         name, label = _text(path, line, key, row[key]), row[task]
         if label is None or label == "":
             continue  # not known of this clip
@@ -143,11 +145,11 @@ def read_labels(path: str | Path, task: str) -> Labels:
             speakers[name] = _text(path, line, "speaker", row["speaker"])
     if not by_name:
         raise InputError(f"labels '{path}' hold no {task!r}: expected a line for each clip or speaker. Fill it.")
-    return Labels(by_name, speakers)
+    return ProbeLabels(by_name, speakers)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the lines of a table, each with its place."""
+    """Yield the lines of a table, each with its position in the file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() == ".jsonl":

@@ -1,4 +1,4 @@
-"""Pictures of probes: accuracy over sites above its baselines, and what is taken for what."""
+"""Pictures of probes: accuracy over sites beside its baselines, and which classes are confused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otoscope.study.probe.result import Probe
 
 NUMBERED_CLASSES = 12
-"""Up to so many classes, shares are written into the map."""
+"""With at most this many classes, shares are written into the map."""
 NAMED_CLASSES = 60
 
 
@@ -37,7 +37,7 @@ def sites_figure(result: Probe) -> Figure:
 
 
 def confusion_figure(result: Probe) -> Figure:
-    """Draw of each true class, at the best site, the share that was taken for each class."""
+    """Draw, for the best site, the share of each true class that was predicted as each class."""
     confusion, classes, best = result.best.fitted.confusion, result.classes, result.best
     n = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, n, out=np.zeros(confusion.shape), where=n > 0)

@@ -1,4 +1,4 @@
-"""What probes gave: scores of every site beside their baselines, and the directions that the probes point in."""
+"""The results of probes: scores of every site beside their baselines, and the directions that the probes point in."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from otoscope.study.result_files import write_rows
 from otoscope.study.results import Result
 
 MOST_DIRECTIONS = 500
-"""So many are written as files of their own at most; all of them are in `probe.npz`."""
+"""At most this many are written as files of their own; all of them are in `probe.npz`."""
 
 MOST_CLASSES = 12
-"""People are told the number of rows of each of up to so many classes."""
+"""With more classes than this, the report does not list the number of rows of each."""
 
 MOST_SITES = 40
 
@@ -61,21 +61,21 @@ class Probe(Result):
     model: str
     weights_hash: str  # of the model
     corpus: str  # what the rows are from
-    task: str  # what was asked
-    is_of_frames: bool  # whether every frame was asked, or every clip
+    task: str  # what was predicted
+    is_of_frames: bool  # whether it was predicted for every frame, or for every clip
     classes: tuple[str, ...]  # the labels that were learnt, in the order of their numbers
-    left_out: tuple[tuple[str, int], ...]  # labels that too few speakers or clips had, with the rows they had
+    left_out: tuple[tuple[str, int], ...]  # labels that too few speakers or clips had, with their number of rows
     n_by_class: tuple[int, ...]  # held-out rows
     n_rows_learnt: int  # rows that probes were learnt from, over all folds
-    n_clips: int  # that gave rows
-    n_groups: int  # speakers or clips that were dealt into folds
-    held_out: str  # what no probe was scored on after hearing it: `speakers` or `clips`
+    n_clips: int  # clips that gave rows
+    n_groups: int  # speakers or clips that were divided into folds
+    held_out: str  # what was held out: `speakers` or `clips`
     n_folds: int  # 1 where other clips were given to score on
-    n_without_speaker: int  # clips left out because nobody says who speaks
+    n_without_speaker: int  # clips left out because their speaker is not known
     classifier: str  # `logistic` or `ridge`
     lag: int  # frames by which the encoder was taken to answer late
     seed: int  # of draws, folds and shuffles
-    majority: ProbeScore  # of what always says the commonest class
+    majority: ProbeScore  # of always predicting the commonest class
     sites: tuple[SiteProbe, ...]  # in the model's order
 
     @property
@@ -90,7 +90,7 @@ class Probe(Result):
 
     @property
     def sample(self) -> str:
-        """What was measured, in words."""
+        """The size of the sample, in words."""
         clips = f" of {count(self.n_clips, 'clip')}" if self.is_of_frames else ""
         return (
             f"{count(self.n_rows, 'frame' if self.is_of_frames else 'clip')}{clips}, {len(self.classes)} classes, "
@@ -98,7 +98,7 @@ class Probe(Result):
         )
 
     def direction(self, site: str, label: str) -> Direction:
-        """Give the direction that a site's probe reads a class in, for steering.
+        """Return the direction in which a site's probe reads a class, for steering.
 
         It is the class's weights (less the mean over classes), at the length of one standard deviation of the rows
         along them: adding it once moves a row by one standard deviation towards the class.
@@ -138,7 +138,7 @@ class Probe(Result):
         return Direction(vector, site, f"{self.task} {label}", self.model, self.weights_hash, details)
 
     def report(self) -> Report:
-        """Give every site's scores beside both baselines."""
+        """Report every site's scores beside both baselines."""
         n_unconverged = sum(site.fitted.n_unconverged for site in self.sites)
         by_class = zip(self.classes, self.n_by_class, strict=True)
         return Report(
@@ -172,7 +172,7 @@ class Probe(Result):
                     f"left out, of one {self.held_out[:-1]} alone",
                     [f"{label} ({count(n, 'row')})" for label, n in self.left_out],
                 ),
-                ("clips left out because nobody says who speaks", self.n_without_speaker or None),
+                ("clips left out because their speaker is not known", self.n_without_speaker or None),
                 ("fits that stopped before the solver's tolerance was reached", n_unconverged or None),
             ],
             parts=[Table(COLUMNS, [self._row(site) for site in self.sites], "Held out", "sites", most=MOST_SITES)],
@@ -195,7 +195,7 @@ class Probe(Result):
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give `classes`, and of every site `weights/SITE`, `intercepts/SITE` and `confusion/SITE`."""
+        """Return `classes`, and for every site `weights/SITE`, `intercepts/SITE` and `confusion/SITE`."""
         arrays: dict[str, np.ndarray] = {"classes": np.array(self.classes)}
         for site in self.sites:
             arrays[f"weights/{site.site}"] = site.fitted.probe.weights
@@ -204,13 +204,13 @@ class Probe(Result):
         return arrays
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw balanced accuracy over sites, and what is taken for what at the best site."""
+        """Draw balanced accuracy over sites, and which classes are confused at the best site."""
         return {self.name: lambda: sites_figure(self), "confusion": lambda: confusion_figure(self)}
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write `probe.json`, `probe.npz`, `probe.png`, `confusion.png`, `probe.parquet` and `directions/`.
 
-        `probe.npz` holds of every site `weights/SITE` [class, d], `intercepts/SITE` [class] and `confusion/SITE`
+        `probe.npz` holds for every site `weights/SITE` [class, d], `intercepts/SITE` [class] and `confusion/SITE`
         [true class, predicted class], and `classes`. Directions are one file for each site and class.
 
         Args:
@@ -227,7 +227,7 @@ class Probe(Result):
         ]
 
     def _flat(self, site: SiteProbe) -> dict[str, Any]:
-        """A site's scores as one row of plain columns."""
+        """Flatten a site's scores into one row of plain columns."""
         row: dict[str, Any] = {"site": site.site, "task": self.task, "n": self.n_rows}
         for name, score in (
             ("", site.fitted.score),

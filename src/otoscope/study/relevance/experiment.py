@@ -2,7 +2,7 @@
 
 Costs one forward and one backward pass through the encoder with its patterns in the open, and one product of two
 [frame, frame] matrices for every block but the first. Memory: all patterns of one window and their gradients, twice
-[block, head, frame, frame]. It does not know how the model computes, nor how words are found (`word_target` does).
+[block, head, frame, frame]. It does not know how the model computes, nor how words are found (see `word_target`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from otoscope.study import distance
 from otoscope.study.relevance import picture
 from otoscope.study.relevance.settings import RelevanceSettings
 from otoscope.study.results import Result
-from otoscope.study.target import Frames, SpokenWord, Target, Word, as_target
+from otoscope.study.target import Frames, SpokenWord, Target, TargetWord, as_target
 from otoscope.study.word_target import WordScorer
 
 AROUND_END_FRAMES = 25
-"""The summary says how much of what frames after the speech listen to lies within this distance of its end."""
+"""The report gives the share of what frames after the speech listen to that lies within this distance of its end."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,13 +73,13 @@ class Relevance(Result):
         return self.kinds == Kind.SPEECH
 
     def row_share_within(self, frames: int, *, identity: bool = False) -> np.ndarray:
-        """Give the share of each speech frame's relevance to sound that comes from at most so many frames away.
+        """Return the share of each speech frame's relevance to sound that comes from at most `frames` away.
 
         What padding adds is left out: see `padding_share`.
 
         Args:
-            frames: The distance, which counts as within.
-            identity: Count the identity that the propagation starts from, too. It was not measured from the model and
+            frames: The distance, which itself counts as within.
+            identity: Also count the identity that the propagation starts from. It is not measured from the model and
                 always lies within, so it is left out by default.
 
         Returns:
@@ -89,11 +89,11 @@ class Relevance(Result):
         return distance.row_share_within(values, frames, self.is_speech)
 
     def share_within(self, frames: int, *, identity: bool = False) -> float | None:
-        """Give the mean over speech frames of `row_share_within`; rows to which attention adds nothing do not count.
+        """Return the mean over speech frames of `row_share_within`; rows to which attention adds nothing do not count.
 
         Args:
-            frames: The distance, which counts as within.
-            identity: Count the identity, too.
+            frames: The distance, which itself counts as within.
+            identity: Also count the identity.
 
         Returns:
             The mean share, or None where no row counts.
@@ -103,7 +103,7 @@ class Relevance(Result):
         return float(counted.mean()) if counted.size else None
 
     def even_share_within(self, frames: int) -> float | None:
-        """Give the baseline of `share_within`: relevance spread evenly over the sound; None without speech."""
+        """Return the baseline of `share_within`: relevance spread evenly over the sound; None without speech."""
         even = distance.distance_mass(distance.uniform_offset_mass(self.is_speech, self.is_sound))
         return float(distance.share_within(even, frames)) if even.sum() else None
 
@@ -115,15 +115,15 @@ class Relevance(Result):
         return float(rows[:, ~self.is_sound].sum(dtype=np.float64)) / total if total > 0 else None
 
     def end_share(self, frames: int) -> float | None:
-        """Give the share of what frames after the speech listen to that lies around its end.
+        """Return the share of what frames after the speech listen to that lies around its end.
 
         Args:
-            frames: So many frames before the end and after it count as around it. Frames that lie as near themselves
-                are not asked.
+            frames: Frames before and after the end that count as around it. Destination frames that lie this near
+                themselves are left out.
 
         Returns:
-            The mean share; None where no frame lies further on, or attention adds nothing there. Evenly spread it would
-            be `even_end_share`.
+            The mean share; None where no frame lies further on, or attention adds nothing there. If it were spread
+            evenly, it would be `even_end_share`.
         """
         end = self.speech_end_frame
         rows = self.added[end + frames :]
@@ -133,7 +133,7 @@ class Relevance(Result):
         return float(shares.mean()) if end and shares.size else None
 
     def even_end_share(self, frames: int) -> float:
-        """Give the baseline of `end_share`: relevance spread evenly over the window."""
+        """Return the baseline of `end_share`: relevance spread evenly over the window."""
         end = self.speech_end_frame
         return (min(end + frames, len(self.added)) - max(end - frames, 0)) / len(self.added)
 
@@ -157,7 +157,7 @@ class Relevance(Result):
         return "the whole encoder output" if self.target is None else self.target.label
 
     def report(self) -> Report:
-        """Say how near the relevance comes from, beside relevance spread evenly over the sound."""
+        """Report how near the relevance comes from, beside relevance spread evenly over the sound."""
         n_speech, end_s = int(self.is_speech.sum()), self.speech_end_frame * FRAME_S
         near = {
             frames: {
@@ -206,7 +206,7 @@ class Relevance(Result):
         )
 
     def arrays(self) -> dict[str, Any]:
-        """Give the map, identity included, and what each frame holds."""
+        """Return the map, identity included, and what each frame holds."""
         return {"relevance": self.relevance, "speech_end_frame": self.speech_end_frame, "kinds": self.kinds}
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
@@ -221,8 +221,8 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
     pattern, and R becomes R + A R.
 
     Returns:
-        R without the identity, float32 [destination frame, source frame]: kept apart, for where relevance is small the
-        identity would swallow its digits.
+        R without the identity, float32 [destination frame, source frame]: the identity is kept apart, because added to
+        small relevance it would swallow its digits.
 
     Source:
         Chefer, Gur and Wolf 2021, "Generic Attention-model Explainability" (arXiv 2103.15679), equations 5 and 6, as
@@ -251,18 +251,18 @@ def relevance(
     Args:
         model: Any Whisper.
         clip: A clip, an array at 16 kHz or a path.
-        settings: Which window, and what is spoken.
+        settings: Which window, and the language spoken.
         target: What is differentiated with respect to the patterns. None: the sum of the final encoder output
             (`encoder.ln_post`), padding frames included. A frame or a stretch (start, stop) of frames: the sum of the
             final encoder output there, counted from the start of the window. A word of the window's transcript, as
-            text or as `Word(index)`: the sum of the log-probabilities of its tokens, with the decoder given the
+            text or as `TargetWord(index)`: the sum of the log-probabilities of its tokens, with the decoder given the
             transcript up to each of them.
 
     Returns:
         The relevance map of that window.
 
     Raises:
-        InputError: The window, the frames or the word is not there.
+        InputError: The window, the frames or the word does not exist.
         AudioError: The recording cannot be used.
 
     Source:
@@ -276,7 +276,7 @@ def relevance(
     if isinstance(chosen, Frames):
         chosen.check(model.n_frames)
     scorer = None
-    if isinstance(chosen, Word):
+    if isinstance(chosen, TargetWord):
         scorer = WordScorer.prepare(model, windows, window, chosen, settings.language)
     sites = [f"encoder.blocks.{block}.attn.pattern" for block in range(model.n_encoder_blocks)]
     with model.reading(sites, gradients=True) as tape, torch.enable_grad():
@@ -292,13 +292,13 @@ def relevance(
         audio=clip.source,
         window=window,
         window_start_s=window * model.window_s,
-        target=spoken if isinstance(chosen, Word) else chosen,
+        target=spoken if isinstance(chosen, TargetWord) else chosen,
         added=added.cpu().numpy(),
         kinds=np.asarray(windows.kinds[window]),
     )
 
 
-def _score(encoding: Tensor, target: Frames | Word | None) -> Tensor:
+def _score(encoding: Tensor, target: Frames | TargetWord | None) -> Tensor:
     """Sum the final encoder output [1, frame, d], or its frames that are the target."""
     chosen = encoding[:, target.start : target.stop] if isinstance(target, Frames) else encoding
     return chosen.float().sum()

@@ -1,6 +1,6 @@
 """Pictures of a relevance map: the whole window beside its speech, and the speech part large.
 
-Drawn is what attention adds: the identity that the propagation starts from would be a line of ones on the diagonal.
+What attention adds is drawn: the identity that the propagation starts from would be a line of ones on the diagonal.
 Knows arrays and labels, not models.
 """
 
@@ -64,7 +64,7 @@ def zoom_figure(result: Relevance) -> Figure:
 
 
 def _speech_stop(result: Relevance) -> int:
-    """Give the frame where the zoom stops: the end of speech, or of the window where there is no speech."""
+    """Return the frame where the zoom stops: the end of speech, or of the window where there is no speech."""
     return result.speech_end_frame or len(result.added)
 
 

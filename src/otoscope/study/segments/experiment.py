@@ -1,8 +1,8 @@
 """In which stretches of a corpus is the decoder surest of a word, and which words does a stretch push up?
 
 A stretch slides over each clip; the decoder hears it alone, with padding's encoder output everywhere else. Costs one
-run of the encoder for each window, and those of `segments.score` for each stretch. Where words are known in time, it is
-said whether the word is in the surest stretches, and how often it is in any.
+run of the encoder for each window, and those of `segments.score` for each stretch. Where words are known in time, the
+result says whether the word is in the surest stretches, and how often it is in any.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ def segments(
 
     Args:
         model: Any Whisper.
-        clips: A corpus, or clips; with words in time it is counted how often the word is in its surest stretches.
+        clips: A corpus, or clips; with words in time, it is counted how often the word is in its surest stretches.
         words: One word or several. A word is tried as written and with a capital, after a space; its log-probability
             is that of all its tokens right after the start tokens. A longer word that begins with it counts, too.
-        settings: How they are looked for; without a language, it is what the model hears in each whole window.
+        settings: How they are searched for; without a language, it is the one that the model detects in each whole
+            window.
         progress: Called after each clip with the number done and the number in all (0 when it is not known).
 
     Returns:
@@ -53,12 +54,12 @@ def segments(
 
     Source:
         The study's search of segments for a token, in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023); hearing a
-        stretch alone is its splice of claim 1, turned round.
+        stretch alone is the reverse of its splice of claim 1.
     """
     length = whole_frames("length_s", settings.length_s, model.n_frames)
     step = whole_frames("step_s", settings.step_s, model.n_frames)
-    wanted = [words] if isinstance(words, str) else words
-    listener = listener_for(model, wanted, settings.context, settings.language)
+    texts = [words] if isinstance(words, str) else words
+    listener = listener_for(model, texts, settings.context, settings.language)
     finds = [_Find(word.word, settings.top) for word in listener.words]
     n_clips = 0
     for clip in each_clip(clips, progress):
@@ -91,7 +92,7 @@ def listener_for(model: Whisper, words: Sequence[str], context: str, language: s
 
 
 def _search(listener: Listener, clip: Clip, length: int, step: int, finds: Sequence[_Find]) -> None:
-    """Slide over one clip, window by window, and note what was found."""
+    """Slide over one clip, window by window, and add its stretches to the finds."""
     model = listener.model
     n_audible = frames_begun(len(clip.samples))
     rows: list[_ScoredStretch] = []
@@ -114,7 +115,7 @@ def _search(listener: Listener, clip: Clip, length: int, step: int, finds: Seque
 
 
 def said(clip: Clip, start_s: float, stop_s: float) -> tuple[str, ...] | None:
-    """Name the words of a clip whose middle lies in a stretch; None where words are not known in time."""
+    """Return the words of a clip whose middle lies in a stretch; None where words are not known in time."""
     if clip.words is None:
         return None
     return tuple(word.text for word in clip.words if start_s <= (word.start_s + word.end_s) / 2 < stop_s)
@@ -122,9 +123,7 @@ def said(clip: Clip, start_s: float, stop_s: float) -> tuple[str, ...] | None:
 
 def holds(spoken: Sequence[str], word: str) -> bool:
     """Whether a word, or several in a row, are among what was said; capitals and punctuation do not count."""
-    there, wanted = words_of(" ".join(spoken)), words_of(word)
-    n = len(wanted)
-    return n > 0 and any(there[at : at + n] == wanted for at in range(len(there) - n + 1))
+    return _count(words_of(" ".join(spoken)), words_of(word)) > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +131,7 @@ class _ScoredStretch:
     start: int
     stop: int
     scores: np.ndarray  # log-probabilities [word]
-    lifts: np.ndarray  # the same less those over padding alone
+    lifts: np.ndarray  # the same minus those over padding alone
 
 
 class _Find:
@@ -146,7 +145,7 @@ class _Find:
     def add(
         self, clip: Clip, rows: Sequence[_ScoredStretch], spoken: Sequence[tuple[str, ...] | None], number: int
     ) -> None:
-        """Take in the stretches of a clip."""
+        """Add the stretches of a clip."""
         is_hit = [None if words is None else holds(words, self._word) for words in spoken]
         self._n_stretches += len(rows)
         if clip.words is not None:
@@ -185,6 +184,7 @@ def _segment(
     return WordSegment(clip.id, clip.source, round(start_s, 6), round(stop_s, 6), score, lift, spoken, is_hit, sound)
 
 
-def _count(there: Sequence[str], wanted: Sequence[str]) -> int:
-    n = len(wanted)
-    return sum(there[at : at + n] == wanted for at in range(len(there) - n + 1)) if n else 0
+def _count(words: Sequence[str], phrase: Sequence[str]) -> int:
+    """Count how often a phrase occurs in words."""
+    n = len(phrase)
+    return sum(words[at : at + n] == phrase for at in range(len(words) - n + 1)) if n else 0

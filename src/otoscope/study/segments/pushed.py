@@ -1,4 +1,4 @@
-"""Which words does one stretch of a clip push up? What the decoder would say next over the stretch, less over padding.
+"""Which words does one stretch of a clip push up? What the decoder predicts next over the stretch, less over padding.
 
 Costs two runs of the decoder, and a few over the tokens found, to write each of them out as a word.
 """
@@ -30,7 +30,7 @@ from otoscope.study.segments.settings import PushedUpSettings
 from otoscope.study.splice.experiment import stretch_frames
 
 MOST_TOKENS = 6
-"""Tokens that a word is written out to at most."""
+"""Tokens to which a word is completed at most."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Pushed:
     """A token that may come next."""
 
     token: int
-    text: str  # as it is written
-    word: str  # that the decoder makes of it over the stretch
+    text: str  # the token as written
+    word: str  # the word to which the decoder completes it over the stretch
     log_probability: float  # of the token over the stretch, natural log
-    lift: float  # the same less that over padding alone
+    lift: float  # the same minus that over padding alone
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,7 +56,7 @@ class PushedUp(Result):
     start_s: float  # where the stretch begins in the clip
     stop_s: float
     said: tuple[str, ...] | None  # words whose middle lies in it; None where they are not known
-    context: str  # what the transcript was taken to begin with
+    context: str  # what the transcript was assumed to begin with
     least: float  # tokens less probable over the stretch are left out
     words: tuple[Pushed, ...]  # most pushed up first
 
@@ -118,8 +118,8 @@ def pushed_up(model: Whisper, clip: Sound, start_s: float, stop_s: float, *, set
         clip: A clip, an array at 16 kHz or a path.
         start_s: Where the stretch begins, from the start of the clip.
         stop_s: Where it ends; every frame that it touches is heard. It lies in one window.
-        settings: Which words are given: what is pushed up from nothing to next to nothing says little. Without a
-            language, it is what the model hears in the whole window.
+        settings: Which words are listed; a rise of a negligible probability means little. Without a language, it is the
+            one that the model detects in the whole window.
 
     Returns:
         Words by their log-probability right after the start tokens, less that over padding alone.
@@ -165,7 +165,7 @@ def _words(
     lift: Float[Tensor, " vocab"],
     settings: PushedUpSettings,
 ) -> tuple[Pushed, ...]:
-    """Take the text tokens that rise most, and write each out as a word."""
+    """Take the text tokens that rise most, and complete each to a word."""
     words, least = listener.model.vocabulary, settings.least
     probable = (spoken >= math.log(least) if least > 0 else spoken > -torch.inf).nonzero().flatten().tolist()
     texts = sorted((token for token in probable if words.is_text(token)), key=lambda token: -lift[token].item())
@@ -183,7 +183,7 @@ def _words(
 def _write_out(
     listener: Listener, alone: Float[Tensor, "1 frame d"], prompt: tuple[int, ...], tokens: list[int]
 ) -> list[str]:
-    """Let the decoder go on greedily from each token to the end of the word."""
+    """Let the decoder continue greedily from each token to the end of the word."""
     model, is_text = listener.model, listener.model.vocabulary.is_text
     rows = [[token] for token in tokens]
     growing = rows

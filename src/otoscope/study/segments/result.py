@@ -49,7 +49,7 @@ class WordSegment(ShortRepr):
     start_s: float  # where it begins in the clip
     stop_s: float
     log_probability: float  # of the word, natural log, summed over its tokens and spellings
-    lift: float  # the same less that over padding alone
+    lift: float  # the same minus that over padding alone
     said: tuple[str, ...] | None  # words whose middle lies in it; None where they are not known
     is_hit: bool | None  # whether the word is among them; None where they are not known
     sound: Float32[np.ndarray, " sample"]  # what is heard in it, at 16 kHz
@@ -61,7 +61,7 @@ class WordSegment(ShortRepr):
 
     @property
     def probability(self) -> float:
-        """Of the word."""
+        """Probability of the word."""
         return math.exp(self.log_probability)
 
 
@@ -70,8 +70,8 @@ class WordSegments(ShortRepr):
     """The surest stretches of one word."""
 
     word: str
-    spellings: tuple[str, ...]  # how it was taken to be written
-    n_stretches: int  # that were heard
+    spellings: tuple[str, ...]  # the ways in which it was assumed to be written
+    n_stretches: int  # stretches that were heard
     n_labelled: int  # those of clips with words in time
     n_holding: int  # those of them that hold the word
     n_said: int  # how often it is said in these clips
@@ -133,11 +133,11 @@ class Segments(Result):
     name = "segments"
 
     model: str
-    n_clips: int  # that were searched
+    n_clips: int  # clips that were searched
     length_s: float  # of a stretch
     step_s: float  # from the start of one to the start of the next
     top: int  # stretches kept for each word
-    context: str  # what the transcript was taken to begin with
+    context: str  # what the transcript was assumed to begin with
     words: tuple[WordSegments, ...]
     sound_format: str = "flac"  # how sounds are written
 
@@ -149,7 +149,7 @@ class Segments(Result):
 
     @property
     def chance(self) -> float | None:
-        """The same for stretches drawn at random: the mean of each word's chance, weighed by its surest stretches."""
+        """The same for stretches drawn at random: the mean of each word's chance, weighted by its surest stretches."""
         known = [(word.chance, word.hits[1]) for word in self.words if word.chance is not None and word.hits[1]]
         return float(np.average([chance for chance, _ in known], weights=[n for _, n in known])) if known else None
 

@@ -55,7 +55,7 @@ def spelt(model: Whisper, text: str) -> tuple[int, ...]:
     """Turn text into tokens.
 
     Raises:
-        InputError: The tokenizer does not know a letter of it.
+        InputError: The tokenizer cannot write it.
     """
     ids = tuple(model.tokenizer(text, add_special_tokens=False).input_ids)
     back = decode(model.tokenizer, ids)
@@ -70,12 +70,12 @@ def spelt(model: Whisper, text: str) -> tuple[int, ...]:
 
 @dataclass(eq=False)
 class Listener:
-    """Tells how sure the decoder is of words over stretches of one model."""
+    """Measures how sure a model's decoder is of words over stretches."""
 
     model: Whisper
-    words: Sequence[Spelled]  # what is listened for
-    context: tuple[int, ...] = ()  # tokens that the transcript is taken to begin with
-    language: str | None = None  # what is spoken; None for what each window's encoder output says
+    words: Sequence[Spelled]  # the words to score
+    context: tuple[int, ...] = ()  # tokens that the transcript is assumed to begin with
+    language: str | None = None  # language spoken; None to detect it from each window's encoder output
     padding: Float[Tensor, "frame d"] = field(init=False)  # the encoder output of padding alone
     _silent: dict[tuple[int, ...], Float[Tensor, " word"]] = field(init=False, default_factory=dict)
 
@@ -86,12 +86,12 @@ class Listener:
 
     @property
     def longest(self) -> int:
-        """Tokens that there is room for after the start tokens and the context."""
+        """The number of tokens that fit after the start tokens and the context."""
         start = prompt_tokens(self.model, language=self.model.vocabulary.any_language)
         return int(self.model.hf.config.max_target_positions) - len(start) - len(self.context)
 
     def prompt(self, encoding: Float[Tensor, "frame d"]) -> tuple[int, ...]:
-        """The tokens before the word, in the language of a window."""
+        """Return the tokens before the word, in the language of a window."""
         code = self.language or top(detect(self.model, self.model.vocabulary, encoding[None])[0])
         return (*prompt_tokens(self.model, language=code), *self.context)
 
@@ -107,7 +107,7 @@ class Listener:
     def listen(
         self, encoding: Float[Tensor, "frame d"], stretches: Sequence[tuple[int, int]], prompt: Sequence[int]
     ) -> Float[Tensor, "stretch word"]:
-        """Give the log-probability of every word over every stretch, float32 on the CPU."""
+        """Return the log-probability of every word over every stretch, float32 on the CPU."""
         rows = [
             self.log_probabilities(self.alone(encoding, stretches[first : first + BATCH]), prompt)
             for first in range(0, len(stretches), BATCH)
@@ -115,7 +115,7 @@ class Listener:
         return torch.cat(rows)
 
     def silent(self, prompt: tuple[int, ...]) -> Float[Tensor, " word"]:
-        """Give the log-probability of every word over padding alone."""
+        """Return the log-probability of every word over padding alone."""
         if prompt not in self._silent:
             self._silent[prompt] = self.log_probabilities(self.padding[None], prompt)[0]
         return self._silent[prompt]
@@ -123,7 +123,7 @@ class Listener:
     def log_probabilities(
         self, encodings: Float[Tensor, "stretch frame d"], prompt: Sequence[int]
     ) -> Float[Tensor, "stretch word"]:
-        """Give the log-probability of every word right after the prompt, over its tokens and spellings."""
+        """Return the log-probability of every word right after the prompt, over its tokens and spellings."""
         first = self.next_token(encodings, prompt)
         columns = []
         for word in self.words:
@@ -136,7 +136,7 @@ class Listener:
     def next_token(
         self, encodings: Float[Tensor, "stretch frame d"], prompt: Sequence[int]
     ) -> Float[Tensor, "stretch vocab"]:
-        """Give the log-probability of every token right after the prompt."""
+        """Return the log-probability of every token right after the prompt."""
         return forced_logits(self.model, encodings, _repeat(prompt, len(encodings)))[:, -1].log_softmax(dim=-1)
 
     def _sum(
@@ -144,8 +144,8 @@ class Listener:
     ) -> Float[Tensor, " stretch"]:
         given = _repeat([*prompt, *ids[:-1]], len(encodings))
         rows = forced_logits(self.model, encodings, given)[:, len(prompt) - 1 :].log_softmax(dim=-1)
-        wanted = torch.tensor(ids, device=rows.device)[None, :, None].expand(len(rows), -1, 1)
-        return rows.gather(-1, wanted).squeeze(-1).sum(dim=1)
+        targets = torch.tensor(ids, device=rows.device)[None, :, None].expand(len(rows), -1, 1)
+        return rows.gather(-1, targets).squeeze(-1).sum(dim=1)
 
 
 def _repeat(ids: Sequence[int], n: int) -> Int[Tensor, "stretch token"]:
@@ -153,7 +153,7 @@ def _repeat(ids: Sequence[int], n: int) -> Int[Tensor, "stretch token"]:
 
 
 def starts_in(n_frames: int, length: int, step: int) -> list[int]:
-    """Say where stretches of `length` frames begin that slide over frames by a step; the last one ends with them."""
+    """Return the starts of stretches of `length` frames that slide by `step`; the last ends with the frames."""
     last = max(0, n_frames - length)
     starts = list(range(0, last + 1, step))
     return starts if starts[-1] == last else [*starts, last]

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from otoscope.base.settings import Language, Setting, Settings
 
-Context = Annotated[str, Setting("What the transcript is taken to begin with.", "TEXT")]
+Context = Annotated[str, Setting("What the transcript is assumed to begin with.", "TEXT")]
 
 
 @dataclass(frozen=True)
 class SegmentsSettings(Settings):
-    """How words are looked for."""
+    """How words are searched for."""
 
     length_s: Annotated[float, Setting("Length of a stretch.", "SECONDS", least=0.02, option="--length")] = 0.6
     step_s: Annotated[
@@ -31,7 +31,7 @@ class SegmentsSettings(Settings):
 
 @dataclass(frozen=True)
 class PushedUpSettings(Settings):
-    """Which words that a stretch pushes up are given."""
+    """Which of the words that a stretch pushes up are listed."""
 
     top: Annotated[int, Setting("Words given at most.", "N", least=1, is_option=False)] = 20
     least: Annotated[

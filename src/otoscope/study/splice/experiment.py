@@ -1,8 +1,8 @@
 """What is transcribed when part of the final encoder output is replaced by that of padding alone?
 
 Costs one run of the encoder, and two of the decoder over every window that is touched. Recordings longer than one
-window are taken window by window, side by side, so that a frame's number says where it lies. Whole words over many
-clips are for `splice_words`.
+window are taken window by window, side by side, so that a frame's number says where it lies. `splice_words` splices
+whole words over many clips.
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ class Splice(Result):
 
 
 class Spliceable:
-    """One clip's encoder output, ready to be spliced as often as is wanted.
+    """One clip's encoder output, ready to be spliced any number of times.
 
     Args:
         model: Any Whisper.
         clip: The clip.
-        language: What is spoken, as Whisper's code; None for the clip's, or else what the model finds in the first
-            window's encoder output, spliced or not.
+        language: Language spoken, as Whisper's code; None for the clip's, or else the one that the model detects in the
+            first window's encoder output, spliced or not.
         padding: The encoder output of padding alone, [1, frame, d_model], where it is computed already.
 
     Source:
@@ -144,15 +144,15 @@ class Spliceable:
         written = write_texts(self._model, encodings, languages, most_tokens=most)
         for (number, window), row in zip(touched, written, strict=True):
             rows[number][window] = row
-        return [join_texts(own) for own in rows]
+        return [join_texts(texts) for texts in rows]
 
     def _touched(self, stretch: tuple[int, int]) -> Iterable[int]:
-        """Name the windows that a stretch touches."""
+        """Return the windows that a stretch touches."""
         per_window = self._encoding.shape[1]
         return range(stretch[0] // per_window, (stretch[1] - 1) // per_window + 1)
 
     def _spliced(self, window: int, stretch: tuple[int, int]) -> Float[Tensor, "frame d_model"]:
-        """Replace in one window what a stretch covers of it."""
+        """Replace the part of one window that a stretch covers."""
         first = window * self._encoding.shape[1]
         start, stop = max(stretch[0] - first, 0), max(stretch[1] - first, 0)
         spliced = self._encoding[window].clone()
@@ -176,13 +176,13 @@ def splice(
         clip: A clip, an array at 16 kHz or a path.
         start: Where the stretch begins, from the start of the recording.
         stop: Where it ends; frames from here on stay.
-        unit: `frames` of 20 ms, or `seconds`, of which every frame that they touch is replaced. Frames go on counting
+        unit: `frames` of 20 ms, or `seconds`, of which every frame that they touch is replaced. Frames are numbered
             through all windows of a recording and through the padding of the last.
-        language: What is spoken, as Whisper's code; by default what the model finds in the first window's encoder
-            output, spliced or not.
+        language: Language spoken, as Whisper's code; by default the one that the model detects in the first window's
+            encoder output, spliced or not.
 
     Returns:
-        Both transcripts. Splicing all frames gives that of padding alone.
+        Both transcripts. Splicing all frames gives the transcript of padding alone.
 
     Raises:
         InputError: The stretch is empty, negative or past the end, or the unit is unknown.
@@ -225,7 +225,7 @@ def stretch_frames(start: float, stop: float, unit: str, n_frames: int) -> tuple
     elif float(start).is_integer() and float(stop).is_integer():
         first, last = int(start), int(stop)
     else:
-        raise InputError(f"frames {start:g} to {stop:g} are no whole frames of 20 ms: give whole numbers, or seconds.")
+        raise InputError(f"frames {start:g} to {stop:g} are not whole frames of 20 ms: give whole numbers, or seconds.")
     if last > n_frames:
         raise InputError(
             f"{unit} {start:g} to {stop:g} go past the end: the windows of this clip hold {end}. Stop earlier."
@@ -234,6 +234,6 @@ def stretch_frames(start: float, stop: float, unit: str, n_frames: int) -> tuple
 
 
 def _loudness(samples: np.ndarray) -> np.ndarray:
-    """Give the largest sample of each frame, float32 [frame]."""
+    """Return the largest sample of each frame, float32 [frame]."""
     padded = np.pad(np.abs(samples), (0, -len(samples) % FRAME_SAMPLES))
     return np.asarray(padded.reshape(-1, FRAME_SAMPLES).max(axis=1), dtype=np.float32)

@@ -19,12 +19,12 @@ class Outcome:
     start: int  # the first frame replaced
     stop: int  # the frame after the last
     text: str  # the transcript after the splice
-    gone: bool  # the word in question is not there any more
-    n_others_gone: int  # how many other words of the transcript are not there any more
-    n_new: int  # how many words are there that were not in the transcript
-    exact: bool  # the transcript is what it was without that word, and nothing else changed
-    lost_one: bool  # the transcript is what it was without some one word, and nothing else changed
-    stopped: bool = False  # the transcript was stopped where its room ended
+    gone: bool  # the spliced word is not there any more
+    n_others_gone: int  # other words of the transcript that are not there any more
+    n_new: int  # words that were not in the transcript before
+    exact: bool  # the transcript is the old one without that word, otherwise unchanged
+    lost_one: bool  # the transcript is the old one without one word, whichever, otherwise unchanged
+    stopped: bool = False  # the transcript was stopped at its limit of tokens
 
 
 def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[int]]:
@@ -35,20 +35,17 @@ def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[in
         transcript: Normalised words.
 
     Returns:
-        The place of each word heard among the clip's words, and the places that it takes in the transcript.
-
-    Source:
-        Ours; see `matched_words`.
+        The index of each word heard among the clip's words, and the indices that it takes in the transcript.
     """
     labelled = [(index, word) for index, span in enumerate(clip.words or ()) for word in words_of(span.text)]
     matches = matched_words([word for _, word in labelled], transcript)
-    places: dict[int, list[int | None]] = {}
+    indices: dict[int, list[int | None]] = {}
     for (index, _), match in zip(labelled, matches, strict=True):
-        places.setdefault(index, []).append(match)
+        indices.setdefault(index, []).append(match)
     return {
-        index: frozenset(match for match in own if match is not None)
-        for index, own in places.items()
-        if all(match is not None for match in own)
+        index: frozenset(match for match in found_at if match is not None)
+        for index, found_at in indices.items()
+        if all(match is not None for match in found_at)
     }
 
 
@@ -57,23 +54,21 @@ def judge(
 ) -> Outcome:
     """Say what a splice did to a transcript.
 
-    A word that occurs more than once is gone when the words found again are no more than can be found without it.
+    A word that occurs more than once is gone if the new transcript holds no more of the old words than it would without
+    that word.
 
     Args:
         before: Normalised words of the transcript as it was.
-        places: Which of them are the word in question.
+        places: The indices of the spliced word in them.
         stretch: The frames replaced.
         text: The transcript after the splice.
-        stopped: Whether it was stopped where its room ended.
+        stopped: Whether it was stopped at its limit of tokens.
 
     Returns:
         What went and what stayed.
-
-    Source:
-        Ours; see `matched_words`.
     """
     after = words_of(text)
-    others = [word for place, word in enumerate(before) if place not in places]
+    others = [word for index, word in enumerate(before) if index not in places]
     n_found, n_others_found = _n_matched(before, after), _n_matched(others, after)
     return Outcome(
         start=stretch[0],

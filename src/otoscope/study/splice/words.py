@@ -1,4 +1,4 @@
-"""Does splicing out a word's frames remove exactly that word? Counted over the words of many clips.
+"""Does splicing out a word's frames remove exactly that word? Counts over the words of many clips.
 
 For every word that the model heard, its own frames are replaced by padding's, and as a baseline a stretch just as long
 elsewhere in the recording. Costs one run of the encoder for each clip and about two of the decoder for each word; a
@@ -39,7 +39,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class WordTrial:
-    """One word that the model heard, and what became of it."""
+    """One word that the model heard, and what splicing did."""
 
     clip_id: str
     index: int  # among the clip's words
@@ -50,11 +50,11 @@ class WordTrial:
 
 
 def rates(label: str, key: str, trials: Sequence[tuple[Outcome, int]]) -> Series:
-    """Count how often splices did what, each share with Wilson's 95% interval.
+    """Count the outcomes of splices, as shares with Wilson's 95% intervals.
 
     Args:
         label: What was replaced.
-        key: The same in JSON.
+        key: The key of the same in JSON.
         trials: Outcomes, each with the number of other words.
     """
     did = {
@@ -79,12 +79,12 @@ class SpliceWords(Result):
     name = "splice_words"
 
     model: str
-    n_clips: int  # with word times
-    clips_without_words: tuple[str, ...]  # left out
-    n_words: int  # with times
+    n_clips: int  # clips with word times
+    clips_without_words: tuple[str, ...]  # clips left out
+    n_words: int  # words with times
     n_misheard: int  # words that the transcript did not hold to begin with: they are not spliced
-    margin_frames: int  # replaced on either side of a word as well
-    seed: int  # draws the stretches elsewhere
+    margin_frames: int  # frames that are also replaced on either side of a word
+    seed: int  # of the stretches elsewhere
     trials: tuple[WordTrial, ...]  # one for each word heard
 
     @property
@@ -109,11 +109,11 @@ class SpliceWords(Result):
             stretch elsewhere.
         """
         pairs = [(trial.clip_id, trial.own, trial.elsewhere) for trial in self.trials if trial.elsewhere is not None]
-        gaps = [float(getattr(own, measure)) - float(getattr(other, measure)) for _, own, other in pairs]
+        gaps = [float(getattr(spliced, measure)) - float(getattr(other, measure)) for _, spliced, other in pairs]
         return bootstrap_mean(gaps, [clip_id for clip_id, _, _ in pairs], seed=self.seed)
 
     def report(self) -> Report:
-        """Say how many words went, beside the baseline."""
+        """Report how many words went, beside the baseline."""
         n_frames = [trial.own.stop - trial.own.start for trial in self.trials]
         kept = {series.label: series.extra["share_of_others_kept"] for series in (self.own, self.elsewhere)}
         return Report(
@@ -205,13 +205,13 @@ def _clip_trials(spliceable: Spliceable, clip: Clip, margin_frames: int, rng: np
     before = words_of(spliceable.original)
     n_audible = frames_begun(len(clip.samples))
     heard = heard_words(clip, before)
-    own = [_word_frames(clip, index, margin_frames, n_audible) for index in heard]
-    elsewhere = [_draw_elsewhere(stretch, n_audible, rng) for stretch in own]
-    stretches = [*own, *(stretch for stretch in elsewhere if stretch is not None)]
+    word_stretches = [_word_frames(clip, index, margin_frames, n_audible) for index in heard]
+    elsewhere = [_draw_elsewhere(stretch, n_audible, rng) for stretch in word_stretches]
+    stretches = [*word_stretches, *(stretch for stretch in elsewhere if stretch is not None)]
     texts = spliceable.without(stretches, cuts_loops=True)
-    own_texts, other_texts = texts[: len(own)], iter(texts[len(own) :])
+    word_texts, other_texts = texts[: len(word_stretches)], iter(texts[len(word_stretches) :])
     trials = []
-    for (index, places), stretch, text, other in zip(heard.items(), own, own_texts, elsewhere, strict=True):
+    for (index, places), stretch, text, other in zip(heard.items(), word_stretches, word_texts, elsewhere, strict=True):
         trial = WordTrial(
             clip_id=clip.id,
             index=index,
@@ -229,7 +229,7 @@ def _judge(before: Sequence[str], places: frozenset[int], stretch: tuple[int, in
 
 
 def _word_frames(clip: Clip, index: int, margin_frames: int, n_audible: int) -> tuple[int, int]:
-    """Give the frames that a word touches, with a margin, within the recording; at least one."""
+    """Return the frames that a word touches, with a margin, within the recording; at least one."""
     span = (clip.words or ())[index]
     start = min(max(seconds_to_frame(span.start_s) - margin_frames, 0), n_audible - 1)
     stop = min(seconds_to_stop_frame(span.end_s) + margin_frames, n_audible)

@@ -1,8 +1,8 @@
 """The mean of what an encoder site holds for each phone, speaker or language, and the direction from one to another.
 
-From a finished harvest's tables, or on the spot in one pass over a corpus: one window in memory at a time, and one
-vector of doubles for each class. Frames of speech alone, padding and silence left out, as in a harvest; the encoder
-answers late, by a lag that is estimated first where it is not given.
+Read from a finished harvest's tables, or computed in one pass over a corpus, with one window in memory at a time and
+one vector of doubles for each class. Only frames of speech count, as in a harvest. The encoder answers late, by a lag
+that is estimated first where it is not given.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class ClassMeans(Rich):
     labels: tuple[str, ...]  # the classes with one frame or more
     n_frames: Int[np.ndarray, " label"]  # frames of speech of each
     means: Float[np.ndarray, "label d"]  # what the site holds on average for each
-    lag: int | None  # frames by which the encoder was taken to answer late; phones alone
+    lag: int | None  # frames by which the encoder was assumed to answer late; None where the classes are not phones
     model: str
     weights_hash: str
     source: str  # the corpus, or the harvest's folder
 
     def direction(self, first: str, second: str | None = None) -> Direction:
-        """Give the mean of one class minus that of another.
+        """Return the mean of one class minus that of another.
 
         Args:
-            first: The class that adding the direction goes towards.
-            second: The class that it goes away from; None for the mean over the frames of all other classes.
+            first: The class that adding the direction moves towards.
+            second: The class that it moves away from; None for the mean over the frames of all other classes.
 
         Raises:
             InputError: A class has no frames here, or both are the same.
@@ -75,7 +75,7 @@ class ClassMeans(Rich):
         else:
             other = self._index(second)
             if index == other:
-                raise InputError(f"{self.kind} {first!r} minus itself is nothing. Name two.")
+                raise InputError(f"{self.kind} {first!r} minus itself is zero. Name two.")
             baseline, n_second = self.means[other], int(self.n_frames[other])
             name = f"{self.kind} {first} - {second}"
         details = {
@@ -90,10 +90,10 @@ class ClassMeans(Rich):
         return Direction(vector, self.site, name, self.model, self.weights_hash, details)
 
     def named(self, text: str) -> Direction:
-        """Give a direction by what commands call it: `AA-AE`, `phone:AA-phone:AE`, or `AA` alone.
+        """Return a direction by its name in commands: `AA-AE`, `phone:AA-phone:AE`, or `AA` alone.
 
         Raises:
-            InputError: There are no such classes, or more than one way to read the name.
+            InputError: There are no such classes, or the name is ambiguous.
         """
         prefix = f"{self.kind}:"
         words = text.split(f"-{prefix}")
@@ -159,16 +159,16 @@ def class_means(
 
     Args:
         model: Any Whisper.
-        clips: A corpus, or clips; those without the labels are passed over.
+        clips: A corpus, or clips; those without the labels are skipped.
         kind: `phone`, `language` or `speaker`.
         site: A site of the encoder that holds one vector for each frame.
-        lag: Frames by which the encoder answers late; None to estimate it. Phones alone.
+        lag: Frames by which the encoder answers late; None to estimate it. Used for phones alone.
         phone_set: The set that phones are turned into; None for ARPAbet where labels are English, IPA elsewhere.
-        progress: Called with the clips done and those there are.
+        progress: Called with the number of clips done and the number in all.
 
     Raises:
         SiteError: The site is not in the model.
-        InputError: The site is none of vectors by frame, there is no such kind of class, or no clip has its labels.
+        InputError: The site does not hold one vector for each frame, the kind is unknown, or no clip has its labels.
     """
     name = one_site(model, site, "means are").name
     return means_at(model, clips, kind, [name], lag=lag, phone_set=phone_set, progress=progress)[name]
@@ -257,13 +257,13 @@ def means_of_run(run: HarvestRun, kind: str, site: str) -> ClassMeans:
 
 
 def check_kind(kind: str) -> None:
-    """Refuse a kind of class that there is none of."""
+    """Refuse an unknown kind of class."""
     if kind not in CLASSES:
-        raise InputError(f"classes {kind!r} are none: give {', '.join(CLASSES)}.")
+        raise InputError(f"classes {kind!r} are unknown: give {', '.join(CLASSES)}.")
 
 
 def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
-    """Take clips as a corpus, so that labels are counted as in a harvest."""
+    """Make a corpus of clips, so that labels are counted as in a harvest."""
     if isinstance(clips, Corpus):
         return clips
     sources = []
@@ -282,7 +282,7 @@ def _same(clip: Clip) -> Clip:
 def _labelled(
     reader: EncoderReader, labels: LabelSet, clip: Clip, kind: str, lag: int, none: int
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-    """Give what each site holds for a clip's frames of speech, window by window, and each frame's class as number."""
+    """Yield what each site holds for a clip's frames of speech, window by window, and each frame's class by number."""
     spans = labels.phones_of(clip) if kind == "phone" else None
     speaker, language = labels.number_of(clip.speaker, clip.language)
     number = {"speaker": speaker, "language": language}.get(kind, none)

@@ -1,8 +1,8 @@
-"""Steer a model and see what is transcribed: a sweep over strengths, beside changes as large at random.
+"""Steer a model and see what is transcribed: a sweep over strengths, beside random changes of the same size.
 
 Each clip is transcribed with nothing changed, once for each strength, and once for each strength and random twin; see
-`steer_transcripts` for what that costs. Whether a direction does what its name says is not told by the words that
-changed alone: the random twin says how many would have changed anyway.
+`transcripts` for what that costs. The words that changed do not show by themselves that a direction does what its name
+says: the random twin shows how many would have changed anyway.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from otoscope.study.steer.transcripts import Steered, Steering, steered_transcri
 from otoscope.study.steer.where import Where
 
 MOST_SWAPS = 20
-"""So many of the commonest changes of words are listed."""
+"""Changes of words that are listed at most, the commonest first."""
 
 SHOWN_SWAPS = 5
 SHOWN_LETTERS = 60
-"""People are shown so many of them, and so many letters of the words on either side."""
+"""Changes in the report at most, and letters of the words on either side."""
 
 NOTHING = "∅"
 """Stands for no words."""
@@ -68,21 +68,21 @@ class Steer(Result):
     name = "steer"
 
     model: str
-    changes: tuple[str, ...]  # what was changed, by name
-    where: str  # which frames
-    n_frames: int  # how many frames that is, in all clips
-    lengths: tuple[float, ...]  # of each vector added: its length at strength 1 over the mean length at its site
+    changes: tuple[str, ...]  # names of what was changed
+    where: str  # which frames were steered
+    n_frames: int  # number of these frames in all clips
+    lengths: tuple[float, ...]  # of each added vector: its length at strength 1 over the mean length at its site
     clip_ids: tuple[str, ...]
     references: tuple[str | None, ...]  # what was said in each clip, where that is known
     clean: tuple[str, ...]  # transcripts with nothing changed
     clean_languages: tuple[str, ...]
     steered: tuple[StrengthOutcome, ...]  # at each strength
-    random: tuple[StrengthOutcome, ...]  # with changes as large at random; empty where there are none
-    seed: int  # draws the random changes
+    random: tuple[StrengthOutcome, ...]  # with random changes of the same size; empty where there are none
+    seed: int  # of the random changes
 
     @property
     def n_references(self) -> int:
-        """Clips of which it is known what was said."""
+        """The number of clips for which it is known what was said."""
         return len(self._known)
 
     @property
@@ -91,7 +91,7 @@ class Steer(Result):
         return tuple(outcome.strength for outcome in self.steered)
 
     def pairs(self) -> list[tuple[StrengthOutcome, StrengthOutcome | None]]:
-        """Give what came of each strength beside what came of random changes, where there are some."""
+        """Pair the outcome at each strength with that of the random changes, or None."""
         return list(zip(self.steered, self.random or [None] * len(self.steered), strict=True))
 
     def changed(self, outcome: StrengthOutcome) -> Interval | None:
@@ -108,21 +108,25 @@ class Steer(Result):
     def wer(self, outcome: StrengthOutcome | None) -> Interval | None:
         """Word error rate against what was said; None for the clean transcripts' own. None where nothing is known."""
         texts = (self.clean,) if outcome is None else outcome.texts
-        return pooled_rate(self._said(self.references), [self._said(draw) for draw in texts]) if self._known else None
+        return (
+            pooled_rate(self._with_reference(self.references), [self._with_reference(draw) for draw in texts])
+            if self._known
+            else None
+        )
 
     def wer_change(self, outcome: StrengthOutcome) -> Interval | None:
         """By how much the word error rate rose, with a paired interval."""
         if not self._known:
             return None
-        draws = [self._said(draw) for draw in outcome.texts]
-        return rate_change(self._said(self.references), self._said(self.clean), draws)
+        draws = [self._with_reference(draw) for draw in outcome.texts]
+        return rate_change(self._with_reference(self.references), self._with_reference(self.clean), draws)
 
     def wer_to_clean(self, outcome: StrengthOutcome) -> Interval:
         """Word error rate against the clean transcripts: how much was changed."""
         return pooled_rate(self.clean, outcome.texts)
 
     def swaps(self, outcome: StrengthOutcome) -> list[tuple[str, str, int]]:
-        """Words before, words after and in how many transcripts; commonest first."""
+        """Return words before, words after, and in how many transcripts; commonest first."""
         counts = Counter(
             pair for draw in outcome.texts for clean, text in zip(self.clean, draw, strict=True)
             for pair in swaps(clean, text)
@@ -133,7 +137,7 @@ class Steer(Result):
     def _known(self) -> list[int]:
         return [index for index, said in enumerate(self.references) if said is not None]
 
-    def _said(self, texts: Sequence[str | None]) -> list[str]:
+    def _with_reference(self, texts: Sequence[str | None]) -> list[str]:
         return [texts[index] or "" for index in self._known]
 
     def _rate(self, outcome: StrengthOutcome) -> Interval | None:
@@ -141,13 +145,13 @@ class Steer(Result):
 
     @property
     def sample(self) -> str:
-        """Name the sample that rates are of."""
+        """The sample of the rates, in words."""
         n_draws = len(self.random[0].texts) if self.random else 0
         draws = f"; {count(n_draws, 'random draw')} at each strength" if n_draws else ""
         return f"{count(len(self.clip_ids), 'clip')}{draws}; 95% intervals"
 
     def table(self, caption: str = "") -> Table:
-        """Lay out for people what changed at each strength, beside changes at random."""
+        """Lay out what changed at each strength, beside random changes."""
         wer = "WER" if self.n_references else "WER to clean"
         columns = [
             Column(None, "strength"),
@@ -167,7 +171,7 @@ class Steer(Result):
         return Table(columns, rows, caption)
 
     def report(self) -> Report:
-        """Say what changed at each strength, beside changes at random; JSON has every transcript."""
+        """Report what changed at each strength, beside random changes; JSON has every transcript."""
         lengths = ", ".join(f"{length:.2f}" for length in self.lengths)
         return Report(
             f"Steering ({' and '.join(self.changes)}): {self.model}",
@@ -190,14 +194,14 @@ class Steer(Result):
             },
             display_only=[
                 ("added at strength 1, over the mean length of what the site holds", lengths or None),
-                *self.told(),
+                *self.remarks(),
             ],
             parts=[self.table("At each strength")],
         )
 
-    def told(self) -> list[tuple[str, str | None]]:
-        """Tell people the word error rate with nothing changed, and the commonest changes of words at each strength."""
-        told: list[tuple[str, str | None]] = [
+    def remarks(self) -> list[tuple[str, str | None]]:
+        """List the word error rate with nothing changed, and the commonest changes of words at each strength."""
+        remarks: list[tuple[str, str | None]] = [
             ("clips with a reference", f"{self.n_references:,}"),
             ("WER with nothing changed", written(self.wer(None), "share") if self._known else None),
         ]
@@ -206,8 +210,8 @@ class Steer(Result):
                 f"{_shortened(before)} → {_shortened(after)}" + (f" ({n})" if n > 1 else "")
                 for before, after, n in self.swaps(outcome)[:SHOWN_SWAPS]
             ]
-            told.append((f"words changed at strength {outcome.strength:g}", "; ".join(changes) or None))
-        return told
+            remarks.append((f"words changed at strength {outcome.strength:g}", "; ".join(changes) or None))
+        return remarks
 
     def _row(self, outcome: StrengthOutcome) -> dict[str, Any]:
         return {
@@ -243,7 +247,7 @@ class Steer(Result):
         }
 
     def wer_panel(self, label: str = "word error rate") -> Callable[[Axes], None]:
-        """Give what draws the word error rate against strength."""
+        """Return a function that draws the word error rate against strength."""
         return partial(
             rates_panel,
             strengths=self.strengths,
@@ -254,7 +258,7 @@ class Steer(Result):
         )
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw word error rate and share of transcripts changed against strength, beside those at random."""
+        """Draw word error rate and share of transcripts changed against strength, beside those of random changes."""
         return {self.name: self._figure}
 
     def _figure(self) -> Figure:
@@ -280,21 +284,21 @@ def steer(
     where: Where | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Steer:
-    """Transcribe clips under a steering at several strengths, and beside it under changes as large at random.
+    """Transcribe clips under a steering at several strengths, and under random changes of the same size.
 
     Args:
         model: Any Whisper.
         clips: One or more; those with transcripts have a word error rate.
         changes: From `otoscope.study.steer.steering`: `add`, `scale_feature`, `scale_head`.
-        strengths: Each of them multiplies vectors that are added, and takes factors that far from 1.
+        strengths: Each multiplies the vectors that are added, and the distance of factors from 1.
         where: The frames that are steered; None for all. Phones are those of ARPAbet where the clips' labels are
             English and of the IPA elsewhere, as in `class_means`; a stream of clips has them as they are written.
-        settings: How clips are transcribed. Without a language, each clip's own, or else what the model hears with
-            nothing changed.
+        settings: How clips are transcribed. Without a language, each clip's own, or else the one that the model detects
+            with nothing changed.
         progress: Called after each group of clips with the number done and the number in all (0 when it is not known).
 
     Returns:
-        Transcripts and rates. A strength of 0 changes no bit.
+        Transcripts and rates. A strength of 0 changes nothing, to the bit.
 
     Raises:
         InputError: There is nothing to change or to transcribe, a strength cannot be used, or a vector is huge.
@@ -350,7 +354,7 @@ def _shortened(words: str) -> str:
 
 
 def _with_labels(where: Where, clips: Iterable[Sound]) -> Where:
-    """Name phones as `class_means` does, where all clips can be looked at before."""
+    """Name phones as `class_means` does, where all clips can be read beforehand."""
     if where.phones is None or where.labels is not None or not isinstance(clips, Corpus | list | tuple):
         return where
     labels = label_set(as_corpus(clips), None, 0)
@@ -358,7 +362,7 @@ def _with_labels(where: Where, clips: Iterable[Sound]) -> Where:
 
 
 def _twin(changes: Sequence[Change], rng: np.random.Generator) -> tuple[Change, ...] | None:
-    """Give all changes in random directions; None where one has no other."""
+    """Return all changes in random directions; None where one of them has no alternative."""
     twins = [change.twin(rng) for change in changes]
     return tuple(twin for twin in twins if twin is not None) if all(twins) else None
 

@@ -1,8 +1,8 @@
 """Which heads of the decoder are behind the words that a model makes up where nobody speaks?
 
 Each head of self- and cross-attention is removed in turn, and the decoder writes over sounds without speech and over
-clean speech. The encoder runs once over each sound and clip; the decoder once for each of them and each head. A head
-that is removed says what that head does in this model as it stands, not what the model would have learnt without it.
+clean speech. The encoder runs once over each sound and clip; the decoder once for each of them and each head. Removing
+a head shows what it does in this model as trained, not what the model would have learnt without it.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ PARTS = ("attn", "cross_attn")
 MEASURES = ("words_change", "wer_change")
 
 MOST_HEADS = 10
-"""People are shown so many of the heads that change most."""
+"""Heads in the report at most, those that change most first."""
 
 
 @dataclass(frozen=True)
 class HeadEffect:
-    """What removing one head did."""
+    """The effect of removing one head."""
 
     block: int  # in the decoder
     part: str  # `attn` or `cross_attn`
     head: int
-    words: Interval  # said over a sound without speech, mean over sounds
+    words: Interval  # transcribed over a sound without speech, mean over sounds
     words_change: Interval  # how many more than with all heads; paired
     wer: Interval | None  # word error rate on speech; None where there was none with transcripts
     wer_change: Interval | None  # how much higher than with all heads; paired
@@ -66,13 +66,13 @@ class HeadAblation(Result):
     n_sounds: int  # without speech, of all kinds
     n_clips: int  # of speech with transcripts
     duration_s: float  # of a sound
-    words: Interval  # said over a sound with all heads
+    words: Interval  # transcribed over a sound with all heads
     wer: Interval | None  # on speech with all heads; None without speech
     effects: tuple[HeadEffect, ...]  # one for each head; what changes the words over no speech most comes first
-    seed: int  # draws the sounds
+    seed: int  # of the sounds
 
     def report(self) -> Report:
-        """Say what each head does to words over no speech, and to the word error rate on speech."""
+        """Report what each head does to words over no speech, and to the word error rate on speech."""
         columns = [
             Column("head", "head removed"),
             Column("words_per_sound", "words a sound", "two digits"),
@@ -123,7 +123,7 @@ class HeadAblation(Result):
         return grid
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give both changes for every head, [block, head], by part of the decoder."""
+        """Return both changes for every head, [block, head], by part of the decoder."""
         return {f"{part}_{measure}": self.grid(part, measure) for part in PARTS for measure in MEASURES}
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
@@ -153,11 +153,11 @@ def ablate_heads(
         model: Any Whisper.
         speech: Clips of speech; those with transcripts are used, and there may be none.
         settings: Which sounds are made. Without a language, each clip's own, and for sounds that of the first clip, or
-            else what the model hears.
-        progress: Called with the sounds and clips done, and how many there are (0 where that is not known).
+            else the one that the model detects.
+        progress: Called with the number of sounds and clips done, and the number in all (0 where it is not known).
 
     Returns:
-        What each head does to words said over no speech, and to the word error rate.
+        What each head does to the words transcribed over no speech, and to the word error rate.
 
     Raises:
         InputError: A number cannot be used.
@@ -197,7 +197,7 @@ def ablate_heads(
         n_clips=0 if over_speech is None else len(over_speech.clip_ids),
         duration_s=sounds[0].duration_s,
         words=mean_interval(before),
-        wer=None if over_speech is None else pooled_rate(_said(over_speech), [over_speech.clean.texts]),
+        wer=None if over_speech is None else pooled_rate(_references(over_speech), [over_speech.clean.texts]),
         effects=tuple(effects),
         seed=settings.seed,
     )
@@ -220,8 +220,8 @@ def _effect(head: ScaleHead, sounds: Steered, speech: Steered | None, before: Se
     wer = change = None
     if speech is not None:
         texts = [speech.by_name[head.short_name].texts]
-        wer = pooled_rate(_said(speech), texts)
-        change = rate_change(_said(speech), speech.clean.texts, texts)
+        wer = pooled_rate(_references(speech), texts)
+        change = rate_change(_references(speech), speech.clean.texts, texts)
     words_change = mean_interval([new - old for old, new in zip(before, after, strict=True)])
     return HeadEffect(head.block, head.part, head.head, mean_interval(after), words_change, wer, change)
 
@@ -230,5 +230,5 @@ def _counts(texts: Sequence[str]) -> list[int]:
     return [len(words_of(text)) for text in texts]
 
 
-def _said(heard: Steered) -> list[str]:
+def _references(heard: Steered) -> list[str]:
     return [said or "" for said in heard.references]

@@ -18,8 +18,8 @@ LESS_MORE = "PuOr_r"
 PARTS = {"attn": "self-attention", "cross_attn": "cross-attention"}
 
 MEASURES = {
-    "words_change": ("words more a sound", 1),
-    "wer_change": ("word error rate more, in points of a hundred", 100),
+    "words_change": ("more words per sound", 1),
+    "wer_change": ("rise of the word error rate, percentage points", 100),
 }
 """What colours stand for, and what values are multiplied with."""
 

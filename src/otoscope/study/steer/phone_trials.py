@@ -1,4 +1,4 @@
-"""The trials of turning one word into another by one phone: which words, where, and what is heard then.
+"""The trials of turning one word into another by one phone: which words, where, and what is transcribed then.
 
 Clips of one window; their log-mels are computed anew for every batch of trials, so that memory is that of a batch. It
 knows pronunciations and vectors, not where the vectors come from.
@@ -26,10 +26,10 @@ from otoscope.study.steer.where import covered
 from otoscope.study.writing import BATCH_SIZE, Text, write_texts
 
 LEAST_PHONES = 3
-"""Words of fewer phones are left out where it is not known which words fit: another one rarely fits the sentence."""
+"""Words of fewer phones are left out where it is not known which words fit: another word rarely fits the sentence."""
 
 LEAST_FRAMES = 50
-"""A phone's mean rests on so many frames or it is not used."""
+"""A phone's mean over fewer frames is not used."""
 
 Lexicon = Mapping[str, Iterable[tuple[str, ...]]]
 Fits = Callable[[str, str], bool]
@@ -53,7 +53,7 @@ class Pair:
 
 
 def pronunciations(clips: Iterable[Clip], labels: LabelSet) -> dict[str, set[tuple[str, ...]]]:
-    """Gather how words are said from clips with words and phones in time."""
+    """Gather the pronunciations of words from clips with words and phones in time."""
     by_word: dict[str, set[tuple[str, ...]]] = {}
     for clip in clips:
         phones = labels.phones_of(clip) or ()
@@ -67,7 +67,7 @@ def pronunciations(clips: Iterable[Clip], labels: LabelSet) -> dict[str, set[tup
 
 def minimal_pairs(said: tuple[str, ...], word: str, by_sound: BySound) -> list[tuple[int, str, str]]:
     """Find the words that one other phone would make of a word: index of the phone, other phone, and other word."""
-    same = by_sound.get(said, set()) | {word}  # what sounds the same is no other word
+    same = by_sound.get(said, set()) | {word}  # a word that sounds the same does not count as another
     pairs = []
     for sound, names in by_sound.items():
         if len(sound) == len(said):
@@ -78,7 +78,7 @@ def minimal_pairs(said: tuple[str, ...], word: str, by_sound: BySound) -> list[t
 
 
 def words_by_sound(lexicon: Lexicon | None, clips: Iterable[Clip], labels: LabelSet) -> BySound:
-    """Turn a lexicon round, pronunciation to words; None for what the labels of clips show."""
+    """Invert a lexicon: pronunciation to words; without a lexicon, use the clips' labels."""
     sounds_of: Lexicon = pronunciations(clips, labels) if lexicon is None else lexicon
     by_sound: dict[tuple[str, ...], set[str]] = {}
     for word, sounds in sounds_of.items():
@@ -88,15 +88,15 @@ def words_by_sound(lexicon: Lexicon | None, clips: Iterable[Clip], labels: Label
 
 
 class Trials:
-    """The clips that trials are made of: their log-mels, and what is heard with nothing changed.
+    """The clips that trials are made of: their log-mels, and their transcripts with nothing changed.
 
     Args:
         model: The model.
         clips: Clips of one window.
-        labels: What their labels are.
+        labels: The numbering of their labels.
         by_sound: Pronunciation to words.
-        means: Of phones, at any site.
-        language: What is spoken; None for each clip's own.
+        means: Means of phones, at any site.
+        language: Language spoken; None for each clip's own.
         fits: Which words can stand for which; None for all.
     """
 
@@ -130,7 +130,7 @@ class Trials:
         return torch.cat([self._model.windows(self._clips[name]).mel for name in ids])
 
     def drawn(self, n_pairs: int | None, seed: int) -> list[Pair]:
-        """Find the trials: of each word in a clip and target one, words heard alone."""
+        """Find the trials: one for each word heard in a clip and target; at most `n_pairs`, drawn at random."""
         pairs: list[Pair] = []
         for clip_id, text in self.clean.items():
             clip = self._clips[clip_id]
@@ -177,12 +177,12 @@ class Trials:
 
 
 def _within(phones: Sequence[Span], word: Span) -> list[Span]:
-    """Give the phones whose middle lies in a word."""
+    """Return the phones whose middle lies in a word."""
     return [phone for phone in phones if word.start_s <= (phone.start_s + phone.end_s) / 2 < word.end_s]
 
 
 def _wider(pair: Pair, margin: int) -> Span:
-    """Give where a trial's phone is, with a margin of frames."""
+    """Return where a trial's phone is, with a margin of frames."""
     return Span(max(0.0, pair.start_s - margin * FRAME_S), pair.end_s + margin * FRAME_S, pair.phone)
 
 

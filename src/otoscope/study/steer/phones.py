@@ -1,10 +1,10 @@
 """Does adding one phone's mean and taking away another's make the model hear the other phone?
 
 The trials are minimal pairs: a word that was heard, one of its phones, and another phone that would make it another
-word ("rug", "mug"). Over the frames of that phone the mean of the other is added and its own taken away; it worked
-where the other word is written instead. A random vector of equal length at the same frames is the baseline. Means come
-from one half of the speakers and trials from the other. Costs two runs of encoder and decoder for each trial, site and
-strength; the clips of one half that fit a window are held in memory.
+word ("rug", "mug"). Over the frames of that phone the mean of the other is added and its own subtracted; a trial
+succeeds where the other word is transcribed instead. A random vector of equal length at the same frames is the
+baseline. Means come from one half of the speakers and trials from the other. Costs two runs of encoder and decoder for
+each trial, site and strength; the clips of one half that fit a window are held in memory.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SwapRates:
 
     site: str
     strength: float  # what the difference of means was multiplied with
-    texts: tuple[str, ...]  # of each trial
+    texts: tuple[str, ...]  # the transcript of each trial
     random_texts: tuple[str, ...]  # the same with random vectors of equal length
     is_stopped: tuple[tuple[bool, bool], ...]  # whether the decoder had no room to end either of them
 
@@ -54,14 +54,14 @@ class PhoneSwaps(Result):
     name = "steer_phones"
 
     model: str
-    n_clips: int  # that trials were looked for in: those of the held-out speakers, of one window
+    n_clips: int  # clips searched for trials: those of the held-out speakers that fit one window
     split_by: str  # `speakers`, or `clips` where fewer than two speakers are known
-    lag: int  # frames by which the encoder was taken to answer late
-    margin_frames: int  # steered on either side of the phone as well
+    lag: int  # frames by which the encoder was assumed to answer late
+    margin_frames: int  # frames that are also steered on either side of the phone
     pairs: tuple[Pair, ...]  # the trials
     clean: tuple[str, ...]  # transcript of each trial's clip with nothing changed
     rates: tuple[SwapRates, ...]  # one for each site and strength
-    seed: int  # draws trials and random vectors
+    seed: int  # of trials and random vectors
 
     def hits(self, texts: Sequence[str]) -> Interval | None:
         """Share of trials in which the target stands where the word stood; Wilson's interval."""
@@ -78,7 +78,7 @@ class PhoneSwaps(Result):
         return wilson_interval(n, len(self.pairs))
 
     def report(self) -> Report:
-        """Say how often the other word was heard, beside random vectors; JSON has every trial."""
+        """Report how often the other word was heard, beside random vectors; JSON has every trial."""
         n_different = len({(pair.word, pair.target) for pair in self.pairs})
         columns = [
             Column("site", "site"),
@@ -174,11 +174,12 @@ def steer_phones(
         clips: A corpus, or clips, with words and phones in time.
         sites: Sites of the encoder that hold one vector for each frame; patterns may be given.
         strengths: What the difference of the means is multiplied with.
-        settings: Which words, and over which frames. Without a language, each clip's own, or else what the model hears.
+        settings: Which words, and over which frames. Without a language, each clip's own, or else the one that the
+            model detects.
         lexicon: Word to its pronunciations in ARPAbet (IPA for labels in other sets); None for those that the clips'
             own labels show.
         fits: Which words can stand for which; None for all, of which most do not fit their sentence.
-        progress: Called with what is done and how much there is, in runs over a batch.
+        progress: Called with the number of runs over a batch done and the number in all.
 
     Returns:
         How often the other word was heard.
@@ -236,7 +237,7 @@ def steer_phones(
 
 
 def _half(corpus: Corpus, labels: LabelSet, is_held_out: bool) -> Corpus:
-    """Give one half of the speakers' clips, unread."""
+    """Return one half of the speakers' clips, unread."""
     pairs = zip(corpus.sources, labels.held_out, strict=True)
     sources = [source for source, out in pairs if out == is_held_out]
     return Corpus(corpus.name, sources, asked_phone_set=corpus.phone_set)

@@ -1,4 +1,4 @@
-"""Pictures of steering: rates against strength, beside those of changes as large at random. Knows numbers alone."""
+"""Pictures of steering: rates against strength, beside those of random changes of the same size. Knows only numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from otoscope.base.numbers import Interval
 from otoscope.study import marks, pictures
 
 MOST_TICKS = 8
-"""Up to so many strengths are each marked on the axis."""
+"""With at most this many strengths, each is marked on the axis."""
 
 SHIFT = 0.006
-"""Intervals of the steering and of random changes lie so far to either side, as a share of the strengths' span."""
+"""How far intervals of the steering and of random changes are moved apart, as a share of the strengths' span."""
 
 TITLE_LETTERS = 90
 
@@ -31,14 +31,14 @@ def rates_panel(
     *,
     is_share: bool = True,
 ) -> None:
-    """Draw a rate against strength: steered, at random where there is such, and with nothing changed where not 0."""
+    """Draw a rate against strength: steered, and where given with random changes and with nothing changed."""
     shift = SHIFT * (float(np.ptp(strengths)) or 1.0)
     x = np.asarray(strengths, float)
     marks.curve(axes, x - shift, steered, "steered", marks.STYLES[0], has_bars=True)
     if random:
-        marks.curve(axes, x + shift, random, "as much at random", marks.STYLES[1], has_bars=True)
+        marks.curve(axes, x + shift, random, "random, same size", marks.STYLES[1], has_bars=True)
     for line in axes.lines:
-        line.set_clip_on(False)  # marks at 0 are whole
+        line.set_clip_on(False)  # marks at 0 are not cut off
     if clean is not None:
         marks.baseline(axes, clean.value, "nothing changed")
     axes.set_xlabel("strength", fontsize=8, color=pictures.INK)

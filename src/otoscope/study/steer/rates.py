@@ -1,4 +1,4 @@
-"""How steered transcripts differ from clean ones: words that gave way to others, rates and their intervals.
+"""How steered transcripts differ from clean ones: words that were replaced, rates and their intervals.
 
 Knows texts and counts alone.
 """
@@ -14,7 +14,7 @@ Swap = tuple[str, str]
 
 
 def swaps(before: str, after: str) -> tuple[Swap, ...]:
-    """Find the words that gave way to others: those between two words that stayed, before and after, in order."""
+    """Find the words that were replaced: those between two words that stayed, before and after, in order."""
     old, new = words_of(before), words_of(after)
     changed: list[Swap] = []
     old_start = new_start = 0
@@ -29,7 +29,7 @@ def swaps(before: str, after: str) -> tuple[Swap, ...]:
 
 
 def pooled_rate(references: Sequence[str], texts: Sequence[Sequence[str]]) -> Interval:
-    """Give the word error rate over clips with its interval; `texts` of several draws [draw, clip] add up."""
+    """Return the word error rate over clips with its interval; `texts` of several draws [draw, clip] add up."""
     return bootstrap_rate(errors_of(references, texts))
 
 
@@ -40,5 +40,5 @@ def errors_of(references: Sequence[str], texts: Sequence[Sequence[str]]) -> list
 
 
 def rate_change(references: Sequence[str], before: Sequence[str], after: Sequence[Sequence[str]]) -> Interval:
-    """Give by how much the word error rate rose, with its interval over clips in pairs."""
+    """Return by how much the word error rate rose, with its interval over clips in pairs."""
     return bootstrap_change(errors_of(references, [before]), errors_of(references, after))

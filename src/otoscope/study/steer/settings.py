@@ -8,7 +8,7 @@ from typing import Annotated
 from otoscope.base.errors import InputError
 from otoscope.base.settings import Language, Seed, Setting, Settings
 
-Draws = Annotated[int, Setting("Random changes as large, for comparison; 0 for none.", "N", least=0)]
+Draws = Annotated[int, Setting("Random changes of the same size, for comparison; 0 for none.", "N", least=0)]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PhoneSwapSettings(Settings):
 
     n_pairs: Annotated[
         int | None,
-        Setting("With --preset phones: so many words at most; all by default.", "N", least=1, option="--pairs"),
+        Setting("With --preset phones: how many words at most; all by default.", "N", least=1, option="--pairs"),
     ] = None
     margin_frames: Annotated[
         int, Setting("Frames of 20 ms to steer on either side of the phone as well.", least=0, is_option=False)

@@ -1,8 +1,8 @@
 """Does a steering silence what a model makes up where nobody speaks, and what does it cost on speech?
 
 Sounds without speech (a room's silence, noise, music) are made, and transcribed under each strength of a steering and
-of changes as large at random; every word said is one too many. Clean speech is transcribed in the same way, for its
-word error rate. Costs a run of encoder and decoder for each sound, clip and steering.
+of random changes of the same size; every transcribed word is an error. Clean speech is transcribed in the same way, for
+its word error rate. Costs a run of encoder and decoder for each sound, clip and steering.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class Sounds:
     """Sounds of one kind under a steering."""
 
     kind: str  # `silence`, `noise` or `music`
-    result: Steer  # what was said over them
+    result: Steer  # what was transcribed over them
 
     def wordy(self, outcome: StrengthOutcome | None) -> Interval | None:
-        """Share of sounds over which words were said; Wilson's interval. None for nothing changed."""
+        """Return the share of sounds with words, with Wilson's interval; `outcome` None means nothing changed."""
         counts = self.counts(outcome)
         return wilson_interval(sum(n > 0 for n in counts), len(counts))
 
     def words(self, outcome: StrengthOutcome | None) -> Interval:
-        """Words said over a sound, mean with bootstrap interval over sounds."""
+        """Return the mean number of words over a sound, with a bootstrap interval over sounds."""
         return mean_interval(self.per_sound(outcome))
 
     def change(self, outcome: StrengthOutcome) -> Interval:
-        """How many more words were said over a sound than with nothing changed; paired bootstrap interval."""
+        """Return how many more words there are over a sound than with nothing changed; paired bootstrap interval."""
         pairs = zip(self.per_sound(None), self.per_sound(outcome), strict=True)
         return mean_interval([after - before for before, after in pairs])
 
@@ -60,12 +60,12 @@ class Sounds:
         return [len(words_of(text)) for draw in draws for text in draw]
 
     def per_sound(self, outcome: StrengthOutcome | None) -> list[float]:
-        """Count the words said over each sound, the mean of its draws."""
+        """Count the words over each sound, the mean of its draws."""
         counts, n = self.counts(outcome), len(self.result.clean)
         return [sum(counts[number::n]) / (len(counts) // n) for number in range(n)]
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Give people's rows: with nothing changed, and at each strength beside random changes."""
+        """Return the report's rows: with nothing changed, and at each strength beside random changes."""
         rows: list[tuple[Any, ...]] = [(self.kind, "nothing changed", self.wordy(None), self.words(None), None, None)]
         for outcome, random in self.result.pairs():
             at_random = None if random is None else self.words(random)
@@ -74,7 +74,7 @@ class Sounds:
         return rows
 
     def to_json(self) -> dict[str, Any]:
-        """Give the words over each sound, with nothing changed, steered and at random."""
+        """Return the words over each sound, with nothing changed, steered and at random."""
         result = self.result
         texts = zip(result.clip_ids, result.clean, *(outcome.texts[0] for outcome in result.steered), strict=True)
         return {
@@ -103,15 +103,15 @@ class SteerSounds(Result):
     name = "steer_sounds"
 
     model: str
-    changes: tuple[str, ...]  # what was changed, by name
+    changes: tuple[str, ...]  # names of what was changed
     duration_s: float  # of a sound
     levels_dbfs: tuple[float, ...]  # of noise and music, in turn
     sounds: tuple[Sounds, ...]  # one for each kind
     speech: Steer | None  # the same steering of clean speech; None where no clips were given
-    seed: int  # draws sounds and random changes
+    seed: int  # of sounds and random changes
 
     def report(self) -> Report:
-        """Say how many words are made up over each kind of sound, and what becomes of speech."""
+        """Report how many words are made up over each kind of sound, and what happens to speech."""
         columns = [
             Column(None, "sound"),
             Column(None, "strength"),
@@ -135,9 +135,7 @@ class SteerSounds(Result):
                 "intervals": "95%; shares: Wilson; words and changes of them: bootstrap over sounds, paired",
                 "seed": self.seed,
             },
-            display_only=[]
-            if self.speech is None
-            else [(f"speech, {label}", value) for label, value in self.speech.told()],
+            display_only=[] if self.speech is None else [(f"speech, {label}", value) for label, value in self.speech.remarks()],
             parts=[Table(columns, rows, "Words over no speech", most=len(rows)), *speech],
         )
 
@@ -188,8 +186,8 @@ def steer_sounds(
         changes: From `otoscope.study.steer.steering`.
         strengths: See `steer`.
         settings: Which sounds are made. Without a language, each clip's own, and for sounds that of the first clip, or
-            else what the model hears.
-        progress: Called with the sounds and clips done, and how many there are (0 where that is not known).
+            else the one that the model detects.
+        progress: Called with the number of sounds and clips done, and the number in all (0 where it is not known).
 
     Returns:
         Words over sounds, and the word error rate on speech, at each strength.

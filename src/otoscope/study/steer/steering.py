@@ -1,8 +1,8 @@
 """What steering changes in a model: a vector added, a feature scaled, a head scaled, each by a strength.
 
-A change of strength 0 changes nothing and of strength 1 all that it says; between and beyond it goes on in a straight
-line. Each has a twin that is as large and points elsewhere at random, to compare with. Costs what an edit of one site
-costs. It knows sites and vectors, not clips: which frames are changed is for `steer_where`.
+A change is linear in its strength: at 0 it does nothing, and at 1 it is applied as named. Each has a twin of the same
+size in a random direction, to compare with. Costs what an edit of one site costs. It knows sites and vectors, not
+clips: `where` chooses the frames that are changed.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Change(Protocol):
 
     @property
     def site(self) -> str:
-        """Where it does so."""
+        """The site that it changes."""
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """Its name in tables and pictures."""
 
     def apply(self, x: Float[Tensor, "window place d"], strength: float) -> Float[Tensor, "window place d"]:
-        """Give what the site is to hold instead, of the same type."""
+        """Return what the site holds instead, of the same type."""
 
     def twin(self, rng: np.random.Generator) -> Change | None:
-        """Give a change as large in a random direction; None where there is no other."""
+        """Return a change of the same size in a random direction; None where there is no other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Add:
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """Its name in tables and pictures."""
         return f"add {self.direction.name} at {self.site}"
 
     def apply(self, x: Float[Tensor, "window place d"], strength: float) -> Float[Tensor, "window place d"]:
@@ -66,7 +66,7 @@ class Add:
         return (x.float() + strength * _tensor(self.direction, x)).to(x.dtype)
 
     def twin(self, rng: np.random.Generator) -> Add:
-        """Give a random vector of equal length."""
+        """Return a random vector of equal length."""
         return replace(self, direction=random_direction(self.direction, rng))
 
 
@@ -76,16 +76,18 @@ class ScaleFeature:
 
     feature: Feature
     factor: float  # at steering strength 1
-    along: Direction | None = None  # where the change points instead, as large at every frame; None: as the feature
+    along: Direction | None = (
+        None  # another direction for the change, of the same size at every frame; None for the feature's
+    )
 
     @property
     def site(self) -> str:
-        """Where it is."""
+        """The feature's site."""
         return self.feature.site
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """Its name in tables and pictures."""
         return f"scale {self.feature.name} by {self.factor:g}"
 
     def apply(self, x: Float[Tensor, "window place d"], strength: float) -> Float[Tensor, "window place d"]:
@@ -105,7 +107,7 @@ class ScaleFeature:
         return (x.float() + more * strengths * _tensor(self.feature.direction(), x)).to(x.dtype)
 
     def twin(self, rng: np.random.Generator) -> ScaleFeature:
-        """Give a change that is as large at every frame, along a random direction."""
+        """Return a change of the same size at every frame, along a random direction."""
         return replace(self, along=random_direction(self.feature.direction().scaled(1.0), rng))
 
 
@@ -113,12 +115,12 @@ class ScaleFeature:
 class ScaleHead:
     """Multiplies what one attention head reads: 0 removes it.
 
-    The head's values are scaled, which scales its part of the attention's output just so and leaves the pattern alone.
+    The head's values are scaled, which scales its part of the attention's output exactly and keeps the pattern.
     """
 
     room: str  # `encoder` or `decoder`
     block: int
-    part: str  # `attn`, or `cross_attn` for the decoder's look at the encoder
+    part: str  # `attn`, or `cross_attn` for the decoder's attention to the encoder
     head: int
     factor: float  # at steering strength 1
     width: int  # values that the head has in a vector
@@ -137,7 +139,7 @@ class ScaleHead:
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """Its name in tables and pictures."""
         return f"scale head {self.short_name} by {self.factor:g}"
 
     def apply(self, x: Float[Tensor, "window place d"], strength: float) -> Float[Tensor, "window place d"]:
@@ -148,7 +150,7 @@ class ScaleHead:
         return result
 
     def twin(self, rng: np.random.Generator) -> ScaleHead | None:
-        """Give another head of the same kind, at random."""
+        """Return another head of the same kind, at random."""
         heads = [(block, head) for block in range(self.n_blocks) for head in range(self.n_heads)]
         others = [pair for pair in heads if pair != (self.block, self.head)]
         if not others:
@@ -170,7 +172,7 @@ def add(model: Whisper, direction: Direction, site: str | None = None, *, force:
         model: Any Whisper.
         direction: The vector.
         site: Where; None for the site that the direction names.
-        force: Take a direction of another site or of other weights.
+        force: Accept a direction of another site or of other weights.
 
     Raises:
         SiteError: The site is not in the model.
@@ -208,13 +210,13 @@ def scale_head(model: Whisper, head: str, factor: float = 0.0) -> ScaleHead:
 
     Raises:
         SiteError: There is no such head.
-        InputError: The name is none, or the factor cannot be used.
+        InputError: The name is not valid, or the factor cannot be used.
     """
     match = _HEAD.fullmatch(head.strip())
     if match is None or (match[1] == "decoder" and match[3] is None):
         raise InputError(
-            f"head {head!r} is none: give ROOM.BLOCK.PART.HEAD, such as decoder.0.cross_attn.2, decoder.0.attn.2 or "
-            "encoder.0.attn.2."
+            f"head {head!r} is not a head's name: give ROOM.BLOCK.PART.HEAD, such as decoder.0.cross_attn.2, "
+            "decoder.0.attn.2 or encoder.0.attn.2."
         )
     room, block, part, number = match[1], int(match[2]), match[3] or "attn", int(match[4])
     pattern = next(iter(model.expand(f"{room}.blocks.{block}.{part}.pattern")))
@@ -270,5 +272,5 @@ def site_of(model: Whisper, name: str) -> Site:
 
 
 def _tensor(direction: Direction, like: Tensor) -> Float[Tensor, " d"]:
-    """Give a direction's vector in float32 where a tensor is."""
+    """Return a direction's vector in float32, on the device of a tensor."""
     return torch.from_numpy(np.ascontiguousarray(direction.vector, np.float32)).to(like.device)

@@ -2,7 +2,7 @@
 
 The windows of a long recording lie side by side, without timestamps, so that each frame has its place. Clips are taken
 in groups of a few windows and every steering runs over a group before the next is read. Where no site of the encoder
-is changed the encoder runs once for all. Costs one run of the decoder, and where it is changed the encoder, for each
+is changed, the encoder runs once for all. Costs one run of the decoder, and where it is changed the encoder, for each
 steering. It does not know what a steering is good for.
 """
 
@@ -25,7 +25,7 @@ from otoscope.study.steer.where import Where
 from otoscope.study.writing import BATCH_SIZE, Text, join_texts, write_texts
 
 GROUP_WINDOWS = BATCH_SIZE
-"""Clips are gathered until they have so many windows; a longer one is a group of its own."""
+"""Clips are gathered until they have this many windows; a longer clip is a group of its own."""
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -71,16 +71,16 @@ class Steering:
 
 @dataclass(frozen=True)
 class ClipTexts:
-    """What was written for every clip."""
+    """The transcripts of all clips."""
 
     texts: tuple[str, ...]
-    languages: tuple[str, ...]  # of each clip's first window, as the decoder was told
+    languages: tuple[str, ...]  # of each clip's first window, as given to the decoder
     is_stopped: tuple[bool, ...]  # whether the decoder had no room to end the text
 
 
 @dataclass(frozen=True)
 class Steered:
-    """What was written for clips under each steering."""
+    """The transcripts of clips under each steering."""
 
     clip_ids: tuple[str, ...]
     references: tuple[str | None, ...]  # what was said in each, where that is known
@@ -145,7 +145,7 @@ def steered_transcripts(
 
 
 def check_frames(model: Whisper, where: Where, changes: Iterable[Change]) -> None:
-    """Refuse to choose frames where a site has none."""
+    """Refuse a choice of frames at sites that have none."""
     if where.is_everywhere:
         return
     for change in changes:
@@ -175,7 +175,7 @@ class _ClipGroup:
         self._languages: list[str | None] = [language or (None if redetect else row.language) for row in self.clean]
 
     def under(self, steering: Steering) -> list[Text]:
-        """Write every window's text under a steering."""
+        """Transcribe every window under a steering."""
         if steering.is_idle:
             return self.clean
         is_encoded = steering.changes_encoder(self._model)
@@ -199,7 +199,7 @@ class _ClipGroup:
 
 
 def _groups(model: Whisper, clips: Iterable[Sound]) -> Iterator[list[Windows]]:
-    """Take clips until their windows are many enough."""
+    """Group clips by their number of windows."""
     group: list[Windows] = []
     n_windows = 0
     for clip in clips:

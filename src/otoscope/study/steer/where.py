@@ -30,7 +30,7 @@ class Where:
     phones: tuple[str, ...] | None = None  # as `labels` names them
     words: tuple[str, ...] | None = None  # as labelled
     lag: int = 0  # frames by which the encoder answers later than the labels say
-    labels: LabelSet | None = None  # turns phones into those of one set, as in a harvest; None: as they are written
+    labels: LabelSet | None = None  # converts phones to one set, as in a harvest; None for phones as labelled
 
     def __post_init__(self) -> None:
         if self.frames is not None and not 0 <= self.frames[0] < self.frames[1]:
@@ -40,7 +40,7 @@ class Where:
             )
         for kind in self.kinds or ():
             if kind not in KINDS:
-                raise InputError(f"kind {kind!r} is none of a frame: give {', '.join(KINDS)}.")
+                raise InputError(f"kind {kind!r} is not a kind of frame: give {', '.join(KINDS)}.")
         for name in ("kinds", "phones", "words"):
             if getattr(self, name) == ():
                 raise InputError(f"no {name} are named: name one or more, or leave them out for all frames.")
@@ -53,7 +53,7 @@ class Where:
 
     @property
     def name(self) -> str:
-        """How tables and pictures call it."""
+        """Its name in tables and pictures."""
         parts = [] if self.frames is None else [f"frames {self.frames[0]} to {self.frames[1] - 1}"]
         parts += [] if self.kinds is None else [" and ".join(self.kinds)]
         parts += [] if self.phones is None else [f"phones {', '.join(self.phones)}"]
@@ -61,7 +61,7 @@ class Where:
         return "; ".join(parts) or "all frames"
 
     def mask(self, clip: Clip, kinds: Int8[np.ndarray, "window frame"]) -> Bool[np.ndarray, "window frame"]:
-        """Say which frames of a clip's windows are steered; `kinds` is what they hold, the windows side by side."""
+        """Return which frames of a clip's windows are steered; `kinds` is what they hold, the windows side by side."""
         chosen = np.ones(kinds.size, dtype=bool)
         if self.frames is not None:
             numbers = np.arange(kinds.size)
@@ -72,14 +72,14 @@ class Where:
             spans = phone_spans(clip) if self.labels is None else self.labels.phones_of(clip) or ()
             chosen &= covered([span for span in spans if span.text in self.phones], kinds.size, self.lag)
         if self.words is not None:
-            wanted = {word for name in self.words for word in words_of(name)}
-            said = [span for span in clip.words or () if wanted & set(words_of(span.text))]
+            chosen_words = {word for name in self.words for word in words_of(name)}
+            said = [span for span in clip.words or () if chosen_words & set(words_of(span.text))]
             chosen &= covered(said, kinds.size, self.lag)
         return chosen.reshape(kinds.shape)
 
 
 def phone_spans(clip: Clip) -> list[Span]:
-    """Give where phones are spoken; a unit of several phones is shared out evenly among them."""
+    """List when phones are spoken; a labelled unit of several phones is divided evenly among them."""
     spans = []
     for span in clip.phones or ():
         symbols = span.text.split()
@@ -89,7 +89,7 @@ def phone_spans(clip: Clip) -> list[Span]:
 
 
 def covered(spans: Sequence[Span], n_frames: int, lag: int) -> Bool[np.ndarray, " frame"]:
-    """Say which frames have their middle in one of the spans, so many frames later."""
+    """Return which frames have their middle in one of the spans, moved `lag` frames later."""
     middles = (np.arange(n_frames) - lag + 0.5) * FRAME_S
     inside = np.zeros(n_frames, dtype=bool)
     for span in spans:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otoscope.study.whole.claim_phones import phone_findings
-from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
+from otoscope.study.whole.findings import LOSS, finding, percent, too_many_errors, unmeasured, where_heard
 from otoscope.study.whole.part_files import PartFiles
 from otoscope.study.whole.rules import UNDECIDED, Judgement, decide_below
 
@@ -59,8 +59,8 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         n=scores.get("n_clips_scored"),
         n_of="clips",
         words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
-        f"{percent(rate)}; with nothing replaced {percent(clean)}.{worst.told} {_of_clips(scores)} "
-        f"{too_bad(clean)}".rstrip(),
+        f"{percent(rate)}; with nothing replaced {percent(clean)}.{worst.remarks} {_of_clips(scores)} "
+        f"{too_many_errors(clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         pictures=[("scores/scores.png", "Dictionaries beside their baselines")],
@@ -92,7 +92,7 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         n_of="clips",
         words=f"At {worst.site} {percent(rate)} of the words are lost with the dictionary and {percent(other)} with a "
         f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}."
-        f"{worst.told} {_of_clips(read('scores/scores.json'))} {too_bad(worst.clean)}".rstrip(),
+        f"{worst.remarks} {_of_clips(read('scores/scores.json'))} {too_many_errors(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
         unit="share",
@@ -106,7 +106,7 @@ UNDERTRAINED = (
 
 
 def _where_trained(worst: _Worst, judged: Judgement) -> Judgement:
-    """Leave undecided what an undertrained dictionary does: it says nothing of dictionaries."""
+    """Leave a finding about an undertrained dictionary undecided: it does not represent dictionaries."""
     if not worst.is_undertrained:
         return judged
     rule = f"{judged.rule}, and is judged where the dictionary explains more than as many principal components"
@@ -114,7 +114,7 @@ def _where_trained(worst: _Worst, judged: Judgement) -> Judgement:
 
 
 def _of_clips(scores: Mapping[str, Any]) -> str:
-    """Say whether the dictionaries were trained on what they are scored on."""
+    """Say whether the dictionaries were trained on the clips that they are scored on."""
     is_seen = any("was trained on clips of this corpus" in str(note) for note in scores.get("notes") or [])
     return "It was trained on these clips, too." if is_seen else "It was trained on other clips."
 
@@ -124,30 +124,30 @@ class _Worst:
     """The site where the dictionary does worst."""
 
     site: str  # the site
-    rates: Mapping[str, Mapping[str, Any]]  # word error rates, or shares of words lost, by what was put in
+    rates: Mapping[str, Mapping[str, Any]]  # word error rates, or shares of words lost, by what replaced the frames
     clean: Mapping[str, Any]  # the rate with nothing replaced
     replaced: Sequence[str]  # the kinds of frame that were replaced
     is_undertrained: bool  # whether the dictionary explains less than as many principal components
 
     @property
-    def told(self) -> str:
+    def remarks(self) -> str:
         """Which frames were replaced, and whether the dictionary is undertrained."""
         kinds = f" Frames of {' and '.join(self.replaced)} were replaced." if self.replaced else ""
         return kinds + (f" {UNDERTRAINED}" if self.is_undertrained else "")
 
 
 def _worst(read: PartFiles, measure: str = "wer") -> _Worst | None:
-    """Find the site where the dictionary does worst, by what was said or else by what is heard without it."""
+    """Find the site where the dictionary does worst, against what was said or else the unchanged transcripts."""
     scores = read("scores/scores.json")
     for key in (measure, f"{measure}_to_clean"):
         clean = (scores.get("clean") or {}).get(key) or {}
         sites = []
-        for site in scores.get("sites") or []:
-            rows = [row for row in site.get("rows") or [] if "value" in (row.get(key) or {})]
+        for table in scores.get("sites") or []:
+            rows = [row for row in table.get("rows") or [] if "value" in (row.get(key) or {})]
             rates = {row.get("name"): row[key] for row in rows}
-            replaced = (site.get("dictionary") or {}).get("replaced") or []
-            sites.append(_Worst(str(site.get("site")), rates, clean, replaced, bool(site.get("is_undertrained"))))
-        there = [one for one in sites if "dictionary" in one.rates]
-        if there and "value" in clean:
-            return max(there, key=lambda one: one.rates["dictionary"]["value"])
+            replaced = (table.get("dictionary") or {}).get("replaced") or []
+            sites.append(_Worst(str(table.get("site")), rates, clean, replaced, bool(table.get("is_undertrained"))))
+        scored = [site for site in sites if "dictionary" in site.rates]
+        if scored and "value" in clean:
+            return max(scored, key=lambda site: site.rates["dictionary"]["value"])
     return None

@@ -1,4 +1,4 @@
-"""The findings on claim 3, that the decoder is a weak language model: bigrams, neighbours, and what it says unheard.
+"""The findings on claim 3, that the decoder is a weak language model: bigrams, neighbours, and tokens without sound.
 
 Reads the files of the parts `bigrams`, `neighbours` and `lens`.
 """
@@ -13,7 +13,7 @@ from otoscope.study.whole.rules import HALF, decide_gap
 
 PAGE = "decoder.html"
 LEAST_CONTEXTS = 10
-"""Of fewer words a bootstrap does not tell how far their mean may lie off."""
+"""With fewer words, a bootstrap does not show how far off their mean may be."""
 GUESSES = {
     "unigram": (
         "bigrams_counts",
@@ -41,28 +41,28 @@ def language_model_findings(read: PartFiles) -> list[dict[str, Any]]:
 
 
 def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
-    """Hold the decoder's divergence from the corpus's bigrams against that of a plainer guess."""
+    """Compare the decoder's divergence from the corpus's bigrams with that of a simpler guess."""
     name, question, short, plain = GUESSES[guess]
-    found = read("bigrams/bigram_agreement.json")
-    sounds = found.get("sounds") or []
-    sound = next((one for one in sounds if one.get("sound") == "padding"), sounds[0] if sounds else {})
+    agreement = read("bigrams/bigram_agreement.json")
+    sounds = agreement.get("sounds") or []
+    sound = next((item for item in sounds if item.get("sound") == "padding"), sounds[0] if sounds else {})
     table = sound.get("by_frequency") or {}
-    own, other, gap = ((table.get(key) or {}).get("kl_bits") for key in ("model", guess, f"model - {guess}"))
-    if not own or not gap or found.get("n_contexts", 0) < LEAST_CONTEXTS:
+    decoder, other, gap = ((table.get(key) or {}).get("kl_bits") for key in ("model", guess, f"model - {guess}"))
+    if not decoder or not gap or agreement.get("n_contexts", 0) < LEAST_CONTEXTS:
         lacking = f"fewer than {LEAST_CONTEXTS} words of the transcripts occur often enough"
         why = read.lacking("bigrams", "more transcripts", lacking)
         return unmeasured(name, question, why, f"{PAGE}#bigrams", short)
-    how = "at the end of sentences" if found.get("in_sentences") else "alone, as in the study"
+    how = "at the end of sentences" if agreement.get("in_sentences") else "alone, as in the study"
     return finding(
         name,
         question,
-        own,
+        decoder,
         (plain, other),
         decide_gap(gap, "below"),
-        n=found.get("n_contexts"),
+        n=agreement.get("n_contexts"),
         n_of="words to go on from",
         words=f"Over {sound.get('sound_label')}, with words given {how}, what it says next diverges by "
-        f"{number(own)} bits from the bigrams of the corpus's transcripts; {plain}: {number(other)} bits.",
+        f"{number(decoder)} bits from the bigrams of the corpus's transcripts; {plain}: {number(other)} bits.",
         short=short,
         page=f"{PAGE}#bigrams",
         pictures=[("bigrams/bigram_agreement.png", "What the decoder says next beside the corpus's own bigrams")],
@@ -71,11 +71,11 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
 
 
 def _alike(read: PartFiles) -> dict[str, Any]:
-    """Hold the nearest tokens against random ones: in sound, or in spelling where no pronunciations are known."""
-    found = read("neighbours/sounds_alike.json")
+    """Compare the nearest tokens with random ones: in sound, or in spelling where no pronunciations are known."""
+    alikeness = read("neighbours/sounds_alike.json")
     rows = {
         (row.get("form"), row.get("measure"), row.get("pairs")): row
-        for row in found.get("contrasts") or []
+        for row in alikeness.get("contrasts") or []
         if row.get("space") == "embedding"
     }
     keys = [("corrected", measure, pairs) for measure in MEASURES for pairs in ("unrelated", "all")]
@@ -92,20 +92,20 @@ def _alike(read: PartFiles) -> dict[str, Any]:
         rows.get(("raw", measure, pairs)),
     )
     apart = ", forms of the same word left out" if pairs == "unrelated" else ""
-    told = (
+    words = (
         f"Their mean {distance} distance (0 the same, 1 all different{apart}) is {number(row.get('nearest'))}, that of "
     )
-    told += f"random words {number(row.get('random'))}."
+    words += f"random words {number(row.get('random'))}."
     if row.get("near_nearest"):
         near, at_random = percent(row["near_nearest"]), percent(row.get("near_random"))
-        told += f" {near} of them are within {number(found.get('close'))}, {at_random} at random."
+        words += f" {near} of them are within {number(alikeness.get('close'))}, {at_random} at random."
     if meaning:
         near, at_random = number(meaning.get("nearest")), number(meaning.get("random"))
-        told += f" In meaning (cosine) they are at {near}, random words {at_random}."
-    common = (found.get("common") or {}).get("embedding") or {}
+        words += f" In meaning (cosine) they are at {near}, random words {at_random}."
+    common = (alikeness.get("common") or {}).get("embedding") or {}
     if common.get("mean_share") is not None:
-        told += f" The mean of all tokens, {percent(common['mean_share'])} of a token's length, is taken away first"
-        told += f"; with it the nearest are at {number(raw.get('nearest'))}." if raw else "."
+        words += f" The mean of all tokens, {percent(common['mean_share'])} of a token's length, is taken away first"
+        words += f"; with it the nearest are at {number(raw.get('nearest'))}." if raw else "."
     return finding(
         "sounds_alike",
         question,
@@ -114,7 +114,7 @@ def _alike(read: PartFiles) -> dict[str, Any]:
         decide_gap(row.get("more_alike"), how="bootstrap over words, random less nearest"),
         n=row.get("n_words"),
         n_of="words",
-        words=told,
+        words=words,
         short=short,
         page=f"{PAGE}#neighbours",
         pictures=[("neighbours/sounds_alike.png", "Nearest tokens beside random words as frequent")],
@@ -128,16 +128,16 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         "is the due one?"
     )
     short = "the due token comes first without any sound"
-    found = read("lens/lens_curve.json")
-    stages, plain = found.get("stages") or [], found.get("commonest") or {}
+    curve = read("lens/lens_curve.json")
+    stages, plain = curve.get("stages") or [], curve.get("commonest") or {}
     last = ((stages[-1] if stages else {}).get("no_sound") or {}).get("is_likeliest")
     if not last or not plain.get("is_likeliest"):
         return unmeasured(
             "lens", question, read.lacking("lens", "clips that the model hears words in"), f"{PAGE}#lens", short
         )
-    first = next((one["stage"] for one in stages if is_above((one.get("sound") or {}).get("is_likeliest"), HALF)), None)
+    first = next((row["stage"] for row in stages if is_above((row.get("sound") or {}).get("is_likeliest"), HALF)), None)
     since = f" With its sound it is first in more than half of the places from {first} on." if first else ""
-    chance = (found.get("chance") or {}).get("is_likeliest")
+    chance = (curve.get("chance") or {}).get("is_likeliest")
     evenly = f", a choice among all tokens alike in {percent(chance)}" if chance is not None else ""
     token = str(plain.get("token"))
     return finding(
@@ -146,7 +146,7 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         last,
         (f"always saying {token!r}", plain["is_likeliest"]),
         decide_gap(plain.get("no_sound_above_it")),
-        n=found.get("n_tokens"),
+        n=curve.get("n_tokens"),
         n_of="tokens",
         words=f"Over padding alone it is first in {percent(last)} of the places after the last block; always saying "
         f"{token!r}, the commonest, would be right in {percent(plain['is_likeliest'])}{evenly}.{since}",

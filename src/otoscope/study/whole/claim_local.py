@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.study.whole.findings import LOSS, finding, percent, too_bad, unmeasured, where_heard
+from otoscope.study.whole.findings import LOSS, finding, percent, too_many_errors, unmeasured, where_heard
 from otoscope.study.whole.part_files import PartFiles
 from otoscope.study.whole.rules import (
     FAILS,
@@ -29,8 +29,8 @@ PAGE = "listening.html"
 MAP_PAGE, HEADS_PAGE, WINDOW_PAGE, SPLICE_PAGE = (f"{PAGE}#{part}" for part in ("map", "heads", "window", "splice"))
 WAYS = {"attention": "attention", "perturbation": "silencing moments"}
 STUDIED_K = 75
-"""The attention window, in frames on either side, at which the study that otoscope grew from found transcripts still
-reasonably precise."""
+"""The attention window, in frames on either side, at which the founding study found transcripts still reasonably
+precise."""
 HEAD_K = 10
 MOST_EVEN = 0.75
 """Where even attention would have more than this share nearby, clips are too short to tell a local head."""
@@ -60,26 +60,26 @@ def local_findings(read: PartFiles) -> list[dict[str, Any]]:
 
 
 def _near(read: PartFiles) -> dict[str, Any]:
-    found = read("relevance/relevance_shares.json")
-    seconds = f"{(found.get('within_frames') or 25) * FRAME_S:g} s"
+    shares = read("relevance/relevance_shares.json")
+    seconds = f"{(shares.get('within_frames') or 25) * FRAME_S:g} s"
     question = (
         f"Does more of the relevance to a frame of speech come from within {seconds} than if it were spread evenly "
         "over the sound?"
     )
     short = f"relevance comes from within {seconds}"
-    if not found.get("share"):
+    if not shares.get("share"):
         return unmeasured("relevance_near", question, read.lacking("relevance", SPEECH), MAP_PAGE, short)
-    padding = found.get("padding_share")
+    padding = shares.get("padding_share")
     beside = f" Padding gives {percent(padding)} of all relevance to speech, and is left out." if padding else ""
     return finding(
         "relevance_near",
         question,
-        found["share"],
-        ("spread evenly over the sound", found.get("if_even")),
-        decide_gap(found.get("more_than_even")),
-        n=found.get("n_clips"),
+        shares["share"],
+        ("spread evenly over the sound", shares.get("if_even")),
+        decide_gap(shares.get("more_than_even")),
+        n=shares.get("n_clips"),
         n_of="clips",
-        words=f"{percent(found['share'])} of what comes from sound does; {percent(found.get('if_even'))} would if it "
+        words=f"{percent(shares['share'])} of what comes from sound does; {percent(shares.get('if_even'))} would if it "
         f"were spread evenly over the sound.{beside}",
         short=short,
         page=MAP_PAGE,
@@ -88,23 +88,23 @@ def _near(read: PartFiles) -> dict[str, Any]:
 
 
 def _end(read: PartFiles) -> dict[str, Any]:
-    found = read("relevance/relevance_shares.json")
-    seconds = f"{(found.get('within_frames') or 25) * FRAME_S:g} s"
+    shares = read("relevance/relevance_shares.json")
+    seconds = f"{(shares.get('within_frames') or 25) * FRAME_S:g} s"
     question = "When the speech has ended, do further frames listen to its end more than to the rest of the window?"
     short = "after the speech, frames listen to its end"
-    if "value" not in (found.get("end_share") or {}):
+    if "value" not in (shares.get("end_share") or {}):
         why = read.lacking("relevance", "clips that end before their window does", "no clip is followed by padding")
         return unmeasured("relevance_end", question, why, MAP_PAGE, short, is_core=False)
     return finding(
         "relevance_end",
         question,
-        found["end_share"],
-        ("spread evenly over the window", found.get("end_if_even")),
-        decide_gap(found.get("end_more_than_even")),
-        n=found["end_share"].get("n"),
+        shares["end_share"],
+        ("spread evenly over the window", shares.get("end_if_even")),
+        decide_gap(shares.get("end_more_than_even")),
+        n=shares["end_share"].get("n"),
         n_of="clips",
-        words=f"{percent(found['end_share'])} of their relevance comes from within {seconds} of it; "
-        f"{percent(found.get('end_if_even'))} would if it were spread evenly over the window.",
+        words=f"{percent(shares['end_share'])} of their relevance comes from within {seconds} of it; "
+        f"{percent(shares.get('end_if_even'))} would if it were spread evenly over the window.",
         short=short,
         page=MAP_PAGE,
         is_core=False,
@@ -112,8 +112,8 @@ def _end(read: PartFiles) -> dict[str, Any]:
 
 
 def _heads(read: PartFiles) -> dict[str, Any]:
-    found = read("locality/locality.json")
-    heads, rule = found.get("heads") or [], found.get("local") or {}
+    locality = read("locality/locality.json")
+    heads, rule = locality.get("heads") or [], locality.get("local") or {}
     within, least = rule.get("within_frames") or 50, rule.get("share") or 0.9
     question = (
         f"Do most encoder heads give {100 * least:g}% of their attention to what is within {within * FRAME_S:g} s?"
@@ -122,7 +122,7 @@ def _heads(read: PartFiles) -> dict[str, Any]:
     if not heads:
         return unmeasured("heads", question, read.lacking("locality", SPEECH), HEADS_PAGE, short)
     n = sum(bool(head.get("is_local")) for head in heads)
-    even = found.get("uniform_baseline") or {}
+    even = locality.get("uniform_baseline") or {}
     there = (even.get("share_within") or {}).get(str(within))
     judged = decide_census(n, len(heads))
     if there is not None and there > MOST_EVEN:
@@ -144,37 +144,37 @@ def _heads(read: PartFiles) -> dict[str, Any]:
 
 
 def _far(heads: Sequence[Mapping[str, Any]], even: Mapping[str, Any], there: float | None) -> str:
-    """How far away attention lies, beside even attention, and how much of it rests on padding."""
-    told = ""
+    """Say how far away attention lies, beside even attention, and how much of it falls on padding."""
+    words = ""
     distances = [head["mean_frames"] for head in heads if head.get("mean_frames") is not None]
     if distances:
-        told = f" Their attention lies {sum(distances) / len(distances) * FRAME_S:.2g} s away on average"
+        words = f" Their attention lies {sum(distances) / len(distances) * FRAME_S:.2g} s away on average"
         if even.get("mean_frames") is not None:
-            told += f", where it would be {even['mean_frames'] * FRAME_S:.2g} s if it were even over the sound"
-        told += "."
+            words += f", where it would be {even['mean_frames'] * FRAME_S:.2g} s if it were even over the sound"
+        words += "."
     if there is not None:
-        told += f" Even attention would have {percent(there)} there."
+        words += f" Even attention would have {percent(there)} there."
     padding = [head["padding_share"] for head in heads if head.get("padding_share") is not None]
     if padding:
-        told += f" Up to {percent(max(padding))} of a head's attention rests on padding, and is left out."
-    return told
+        words += f" Up to {percent(max(padding))} of a head's attention rests on padding, and is left out."
+    return words
 
 
 def _window(read: PartFiles) -> dict[str, Any]:
     question = f"Do transcripts stay reasonably precise when each frame attends to {STUDIED_K} on either side alone?"
     short = f"transcripts stay precise with {STUDIED_K * FRAME_S:g} s of attention on either side"
-    found = read("window/window.json")
-    curve = {point.get("k"): point for point in found.get("curve") or []}
+    window = read("window/window.json")
+    curve = {point.get("k"): point for point in window.get("curve") or []}
     if STUDIED_K not in curve or None not in curve:
         lacking = "one clip gives no curve" if not curve else f"k = {STUDIED_K} was not among the windows tried"
         why = read.lacking("window", f"k = {STUDIED_K} over several clips", lacking)
         return unmeasured("window", question, why, WINDOW_PAGE, short)
-    n_clips, n_known = found.get("n_clips") or 0, found.get("n_clips_with_reference") or 0
+    n_clips, n_known = window.get("n_clips") or 0, window.get("n_clips_with_reference") or 0
     is_referenced = n_known > 0 and n_known == n_clips
     kind = "reference_" if is_referenced else ""
     point, free = curve[STUDIED_K], curve[None].get(f"{kind}wer") or {}
     against = "what was said" if is_referenced else "the transcript without a limit"
-    losses = {k: one.get(f"{kind}loss") or {} for k, one in curve.items() if k is not None}
+    losses = {k: row.get(f"{kind}loss") or {} for k, row in curve.items() if k is not None}
     judged, clean = decide_loss(losses[STUDIED_K], LOSS, "no limit"), curve[None].get("reference_wer")
     return finding(
         "window",
@@ -186,7 +186,7 @@ def _window(read: PartFiles) -> dict[str, Any]:
         n_of="clips",
         words=f"With k = {STUDIED_K} ({STUDIED_K * FRAME_S:g} s) the word error rate against {against} is "
         f"{percent(point.get(f'{kind}wer'))}, without a limit {percent(free)}. "
-        f"{(too_bad(clean) if clean else '') or _smallest(losses)}{_blind(n_known, n_clips, clean)}",
+        f"{(too_many_errors(clean) if clean else '') or _smallest(losses)}{_blind(n_known, n_clips, clean)}",
         short=short,
         page=WINDOW_PAGE,
         pictures=[("window/window.png", "Word error rate against the attention window")],
@@ -195,7 +195,7 @@ def _window(read: PartFiles) -> dict[str, Any]:
 
 
 def _blind(n_known: int, n_clips: int, clean: Mapping[str, Any] | None) -> str:
-    """Say of how few clips it is known what was said, where not of all."""
+    """Say for how many clips it is known what was said, if not for all."""
     if n_known == n_clips:
         return ""
     if not n_known or not clean:
@@ -204,7 +204,7 @@ def _blind(n_known: int, n_clips: int, clean: Mapping[str, Any] | None) -> str:
 
 
 def _smallest(losses: Mapping[int, Mapping[str, Any]]) -> str:
-    """Say from which window on, going up, the loss stays within bounds for sure."""
+    """Say down to which window the loss certainly stays within bounds."""
     smallest = None
     for k in sorted(losses, reverse=True):
         if decide_loss(losses[k], LOSS, "").outcome != HOLDS:
@@ -216,11 +216,11 @@ def _smallest(losses: Mapping[int, Mapping[str, Any]]) -> str:
 
 
 def _each_head(read: PartFiles) -> dict[str, Any]:
-    found = read("window/window_heads.json")
-    k = found.get("k") or HEAD_K
+    window = read("window/window_heads.json")
+    k = window.get("k") or HEAD_K
     question = f"Do most encoder heads, each limited alone, bear a window of k = {k}?"
     short = f"most heads bear a window of {k * FRAME_S:g} s on either side"
-    rows = found.get("heads") or []
+    rows = window.get("heads") or []
     if not rows:
         why = read.lacking(
             "window", "a study whose settings try heads ([window] head_clips)", "no head was tried alone"
@@ -231,7 +231,7 @@ def _each_head(read: PartFiles) -> dict[str, Any]:
         outcome = decide_loss(row.get("wer"), LOSS, "no limit").outcome
         by_outcome[outcome].append(f"{row['block']}.{row['head']}")
     bear, fail, unclear = (by_outcome[outcome] for outcome in (HOLDS, FAILS, UNDECIDED))
-    n, n_model = len(rows), found.get("n_model_heads") or len(rows)
+    n, n_model = len(rows), window.get("n_model_heads") or len(rows)
     needs = f"more clips: of {len(unclear)} heads the interval holds the bar of {100 * LOSS:g} points"
     drawn = "" if n == n_model else f", drawn from {n_model}"
     named = f" ({', '.join(fail[:MOST_NAMED])}{', ...' if len(fail) > MOST_NAMED else ''})" if fail else ""
@@ -244,7 +244,7 @@ def _each_head(read: PartFiles) -> dict[str, Any]:
         judged,
         n=n,
         n_of="heads",
-        words=f"Over {found.get('n_clips')} clips, {len(bear)} of {n} heads{drawn} cost less than {100 * LOSS:g} "
+        words=f"Over {window.get('n_clips')} clips, {len(bear)} of {n} heads{drawn} cost less than {100 * LOSS:g} "
         f"points of word errors when they alone attend to {k * FRAME_S:g} s on either side; {len(fail)} cost "
         f"more{named}, and {len(unclear)} lie too close to tell.",
         short=short,
@@ -256,19 +256,19 @@ def _each_head(read: PartFiles) -> dict[str, Any]:
 def _gone(read: PartFiles) -> dict[str, Any]:
     question = "Does a word go from the transcript when its own frames are replaced by padding's?"
     short = "words go with their frames"
-    own, elsewhere, gap, n = _spliced(read)
-    if not own.get("gone"):
+    at_word, elsewhere, gap, n = _spliced(read)
+    if not at_word.get("gone"):
         return unmeasured("splice_gone", question, read.lacking("splice", HEARD, UNHEARD), SPLICE_PAGE, short)
     return finding(
         "splice_gone",
         question,
-        own["gone"],
+        at_word["gone"],
         ("as long a stretch elsewhere", elsewhere.get("gone")),
         decide_gap(gap.get("gone"), how=BY_WORD),
         n=n,
         n_of="words",
-        words=f"It goes in {percent(own['gone'])} of the cases, and in {percent(elsewhere.get('gone'))} when as long a "
-        "stretch elsewhere is replaced.",
+        words=f"It goes in {percent(at_word['gone'])} of the cases, and in {percent(elsewhere.get('gone'))} when as "
+        "long a stretch elsewhere is replaced.",
         short=short,
         page=SPLICE_PAGE,
         pictures=[("splice/splice_words.png", "Words spliced away, and what went with them")],
@@ -278,8 +278,8 @@ def _gone(read: PartFiles) -> dict[str, Any]:
 def _exact(read: PartFiles) -> dict[str, Any]:
     question = "Does exactly that word go, and all else stay as it was, in most cases?"
     short = "a word's frames are all that its word needs: nothing else changes"
-    own, elsewhere, gap, n = _spliced(read)
-    exact, other = own.get("exact"), elsewhere.get("exact")
+    at_word, elsewhere, gap, n = _spliced(read)
+    exact, other = at_word.get("exact"), elsewhere.get("exact")
     if not exact:
         return unmeasured("splice_exact", question, read.lacking("splice", HEARD, UNHEARD), SPLICE_PAGE, short)
     rule = (
@@ -303,30 +303,30 @@ def _exact(read: PartFiles) -> dict[str, Any]:
 
 
 def _spliced(read: PartFiles) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], int | None]:
-    """The rates with a word's own frames replaced, with others replaced, their differences, and the number of words."""
-    found = read("splice/splice_words.json")
-    own = found.get("own_frames") or {}
-    return own, found.get("as_long_elsewhere") or {}, found.get("more_than_elsewhere") or {}, own.get("n")
+    """Return rates with a word's own frames replaced, with others replaced, the differences, and the word count."""
+    rates = read("splice/splice_words.json")
+    at_word = rates.get("own_frames") or {}
+    return at_word, rates.get("as_long_elsewhere") or {}, rates.get("more_than_elsewhere") or {}, at_word.get("n")
 
 
 def _sources(read: PartFiles) -> dict[str, Any]:
     question = "Does relevance, carried from a word back to the frames, peak where the word was said?"
     short = "the relevance of a word peaks in its sound"
-    found = read("words/word_scores.json")
-    ways = found.get("ways") or {}
+    scores = read("words/word_scores.json")
+    ways = scores.get("ways") or {}
     hit, blind = ((ways.get(way) or {}).get("hit") for way in ("relevance", "in order"))
-    gap = ((found.get("above_in_order") or {}).get("relevance") or {}).get("hit")
+    gap = ((scores.get("above_in_order") or {}).get("relevance") or {}).get("hit")
     if not hit or not blind or not gap:
         return unmeasured("words", question, read.lacking("words", HEARD, UNHEARD), PAGE, short)
     others = [(name, (ways.get(way) or {}).get("hit")) for way, name in WAYS.items()]
-    beside = ", ".join(f"{way} in {percent(one)}" for way, one in others if one)
+    beside = ", ".join(f"{way} in {percent(rate)}" for way, rate in others if rate)
     return finding(
         "words",
         question,
         hit,
         ("words dealt out in order", blind),
         decide_gap(gap, how=BY_WORD),
-        n=found.get("n_words"),
+        n=scores.get("n_words"),
         n_of="words",
         words=f"It does for {percent(hit)} of the words; dealing out the speech to the words in order, without "
         f"listening, is right for {percent(blind)}.{f' The other ways: {beside}.' if beside else ''}",

@@ -1,4 +1,4 @@
-"""The findings on claim 2 that rest on phones: pure at the maximum, mixed below it, and phones told over all frames.
+"""The findings on claim 2 that rest on phones: pure at the maximum, mixed below it, and phones detected in all frames.
 
 Reads what the part `phones` wrote. What the study claims comes first: the strongest examples of a neuron share one
 phone, and those below do not.
@@ -43,9 +43,9 @@ LABELS = "more speech with phones in time"
 UNSCORED = "no feature could be scored against phones: too little is labelled"
 RANDOM = "random directions of the same sites"
 REACHABLE = 2 / 3
-"""Share of the phones that must occur in enough clips for a failure at the bar to count."""
+"""Share of the phones that must occur in enough clips for a failure to count."""
 RARE = 100
-"""Examples rarer than 1 in so many clips count as maxima: with fewer clips, few pure features decide nothing."""
+"""Examples rarer than 1 in this many clips count as maxima: with fewer clips, few pure features decide nothing."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -56,12 +56,12 @@ def phone_findings(read: PartFiles) -> list[dict[str, Any]]:
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
-    found = read("phones/phones.json")
-    name = (found.get("run") or {}).get("name")
+    scores = read("phones/phones.json")
+    name = (scores.get("run") or {}).get("name")
     sites, points = (
         [
             {**row, "basis": basis_name(str(row.get("basis")))}
-            for row in found.get(key) or []
+            for row in scores.get(key) or []
             if isinstance(row, Mapping) and row.get("run") == name
         ]
         for key in ("sites", "maximum")
@@ -80,63 +80,64 @@ def phone_findings(read: PartFiles) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class _Beside:
+class _Compared:
     """A share beside those of its baselines, each at the sites that both have."""
 
-    own: Share  # how many features of how many, at all sites of the basis
-    others: Mapping[str, Share]  # the baselines, in words, and theirs
-    judged: Judgement  # whether it is the larger of each pair
+    share: Share  # how many features of how many, at all sites of the basis
+    others: Mapping[str, Share]  # the shares of the baselines, by name
+    judged: Judgement  # whether it is larger than each of them
     highest: tuple[str, Mapping[str, Any] | None]  # the baseline with the highest share: its name and interval
 
 
-def _beside(rows: Rows, basis: str, n: str, of: str) -> _Beside | None:
-    """Hold a basis against its baselines; None where it was not looked at, or nothing could be judged."""
-    own = _count(rows, basis, n, of)
-    if not own[1]:
+def _compare(rows: Rows, basis: str, n_key: str, all_key: str) -> _Compared | None:
+    """Compare a basis with its baselines; None where it was not looked at, or nothing could be judged."""
+    share = _count(rows, basis, n_key, all_key)
+    if not share[1]:
         return None
     pairs: dict[str, tuple[Share, Share]] = {}
     for base in BASELINES[basis]:
         shared = _sites(rows, basis) & _sites(rows, base)
-        other = _count(rows, base, n, of, shared)
+        other = _count(rows, base, n_key, all_key, shared)
         if other[1]:
-            pairs[PLAIN[base]] = _count(rows, basis, n, of, shared), other
-    shuffled = _count(rows, basis, f"{n}_shuffled", of)
+            pairs[PLAIN[base]] = _count(rows, basis, n_key, all_key, shared), other
+    shuffled = _count(rows, basis, f"{n_key}_shuffled", all_key)
     if shuffled[1]:
-        pairs[SHUFFLED] = own, shuffled
+        pairs[SHUFFLED] = share, shuffled
     if not pairs:
-        return _Beside(own, {}, Judgement(UNDECIDED, needs=RANDOM), ("", None))
-    each = [decide_more(*pair)["judged"] for pair in pairs.values()]
-    joined = all_of(*each, rule=f"{each[0].rule}; so against each of {', '.join(pairs)}")
+        return _Compared(share, {}, Judgement(UNDECIDED, needs=RANDOM), ("", None))
+    judgements = [decide_more(*pair)["judged"] for pair in pairs.values()]
+    joined = all_of(*judgements, rule=f"{judgements[0].rule}; so against each of {', '.join(pairs)}")
     if PLAIN["random"] not in pairs and joined.outcome != FAILS:
         joined = replace(joined, outcome=UNDECIDED, needs=RANDOM)
     highest = max(pairs, key=lambda name: pairs[name][1][0] / pairs[name][1][1])
     others = {name: other for name, (_, other) in pairs.items()}
-    return _Beside(own, others, joined, (highest, bounds(wilson_interval(*others[highest]))))
+    return _Compared(share, others, joined, (highest, bounds(wilson_interval(*others[highest]))))
 
 
 def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict[str, Any]:
     name = PLAIN[basis]
     question = f"Do the strongest examples of {name} share one phone more often than those of every baseline?"
     short = f"{name} are pure at their maximum"
-    found = _beside(rarest, basis, "n_pure", "n_features")
-    if found is None:
+    compared = _compare(rarest, basis, "n_pure", "n_features")
+    if compared is None:
         return unmeasured(f"{basis}_maximum", question, _lacking(read, basis), MAXIMUM_PAGE, short)
     purity = [
-        f"{PLAIN[each]} {percent(mean)}"
-        for each in (basis, *BASELINES[basis])
-        if (mean := _mean_purity(rarest, each)) is not None
+        f"{PLAIN[name]} {percent(mean)}"
+        for name in (basis, *BASELINES[basis])
+        if (mean := _mean_purity(rarest, name)) is not None
     ]
     words = (
-        f"{_where(rarest)}, {_told(found.own, name)} share one phone to at least {_bar(read)}; "
-        f"{_listed(found.others)}. Mean purity: {', '.join(purity)}. {_curve(points, basis)} {_noise(read, found.own)}"
+        f"{_where(rarest)}, {_share_text(compared.share, name)} share one phone to at least {_bar(read)}; "
+        f"{_listed(compared.others)}. Mean purity: {', '.join(purity)}. {_curve(points, basis)} "
+        f"{_noise(read, compared.share)}"
     )
     return finding(
         f"{basis}_maximum",
         question,
-        bounds(wilson_interval(*found.own)),
-        found.highest,
-        _if_reachable(found.judged, rarest),
-        n=found.own[1],
+        bounds(wilson_interval(*compared.share)),
+        compared.highest,
+        _if_reachable(compared.judged, rarest),
+        n=compared.share[1],
         n_of=name,
         words=" ".join(words.split()),
         short=short,
@@ -148,23 +149,23 @@ def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict
 def _most(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
     question = "Do the strongest examples of most neurons share one phone?"
     short = "most neurons are pure at their maximum"
-    own = _count(rarest, "neuron", "n_pure", "n_features")
-    share = bounds(wilson_interval(*own))
+    neurons = _count(rarest, "neuron", "n_pure", "n_features")
+    share = bounds(wilson_interval(*neurons))
     if share is None:
         why = read.lacking("phones", LABELS, UNSCORED)
         return unmeasured("neurons_most", question, why, MAXIMUM_PAGE, short)
     half = _count(rarest, "neuron", "n_half", "n_features")
-    judged = _if_rare(_if_reachable(_if_clean(read, decide_above(share, HALF, "one half"), own), rarest), rarest)
+    judged = _if_rare(_if_reachable(_if_clean(read, decide_above(share, HALF, "one half"), neurons), rarest), rarest)
     return finding(
         "neurons_most",
         question,
         share,
         (SHUFFLED, bounds(wilson_interval(*_count(rarest, "neuron", "n_pure_shuffled", "n_features")))),
         judged,
-        n=own[1],
+        n=neurons[1],
         n_of="neurons",
-        words=f"{_where(rarest)}, {_told(own, 'neurons')} share one phone to at least {_bar(read)}, and {half[0]:,} "
-        f"({percent(half[0] / half[1])}) to at least one half. {_curve(points, 'neuron')}".rstrip(),
+        words=f"{_where(rarest)}, {_share_text(neurons, 'neurons')} share one phone to at least {_bar(read)}, and "
+        f"{half[0]:,} ({percent(half[0] / half[1])}) to at least one half. {_curve(points, 'neuron')}".rstrip(),
         short=short,
         page=MAXIMUM_PAGE,
         pictures=MAXIMUM_PICTURE,
@@ -176,18 +177,18 @@ def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
     short = "more neurons are pure the rarer the maximum"
     least = min((row.get("n_clips", 0) for row in points), default=0)
     fewest = [row for row in points if row.get("n_clips") == least]
-    own, other = (_count(rows, "neuron", "n_pure", "n_features") for rows in (rarest, fewest))
-    if not own[1] or fewest == rarest:
+    here, there = (_count(rows, "neuron", "n_pure", "n_features") for rows in (rarest, fewest))
+    if not here[1] or fewest == rarest:
         why = read.lacking("phones", "60 labelled clips or more", "the corpus is too small to be divided")
         return unmeasured("neurons_rarer", question, why, MAXIMUM_PAGE, short, is_core=False)
-    judged = decide_more(own, other)
+    judged = decide_more(here, there)
     return finding(
         "neurons_rarer",
         question,
         judged["found"],
         (f"the same neurons, {_where(fewest, 'of')}", judged["base"]),
         judged["judged"],
-        n=own[1],
+        n=here[1],
         n_of="neurons",
         words=_curve(points, "neuron"),
         short=short,
@@ -200,48 +201,49 @@ def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
 def _below(read: PartFiles, rows: Rows) -> dict[str, Any]:
     question = "Do neurons that are pure at their strongest answer to another phone below, more often than baselines?"
     short = "neurons pure at the top answer to another phone below"
-    found = _beside(rows, "neuron", "n_mixed_below", "n_pure_top")
-    if found is None:
+    compared = _compare(rows, "neuron", "n_mixed_below", "n_pure_top")
+    if compared is None:
         why = read.lacking("phones", LABELS, "no neuron is pure at its strongest, or none was looked at")
         return unmeasured("polysemantic", question, why, FEATURES_PAGE, short)
     coded = _count(rows, "sae", "n_mixed_below", "n_pure_top")
     told_apart = _count(rows, "neuron", "n_polysemantic", "n_pure_top")
-    others = {**found.others, **({PLAIN["sae"]: coded} if coded[1] else {})}
+    others = {**compared.others, **({PLAIN["sae"]: coded} if coded[1] else {})}
     return finding(
         "polysemantic",
         question,
-        bounds(wilson_interval(*found.own)),
-        found.highest,
-        found.judged,
-        n=found.own[1],
+        bounds(wilson_interval(*compared.share)),
+        compared.highest,
+        compared.judged,
+        n=compared.share[1],
         n_of="neurons pure at the top",
-        words=f"Of those with one phone at their strongest, {_told(found.own, 'neurons')} answer to another below; "
-        f"{_listed(others) or 'nothing was looked at to compare'}. In {told_apart[0]:,} neurons, strength also tells "
-        "that other phone from the rest over all frames.",
+        words=f"Of those with one phone at their strongest, {_share_text(compared.share, 'neurons')} answer to another "
+        f"below; {_listed(others) or 'nothing was looked at to compare'}. In {told_apart[0]:,} neurons, strength also "
+        "tells that other phone from the rest over all frames.",
         short=short,
         page=FEATURES_PAGE,
     )
 
 
 def _throughout(read: PartFiles, rows: Rows, basis: str) -> dict[str, Any]:
-    """Whether features tell one phone from all others over all frames: more than the study claims."""
+    """Find whether features tell one phone from all others over all frames, which is more than the study claims."""
     name = PLAIN[basis]
     question = f"Do more {name} tell one phone from all others over all frames than every baseline?"
     short = f"{name} detect phones over all frames"
-    found = _beside(rows, basis, "n_auroc", "n_features")
-    if found is None:
+    compared = _compare(rows, basis, "n_auroc", "n_features")
+    if compared is None:
         return unmeasured(f"{basis}_detects", question, _lacking(read, basis), PHONES_PAGE, short, is_core=False)
     auroc = (read("phones/phones.json").get("settings") or {}).get("auroc")
     bar = "" if auroc is None else f", with a held-out AUROC of at least {auroc:g}"
     return finding(
         f"{basis}_detects",
         question,
-        bounds(wilson_interval(*found.own)),
-        found.highest,
-        found.judged,
-        n=found.own[1],
+        bounds(wilson_interval(*compared.share)),
+        compared.highest,
+        compared.judged,
+        n=compared.share[1],
         n_of=name,
-        words=f"{_told(found.own, name)} do{bar}; {_listed(found.others)}. The founding study does not claim this.",
+        words=f"{_share_text(compared.share, name)} do{bar}; {_listed(compared.others)}. The founding study does not "
+        "claim this.",
         short=short,
         page=PHONES_PAGE,
         pictures=DETECT_PICTURE,
@@ -250,7 +252,7 @@ def _throughout(read: PartFiles, rows: Rows, basis: str) -> dict[str, Any]:
 
 
 def _lacking(read: PartFiles, basis: str) -> tuple[str, str]:
-    """Say why nothing could be read of a basis, and what it would take."""
+    """Say why a basis has no result, and what it would take."""
     if basis == "neuron":
         return read.lacking("phones", LABELS, UNSCORED)
     return read.lacking("phones", "a harvest with dictionaries among its bases", "no dictionary's features were scored")
@@ -258,10 +260,12 @@ def _lacking(read: PartFiles, basis: str) -> tuple[str, str]:
 
 def _if_reachable(judged: Judgement, rarest: Rows) -> Judgement:
     """Leave a failure open where too many phones occur in too few clips to be the phone of a pure feature."""
-    n, of = (min((row.get(key, 0) for row in rarest), default=0) for key in ("n_phones_reachable", "n_phones"))
-    if judged.outcome != FAILS or n >= REACHABLE * of:
+    n, n_phones = (min((row.get(key, 0) for row in rarest), default=0) for key in ("n_phones_reachable", "n_phones"))
+    if judged.outcome != FAILS or n >= REACHABLE * n_phones:
         return judged
-    needs = f"more clips: {n:g} of {of:g} phones occur in enough of them for a feature of that phone to reach the bar"
+    needs = (
+        f"more clips: {n:g} of {n_phones:g} phones occur in enough of them for a feature of that phone to reach the bar"
+    )
     return replace(judged, outcome=UNDECIDED, needs=needs)
 
 
@@ -276,17 +280,17 @@ def _if_rare(judged: Judgement, rarest: Rows) -> Judgement:
     return replace(judged, outcome=UNDECIDED, needs=needs)
 
 
-def _if_clean(read: PartFiles, judged: Judgement, own: Share) -> Judgement:
+def _if_clean(read: PartFiles, judged: Judgement, share: Share) -> Judgement:
     """Leave a failure open where wrong labels alone could have kept features of one phone below the bar."""
     reached = _reached(read)
-    if judged.outcome != FAILS or reached is None or own[0] / own[1] < HALF * reached[1]:
+    if judged.outcome != FAILS or reached is None or share[0] / share[1] < HALF * reached[1]:
         return judged
     needs = f"better labels: where {reached[0]:.0%} are right, a feature of one phone alone reaches the bar too seldom"
     return replace(judged, outcome=UNDECIDED, needs=needs)
 
 
 def _reached(read: PartFiles) -> tuple[float, float] | None:
-    """The agreement of the labels that was told, and how many features of one phone alone reach the bar with it."""
+    """Return the given agreement of labels, and the share of features of one phone alone that then reach the bar."""
     noise = read("phones/phones.json").get("label_noise") or {}
     for row in noise.get("reached_by_features_of_one_phone") or []:
         if noise.get("label_agreement") is not None and row.get("agreement") == noise["label_agreement"]:
@@ -294,26 +298,26 @@ def _reached(read: PartFiles) -> tuple[float, float] | None:
     return None
 
 
-def _noise(read: PartFiles, own: Share) -> str:
+def _noise(read: PartFiles, share: Share) -> str:
     """Say what wrong labels do to a share of features at the bar."""
     reached = _reached(read)
     if reached is not None:
-        most = min(1.0, own[0] / own[1] / reached[1]) if reached[1] else 1.0
+        most = min(1.0, share[0] / share[1] / reached[1]) if reached[1] else 1.0
         return (
             f"Where {reached[0]:.0%} of the labels are right, as was said, {percent(reached[1])} of the features of "
             f"one phone alone reach the bar: with right labels the share is at most {percent(most)}."
         )
     rows = (read("phones/phones.json").get("label_noise") or {}).get("reached_by_features_of_one_phone") or []
-    told = [f"{percent(row['share'])} where {row['agreement']:.0%} are right" for row in rows if row["agreement"] < 1]
+    rates = [f"{percent(row['share'])} where {row['agreement']:.0%} are right" for row in rows if row["agreement"] < 1]
     return (
-        f"Wrong labels lower this: of features of one phone alone, the bar is reached by {', '.join(told)}."
-        if told
+        f"Wrong labels lower this: of features of one phone alone, the bar is reached by {', '.join(rates)}."
+        if rates
         else ""
     )
 
 
 def _where(rows: Rows, start: str = "Of") -> str:
-    """Say how rare the examples are that a share was read at."""
+    """Say how rare the examples are at which a share was read."""
     clips, rarity, frames = (
         min((row.get(key, 0) for row in rows), default=0)
         for key in ("n_clips", "clips_an_example", "frames_an_example")
@@ -322,40 +326,41 @@ def _where(rows: Rows, start: str = "Of") -> str:
 
 
 def _curve(points: Rows, basis: str) -> str:
-    """Give the share from the smallest samples to the largest."""
+    """List the shares from the smallest samples to the largest."""
     sizes = sorted({row.get("n_clips", 0) for row in points})
     shares = []
     for size in sizes:
-        n, of = _count([row for row in points if row.get("n_clips") == size], basis, "n_pure", "n_features")
-        if of:
-            shares.append(f"{percent(n / of)} of {size:,.0f}")
+        n, n_all = _count([row for row in points if row.get("n_clips") == size], basis, "n_pure", "n_features")
+        if n_all:
+            shares.append(f"{percent(n / n_all)} of {size:,.0f}")
     return f"By number of clips: {', '.join(shares)}." if len(shares) > 1 else ""
 
 
 def _mean_purity(rows: Rows, basis: str) -> float | None:
-    own = [row for row in rows if row["basis"] == basis and row.get("mean_purity") is not None]
-    n = sum(row.get("n_judged", 0) for row in own)
-    return sum(row["mean_purity"] * row["n_judged"] for row in own) / n if n else None
+    judged = [row for row in rows if row["basis"] == basis and row.get("mean_purity") is not None]
+    n = sum(row.get("n_judged", 0) for row in judged)
+    return sum(row["mean_purity"] * row["n_judged"] for row in judged) / n if n else None
 
 
 def _bar(read: PartFiles) -> str:
     return f"{(read('phones/phones.json').get('settings') or {}).get('purity', 0.8):.0%}"
 
 
-def _count(rows: Rows, basis: str, n: str, of: str, sites: set[Any] | None = None) -> Share:
+def _count(rows: Rows, basis: str, n_key: str, all_key: str, sites: set[Any] | None = None) -> Share:
+    """Sum two columns over the rows of a basis, at some sites or all."""
     chosen = [row for row in rows if row["basis"] == basis and (sites is None or row.get("site") in sites)]
-    counted = [row for row in chosen if n in row and of in row]
-    return sum(row[n] for row in counted), sum(row[of] for row in counted)
+    counted = [row for row in chosen if n_key in row and all_key in row]
+    return sum(row[n_key] for row in counted), sum(row[all_key] for row in counted)
 
 
 def _sites(rows: Rows, basis: str) -> set[Any]:
     return {row.get("site") for row in rows if row["basis"] == basis}
 
 
-def _told(share: Share, what: str) -> str:
-    n, of = share
-    return f"{n:,} of {of:,} {what} ({percent(n / of if of else None)})"
+def _share_text(share: Share, what: str) -> str:
+    n, n_all = share
+    return f"{n:,} of {n_all:,} {what} ({percent(n / n_all if n_all else None)})"
 
 
 def _listed(others: Mapping[str, Share]) -> str:
-    return ", ".join(f"{name} {percent(n / of)}" for name, (n, of) in others.items())
+    return ", ".join(f"{name} {percent(n / n_all)}" for name, (n, n_all) in others.items())

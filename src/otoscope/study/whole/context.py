@@ -1,4 +1,4 @@
-"""What every part of a study is handed: the model, the corpus as it was surveyed, the settings, and where to write."""
+"""What every part of a study gets: the model, the corpus as it was surveyed, the settings, and where to write."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from otoscope.study.whole.settings import StudySettings
 from otoscope.study.whole.stretches import clips_in_turn, new_problems, origin, stretches_in_turn
 
 Progress = Callable[[str, float, float], None]
-"""Takes the part, how much of it is done, and of how much."""
+"""Takes the part, the amount of it that is done, and the amount in all."""
 
 
 class NotHereError(Exception):
-    """A part asks for what this corpus or model does not have; the message says what."""
+    """A part needs what this corpus or model does not have; the message says what."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,29 +39,29 @@ class Context:
 
     model: Whisper  # the model
     corpus: Corpus  # the clips
-    info: CorpusInfo  # what was found in them
-    lengths_s: Mapping[str, float]  # how long each clip is that can be used
+    info: CorpusInfo  # what the survey found in them
+    lengths_s: Mapping[str, float]  # length of each clip that can be used
     settings: StudySettings  # of all parts
     folder: Path  # the study's folder
-    tell: Progress  # told how far a part is
+    tell: Progress  # called with the progress of a part
     problems: list[Problem]  # clips that a part could not use; grows
 
     @property
     def seed(self) -> int:
-        """Of whatever is drawn at random."""
+        """Seed of everything that is drawn at random."""
         return self.settings.study.seed
 
     @property
     def language(self) -> str | None:
-        """What is spoken, where it was told."""
+        """The language spoken, where the settings name it."""
         return self.settings.study.language
 
     def progress(self, part: str) -> Callable[[int, int], None]:
-        """Give what an experiment calls with how much is done."""
-        return lambda done, of: self.tell(part, done, of)
+        """Return the progress function of an experiment."""
+        return lambda done, n_all: self.tell(part, done, n_all)
 
     def stretches(self, n_clips: int) -> Corpus:
-        """Choose so many stretches fairly, from all speakers in turn, each at most one window of the model.
+        """Choose `n_clips` stretches fairly, from all speakers in turn, each at most one window of the model.
 
         Args:
             n_clips: How many; all where there are fewer.
@@ -69,7 +69,7 @@ class Context:
         return self._in_order(self._stretches[:n_clips])
 
     def whole_clips(self, n_clips: int) -> Corpus:
-        """Choose so many clips fairly, from all speakers in turn, however long they are.
+        """Choose `n_clips` clips fairly, from all speakers in turn, however long they are.
 
         Args:
             n_clips: How many; all where there are fewer.
@@ -77,7 +77,7 @@ class Context:
         return self._in_order(self._clips[:n_clips])
 
     def hours(self, hours: float | None) -> Corpus:
-        """Choose clips fairly until so many hours are full: one clip at least.
+        """Choose clips fairly until they fill a number of hours; at least one clip.
 
         Args:
             hours: How many; None for all clips.
@@ -85,10 +85,12 @@ class Context:
         if hours is None:
             return self._in_order(self._clips)
         before_s = np.cumsum([0.0, *(self.lengths_s[source.id] for source in self._clips)])[:-1]
-        return self._in_order([one for one, at_s in zip(self._clips, before_s, strict=True) if at_s < hours * 3600])
+        return self._in_order(
+            [source for source, at_s in zip(self._clips, before_s, strict=True) if at_s < hours * 3600]
+        )
 
     def read(self, corpus: Corpus) -> Iterator[Clip]:
-        """Read chosen clips one after another; those that cannot be read are noted and passed over.
+        """Read chosen clips one after another; those that cannot be read are noted and skipped.
 
         Their paths are left out: results then name a clip by its id, and do not say where it lies on this machine.
         """
@@ -100,47 +102,47 @@ class Context:
         self.problems.extend(new_problems(problems, self.problems))
 
     def clips(self, n_clips: int) -> list[Clip]:
-        """Read so many stretches, fairly chosen, at most one window each: up to 2 MB a stretch of 30 s.
+        """Read `n_clips` stretches, fairly chosen, at most one window each: up to 2 MB per stretch of 30 s.
 
         Raises:
             NotHereError: None can be read.
         """
-        found = list(self.read(self.stretches(n_clips)))
-        if not found:
+        clips = list(self.read(self.stretches(n_clips)))
+        if not clips:
             raise NotHereError("no clip could be read")
-        return found
+        return clips
 
     def clips_with_words(self, n_clips: int) -> list[Clip]:
-        """Read so many stretches that have words in time, fairly chosen.
+        """Read `n_clips` stretches that have words in time, fairly chosen.
 
         Raises:
             NotHereError: There are none.
         """
         if self.info.words.n_clips == 0:
             raise NotHereError("the corpus has no words in time")
-        found: list[Clip] = []
+        clips: list[Clip] = []
         for source in self._stretches:
-            if len(found) == n_clips:
+            if len(clips) == n_clips:
                 break
-            found += [clip for clip in self.read(self._in_order([source])) if clip.words]
-        if not found:
+            clips += [clip for clip in self.read(self._in_order([source])) if clip.words]
+        if not clips:
             raise NotHereError("no stretch that fits into the model's window has words in time")
-        return found
+        return clips
 
     def _in_order(self, sources: Sequence[Source]) -> Corpus:
         """Put chosen sources back into the corpus's order: a long clip is then read once for all its stretches."""
 
-        def place(source: Source) -> tuple[int, float]:
+        def position(source: Source) -> tuple[int, float]:
             name, start_s = origin(source)
             return self._places[name], start_s
 
-        chosen = sorted(sources, key=place)
+        chosen = sorted(sources, key=position)
         return Corpus(short_name(self.corpus.name), chosen, asked_phone_set=self.info.phone_set)
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        """Where each clip stands in the corpus."""
-        return {source.id: place for place, source in enumerate(self.corpus.sources)}
+        """The position of each clip in the corpus."""
+        return {source.id: index for index, source in enumerate(self.corpus.sources)}
 
     @cached_property
     def _stretches(self) -> list[Source]:
@@ -178,12 +180,12 @@ class Context:
 
 
 def settings_of_part(settings: StudySettings, name: str) -> dict[str, Any]:
-    """Give the settings of a part as they stand in study.toml."""
+    """Return the settings of a part as they stand in study.toml."""
     table = next((part.table for part in parts() if part.name == name and part.table), name)
     return settings.to_json().get(table, {})
 
 
 def check_parts(names: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a part that is none."""
+    """Refuse the name of a part that does not exist."""
     for name in names:
         refuse_unknown(name, list(known), "a study has no part", "parts")

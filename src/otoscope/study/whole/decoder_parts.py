@@ -1,4 +1,4 @@
-"""The parts that ask what the decoder knows by itself: bigrams, neighbours, the lens over its blocks."""
+"""The parts on what the decoder knows by itself: bigrams, neighbours, the lens over its blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N_PROMPTS, N_WORDS = 4, 4
 
 
 def bigrams(context: Context, out: Path) -> None:
-    """What the decoder says next with no sound, and how that agrees with the corpus's own bigrams."""
+    """Measure what the decoder says next with no sound, and how that agrees with the corpus's own bigrams."""
     settings = context.settings.bigrams
     go_on(
         context.model,
@@ -47,7 +47,7 @@ def bigrams(context: Context, out: Path) -> None:
 
 
 def neighbours(context: Context, out: Path) -> None:
-    """Which tokens lie nearest, and whether the nearest sound alike."""
+    """Find which tokens lie nearest, and whether the nearest sound alike."""
     settings = context.settings.neighbours
     words = settings.words or context.frequent_words(N_WORDS)
     lexicon = _lexicon(context)
@@ -61,7 +61,7 @@ def neighbours(context: Context, out: Path) -> None:
 
 
 def lens(context: Context, out: Path) -> None:
-    """From which block on the decoder would say what it says in the end, and what each head adds to it."""
+    """Measure from which block on the decoder would say what it says in the end, and what each head adds to it."""
     clips = context.clips(context.settings.lens.clips)
     progress = context.progress("lens")
     lens_curve(context.model, clips, language=context.language, seed=context.seed, progress=progress).save(out)
@@ -70,7 +70,7 @@ def lens(context: Context, out: Path) -> None:
 
 
 def _lexicon(context: Context) -> Lexicon | None:
-    """Pronunciations from the corpus's own words and phones in time, where it has both."""
+    """Make a lexicon of the corpus's own words and phones in time, where it has both."""
     if not (context.info.words.n_clips and context.info.phones.n_clips):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The parts that ask how far the encoder listens: relevance, distances, windows, splices, words."""
+"""The parts on how far the encoder listens: relevance, distances, windows, splices, words."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from otoscope.study.splice.words import splice_words
 from otoscope.study.whole.context import Context, NotHereError
 from otoscope.study.window.experiment import window
 from otoscope.study.window.heads import window_by_head
-from otoscope.study.window.heard import Heard, hear
+from otoscope.study.window.heard import ClipTranscript, hear
 from otoscope.study.words.scores import word_sources
 
 NEAR_SHARES = ("share", "if_even", "more_than_even")
 END_SHARES = ("end_share", "end_if_even", "end_more_than_even")
-"""Of the relevance within so many frames, and around the end of speech: measured, spread evenly, the difference."""
+"""Keys of the relevance nearby, and around the end of speech: measured, if spread evenly, and the difference."""
 
 
 def relevance_shares(context: Context, out: Path) -> None:
-    """How much of the relevance comes from near: one clip's map, and the shares of many."""
+    """Measure how much of the relevance comes from nearby: one clip's map, and the shares of many clips."""
     settings = context.settings.relevance
     chosen = context.stretches(settings.clips)
     rows: list[dict[str, Any]] = []
     for done, clip in enumerate(context.read(chosen), 1):
-        found = relevance(context.model, clip)
-        row = _shares(found, settings.within_frames)
+        result = relevance(context.model, clip)
+        row = _shares(result, settings.within_frames)
         if row is not None:
             if not rows:
-                found.save(out)
+                result.save(out)
             rows.append({"clip": clip.id, **row})
         context.tell("relevance", done, len(chosen))
     if not rows:
@@ -46,23 +46,23 @@ def relevance_shares(context: Context, out: Path) -> None:
     )
 
 
-def _shares(found: Relevance, frames: int) -> dict[str, float | None] | None:
-    """How near the relevance of one clip comes from, beside relevance spread evenly; None without speech."""
-    share, even = found.share_within(frames), found.even_share_within(frames)
+def _shares(result: Relevance, frames: int) -> dict[str, float | None] | None:
+    """Return how near the relevance of one clip comes from, beside relevance spread evenly; None without speech."""
+    share, even = result.share_within(frames), result.even_share_within(frames)
     if share is None or even is None:
         return None
     near = (share, even, share - even)
-    at_end, even_at_end = found.end_share(frames), found.even_end_share(frames)
+    at_end, even_at_end = result.end_share(frames), result.even_end_share(frames)
     end = (None,) * 3 if at_end is None else (at_end, even_at_end, at_end - even_at_end)
     return {
         **dict(zip(NEAR_SHARES, near, strict=True)),
         **dict(zip(END_SHARES, end, strict=True)),
-        "padding_share": found.padding_share,
+        "padding_share": result.padding_share,
     }
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], key: str, seed: int) -> dict[str, Any]:
-    """The mean over clips where it is known, with its interval and their number."""
+    """Average over the clips where a value is known, with its interval and their number."""
     known = [row for row in rows if row[key] is not None]
     mean = bootstrap_mean([float(row[key]) for row in known], [row["clip"] for row in known], seed=seed)
     numbers = {"value": None, "low": None, "high": None} if mean is None else mean.to_json()
@@ -70,22 +70,22 @@ def _mean(rows: Sequence[Mapping[str, Any]], key: str, seed: int) -> dict[str, A
 
 
 def heads(context: Context, out: Path) -> None:
-    """How far each head listens."""
+    """Measure how far each head listens."""
     clips = context.clips(context.settings.locality.clips)
     locality(context.model, clips, progress=context.progress("locality")).save(out)
 
 
 def windows(context: Context, out: Path) -> None:
-    """What is heard while frames attend to k neighbours alone: all heads, then one after the other."""
+    """Transcribe while frames attend to k neighbours alone: with all heads limited, then one after the other."""
     settings = context.settings.window
     clips = context.clips(max(settings.clips, settings.head_clips))
     heard = hear(context.model, clips, context.language)
 
-    def first(n_clips: int) -> tuple[list[Clip], list[Heard]]:
-        """The clips that a study of so many would take, and what is heard in them."""
+    def first(n_clips: int) -> tuple[list[Clip], list[ClipTranscript]]:
+        """Return the clips that a study of `n_clips` would take, and their transcripts without a limit."""
         ids = {source.id for source in context.stretches(n_clips).sources}
-        places = [place for place, clip in enumerate(clips) if clip.id in ids]
-        return [clips[place] for place in places], [heard[place] for place in places]
+        indices = [index for index, clip in enumerate(clips) if clip.id in ids]
+        return [clips[index] for index in indices], [heard[index] for index in indices]
 
     curve_clips, unmasked = first(settings.clips)
     window(
@@ -111,7 +111,7 @@ def windows(context: Context, out: Path) -> None:
 
 
 def splices(context: Context, out: Path) -> None:
-    """Does exactly a word go when its frames are replaced by padding's?"""
+    """Measure whether exactly a word goes when its frames are replaced by padding's."""
     clips = context.clips_with_words(context.settings.splice.clips)
     splice_words(
         context.model, clips, language=context.language, seed=context.seed, progress=context.progress("splice")
@@ -119,7 +119,7 @@ def splices(context: Context, out: Path) -> None:
 
 
 def words(context: Context, out: Path) -> None:
-    """How often each way finds the sound that a word came from."""
+    """Measure how often each way finds the sound that a word came from."""
     clips = context.clips_with_words(context.settings.words.clips)
     word_sources(
         context.model, clips, language=context.language, seed=context.seed, progress=context.progress("words")
@@ -127,7 +127,7 @@ def words(context: Context, out: Path) -> None:
 
 
 def listening(context: Context, out: Path) -> None:
-    """Some recordings, listened to in every way."""
+    """Study some recordings in every way."""
     settings = context.settings.listening
     clips = context.clips(settings.clips)
     listen_many(
@@ -142,5 +142,5 @@ def listening(context: Context, out: Path) -> None:
 
 
 def within(ks: Sequence[int], n_frames: int) -> tuple[int, ...]:
-    """Keep the attention windows that limit anything in a window of so many frames."""
+    """Keep the attention windows that limit anything in a window of `n_frames` frames; at least one."""
     return tuple(k for k in ks if k < n_frames) or tuple(ks[-1:])

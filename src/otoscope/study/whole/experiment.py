@@ -1,7 +1,7 @@
 """The whole study of a model over a corpus: every experiment, one after the other, and a verdict on each claim.
 
-A study that was stopped goes on where it was when it is asked for again: parts that are done are kept, a harvest and a
-training go on inside. How long it takes is the sum of its parts; memory is that of the largest.
+A study that was stopped continues where it was when it is run again: parts that are done are kept, and a harvest or a
+training resumes inside. It takes the time of all its parts and the memory of the largest.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from otoscope.study.whole.stretches import measured
 from otoscope.study.whole.verdicts import verdicts
 
 KIND, VERSION = "study", 1
-ASKED = "it was not asked for"
+NOT_REQUESTED = "it was not asked for"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +70,7 @@ class Study(Rich):
         return tuple(part["name"] for part in self.about["parts"] if part["state"] == FAILED)
 
     def to_json(self) -> dict[str, Any]:
-        """Give what the study is of, and its verdicts."""
+        """Return what was studied, and the verdicts."""
         return {**self.about, "claims": self.verdicts["claims"]}
 
     def _shown(self) -> html.Shown:
@@ -90,18 +90,18 @@ def run_study(
     *,
     preset: str = "",
     overwrite: bool = False,
-    progress: Progress = lambda part, done, of: None,
+    progress: Progress = lambda part, done, n_all: None,
 ) -> Study:
     """Run every experiment on a model and a corpus, and say which of the three claims hold.
 
     Args:
         model: Any Whisper.
-        corpus: The clips; labels decide which parts can be answered.
-        settings: Of every part; the usual ones by default.
-        out: The study's folder. One that was stopped goes on.
-        preset: What the settings are called, for the record.
-        overwrite: Whether another study that is there may be replaced.
-        progress: Told how far each part is.
+        corpus: The clips; their labels decide which parts can be done.
+        settings: Settings of every part; the usual ones by default.
+        out: The study's folder. A study that was stopped there continues.
+        preset: Name of the settings, for the record.
+        overwrite: Whether another study in the folder may be replaced.
+        progress: Called with a part, the amount of it that is done, and the amount in all.
 
     Returns:
         The finished study.
@@ -113,22 +113,26 @@ def run_study(
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), whose three claims it tests.
     """
-    wanted = settings or StudySettings()
-    _check_request(model, wanted)
+    settings = settings or StudySettings()
+    _check_request(model, settings)
     folder = Path(out)
     with locked(folder):
-        began = begin(folder, _fingerprint(model, corpus, wanted), part_names(), overwrite=overwrite)
-        if is_finished(folder) and _is_settled(folder, began["parts"], wanted):
+        began = begin(folder, _fingerprint(model, corpus, settings), part_names(), overwrite=overwrite)
+        if is_finished(folder) and _is_settled(folder, began["parts"], settings):
             return _opened(folder)
         (folder / MANIFEST).unlink(missing_ok=True)
-        context = prepared(model, corpus, wanted, folder, progress)
+        context = prepared(model, corpus, settings, folder, progress)
         return _run_all(context, {**_about(context, preset), **began})
 
 
 def prepared(
-    model: Whisper, corpus: Corpus, settings: StudySettings, folder: Path, progress: Progress = lambda *told: None
+    model: Whisper,
+    corpus: Corpus,
+    settings: StudySettings,
+    folder: Path,
+    progress: Progress = lambda part, done, n_all: None,
 ) -> Context:
-    """Look through a corpus, and put together what every part is handed."""
+    """Survey a corpus, and make the context that every part gets."""
     _check_request(model, settings)
     clips = measured(corpus)
     info = _survey(clips, progress)
@@ -136,7 +140,7 @@ def prepared(
 
 
 def _run_all(context: Context, about: dict[str, Any]) -> Study:
-    """Do every part that is not done yet, and write down after each how far the study is."""
+    """Do every part that is not done yet, and record after each how far the study is."""
     folder = context.folder
     rows: dict[str, dict[str, Any]] = {row["name"]: row for row in about["parts"]}
     with output_errors(folder):
@@ -149,37 +153,37 @@ def _run_all(context: Context, about: dict[str, Any]) -> Study:
                 write_json(folder / STUDY, about)
         drop_activity(folder)
         about["minutes"] = sum(row["seconds"] for row in rows.values()) / 60
-        about["problems"] = [{"clip": one.clip, "message": one.message} for one in context.problems]
+        about["problems"] = [{"clip": problem.clip, "message": problem.message} for problem in context.problems]
         groups = _json(folder / "transcripts" / "transcripts.json").get("groups")
         if groups:
             about["corpus"]["groups"] = groups
         write_json(folder / STUDY, about)
         context.tell("verdicts", 0, 0)
-        found = verdicts(folder)
-        write_json(folder / VERDICTS, found)
+        judged = verdicts(folder)
+        write_json(folder / VERDICTS, judged)
         write_json(folder / MANIFEST, full_manifest({"kind": KIND, "settings": context.settings.to_json()}, folder))
-    return Study(folder, about, found, tuple(context.problems))
+    return Study(folder, about, judged, tuple(context.problems))
 
 
 def _opened(folder: Path) -> Study:
-    """Tell a finished study again."""
+    """Read a finished study."""
     about = _json(folder / STUDY)
     problems = tuple(Problem(**problem) for problem in about.get("problems", ()))
     return Study(folder, about, _json(folder / VERDICTS), problems)
 
 
 def _is_settled(folder: Path, done: Sequence[Mapping[str, Any]], settings: StudySettings) -> bool:
-    """Whether a finished study has nothing to do: what was left out is to be, or the corpus lacks what it needs."""
+    """Whether a finished study is complete: what it left out is not requested, or the corpus cannot give it."""
     names = {row["name"] for row in done}
     return all(
         row["name"] in names
-        or (row["state"] == LEFT_OUT and (row["why"] != ASKED or row["name"] in settings.study.without))
+        or (row["state"] == LEFT_OUT and (row["why"] != NOT_REQUESTED or row["name"] in settings.study.without))
         for row in _json(folder / STUDY)["parts"]
     )
 
 
 def _check_request(model: Whisper, settings: StudySettings) -> None:
-    """Refuse what no part could use, before any work."""
+    """Refuse settings that a part could not use, before any work."""
     check_parts(settings.study.without, part_names())
     model.vocabulary.check_language(settings.study.language)
     check_sites(model, settings.dictionaries.sites)
@@ -192,7 +196,7 @@ def _check_request(model: Whisper, settings: StudySettings) -> None:
 
 
 def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dict[str, Any]:
-    """All that must be the same for a study to go on; which parts are left out may change."""
+    """Return what must be the same for a study to continue; which parts are left out may change."""
     ids = "\n".join(source.id for source in corpus.sources)
     tables = settings.to_json()
     tables["study"].pop("without")
@@ -213,7 +217,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _survey(corpus: Corpus, progress: Progress) -> CorpusInfo:
-    """Read the corpus once through, to know what is in it."""
+    """Read through the corpus once, to know what is in it."""
     n = len(corpus.sources)
     info = describe(corpus, progress=lambda done: progress("survey", done, n))
     if info.all.n_clips == 0:
@@ -223,7 +227,7 @@ def _survey(corpus: Corpus, progress: Progress) -> CorpusInfo:
 
 
 def _about(context: Context, preset: str) -> dict[str, Any]:
-    """Say what a study is of, for study.json."""
+    """Describe what is studied, for study.json."""
     model, info = context.model, context.info
     return {
         "kind": KIND,
@@ -262,16 +266,16 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
 
 
 def _run(part: Part, context: Context) -> dict[str, Any]:
-    """Do one part, and say how it went."""
+    """Do one part, and return its row of study.json."""
     started = time.perf_counter()
     out = context.folder / part.name
     state, why = DONE, None
     if part.name in context.settings.study.without:
-        state, why = LEFT_OUT, ASKED
+        state, why = LEFT_OUT, NOT_REQUESTED
     else:
         context.tell(part.name, 0, 0)
         try:
-            if part.keeps_place:
+            if part.resumes:
                 part.run(context, out)
             else:
                 manifest = {"kind": part.name, "settings": settings_of_part(context.settings, part.name)}

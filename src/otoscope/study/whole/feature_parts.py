@@ -1,4 +1,4 @@
-"""The parts that ask what features hear: dictionaries, the harvest, phones, examples to hear, scores."""
+"""The parts on what features hear: dictionaries, the harvest, phones, examples to hear, scores."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ OWN = "sae"
 """The basis that stands for the study's own dictionaries."""
 DICTIONARIES = "dictionaries"
 OWN_BASIS = f"{DICTIONARY}{DICTIONARIES}"
-"""What tables call it: relative to the study, which may be moved, and names no folder of the machine."""
+"""Its name in tables: relative to the study, which may be moved."""
 
 
 def dictionaries(context: Context, out: Path) -> None:
-    """A sparse dictionary of every block; a training that was stopped goes on."""
+    """Train a sparse dictionary of every block; a training that was stopped resumes."""
     source, tasks, training = training_of(context)
     train_dictionaries(
         source,
@@ -54,12 +54,12 @@ def dictionaries(context: Context, out: Path) -> None:
         training,
         out,
         device=context.model.device,
-        progress=lambda done, of, rows: context.tell("dictionaries", done, of),
+        progress=lambda done, n_all, rows: context.tell("dictionaries", done, n_all),
     )
 
 
 def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
-    """Settle what the dictionaries of a study are trained on, what they are, and how."""
+    """Return what the dictionaries of a study are trained on, which there are, and how they are trained."""
     settings = context.settings.dictionaries
     reader = _reader(context, settings.sites)
     source = corpus_source(context.model, _unscored(context), settings.sites, seed=context.seed, reader=reader)
@@ -71,7 +71,7 @@ def training_of(context: Context) -> tuple[Source, list[Task], TrainSettings]:
 
 
 def _unscored(context: Context) -> Corpus:
-    """Choose what dictionaries are trained on: what is harvested, but for the clips that they are scored on.
+    """Choose what dictionaries are trained on: what is harvested, except for the clips that they are scored on.
 
     Where less than half of the sound would be left, such as of two long recordings, all of it is taken.
     """
@@ -79,49 +79,49 @@ def _unscored(context: Context) -> Corpus:
     halves = Halves(context.stretches(context.settings.scores.clips))
     scored = {origin(source)[0] for source in halves.scored_sources()}
     kept = [source for source in chosen.sources if source.id not in scored]
-    left_s, all_s = (sum(context.lengths_s[one.id] for one in sources) for sources in (kept, chosen.sources))
+    left_s, all_s = (sum(context.lengths_s[source.id] for source in sources) for sources in (kept, chosen.sources))
     if halves.split_by == "nothing" or left_s < all_s / 2:
         return chosen
     return replace(chosen, name=f"{chosen.name}, but for what is scored", sources=kept)
 
 
 def harvest(context: Context, out: Path) -> None:
-    """What drives every feature; a harvest that was stopped goes on."""
+    """Gather what drives every feature; a harvest that was stopped resumes."""
     settings = context.settings.harvest
-    own = (OWN_BASIS,) if (context.folder / DICTIONARIES / MANIFEST).is_file() else ()
-    bases = tuple(one for basis in settings.bases for one in (own if basis == OWN else (basis,)))
+    own_bases = (OWN_BASIS,) if (context.folder / DICTIONARIES / MANIFEST).is_file() else ()
+    bases = tuple(name for basis in settings.bases for name in (own_bases if basis == OWN else (basis,)))
     gather(
         context.model,
         context.hours(settings.hours),
         harvest_settings(context.settings, bases, context.folder),
         out,
         reader=_reader(context, settings.sites, "untrained" in bases),
-        progress=lambda what, done, of: context.tell("harvest", done, of),
+        progress=lambda what, done, n_all: context.tell("harvest", done, n_all),
     )
 
 
 def harvest_settings(settings: StudySettings, bases: Sequence[str], root: Path | None = None) -> HarvestSettings:
-    """Put together what the harvest of a study is asked for."""
-    asked = settings.harvest
+    """Make the settings of a study's harvest."""
+    part = settings.harvest
     return HarvestSettings(
-        sites=asked.sites,
+        sites=part.sites,
         bases=tuple(bases),
-        top=asked.top,
-        samples=asked.samples,
-        ranges=asked.ranges,
+        top=part.top,
+        samples=part.samples,
+        ranges=part.ranges,
         seed=settings.study.seed,
         root=None if root is None else str(root),
     )
 
 
 def phone_settings(settings: StudySettings) -> PhoneSettings:
-    """Put together when a feature of a study detects a phone."""
-    asked = settings.phones
-    return PhoneSettings(auroc=asked.auroc, purity=asked.purity, label_agreement=asked.label_agreement)
+    """Make the settings by which a feature of a study detects a phone."""
+    part = settings.phones
+    return PhoneSettings(auroc=part.auroc, purity=part.purity, label_agreement=part.label_agreement)
 
 
 def phones(context: Context, out: Path) -> None:
-    """Which phone each feature detects, beside its baselines."""
+    """Score which phone each feature detects, beside its baselines."""
     run = _run(context)
     if not run.phones:
         raise NotHereError("the corpus has no phones in time")
@@ -129,24 +129,24 @@ def phones(context: Context, out: Path) -> None:
 
 
 def traces(context: Context, out: Path) -> None:
-    """Strength over time around every example that pages show."""
-    shown, asked = context.settings.examples, context.settings.harvest
+    """Write the strength over time around every example that pages show."""
+    shown, harvested = context.settings.examples, context.settings.harvest
     problems = write_traces(
         context.model,
-        context.hours(asked.hours),
+        context.hours(harvested.hours),
         _run(context),
         out,
         top=shown.top,
         samples_per_range=shown.samples,
         root=context.folder,
-        reader=_reader(context, asked.sites, "untrained" in asked.bases),
+        reader=_reader(context, harvested.sites, "untrained" in harvested.bases),
         progress=context.progress("traces"),
     )
     context.note(problems)
 
 
 def sounds(context: Context, out: Path) -> None:
-    """The sound and the spectrogram of every clip that pages show a part of."""
+    """Write the sound and the spectrogram of every clip that pages show a part of."""
     shown = context.settings.examples
     problems = write_pieces(
         _run(context),
@@ -160,15 +160,15 @@ def sounds(context: Context, out: Path) -> None:
 
 
 def scores(context: Context, out: Path) -> None:
-    """How good the dictionaries are, beside their baselines."""
+    """Score the dictionaries, beside their baselines."""
     folder = context.folder / DICTIONARIES
     if not (folder / MANIFEST).is_file():
         raise NotHereError("it needs the part dictionaries, which is not there")
     settings = context.settings.scores
     entries = []
-    for place in dictionaries_in(folder).values():
-        dictionary = load_dictionary(place)
-        entries.append(Entry(site=site_of(context.model, dictionary), dictionary=dictionary, folder=place))
+    for path in dictionaries_in(folder).values():
+        dictionary = load_dictionary(path)
+        entries.append(Entry(site=site_of(context.model, dictionary), dictionary=dictionary, folder=path))
     order = [site.name for site in context.model.sites()]
     clips = context.stretches(settings.clips)
     if len(clips) < 2:
@@ -178,28 +178,28 @@ def scores(context: Context, out: Path) -> None:
         clips,
         sorted(entries, key=lambda entry: order.index(entry.site)),
         ScoreSettings(
-            has_phones=False,  # the part phones looks for them, over the whole corpus
+            has_phones=False,  # the part `phones` scores them, over the whole corpus
             baseline_frames=settings.baseline_frames,
             language=context.language,
             seed=context.seed,
         ),
-        progress=lambda what, done, of: context.tell(f"scores: {what}", done, of),
+        progress=lambda what, done, n_all: context.tell(f"scores: {what}", done, n_all),
     ).save(out)
 
 
 def _reader(context: Context, sites: Sequence[str], has_untrained: bool = False) -> Reads:
-    """Read sites, from what the parts share where it is there."""
-    model, asked = context.model, context.settings
-    own = EncoderReader(model, sites, context.seed if has_untrained else None)
-    if model.device.type != "cpu":  # where the encoder is quick, reading files is not worth it
-        return own
-    shared = {*check_sites(model, asked.dictionaries.sites), *check_sites(model, asked.harvest.sites)}
-    seed = context.seed if "untrained" in asked.harvest.bases else None
+    """Return a reader of sites, which takes what other parts stored where there is such."""
+    model, settings = context.model, context.settings
+    reader = EncoderReader(model, sites, context.seed if has_untrained else None)
+    if model.device.type != "cpu":  # where the encoder is fast, reading files is not worth it
+        return reader
+    shared = {*check_sites(model, settings.dictionaries.sites), *check_sites(model, settings.harvest.sites)}
+    seed = context.seed if "untrained" in settings.harvest.bases else None
 
     def whole() -> Reads:
         return EncoderReader(model, sorted(shared), seed)
 
-    return StoredReader(own, whole, context.folder / ACTIVITY, model.window_samples)
+    return StoredReader(reader, whole, context.folder / ACTIVITY, model.window_samples)
 
 
 def _run(context: Context) -> HarvestRun:

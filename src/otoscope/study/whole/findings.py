@@ -11,17 +11,17 @@ from typing import Any
 from otoscope.study.whole.rules import FAILS, HALF, HOLDS, UNDECIDED, UNTESTED, Interval, Judgement
 
 PARTLY = "holds in part"
-"""What a claim may do, beside the outcomes of its findings."""
+"""A verdict on a claim, besides the outcomes of its findings."""
 
 LOSS = 0.1
-"""As much more of the words may be wrong for a transcript still to count as reasonably precise."""
+"""The rise of the word error rate up to which a transcript still counts as reasonably precise."""
 WHERE_HEARD = "; it is decided where no more than half of the words are wrong to begin with"
 
 
 def finding(
     name: str,
     question: str,
-    found: Interval | None,
+    estimate: Interval | None,
     baseline: tuple[str, Interval | None],
     judged: Judgement,
     *,
@@ -38,24 +38,24 @@ def finding(
 
     Args:
         name: Its id.
-        question: What is asked.
-        found: `value`, `low`, `high`; None where it was not measured.
-        baseline: What it is held against, and its interval.
-        judged: Whether it holds, by one of `rules`. A figure or a baseline that is not there decides nothing.
-        n: Of how many.
-        n_of: Of what.
+        question: The question that it answers.
+        estimate: `value`, `low`, `high`; None where it was not measured.
+        baseline: Name and interval of what it is compared with.
+        judged: Whether it holds, by one of `rules`. Without a figure or a baseline it is undecided.
+        n: The sample size.
+        n_of: What `n` counts, such as `clips`.
         words: The answer in plain words.
         page: Where to look closer.
-        short: What it says where it holds, in a few words, for the claim's sentence.
-        pictures: Files and what is to be seen on them.
+        short: What it states where it holds, in a few words, for the claim's sentence.
+        pictures: Files, and what they show.
         unit: `share`, `rate`, `bits` or `distance`.
-        is_core: Whether it asks what the claim says, and not what only goes with it.
+        is_core: Whether it tests what the claim says, and not only something related.
 
     Returns:
         The row of verdicts.json. `outcome` is one of `rules.OUTCOMES`, `needs` what would decide it where it is
         undecided.
     """
-    value, base = triple(found), triple(baseline[1])
+    value, base = triple(estimate), triple(baseline[1])
     if judged.outcome in (HOLDS, FAILS) and (value["value"] is None or base["value"] is None):
         judged = Judgement(UNDECIDED, judged.rule, "a baseline to hold it against")
     return {
@@ -80,13 +80,13 @@ def finding(
 def unmeasured(
     name: str, question: str, why: tuple[str, str], page: str, short: str = "", *, is_core: bool = True
 ) -> dict[str, Any]:
-    """Say of a finding that there is no figure, and why.
+    """Make a finding without a figure, and say why.
 
     Args:
         name: Its id.
-        question: What is asked.
-        why: Why there is none, and what would give one, see `PartFiles.lacking`. It is undecided where something
-            would, and else not tested: its part was not run.
+        question: The question that it would answer.
+        why: Why there is none, and what would give one, see `PartFiles.lacking`. The finding is undecided where
+            something would, and otherwise not tested, because its part was not run.
         page: Where to look closer.
         short: See `finding`.
         is_core: See `finding`.
@@ -101,12 +101,12 @@ def unmeasured(
 
 
 def triple(interval: Interval | None) -> dict[str, float | None]:
-    """Give value, low and high of an interval, None where there is none."""
+    """Return value, low and high of an interval; None where there is none."""
     return {key: None if interval is None else interval.get(key) for key in ("value", "low", "high")}
 
 
 def number_of(interval: Interval | None, end: str) -> float | None:
-    """Give one end of an interval, or its value where it has none, as a number that is known has none."""
+    """Return one end of an interval, or its value where it has no bounds, such as an exact count."""
     numbers = triple(interval)
     return numbers["value"] if numbers[end] is None else numbers[end]
 
@@ -117,17 +117,17 @@ def is_above(interval: Interval | None, bar: float) -> bool:
     return low is not None and bool(low > bar)
 
 
-def too_bad(free: Interval) -> str:
-    """Say that transcripts are too bad to begin with for a loss to be told; nothing where they are not."""
+def too_many_errors(free: Interval) -> str:
+    """Say that transcripts have too many errors to begin with for a loss to be judged; empty where they have not."""
     if (free.get("value") or 0.0) <= HALF:
         return ""
     return "More than half of the words are wrong to begin with: no more could be lost, and this is not judged."
 
 
 def where_heard(free: Interval, judged: Judgement) -> Judgement:
-    """Leave a loss undecided where transcripts are too bad to begin with for one to be told."""
+    """Leave a loss undecided where transcripts have too many errors to begin with."""
     rule = judged.rule + WHERE_HEARD
-    if too_bad(free):
+    if too_many_errors(free):
         return Judgement(UNDECIDED, rule, "speech of which the model hears more than half of the words")
     return Judgement(judged.outcome, rule, judged.needs, judged.times)
 
@@ -156,9 +156,9 @@ def in_unit(interval: Interval, unit: str) -> str:
 def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Judge a claim by its findings.
 
-    Those that ask what the claim says decide (`is_core`): it holds when all of them do, in part when some do and
-    others do not or are not known, does not hold when none does and all are decided. Where none was tested the claim
-    was not; where none holds and one is undecided, so is the claim. The others are told beside.
+    The core findings decide (`is_core`): the claim holds when all of them do, holds in part when some do and others do
+    not or are not known, and does not hold when none does and all are decided. Where none was tested, the claim was
+    not tested; where none holds and one is undecided, so is the claim. The other findings are only listed.
 
     Args:
         name: Its id.
@@ -167,17 +167,17 @@ def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Map
         corpus: The corpus it is judged on.
         findings: What was found.
     """
-    by = {outcome: [one for one in findings if one["outcome"] == outcome] for outcome in (HOLDS, FAILS, UNDECIDED)}
+    by = {outcome: [row for row in findings if row["outcome"] == outcome] for outcome in (HOLDS, FAILS, UNDECIDED)}
     n_tested = sum(map(len, by.values()))
     missing = len(findings) - n_tested
-    verdict = _verdict([one["outcome"] for one in findings if one["is_core"]])
-    told = f"{len(by[HOLDS])} of {n_tested} findings {'bears' if len(by[HOLDS]) == 1 else 'bear'} it out"
+    verdict = _verdict([row["outcome"] for row in findings if row["is_core"]])
+    summary = f"{len(by[HOLDS])} of {n_tested} findings {'bears' if len(by[HOLDS]) == 1 else 'bear'} it out"
     if verdict == UNTESTED:
-        told = "nothing that the claim says was measured"
-    sentences = [f"For the model {model} on the corpus {corpus}, {told}."]
-    for head, some in (("Found", by[HOLDS]), ("Not found", by[FAILS]), ("Undecided", by[UNDECIDED])):
-        if some:
-            sentences.append(f"{head}: {'; '.join(map(_beside, some))}.")
+        summary = "nothing that the claim says was measured"
+    sentences = [f"For the model {model} on the corpus {corpus}, {summary}."]
+    for head, rows in (("Found", by[HOLDS]), ("Not found", by[FAILS]), ("Undecided", by[UNDECIDED])):
+        if rows:
+            sentences.append(f"{head}: {'; '.join(map(_with_baseline, rows))}.")
     if missing and n_tested:
         sentences.append(f"Not tested: {missing} more.")
     return {
@@ -192,7 +192,7 @@ def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Map
 
 
 def _verdict(outcomes: Sequence[str]) -> str:
-    """A claim's verdict from the outcomes of the findings that ask what it says."""
+    """Return a claim's verdict from the outcomes of its core findings."""
     if all(outcome == UNTESTED for outcome in outcomes):
         return UNTESTED
     if HOLDS in outcomes:
@@ -200,12 +200,12 @@ def _verdict(outcomes: Sequence[str]) -> str:
     return UNDECIDED if UNDECIDED in outcomes else FAILS
 
 
-def _beside(one: Mapping[str, Any]) -> str:
-    """What a finding says, with its figure beside its baseline's, and what would decide it where that is not known."""
-    base, unit = one["baseline"], one["unit"]
-    if one["value"] is None:
-        return f"{one['short']} (it takes {one['needs']})"
+def _with_baseline(row: Mapping[str, Any]) -> str:
+    """Write a finding with its figure beside its baseline's, and with what would decide it where it is undecided."""
+    base, unit = row["baseline"], row["unit"]
+    if row["value"] is None:
+        return f"{row['short']} (it takes {row['needs']})"
     against = "" if base["value"] is None else f", {base['name']} {in_unit(base, unit)}"
     what = "word errors " if unit == "rate" else ""
-    needs = f"; it takes {one['needs']}" if one["needs"] else ""
-    return f"{one['short']} ({what}{in_unit(one, unit)}{against}{needs})"
+    needs = f"; it takes {row['needs']}" if row["needs"] else ""
+    return f"{row['short']} ({what}{in_unit(row, unit)}{against}{needs})"

@@ -1,4 +1,4 @@
-"""The folder of a study: begun, taken up again after a stop, or cleared for another; one study at a time writes to it.
+"""The folder of a study: begun, resumed after a stop, or cleared for another; one study at a time writes to it.
 
 Touches only what a study writes: files beside it stay.
 """
@@ -30,38 +30,38 @@ DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other studies out of a folder; the system lets go of it when the process ends, however it ends.
+    """Keep other studies out of a folder; the system releases the lock when the process ends, however it ends.
 
-    A folder in which nothing was begun is taken away again.
+    A new folder in which nothing was begun is removed again.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{str(folder)!r} is a file, and a study is a folder. Choose another name.")
     is_new = not folder.exists()
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        place = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _lock(place):
+        if not _lock(descriptor):
             raise InputError(
                 f"another otoscope study writes to {str(folder)!r} now. Wait for it, or choose another folder."
             )
         try:
             yield
-        finally:  # whoever could not lock it leaves it: it is another's
+        finally:  # only the holder of the lock removes it
             if is_new and folder.is_dir() and os.listdir(folder) == [LOCK]:
                 shutil.rmtree(folder)
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
 def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, overwrite: bool) -> dict[str, Any]:
-    """Take up a study that is there, if it is the same; begin a new one otherwise.
+    """Resume a study that is there, if it is the same; begin a new one otherwise.
 
     Args:
         folder: The study's folder, locked.
-        fingerprint: All that the study's results depend on.
+        fingerprint: Everything that the study's results depend on.
         names: The parts of a study.
-        overwrite: Whether another study, or files that are none, may be there.
+        overwrite: Whether another study, or other files, may be there.
 
     Returns:
         `fingerprint`, `parts` (rows of those that are done) and `created`, for study.json.
@@ -83,7 +83,7 @@ def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, ov
         return {"fingerprint": fingerprint, "parts": kept, "created": there["created"]}
     if path.is_file():
         clear(folder, names)
-    elif any(one.name != LOCK for one in folder.iterdir()) and not overwrite:
+    elif any(path.name != LOCK for path in folder.iterdir()) and not overwrite:
         raise InputError(
             f"the folder {str(folder)!r} is not empty, and holds no study. Choose another, or pass --overwrite to "
             "write into it."
@@ -94,14 +94,14 @@ def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, ov
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a study in a folder came to its end."""
+    """Whether a study in a folder is finished."""
     return all((folder / name).is_file() for name in (STUDY, VERDICTS, MANIFEST))
 
 
 def clear(folder: Path, names: Sequence[str]) -> None:
-    """Take away what a study wrote; files that are not its own stay.
+    """Remove what a study wrote; other files stay.
 
-    Notes on its features are set aside as `notes.before.json`: of another study those features are others.
+    Notes on its features are kept as `notes.before.json`, because another study has other features.
 
     Args:
         folder: The study's folder.
@@ -118,12 +118,12 @@ def clear(folder: Path, names: Sequence[str]) -> None:
 
 
 def drop_activity(folder: Path) -> None:
-    """Take away the activations that parts of a study share."""
+    """Remove the activations that parts of a study share."""
     shutil.rmtree(folder / ACTIVITY, ignore_errors=True)
 
 
 def _set_aside(path: Path) -> None:
-    """Keep a file under a name that none has yet."""
+    """Rename a file to a name that is free."""
     if not path.is_file() or path.is_symlink():
         return
     for number in itertools.count(1):
@@ -134,11 +134,11 @@ def _set_aside(path: Path) -> None:
 
 
 def tidy(folder: Path, names: Sequence[str]) -> None:
-    """Take away what was half written when a study was killed: hidden siblings of its parts and files."""
-    own = {*names, PAGES, *(Path(name).stem for name in (STUDY, SETTINGS, VERDICTS, MANIFEST))}
+    """Remove what was half written when a study was killed: hidden siblings of its parts and files."""
+    names_written = {*names, PAGES, *(Path(name).stem for name in (STUDY, SETTINGS, VERDICTS, MANIFEST))}
     with output_errors(folder):
         for left in folder.glob(".*.partial*"):
-            if left.name.split(".")[1] not in own:
+            if left.name.split(".")[1] not in names_written:
                 continue
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left)
@@ -147,7 +147,7 @@ def tidy(folder: Path, names: Sequence[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read study.json as far as taking it up needs it."""
+    """Read what resuming needs of study.json."""
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
         rows = [{**row, "name": str(row["name"]), "state": str(row["state"])} for row in there["parts"]]
@@ -158,14 +158,14 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _lock(place: int) -> bool:
-    """Lock an open file, unless another process holds it; a disk that knows no locks lets everyone in."""
+def _lock(descriptor: int) -> bool:
+    """Lock an open file, unless another process holds it; a file system without locks lets everyone in."""
     try:
         import fcntl
     except ImportError:  # Windows
         return True
     try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

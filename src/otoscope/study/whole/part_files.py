@@ -1,4 +1,4 @@
-"""Reads what the parts of a study left, for its verdicts: JSON alone, and nothing for what is not known."""
+"""Reads what the parts of a study wrote, for its verdicts: JSON alone, and nothing for what is not known."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ class PartFiles:
             name: Its path inside the study.
 
         Returns:
-            What it holds, without what is null in it at any depth (what was not measured is not there at all); an empty
-            object where the file is not there, is damaged, or holds something else.
+            What it holds, without nulls at any depth (what was not measured is simply missing); an empty object where
+            the file is missing, damaged, or holds something else.
         """
         if name not in self._read:
             try:
-                found = json.loads((self.folder / name).read_text(encoding="utf-8"))
+                content = json.loads((self.folder / name).read_text(encoding="utf-8"))
             except (OSError, ValueError):
-                found = {}
-            self._read[name] = known(found) if isinstance(found, dict) else {}
+                content = {}
+            self._read[name] = known(content) if isinstance(content, dict) else {}
         return self._read[name]
 
     def lacking(self, part: str, needs: str, lacking: str = "what it wrote does not hold this") -> tuple[str, str]:
-        """Say why a part gave nothing to judge by, and what it would take.
+        """Say why a part gives nothing to judge by, and what it would take.
 
         Args:
             part: Its name.
-            needs: What would give it something to judge by, of a part that was done.
-            lacking: What to say of a part that was done.
+            needs: For a part that was done: what would give it something to judge by.
+            lacking: For a part that was done: why it gives nothing.
 
         Returns:
-            Why, and `needs`: empty for a part that was not done, whose findings are not tested rather than undecided.
+            The reason, and `needs`; the latter is empty for a part that was not done, whose findings are not tested.
         """
         for row in self("study.json").get("parts") or []:
             if row.get("name") == part:
@@ -59,5 +59,5 @@ class PartFiles:
 def known(value: Any) -> Any:
     """Leave out what is null in a value read from JSON, at any depth."""
     if isinstance(value, dict):
-        return {key: known(one) for key, one in value.items() if one is not None}
-    return [known(one) for one in value if one is not None] if isinstance(value, list) else value
+        return {key: known(item) for key, item in value.items() if item is not None}
+    return [known(item) for item in value if item is not None] if isinstance(value, list) else value

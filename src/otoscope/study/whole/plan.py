@@ -1,7 +1,7 @@
-"""What a study will take, before it begins: clips, features, minutes and bytes of each part, about.
+"""Estimates what a study will take before it begins: clips, features, minutes and bytes of each part.
 
 Reads the corpus once through, times one window of the encoder, one transcription and some steps of training. Minutes of
-what is done a feature at a time are those of two cores.
+work on features are those of two cores.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from otoscope.harvest.stored import MOST_BYTES
 from otoscope.model.whisper import Whisper
 from otoscope.study.catalogue import Cost, Part, parts
 from otoscope.study.whole.context import Context
-from otoscope.study.whole.experiment import ASKED, prepared
+from otoscope.study.whole.experiment import NOT_REQUESTED, prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
 from otoscope.study.whole.settings import StudySettings
 
 PAGES = Cost(1.5, feature_s=0.55e-3)
-"""What the pages take that are made of a study."""
+"""What the pages of a study take."""
 
 DICTIONARIES_START_S = 15.0
 """To compile what a training runs, and to end it."""
 TRANSCRIPTIONS_A_K, TRANSCRIPTIONS_A_HEAD, TRANSCRIPTIONS_A_DICTIONARY = 0.92, 1.0, 2.5
-"""For each clip: of each attention window, of each head that is limited, of each dictionary that is scored."""
+"""Per clip: for each attention window, for each head that is limited, for each dictionary that is scored."""
 SILENCED_A_SECOND, ENCODINGS_A_SILENCED, ENCODINGS_A_SILENCED_WINDOW = 10, 0.1, 2.0
-"""Stretches silenced in a second of sound, and encodings for each: at least, and where the sound fills its window."""
+"""Stretches silenced per second of sound, and encodings for each: at least, and where the sound fills its window."""
 
 BYTES_A_SECOND_OF_SOUND = 12_000
 BYTES_A_TRACE = 29
@@ -51,12 +51,12 @@ class PartPlan:
 
     name: str  # the part
     amount: str  # what it is done to, in words
-    seconds: float | None = None  # how long it takes, about; None where the part is left out
-    n_bytes: float = 0.0  # what it leaves on the disk, about
+    seconds: float | None = None  # about how long it takes; None where the part is left out
+    n_bytes: float = 0.0  # about how much it leaves on the disk
     why: str | None = None  # why it is left out; None where it is not
 
     def to_json(self) -> dict[str, Any]:
-        """Give the row."""
+        """Return the row."""
         return {
             "name": self.name,
             "amount": self.amount,
@@ -72,22 +72,22 @@ class StudyPlan:
 
     model: str  # the model's id
     corpus: str  # the corpus's name
-    n_clips: int  # clips of it that can be used
-    duration_s: float  # how long they are in all
+    n_clips: int  # its clips that can be used
+    duration_s: float  # their total length
     parts: tuple[PartPlan, ...]  # what each part will take
 
     @property
     def seconds(self) -> float:
-        """How long it takes, about."""
+        """About how long it takes."""
         return sum(part.seconds or 0.0 for part in self.parts)
 
     @property
     def n_bytes(self) -> float:
-        """What it leaves on the disk, about."""
+        """About how much it leaves on the disk."""
         return sum(part.n_bytes for part in self.parts)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the table."""
+        """Return the table."""
         return {
             "model": self.model,
             "corpus": self.corpus,
@@ -105,9 +105,9 @@ def plan_study(
     settings: StudySettings,
     *,
     has_pages: bool = False,
-    progress: Callable[[str, float, float], None] = lambda part, done, of: None,
+    progress: Callable[[str, float, float], None] = lambda part, done, n_all: None,
 ) -> StudyPlan:
-    """Find out what a study will take."""
+    """Estimate what a study will take."""
     context = prepared(model, corpus, settings, Path(), progress)
     unit = _Unit.of(context)
     rows = [_left_out(part, context) or _row(part, context, unit) for part in parts()]
@@ -124,7 +124,7 @@ def n_features(context: Context) -> int:
         context: The study.
     """
     settings = context.settings
-    own = settings.dictionaries.expansion
+    expansion = settings.dictionaries.expansion
     trained = set(check_sites(context.model, settings.dictionaries.sites))
     has_own = "dictionaries" not in settings.study.without
     total = 0
@@ -133,20 +133,20 @@ def n_features(context: Context) -> int:
             if basis != OWN:
                 total += width
             elif has_own and site in trained:
-                total += round(own * width)
+                total += round(expansion * width)
     return total
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """How long the model takes: a window of the encoder, and a transcription of one window, in seconds."""
+    """Seconds that the model takes for a window of the encoder, and for a transcription of one window."""
 
     encode_s: float
     transcribe_s: float
 
     @classmethod
     def of(cls, context: Context) -> _Unit:
-        """Try both some times; the quickest counts, for the first ones are slower."""
+        """Time both several times; the fastest counts, because the first ones are slower."""
         model = context.model
         encode = [_timed(model.padded_encoding) for _ in range(TRIES)]
         clips = list(context.read(context.stretches(4)))
@@ -163,14 +163,14 @@ def _timed(do: Callable[[], object]) -> float:
 
 
 def _left_out(part: Part, context: Context) -> PartPlan | None:
-    """Say that a part will be left out, where that is known."""
+    """Return the row of a part that is known to be left out; None for another."""
     without, info, settings = context.settings.study.without, context.info, context.settings
     has_labels = {"words": info.words.n_clips > 0, "phones": info.phones.n_clips > 0}
     stands_alone = part.after_unless is not None and getattr(getattr(settings, part.name), part.after_unless)
     lacking = next((name for name in part.after if name in without and not stands_alone), None)
     unlabelled = next((label for label in part.needs if not has_labels[label]), None)
     if part.name in without:
-        return PartPlan(part.name, "", why=ASKED)
+        return PartPlan(part.name, "", why=NOT_REQUESTED)
     if lacking is not None:
         return PartPlan(part.name, "", why=f"it needs the part {lacking}")
     return None if unlabelled is None else PartPlan(part.name, "", why=f"the corpus has no {unlabelled} in time")
@@ -199,18 +199,18 @@ def _row(part: Part, context: Context, unit: _Unit) -> PartPlan:
 
 
 def _cost(name: str) -> Cost:
-    """What a part takes, as the catalogue has it."""
+    """Return the cost of a part, from the catalogue."""
     return next(part.cost for part in parts() if part.name == name) or Cost()
 
 
 def _a_clip(cost: Cost, unit: _Unit, n_words: float) -> float:
-    """Seconds of the model for a clip of so many words."""
+    """Return the model's seconds for a clip of `n_words` words."""
     encodings = cost.encodings + n_words * cost.encodings_a_word
     return encodings * unit.encode_s + (cost.transcriptions + n_words * cost.transcriptions_a_word) * unit.transcribe_s
 
 
 def _more_a_clip(name: str, context: Context, unit: _Unit) -> float:
-    """Seconds of the model for a clip that depend on a part's own settings, or on its other parts."""
+    """Return the model's seconds for a clip that depend on a part's settings, or on other parts that it contains."""
     settings, n_words = context.settings, _words_a_clip(context)
     if name == "window":
         return TRANSCRIPTIONS_A_K * len(settings.window.ks) * unit.transcribe_s
@@ -230,7 +230,7 @@ def _more_a_clip(name: str, context: Context, unit: _Unit) -> float:
 
 
 def _seconds_a_clip(context: Context) -> float:
-    """How long a clip is that most parts take: cut to a window."""
+    """Return the mean length of a clip, cut to a window as in most parts."""
     return min(context.model.window_s, context.info.all.duration_s / context.info.all.n_clips)
 
 
@@ -239,7 +239,7 @@ def _words_a_clip(context: Context) -> float:
 
 
 def _n_windows(context: Context, corpus: Corpus) -> int:
-    return sum(math.ceil(context.lengths_s[one.id] / context.model.window_s) for one in corpus.sources)
+    return sum(math.ceil(context.lengths_s[source.id] / context.model.window_s) for source in corpus.sources)
 
 
 def _dictionaries(context: Context, unit: _Unit) -> PartPlan:
@@ -255,41 +255,43 @@ def _dictionaries(context: Context, unit: _Unit) -> PartPlan:
 
 
 def _harvest(context: Context, unit: _Unit) -> PartPlan:
-    asked = context.settings.harvest
-    corpus, n = context.hours(asked.hours), n_features(context)
-    lengths_s = [context.lengths_s[one.id] for one in corpus.sources]
+    settings = context.settings.harvest
+    corpus, n = context.hours(settings.hours), n_features(context)
+    lengths_s = [context.lengths_s[source.id] for source in corpus.sources]
     labels = label_set(corpus, None, context.seed)
     is_first = "dictionaries" in context.settings.study.without
     encode_s = (_n_windows(context, corpus) if is_first else _n_heard_anew(context)) * unit.encode_s
-    seconds = encode_s * (2 if "untrained" in asked.bases else 1) + _of_features("harvest", context)
+    seconds = encode_s * (2 if "untrained" in settings.bases else 1) + _of_features("harvest", context)
     n_labels = len(labels.speakers) + len(labels.languages)
     n_samples = len(clip_samples(len(corpus), context.seed).sizes)
-    a_feature = 700 + 8 * asked.top + 22 * asked.ranges * asked.samples + 26 * len(labels.phones) + 7 * n_labels
-    n_bytes = n * (a_feature + 8 * asked.top * n_samples)
+    a_feature = (
+        700 + 8 * settings.top + 22 * settings.ranges * settings.samples + 26 * len(labels.phones) + 7 * n_labels
+    )
+    n_bytes = n * (a_feature + 8 * settings.top * n_samples)
     return PartPlan("harvest", f"{sum(lengths_s) / 3600:,.2f} h, {n:,} features", seconds, n_bytes)
 
 
 def _of_features(name: str, context: Context) -> float:
-    """Seconds that a part takes for its features, whatever the model."""
+    """Return the seconds that a part takes for its features, whatever the model."""
     cost = PAGES if name == "pages" else _cost(name)
     n = n_features(context)
-    n_windows, n_frames = (sum(found) for found in zip(*_frames_of_clips(context), strict=True))
+    n_windows, n_frames = (sum(counts) for counts in zip(*_frames_of_clips(context), strict=True))
     of_sound_s = n_windows * cost.window_feature_s + n_frames * cost.frame_feature_s
     return cost.start_s + n * (cost.feature_s + of_sound_s)
 
 
 def _frames_of_clips(context: Context) -> list[tuple[int, int]]:
-    """Windows of each clip that is harvested, and the frames that are looked at in it."""
-    found = []
-    for one in context.hours(context.settings.harvest.hours).sources:
-        n_frames = math.ceil(context.lengths_s[one.id] / FRAME_S)
+    """Count the windows of each clip that is harvested, and the frames of it that are read."""
+    counts = []
+    for source in context.hours(context.settings.harvest.hours).sources:
+        n_frames = math.ceil(context.lengths_s[source.id] / FRAME_S)
         n_windows = math.ceil(n_frames / context.model.n_frames)
-        found.append((n_windows, min(n_frames + PADDING_FRAMES, n_windows * context.model.n_frames)))
-    return found
+        counts.append((n_windows, min(n_frames + PADDING_FRAMES, n_windows * context.model.n_frames)))
+    return counts
 
 
 def _n_heard_anew(context: Context) -> int:
-    """Windows that are harvested and encoded in each part anew: what the first part heard is kept as far as it goes."""
+    """Count the harvested windows that each part encodes again: activations are stored as far as there is room."""
     model, settings, room = context.model, context.settings, MOST_BYTES
     sites = {**check_sites(model, settings.dictionaries.sites), **check_sites(model, settings.harvest.sites)}
     n_anew = 0
@@ -308,7 +310,7 @@ def _phones(context: Context, unit: _Unit) -> PartPlan:
 
 def _sounds(context: Context, unit: _Unit) -> PartPlan:
     corpus, cost = context.hours(context.settings.harvest.hours), _cost("sounds")
-    length_s = sum(context.lengths_s[one.id] for one in corpus.sources)
+    length_s = sum(context.lengths_s[source.id] for source in corpus.sources)
     seconds = cost.start_s + length_s * cost.sound_s
     return PartPlan("sounds", f"up to {_clips(len(corpus))}", seconds, length_s * BYTES_A_SECOND_OF_SOUND)
 

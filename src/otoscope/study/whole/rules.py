@@ -1,8 +1,7 @@
 """The rules by which a finding holds, does not hold, or is undecided. Knows numbers alone.
 
-Every rule has three outcomes. An interval that lies wholly on one side of its bar decides; one that contains the bar
-does not, and the rule says how many times as much data would. What is counted in full (the heads of a model) has no
-interval and needs none.
+An interval that lies wholly on one side of its bar decides; one that contains the bar does not, and the rule says how
+many times as much data would. What is counted in full (the heads of a model) has no interval and needs none.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SMALLEST_GAP = 0.01
 """Shares that differ by less than this, one in a hundred, count as the same."""
 
 MOST_TIMES = 100
-"""Beyond so many times the data the amount is not worth naming: value and bar lie too close together."""
+"""Beyond this many times the data, no amount is named: value and bar lie too close together."""
 
 Interval = Mapping[str, Any]
 Share = tuple[int, int]
@@ -32,20 +31,20 @@ Share = tuple[int, int]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a rule says of a figure."""
+    """The result of applying a rule to a figure."""
 
     outcome: str  # `HOLDS`, `FAILS`, `UNDECIDED` or `UNTESTED`
     rule: str = ""  # the rule in words: when it holds, when it does not
     needs: str = ""  # what would decide it, where that is not simply more data
-    # how many times as much data would decide it, if the value stayed; None where that cannot be told
+    # how many times as much data would decide it, if the value stayed; None where that is not known
     times: float | None = None
 
     def needed(self, n: int | None, n_of: str) -> str:
         """Say what would decide an undecided finding; empty for one that is decided or was not tested.
 
         Args:
-            n: How much data there was.
-            n_of: Of what: `clips`.
+            n: The sample size.
+            n_of: What `n` counts, such as `clips`.
         """
         if self.outcome != UNDECIDED:
             return ""
@@ -59,11 +58,13 @@ class Judgement:
         return f"about {more:,} more {n_of}, if the value stays"
 
 
-def decide_above(found: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0) -> Judgement:
+def decide_above(
+    interval: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0
+) -> Judgement:
     """Decide whether a figure lies above a bar."""
     apart = f", or less than {least:g} above it" if least else ""
     rule = f"holds when the whole 95% interval lies above {what}, and does not when it lies below it{apart}"
-    numbers = _numbers(found)
+    numbers = _numbers(interval)
     if numbers is None or bar is None:
         return Judgement(UNDECIDED, rule)
     value, low, high = numbers
@@ -75,31 +76,33 @@ def decide_above(found: Interval | None, bar: float | None, what: str = "the bar
     return Judgement(UNDECIDED, rule, times=min(ways))
 
 
-def decide_below(found: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0) -> Judgement:
-    """Decide whether a figure lies below a bar: `decide_above` the other way round."""
+def decide_below(
+    interval: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0
+) -> Judgement:
+    """Decide whether a figure lies below a bar: the mirror image of `decide_above`."""
     apart = f", or less than {least:g} below it" if least else ""
     rule = f"holds when the whole 95% interval lies below {what}, and does not when it lies above it{apart}"
-    judged = decide_above(_mirrored(found), None if bar is None else -bar, least=least)
+    judged = decide_above(_mirrored(interval), None if bar is None else -bar, least=least)
     return Judgement(judged.outcome, rule, judged.needs, judged.times)
 
 
-def decide_more(own: Share, other: Share) -> dict[str, Any]:
-    """Decide whether one share is larger than another, of other things.
+def decide_more(share: Share, other: Share) -> dict[str, Any]:
+    """Decide whether one share is larger than another, independent one.
 
     Returns:
-        What `finding` takes: `found`, the baseline's interval as `base`, and `judged`.
+        For `finding`: the share's interval as `found`, the baseline's as `base`, and the judgement as `judged`.
 
     Source:
         Newcombe 1998, see `newcombe_interval`. That the interval of a difference may lie too close to nothing to count
         is an equivalence test (Schuirmann 1987) with a margin of `SMALLEST_GAP`.
     """
-    judged = decide_above(bounds(newcombe_interval(*own, *other)), 0.0, least=SMALLEST_GAP)
+    judged = decide_above(bounds(newcombe_interval(*share, *other)), 0.0, least=SMALLEST_GAP)
     rule = (
         "holds when the 95% interval of the difference from the baseline (Newcombe) lies above zero, and does not when "
         f"it lies below {100 * SMALLEST_GAP:g} point"
     )
     return {
-        "found": bounds(wilson_interval(*own)),
+        "found": bounds(wilson_interval(*share)),
         "base": bounds(wilson_interval(*other)),
         "judged": Judgement(judged.outcome, rule, judged.needs, judged.times),
     }
@@ -120,7 +123,7 @@ def decide_gap(
 
 
 def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
-    """Decide whether no more than so much is lost."""
+    """Decide whether at most `most` is lost."""
     judged = decide_below(loss, most)
     rule = (
         f"holds when the 95% interval of the rise in the rate of errors lies below {100 * most:g} points against "
@@ -129,53 +132,53 @@ def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
     return Judgement(judged.outcome, rule, judged.needs, judged.times)
 
 
-def decide_census(n: int, of: int, bar: float = HALF, n_unclear: int = 0, needs: str = "") -> Judgement:
-    """Decide by counting all there are: the heads of a model are no sample, and no interval belongs there."""
+def decide_census(n: int, n_all: int, bar: float = HALF, n_unclear: int = 0, needs: str = "") -> Judgement:
+    """Decide by a full count: the heads of a model are not a sample, so there is no interval."""
     rule = f"holds when more than {100 * bar:g}% of all there are do; they are all counted, so no interval belongs here"
-    if not of:
+    if not n_all:
         return Judgement(UNDECIDED, rule, needs or "something to count")
-    if n > bar * of:
+    if n > bar * n_all:
         return Judgement(HOLDS, rule)
-    if n + n_unclear <= bar * of:
+    if n + n_unclear <= bar * n_all:
         return Judgement(FAILS, rule)
     return Judgement(UNDECIDED, rule, needs)
 
 
 def decide_part(
-    n: int, of: int, of_all: int, bar: float = HALF, *, n_unclear: int = 0, needs: str = ""
+    n: int, n_tried: int, n_all: int, bar: float = HALF, *, n_unclear: int = 0, needs: str = ""
 ) -> tuple[Judgement, dict[str, Any]]:
-    """Decide whether most do, where all were tried (`decide_census`) or some were drawn at random.
+    """Decide whether most of all do, where all were tried (`decide_census`) or some were drawn at random.
 
     Returns:
         The judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
     """
-    if of == of_all:
-        return decide_census(n, of, bar, n_unclear, needs), {"value": n / of}
-    share = bounds(wilson_interval(n, of)) or {}
-    most = bounds(wilson_interval(n + n_unclear, of)) or {}
-    low, high = (decide_above(one, bar, f"{100 * bar:g}%") for one in (share, most))
+    if n_tried == n_all:
+        return decide_census(n, n_tried, bar, n_unclear, needs), {"value": n / n_tried}
+    share = bounds(wilson_interval(n, n_tried)) or {}
+    most = bounds(wilson_interval(n + n_unclear, n_tried)) or {}
+    low, high = (decide_above(estimate, bar, f"{100 * bar:g}%") for estimate in (share, most))
     if low.outcome == HOLDS or high.outcome == FAILS:
         return (low if low.outcome == HOLDS else high), share
     return Judgement(UNDECIDED, low.rule, needs if n_unclear else "", low.times), share
 
 
 def all_of(*judged: Judgement, rule: str) -> Judgement:
-    """Join rules that must all hold: it does not hold where one does not, and is undecided where one is."""
-    failed = next((one for one in judged if one.outcome == FAILS), None)
-    open_ones = [one for one in judged if one.outcome == UNDECIDED]
-    if failed is not None or not open_ones:
-        return Judgement(FAILS if failed is not None else HOLDS, rule)
-    times = [one.times for one in open_ones]
-    known = [one for one in times if one is not None]
-    needs = next((one.needs for one in open_ones if one.needs), "")
+    """Join judgements that must all hold: the result fails where one fails, and is undecided where one is."""
+    has_failed = any(item.outcome == FAILS for item in judged)
+    undecided = [item for item in judged if item.outcome == UNDECIDED]
+    if has_failed or not undecided:
+        return Judgement(FAILS if has_failed else HOLDS, rule)
+    times = [item.times for item in undecided]
+    known = [factor for factor in times if factor is not None]
+    needs = next((item.needs for item in undecided if item.needs), "")
     return Judgement(UNDECIDED, rule, needs, max(known) if len(known) == len(times) else None)
 
 
 def bounds(estimate: Estimate | None) -> dict[str, float | None] | None:
-    """Write an estimate as `value`, `low`, `high`; what rounding leaves beside 0 is 0."""
+    """Write an estimate as `value`, `low`, `high`, rounded so that errors of rounding around 0 become 0."""
     if estimate is None:
         return None
-    return {key: None if one is None else round(one, 9) for key, one in vars(estimate).items()}
+    return {key: None if value is None else round(value, 9) for key, value in vars(estimate).items()}
 
 
 def _numbers(interval: Interval | None) -> tuple[float, float, float] | None:
@@ -189,7 +192,7 @@ def _mirrored(interval: Interval | None) -> dict[str, float] | None:
 
 
 def _times(half: float, distance: float) -> float:
-    """How many times the data would bring half an interval down to a distance: it shrinks with the root of the data."""
+    """Return how many times the data shrinks half an interval to a distance: it shrinks with the root of the data."""
     return (half / distance) ** 2 if distance > 0 else math.inf
 
 

@@ -1,4 +1,4 @@
-"""Every setting of a whole study: one table for each part, as they stand in study.toml. Neither models nor clips."""
+"""Every setting of a whole study: one table for each part, as in study.toml. Knows neither models nor clips."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class StudySettings:
     tables: Mapping[str, Settings] = field(default_factory=_usual)
 
     def __getattr__(self, name: str) -> Any:
-        """Give the table of a part."""
+        """Return the table of a part."""
         if name in self.__dict__.get("tables", ()):
             return self.tables[name]
         raise AttributeError(f"there is no part {name!r} with settings")
 
     def put(self, **tables: Settings) -> StudySettings:
-        """Put other tables in the place of some: `settings.put(lens=Clips(3), study=General(seed=1))`."""
+        """Return settings with some tables replaced: `settings.put(lens=Clips(3), study=General(seed=1))`."""
         study = tables.pop("study", self.study)
         assert isinstance(study, General), "study is a table of General"
         return StudySettings(study, {**self.tables, **tables})
 
     def to_json(self) -> dict[str, Any]:
-        """Give the tables; what is None is left out, for TOML has no such value."""
+        """Return the tables; None is left out, because TOML has no such value."""
         return {name: table.to_toml() for name, table in {"study": self.study, **self.tables}.items()}
 
     def to_toml(self) -> str:
@@ -49,7 +49,7 @@ class StudySettings:
 
 
 def preset(name: str) -> StudySettings:
-    """Give the settings of a study of one of `PRESETS`."""
+    """Return the settings of a study of one of `PRESETS`."""
     assert name in PRESETS, name
     return StudySettings(tables={part.table or part.name: part.settings(name) for part in parts()})
 
@@ -59,7 +59,7 @@ def read(path: str | Path, base: StudySettings) -> StudySettings:
 
     Args:
         path: The file; tables and keys that it lacks stay as they are in `base`.
-        base: What the file does not say.
+        base: Settings for what the file does not give.
 
     Returns:
         All settings.

@@ -1,4 +1,4 @@
-"""What a notebook shows of a finished study: its verdicts, and the findings that they rest on. Reads what is given."""
+"""What a notebook shows of a finished study: its verdicts, and the findings that they rest on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otoscope.base import html
 
 
 def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -> html.Shown:
-    """Say what is shown of a study.
+    """Return what is shown of a study.
 
     Args:
         folder: Where it lies.

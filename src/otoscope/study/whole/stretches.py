@@ -1,4 +1,4 @@
-"""Which sound a part listens to: stretches of clips, each at most one window of the model, from all speakers in turn.
+"""Chooses the sound of a part: stretches of clips, each at most one window of the model, from all speakers in turn.
 
 A recording of hours becomes many stretches, a short clip is one. Reads a clip when its stretch is read, and a long one
 once for stretches that follow each other: memory is that of one clip.
@@ -18,7 +18,7 @@ from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.source import Source
 
 LEAST_SHARE = 0.5
-"""What is left at a recording's end is a stretch of its own from so much of a window on."""
+"""The rest at a recording's end is a stretch if it is at least this share of a window."""
 
 
 def stretches_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], window_s: float, seed: int) -> list[Source]:
@@ -32,27 +32,27 @@ def stretches_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], window_s: 
     cut: list[tuple[str, Source]] = []
     for source in corpus.sources:
         if source.id in lengths_s:
-            cut += [(source.speaker or source.id, one) for one in _cut(source, lengths_s[source.id], window_s, shelf)]
+            cut += [(source.speaker or source.id, part) for part in _cut(source, lengths_s[source.id], window_s, shelf)]
     return in_turn(cut, seed)
 
 
 def clips_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], seed: int) -> list[Source]:
     """Put the clips that can be used in an order that takes one of each speaker in turn."""
-    return in_turn([(one.speaker or one.id, one) for one in corpus.sources if one.id in lengths_s], seed)
+    return in_turn([(source.speaker or source.id, source) for source in corpus.sources if source.id in lengths_s], seed)
 
 
 def in_turn(owned: Sequence[tuple[str, Source]], seed: int) -> list[Source]:
-    """Take one of each owner in turn; owners and what they own in an order that the seed draws."""
+    """Take one source of each owner in turn; the seed draws the order of owners and of their sources."""
     by_owner: dict[str, list[Source]] = {}
-    for place in np.random.default_rng(seed).permutation(len(owned)):
-        owner, source = owned[place]
+    for index in np.random.default_rng(seed).permutation(len(owned)):
+        owner, source = owned[index]
         by_owner.setdefault(owner, []).append(source)
     most = max(map(len, by_owner.values()), default=0)
-    return [own[turn] for turn in range(most) for own in by_owner.values() if turn < len(own)]
+    return [sources[turn] for turn in range(most) for sources in by_owner.values() if turn < len(sources)]
 
 
 def origin(source: Source) -> tuple[str, float]:
-    """Say which clip a stretch is of, and where in it it begins, in seconds.
+    """Return the clip that a stretch belongs to, and where in it the stretch begins, in seconds.
 
     Args:
         source: A stretch, or a whole clip.
@@ -67,13 +67,13 @@ def _cut(source: Source, length_s: float, window_s: float, shelf: _Shelf) -> lis
     n = math.floor(length_s / window_s)
     if length_s - n * window_s >= LEAST_SHARE * window_s:
         n += 1
-    found = []
+    stretches = []
     for number in range(n):
         start_s, stop_s = number * window_s, min((number + 1) * window_s, length_s)
         name = f"{source.id}@{start_s:g}s"
         read = _Stretch(shelf, source, name, start_s, stop_s)
-        found.append(Source(name, read, source.speaker, source.language, stop_s - start_s))
-    return found
+        stretches.append(Source(name, read, source.speaker, source.language, stop_s - start_s))
+    return stretches
 
 
 @dataclass
@@ -115,7 +115,7 @@ class _Stretch:
 
 
 def _moved(spans: tuple[Span, ...] | None, start_s: float, stop_s: float) -> tuple[Span, ...] | None:
-    """Keep what lies in a stretch as a whole, in the stretch's own time."""
+    """Keep the spans that lie wholly in a stretch, in the stretch's own time."""
     if spans is None:
         return None
     return tuple(
@@ -140,7 +140,7 @@ class Measured(Corpus):
 
 
 def measured(corpus: Corpus) -> Measured:
-    """Give the same corpus, to be measured while it is read.
+    """Return the same corpus, which measures its clips while it is read.
 
     Args:
         corpus: The clips.
@@ -149,6 +149,6 @@ def measured(corpus: Corpus) -> Measured:
 
 
 def new_problems(problems: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """Give the problems with clips of which none is known yet."""
+    """Return the problems with clips that have no known problem yet."""
     names = {problem.clip for problem in known}
     return [problem for problem in problems if problem.clip not in names]

@@ -27,9 +27,9 @@ def transcripts(context: Context, out: Path) -> None:
     """Transcribe clips, and compare with what is said where that is known: `transcripts.json`."""
     chosen = context.whole_clips(context.settings.transcripts.clips)
     rows: list[dict[str, Any]] = []
-    for some in _together(context.read(chosen)):
-        heard = context.model.transcribe_many(some, word_times=True, language=context.language)
-        rows += [_row(clip, one) for clip, one in zip(some, heard, strict=True)]
+    for batch in _batches(context.read(chosen)):
+        heard = context.model.transcribe_many(batch, word_times=True, language=context.language)
+        rows += [_row(clip, transcription) for clip, transcription in zip(batch, heard, strict=True)]
         context.tell("transcripts", len(rows), len(chosen))
     if not rows:
         raise NotHereError("no clip could be read")
@@ -37,23 +37,25 @@ def transcripts(context: Context, out: Path) -> None:
     groups = _groups(context)
     if groups:
         table["groups"] = [
-            {"name": name, "n_clips": len(own), "wer": _wer(own, context.seed)}
+            {"name": name, "n_clips": len(members), "wer": _wer(members, context.seed)}
             for name in (HEARD, UNHEARD)
-            if (own := [row for row in rows if groups.get(row["clip"]) == name])
+            if (members := [row for row in rows if groups.get(row["clip"]) == name])
         ]
     write_json(out / "transcripts.json", table)
 
 
-def _together(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
-    """Put clips together that are transcribed at once."""
-    some: list[Clip] = []
+def _batches(clips: Iterable[Clip]) -> Iterator[list[Clip]]:
+    """Group clips that are transcribed together."""
+    batch: list[Clip] = []
     for clip in clips:
-        if some and (len(some) == AT_ONCE or sum(one.duration_s for one in some) + clip.duration_s > AT_ONCE_S):
-            yield some
-            some = []
-        some.append(clip)
-    if some:
-        yield some
+        if batch and (
+            len(batch) == AT_ONCE or sum(waiting.duration_s for waiting in batch) + clip.duration_s > AT_ONCE_S
+        ):
+            yield batch
+            batch = []
+        batch.append(clip)
+    if batch:
+        yield batch
 
 
 def _row(clip: Clip, heard: Transcription) -> dict[str, Any]:
@@ -71,13 +73,13 @@ def _row(clip: Clip, heard: Transcription) -> dict[str, Any]:
 
 
 def _wer(rows: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any] | None:
-    """The word error rate over rows where it is known what is said, with its interval over clips."""
+    """Return the word error rate over rows where it is known what is said, with its interval over clips."""
     errors = [word_errors(row["said"], row["heard"]) for row in rows if row["said"]]
     return {**bootstrap_rate(errors, seed=seed).to_json(), "n": len(errors)} if errors else None
 
 
 def _groups(context: Context) -> dict[str, str]:
-    """Which clips the demo model knows the voice of; nothing for other models and other clips."""
+    """Return whether the demo model heard each clip's voice in training; empty for other models and clips."""
     if context.corpus.name != DEMO or context.model.id != DEMO:
         return {}
-    return {one.id: HEARD if one.labels["heard_in_training"] else UNHEARD for one in read_index()}
+    return {entry.id: HEARD if entry.labels["heard_in_training"] else UNHEARD for entry in read_index()}

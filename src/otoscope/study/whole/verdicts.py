@@ -1,4 +1,4 @@
-"""A verdict on each claim, from the files that a study's parts left: no figure comes from anywhere else.
+"""A verdict on each claim, from the files that a study's parts wrote: no figure comes from anywhere else.
 
 Reads JSON alone, in milliseconds, and knows no model. A part that is not there, or lacks a number, gives a finding that
 was not tested, and says why.

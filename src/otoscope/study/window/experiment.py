@@ -1,7 +1,7 @@
 """What is transcribed when every encoder frame may attend only to its k neighbours on either side?
 
 Costs one transcription of every clip for each k, and one more without a mask. It asks for transcripts (`heard`) and
-knows nothing of how a mask is put in.
+does not know how a mask is applied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.error_rate import ErrorRate, bootstrap_loss, bootstrap_rate, character_errors, word_errors
 from otoscope.study.estimates import DRAWS, intervals_note
 from otoscope.study.results import Result
-from otoscope.study.window.heard import Heard, hear_masked, known_or_heard, read_clips
+from otoscope.study.window.heard import ClipTranscript, hear_masked, known_or_heard, read_clips
 from otoscope.study.window.picture import curve_figure, mask_figure
 from otoscope.study.window.settings import WindowSettings
 from otoscope.study.writing import Text, marked
@@ -36,10 +36,10 @@ class WindowTranscript:
     k: int | None  # frames on either side that a frame may attend to; None without a mask
     text: str
     words: ErrorRate  # against the transcript without a mask
-    characters: ErrorRate  # likewise
+    characters: ErrorRate  # the same, in characters
     reference_words: ErrorRate | None  # against what was said, where that is known
-    reference_characters: ErrorRate | None  # likewise
-    is_stopped: bool = False  # whether it was stopped where its room ended
+    reference_characters: ErrorRate | None  # the same, in characters
+    is_stopped: bool = False  # whether it was stopped at its limit of tokens
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class CurvePoint:
     """Error rates over all clips at one k, with 95% intervals over clips where there are enough."""
 
     k: int | None  # frames on either side; None without a mask
-    n_stopped: int  # transcripts that were stopped where their room ended
+    n_stopped: int  # transcripts that were stopped at their limit of tokens
     wer: Interval  # against the transcripts without a mask
     cer: Interval  # the same, in characters
-    loss: Interval  # the rise of `wer`, which no few clips can bound (`bootstrap_loss`)
+    loss: Interval  # the rise of `wer`; see `bootstrap_loss` for its bounds
     reference_wer: Interval | None  # against what was said, over the clips where that is known; None without any
     reference_cer: Interval | None  # the same, in characters
     reference_loss: Interval | None  # by how much `reference_wer` rose above that without a mask, over clips in pairs
@@ -94,7 +94,7 @@ class WindowStudy(Result):
         )
 
     def _pool(self, counts: list[ErrorRate]) -> Interval:
-        """Pool counts anew with one seed; every k draws the same clips, so that points compare."""
+        """Pool counts with one seed: every k draws the same clips, so that points can be compared."""
         return bootstrap_rate(counts, seed=self.seed)
 
     @property
@@ -108,7 +108,7 @@ class WindowStudy(Result):
         return tuple(k for k in self.ks if k is not None)
 
     def report(self) -> Report:
-        """Show one clip's transcripts, or the error rates over many clips."""
+        """Report one clip's transcripts, or the error rates over many clips."""
         tables = [_transcripts_table(rows) for rows in self.transcripts]
         settings: dict[str, Any] = {
             "blocks": "all" if self.blocks is None else self.blocks,
@@ -145,7 +145,7 @@ class WindowStudy(Result):
 
 
 def _transcripts_table(rows: Sequence[WindowTranscript]) -> Table:
-    """One clip's transcripts; rates against the reference stand there where there is one."""
+    """List one clip's transcripts, with rates against the reference where there is one."""
     has_reference = rows[0].reference_words is not None
     columns = [
         Column("k"),
@@ -211,7 +211,7 @@ def window(
     clips: Iterable[Sound] | Sound,
     *,
     settings: WindowSettings,
-    unmasked: Sequence[Heard] | None = None,
+    unmasked: Sequence[ClipTranscript] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WindowStudy:
     """Transcribe clips while every encoder frame may attend only to frames at most k away.
@@ -219,9 +219,9 @@ def window(
     Args:
         model: Any Whisper.
         clips: One clip or several: clips, arrays at 16 kHz or paths.
-        settings: The half widths, where they hold, and what is spoken (by default what each clip says, or else what
-            the model finds). The transcripts without a mask always come first.
-        unmasked: What `hear` gave for these clips without a mask, where it is known already.
+        settings: The half widths, where they apply, and the language (by default each clip's own, or else the one that
+            the model detects). The transcripts without a mask always come first.
+        unmasked: What `hear` returned for these clips without a mask, if it is known already.
         progress: Called with the number of transcriptions done and the number in all.
 
     Returns:
@@ -240,7 +240,7 @@ def window(
     ks: tuple[int | None, ...] = (None, *dict.fromkeys(map(int, settings.ks)))
     limit = partial(model.attention_window, blocks=settings.blocks, heads=settings.heads)
     with limit(0):
-        pass  # a block or head that is not there is named before anything is transcribed
+        pass  # refuses a block or head that does not exist before anything is transcribed
     read = read_clips(clips)
     free = known_or_heard(model, read, settings.language, unmasked)
     texts = [[Text("", heard.text, heard.is_stopped) for heard in free]]

@@ -1,7 +1,7 @@
 """What is transcribed when one head alone may attend only to its k neighbours on either side, head by head?
 
 Costs one transcription of every clip for each head, encoded from that head's block on, and one more without a limit
-(`heard`). Heads are a model's own: where all are tried they are counted, not estimated.
+(`heard`). Where all heads of a model are tried, they are counted, not estimated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.error_rate import ErrorRate, bootstrap_loss, word_errors
 from otoscope.study.estimates import intervals_note
 from otoscope.study.results import Result
-from otoscope.study.window.heard import Head, Heard, hear_by_head, known_or_heard, read_clips
+from otoscope.study.window.heard import ClipTranscript, Head, hear_by_head, known_or_heard, read_clips
 from otoscope.study.window.settings import HeadWindowsSettings
 
 
@@ -44,10 +44,10 @@ class HeadWindows(Result):
     clip_ids: tuple[str, ...]
     n_model_heads: int  # in the encoder; `heads` holds fewer where some were drawn
     heads: tuple[HeadRate, ...]  # one for each head tried, in order of block and head
-    seed: int  # of the bootstrap over clips, and of the draw of heads
+    seed: int  # of the bootstrap over clips and of the draw of heads
 
     def report(self) -> Report:
-        """Give the error rate with each head limited."""
+        """Report the error rate with each head limited."""
         columns = [Column("block", "block"), Column("head", "head"), Column("wer", "WER to no limit", "share")]
         rows = [(head.block, head.head, head.wer) for head in self.heads]
         return Report(
@@ -74,7 +74,7 @@ def window_by_head(
     clips: Iterable[Sound] | Sound,
     *,
     settings: HeadWindowsSettings,
-    unlimited: Sequence[Heard] | None = None,
+    unlimited: Sequence[ClipTranscript] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> HeadWindows:
     """Transcribe clips while one encoder head may attend only to frames at most k away, one head after the other.
@@ -87,11 +87,11 @@ def window_by_head(
         of a block bear k = 10, one or two do not.
     """
     read = read_clips(clips)
-    every = [(block, head) for block in range(model.n_encoder_blocks) for head in range(model.n_heads)]
-    chosen = every
-    if settings.most_heads is not None and settings.most_heads < len(every):
-        drawn = np.random.default_rng(settings.seed).choice(len(every), settings.most_heads, replace=False)
-        chosen = [every[number] for number in sorted(drawn)]
+    all_heads = [(block, head) for block in range(model.n_encoder_blocks) for head in range(model.n_heads)]
+    chosen = all_heads
+    if settings.most_heads is not None and settings.most_heads < len(all_heads):
+        drawn = np.random.default_rng(settings.seed).choice(len(all_heads), settings.most_heads, replace=False)
+        chosen = [all_heads[number] for number in sorted(drawn)]
 
     free = known_or_heard(model, read, settings.language, unlimited)
     errors: dict[Head, dict[int, ErrorRate]] = {head: {} for head in chosen}
@@ -106,4 +106,4 @@ def window_by_head(
         for head in chosen
     ]
     ids = tuple(clip.id for clip in read)
-    return HeadWindows(model.id, settings.k, ids, len(every), tuple(rates), settings.seed)
+    return HeadWindows(model.id, settings.k, ids, len(all_heads), tuple(rates), settings.seed)

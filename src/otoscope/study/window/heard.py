@@ -1,8 +1,8 @@
-"""What is heard in clips: without attention windows, under those that are on, and with one head limited after another.
+"""Transcripts of clips: without attention windows, under active ones, and with one head limited after another.
 
 Costs one encoding and one decoding of each clip and each limit. A limited head is encoded from its own block on, since
-the blocks before do not change, and several heads are written down in one batch. Under a limit a clip that fits into
-one window of the model is written down to the room that `room_beside` gives; what runs on from there is a loop.
+the blocks before do not change, and several heads are transcribed in one batch. Under a limit, a clip that fits into
+one window of the model is transcribed up to the limit that `room_beside` gives; what continues beyond that is a loop.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Head = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is heard in a clip without a limit."""
+class ClipTranscript:
+    """A clip's transcript without a limit."""
 
     text: str
     n_tokens: int | None  # None for a clip longer than one window of the model
-    is_stopped: bool = False  # whether the decoder had no room to end it; not known of a longer clip
+    is_stopped: bool = False  # whether the decoder had no room to end it; not known for a longer clip
 
 
 def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
@@ -46,32 +46,32 @@ def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
     return read
 
 
-def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> list[Heard]:
+def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> list[ClipTranscript]:
     """Transcribe clips without a limit.
 
     Args:
         model: Any Whisper.
         clips: The clips.
-        language: What is spoken, as Whisper's code; None for what each clip says, or else what the model finds.
+        language: Language spoken, as Whisper's code; None for each clip's own, or else the one that the model detects.
 
     Raises:
         InputError: A language is not the model's.
     """
-    heard: dict[int, Heard] = {}
+    heard: dict[int, ClipTranscript] = {}
     for batch in _batches([index for index, clip in enumerate(clips) if _is_short(model, clip)]):
         short = [clips[index] for index in batch]
         rows = write_windows(model, model.encode_mel(_mels(model, short)), _languages(short, language))
         for index, (_, row) in zip(batch, rows, strict=True):
-            heard[index] = Heard(text_of(model, row.tokens), len(row.tokens), row.is_stopped)
+            heard[index] = ClipTranscript(text_of(model, row.tokens), len(row.tokens), row.is_stopped)
     long = [index for index in range(len(clips)) if index not in heard]
-    heard |= {index: Heard(row.text, None) for index, row in _hear_long(model, clips, long, language).items()}
+    heard |= {index: ClipTranscript(row.text, None) for index, row in _hear_long(model, clips, long, language).items()}
     return [heard[index] for index in range(len(clips))]
 
 
 def known_or_heard(
-    model: Whisper, clips: Sequence[Clip], language: str | None, known: Sequence[Heard] | None
-) -> Sequence[Heard]:
-    """Take what is known to be heard without a limit, or hear it."""
+    model: Whisper, clips: Sequence[Clip], language: str | None, known: Sequence[ClipTranscript] | None
+) -> Sequence[ClipTranscript]:
+    """Return the known transcripts without a limit, or transcribe the clips."""
     if known is None:
         return hear(model, clips, language)
     if len(known) != len(clips):
@@ -79,8 +79,10 @@ def known_or_heard(
     return known
 
 
-def hear_masked(model: Whisper, clips: Sequence[Clip], language: str | None, unmasked: Sequence[Heard]) -> list[Text]:
-    """Transcribe clips with the attention windows that are on, given what is heard in each without them."""
+def hear_masked(
+    model: Whisper, clips: Sequence[Clip], language: str | None, unmasked: Sequence[ClipTranscript]
+) -> list[Text]:
+    """Transcribe clips under the active attention windows, given the transcript of each without them."""
     short, long = _by_length(unmasked)
     texts = _hear_long(model, clips, long, language)
     for batch in _batches(short):
@@ -97,7 +99,7 @@ def hear_by_head(
     k: int,
     heads: Sequence[Head],
     language: str | None,
-    unmasked: Sequence[Heard],
+    unmasked: Sequence[ClipTranscript],
 ) -> Iterator[tuple[int, Head, str]]:
     """Transcribe clips while one encoder head after another may attend to k frames on either side alone.
 
@@ -153,13 +155,13 @@ def _is_short(model: Whisper, clip: Clip) -> bool:
     return len(clip.samples) <= model.window_samples
 
 
-def _by_length(unmasked: Sequence[Heard]) -> tuple[list[int], list[int]]:
-    """Give the indices of clips of one window, those of few tokens first, and those of longer clips."""
+def _by_length(unmasked: Sequence[ClipTranscript]) -> tuple[list[int], list[int]]:
+    """Return the indices of clips of one window, those of few tokens first, and those of longer clips."""
     short = [(heard.n_tokens, index) for index, heard in enumerate(unmasked) if heard.n_tokens is not None]
     return [index for _, index in sorted(short)], [i for i, heard in enumerate(unmasked) if heard.n_tokens is None]
 
 
-def _rooms(unmasked: Sequence[Heard], indices: Sequence[int]) -> list[int]:
+def _rooms(unmasked: Sequence[ClipTranscript], indices: Sequence[int]) -> list[int]:
     return [room_beside(unmasked[index].n_tokens or 0) for index in indices]
 
 

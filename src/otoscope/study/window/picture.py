@@ -30,7 +30,7 @@ PANELS_PER_ROW = 3
 
 
 def window_mask(n_frames: int, k: int) -> np.ndarray:
-    """Give 1 where |source - destination| is at most k, else 0; int8 [destination frame, source frame].
+    """Return 1 where |source - destination| is at most k, else 0; int8 [destination frame, source frame].
 
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.

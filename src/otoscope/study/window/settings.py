@@ -11,7 +11,7 @@ KS = (100, 75, 50, 20, 10)
 """The half widths of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, in frames."""
 
 HEAD_K = 10
-"""The window, in frames on either side, that most heads were said to bear when limited alone."""
+"""The window, in frames on either side, that most heads are said to tolerate when limited alone."""
 
 
 @dataclass(frozen=True)

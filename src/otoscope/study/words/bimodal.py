@@ -1,8 +1,8 @@
 """Gradient-weighted relevance of one word, carried through decoder and encoder: the rules for encoder-decoder models.
 
-Only the rows that predict the word are wanted, so the encoder's relevance matrix is never made: a row is taken through
-the blocks from the last to the first. That costs one product of a vector and a matrix [frame, frame] for each block
-where the matrix itself costs one product of two, and gives the same numbers. Knows tensors, not models nor words.
+Only the rows that predict the word are needed, so the encoder's relevance matrix is never made: a row is taken through
+the blocks from the last to the first. That costs one product of a vector and a matrix [frame, frame] for each block,
+instead of a product of two matrices, and gives the same numbers. Knows tensors, not models or words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def weigh(pattern: Float[Tensor, "head to source"], gradient: Float[Tensor, "hea
     """Average over heads the positive part of gradient times pattern.
 
     Returns:
-        Float32 [to, source]; the product is taken in float32, where half precision would lose it.
+        Float32 [to, source]; the product is taken in float32, because half precision would lose it.
 
     Source:
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equation 5.
@@ -49,7 +49,7 @@ def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679), section 3.2, encoder-decoder models, equations 6 to 10, with the
         transposition of equation 10.
     """
-    # what attention adds to the identity is kept apart: where it is little, the identity would swallow its digits
+    # what attention adds to the identity is kept apart, because the identity would swallow the digits of small values
     added = torch.zeros_like(weighted.decoder[0])
     drawn = torch.zeros_like(weighted.cross[0])
     for decoder, cross in zip(weighted.decoder, weighted.cross, strict=True):
@@ -60,10 +60,10 @@ def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
 
 
 def row_shares(added: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
-    """Give what attention added the same weight as the identity that it was added to: rows that sum to 1.
+    """Scale what attention added to the weight of the identity that it was added to: rows that sum to 1.
 
     Returns:
-        The normalised self-relevance, again without the identity; rows to which nothing was added stay so.
+        The normalised self-relevance, again without the identity; rows to which nothing was added stay zero.
 
     Source:
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equations 8 and 9.
@@ -79,7 +79,7 @@ def carry(rows: Float[Tensor, "row frame"], encoder: Sequence[Tensor]) -> Float[
         encoder: Gradient-weighted attention of each block, [frame, frame], the first block first.
 
     Returns:
-        The rows times the encoder's normalised self-relevance, float32: as much again as stays in place.
+        The rows times the encoder's normalised self-relevance, float32: each row, plus an equal amount carried on.
 
     Source:
         Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equations 6, 8 and 9, multiplied from the left.
@@ -100,8 +100,8 @@ def weighted_attention(
 ) -> Weighted:
     """Differentiate a score with respect to every pattern, in one backward pass that leaves the graph in place.
 
-    A gradient is weighed and averaged over heads as soon as it is there, so that beside the patterns those of one block
-    are all that is held.
+    A gradient is weighted and averaged over heads as soon as it is computed, so that besides the patterns only the
+    gradients of one block are held.
 
     Returns:
         Gradient-weighted attention; zero where the score does not depend on a pattern.
@@ -129,5 +129,5 @@ def weighted_attention(
 
 
 def _divided(values: Tensor, by: Tensor) -> Tensor:
-    """Divide, and leave nothing where there is nothing to divide by."""
+    """Divide; 0 where the divisor is 0."""
     return torch.where(by > 0, values / by.clamp(min=torch.finfo(torch.float32).tiny), 0.0)

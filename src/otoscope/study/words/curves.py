@@ -10,18 +10,18 @@ HALF = 0.5
 """The stretch of a curve goes from its peak to where it falls below this share of it."""
 
 SMOOTH_FRAMES = 9
-"""Peaks and stretches are read off running means of 0.18 s: curves have single frames that stand out."""
+"""Peaks and stretches are read off running means over 0.18 s, because curves have outliers of single frames."""
 
 
 def running_mean(curve: np.ndarray, width: int) -> np.ndarray:
-    """Average each value with those around it; beyond both ends there is nothing."""
+    """Average each value with those around it; values beyond both ends count as 0."""
     padded = np.pad(curve.astype(np.float64), width // 2)
     means: np.ndarray = np.convolve(padded, np.full(width, 1 / width), mode="valid").astype(np.float32)
     return means
 
 
 def half_height(curve: np.ndarray) -> tuple[int, int]:
-    """Give the frames [start, stop) around the peak of a curve where it keeps to half the height of the peak.
+    """Return the frames [start, stop) around the peak of a curve where it stays at half the height of the peak or more.
 
     Returns:
         The stretch, one frame at least; the peak's frame alone where no value is above 0.
@@ -42,13 +42,13 @@ def _common(first: tuple[float, float], second: tuple[float, float]) -> float:
 
 
 def part_of(whole: tuple[float, float], part: tuple[float, float]) -> float:
-    """Give the share of a stretch of time that lies in another."""
+    """Return the share of a stretch of time that lies in another."""
     length = whole[1] - whole[0]
     return _common(whole, part) / length if length > 0 else 0.0
 
 
 def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Give the intersection of two stretches of time over their union.
+    """Return the intersection of two stretches of time over their union.
 
     Args:
         first: Start and end in seconds.
@@ -66,7 +66,7 @@ def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
 
 
 def share_inside(curve: np.ndarray, true_s: tuple[float, float]) -> float:
-    """Give the share of a curve's positive part that lies in a stretch of time."""
+    """Return the share of a curve's positive part that lies in a stretch of time."""
     positive = np.maximum(curve.astype(np.float64), 0)
     starts = np.arange(len(curve)) * FRAME_S
     covered = np.clip(np.minimum(starts + FRAME_S, true_s[1]) - np.maximum(starts, true_s[0]), 0, None) / FRAME_S

@@ -1,7 +1,7 @@
 """Which frames did each word come from? By attention, by relevance and by silencing, side by side.
 
-What it costs in time and memory is in `words_tracing`, window by window. How often each way is right over many clips is
-for `words_scores`.
+`tracing` says what it costs in time and memory, window by window. `scores` measures how often each way is right over
+many clips.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from otoscope.model.transcription import UNSPACED_LANGUAGES
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study import pictures
 from otoscope.study.results import Result
-from otoscope.study.target import Word
+from otoscope.study.target import TargetWord
 from otoscope.study.word_target import find_word
 from otoscope.study.words.curves import SMOOTH_FRAMES, half_height, running_mean
 from otoscope.study.words.labels import true_times
@@ -41,12 +41,12 @@ WAYS = ("attention", "relevance", "perturbation")
 """The three ways, in the order of tables and pictures."""
 
 N_HEARD = 12
-"""Words that can be heard in a notebook."""
+"""Words that can be played in a notebook at most."""
 
 
 @dataclass(frozen=True)
 class WordSource:
-    """One word of the transcript, and when it is spoken where that is known."""
+    """One word of the transcript, with the time when it is spoken where that is known."""
 
     window: int  # which window of the recording
     index: int  # among the words of that window
@@ -68,7 +68,7 @@ class WordSources(Result):
     audio: str  # the clip's file, or its id where it came from no file
     samples: np.ndarray  # the recording
     n_mels: int  # mel bands of the model, for pictures
-    windows: tuple[int, ...]  # which windows were looked at
+    windows: tuple[int, ...]  # which windows were traced
     kinds: np.ndarray  # what each frame of them holds, int8 [window, frame]
     language: str  # what is spoken, as Whisper's code
     transcript: str  # of these windows
@@ -77,13 +77,13 @@ class WordSources(Result):
     relevance: np.ndarray  # carried through decoder and encoder, float32 [word, frame]
     perturbation: np.ndarray  # fall of its log-probability when a frame is silenced, float32 [word, frame]
     heads: tuple[tuple[int, int], ...]  # alignment heads, (block, head)
-    stretch_s: float  # silenced at a time
+    stretch_s: float  # length of sound silenced at a time
     step_s: float  # from one silenced stretch to the next
     zoom: int | None  # the word drawn large; None where there is none
     is_stopped: bool = False  # whether the decoder had no room to end the text of a window
 
     def start_s(self, window: int) -> float:
-        """Give where a window begins in the recording, in seconds."""
+        """Return where a window begins in the recording, in seconds."""
         return window * self.kinds.shape[1] * FRAME_S
 
     def n_sound(self, window: int) -> int:
@@ -91,11 +91,11 @@ class WordSources(Result):
         return n_sound_frames(self.kinds[self.windows.index(window)])
 
     def curve(self, way: str, word: int) -> np.ndarray:
-        """Give a word's curve over the frames of its window that hold recording, float32 [frame].
+        """Return a word's curve over the frames of its window that hold recording, float32 [frame].
 
         Args:
             way: One of `WAYS`.
-            word: Its place in `words`.
+            word: Its index in `words`.
 
         Returns:
             The curve; padding is left out, for no word comes from there.
@@ -104,17 +104,17 @@ class WordSources(Result):
         return values
 
     def smoothed(self, way: str, word: int) -> np.ndarray:
-        """Give the running mean of a word's curve over `SMOOTH_FRAMES`, float32 [frame]."""
+        """Return the running mean of a word's curve over `SMOOTH_FRAMES`, float32 [frame]."""
         return running_mean(self.curve(way, word), SMOOTH_FRAMES)
 
     def peak(self, way: str, word: int) -> int:
-        """Give the frame where a word's smoothed curve is highest, from the start of its window."""
+        """Return the frame where a word's smoothed curve is highest, from the start of its window."""
         return int(self.smoothed(way, word).argmax())
 
     def stretch(self, way: str, word: int) -> tuple[int, int]:
-        """Give the frames [start, stop) that a word comes from, from the start of its window.
+        """Return the frames [start, stop) that a word comes from, from the start of its window.
 
-        For attention these are the alignment's; otherwise those around the peak of the smoothed curve where it keeps to
+        For attention these are the alignment's; otherwise those around the peak of the smoothed curve where it stays at
         half its height or more.
         """
         if way == "attention":
@@ -154,7 +154,7 @@ class WordSources(Result):
         )
 
     def _row(self, number: int) -> tuple[Any, ...]:
-        """Give the cells of `COLUMNS` for one word."""
+        """Return the cells of `COLUMNS` for one word."""
         word = self.words[number]
         first_s = self.start_s(word.window)
         true_s = None if word.true_s is None else [first_s + moment for moment in word.true_s]
@@ -170,7 +170,7 @@ class WordSources(Result):
         return (number, *for_json, None if true_s is None else _stretch_text(true_s), *cells, probability)
 
     def arrays(self) -> dict[str, Any]:
-        """Give the curves, the window of each word, and what each frame holds."""
+        """Return the curves, the window of each word, and what each frame holds."""
         window = np.array([word.window for word in self.words], dtype=np.int64)
         curves = {way: getattr(self, way) for way in WAYS}
         return {**curves, "window": window, "windows": np.array(self.windows), "kinds": self.kinds}
@@ -189,13 +189,13 @@ class WordSources(Result):
 
         Args:
             path: Where to; PNG.
-            word: Its number in `words`, or its text where that is there once.
+            word: Its number in `words`, or its text if it occurs once.
 
         Raises:
             InputError: The word is not there.
             OutputError: The file cannot be written.
         """
-        number = find_word([source.text for source in self.words], Word(word), transcript=self.transcript)
+        number = find_word([source.text for source in self.words], TargetWord(word), transcript=self.transcript)
         return pictures.save_figure(zoom_figure(self, number), path)
 
     def _shown(self) -> html.Shown:
@@ -209,7 +209,7 @@ class WordSources(Result):
         return replace(shown, tables=[replace(listed, columns=(*listed.columns, "by attention"), rows=rows)])
 
     def _player(self, number: int) -> html.Html:
-        """Play a word where attention found it."""
+        """Make a player of the sound where attention found a word."""
         word = self.words[number]
         start, stop = (seconds_to_sample(self.start_s(word.window) + frame * FRAME_S) for frame in word.aligned)
         return player(self.samples[start:stop], f"Where attention found {word.text}", width="9em")
@@ -256,10 +256,10 @@ def words(
         clip: A clip, an array at 16 kHz or a path. Longer than a window, it is taken window by window, side by side.
         settings: How words are traced. By default the padding later than half a second after the recording keeps the
             encoding that it has when nothing is silenced, which is several times as fast as `exact`. The language is
-            by default the clip's, or what the model finds in the first window looked at.
-        word: The word to be drawn large: its text where that is there once, or its number; by default the one that
-            silence hurts most.
-        window: Look at this window alone; all by default.
+            by default the clip's, or the one that the model detects in the first window traced.
+        word: The word to draw large: its text if it occurs once, or its number; by default the one that silence hurts
+            most.
+        window: Trace this window alone; all by default.
         progress: Called with the number of stretches silenced and the number in all.
 
     Returns:
@@ -282,7 +282,7 @@ def words(
     if window is not None:
         check_window(window, n_windows)
     chosen = tuple(range(n_windows)) if window is None else (window,)
-    wanted = None if word is None else Word(word)
+    target = None if word is None else TargetWord(word)
     n_all = sum(_n_stretches(len(read.samples), number, model, tracing) for number in chosen)
     n_done = 0
 
@@ -298,10 +298,10 @@ def words(
         if number not in chosen:
             continue
         language = traces[0].language if traces else settings.language or read.language
-        check = wanted if len(chosen) == 1 else None
-        traces.append(trace_window(model, part, tracing, language=language, wanted=check, progress=advance))
+        check = target if len(chosen) == 1 else None
+        traces.append(trace_window(model, part, tracing, language=language, target=check, progress=advance))
         kinds.append(part.kinds[0])
-    return _joined(model, read, chosen, traces, kinds, tracing, wanted)
+    return _joined(model, read, chosen, traces, kinds, tracing, target)
 
 
 def _n_stretches(n_samples: int, window: int, model: Whisper, tracing: Tracing) -> int:
@@ -317,7 +317,7 @@ def _joined(
     traces: Sequence[Trace],
     kinds: Sequence[np.ndarray],
     tracing: Tracing,
-    wanted: Word | None,
+    target: TargetWord | None,
 ) -> WordSources:
     """Join the windows."""
     traced = [
@@ -342,8 +342,8 @@ def _joined(
         for (window, index, word), time in zip(traced, times, strict=True)
     )
     falls = np.concatenate([trace.perturbation for trace in traces])
-    if wanted is not None:
-        zoom: int | None = find_word([word.text for word in sources], wanted, transcript=transcript)
+    if target is not None:
+        zoom: int | None = find_word([word.text for word in sources], target, transcript=transcript)
     else:
         zoom = int(falls.max(axis=1).argmax()) if sources else None
     return WordSources(

@@ -1,4 +1,4 @@
-"""Which stretch of sound does a word need? Stretches are silenced one at a time, and the word is scored anew.
+"""Which stretch of sound does a word need? Stretches are silenced one at a time, and the word is scored again.
 
 Costs one run of encoder and decoder for each stretch, in batches; of the encoder only the frames of the recording are
 run, unless the padding is to react too. Memory is that of a batch and its logits. It does not know how words are found
@@ -24,22 +24,22 @@ from otoscope.model.held import HeldWindow
 from otoscope.model.whisper import Whisper, Windows
 
 HELD_AFTER_FRAMES = 25
-"""Padding is held from half a second after the recording on: what lies nearer reacts most."""
+"""Padding is held fixed from half a second after the recording on; nearer frames react most."""
 
 LOGITS_AT_ONCE = 1 << 26
-"""At most so many logits (256 MB in float32) come out of the decoder at a time, but those of one window at least."""
+"""Logits that the decoder returns at a time at most (256 MB in float32), but at least those of one window."""
 
 
 @dataclass(frozen=True)
 class WordTokens:
-    """Where one word stands in what the decoder is given."""
+    """The position of one word in what the decoder is given."""
 
     first: int  # index of its first token, the prompt counted
     stop: int  # the index after its last token
 
 
 def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tuple[int, int]]]:
-    """Lay out stretches whose centres go from the first frame on in even steps, so that all frames are silenced.
+    """Lay out stretches whose centres are evenly spaced from the first frame on, so that all frames are silenced.
 
     Args:
         n_frames: Frames to cover, from frame 0.
@@ -59,7 +59,7 @@ def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tupl
 
 
 def silence_level(mel: Float[Tensor, "1 n_mels mel_frame"]) -> float:
-    """Give what a window's log-mel holds where there is no sound at all.
+    """Return what a window's log-mel holds where there is no sound at all.
 
     Returns:
         Its floor: as far below its loudest point as is kept, and no lower than Whisper's own.
@@ -95,7 +95,7 @@ def word_scores(
     """Sum the log-probabilities of each word's tokens, given the sound and the tokens before.
 
     Args:
-        logits: What the decoder said after each of the ids from `first` on, float32.
+        logits: The decoder's output after each of the ids from `first` on, float32.
         ids: What it was given; the prompt comes first.
         words: Where the words are in it.
         first: The id after which `logits` begin.
@@ -123,7 +123,7 @@ def stretch_scores(
     exact: bool = False,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Float[np.ndarray, "stretch word"]:
-    """Score every word with each stretch silenced; edits and attention windows that are on apply."""
+    """Score every word with each stretch silenced; active edits and attention windows apply."""
     mel, first = windows.mel, words[0].first - 1
     logits = _whole_logits(model, ids, first) if exact or model.is_changed else _held_logits(model, windows, ids, first)
     at_once = max(1, min(batch_size, LOGITS_AT_ONCE // (len(ids) * model.vocab_size)))
@@ -137,7 +137,7 @@ def stretch_scores(
 
 
 def _whole_logits(model: Whisper, ids: Sequence[int], first: int) -> Callable[[Tensor], Tensor]:
-    """Run whole windows, and give what the decoder says after each id from `first` on."""
+    """Return a function that runs whole windows, to the decoder's logits after each id from `first` on."""
     given = torch.tensor([list(ids)])
 
     def logits(mels: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ def _whole_logits(model: Whisper, ids: Sequence[int], first: int) -> Callable[[T
 
 
 def _held_logits(model: Whisper, windows: Windows, ids: Sequence[int], first: int) -> Callable[[Tensor], Tensor]:
-    """Run the frames of the recording alone, and give what the decoder says after each id from `first` on."""
+    """Return a function that runs the recording's frames alone, to the decoder's logits after ids from `first` on."""
     n_sound = int((windows.kinds[0] != Kind.PADDING).sum())
     held = HeldWindow(model, windows.mel, min(n_sound + HELD_AFTER_FRAMES, model.n_frames))
     return lambda mels: held.logits(mels, ids[:-1], first)

@@ -31,13 +31,13 @@ TITLES = {
 UNITS = {"attention": "probability", "relevance": "relevance", "perturbation": "fall (nats)"}
 
 ROW_IN, LEAST_ROW_IN, MAP_IN = 0.17, 0.11, 6.0
-"""Height of a word's row in a map in inches, lower where that would make the map higher than the last of these."""
+"""Height of a word's row in a map in inches, its least height, and the height of a map from which on rows shrink."""
 
 MANY_WORDS = 25
 """Pictures of more words are wider."""
 
 LEVELS = 3
-"""Words stand above the spectrogram in so many lines, or neighbours would overlap."""
+"""Words stand above the spectrogram in this many lines, so that neighbours do not overlap."""
 
 MARGIN_S = 0.1
 """Shown after the end of the recording."""
@@ -106,7 +106,7 @@ def _name(result: WordSources, window: int) -> str:
 
 
 def _stop_s(result: WordSources, window: int) -> float:
-    """Give where the picture of a window ends in the recording."""
+    """Return where the picture of a window ends in the recording."""
     n_frames = result.kinds.shape[1]
     return result.start_s(window) + min(result.n_sound(window) * FRAME_S + MARGIN_S, n_frames * FRAME_S)
 

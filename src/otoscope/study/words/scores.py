@@ -1,8 +1,8 @@
 """How often is each way of tracing words right? Over the words of many clips with known times.
 
-Costs what `words` costs, clip by clip. Beside the three ways stand two baselines that do not listen, words
-spread evenly over the speech in their order and the recording as a whole, and each way's answers held against other
-words.
+Costs what `words` costs, clip by clip. There are two baselines that do not listen: words
+spread evenly over the speech in their order, and the recording as a whole. A third holds each way's answers against
+other words.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from otoscope.study.words.settings import WordSourcesSettings
 
 POSITION, EVEN = "in order", "anywhere"
 BASELINES = (POSITION, EVEN)
-"""Words as long as each other one after the other in the speech; and any moment of the recording."""
+"""Words of equal length, one after the other in the speech; and any moment of the recording."""
 
 SCORES = ("hit", "overlap", "inside")
 OTHERS = "hit_of_another_word"
@@ -41,24 +41,24 @@ OTHERS = "hit_of_another_word"
 class WayScore:
     """How well an answer fits a word's labelled time."""
 
-    hit: float  # whether the peak lies in it, give or take the tolerance; for `anywhere` how likely that is
+    hit: float  # whether the peak lies in it, within the tolerance; for `anywhere` the probability of that
     overlap: float  # intersection over union of the stretch found and the labelled time
     inside: float  # share of the curve above 0 that lies in it
 
 
 @dataclass(frozen=True)
 class ScoredWord:
-    """One word and how well each way found it."""
+    """One word and the scores of each way."""
 
     clip_id: str
     window: int  # which window of the clip
     index: int  # among the words of that window's transcript
     text: str  # as transcribed
     scores: dict[str, WayScore]  # by way or baseline
-    hit_of_others: dict[str, float] | None  # by way, share of the window's other known words that its peak would hit
+    hit_of_others: dict[str, float] | None  # by way: share of the window's other labelled words that its peak would hit
 
     def to_json(self) -> dict[str, Any]:
-        """Give the row."""
+        """Return the row."""
         scores = {way: plain(asdict(score)) for way, score in self.scores.items()}
         return {"clip": self.clip_id, "window": self.window, "index": self.index, "word": self.text, **scores}
 
@@ -70,11 +70,11 @@ class WordScores(Result):
     name = "word_scores"
 
     model: str
-    n_clips: int  # with word times
-    clips_without_words: tuple[str, ...]  # left out
+    n_clips: int  # clips with word times
+    clips_without_words: tuple[str, ...]  # clips left out
     n_labelled: int  # words with times
     tolerance_s: float  # a peak counts as a hit when it is this near to the word
-    stretch_s: float  # silenced at a time
+    stretch_s: float  # length of sound silenced at a time
     step_s: float  # from one silenced stretch to the next
     seed: int  # of the bootstrap
     words: tuple[ScoredWord, ...]  # one for each word that is transcribed as labelled
@@ -103,7 +103,7 @@ class WordScores(Result):
         return bootstrap_mean([value for value, _ in counted], [clip for _, clip in counted], seed=self.seed)
 
     def report(self) -> Report:
-        """Put the mean scores of all ways and baselines side by side."""
+        """Report the mean scores of all ways and baselines side by side."""
         ways: dict[str, dict[str, Interval | None]] = {
             way: {score: self.mean(way, score) for score in SCORES} for way in (*WAYS, *BASELINES)
         }
@@ -199,7 +199,7 @@ def word_sources(
 
 
 def score_words(sources: WordSources, tolerance_s: float) -> list[ScoredWord]:
-    """Hold the words of one recording against their labelled times."""
+    """Compare the words of one recording with their labelled times."""
     rows = []
     for number, word in enumerate(sources.words):
         if word.true_s is None:
@@ -231,7 +231,7 @@ def score_words(sources: WordSources, tolerance_s: float) -> list[ScoredWord]:
 def _baselines(
     sources: WordSources, number: int, true_s: tuple[float, float], tolerance_s: float
 ) -> dict[str, WayScore]:
-    """Score what can be said of a word without listening to it."""
+    """Score what can be guessed of a word's time without listening."""
     word = sources.words[number]
     n_frames = len(sources.curve(WAYS[0], number))
     kinds = sources.kinds[sources.windows.index(word.window)][:n_frames]

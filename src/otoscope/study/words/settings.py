@@ -15,7 +15,7 @@ class WordsSettings(Settings):
     """How words are traced; lengths are rounded to whole frames of 20 ms."""
 
     stretch_s: Annotated[
-        float, Setting("Silence so much sound at a time.", "SECONDS", least=FRAME_S, option="--silence")
+        float, Setting("How much sound to silence at a time.", "SECONDS", least=FRAME_S, option="--silence")
     ] = 0.2
     step_s: Annotated[
         float,
@@ -46,6 +46,6 @@ class WordSourcesSettings(WordsSettings):
 
     tolerance_s: Annotated[
         float,
-        Setting("Of a corpus: a peak so near to a word counts as a hit.", "SECONDS", least=0, option="--tolerance"),
+        Setting("Over a corpus: a peak this near to a word counts as a hit.", "SECONDS", least=0, option="--tolerance"),
     ] = 0.05
     seed: Seed = 0

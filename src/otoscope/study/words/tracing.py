@@ -3,7 +3,7 @@
 Costs one run of the encoder in the graph, one transcription, two runs of the decoder, one backward pass for each word,
 and one run of both for each stretch that is silenced. Memory: all patterns of the window, [block, head, frame, frame]
 in the encoder, and once more what the framework keeps of them; the gradients of one block at a time.
-It does not know where the window lies in a recording, nor how well it did.
+It does not know where the window lies in a recording, nor how good the result is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.reading import Tape
 from otoscope.model.spelling import split_words
 from otoscope.model.whisper import Whisper, Windows
-from otoscope.study.target import Word
+from otoscope.study.target import TargetWord
 from otoscope.study.word_target import find_word
 from otoscope.study.words import bimodal, perturbation
 from otoscope.study.words.perturbation import WordTokens
@@ -69,7 +69,7 @@ class Trace:
 
 
 def in_frames(model: Whisper, settings: WordsSettings) -> Tracing:
-    """Check settings against a model and give them in frames."""
+    """Check settings against a model and convert them to frames."""
     stretch, step = (round(seconds / FRAME_S) for seconds in (settings.stretch_s, settings.step_s))
     if stretch > model.n_frames:
         raise InputError(
@@ -90,7 +90,7 @@ def trace_window(
     tracing: Tracing,
     *,
     language: str | None,
-    wanted: Word | None = None,
+    target: TargetWord | None = None,
     progress: Callable[[int], None] = lambda n: None,
 ) -> Trace:
     """Trace every word of a window.
@@ -108,8 +108,8 @@ def trace_window(
         tokens = [token for token in written.tokens if words.is_text(token)]
         spelt = split_words(model.tokenizer, tokens, code) if tokens else []
         transcript = text_of(model, tokens)
-        if wanted is not None:
-            find_word([text for text, _ in spelt], wanted, transcript=transcript)
+        if target is not None:
+            find_word([text for text, _ in spelt], target, transcript=transcript)
         if not spelt:
             none = np.zeros((0, model.n_frames), np.float32)
             return Trace(code, transcript, (), none, none, none, written.is_stopped)
@@ -159,7 +159,7 @@ def pattern_sites(model: Whisper) -> tuple[list[str], list[str], list[str]]:
 
 
 def word_tokens(n_prompt: int, lengths: Sequence[int]) -> list[WordTokens]:
-    """Place words of so many tokens after the prompt."""
+    """Return where words of the given lengths lie after the prompt."""
     stops = (n_prompt + np.cumsum(lengths)).tolist()
     return [WordTokens(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
 
