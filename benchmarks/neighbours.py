@@ -43,7 +43,8 @@ def measure(settings: Settings) -> list[Row]:
             torch.mm(queries[start : start + rows], vectors.T, out=cosines)
 
     rounds = take_turns(
-        {"product": product, "search": lambda: nearest(queries, vectors, K, self_rows=query_rows)}, settings.rounds(ROUNDS)
+        {"product": product, "search": lambda: nearest(queries, vectors, K, self_rows=query_rows)},
+        settings.rounds(ROUNDS),
     )
     question = f"the {K} nearest tokens, {len(queries):,} of {n_tokens:,} asked, {width} numbers each"
     ratio = rounds.ratio("search", "product")

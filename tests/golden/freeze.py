@@ -37,9 +37,7 @@ VOLATILE = re.compile(
 )
 """How paths of keys end whose values change: times, versions, and the sizes of files that hold them."""
 
-DATE = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00|(?<=tfevents\.)[\w.-]+|(?<=\.)[0-9a-f]{8}(?=\.partial\b)"
-)
+DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00|(?<=tfevents\.)[\w.-]+|(?<=\.)[0-9a-f]{8}(?=\.partial\b)")
 """Times, and names of files and folders that hold a time or are drawn at random."""
 
 MARK = "(changes)"

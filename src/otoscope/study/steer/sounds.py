@@ -135,7 +135,9 @@ class SteerSounds(Result):
                 "intervals": "95%; shares: Wilson; words and changes of them: bootstrap over sounds, paired",
                 "seed": self.seed,
             },
-            display_only=[] if self.speech is None else [(f"speech, {label}", value) for label, value in self.speech.remarks()],
+            display_only=[]
+            if self.speech is None
+            else [(f"speech, {label}", value) for label, value in self.speech.remarks()],
             parts=[Table(columns, rows, "Words over no speech", most=len(rows)), *speech],
         )
 
