@@ -36,6 +36,7 @@ class Setting:
     option: str | None = None  # the command's option, where it is not `--name`
     read: Callable[[str], Any] | None = None  # from the text of an option, where a command cannot
     is_option: bool = True  # False: no option is made of it
+    has_commas: bool = False  # texts of a tuple may hold commas: the option is repeated for several
 
 
 Seed = Annotated[int, Setting("Seeds whatever is drawn at random.", "N", least=0)]
@@ -178,7 +179,7 @@ def _is_number(value: Any, kind: type) -> bool:
 def _allowed(field: Described) -> str:
     about, number = field.about, "a whole number" if field.kind is int else "a number"
     if about.least is not None and about.most is not None:
-        return f"{number} from {about.least:g} to {about.most:g}"
+        return f"{number} from {about.least:.10g} to {about.most:.10g}"
     if about.above is not None and about.most is not None:
         return f"{number} above {about.above:g} and up to {about.most:g}"
     if about.least is not None:

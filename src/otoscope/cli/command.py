@@ -33,13 +33,14 @@ OF_A_MODEL = ("dry_run", "model", "device", "dtype")
 
 
 def command(
-    settings: type[Settings] | None = None, *, runs_model: bool = True
+    settings: type[Settings] | None = None, *, runs_model: bool = True, goes_on: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command of a function.
 
     Args:
         settings: The class whose settings become options; the function takes them as `settings`.
         runs_model: Whether it runs a model, and takes the options `OF_A_MODEL`.
+        goes_on: Whether it goes on with what lies in its folder, and checks itself what that is.
 
     Returns:
         A decorator. The function takes its own parameters, `settings` and `job`; the command takes its own parameters,
@@ -62,7 +63,7 @@ def command(
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            job = Job(**{name: given[name] if name in names else given.pop(name) for name in taken})
+            job = Job(**{name: given[name] if name in names else given.pop(name) for name in taken}, goes_on=goes_on)
             if settings is not None:
                 given["settings"] = settings(**{f.name: _read(f, given.pop(f.name)) for f in fields})
             function(**given, job=job)
@@ -134,4 +135,8 @@ def _read(field: Described, value: Any) -> Any:
         return field.default
     if field.kind is int:
         return options.numbers(value, field.option)
+    if field.kind is float:
+        return options.decimals(value, field.option)
+    if field.about.has_commas:
+        return tuple(value)
     return tuple(word.strip() for text in value for word in text.split(",") if word.strip())

@@ -54,9 +54,11 @@ class Job:
     overwrite: bool = False  # whether `out` may exist
     quiet: bool = False  # warnings and errors alone on stderr
     dry_run: bool = False  # say what would be done, and stop
+    goes_on: bool = False  # go on with what lies in `out`, which is not checked here
 
     def __post_init__(self) -> None:
-        check_out(self.out, overwrite=self.overwrite)
+        if not self.goes_on:
+            check_out(self.out, overwrite=self.overwrite)
 
     @property
     def console(self) -> Console:

@@ -123,3 +123,21 @@ def numbers(values: Sequence[str] | None, option: str, *, least: int | None = No
         if least is not None and found[-1] < least:
             raise InputError(f"{option} {found[-1]} is too small: give whole numbers of {least} or more.")
     return tuple(found)
+
+
+def decimals(values: Sequence[str], option: str) -> tuple[float, ...]:
+    """Read numbers that were given with commas, by repeating an option, or both.
+
+    Raises:
+        InputError: One of them is no number.
+    """
+    read = []
+    for word in (word.strip() for value in values for word in value.split(",")):
+        try:
+            read.append(float(word))
+        except ValueError:
+            raise InputError(
+                f"{option} {word!r} is no number: give numbers with commas between them ({option} 0.5,1) or repeat the "
+                "option."
+            ) from None
+    return tuple(read)
