@@ -19,8 +19,9 @@ from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.load import load
 from otoscope.sae.training_settings import TrainSettings
+from otoscope.study.dictionaries.settings import CoderChoice
 from otoscope.study.dictionaries.sources import shards_source
-from otoscope.study.dictionaries.train import CoderChoice, tasks_of, train_dictionaries
+from otoscope.study.dictionaries.train import tasks_of, train_dictionaries
 
 TARGET = 0.05
 ROUNDS = 3

@@ -28,8 +28,9 @@ from benchmarks.subject import Settings
 from benchmarks.timing import Spread, take_turns
 from otoscope.sae import sparse
 from otoscope.sae.code import Weights
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders.batchtopk import BatchTopK
-from otoscope.sae.coders.coder import Coder, CoderSettings, Moment
+from otoscope.sae.coders.coder import Coder, Moment
 from otoscope.sae.coders.topk import TopK
 from otoscope.sae.trainer import Trainer
 from otoscope.sae.training_settings import TrainSettings

@@ -38,12 +38,13 @@ def ask(run: RunCommand) -> Ask:
 def test_without_a_folder_a_table_is_printed(ask: Ask, harvest: Path) -> None:
     ran = ask(harvest, "--site", SITE, "--feature", "1", "--sign", "positive", "--top", 2)
     assert (ran.status, ran.err) == (0, "")
-    head, names, *rows = ran.out.splitlines()
-    assert head.startswith("2 examples of 1 feature; tiny on ") and head.endswith("by the lag, 2 frames")
+    title, note, names, *rows = ran.out.splitlines()
+    assert title.startswith("What drives features most: tiny on ")
+    assert note.startswith("2 examples of 1 feature; ") and note.endswith("by the lag, 2 frames")
     assert names.split() == ["site", "basis", "feature", "example", "strength", "clip", "seconds", "phone", "word"]
     assert [row.split() for row in rows] == [
         [SITE, "neuron", "1", "pos", "0", "10.1", "ben", "0.31", "AA", "hello"],
-        [SITE, "neuron", "1", "pos", "1", "9.12", "cleo", "0.33", "-", "-"],
+        [SITE, "neuron", "1", "pos", "1", "9.12", "cleo", "0.33", "–", "–"],
     ]
 
 
@@ -54,7 +55,7 @@ def test_a_lag_that_was_not_estimated_is_said_to_be_taken_as_0(ask: Ask, folder:
 
 def test_features_without_examples_are_counted(ask: Ask, harvest: Path) -> None:
     ran = ask(harvest, "--site", SITE, "--feature", "4-5")
-    assert ran.out.startswith("2 examples of 2 features, 1 of them without any;")
+    assert "\n2 examples of 2 features, 1 of them without any; " in ran.out
 
 
 def test_json_holds_every_example(ask: Ask, harvest: Path) -> None:
@@ -74,7 +75,7 @@ def test_sounds_are_written_with_their_index(ask: Ask, harvest: Path, tmp_path: 
     assert ran.err.startswith("Writing 24 sounds, two of each of 12 examples of 4 features: about ")
     rows = pq.read_table(out / "sounds.parquet").to_pylist()
     manifest = json.loads((out / "manifest.json").read_text())
-    assert len(rows) == 12 and manifest["settings"]["feature"] == [0, 2] and manifest["model"]["id"] == "tiny"
+    assert len(rows) == 12 and manifest["settings"]["features"] == [0, 2] and manifest["model"]["id"] == "tiny"
     for row in rows:
         for name in (row["sound"], row["amplified"]):
             assert soundfile.info(out / name).duration <= 0.5 and name in manifest["files"]

@@ -64,7 +64,7 @@ def test_a_table_is_printed_with_all_baselines_and_phones(run: Run, tmp_path: Pa
     )
     assert ran.status == 0, ran.err
     lines = ran.out.splitlines()
-    first = next(number for number, line in enumerate(lines) if line.startswith(SITES[0]) and "at a time" in line)
+    first = next(number for number, line in enumerate(lines) if line.startswith(SITES[0]) and "at a time in" in line)
     names = [line.split("  ")[0] for line in lines[first + 2 : first + 10]]
     assert names == [
         "dictionary", "second", "random decoder", "neurons", "pca", "mean ablation", "zero ablation",
@@ -122,7 +122,7 @@ def test_bad_requests_are_status_2_and_leave_nothing(run: Run, trained: Path, tm
         ([tmp_path / "nowhere", "demo"], "nowhere"),
         ([trained, "demo", "--second", nameless, "--site", SITES[0]], "holds 2 dictionaries"),
         ([trained / SITES[0], "demo", "--second", trained / SITES[1]], "none of encoder.blocks.0"),
-        ([trained, "demo", "--replace", "vowels"], "frames to replace are 'vowels'"),
+        ([trained, "demo", "--replace", "vowels"], "'vowels' is not one of 'trained', 'speech', 'all'"),
         ([trained, "demo", "--baseline-frames", -1], "baseline_frames is -1"),
         ([trained, tmp_path / "nothing"], "nothing"),
     ]

@@ -56,7 +56,7 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run, tmp_path: Path) -> None:
         (["--k", "99"], "k is 99"),
         (["--coder", "standard"], "--sparsity"),
         (["--coder", "standard", "--sparsity", "much"], "--sparsity 'much' is no number"),
-        (["--coder", "standard", "--sparsity", "-1"], "--sparsity -1 is no weight"),
+        (["--coder", "standard", "--sparsity", "-1"], "sparsities is -1.0: give a number above 0"),
         (["--site", "encoder.blocks.*"], "a sweep is of one site"),
         (["--replace", "vowels"], "'vowels'"),
         (["--test", "nowhere"], "nowhere"),

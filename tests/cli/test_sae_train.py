@@ -32,9 +32,10 @@ def test_a_corpus_is_trained_on_and_every_block_has_its_dictionary(run: Run, fol
     assert ran.status == 0
     lines = ran.out.splitlines()
     assert lines[0].startswith("2 dictionaries trained on 256 frames in ")
-    assert lines[1].split() == ["dictionary", "features", "L0", "explained", "PCA", "dead", "folder"]
-    assert [line.split()[:2] for line in lines[2:4]] == [[f"encoder.blocks.{i}", "64"] for i in (0, 1)]
-    assert lines[2].endswith(str(tmp_path / "out" / "encoder.blocks.0"))
+    rows = [line.split() for line in lines[-3:]]
+    assert rows[0] == ["dictionary", "coder", "features", "L0", "explained", "PCA", "dead", "folder"]
+    assert [row[:3] for row in rows[1:]] == [[f"encoder.blocks.{i}", "batchtopk", "64"] for i in (0, 1)]
+    assert rows[1][-1] == str(tmp_path / "out" / "encoder.blocks.0")
     assert "Training 2 dictionaries (batchtopk, k = 4, 64 features from 32) on " in ran.err
     assert "256 frames in 8 steps" in ran.err and " of disk." in ran.err
     assert list(dictionaries_in(tmp_path / "out")) == ["encoder.blocks.0", "encoder.blocks.1"]
@@ -114,20 +115,20 @@ def test_another_command_does_not_go_on_with_a_training(run: Run, saved: Path, t
     ("words", "message"),
     [
         (["--site", "encoder.blocks.9"], "encoder.blocks.9"),
-        (["--coder", "pca"], "coder 'pca' is none: there are batchtopk"),
+        (["--coder", "pca"], "'pca' is not one of 'batchtopk'"),
         (["--k", 1000], "k is 1000, with 256 features in the dictionary"),
         (["--k", 0], "k is 0"),
-        (["--features", 0], "number of features is 0"),
+        (["--features", 0], "n_features is 0: give a whole number of 1 or more"),
         (["--expansion", "nan"], "expansion is nan"),
         (["--frames", 10], "do not fill a batch of 32"),
-        (["--batch", 0], "batch_frames is 0: give 1 or more"),
+        (["--batch", 0], "batch_frames is 0: give a whole number of 1 or more"),
         (["--lr", "-1"], "learning_rate is -1"),
         (["--lr", "nan"], "learning_rate is nan"),
         (["--sparsity", "nan", "--coder", "standard"], "sparsity is nan"),
         (["--kinds", "music"], "there is no kind of frame 'music': choose of speech, silence, padding"),
-        (["--normalise", "layer"], "normalise is 'layer': give one of"),
-        (["--train-dtype", "float16"], "--train-dtype 'float16' is none: give float32 or bfloat16"),
-        (["--checkpoint-minutes", "-1"], "--checkpoint-minutes -1 is no time"),
+        (["--normalise", "layer"], "'layer' is not one of 'median_length'"),
+        (["--train-dtype", "float16"], "'float16' is not one of 'float32', 'bfloat16'"),
+        (["--checkpoint-minutes", "-1"], "checkpoint_minutes is -1.0: give a number of 0 or more"),
         (["--device", "tpu"], "device 'tpu' is not one of"),
     ],
 )

@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import make_coder
-from otoscope.sae.coders.coder import Coder, CoderSettings, Moment
+from otoscope.sae.coders.coder import Coder, Moment
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

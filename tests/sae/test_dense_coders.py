@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import CODERS, dense, make_coder
-from otoscope.sae.coders.coder import Coder, CoderSettings, Moment
+from otoscope.sae.coders.coder import Coder, Moment
 
 D_IN, N_FEATURES, N_FRAMES = 8, 24, 50
 NAMES = ("tied", "standard", "jumprelu")
@@ -287,7 +288,7 @@ def test_every_coder_is_made_by_its_name(name: str) -> None:
     assert coder.learning_rate > 0
 
 
-@pytest.mark.parametrize(("slip", "meant"), [("batch-topk", "batchtopk"), ("TopK", "topk"), ("jumpreul", "jumprelu")])
+@pytest.mark.parametrize(("slip", "meant"), [("batch-topk", "batchtopk"), ("topK", "topk"), ("jumpreul", "jumprelu")])
 def test_a_slip_in_a_name_is_told_with_what_is_meant(slip: str, meant: str) -> None:
     with pytest.raises(InputError, match=f"(?s){slip}.*Did you mean '{meant}'"):
         make_coder(CoderSettings(slip, D_IN, N_FEATURES))

@@ -16,7 +16,7 @@ import torch
 
 from otoscope.base.errors import InputError
 from otoscope.sae.checkpoint import TrainingFolder
-from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.feed import Batch, Position
 from otoscope.sae.training import START_FRAMES, Task, train
 from tests.sae.training import D_IN, SETTINGS, SmallFeed, files, tasks, weights

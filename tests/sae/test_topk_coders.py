@@ -8,8 +8,9 @@ import torch
 
 from otoscope.base.errors import InputError
 from otoscope.sae import compiled, plain, sparse
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders.batchtopk import THRESHOLD_RATE, BatchTopK
-from otoscope.sae.coders.coder import CoderSettings, Moment
+from otoscope.sae.coders.coder import Moment
 from otoscope.sae.coders.matryoshka import Matryoshka
 from otoscope.sae.coders.topk import TopK
 from tests.sae.test_sparse import frames_of, in_shares

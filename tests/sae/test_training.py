@@ -13,8 +13,8 @@ import torch
 
 from otoscope.base.errors import InputError, OutputError, TrainingDivergedError
 from otoscope.sae import checkpoint
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import CODERS, make_coder
-from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.curves import COLUMNS, read_curves
 from otoscope.sae.files import load_dictionary
 from otoscope.sae.trainer import Trainer
@@ -112,7 +112,6 @@ def test_features_that_are_not_active_for_long_are_dead() -> None:
         (Task("a", "low", CoderSettings("topk", 9, 24, k=3)), "takes vectors of 9 values"),
         (Task("a", "low", CoderSettings("topk", D_IN, 24, k=25)), "k is 25"),
         (Task("../a", "low", CoderSettings("topk", D_IN, 24, k=3)), "cannot be called"),
-        (Task("a", "low", CoderSettings("topc", D_IN, 24, k=3)), "topk"),
     ],
 )
 def test_a_task_that_cannot_be_is_refused_and_leaves_nothing(tmp_path: Path, task: Task, message: str) -> None:

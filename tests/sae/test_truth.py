@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import CODERS, make_coder
-from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.matching import recovered_share, stability
 from otoscope.sae.synthetic import SITE, Synthetic, score_against

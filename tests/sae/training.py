@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.feed import Batch, Position
 from otoscope.sae.training import Task, Trained
 from otoscope.sae.training_settings import TrainSettings

@@ -26,17 +26,21 @@ from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
-from otoscope.study.dictionaries.entries import as_corpus, kinds_of
+from otoscope.study.dictionaries.entries import Entry, as_corpus, kinds_of
 from otoscope.study.dictionaries.measure import Halves, measure
 from otoscope.study.dictionaries.random import random_decoder
-from otoscope.study.dictionaries.scores import (
-    DictionaryScores,
-    Entry,
-    ScoreSettings,
-    score_dictionaries,
-    score_dictionary,
+from otoscope.study.dictionaries.results import DictionaryScores
+from otoscope.study.dictionaries.scores import score_dictionaries, score_dictionary
+from otoscope.study.dictionaries.settings import ScoreSettings
+from otoscope.study.dictionaries.transcripts import (
+    CLEAN,
+    REFERENCE,
+    HeardWith,
+    Replacing,
+    ce_scores,
+    hear,
+    token_losses,
 )
-from otoscope.study.dictionaries.transcripts import CLEAN, REFERENCE, Heard, Replacing, ce_scores, hear, token_losses
 from otoscope.study.phones.experiment import phones
 from otoscope.study.writing import write_windows
 from tests.study.conftest import make_clip
@@ -261,7 +265,7 @@ def test_capitals_alone_are_taken_in_lower_case(model: Whisper) -> None:
 
 
 def test_scores_of_the_decoder_are_shares_of_what_ablation_costs() -> None:
-    clean, heard, mean, zero = (Heard(("",), (loss,), (2,)) for loss in (2.0, 3.0, 6.0, 10.0))
+    clean, heard, mean, zero = (HeardWith(("",), (loss,), (2,)) for loss in (2.0, 3.0, 6.0, 10.0))
     found = ce_scores(clean, heard, mean, zero)
     assert found["ce_loss_score"] == pytest.approx((5 - 1.5) / (5 - 1))
     assert found["ce_loss_score_mean_ablation"] == pytest.approx((3 - 1.5) / (3 - 1))
@@ -334,9 +338,9 @@ def test_a_dictionary_of_another_width_or_of_no_site_is_refused(model: Whisper, 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"replaced": "vowels"}, "frames to replace are 'vowels'"),
+        ({"replaced": "vowels"}, "replaced is 'vowels': give one of trained, speech, all"),
         ({"baseline_frames": -1}, "baseline_frames is -1"),
-        ({"partner": 0.0}, "the cosine of a partner is 0"),
+        ({"partner": 0.0}, "partner is 0.0: give a number above 0 and up to 1"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict, message: str) -> None:

@@ -18,8 +18,10 @@ from otoscope.model.whisper import Whisper
 from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.entries import as_corpus
+from otoscope.study.dictionaries.frontier import DictionarySweep
+from otoscope.study.dictionaries.settings import SweepSettings
 from otoscope.study.dictionaries.sources import Source, corpus_source, shards_source
-from otoscope.study.dictionaries.sweep import DictionarySweep, SweepSettings, sweep, sweep_tasks
+from otoscope.study.dictionaries.sweep import sweep, sweep_tasks
 from tests.study.conftest import make_clip
 
 SITE = "encoder.blocks.1"

@@ -148,7 +148,7 @@ def read(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("format_", ["flac", "wav"])
 def test_every_example_gets_its_two_sounds(format_: str, run: HarvestRun, folder: Path, tmp_path: Path) -> None:
     found = examples(run, ranges=True)
-    written, problems = write_sounds(found, run, tmp_path / "out", corpus=open_corpus(folder), format_=format_)
+    written, problems = write_sounds(found, run, tmp_path / "out", corpus=open_corpus(folder), sound_format=format_)
     assert problems == () and len(written.examples) == len(found.examples)
     for one in written.examples:
         assert one.sound is not None and one.amplified is not None and one.sound_seconds is not None
@@ -290,8 +290,8 @@ def test_the_plan_is_near_to_what_is_written(format_: str, length_s: float, tmp_
     )
     run = open_run(run.folder)
     found = examples(run, features=[0, 1])
-    planned = plan(found, run, length_s=length_s, format_=format_)
-    _, problems = write_sounds(found, run, tmp_path / "out", corpus=clips, length_s=length_s, format_=format_)
+    planned = plan(found, run, length_s=length_s, sound_format=format_)
+    _, problems = write_sounds(found, run, tmp_path / "out", corpus=clips, length_s=length_s, sound_format=format_)
     sizes = [path.stat().st_size for path in (tmp_path / "out").rglob(f"*.{format_}")]
     assert problems == () and planned.n_files == len(sizes) and planned.n_clips == 3
     assert planned.n_bytes == pytest.approx(sum(sizes), rel=0.35 if format_ == "flac" else 0.001)
@@ -300,7 +300,7 @@ def test_the_plan_is_near_to_what_is_written(format_: str, length_s: float, tmp_
 def test_settings_that_cannot_be_are_refused(run: HarvestRun, tmp_path: Path) -> None:
     found = examples(run)
     with pytest.raises(InputError, match="not written as 'mp3': choose flac or wav"):
-        plan(found, run, format_="mp3")
+        plan(found, run, sound_format="mp3")
     with pytest.raises(InputError, match="an excerpt of 0 s cannot be heard"):
         plan(found, run, length_s=0)
     with pytest.raises(InputError, match="workers is 0: give 1 or more"):

@@ -23,12 +23,10 @@ from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.curves_picture import curves_figure
 from otoscope.study.dictionaries.plan import plan_training
+from otoscope.study.dictionaries.settings import CoderChoice, default_frames, fitting_batch
 from otoscope.study.dictionaries.sources import Source, corpus_source, guess_amount, shards_source, source_of
 from otoscope.study.dictionaries.train import (
-    CoderChoice,
     DictionaryTraining,
-    default_frames,
-    fitting_batch,
     short_training,
     task_of,
     tasks_of,

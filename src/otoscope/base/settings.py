@@ -36,6 +36,7 @@ class Setting:
     option: str | None = None  # the command's option, where it is not `--name`
     read: Callable[[str], Any] | None = None  # parses the text of an option, where the type does not say how
     is_option: bool = True  # False: the command has no option for it
+    has_commas: bool = False  # texts of a tuple may hold commas: the option is repeated for several
 
 
 Seed = Annotated[int, Setting("Seeds whatever is drawn at random.", "N", least=0)]
@@ -178,7 +179,7 @@ def _is_number(value: Any, kind: type) -> bool:
 def _allowed(field: SettingField) -> str:
     about, number = field.about, "a whole number" if field.kind is int else "a number"
     if about.least is not None and about.most is not None:
-        return f"{number} from {about.least:g} to {about.most:g}"
+        return f"{number} from {about.least:.10g} to {about.most:.10g}"
     if about.above is not None and about.most is not None:
         return f"{number} above {about.above:g} and up to {about.most:g}"
     if about.least is not None:

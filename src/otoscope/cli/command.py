@@ -33,13 +33,14 @@ MODEL_OPTIONS = ("dry_run", "model", "device", "dtype")
 
 
 def command(
-    settings: type[Settings] | None = None, *, runs_model: bool = True
+    settings: type[Settings] | None = None, *, runs_model: bool = True, goes_on: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command from a function.
 
     Args:
         settings: The class whose settings become options; the function takes them as `settings`.
         runs_model: Whether the command runs a model, and so takes `MODEL_OPTIONS`.
+        goes_on: Whether the command continues what lies in its folder, and checks itself what that is.
 
     Returns:
         A decorator. The function takes its own parameters, `settings` and `job`; the command takes the function's own
@@ -65,7 +66,7 @@ def command(
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            job = Job(**{name: values[name] if name in names else values.pop(name) for name in taken})
+            job = Job(**{name: values[name] if name in names else values.pop(name) for name in taken}, goes_on=goes_on)
             if settings is not None:
                 values["settings"] = settings(**{f.name: _read(f, values.pop(f.name)) for f in fields})
             function(**values, job=job)
@@ -137,4 +138,8 @@ def _read(field: SettingField, value: Any) -> Any:
         return field.default
     if field.kind is int:
         return options.numbers(value, field.option)
+    if field.kind is float:
+        return options.decimals(value, field.option)
+    if field.about.has_commas:
+        return tuple(value)
     return tuple(word.strip() for text in value for word in text.split(",") if word.strip())

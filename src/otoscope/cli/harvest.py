@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,13 +14,15 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.base.layout import count, duration, table
 from otoscope.cli import options
-from otoscope.cli.console import Console
-from otoscope.cli.job import load_model
+from otoscope.cli.command import command
+from otoscope.cli.console import problem_list
+from otoscope.cli.job import Job
+from otoscope.cli.sources import gather, note_sounds
+from otoscope.harvest.settings import HarvestSettings
 
 if TYPE_CHECKING:
     from otoscope.corpus import Corpus
     from otoscope.harvest.opened import HarvestRun
-    from otoscope.harvest.settings import HarvestSettings
     from otoscope.model.whisper import Whisper
 
 MEGABYTE = 1e6
@@ -29,112 +30,55 @@ SOME_CLIPS = 20
 """So many clips are read to guess how long a corpus is."""
 
 
+@command(HarvestSettings, goes_on=True)
 def harvest(
     corpus: options.Corpus,
-    site: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SITE", help="A site of the encoder, or a pattern; repeat it. All neurons by default."),
-    ] = None,
-    basis: Annotated[
-        list[str] | None,
-        typer.Option(metavar="BASIS", help="neuron, random, pca, untrained or sae:DIR; repeat it. neuron by default."),
-    ] = None,
-    top: Annotated[int, typer.Option(metavar="N", help="Examples kept of every feature and sign.")] = 20,
-    peaks_per_clip: Annotated[int, typer.Option(metavar="N", help="Examples that one clip may give.")] = 1,
-    sign: Annotated[
-        str, typer.Option(metavar="both|positive", help="Whether strengths below zero count too.")
-    ] = "both",
-    samples: Annotated[int, typer.Option(metavar="M", help="Peaks drawn from every range of strength.")] = 10,
-    ranges: Annotated[int, typer.Option(metavar="N", help="Ranges of equal width, from the strongest peak to 0.")] = 10,
-    phone_set: Annotated[
-        str | None, typer.Option(metavar="SET", help="Turn phones into this set: arpabet, ipa, timit39, ...")
-    ] = None,
-    lag: Annotated[
-        int | None, typer.Option(metavar="FRAMES", help="How late the encoder answers; estimated by default.")
-    ] = None,
-    save_activations: Annotated[
-        str | None, typer.Option(metavar="float16|float32", help="Write the sites' activations too, for training.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Try a dictionary that was trained on another site or model.")
-    ] = False,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes side by side, each with a model.")] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 where labels could not be used.")] = False,
     clips: options.Clips = None,
-    seed: options.Seed = 0,
-    dry_run: options.DryRun = False,
-    model: options.Model = "demo",
-    device: options.Device = "auto",
-    dtype: options.Dtype = "float32",
-    out: options.Out = None,
-    json: options.Json = False,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
+    *,
+    settings: HarvestSettings,
+    job: Job,
 ) -> None:
     """Gather top examples, ranges of strength and statistics of every feature, in one pass over a corpus.
 
     --out gets tables (Parquet). A run that was stopped goes on where it was when the same command is given again. See
     also: otoscope phones, otoscope examples.
     """
-    if out is None and not dry_run:
+    if job.out is None and not job.dry_run:
         raise InputError("a harvest needs a folder for its tables: give --out DIR.")
-    console = Console(quiet)
-    from otoscope.cli.sources import gather, note_sounds
     from otoscope.corpus import Problem
-    from otoscope.harvest.settings import HarvestSettings
 
-    settings = HarvestSettings(
-        sites=tuple(site or ("encoder.blocks.*.mlp.1",)),
-        bases=tuple(basis or ("neuron",)),
-        top=top,
-        peaks_per_clip=peaks_per_clip,
-        sign=sign,
-        samples=samples,
-        ranges=ranges,
-        seed=seed,
-        phone_set=phone_set,
-        lag=lag,
-        save_activations=save_activations,
-        force=force,
-    )
     recordings = gather([corpus], clips)
     for note in recordings.notes:
-        console.note(note)
-    whisper = load_model(console, model, device, dtype)
-    console.note(_plan(whisper, settings, recordings, workers))
-    if dry_run:
+        job.console.note(note)
+    model = job.load()
+    job.console.note(_plan(model, settings, recordings, workers))
+    if job.dry_run:
         return
-    assert out is not None, "asked for above"
-    run = _run(whisper, recordings, settings, out, workers, overwrite, console)
-    note_sounds([Problem(**note) for note in run.manifest.get("sound_notes", ())], console)
-    print(to_json_text(_summary(run)) if json else _tell(run))
-    _end(run, strict)
+    run = _run(job, model, recordings, settings, workers)
+    note_sounds([Problem(**note) for note in run.manifest.get("sound_notes", ())], job.console)
+    print(to_json_text(_about(run)) if job.json else _summary(run))
+    _finish(run, strict)
 
 
-def _run(
-    whisper: Whisper,
-    recordings: Corpus,
-    settings: HarvestSettings,
-    out: Path,
-    workers: int,
-    overwrite: bool,
-    console: Console,
-) -> HarvestRun:
+def _run(job: Job, model: Whisper, recordings: Corpus, settings: HarvestSettings, workers: int) -> HarvestRun:
     from otoscope.harvest.run import run_harvest as gather_features
 
-    with console.progress("Harvesting", total=len(recordings)) as advance:
+    assert job.out is not None, "asked for above"
+    with job.console.progress("Harvesting", total=len(recordings)) as advance:
         return gather_features(
-            whisper,
+            model,
             recordings,
             settings,
-            out,
+            job.out,
             workers=workers,
-            overwrite=overwrite,
-            progress=lambda what, done, of: advance(done) if what != "calibrating" else None,
+            overwrite=job.overwrite,
+            progress=lambda stage, done, _: advance(done) if stage != "calibrating" else None,
         )
 
 
-def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, workers: int) -> str:
+def _plan(model: Whisper, settings: HarvestSettings, recordings: Corpus, workers: int) -> str:
     """Say how much there is to do, and what it takes."""
     from otoscope.harvest.activity import check_sites
     from otoscope.harvest.labels import label_set
@@ -142,17 +86,17 @@ def _plan(whisper: Whisper, settings: HarvestSettings, recordings: Corpus, worke
     from otoscope.harvest.run import check_request
     from otoscope.harvest.state import bytes_a_feature
 
-    widths = check_sites(whisper, settings.sites)
-    n_features = check_request(whisper, settings, workers)
+    widths = check_sites(model, settings.sites)
+    n_features = check_request(model, settings, workers)
     labels = label_set(recordings, settings.phone_set, settings.seed)
     n_labels = len(labels.phones), len(labels.speakers), len(labels.languages)
     n_samples = len(clip_samples(len(recordings), settings.seed).sizes)
     memory = n_features * bytes_a_feature(settings, *n_labels, n_samples)
-    audio_s, n_windows = _how_long(recordings, whisper.window_s)
-    minutes = n_windows * _seconds_a_window(whisper) * (2 if "untrained" in settings.bases else 1) / workers / 60
+    audio_s, n_windows = _how_long(recordings, model.window_s)
+    minutes = n_windows * _seconds_a_window(model) * (2 if "untrained" in settings.bases else 1) / workers / 60
     lines = [
         f"Harvesting {count(len(recordings), 'clip')}, about {duration(audio_s)} of audio in {n_windows:,} windows, "
-        f"with {whisper.id}: {count(len(widths), 'site')}, {', '.join(settings.bases)}: about {n_features:,} features. "
+        f"with {model.id}: {count(len(widths), 'site')}, {', '.join(settings.bases)}: about {n_features:,} features. "
         f"The model takes about {max(minutes, 0.1):,.1f} min for it.",
         f"It keeps {memory / MEGABYTE:,.0f} MB in memory{f' in each of {workers} processes' if workers > 1 else ''}, "
         f"however long the corpus; the tables will take up to {memory / MEGABYTE:,.0f} MB on disk.",
@@ -183,22 +127,21 @@ def _how_long(recordings: Corpus, window_s: float) -> tuple[float, int]:
     return sum(known) * share, round(sum(math.ceil(length_s / window_s) for length_s in known) * share)
 
 
-def _seconds_a_window(whisper: Whisper) -> float:
+def _seconds_a_window(model: Whisper) -> float:
     """How long the encoder takes for one window."""
-    whisper.padded_encoding()
+    model.padded_encoding()
     start = time.perf_counter()
-    whisper.padded_encoding()
+    model.padded_encoding()
     return time.perf_counter() - start
 
 
-def _summary(run: HarvestRun) -> dict[str, object]:
+def _about(run: HarvestRun) -> dict[str, object]:
     """What JSON says of a run."""
     names = ("model", "corpus", "settings", "phone_set", "lag_frames", "split_by", "n_frames", "groups", "state_bytes")
-    told = {name: run.manifest[name] for name in (*names, "failed", "label_problems")}
-    return {"run": str(run.folder), **told}
+    return {"run": str(run.folder), **{name: run.manifest[name] for name in (*names, "failed", "label_problems")}}
 
 
-def _tell(run: HarvestRun) -> str:
+def _summary(run: HarvestRun) -> str:
     """Say in words and a table what was gathered."""
     manifest = run.manifest
     corpus, frames = manifest["corpus"], manifest["n_frames"]
@@ -232,9 +175,8 @@ def _tell(run: HarvestRun) -> str:
     return "\n".join(lines)
 
 
-def _end(run: HarvestRun, strict: bool) -> None:
+def _finish(run: HarvestRun, strict: bool) -> None:
     """List what could not be used; end with exit status 1 where clips failed, or, if strict, labels."""
-    from otoscope.cli.console import problem_list
     from otoscope.corpus import Problem
 
     failed = [Problem(**problem) for problem in run.manifest["failed"]]

@@ -54,9 +54,11 @@ class Job:
     overwrite: bool = False  # whether `out` may exist
     quiet: bool = False  # only warnings and errors on stderr
     dry_run: bool = False  # print what would be done, and stop
+    goes_on: bool = False  # continue what lies in `out`, which is not checked here
 
     def __post_init__(self) -> None:
-        check_out(self.out, overwrite=self.overwrite)
+        if not self.goes_on:
+            check_out(self.out, overwrite=self.overwrite)
 
     @property
     def console(self) -> Console:

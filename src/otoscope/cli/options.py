@@ -124,3 +124,21 @@ def numbers(values: Sequence[str] | None, option: str, *, least: int | None = No
         if least is not None and parsed[-1] < least:
             raise InputError(f"{option} {parsed[-1]} is too small: give whole numbers of {least} or more.")
     return tuple(parsed)
+
+
+def decimals(values: Sequence[str], option: str) -> tuple[float, ...]:
+    """Read numbers that were given with commas, by repeating an option, or both.
+
+    Raises:
+        InputError: One of them is no number.
+    """
+    parsed = []
+    for word in (word.strip() for value in values for word in value.split(",")):
+        try:
+            parsed.append(float(word))
+        except ValueError:
+            raise InputError(
+                f"{option} {word!r} is no number: give numbers with commas between them ({option} 0.5,1) or repeat the "
+                "option."
+            ) from None
+    return tuple(parsed)

@@ -13,12 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.sae.training_settings import MEDIAN_LENGTH
 
 MOST_ROUNDS = 100
 """Rounds of Weiszfeld's algorithm at most; a dozen are usual."""
-
-MEDIAN_LENGTH = "median_length"
-"""How `input_scale` takes the typical length unless it is told otherwise."""
 
 LEAST_MASSIVE, MASSIVE_RATIO = 100.0, 100.0
 """A massive activation is as large as that at least, and as many times the median of all values."""

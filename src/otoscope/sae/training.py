@@ -24,8 +24,8 @@ from otoscope.base.errors import InputError, OtoscopeError, OutputError
 from otoscope.base.files import write_json
 from otoscope.base.results import MANIFEST, full_manifest
 from otoscope.sae.checkpoint import KEY, TrainingFolder
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import make_coder
-from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.curves import Columns, Curves, read_curves
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.feed import Batch, Feed, Position

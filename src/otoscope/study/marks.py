@@ -96,6 +96,7 @@ def curve(
     style: tuple[str, str] = STYLES[0],
     *,
     has_bars: bool = False,
+    line: str = "-",
 ) -> None:
     """Draw a line through estimates in the order of x, with a band where all have bounds, or with bars.
 
@@ -106,21 +107,15 @@ def curve(
         label: What they are, for the legend.
         style: Colour and marker.
         has_bars: Draw each interval as a bar.
+        line: The style of the line.
     """
     colour, marker = style
     pairs = sorted(((at, value) for at, value in zip(x, values, strict=True) if value is not None), key=lambda p: p[0])
     if not pairs:
         return
     x_values = [at for at, _ in pairs]
-    axes.plot(
-        x_values,
-        [value.value for _, value in pairs],
-        color=colour,
-        marker=marker,
-        markersize=4,
-        linewidth=1.4,
-        label=label,
-    )
+    middles = [value.value for _, value in pairs]
+    axes.plot(x_values, middles, line, color=colour, marker=marker, markersize=4, linewidth=1.4, label=label)
     bounds = [(at, value.low, value.high) for at, value in pairs if value.low is not None and value.high is not None]
     if has_bars:
         for at, low, high in bounds:

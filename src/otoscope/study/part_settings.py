@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from otoscope.base.settings import Language, Seed, Setting, Settings
+from otoscope.sae.coder_settings import CoderName, Expansion, K
 
 NClips = Annotated[int, Setting("Clips to take, from all speakers in turn; fewer where the corpus has fewer.", least=1)]
 
@@ -53,9 +54,9 @@ class DictionariesPart(Settings):
     """A sparse dictionary of every block."""
 
     sites: Annotated[tuple[str, ...], Setting("Where; a pattern names several sites.")] = ("encoder.blocks.*",)
-    coder: Annotated[str, Setting("Which kind of dictionary.")] = "topk"
-    expansion: Annotated[float, Setting("Features for each value of a site.", above=0)] = 8.0
-    k: Annotated[int, Setting("Features active at a time.", least=1)] = 32
+    coder: CoderName = "topk"
+    expansion: Expansion = 8.0
+    k: K = 32
     frames: Annotated[
         int | None,
         Setting("Frames to learn from in all, but at most ten passes over the corpus; 2 million by default.", least=1),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
-from otoscope.base.errors import InputError
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders.batchtopk import BatchTopK
-from otoscope.sae.coders.coder import Coder, CoderSettings
+from otoscope.sae.coders.coder import Coder
 from otoscope.sae.coders.jumprelu import JumpReLU
 from otoscope.sae.coders.matryoshka import Matryoshka
 from otoscope.sae.coders.standard import Standard
@@ -26,23 +24,6 @@ def make_coder(settings: CoderSettings) -> Coder:
         settings: What to make it from.
 
     Raises:
-        InputError: There is no such coder, or a setting is out of its range.
+        InputError: A setting does not fit the size of the dictionary.
     """
-    check_name(settings.coder)
-    for name in ("d_in", "n_features"):
-        if getattr(settings, name) < 1:
-            raise InputError(f"{name} is {getattr(settings, name)}: a dictionary has 1 or more. Give such a number.")
     return CODERS[settings.coder](settings)
-
-
-def check_name(name: str) -> None:
-    """Check that there is a coder of a name.
-
-    Raises:
-        InputError: There is none; says which there are, and which is meant by a slip.
-    """
-    if name in CODERS:
-        return
-    near = difflib.get_close_matches(name.lower(), CODERS, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "Give one of them."
-    raise InputError(f"coder {name!r} is none: there are {', '.join(CODERS)}. {hint}")

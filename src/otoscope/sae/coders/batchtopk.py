@@ -18,7 +18,8 @@ from torch import Tensor
 
 from otoscope.sae import sparse
 from otoscope.sae.code import Code, Weights
-from otoscope.sae.coders.coder import CoderSettings, Moment
+from otoscope.sae.coder_settings import CoderSettings
+from otoscope.sae.coders.coder import Moment
 from otoscope.sae.coders.topk import TopK
 
 THRESHOLD_RATE = 0.1

@@ -16,47 +16,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.together import ALONE, Together
-
-
-@dataclass(frozen=True)
-class CoderSettings:
-    """What a coder is made from.
-
-    Attributes:
-        coder: Its name, one of `CODERS`.
-        d_in: Length of the vectors.
-        n_features: Directions in the dictionary.
-        k: Features that are active at a time: of each frame (topk), or on average (batchtopk, matryoshka).
-        sparsity: Weight of the sparsity term (tied, standard: L1; jumprelu: L0); None for the coder's own.
-        sparsity_warmup: Share of the steps over which that weight rises from 0.
-        aux_coefficient: Weight of the loss that lets dead features learn (topk, batchtopk, matryoshka); 0 for none.
-        aux_k: Dead features that are active at a time in it; None for half of `d_in`.
-        widths: How many features each of the nested dictionaries has, the last all of them (matryoshka); empty for
-            the coder's own.
-        bandwidth: Width of the kernel through which thresholds learn, for vectors of length 1 (jumprelu).
-        pre_act_coefficient: Weight of the loss that lifts dead features towards their thresholds (jumprelu); 0 for
-            none.
-        is_decoder_frozen: Leave the decoder as it was drawn: the baseline of a random dictionary.
-        precision: `float32`, or `bfloat16` for the products with all features; weights stay float32.
-        seed: Of the weights at the start.
-    """
-
-    coder: str
-    d_in: int
-    n_features: int
-    k: int = 32
-    sparsity: float | None = None
-    sparsity_warmup: float = 0.1
-    aux_coefficient: float = 1 / 32
-    aux_k: int | None = None
-    widths: tuple[int, ...] = ()
-    bandwidth: float = 0.001
-    pre_act_coefficient: float = 0.0
-    is_decoder_frozen: bool = False
-    precision: str = "float32"
-    seed: int = 0
 
 
 @dataclass(frozen=True)

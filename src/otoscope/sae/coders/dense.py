@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.base.errors import InputError
 from otoscope.sae import sparse
 from otoscope.sae.code import chunk_frames
-from otoscope.sae.coders.coder import Coder, CoderSettings, Loss, Moment
-from otoscope.sae.coders.topk import LEARNING_RATE, LEARNING_RATE_FEATURES, PRECISIONS
+from otoscope.sae.coders.coder import Coder, Loss, Moment
+from otoscope.sae.coders.topk import LEARNING_RATE, LEARNING_RATE_FEATURES
 
 
 class Dense(Coder):
@@ -25,18 +24,10 @@ class Dense(Coder):
 
     Args:
         settings: What to make it from.
-
-    Raises:
-        InputError: The weight of the sparsity term is not a number from 0 on, or the precision is another than those
-            there are.
     """
 
     term: ClassVar[str]
     """What its sparsity term is called among the parts of the loss."""
-
-    def __init__(self, settings: CoderSettings) -> None:
-        check(settings)
-        super().__init__(settings)
 
     @property
     def sparsity(self) -> float:
@@ -148,19 +139,3 @@ class UnitRows(Dense):
 def product(a: Float[Tensor, "n m"], b: Float[Tensor, "m o"], precision: str) -> Float[Tensor, "n o"]:
     """Multiply matrices in a precision, and give the result in float32."""
     return (a.bfloat16() @ b.bfloat16()).float() if precision == "bfloat16" else a @ b
-
-
-def check(settings: CoderSettings) -> None:
-    """Check what dense coders are made from.
-
-    Raises:
-        InputError: See `Dense`.
-    """
-    if settings.sparsity is not None and not 0 <= settings.sparsity < math.inf:
-        raise InputError(
-            f"sparsity is {settings.sparsity}: it weights what pushes strengths towards 0. Give a number from 0 on."
-        )
-    if settings.precision not in PRECISIONS:
-        raise InputError(
-            f"precision is {settings.precision!r}: products are made in {' or '.join(PRECISIONS)}. Give one of them."
-        )

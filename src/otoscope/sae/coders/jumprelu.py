@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from otoscope.base.errors import InputError
-from otoscope.sae.coders.coder import CoderSettings, Moment
+from otoscope.sae.coder_settings import CoderSettings
+from otoscope.sae.coders.coder import Moment
 from otoscope.sae.coders.dense import UnitRows
 
 THRESHOLD_AT_START = 0.001
@@ -38,16 +38,12 @@ class JumpReLU(UnitRows):
 
     Args:
         settings: What to make it from.
-
-    Raises:
-        InputError: The bandwidth is not above 0, the weight of the loss for dead features is below 0; or see `Dense`.
     """
 
     name: ClassVar[str] = "jumprelu"
     term: ClassVar[str] = "l0"
 
     def __init__(self, settings: CoderSettings) -> None:
-        _check(settings)
         super().__init__(settings)
         self._unit = math.sqrt(settings.d_in)
         self.unit_threshold = nn.Parameter(torch.full((settings.n_features,), THRESHOLD_AT_START))
@@ -133,15 +129,3 @@ class _Count(torch.autograd.Function):
 def _is_near(pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
     """Say where the threshold is within half a bandwidth: the rectangle kernel."""
     return (pre - threshold).abs() < bandwidth / 2
-
-
-def _check(settings: CoderSettings) -> None:
-    if not 0 < settings.bandwidth < math.inf:
-        raise InputError(
-            f"bandwidth is {settings.bandwidth}: thresholds learn from what lies within it. Give a number above 0."
-        )
-    if not 0 <= settings.pre_act_coefficient < math.inf:
-        raise InputError(
-            f"pre_act_coefficient is {settings.pre_act_coefficient}: it weights the loss of dead features. "
-            "Give a number from 0 on."
-        )

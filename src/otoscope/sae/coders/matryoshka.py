@@ -13,8 +13,8 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.sae import sparse
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders.batchtopk import BatchTopK
-from otoscope.sae.coders.coder import CoderSettings
 
 SHARES = (16, 8, 4, 2, 1)
 """Into how many parts the features are divided for each of the nested dictionaries, where nothing else is asked for."""

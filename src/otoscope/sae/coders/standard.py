@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders.dense import Dense
 from otoscope.sae.dictionary import Dictionary
 

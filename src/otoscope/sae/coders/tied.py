@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
-from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders.dense import UnitRows
 from otoscope.sae.coders.standard import SPARSITY
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from otoscope.base.errors import InputError
 from otoscope.sae import sparse
 from otoscope.sae.code import Code, Weights
-from otoscope.sae.coders.coder import Coder, CoderSettings, Loss, Moment
+from otoscope.sae.coder_settings import CoderSettings
+from otoscope.sae.coders.coder import Coder, Loss, Moment
 
-PRECISIONS = ("float32", "bfloat16")
 LEARNING_RATE = 2e-4
 LEARNING_RATE_FEATURES = 2**14
 """The learning rate for so many features; for others it goes with one over the root of their number."""
@@ -39,8 +39,7 @@ class TopK(Coder):
         settings: What to make it from.
 
     Raises:
-        InputError: `k` is not 1 to the number of features, `aux_k` or `aux_coefficient` is out of range, or the
-            precision is another than those there are.
+        InputError: `k` is more than the number of features.
     """
 
     name: ClassVar[str] = "topk"
@@ -134,27 +133,9 @@ class TopK(Coder):
 
 
 def check(settings: CoderSettings) -> None:
-    """Check what coders with sparse codes are made from.
-
-    Raises:
-        InputError: See `TopK`.
-    """
-    if not 1 <= settings.k <= settings.n_features:
+    """Refuse a k that is larger than the dictionary."""
+    if settings.k > settings.n_features:
         raise InputError(
             f"k is {settings.k}, with {settings.n_features} features in the dictionary: so many are active at a time "
             f"in a frame. Give 1 to {settings.n_features}, or more features."
-        )
-    if settings.aux_k is not None and settings.aux_k < 1:
-        raise InputError(
-            f"aux_k is {settings.aux_k}: so many dead features are active at a time while they learn. Give 1 or more; "
-            "aux_coefficient 0 leaves them out."
-        )
-    if not 0 <= settings.aux_coefficient < math.inf:
-        raise InputError(
-            f"aux_coefficient is {settings.aux_coefficient}: it weights the loss of dead features. "
-            "Give a number from 0 on."
-        )
-    if settings.precision not in PRECISIONS:
-        raise InputError(
-            f"precision is {settings.precision!r}: products are made in {' or '.join(PRECISIONS)}. Give one of them."
         )

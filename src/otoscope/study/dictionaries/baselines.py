@@ -30,13 +30,9 @@ CHUNK_FRAMES = 1024
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Says the same whatever comes: zeros, or the mean. Has no features.
+    """Says the same whatever comes: zeros, or the mean. Has no features."""
 
-    Attributes:
-        value: What it says.
-    """
-
-    value: Float[Tensor, " d"]
+    value: Float[Tensor, " d"]  # what it says
     n_features: int = 0
 
     def encode(self, x: Float[Tensor, "frame d"]) -> Float[Tensor, "frame 0"]:
@@ -50,15 +46,10 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """Keeps the k neurons of each frame that are furthest from their means, and sets the others to theirs.
+    """Keeps the k neurons of each frame that are furthest from their means, and sets the others to theirs."""
 
-    Attributes:
-        mean: Of each neuron.
-        k: Neurons kept.
-    """
-
-    mean: Float[Tensor, " d"]
-    k: int
+    mean: Float[Tensor, " d"]  # of each neuron
+    k: int  # neurons kept
 
     @property
     def n_features(self) -> int:
@@ -78,15 +69,10 @@ class Neurons:
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Keeps the strongest principal components, all of them in every frame.
+    """Keeps the strongest principal components, all of them in every frame."""
 
-    Attributes:
-        mean: Of the frames.
-        directions: Orthonormal columns.
-    """
-
-    mean: Float[Tensor, " d"]
-    directions: Float[Tensor, "d component"]
+    mean: Float[Tensor, " d"]  # of the frames
+    directions: Float[Tensor, "d component"]  # orthonormal columns
 
     @property
     def n_features(self) -> int:
@@ -104,23 +90,14 @@ class Components:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What one half of a corpus says of a site.
+    """What one half of a corpus says of a site."""
 
-    Attributes:
-        mean: Of the frames that baselines are fitted to.
-        covariance: Of the same.
-        replaced_mean: Of the frames that will be replaced.
-        frames: Some of the fitted frames, from clips in random order.
-        n_frames: Frames that were fitted to.
-        massive: Dimensions with massive activations in frames of any kind, and their share of the fitted frames'
-            variance.
-    """
-
-    mean: Float64[np.ndarray, " d"]
-    covariance: Float64[np.ndarray, "d d"]
-    replaced_mean: Float64[np.ndarray, " d"]
-    frames: Float[Tensor, "frame d"]
-    n_frames: int
+    mean: Float64[np.ndarray, " d"]  # of the frames that baselines are fitted to
+    covariance: Float64[np.ndarray, "d d"]  # of the same
+    replaced_mean: Float64[np.ndarray, " d"]  # of the frames that will be replaced
+    frames: Float[Tensor, "frame d"]  # some of the fitted frames, from clips in random order
+    n_frames: int  # fitted to
+    # dimensions with massive activations in frames of any kind, and their share of the fitted frames' variance
     massive: Sequence[Massive] = ()
 
     def neurons(self, k: int) -> Neurons:
@@ -129,9 +106,9 @@ class Fit:
 
     def components(self, n: int) -> Components:
         """The n strongest principal components; all where there are fewer."""
-        found = principal_components(self.mean, self.covariance)
-        assert found.matrix is not None
-        return Components(_float(self.mean), found.matrix[:, :n].contiguous())
+        components = principal_components(self.mean, self.covariance).matrix
+        assert components is not None, "a basis of components has a matrix"
+        return Components(_float(self.mean), components[:, :n].contiguous())
 
     def mean_ablation(self) -> Constant:
         """The mean of the frames that are replaced."""
@@ -176,19 +153,19 @@ def fit(
     sums = {site: _Sums(width, pool_frames) for site, width in reader.widths.items()}
     for done, clip in enumerate(clips, 1):
         for activity in reader.windows(clip):
-            for site, own in sums.items():
+            for site, site_sums in sums.items():
                 x = activity.values[TRAINED, site].float()
                 if not bool(x.isfinite().all()):
                     raise InputError(
                         f"clip {clip.id!r}: site {site!r} holds NaN or infinite values, which cannot be scored. "
                         "Use --dtype float32, or leave the clip out."
                     )
-                own.add(x, _is_of(activity.kinds, kinds), _is_of(activity.kinds, replaced))
+                site_sums.add(x, _is_of(activity.kinds, kinds), _is_of(activity.kinds, replaced))
         progress(done)
-    if not all(own.n for own in sums.values()):
+    if not all(site_sums.n for site_sums in sums.values()):
         words = " or ".join(kind.name.lower() for kind in sorted(kinds))
         raise InputError(f"no clip holds a frame of {words}, which baselines are fitted to. Give clips that do.")
-    return {site: own.finish() for site, own in sums.items()}
+    return {site: site_sums.finish() for site, site_sums in sums.items()}
 
 
 def fit_frames(frames: Float[Tensor, "frame d"]) -> Fit:
@@ -241,8 +218,7 @@ class _Sums:
 
 
 def _is_of(kinds: np.ndarray, wanted: frozenset[Kind]) -> np.ndarray:
-    found: np.ndarray = np.isin(kinds, [int(kind) for kind in wanted])
-    return found
+    return np.asarray(np.isin(kinds, [int(kind) for kind in wanted]))
 
 
 def _float(values: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from otoscope.study import pictures
+from otoscope.study import marks, pictures
 
 COLOURS = (pictures.BLUE, pictures.ORANGE, pictures.GREEN, pictures.SKY, "#CC79A7", "#E69F00", pictures.INK)
 """Of Okabe and Ito; after so many curves they come again in the next style of line."""
@@ -32,12 +32,6 @@ def curves_figure(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
     Args:
         curves: Dictionary to its columns: `frames` and those of `PANELS`, one value for each row.
-
-    Returns:
-        The figure.
-
-    Source:
-        Ours.
     """
     figure = pictures.new_figure(10.5, 7.0)
     panels = dict(zip(PANELS, figure.subplots(2, 2).ravel(), strict=True))
@@ -48,10 +42,8 @@ def curves_figure(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
             axes.plot(columns["frames"], columns[key], color=colour, linestyle=style, linewidth=1.1, label=task)
         _settle(axes, key, curves)
         pictures.title(axes, name, note)
-    handles, labels = next(iter(panels.values())).get_legend_handles_labels()
-    if len(handles) <= MOST_NAMED:
-        n_columns = min(4, len(handles))
-        figure.legend(handles, labels, loc="outside lower center", ncols=n_columns, fontsize=7.5, frameon=False)
+    if len(curves) <= MOST_NAMED:
+        marks.legend_below(figure, next(iter(panels.values())))
     return figure
 
 

@@ -31,16 +31,12 @@ ByKind = Mapping[str, Scores | None]
 
 @dataclass
 class Halves:
-    """A corpus in two halves, as a harvest halves it: what is chosen or fitted on one is scored on the other.
+    """A corpus in two halves, as a harvest halves it: what is chosen or fitted on one is scored on the other."""
 
-    Attributes:
-        corpus: The clips; those that are known not to be readable, as it was gone through before, are in neither half,
-            and others that cannot be read are passed over.
-        split_by: `speakers`, `clips`, or `nothing` where both halves are the same clip.
-    """
-
+    # those that are known not to be readable, as it was gone through before, are in neither half; others that cannot be
+    # read are passed over
     corpus: Corpus
-    split_by: str = field(init=False)
+    split_by: str = field(init=False)  # `speakers`, `clips`, or `nothing` where both halves are the same clip
 
     def __post_init__(self) -> None:
         bad = {problem.clip for problem in self.corpus.problems}
@@ -121,7 +117,7 @@ def measure(
         progress(done)
     if not done:
         raise InputError("no clip could be scored: there is none, or none can be read. Give recordings.")
-    return {name: finished(own) for name, own in sums.items()}
+    return {name: finished(by_kind) for name, by_kind in sums.items()}
 
 
 def finished(sums: list[ScoreSums]) -> ByKind:
@@ -139,6 +135,6 @@ def _add(sums: list[ScoreSums], x: torch.Tensor, kinds: np.ndarray, thing: Recon
             f"clip {where} holds NaN or infinite values, which cannot be scored. Use --dtype float32, or leave it out."
         )
     strength, x_hat = thing.encode(x), thing.reconstruct(x)
-    for kind, own in zip(Kind, sums, strict=True):
+    for kind, kind_sums in zip(Kind, sums, strict=True):
         rows = torch.from_numpy(np.flatnonzero(kinds == int(kind))).to(x.device)
-        own.add(x[rows], x_hat[rows], strength[rows])
+        kind_sums.add(x[rows], x_hat[rows], strength[rows])

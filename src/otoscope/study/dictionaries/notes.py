@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 
 from otoscope.audio.kinds import Kind
+from otoscope.base.layout import percent
 from otoscope.corpus import Corpus
+from otoscope.sae.coder_settings import WITH_K
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.matching import best_cosines
 from otoscope.study.dictionaries.baselines import Fit
-from otoscope.study.dictionaries.entries import Entry, ScoreSettings, kinds_of
+from otoscope.study.dictionaries.entries import Entry, kinds_of, replaced_kinds
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves
 from otoscope.study.dictionaries.results import (
     DICTIONARY,
@@ -24,7 +26,8 @@ from otoscope.study.dictionaries.results import (
     SiteScores,
     Stability,
 )
-from otoscope.study.dictionaries.train import FEW_STEPS, L0_OFF, WITH_K
+from otoscope.study.dictionaries.settings import ScoreSettings
+from otoscope.study.dictionaries.train import FEW_STEPS, L0_OFF
 from otoscope.study.dictionaries.transcripts import Hearing
 from otoscope.study.dictionaries.undertrained import massive_note
 from otoscope.study.writing import SPARE_TOKENS
@@ -49,24 +52,24 @@ def row_words(entry: Entry, k: int, fitted: Fit) -> dict[str, str]:
 def stability_of(entry: Entry, scores: Mapping[tuple[str, str], ByKind], settings: ScoreSettings) -> Stability | None:
     """Compare the directions of active features with those of a second dictionary; None where none is active."""
     assert entry.second is not None
-    rows = []
+    active = []
     for name, dictionary in ((DICTIONARY, entry.dictionary), (SECOND, entry.second)):
-        found = scores[entry.site, name][ALL]
-        assert found is not None
-        rows.append(dictionary.directions()[found.feature_density > 0])
-    own, other = rows
-    if not len(own) or not len(other):
+        of_all_frames = scores[entry.site, name][ALL]
+        assert of_all_frames is not None, "some frame was scored"
+        active.append(dictionary.directions()[of_all_frames.feature_density > 0])
+    first, second = active
+    if not len(first) or not len(second):
         return None
     generator = torch.Generator().manual_seed(settings.seed)
-    chance = best_cosines(torch.randn(own.shape, generator=generator), other)
-    best = best_cosines(own, other)
+    chance = best_cosines(torch.randn(first.shape, generator=generator), second)
+    best = best_cosines(first, second)
     return Stability(
         share=float((best >= settings.partner).double().mean()),
         mean=float(best.double().mean()),
         least=settings.partner,
-        n_features=len(own),
-        n_dead=entry.dictionary.n_features - len(own),
-        n_second=len(other),
+        n_features=len(first),
+        n_dead=entry.dictionary.n_features - len(first),
+        n_second=len(second),
         random_share=float((chance >= settings.partner).double().mean()),
         random_mean=float(chance.double().mean()),
     )
@@ -88,13 +91,13 @@ def untrained_note(trained: Collection[Kind]) -> str:
 
 def replaced_note(replaced: Collection[frozenset[Kind]]) -> str:
     """Say which frames are replaced, by dictionaries and baselines alike."""
-    told = {
+    frames = {
         "all frames of each window" if kinds == frozenset(Kind) else f"{' and '.join(kind_names(kinds))} frames alone"
         for kinds in replaced
     }
     return (
-        f"For CE, WER and CER {' or, by site, '.join(sorted(told))} are replaced, by dictionaries and baselines alike; "
-        "windows of long recordings are taken side by side."
+        f"For CE, WER and CER {' or, by site, '.join(sorted(frames))} are replaced, by dictionaries and baselines "
+        "alike; windows of long recordings are taken side by side."
     )
 
 
@@ -121,60 +124,59 @@ def notes(
     unjudged: str | None,
 ) -> list[str]:
     """Say what a reader of the numbers must know."""
-    found = []
+    lines = []
     if halves.split_by == "nothing":
-        found.append("Baselines are fitted to the clip that all is scored on: a corpus of one clip has no halves.")
+        lines.append("Baselines are fitted to the clip that all is scored on: a corpus of one clip has no halves.")
     else:
         held = "other speakers" if halves.split_by == "speakers" else "other clips, maybe of the same speakers"
-        found.append(
+        lines.append(
             f"Baselines are fitted to {halves.n_fitted} clips, and everything is scored on the other "
             f"{halves.n_scored}, which have {held}."
         )
     kinds = {entry.site: kinds_of(entry.dictionary) for entry in entries}
     if hearing is not None:
-        replaced = {site: settings.replaced_kinds(trained) for site, trained in kinds.items()}
-        found += [replaced_note(list(replaced.values())), *cut_notes(hearing)]
+        replaced = {site: replaced_kinds(settings.replaced, trained) for site, trained in kinds.items()}
+        lines += [replaced_note(list(replaced.values())), *cut_notes(hearing)]
         if any(replaced[site] - trained for site, trained in kinds.items()):
-            found.append(untrained_note({kind for trained in kinds.values() for kind in trained}))
+            lines.append(untrained_note({kind for trained in kinds.values() for kind in trained}))
     for entry, table in zip(entries, tables, strict=True):
         width = len(fits[entry.site].mean)
-        found += _of_site(table, kinds[entry.site], entry.dictionary)
+        lines += _of_site(table, kinds[entry.site], entry.dictionary)
         if table.k >= width:
-            found.append(f"{entry.site}: L0 is {table.k} of {width} dimensions: PCA and neurons are complete.")
+            lines.append(f"{entry.site}: L0 is {table.k} of {width} dimensions: PCA and neurons are complete.")
         if corpus.name == entry.dictionary.metadata.get("trained_on"):
-            found.append(f"{entry.site}: the dictionary was trained on clips of this corpus, and maybe on the scored.")
+            lines.append(f"{entry.site}: the dictionary was trained on clips of this corpus, and maybe on the scored.")
     if any(entry.random_decoder is None for entry in entries):
-        found.append("There is no random decoder to compare with: --baseline-frames is 0.")
+        lines.append("There is no random decoder to compare with: --baseline-frames is 0.")
     few = [steps for entry in entries if (steps := _steps_of(entry.random_decoder)) is not None and steps < FEW_STEPS]
     if few:
-        found.append(
+        lines.append(
             f"The encoders of random decoders are trained in {min(few):,} steps alone, which makes weak baselines of "
             "them: give more --baseline-frames."
         )
     if any(entry.second is not None for entry in entries):
-        found.append("Stability counts features that are active in some scored frame; dead ones are left out.")
+        lines.append("Stability counts features that are active in some scored frame; dead ones are left out.")
     if unjudged is not None:
-        found.append(f"Phones are not scored: {unjudged}.")
-    return found
+        lines.append(f"Phones are not scored: {unjudged}.")
+    return lines
 
 
 def _of_site(table: SiteScores, trained: Collection[Kind], dictionary: Dictionary) -> list[str]:
     """Say what is odd at a site: too little training, an L0 far from its k, unknown kinds of frame, massive values."""
-    site, row = table.site, table.row(DICTIONARY)
-    found, speech = [], row.by_kind["speech"] or row.by_kind["all"]
-    other = table.row(PCA).by_kind["speech"] or table.row(PCA).by_kind["all"]
-    if table.is_undertrained and speech is not None and other is not None:
+    site, row, notes = table.site, table.row(DICTIONARY), []
+    speech, components = row.in_speech, table.row(PCA).in_speech
+    if table.is_undertrained:
         steps = _steps_of(dictionary)
-        found.append(
+        notes.append(
             f"{site}: the dictionary is undertrained: it explains {_share(speech.explained_variance)} of the variance, "
-            f"and {table.k} principal components explain {_share(other.explained_variance)}"
+            f"and {table.k} principal components explain {_share(components.explained_variance)}"
             f"{f', after {steps:,} steps' if steps else ''}. What it spoils says nothing of "
             "dictionaries: train it on more frames, or in smaller batches."
         )
     coder = dictionary.metadata.get("coder")
     k = coder.get("k") if isinstance(coder, dict) and coder.get("coder") in WITH_K else None
-    if k and speech is not None and abs(speech.l0 - k) > L0_OFF * k:
-        found.append(
+    if k and abs(speech.l0 - k) > L0_OFF * k:
+        notes.append(
             f"{site}: {speech.l0:.1f} features are active in a scored frame, where k was {k} in training: a threshold "
             "that fits the frames that were trained on lets through more or fewer in others. PCA and neurons have "
             "as many."
@@ -185,11 +187,11 @@ def _of_site(table: SiteScores, trained: Collection[Kind], dictionary: Dictionar
         if (scores := row.by_kind[kind]) is not None and (scores.explained_variance or 0) < 0
     ]
     if poor:
-        found.append(
+        notes.append(
             f"{site}: on frames that it was not trained on the dictionary is worse than their mean: it explains "
             f"{' and '.join(poor)}."
         )
-    return found + ([massive_note(site, table.massive)] if table.massive else [])
+    return notes + ([massive_note(site, table.massive)] if table.massive else [])
 
 
 def _steps_of(dictionary: Dictionary | None) -> int | None:
@@ -199,4 +201,4 @@ def _steps_of(dictionary: Dictionary | None) -> int | None:
 
 
 def _share(share: float | None) -> str:
-    return "an unknown share" if share is None else f"{100 * share:.1f}%"
+    return "an unknown share" if share is None else percent(share)

@@ -30,16 +30,12 @@ class UnjudgedError(InputError):
 
 @dataclass(frozen=True)
 class PhoneRows:
-    """What the features of one site detect.
+    """What the features of one site detect."""
 
-    Attributes:
-        rows: For each basis `name`, `n_features`, `n` that detect one phone, `share` with `low` and `high`,
-            `n_shuffled` that do with shuffled labels, and `median_auroc`; None for what cannot be judged.
-        claims: Whether the dictionary beats its baselines, in words.
-    """
-
+    # for each basis `name`, `n_features`, `n` that detect one phone, `share` with `low` and `high`, `n_shuffled` that
+    # do with shuffled labels, and `median_auroc`; None for what cannot be judged
     rows: tuple[Mapping[str, Any], ...]
-    claims: tuple[str, ...]
+    claims: tuple[str, ...]  # whether the dictionary beats its baselines, in words
 
 
 def phone_scores(
@@ -50,7 +46,7 @@ def phone_scores(
     *,
     seed: int = 0,
     force: bool = False,
-    progress: Callable[[str, int, int], None] = lambda what, done, of: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, n: None,
 ) -> dict[str, PhoneRows]:
     """Harvest a corpus in the directions of dictionaries and plain bases, and score their features.
 
@@ -70,7 +66,7 @@ def phone_scores(
         UnjudgedError: No phone is frequent enough to be judged.
         InputError: A dictionary cannot be read, or no clip can be used.
     """
-    names = {f"{DICTIONARY_BASIS}{folder}": name for own in folders.values() for name, folder in own.items()}
+    names = {f"{DICTIONARY_BASIS}{folder}": name for named in folders.values() for name, folder in named.items()}
     settings = HarvestSettings(sites=tuple(folders), bases=(*PLAIN, *names), seed=seed, force=force)
     run = run_harvest(model, corpus, settings, out, progress=progress)
     try:
@@ -96,14 +92,14 @@ def _of_site(study: PhoneStudy, site: str, names: Mapping[str, str]) -> PhoneRow
     return PhoneRows(tuple(sorted(rows.values(), key=lambda row: order.index(row["name"]))), tuple(claims))
 
 
-def _beside_random_decoder(own: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def _beside_random_decoder(dictionary: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Say how far a dictionary is from its nearest baseline; nothing where one of them cannot be judged."""
-    if own["n"] is None or other["n"] is None:
+    if dictionary["n"] is None or other["n"] is None:
         return []
-    found = newcombe_interval(own["n"], own["n_features"], other["n"], other["n_features"])
-    if found is None or found.low is None or found.high is None:
+    more = newcombe_interval(dictionary["n"], dictionary["n_features"], other["n"], other["n_features"])
+    if more is None or more.low is None or more.high is None:
         return []
-    points, low, high = (100 * bound for bound in (found.value, found.low, found.high))
+    points, low, high = (100 * bound for bound in (more.value, more.low, more.high))
     verb = "beats" if low > 0 else "does NOT beat"
     return [
         f"It {verb} the random decoder with a trained encoder: {other['share']:.1%}, {points:+.1f} points "

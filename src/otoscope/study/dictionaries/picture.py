@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from otoscope.study import pictures
+from otoscope.base.layout import count
+from otoscope.base.numbers import Interval
+from otoscope.study import marks, pictures
 
 if TYPE_CHECKING:
-    from otoscope.study.dictionaries.results import DictionaryScores, Row
-    from otoscope.study.dictionaries.sweep import DictionarySweep
+    from otoscope.study.dictionaries.frontier import DictionarySweep
+    from otoscope.study.dictionaries.results import DictionaryScores, ScoreRow
 
 LOOKS = {
     "dictionary": (pictures.BLUE, "o"),
@@ -36,88 +38,76 @@ ABLATIONS = ("mean ablation", "zero ablation")
 MOST_ERRORS = 1.25
 """Error rates beyond are off the picture: what says nothing sensible may say it at any length."""
 
+LEAST_EXPLAINED = -1.0
+"""Less explained variance is off the picture."""
+
 ROW_IN = 0.5
 
 
 def score_figure(scores: DictionaryScores) -> Figure:
-    """Draw a panel for each question, with a line for every site and a mark for every thing.
+    """Draw a panel for each question, with a row for every site and a mark for every thing.
 
-    Args:
-        scores: Any.
-
-    Returns:
-        Explained variance of speech; WER, where anything was transcribed; the share of features that detect one
-        phone, where that was looked for.
+    The panels are explained variance of speech; WER, where anything was transcribed; and the share of features that
+    detect one phone, where that was looked for.
     """
-    sites = [site.site for site in scores.sites]
-    has_phones = any(row["share"] is not None for site in scores.sites for row in site.phones or ())
+    phones = [site.phone_shares for site in scores.sites]
+    has_phones = any(share is not None for shares in phones for share in shares.values())
     n_panels = 1 + (scores.hearing is not None) + has_phones
-    figure = pictures.new_figure(1.5 + 4.2 * n_panels, 2.2 + ROW_IN * len(sites))
+    figure = pictures.new_figure(1.5 + 4.2 * n_panels, 2.2 + ROW_IN * len(scores.sites))
     panels = list(figure.subplots(1, n_panels, squeeze=False).ravel())
-    _explained(panels[0], scores)
+    measured = {row.name for site in scores.sites for row in site.rows}.union(*phones)
+    names = [name for name in LOOKS if name in measured]
+    _explained(panels[0], scores, names)
     if scores.hearing is not None:
-        _errors(panels[1], scores)
+        _errors(panels[1], scores, names)
     if has_phones:
-        _phones(panels[-1], scores)
+        _things(panels[-1], phones, names)
+        panels[-1].set_xlim(left=-0.01)
+        panels[-1].set_xlabel("share of features that detect one phone", fontsize=8)
+        pictures.title(panels[-1], "What features are", "95% intervals over features")
     for place, panel in enumerate(panels):
-        panel.set_yticks(range(len(sites)), sites if place == 0 else [""] * len(sites))
-        panel.set_ylim(len(sites) - 0.5, -0.5)
-        pictures.plain(panel)
-    handles = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}  # noqa: B905
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=9, fontsize=7.5, frameon=False
-    )
+        marks.name_rows(panel, [site.site if place == 0 else "" for site in scores.sites])
+    marks.legend_below(figure, *panels)
     return figure
 
 
-def _mark(axes: Axes, name: str, place: float, value: float, low: float | None, high: float | None) -> None:
-    colour, marker = LOOKS[name]
-    if low is not None and high is not None:
-        axes.plot([low, high], [place, place], color=colour, linewidth=1, alpha=0.6)
-    axes.plot([value], [place], color=colour, marker=marker, markersize=5, linestyle="", label=name)
+def _things(axes: Axes, sites: Sequence[Mapping[str, Interval | None]], names: Sequence[str]) -> None:
+    """Draw what is known of each thing, a row for each site, so that intervals do not lie on one another."""
+    for number, name in enumerate(names):
+        shift = 0.3 * (2 * number / (len(names) - 1) - 1) if len(names) > 1 else 0.0
+        marks.estimates(axes, [site.get(name) for site in sites], name, LOOKS[name], shift=shift)
 
 
-def _spread(n: int) -> list[float]:
-    """Places of n marks around a line, so that their intervals do not lie on one another."""
-    return [0.0] * n if n < 2 else [0.3 * (2 * i / (n - 1) - 1) for i in range(n)]
-
-
-def _explained(axes: Axes, scores: DictionaryScores) -> None:
-    low = 0.0
-    for place, site in enumerate(scores.sites):
-        for row, away in zip(site.rows, _spread(len(site.rows)), strict=True):
-            found = row.by_kind["speech"]
-            if found is not None and found.explained_variance is not None and row.name not in ABLATIONS:
-                _mark(axes, row.name, place + away, found.explained_variance, None, None)
-                low = min(low, max(found.explained_variance, -1.0))
-    axes.set_xlim(low - 0.05, 1.05)
+def _explained(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> None:
+    sites: list[dict[str, Interval | None]] = [
+        {
+            row.name: Interval(speech.explained_variance, None, None)
+            for row in site.rows
+            if row.name not in ABLATIONS
+            and (speech := row.by_kind["speech"]) is not None
+            and speech.explained_variance is not None
+            and speech.explained_variance >= LEAST_EXPLAINED
+        }
+        for site in scores.sites
+    ]
+    _things(axes, sites, names)
+    least = min((value.value for site in sites for value in site.values() if value is not None), default=0.0)
+    axes.set_xlim(min(least, 0.0) - 0.05, 1.05)
     axes.set_xlabel("explained variance", fontsize=8)
     pictures.title(axes, "What is put together again", "speech frames; ablations are left out")
 
 
-def _errors(axes: Axes, scores: DictionaryScores) -> None:
-    found = scores.to_json()["clean"]
-    name = error_name(found)
-    for place, site in enumerate(scores.sites):
-        for row, away in zip(site.rows, _spread(len(site.rows)), strict=True):
-            rate = row.heard.get(name)
-            if rate is not None:
-                _mark(axes, row.name, place + away, rate["value"], rate["low"], rate["high"])
-    clean = found[name]["value"]
-    axes.axvline(clean, color=pictures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="clean transcript")
+def _errors(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> None:
+    clean = scores.clean
+    assert clean is not None, "drawn where anything was transcribed"
+    error = error_name(clean)
+    rates = [{row.name: row.rate(error) for row in site.rows} for site in scores.sites]
+    shown = [{name: rate for name, rate in site.items() if rate and rate.value <= MOST_ERRORS} for site in rates]
+    _things(axes, shown, names)
+    marks.baseline(axes, clean[error]["value"], "clean transcript", "x")
     axes.set_xlim(-0.02, min(axes.get_xlim()[1], MOST_ERRORS))
-    axes.set_xlabel(f"word error rate against {_against(name)}", fontsize=8)
-    pictures.title(axes, "What is then transcribed", f"{pictures.count(scores.n_scored, 'clip')}; 95% over clips")
-
-
-def _phones(axes: Axes, scores: DictionaryScores) -> None:
-    for place, site in enumerate(scores.sites):
-        rows = [row for row in site.phones or () if row["share"] is not None]
-        for row, away in zip(rows, _spread(len(rows)), strict=True):
-            _mark(axes, row["name"], place + away, row["share"], row["low"], row["high"])
-    axes.set_xlim(left=-0.01)
-    axes.set_xlabel("share of features that detect one phone", fontsize=8)
-    pictures.title(axes, "What features are", "95% intervals over features")
+    axes.set_xlabel(f"word error rate against {target(error)}", fontsize=8)
+    pictures.title(axes, "What is then transcribed", f"{count(scores.n_scored, 'clip')}; 95% over clips")
 
 
 def error_name(clean: Mapping[str, Any]) -> str:
@@ -125,37 +115,27 @@ def error_name(clean: Mapping[str, Any]) -> str:
     return "wer" if clean["wer"] is not None else "wer_to_clean"
 
 
-def _against(name: str) -> str:
+def target(name: str) -> str:
+    """What an error rate is against, in words."""
     return "what was said" if name == "wer" else "the clean transcript"
 
 
 def frontier_figure(sweep: DictionarySweep) -> Figure:
-    """Draw explained variance and WER against L0: a line for each coder and each baseline.
-
-    Args:
-        sweep: Any.
-
-    Returns:
-        One panel, or two where anything was transcribed.
-    """
-    has_errors = sweep.clean is not None
-    figure = pictures.new_figure(6.4 * (1 + has_errors), 4.4)
-    panels = figure.subplots(1, 1 + has_errors, squeeze=False).ravel()
-    _frontier(panels[0], sweep.lines, "explained_variance")
+    """Draw explained variance against L0, and WER where anything was transcribed; a line for each thing."""
+    clean = sweep.clean
+    figure = pictures.new_figure(6.4 * (1 + (clean is not None)), 4.4)
+    panels = figure.subplots(1, 1 + (clean is not None), squeeze=False).ravel()
+    _frontier(panels[0], sweep.lines, None)
     panels[0].set_ylabel("explained variance", fontsize=8)
     panels[0].set_ylim(top=1.02)
-    note = f"{sweep.site}, {sweep.frames_scored}"
-    pictures.title(panels[0], "What is put together again", note)
-    if sweep.clean is not None:
-        name = error_name(sweep.clean)
+    pictures.title(panels[0], "What is put together again", f"{sweep.site}, {sweep.frames_scored}")
+    if clean is not None:
+        name = error_name(clean)
         _frontier(panels[1], sweep.lines, name)
-        clean = sweep.clean[name]["value"]
-        panels[1].axhline(clean, color=pictures.MUTED, linestyle=(0, (4, 3)), linewidth=1, label="clean transcript")
-        panels[1].set_ylabel(f"word error rate against {_against(name)}", fontsize=8)
+        marks.baseline(panels[1], clean[name]["value"], "clean transcript")
+        panels[1].set_ylabel(f"word error rate against {target(name)}", fontsize=8)
         panels[1].set_ylim(0, min(panels[1].get_ylim()[1], MOST_ERRORS))
-        pictures.title(
-            panels[1], "What is then transcribed", f"{pictures.count(sweep.n_clips, 'clip')}; 95% over clips"
-        )
+        pictures.title(panels[1], "What is then transcribed", f"{count(sweep.n_clips, 'clip')}; 95% over clips")
     for panel in panels:
         panel.set_xscale("log", base=2)
         panel.xaxis.set_major_formatter("{x:g}")
@@ -165,25 +145,15 @@ def frontier_figure(sweep: DictionarySweep) -> Figure:
     return figure
 
 
-def _frontier(axes: Axes, lines: Mapping[str, Sequence[tuple[float, Row]]], what: str) -> None:
-    """Draw one measure of every line: (L0, row) from sparse to dense."""
+def _frontier(axes: Axes, lines: Mapping[str, Sequence[tuple[float, ScoreRow]]], error: str | None) -> None:
+    """Draw an error rate of every line, or else explained variance: (L0, row) from sparse to dense."""
     free = iter(LINES * len(lines))
     for name, points in lines.items():
-        colour, marker = LOOKS[name] if name in LOOKS else (next(free), "o")
-        style = "--" if name in LOOKS else "-"
-        shown = [(l0, *_point(row, what)) for l0, row in points]
-        drawn = [point for point in shown if point[1] is not None]
-        if not drawn:
-            continue
-        x, y, low, high = (list(column) for column in zip(*drawn, strict=True))
-        axes.plot(x, y, color=colour, marker=marker, markersize=4, linestyle=style, linewidth=1.2, label=name)
-        if None not in low:
-            axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+        style = LOOKS[name] if name in LOOKS else (next(free), "o")
+        values = [_explained_interval(row) if error is None else row.rate(error) for _, row in points]
+        marks.curve(axes, [l0 for l0, _ in points], values, name, style, line="--" if name in LOOKS else "-")
 
 
-def _point(row: Row, what: str) -> tuple[float | None, float | None, float | None]:
-    if what == "explained_variance":
-        found = row.by_kind["speech"] or row.by_kind["all"]
-        return (None if found is None else found.explained_variance), None, None
-    rate = row.heard.get(what)
-    return (None, None, None) if rate is None else (rate["value"], rate["low"], rate["high"])
+def _explained_interval(row: ScoreRow) -> Interval | None:
+    explained = row.in_speech.explained_variance
+    return None if explained is None else Interval(explained, None, None)

@@ -30,26 +30,16 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training will take.
+    """What a training will take."""
 
-    Attributes:
-        n_frames: Frames that are trained on.
-        n_steps: Batches of them.
-        n_passes: Passes over the source.
-        memory_bytes: Weights, gradients and the optimizer's moments of all dictionaries, batches and the feed's buffer;
-            the model is not among them.
-        disk_bytes: The dictionaries, and two checkpoints of them while they train.
-        seconds: How long it will take, without what is being waited for in reading the disk.
-        encoder_seconds: How much of it the encoder takes.
-    """
-
-    n_frames: int
-    n_steps: int
-    n_passes: float
+    n_frames: int  # that are trained on
+    n_steps: int  # batches of them
+    n_passes: float  # over the source
+    # weights, gradients and the optimizer's moments of all dictionaries, batches and the feed's buffer, not the model
     memory_bytes: int
-    disk_bytes: int
-    seconds: float
-    encoder_seconds: float
+    disk_bytes: int  # the dictionaries, and two checkpoints of them while they train
+    seconds: float  # without what is being waited for in reading the disk
+    encoder_seconds: float  # how much of it the encoder takes
 
 
 def plan_training(

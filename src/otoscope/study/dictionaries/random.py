@@ -6,19 +6,18 @@ What it explains, a space of that size explains whatever its directions are. It 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import make_coder
-from otoscope.sae.coders.coder import CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.trainer import Trainer
 from otoscope.sae.training_settings import TrainSettings
-from otoscope.study.dictionaries.train import fitting_batch
+from otoscope.study.dictionaries.settings import fitting_batch
 
 CODERS = ("topk", "batchtopk")
 """With any other coder the sparsity would come out as it may; a random decoder has the dictionary's own."""
@@ -40,13 +39,10 @@ def random_decoder(
 
     Returns:
         The dictionary; `coder` in its metadata says that its decoder was frozen.
-
-    Source:
-        Ours.
     """
     batch = min(fitting_batch(n_frames), len(frames))
-    asked = like.metadata.get("coder")
-    named = asked.get("coder") if isinstance(asked, dict) else asked
+    coder = like.metadata.get("coder")
+    named = coder.get("coder") if isinstance(coder, dict) else coder
     settings = CoderSettings(
         coder=str(named) if named in CODERS else "batchtopk",
         d_in=like.d_in,
@@ -60,7 +56,7 @@ def random_decoder(
     trainer.start(frames[:START_FRAMES])
     for x in _batches(frames, batch, trained.n_steps, seed):
         trainer.step(x)
-    return trainer.finish({**_kept(like.metadata), "coder": asdict(settings)})
+    return trainer.finish({**_kept(like.metadata), "coder": settings.to_json()})
 
 
 def _batches(frames: Tensor, size: int, n: int, seed: int) -> Iterator[Tensor]:

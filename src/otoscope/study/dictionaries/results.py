@@ -5,121 +5,128 @@ Knows numbers, not models or clips.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from matplotlib.figure import Figure
 
-from otoscope.base import html
 from otoscope.base.files import atomic_path, write_json
-from otoscope.base.numbers import finite, rounded
+from otoscope.base.layout import count, percent
+from otoscope.base.numbers import Interval, finite, rounded, written
+from otoscope.base.report import Column, Report, Table
 from otoscope.sae.centre import Massive
-from otoscope.study import pictures
+from otoscope.sae.scores import Scores
 from otoscope.study.dictionaries import picture as dictionary_picture
-from otoscope.study.dictionaries.measure import ByKind
+from otoscope.study.dictionaries.measure import ALL, KIND_NAMES, ByKind
+from otoscope.study.dictionaries.settings import ScoreSettings
 from otoscope.study.dictionaries.transcripts import Hearing, ce_scores
 from otoscope.study.dictionaries.undertrained import is_undertrained
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
+from otoscope.study.results import Result
 
 DICTIONARY, SECOND, RANDOM_DECODER = "dictionary", "second", "random decoder"
 NEURONS, PCA, MEAN, ZERO = "neurons", "pca", "mean ablation", "zero ablation"
 
+RATES = {"WER": "wer", "CER": "cer", "words lost": "lost"}
+"""Heading to the key of an error rate; with `_to_clean` it is the one against the clean transcript."""
+
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """One dictionary or baseline at one site.
-
-    Attributes:
-        site: The site.
-        name: `dictionary`, or which baseline.
-        what: What it is, in words.
-        n_features: Its features.
-        by_kind: Its scores by kind of frame.
-        heard: What the transcripts say: CE and its parts, WER, CER; empty where nothing was transcribed.
-    """
+class ScoreRow:
+    """One dictionary or baseline at one site."""
 
     site: str
-    name: str
-    what: str
+    name: str  # `dictionary`, or which baseline
+    what: str  # what it is, in words
     n_features: int
     by_kind: ByKind
-    heard: Mapping[str, Any]
+    heard: Mapping[str, Any]  # what the transcripts say: CE and its parts, error rates; empty where there are none
+
+    @property
+    def in_speech(self) -> Scores:
+        """Scores of speech frames, or of all frames where there is no speech."""
+        scores = self.by_kind["speech"] or self.by_kind[ALL]
+        assert scores is not None, "some frame was scored"
+        return scores
+
+    def rate(self, name: str) -> Interval | None:
+        """Give an error rate by its key; None where it is not known."""
+        rate = self.heard.get(name)
+        return None if rate is None else Interval(**rate)
+
+    def rates(self) -> list[Interval | None]:
+        """Give those of `RATES`, against what was said or else against the clean transcript."""
+        return [self.rate(name) or self.rate(f"{name}_to_clean") for name in RATES.values()]
 
     def to_json(self) -> dict[str, Any]:
         """Give the row."""
-        scores = {kind: None if found is None else found.to_json() for kind, found in self.by_kind.items()}
+        scores = {kind: None if found is None else rounded(found.to_json()) for kind, found in self.by_kind.items()}
         return {
             "name": self.name,
             "what": self.what,
             "n_features": self.n_features,
-            "scores": {kind: None if found is None else rounded(found) for kind, found in scores.items()},
+            "scores": scores,
             **self.heard,
         }
 
 
 @dataclass(frozen=True)
 class Stability:
-    """How many features have a partner in a dictionary that was trained from another seed.
+    """How many features have a partner in a dictionary that was trained from another seed."""
 
-    Attributes:
-        share: Features whose best cosine reaches `least`.
-        mean: Of the best cosines.
-        least: The cosine from which on a feature is a partner.
-        n_features: Features compared: those that are active in some scored frame.
-        n_dead: Features left out because they are not.
-        n_second: The same of the second dictionary: active features.
-        random_share: The share for random directions, as many, against the second dictionary.
-        random_mean: Their mean.
-    """
+    share: float  # features whose best cosine reaches `least`
+    mean: float  # of the best cosines
+    least: float  # the cosine from which on a feature is a partner
+    n_features: int  # features compared: those that are active in some scored frame
+    n_dead: int  # features left out because they are not
+    n_second: int  # active features of the second dictionary
+    random_share: float  # the share for random directions, as many, against the second dictionary
+    random_mean: float  # their mean
 
-    share: float
-    mean: float
-    least: float
-    n_features: int
-    n_dead: int
-    n_second: int
-    random_share: float
-    random_mean: float
+    def text(self) -> str:
+        """Say it in a sentence."""
+        return (
+            f"{percent(self.share)} of {count(self.n_features, 'active feature')} have a partner of cosine "
+            f"{self.least:g} or more among {self.n_second} of the second dictionary (mean of the best "
+            f"{self.mean:.3f}); of as many random directions {percent(self.random_share)} (mean "
+            f"{self.random_mean:.3f}). {self.n_dead} dead features are left out."
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class SiteScores:
-    """The dictionary of one site and its baselines.
-
-    Attributes:
-        site: The site.
-        about: What the dictionary is: folder, architecture, sizes.
-        k: Features that the baselines may use at a time: the dictionary's L0.
-        rows: The dictionary first.
-        stability: Against a second dictionary, where one was given.
-        massive: Dimensions of the site with massive activations, over all frames of the fitted clips.
-        phones: For each basis how many features detect one phone, with the interval of the share; None where that
-            was not looked for.
-        claims: What `otoscope phones` says of the site.
-    """
+    """The dictionary of one site and its baselines."""
 
     site: str
-    about: Mapping[str, Any]
-    k: int
-    rows: tuple[Row, ...]
-    massive: tuple[Massive, ...] = ()
-    stability: Stability | None = None
+    about: Mapping[str, Any]  # what the dictionary is: folder, architecture, sizes
+    k: int  # features that the baselines may use at a time: the dictionary's L0
+    rows: tuple[ScoreRow, ...]  # the dictionary first
+    massive: tuple[Massive, ...] = ()  # dimensions with massive activations, over all frames of the fitted clips
+    stability: Stability | None = None  # against a second dictionary, where one was given
+    # for each basis how many features detect one phone, with the share's interval; None where that was not looked for
     phones: tuple[Mapping[str, Any], ...] | None = None
-    claims: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()  # what `otoscope phones` says of the site
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> ScoreRow:
         """Give a row by its name."""
         return next(row for row in self.rows if row.name == name)
 
     @property
+    def phone_shares(self) -> dict[str, Interval | None]:
+        """The share of features that detect one phone by basis; None for what cannot be judged."""
+        return {
+            row["name"]: None if row["share"] is None else Interval(row["share"], row["low"], row["high"])
+            for row in self.phones or ()
+        }
+
+    @property
     def is_undertrained(self) -> bool:
         """Whether the dictionary explains less of what it was scored on than as many principal components do."""
-        explained = {name: _explained(self.row(name)) for name in (DICTIONARY, PCA)}
-        return is_undertrained(explained[DICTIONARY], explained[PCA])
+        explained, by_pca = (self.row(name).in_speech.explained_variance for name in (DICTIONARY, PCA))
+        return is_undertrained(explained, by_pca)
 
     def to_json(self) -> dict[str, Any]:
         """Give the site's table."""
@@ -128,54 +135,97 @@ class SiteScores:
             "dictionary": dict(self.about),
             "k": self.k,
             "is_undertrained": self.is_undertrained,
-            "massive_activations": [rounded(one._asdict()) for one in self.massive],
+            "massive_activations": [rounded(massive._asdict()) for massive in self.massive],
             "rows": [row.to_json() for row in self.rows],
             "stability": None if self.stability is None else rounded(vars(self.stability)),
             "phones": None if self.phones is None else [dict(row) for row in self.phones],
             "claims": list(self.claims),
         }
 
+    def table(self) -> Table:
+        """Lay out the dictionary beside its baselines."""
+        kinds = dict.fromkeys((*KIND_NAMES, ALL), "three digits")
+        units = {"": "", "L0": "number", **kinds, "cossim": "three digits", "dead": "", "CE score": "three digits"}
+        units |= {**dict.fromkeys(RATES, "share"), "one phone": "share"}
+        shares = self.phone_shares
+        rows = [(*_cells(row), shares.pop(row.name, None)) for row in self.rows]
+        rows += [(name, *[None] * (len(units) - 2), share) for name, share in shares.items()]
+        heads = {KIND_NAMES[0]: f"explained: {KIND_NAMES[0]}"}
+        return Table(
+            [Column(None, heads.get(name, name), unit) for name, unit in units.items()],
+            rows,
+            f"{self.site}: {self.about['architecture']} from {self.about['d_in']} to {self.about['n_features']} "
+            f"features; {self.k} at a time in neurons and PCA",
+        )
+
+
+def _cells(row: ScoreRow) -> tuple[Any, ...]:
+    """What a table shows of a row, but for its phones."""
+    everything = row.by_kind[ALL]
+    assert everything is not None, "some frame was scored"
+    return (
+        row.name,
+        row.in_speech.l0,
+        *(None if scores is None else scores.explained_variance for scores in row.by_kind.values()),
+        row.in_speech.cossim,
+        f"{everything.dead_features} of {row.n_features}" if row.n_features else None,
+        row.heard.get("ce_loss_score"),
+        *row.rates(),
+    )
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DictionaryScores(Rich):
-    """Dictionaries beside their baselines, all on the same clips.
+class DictionaryScores(Result):
+    """Dictionaries beside their baselines, all on the same clips."""
 
-    Attributes:
-        model: The model's id.
-        corpus: What the corpus was asked for as.
-        settings: What was asked for.
-        n_fitted: Clips that baselines were fitted to.
-        n_scored: Clips that all were scored on.
-        split_by: What the halves are halves of.
-        sites: Each site's table.
-        hearing: What was transcribed; None where nothing was.
-        notes: What a reader of the numbers must know.
-    """
+    name = "scores"
 
     model: str
-    corpus: str
-    settings: Mapping[str, Any]
-    n_fitted: int
-    n_scored: int
-    split_by: str
+    corpus: str  # what the corpus was asked for as
+    settings: ScoreSettings
+    n_fitted: int  # clips that baselines were fitted to
+    n_scored: int  # clips that all were scored on
+    split_by: str  # what the halves are halves of
     sites: tuple[SiteScores, ...]
-    hearing: Hearing | None
-    notes: tuple[str, ...]
+    hearing: Hearing | None  # what was transcribed; None where nothing was
+    notes: tuple[str, ...]  # what a reader of the numbers must know
 
-    def to_json(self) -> dict[str, Any]:
-        """Give all tables, without the transcripts and the density of single features."""
-        return {
-            "model": self.model,
-            "corpus": self.corpus,
-            "settings": dict(self.settings),
-            "n_clips_fitted": self.n_fitted,
-            "n_clips_scored": self.n_scored,
-            "split_by": self.split_by,
-            "intervals": "95%: bootstrap over clips for error rates, Wilson for shares of features",
-            "notes": list(self.notes),
-            "clean": clean_row(self.hearing),
-            "sites": [site.to_json() for site in self.sites],
-        }
+    @property
+    def clean(self) -> dict[str, Any] | None:
+        """What was heard with nothing in place."""
+        return clean_row(self.hearing)
+
+    def report(self) -> Report:
+        """Lay out each dictionary beside its baselines; transcripts and densities have files of their own."""
+        intervals = "95%: bootstrap over clips for error rates, Wilson for shares of features"
+        clean = self.clean
+        return Report(
+            f"Dictionaries beside baselines: {self.model}",
+            f"{count(self.n_scored, 'clip')} of {self.corpus}; intervals are {intervals}",
+            {
+                "model": self.model,
+                "corpus": self.corpus,
+                "settings": self.settings,
+                "n_clips_fitted": self.n_fitted,
+                "n_clips_scored": self.n_scored,
+                "split_by": self.split_by,
+                "intervals": intervals,
+                "notes": self.notes,
+                "clean": clean,
+                "sites": self.sites,
+            },
+            display_only=[
+                *(("note", note) for note in self.notes),
+                ("with nothing in place", None if clean is None else clean_text(clean)),
+                *((site.site, site.stability.text()) for site in self.sites if site.stability is not None),
+                *((site.site, claim) for site in self.sites for claim in site.claims),
+            ],
+            parts=[site.table() for site in self.sites],
+        )
+
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw explained variance, WER and, where phones were looked for, the share of one-phone features by site."""
+        return {self.name: lambda: dictionary_picture.score_figure(self)}
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write the tables and the picture.
@@ -184,61 +234,27 @@ class DictionaryScores(Rich):
             folder: Where to; made when missing.
 
         Returns:
-            `scores.json`, `scores.parquet` (a row for each site, thing and kind of frame), `density.parquet` (for each
-            feature of each), `transcripts.json` where there are any, and `scores.png`.
+            `scores.json`, `scores.png`, `scores.parquet` (a row for each site, thing and kind of frame),
+            `density.parquet` (for each feature of each), and `transcripts.json` where there are any.
 
         Raises:
             OutputError: A file cannot be written.
         """
         where = Path(folder)
         rows = [row for site in self.sites for row in site.rows]
-        written = [
-            write_json(where / "scores.json", self.to_json()),
+        return [
+            *super().save(where),
             write_table(where / "scores.parquet", [flat for row in rows for flat in flat_rows(row)]),
             _write(where / "density.parquet", _densities(rows)),
+            *write_transcripts(where / "transcripts.json", self.hearing),
         ]
-        if self.hearing is not None:
-            written.append(write_json(where / "transcripts.json", transcripts(self.hearing)))
-        return written + drawn(self.plot, where / "scores.png")
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw explained variance, WER and, where phones were looked for, the share of one-phone features by site.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        return pictures.save_figure(dictionary_picture.score_figure(self), path)
-
-    def _shown(self) -> html.Shown:
-        rows = []
-        for site in self.sites:
-            for row in site.rows:
-                found = row.by_kind["speech"] or row.by_kind["all"]
-                explained = None if found is None else html.share(found.explained_variance)
-                rows.append((site.site, row.name, row.n_features, explained, None if found is None else found.l0,
-                             html.share(row.heard.get("wer"))))  # fmt: skip
-        clean = clean_row(self.hearing) or {}
-        return html.Shown(
-            f"Dictionaries beside baselines: {self.model}",
-            [
-                ("scored on", f"{pictures.count(self.n_scored, 'clip')} of {self.corpus}"),
-                ("WER with nothing in place", html.share(clean.get("wer"))),
-            ],
-            [html.ShownTable(("site", "", "features", "explained variance", "L0", "WER"), rows, "In speech frames")],
-        )
 
 
 def clean_row(hearing: Hearing | None) -> dict[str, Any] | None:
     """Give what was heard with nothing in place."""
     if hearing is None:
         return None
-    targets = {what: hearing.targets.count(what) for what in dict.fromkeys(hearing.targets)}
+    targets = {target: hearing.targets.count(target) for target in dict.fromkeys(hearing.targets)}
     return {
         "ce_loss_without_sae": finite(hearing.clean.ce_loss),
         "n_tokens": sum(hearing.clean.n_tokens),
@@ -248,6 +264,15 @@ def clean_row(hearing: Hearing | None) -> dict[str, Any] | None:
     }
 
 
+def clean_text(clean: Mapping[str, Any]) -> str:
+    """Say in a line what was heard with nothing in place."""
+    targets = " and ".join(f"the {target} of {count(n, 'clip')}" for target, n in clean["ce_loss_of"].items())
+    return (
+        f"WER {written(clean['wer'], 'share')}, CER {written(clean['cer'], 'share')}, "
+        f"CE {clean['ce_loss_without_sae']:.3f} over {count(clean['n_tokens'], 'token')} ({targets})"
+    )
+
+
 def heard_row(hearing: Hearing, site: str, name: str) -> dict[str, Any]:
     """Give what was heard with one thing in place at a site, beside what was heard without and with the ablations."""
     heard = hearing.by_name[site, name]
@@ -255,8 +280,10 @@ def heard_row(hearing: Hearing, site: str, name: str) -> dict[str, Any]:
     return {**ce_scores(hearing.clean, heard, mean, zero), **hearing.rates(heard), "n_cut": heard.n_cut}
 
 
-def transcripts(hearing: Hearing) -> list[dict[str, Any]]:
-    """Give for each clip what was said, what was heard with each thing in place of each site, and what was stopped."""
+def write_transcripts(path: Path, hearing: Hearing | None) -> list[Path]:
+    """Write for each clip what was said, what was heard with each thing in place of each site, and what was stopped."""
+    if hearing is None:
+        return []
     rows = []
     for number, (clip_id, said) in enumerate(zip(hearing.clip_ids, hearing.references, strict=True)):
         row: dict[str, Any] = {"clip": clip_id, "reference": said, "clean": hearing.clean.texts[number]}
@@ -264,10 +291,10 @@ def transcripts(hearing: Hearing) -> list[dict[str, Any]]:
             row.setdefault(site, {})[name] = heard.texts[number]
         row["stopped"] = [[site, name] for (site, name), heard in hearing.by_name.items() if heard.is_cut[number]]
         rows.append(row)
-    return rows
+    return [write_json(path, rows)]
 
 
-def flat_rows(row: Row) -> Iterator[dict[str, Any]]:
+def flat_rows(row: ScoreRow) -> Iterator[dict[str, Any]]:
     """Give a row for each kind of frame, all columns numbers or text; error rates stand in every one of them."""
     heard: dict[str, Any] = {}
     for name, value in row.heard.items():
@@ -297,7 +324,7 @@ def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.DataType:
     return pa.int64() if name.startswith("n_") or name in ("dead_features", "k") else pa.float64()
 
 
-def _densities(rows: Sequence[Row]) -> pa.Table:
+def _densities(rows: Sequence[ScoreRow]) -> pa.Table:
     columns: dict[str, list[Any]] = {"site": [], "name": [], "kind": [], "feature": [], "feature_density": []}
     for row in rows:
         for kind, scores in row.by_kind.items():
@@ -315,9 +342,3 @@ def _write(path: Path, table: pa.Table) -> Path:
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return path
-
-
-def _explained(row: Row) -> float | None:
-    """The share of variance that is explained of speech, or of all frames where there is none."""
-    found = row.by_kind["speech"] or row.by_kind["all"]
-    return None if found is None else found.explained_variance

@@ -10,20 +10,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
+from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
 from otoscope.sae.scores import Reconstructs
 from otoscope.study.dictionaries.baselines import Fit, fit
-from otoscope.study.dictionaries.entries import Entry, ScoreSettings, as_corpus, check_entry, kinds_of, site_of
+from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds, site_of
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
 from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
@@ -37,13 +38,12 @@ from otoscope.study.dictionaries.results import (
     SECOND,
     ZERO,
     DictionaryScores,
-    Row,
+    ScoreRow,
     SiteScores,
     heard_row,
 )
+from otoscope.study.dictionaries.settings import ScoreSettings
 from otoscope.study.dictionaries.transcripts import Hearing, Replacing, hear
-
-__all__ = ["DictionaryScores", "Entry", "ScoreSettings", "score_dictionaries", "score_dictionary", "site_of"]
 
 POOL_BYTES = 256_000_000
 """Frames kept for training random decoders, of all sites together."""
@@ -54,11 +54,12 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many clips are, and of how many."""
 
 
+@takes(ScoreSettings)
 def score_dictionary(
     model: Whisper,
     clips: Corpus | Iterable[Clip],
     dictionary: Dictionary,
-    settings: ScoreSettings | None = None,
+    settings: ScoreSettings,
     *,
     site: str | None = None,
     folder: Path | None = None,
@@ -71,7 +72,7 @@ def score_dictionary(
         model: Any Whisper.
         clips: A corpus, or clips.
         dictionary: The dictionary.
-        settings: What to score; the defaults where None.
+        settings: What to score.
         site: Where it belongs; by default what its metadata say.
         folder: Where it was read from; without it phones are not looked for.
         second: One that was trained from another seed.
@@ -80,19 +81,19 @@ def score_dictionary(
     Raises:
         InputError: See `score_dictionaries`.
     """
-    place = site or site_of(model, dictionary)
-    entry = Entry(place, dictionary, folder, second, trained_random_decoder)
-    return score_dictionaries(model, clips, [entry], settings)
+    entry = Entry(site or site_of(model, dictionary), dictionary, folder, second, trained_random_decoder)
+    return score_dictionaries(model, clips, [entry], settings=settings)
 
 
+@takes(ScoreSettings)
 def score_dictionaries(
     model: Whisper,
     clips: Corpus | Iterable[Clip],
     entries: Sequence[Entry],
-    settings: ScoreSettings | None = None,
+    settings: ScoreSettings,
     *,
     out: Path | None = None,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = lambda what, done, n: None,
 ) -> DictionaryScores:
     """Score dictionaries of several sites, each beside its baselines.
 
@@ -101,7 +102,7 @@ def score_dictionaries(
         clips: A corpus, or clips. One half, of other speakers where they are known, is what baselines are fitted to
             and trained on; everything is scored on the other.
         entries: The dictionaries, each of another site.
-        settings: What to score; the defaults where None.
+        settings: What to score.
         out: An existing folder for the random decoders that are trained, and for the harvest; temporary where None.
         progress: Told how far it is.
 
@@ -112,7 +113,6 @@ def score_dictionaries(
         InputError: A dictionary does not fit its site or the model, no clip can be used or none has speech, or a site
             holds what is not finite.
     """
-    settings = settings or ScoreSettings()
     corpus = clips if isinstance(clips, Corpus) else as_corpus(clips)
     sites = [entry.site for entry in entries]
     if not entries or len(set(sites)) != len(sites):
@@ -129,15 +129,15 @@ def score_dictionaries(
             for entry in entries
             for name, thing in _things(entry, fits[entry.site], ks[entry.site], model.device).items()
         }
-        told = halves.n_scored
-        scores = measure(model, halves.scored(), things, progress=lambda done: progress("scoring", done, told))
+        n = halves.n_scored
+        scores = measure(model, halves.scored(), things, progress=lambda done: progress("scoring", done, n))
         hearing = _hear(model, halves, entries, things, settings, progress) if settings.has_transcripts else None
         phones, unjudged = _phones(model, corpus, entries, settings, home, progress)
     tables = [_site(entry, fits, ks, scores, hearing, phones, settings) for entry in entries]
     return DictionaryScores(
         model=model.id,
         corpus=corpus.name,
-        settings=asdict(settings),
+        settings=settings,
         n_fitted=halves.n_fitted,
         n_scored=halves.n_scored,
         split_by=halves.split_by,
@@ -162,15 +162,15 @@ def _fit(
     """Fit baselines to the frames that the dictionaries were trained on; dictionaries of one kind share a pass."""
     fits: dict[str, Fit] = {}
     for kinds in dict.fromkeys(kinds_of(entry.dictionary) for entry in entries):
-        own = [entry for entry in entries if kinds_of(entry.dictionary) == kinds]
-        is_trained = any(entry.random_decoder is None for entry in own) and settings.baseline_frames > 0
-        most = POOL_BYTES // (4 * sum(entry.dictionary.d_in for entry in own))
+        alike = [entry for entry in entries if kinds_of(entry.dictionary) == kinds]
+        is_trained = any(entry.random_decoder is None for entry in alike) and settings.baseline_frames > 0
+        most = POOL_BYTES // (4 * sum(entry.dictionary.d_in for entry in alike))
         fits |= fit(
             model,
             halves.fitted(settings.seed),
-            [entry.site for entry in own],
+            [entry.site for entry in alike],
             kinds=kinds,
-            replaced=settings.replaced_kinds(kinds),
+            replaced=replaced_kinds(settings.replaced, kinds),
             pool_frames=max(1, min(most, settings.baseline_frames if is_trained else SOME_FRAMES)),
             progress=lambda done: progress("fitting baselines", done, halves.n_fitted),
         )
@@ -218,15 +218,14 @@ def _hear(
     settings: ScoreSettings,
     progress: Progress,
 ) -> Hearing:
-    kinds = {entry.site: settings.replaced_kinds(kinds_of(entry.dictionary)) for entry in entries}
+    kinds = {entry.site: replaced_kinds(settings.replaced, kinds_of(entry.dictionary)) for entry in entries}
     edits = {key: (site, Replacing(thing, kinds[site])) for key, (site, thing) in things.items() if key[1] != SECOND}
-    told = halves.n_scored
     return hear(
         model,
         halves.scored(),
         edits,
         language=settings.language,
-        progress=lambda done: progress("transcribing", done, told),
+        progress=lambda done: progress("transcribing", done, halves.n_scored),
     )
 
 
@@ -268,7 +267,7 @@ def _site(
     site = entry.site
     words = row_words(entry, ks[site], fits[site])
     rows = [
-        Row(
+        ScoreRow(
             site=site,
             name=name,
             what=words[name],
@@ -279,7 +278,7 @@ def _site(
         for (where, name), by_kind in scores.items()
         if where == site
     ]
-    found = None if phones is None else phones[site]
+    phone_rows = None if phones is None else phones[site]
     return SiteScores(
         site=site,
         about={
@@ -288,19 +287,19 @@ def _site(
             "d_in": entry.dictionary.d_in,
             "n_features": entry.dictionary.n_features,
             "kinds": kind_names(kinds_of(entry.dictionary)),
-            "replaced": kind_names(settings.replaced_kinds(kinds_of(entry.dictionary))),
+            "replaced": kind_names(replaced_kinds(settings.replaced, kinds_of(entry.dictionary))),
             "n_steps": entry.dictionary.metadata.get("n_steps"),
         },
         k=ks[site],
         rows=tuple(rows),
         massive=tuple(fits[site].massive),
         stability=None if entry.second is None else stability_of(entry, scores, settings),
-        phones=None if found is None else found.rows,
-        claims=() if found is None else found.claims,
+        phones=None if phone_rows is None else phone_rows.rows,
+        claims=() if phone_rows is None else phone_rows.claims,
     )
 
 
 def _n_features(by_kind: ByKind) -> int:
-    found = by_kind[ALL]
-    assert found is not None, "some frame was scored"
-    return found.n_features
+    scores = by_kind[ALL]
+    assert scores is not None, "some frame was scored"
+    return scores.n_features

@@ -29,40 +29,24 @@ SOME_CLIPS = 20
 
 @dataclass(frozen=True)
 class Amount:
-    """How much there is to train on.
+    """How much there is to train on."""
 
-    Attributes:
-        n_frames: Frames of the kinds that are trained on, in one pass.
-        n_windows: Windows that the encoder hears in a pass; 0 for saved activations.
-        duration_s: Length of the sound of a pass; None where that is not known.
-        is_exact: Whether it was counted, and not guessed from some clips.
-    """
-
-    n_frames: int
-    n_windows: int
-    duration_s: float | None
-    is_exact: bool
+    n_frames: int  # of the kinds that are trained on, in one pass
+    n_windows: int  # that the encoder hears in a pass; 0 for saved activations
+    duration_s: float | None  # length of the sound of a pass; None where that is not known
+    is_exact: bool  # counted, and not guessed from some clips
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Vectors to train on.
-
-    Attributes:
-        feed: Gives them.
-        about: What they are of, for manifests; the result of a training depends on all of it.
-        amount: How much there is.
-        buffer_bytes: Memory that the feed takes.
-        model: The model that hears the corpus; None for saved activations.
-        corpus: The corpus; None for saved activations.
-    """
+    """Vectors to train on."""
 
     feed: LiveFeed | ShardFeed
-    about: Mapping[str, Any]
+    about: Mapping[str, Any]  # what they are of, for manifests; the result of a training depends on all of it
     amount: Amount
-    buffer_bytes: int
-    model: Whisper | None = None
-    corpus: Corpus | None = None
+    buffer_bytes: int  # memory that the feed takes
+    model: Whisper | None = None  # the model that hears the corpus; None for saved activations
+    corpus: Corpus | None = None  # None for saved activations
 
     @property
     def widths(self) -> Mapping[str, int]:
@@ -90,11 +74,7 @@ class Source:
         return self.corpus.sound_notes if self.corpus is not None else []
 
     def metadata(self, site: str) -> dict[str, Any]:
-        """What a dictionary of a site says of where its vectors came from.
-
-        Args:
-            site: One of the source's.
-        """
+        """What a dictionary of a site says of where its vectors came from."""
         model = self.about["model"]
         known = {"model": short_name(model.get("id") or ""), "weights_hash": model.get("weights_hash")}
         return {
@@ -190,21 +170,15 @@ def shards_source(
 
 
 def source_of(name: str) -> Path | None:
-    """Tell saved activations from a corpus.
-
-    Args:
-        name: What was named.
-
-    Returns:
-        The folder of the shards; None where it is a corpus.
+    """Tell saved activations, of which it gives the folder, from a corpus, which is None.
 
     Raises:
         InputError: It is the run of a harvest that saved none, or has not finished.
     """
     folder = Path(name)
-    found = shards_in(folder)
-    if found is not None or not folder.is_dir():
-        return found
+    shards = shards_in(folder)
+    if shards is not None or not folder.is_dir():
+        return shards
     is_run = _read_json(folder / MANIFEST).get("harvest") is not None or (folder / ".work" / "settings.json").is_file()
     if is_run or any(folder.glob("*.safetensors.partial")):
         raise InputError(
@@ -236,10 +210,10 @@ def guess_amount(corpus: Corpus, kinds: Sequence[Kind], window_samples: int) -> 
         except InputError as error:
             problem = problem or str(error)
             continue
-        found = window_kinds(clip.samples, window_samples)
+        clip_kinds = window_kinds(clip.samples, window_samples)
         n_read += 1
-        n_frames += sum(int((found == kind).sum()) for kind in kinds)
-        n_windows += len(found)
+        n_frames += sum(int((clip_kinds == kind).sum()) for kind in kinds)
+        n_windows += len(clip_kinds)
         read_s += clip.duration_s
     if not n_read:
         raise InputError(f"no clip of {corpus.name!r} could be used. The first: {problem or 'there are none.'}")
@@ -253,13 +227,13 @@ def guess_amount(corpus: Corpus, kinds: Sequence[Kind], window_samples: int) -> 
 
 def _harvested_corpus(run: Path) -> dict[str, Any]:
     """What a run's manifest says of its corpus; nothing where the shards lie alone."""
-    found = _read_json(run / MANIFEST).get("corpus")
-    return {name: found[name] for name in ("name", "n_clips", "clips_hash") if name in found} if found else {}
+    corpus = _read_json(run / MANIFEST).get("corpus") or {}
+    return {name: corpus[name] for name in ("name", "n_clips", "clips_hash") if name in corpus}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

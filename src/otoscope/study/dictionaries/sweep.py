@@ -8,7 +8,7 @@ stopped; scoring starts anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ from otoscope.corpus import Corpus
 from otoscope.harvest.activation_reader import ShardReader
 from otoscope.harvest.feed_shards import ShardFeed
 from otoscope.model.whisper import Whisper
-from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.coder_settings import WITH_WEIGHT, CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.scores import Reconstructs, ScoreSums
 from otoscope.sae.training import Task, train
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.baselines import Fit, fit, fit_frames
 from otoscope.study.dictionaries.entries import replaced_kinds
-from otoscope.study.dictionaries.frontier import SPARSITY_CODERS, DictionarySweep, SweepPoint, SweepSettings
+from otoscope.study.dictionaries.frontier import DictionarySweep, SweepPoint
 from otoscope.study.dictionaries.measure import ByKind, Halves, finished, measure
 from otoscope.study.dictionaries.notes import cut_notes, replaced_note, untrained_note
 from otoscope.study.dictionaries.results import (
@@ -36,9 +36,10 @@ from otoscope.study.dictionaries.results import (
     NEURONS,
     PCA,
     ZERO,
-    Row,
+    ScoreRow,
     heard_row,
 )
+from otoscope.study.dictionaries.settings import SweepSettings
 from otoscope.study.dictionaries.sources import Source
 from otoscope.study.dictionaries.train import task_of
 from otoscope.study.dictionaries.transcripts import Hearing, Replacing, hear
@@ -48,8 +49,6 @@ SHARD_FRAMES = 50_000
 FIT_FRAMES = 20_000
 
 Progress = Callable[[str, int, int], None]
-
-__all__ = ["DictionarySweep", "SweepSettings", "score_sweep", "score_sweep_on_shards", "sweep", "sweep_tasks"]
 
 
 def sweep_tasks(source: Source, settings: SweepSettings) -> list[Task]:
@@ -78,7 +77,7 @@ def sweep(
     model: Whisper | None = None,
     device: str | torch.device = "cpu",
     overwrite: bool = False,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = lambda what, done, n: None,
 ) -> DictionarySweep:
     """Train dictionaries of one site at many sparsities, and score them.
 
@@ -104,13 +103,13 @@ def sweep(
     """
     site = next(iter(source.widths))
     model, corpus = model or source.model, test or source.corpus
-    told: Mapping[str, Any] = source.about["model"]
+    made_by: Mapping[str, Any] = source.about["model"]
     if corpus is not None and model is None:
         raise InputError("transcripts need a model, and none was given. Give one, or no test corpus.")
-    if model is not None and told.get("weights_hash") not in (None, model.weights_hash):
+    if model is not None and made_by.get("weights_hash") not in (None, model.weights_hash):
         raise InputError(
-            f"the activations in {source.name!r} are of {told.get('id')!r} with weights {told['weights_hash']}, and "
-            f"the test is for {model.id!r} with weights {model.weights_hash}. Give the same model with --model."
+            f"the activations in {source.name!r} are of {made_by.get('id')!r} with weights {made_by['weights_hash']}, "
+            f"and the test is for {model.id!r} with weights {model.weights_hash}. Give the same model with --model."
         )
     tasks = sweep_tasks(source, settings)
     trained = train(
@@ -121,20 +120,21 @@ def sweep(
         about=source.about,
         device=device,
         overwrite=overwrite,
-        progress=lambda done, of, _: progress("training", done, of),
+        progress=lambda done, n, _: progress("training", done, n),
     )
     dictionaries = {task.name: (task.coder, trained.dictionaries[task.name]) for task in tasks}
     kinds = frozenset(Kind[name.upper()] for name in source.about["kinds"])
     if model is not None and corpus is not None:
-        found = score_sweep(
+        result = score_sweep(
             model, corpus, site, dictionaries, settings, kinds=kinds, trained_on=source.name, progress=progress
         )
         if test is None:
-            found = replace(found, notes=(*found.notes, f"The dictionaries were trained on {corpus.name}, all of it."))
-        return found
+            note = f"The dictionaries were trained on {corpus.name}, all of it."
+            result = replace(result, notes=(*result.notes, note))
+        return result
     assert isinstance(source.feed, ShardFeed), "a source without a model reads saved activations"
     return score_sweep_on_shards(
-        source.feed.reader, site, dictionaries, settings, model_id=str(told.get("id", "unknown"))
+        source.feed.reader, site, dictionaries, settings, model_id=str(made_by.get("id", "unknown"))
     )
 
 
@@ -147,7 +147,7 @@ def score_sweep(
     *,
     kinds: frozenset[Kind] = frozenset({Kind.SPEECH}),
     trained_on: str = "",
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = lambda what, done, n: None,
 ) -> DictionarySweep:
     """Score the dictionaries of a sweep on clips.
 
@@ -233,17 +233,17 @@ def score_sweep_on_shards(
     x, kinds = next(rows)
     with torch.no_grad():
         for first in range(0, len(x), 1024):
-            part, own = x[first : first + 1024], kinds[first : first + 1024]
+            part, part_kinds = x[first : first + 1024], kinds[first : first + 1024]
             for name, thing in things.items():
                 strength, x_hat = thing.encode(part), thing.reconstruct(part)
                 for kind, each in zip(Kind, sums[name], strict=True):
-                    chosen = torch.from_numpy(np.flatnonzero(own == int(kind)))
+                    chosen = torch.from_numpy(np.flatnonzero(part_kinds == int(kind)))
                     each.add(part[chosen], x_hat[chosen], strength[chosen])
     notes = [
         f"Scored on {len(x):,} frames that were trained on, too, and without transcripts: give --test CORPUS for both. "
         f"Baselines are fitted to {len(values):,} others."
     ]
-    by_name = {name: finished(own) for name, own in sums.items()}
+    by_name = {name: finished(by_kind) for name, by_kind in sums.items()}
     return _sweep(site, model_id, str(reader.folder), str(reader.folder), dictionaries, by_name, None, settings, notes)
 
 
@@ -280,16 +280,16 @@ def _sweep(
     settings: SweepSettings,
     notes: Sequence[str],
 ) -> DictionarySweep:
-    def row(name: str, shown: str, what: str) -> Row:
-        found = scores[name]["all"]
-        assert found is not None, "some frame was scored"
+    def row(name: str, shown: str, what: str) -> ScoreRow:
+        all_frames = scores[name]["all"]
+        assert all_frames is not None, "some frame was scored"
         heard = {} if hearing is None else heard_row(hearing, site, name)
-        return Row(site, shown, what, found.n_features, scores[name], heard)
+        return ScoreRow(site, shown, what, all_frames.n_features, scores[name], heard)
 
     points = []
-    for name, (asked, dictionary) in dictionaries.items():
-        setting = ("sparsity", float(asked.sparsity or 0)) if asked.coder in SPARSITY_CODERS else ("k", float(asked.k))
-        points.append(SweepPoint(name, asked.coder, setting, row(name, name, dictionary.architecture)))
+    for name, (made, dictionary) in dictionaries.items():
+        setting = ("sparsity", float(made.sparsity or 0)) if made.coder in WITH_WEIGHT else ("k", float(made.k))
+        points.append(SweepPoint(name, made.coder, setting, row(name, name, dictionary.architecture)))
     baselines = {}
     for name in scores:
         kind, _, k = name.rpartition(" ")
@@ -305,6 +305,6 @@ def _sweep(
         baselines=baselines,
         ablations=(row(MEAN, MEAN, "the mean of the replaced frames"), row(ZERO, ZERO, "zeros")),
         hearing=hearing,
-        settings=asdict(settings),
+        settings=settings,
         notes=tuple(notes),
     )

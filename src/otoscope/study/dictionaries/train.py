@@ -7,42 +7,31 @@ picture, and a folder for each dictionary. Training itself, resuming included, i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
-from otoscope.base import html
-from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text, write_json
+from otoscope.base.layout import percent
 from otoscope.base.numbers import finite, rounded
+from otoscope.base.report import Column, Fact, Report, Table
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem
 from otoscope.sae.centre import Massive
-from otoscope.sae.coders import check_name
-from otoscope.sae.coders.coder import CoderSettings
+from otoscope.sae.coder_settings import WITH_K, CoderSettings
 from otoscope.sae.together import ALONE, Together
 from otoscope.sae.training import Observer, Progress, Task, Trained, train
 from otoscope.sae.training_settings import TrainSettings
-from otoscope.study import pictures
-from otoscope.study.dictionaries import curves_picture as training_picture
+from otoscope.study.dictionaries.curves_picture import curves_figure
+from otoscope.study.dictionaries.settings import CoderChoice, fitting_batch
 from otoscope.study.dictionaries.sources import Source
 from otoscope.study.dictionaries.undertrained import is_undertrained, massive_note
-from otoscope.study.result_files import drawn
-from otoscope.study.rich import Rich
-
-WITH_K = ("topk", "batchtopk", "matryoshka")
-"""Coders that are told how many features to keep active."""
-
-DEFAULT_FRAMES = 2_000_000
-MOST_PASSES = 10
-"""Unless told otherwise a training takes 2 million frames, or ten passes where those are fewer."""
-
-LEAST_BATCH, MOST_BATCH, WANTED_STEPS = 64, 4096, 400
-"""Unless told otherwise a batch has as many frames as give that many steps, within these bounds."""
+from otoscope.study.results import Result
 
 FEW_STEPS = 200
 """A training of fewer steps is said to be short. On the same 60,000 frames of tiny.en 14 steps explained less than PCA,
@@ -60,151 +49,76 @@ NUMBERS = ("explained_variance", "mse", "l0", "dead_share")
 
 
 @dataclass(frozen=True)
-class CoderChoice:
-    """What kind of dictionary to train at every site, whatever its width.
-
-    Attributes:
-        coder: Name of the coder.
-        expansion: Features for each value of the site's vectors.
-        n_features: Features; None for `expansion` times the width.
-        k: Features active at a time, for the coders that are told it.
-        sparsity: Weight of the sparsity term, for the coders that have one; None for the coder's own.
-        precision: `float32`, or `bfloat16` for the products with all features.
-        is_decoder_frozen: Leave the decoder as it was drawn: the baseline of a random dictionary.
-        seed: Of the weights at the start.
-    """
-
-    coder: str = "batchtopk"
-    expansion: float = 8
-    n_features: int | None = None
-    k: int = 32
-    sparsity: float | None = None
-    precision: str = "float32"
-    is_decoder_frozen: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_name(self.coder)
-        if self.n_features is not None and self.n_features < 1:
-            raise InputError(f"the number of features is {self.n_features}: give 1 or more.")
-        if not 0 < self.expansion <= 10_000:
-            raise InputError(f"the expansion is {self.expansion:g}: give a number above 0, up to 10,000.")
-
-    def settings(self, d_in: int) -> CoderSettings:
-        """Settle the coder of a site.
-
-        Args:
-            d_in: Length of its vectors.
-
-        """
-        n_features = self.n_features or max(1, round(self.expansion * d_in))
-        return CoderSettings(
-            coder=self.coder,
-            d_in=d_in,
-            n_features=n_features,
-            k=self.k if self.coder in WITH_K else min(self.k, n_features),
-            sparsity=self.sparsity,
-            precision=self.precision,
-            is_decoder_frozen=self.is_decoder_frozen,
-            seed=self.seed,
-        )
-
-
-@dataclass(frozen=True)
 class TrainedSite:
-    """How the training of a dictionary ended, as the mean over the last rows of its curve.
+    """How the training of a dictionary ended, as the mean over the last rows of its curve."""
 
-    Attributes:
-        name: Its folder's name.
-        site: Its site.
-        coder: What it was made from.
-        folder: Where it lies.
-        explained_variance: Share of the batches' variance that it explains.
-        mse: Squared error of a frame, summed over its values, as the coder saw them: scaled.
-        l0: Features active in a frame.
-        dead_share: Share of the features that were not active for long.
-        measured: The finished dictionary on the last batches, as `sae.trainer.measured` says; empty for one that an
-            older version trained.
-        massive: Dimensions with massive activations in what it was trained on.
-    """
-
-    name: str
+    name: str  # its folder's name
     site: str
     coder: CoderSettings
     folder: Path
-    explained_variance: float
-    mse: float
-    l0: float
-    dead_share: float
+    explained_variance: float  # share of the batches' variance
+    mse: float  # squared error of a frame, summed over its values, as the coder saw them: scaled
+    l0: float  # features active in a frame
+    dead_share: float  # share of the features that were not active for long
+    # the finished dictionary on the last batches, as `sae.trainer.measured` says; empty where an older version trained
     measured: Mapping[str, Any] = field(default_factory=dict)
-    massive: tuple[Massive, ...] = ()
+    massive: tuple[Massive, ...] = ()  # dimensions with massive activations in what it was trained on
 
     def to_json(self) -> dict[str, Any]:
         """Give the row of the table."""
-        own = {"name": self.name, "site": self.site, "folder": str(self.folder)}
-        numbers = {name: finite(getattr(self, name)) for name in NUMBERS}
         return {
-            **own,
-            **numbers,
+            "name": self.name,
+            "site": self.site,
+            "folder": str(self.folder),
+            **{name: finite(getattr(self, name)) for name in NUMBERS},
             "last_batches": rounded(self.measured),
-            "massive_activations": [rounded(one._asdict()) for one in self.massive],
-            "coder": asdict(self.coder),
+            "massive_activations": [rounded(massive._asdict()) for massive in self.massive],
+            "coder": self.coder.to_json(),
         }
 
     @property
     def notes(self) -> list[str]:
         """What a reader of its numbers must know."""
-        found, measured = [], self.measured
+        notes, measured = [], self.measured
         if is_undertrained(measured.get("explained_variance"), measured.get("pca_explained_variance")):
-            found.append(
-                f"{self.name} is undertrained: it explains {_percent(measured['explained_variance'])} of the last "
+            notes.append(
+                f"{self.name} is undertrained: it explains {percent(measured['explained_variance'])} of the last "
                 f"batches, and {measured['pca_components']} principal components explain "
-                f"{_percent(measured['pca_explained_variance'])}. Train it on more frames, or in smaller batches."
+                f"{percent(measured['pca_explained_variance'])}. Train it on more frames, or in smaller batches."
             )
         if self.coder.coder in WITH_K and measured and abs(measured["l0"] - self.coder.k) > L0_OFF * self.coder.k:
-            found.append(f"{self.name} has {measured['l0']:.1f} features active in a frame, where k is {self.coder.k}.")
+            notes.append(f"{self.name} has {measured['l0']:.1f} features active in a frame, where k is {self.coder.k}.")
         if self.massive:
-            found.append(massive_note(self.site, self.massive))
-        return found
+            notes.append(massive_note(self.site, self.massive))
+        return notes
+
+
+COLUMNS = (
+    *(Column(None, "dictionary"), Column(None, "coder"), Column(None, "features"), Column(None, "L0")),
+    *(Column(None, "explained", "share"), Column(None, "PCA", "share"), Column(None, "dead", "share")),
+    Column(None, "folder"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DictionaryTraining(Rich):
-    """A finished training.
+class DictionaryTraining(Result):
+    """A finished training."""
 
-    Attributes:
-        folder: Its folder.
-        about: What was trained on.
-        settings: How.
-        sites: How each dictionary ended.
-        curves: Dictionary to columns over the rows of its curve.
-        minutes: How long it trained.
-        waited_share: Share of that time that it waited for frames.
-        problems: Clips that could not be used.
-    """
+    name = "training"
 
     folder: Path
-    about: Mapping[str, Any]
+    about: Mapping[str, Any]  # what was trained on
     settings: TrainSettings
     sites: tuple[TrainedSite, ...]
-    curves: Mapping[str, Mapping[str, np.ndarray]]
-    minutes: float
-    waited_share: float
-    problems: Sequence[Problem] = field(default=())
+    curves: Mapping[str, Mapping[str, np.ndarray]]  # dictionary to columns over the rows of its curve
+    minutes: float  # how long it trained
+    waited_share: float  # share of that time that it waited for frames
+    problems: Sequence[Problem] = field(default=())  # clips that could not be used
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the table."""
-        return {
-            "about": dict(self.about),
-            "settings": asdict(self.settings),
-            "n_frames": self.settings.n_steps * self.settings.batch_frames,
-            "n_steps": self.settings.n_steps,
-            "minutes": finite(self.minutes, 2),
-            "waited_share": finite(self.waited_share, 4),
-            "notes": self.notes,
-            "sites": [site.to_json() for site in self.sites],
-            "failed": [asdict(problem) for problem in self.problems],
-        }
+    @property
+    def n_frames(self) -> int:
+        """Frames that were trained on."""
+        return self.settings.n_steps * self.settings.batch_frames
 
     @property
     def notes(self) -> list[str]:
@@ -212,72 +126,42 @@ class DictionaryTraining(Rich):
         short = short_training(self.settings)
         return [*([short] if short else []), *(note for site in self.sites for note in site.notes)]
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write `training.json` and `curves.png`; the dictionaries and their curves lie in the training's folder.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
-        where = Path(folder)
-        return [write_json(where / TABLE, self.to_json()), *drawn(self.plot, where / PICTURE)]
-
-    def plot(self, path: str | Path) -> Path:
-        """Draw explained variance, L0 and dead features of every dictionary over the training.
-
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        return pictures.save_figure(training_picture.curves_figure(self.curves), path)
-
-    def _shown(self) -> html.Shown:
+    def report(self) -> Report:
+        """Say how every dictionary ended; the dictionaries and their curves lie in the training's folder."""
+        dictionaries = "1 dictionary" if len(self.sites) == 1 else f"{len(self.sites):,} dictionaries"
         rows = [
-            (each.site, each.coder.coder, each.coder.n_features, html.share(each.explained_variance), each.l0,
-             html.share(each.dead_share))
-            for each in self.sites
-        ]  # fmt: skip
-        return html.Shown(
-            "Dictionaries trained",
-            [
-                ("frames", self.settings.n_steps * self.settings.batch_frames),
-                ("minutes", float(self.minutes)),
-                ("clips that could not be used", len(self.problems)),
+            (
+                *(site.name, site.coder.coder, site.coder.n_features, site.l0, site.explained_variance),
+                *(site.measured.get("pca_explained_variance"), site.dead_share, str(site.folder)),
+            )
+            for site in self.sites
+        ]
+        return Report(
+            f"{dictionaries} trained on {self.n_frames:,} frames in {self.minutes:,.1f} min, "
+            f"{percent(self.waited_share)} of them waiting for frames",
+            "",
+            {
+                "about": dict(self.about),
+                "settings": self.settings,
+                "n_frames": self.n_frames,
+                "n_steps": self.settings.n_steps,
+                "minutes": Fact(self.minutes, digits=2),
+                "waited_share": Fact(self.waited_share, digits=4),
+                "notes": self.notes,
+                "sites": self.sites,
+                "failed": [asdict(problem) for problem in self.problems],
+            },
+            display_only=[
+                *(("note", note) for note in self.notes),
+                ("clips that could not be used", len(self.problems) or None),
+                ("score them with", f"otoscope sae score {self.folder} CORPUS"),
             ],
-            [html.ShownTable(("site", "coder", "features", "explained variance", "L0", "dead"), rows, "At the end")],
+            parts=[Table(COLUMNS, rows, "Means of the last rows of the curves", most=max(len(rows), 1))],
         )
 
-
-def default_frames(n_frames: int, batch_frames: int = 1) -> int:
-    """How many frames a training takes unless it is told: a batch at least.
-
-    Args:
-        n_frames: Frames in a pass.
-        batch_frames: Frames in a batch.
-    """
-    return max(batch_frames, min(DEFAULT_FRAMES, MOST_PASSES * n_frames))
-
-
-def fitting_batch(n_frames: int, n_pass: int | None = None) -> int:
-    """How many frames a batch takes unless it is told: few enough that a training has `WANTED_STEPS` steps.
-
-    Args:
-        n_frames: Frames that are trained on in all.
-        n_pass: Frames in a pass; a batch takes no more.
-    """
-    most = n_frames if n_pass is None else min(n_frames, n_pass)
-    wanted = max(LEAST_BATCH, min(MOST_BATCH, n_frames // WANTED_STEPS))
-    return 1 << (max(1, min(wanted, most)).bit_length() - 1)
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw explained variance, L0 and dead features of every dictionary over the training."""
+        return {"curves": lambda: curves_figure(self.curves)}
 
 
 def short_training(settings: TrainSettings) -> str | None:
@@ -294,25 +178,13 @@ def short_training(settings: TrainSettings) -> str | None:
 
 
 def tasks_of(source: Source, choice: CoderChoice) -> list[Task]:
-    """Settle a dictionary for every site of a source, named like the site.
-
-    Args:
-        source: Where vectors come from.
-        choice: What kind of dictionary.
-    """
+    """Settle a dictionary for every site of a source, named like the site."""
     return [task_of(source, site, site, choice.settings(d_in)) for site, d_in in source.widths.items()]
 
 
 def task_of(source: Source, name: str, site: str, coder: CoderSettings) -> Task:
-    """Settle one dictionary, with all that its metadata say.
-
-    Args:
-        source: Where vectors come from.
-        name: Its folder's name.
-        site: Its site.
-        coder: What it is made from.
-    """
-    return Task(name, site, coder, {**source.metadata(site), "coder": asdict(coder)})
+    """Settle one dictionary, with all that its metadata say; its folder has its name."""
+    return Task(name, site, coder, {**source.metadata(site), "coder": coder.to_json()})
 
 
 def train_dictionaries(
@@ -366,7 +238,7 @@ def train_dictionaries(
         progress=progress,
         observers=observers,
     )
-    run = _told(trained, source, tasks, settings)
+    run = _training(trained, source, tasks, settings)
     if was_finished:
         before = _read_table(out, run)
         if before is not None:
@@ -377,13 +249,13 @@ def train_dictionaries(
     return run
 
 
-def _told(trained: Trained, source: Source, tasks: Sequence[Task], settings: TrainSettings) -> DictionaryTraining:
+def _training(trained: Trained, source: Source, tasks: Sequence[Task], settings: TrainSettings) -> DictionaryTraining:
     ends = []
     for task in tasks:
         columns = trained.curves[task.name]
         n_rows = max(1, min(MOST_ROWS, len(columns["step"]) // 10))
         last = {name: float(np.mean(columns[name][-n_rows:])) for name in NUMBERS}
-        told = trained.dictionaries[task.name].metadata
+        metadata = trained.dictionaries[task.name].metadata
         ends.append(
             TrainedSite(
                 task.name,
@@ -391,8 +263,8 @@ def _told(trained: Trained, source: Source, tasks: Sequence[Task], settings: Tra
                 task.coder,
                 trained.folder / task.name,
                 **last,
-                measured=told.get("last_batches", {}),
-                massive=tuple(Massive(**one) for one in told.get("massive_activations", [])),
+                measured=metadata.get("last_batches", {}),
+                massive=tuple(Massive(**row) for row in metadata.get("massive_activations", [])),
             )
         )
     return DictionaryTraining(
@@ -410,11 +282,11 @@ def _told(trained: Trained, source: Source, tasks: Sequence[Task], settings: Tra
 def _read_table(folder: Path, run: DictionaryTraining) -> list[Problem] | None:
     """What a finished training said of clips that could not be used; None without its table, or with another's."""
     try:
-        found = json.loads((folder / TABLE).read_text(encoding="utf-8"))
-        own = json.loads(to_json_text(run.to_json()))
-        if not (folder / PICTURE).is_file() or any(found[name] != own[name] for name in ("about", "settings", "sites")):
+        table = json.loads((folder / TABLE).read_text(encoding="utf-8"))
+        expected = json.loads(to_json_text(run.to_json()))
+        if any(table[name] != expected[name] for name in ("about", "settings", "sites")):
             return None
-        return [Problem(**problem) for problem in found["failed"]]
+        return [Problem(**problem) for problem in table["failed"]] if (folder / PICTURE).is_file() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -424,7 +296,3 @@ def _name_in_manifest(folder: Path, names: Sequence[str]) -> None:
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     manifest["files"] = sorted({*manifest["files"], *names})
     write_json(folder / MANIFEST, manifest)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"

@@ -70,20 +70,13 @@ class Replacing:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in every clip with one thing in place of a site, or with nothing.
+class HeardWith:
+    """What was heard in every clip with one thing in place of a site, or with nothing."""
 
-    Attributes:
-        texts: What was written.
-        losses: Cross-entropy of the target's tokens, summed over each clip; natural logarithm.
-        n_tokens: Tokens of each clip's target, the end of text included.
-        is_cut: Whether the text of each clip was cut because it became too long.
-    """
-
-    texts: tuple[str, ...]
-    losses: tuple[float, ...]
-    n_tokens: tuple[int, ...]
-    is_cut: tuple[bool, ...] = ()
+    texts: tuple[str, ...]  # what was written
+    losses: tuple[float, ...]  # cross-entropy of the target's tokens, summed over each clip; natural logarithm
+    n_tokens: tuple[int, ...]  # of each clip's target, the end of text included
+    is_cut: tuple[bool, ...] = ()  # whether the text of each clip was cut because it became too long
 
     @property
     def n_cut(self) -> int:
@@ -98,23 +91,15 @@ class Heard:
 
 @dataclass(frozen=True)
 class Hearing:
-    """What was heard with each thing in place.
-
-    Attributes:
-        clip_ids: The clips.
-        references: What was said in each, where that is known.
-        targets: What the cross-entropy of each is of: `reference` or `clean transcript`.
-        clean: With nothing in place.
-        by_name: With each thing in place.
-    """
+    """What was heard with each thing in place."""
 
     clip_ids: tuple[str, ...]
-    references: tuple[str | None, ...]
-    targets: tuple[str, ...]
-    clean: Heard
-    by_name: Mapping[Any, Heard]
+    references: tuple[str | None, ...]  # what was said in each, where that is known
+    targets: tuple[str, ...]  # what the cross-entropy of each is of: `reference` or `clean transcript`
+    clean: HeardWith  # with nothing in place
+    by_name: Mapping[Any, HeardWith]  # with each thing in place
 
-    def rates(self, heard: Heard) -> dict[str, Any]:
+    def rates(self, heard: HeardWith) -> dict[str, Any]:
         """Give WER, CER and words lost against what was said and against the clean transcript, with 95% intervals.
 
         Words lost are those of the reference that are missing or became others, as a share of it. Words that were
@@ -124,15 +109,15 @@ class Hearing:
             `wer`, `cer` and `lost`, None where no reference is known, and each with `_to_clean`; over clips.
         """
         pairs = list(zip(self.references, self.clean.texts, heard.texts, strict=True))
-        found: dict[str, Any] = {}
+        rates: dict[str, Any] = {}
         for name, errors in (("wer", word_errors), ("cer", character_errors), ("lost", _words_lost)):
             known = [errors(said, text) for said, _, text in pairs if said is not None]
-            found[name] = bootstrap_rate(known).to_json() if known else None
-            found[f"{name}_to_clean"] = bootstrap_rate([errors(clean, text) for _, clean, text in pairs]).to_json()
-        return found
+            rates[name] = bootstrap_rate(known).to_json() if known else None
+            rates[f"{name}_to_clean"] = bootstrap_rate([errors(clean, text) for _, clean, text in pairs]).to_json()
+        return rates
 
 
-def ce_scores(clean: Heard, heard: Heard, mean: Heard, zero: Heard) -> dict[str, float | None]:
+def ce_scores(clean: HeardWith, heard: HeardWith, mean: HeardWith, zero: HeardWith) -> dict[str, float | None]:
     """Give how much of the decoder's sureness is kept, under SAELens's names.
 
     Args:
@@ -172,8 +157,8 @@ def hear(
     """Transcribe clips with each thing in place of a site, and score what was said in them.
 
     The language is the clip's, or the one that the model hears with nothing in place, whatever stands in. With a thing
-    in place no more is written than `room_beside` the text that is scored: a decoder that
-    repeats itself would go on to the end of its room.
+    in place no more is written than `room_beside` the text that is scored: a decoder that repeats itself would go on to
+    the end of its room.
 
     Args:
         model: Any Whisper.
@@ -190,20 +175,20 @@ def hear(
         InputError: There are no clips, or a site or language is not the model's.
     """
     starts = {site: _start_of(model, site) for site, _ in things.values()}
-    found = _Found(things)
-    for group in _groups(model, clips, found, sorted({start.site for start in starts.values() if start.site})):
+    gathered = _Gathered(things)
+    for group in _groups(model, clips, gathered, sorted({start.site for start in starts.values() if start.site})):
         group.write_clean(language)
         for place, clean in enumerate(group.clean):
-            found.add(None, group.windows[place], clean)
+            gathered.add(None, group.windows[place], clean)
         for place, name, heard in group.with_in_place(things, starts):
-            found.add(name, group.windows[place], heard)
-        progress(len(found.clip_ids) - (not group.ends_clip))
-    if not found.clip_ids:
+            gathered.add(name, group.windows[place], heard)
+        progress(len(gathered.clip_ids) - (not group.ends_clip))
+    if not gathered.clip_ids:
         raise InputError("no clips were given to transcribe: one or more are needed. Give recordings.")
-    return found.finish()
+    return gathered.finish()
 
 
-class _OneHeard(NamedTuple):
+class _WindowText(NamedTuple):
     """What was heard in one window: language, text, cross-entropy of the target, and whether the text was cut."""
 
     code: str
@@ -212,7 +197,7 @@ class _OneHeard(NamedTuple):
     is_cut: bool
 
 
-class _Found:
+class _Gathered:
     """Gathers what was heard by clip.
 
     Args:
@@ -224,7 +209,7 @@ class _Found:
         self.references: list[str | None] = []
         self.targets: list[str] = []
         self.n_tokens: list[int] = []
-        self._heard: dict[Any, list[dict[int, _OneHeard]]] = {name: [] for name in (None, *names)}
+        self._heard: dict[Any, list[dict[int, _WindowText]]] = {name: [] for name in (None, *names)}
 
     def begin(self, clip: Clip) -> int:
         """Open a clip, and give its number."""
@@ -236,7 +221,7 @@ class _Found:
             clips.append({})
         return len(self.clip_ids) - 1
 
-    def add(self, name: Any, window: _Window, heard: _OneHeard) -> None:
+    def add(self, name: Any, window: _Window, heard: _WindowText) -> None:
         """Take what was heard in a window; those of a clip come in any order."""
         self._heard[name][window.clip][window.number] = heard
 
@@ -245,8 +230,8 @@ class _Found:
         heard = {
             name: [[rows[number] for number in sorted(rows)] for rows in clips] for name, clips in self._heard.items()
         }
-        found = {
-            name: Heard(
+        by_name = {
+            name: HeardWith(
                 texts=tuple(join_texts([Text(row.code, row.text) for row in rows]).text for rows in clips),
                 losses=tuple(sum(row.loss for row in rows) for rows in clips),
                 n_tokens=tuple(self.n_tokens),
@@ -255,7 +240,7 @@ class _Found:
             for name, clips in heard.items()
         }
         ids, references, targets = tuple(self.clip_ids), tuple(self.references), tuple(self.targets)
-        return Hearing(ids, references, targets, found.pop(None), found)
+        return Hearing(ids, references, targets, by_name.pop(None), by_name)
 
 
 class _Start(NamedTuple):
@@ -279,25 +264,15 @@ def _start_of(model: Whisper, name: str) -> _Start:
 
 @dataclass
 class _Window:
-    """One window of a clip: which clip, and the text that is scored in it.
+    """One window of a clip: which clip, and the text that is scored in it."""
 
-    Attributes:
-        clip: The clip's number.
-        number: Which of the clip's windows it is.
-        sound: The window alone.
-        is_only: Whether the clip has no other window.
-        code: What is spoken.
-        ids: Prompt, text and end of the text that is scored.
-        n_prompt: How many of them are the prompt.
-    """
-
-    clip: int
-    number: int
-    sound: Windows
-    is_only: bool
-    code: str = ""
-    ids: list[int] = field(default_factory=list)
-    n_prompt: int = 0
+    clip: int  # the clip's number
+    number: int  # which of the clip's windows it is
+    sound: Windows  # the window alone
+    is_only: bool  # whether the clip has no other window
+    code: str = ""  # what is spoken
+    ids: list[int] = field(default_factory=list)  # prompt, text and end of the text that is scored
+    n_prompt: int = 0  # how many of them are the prompt
 
     @property
     def most_tokens(self) -> int:
@@ -312,17 +287,17 @@ class _Group:
         model: The model.
         windows: In order of clips and time.
         ends_clip: Whether the last one is the last of its clip.
-        found: Where clips' targets are noted.
+        gathered: Where clips' targets are noted.
         starts: Sites from which runs with something in place begin.
     """
 
     def __init__(
-        self, model: Whisper, windows: Sequence[_Window], ends_clip: bool, found: _Found, starts: Sequence[str]
+        self, model: Whisper, windows: Sequence[_Window], ends_clip: bool, gathered: _Gathered, starts: Sequence[str]
     ) -> None:
         self._model = model
         self.windows = windows
         self.ends_clip = ends_clip
-        self._found = found
+        self._gathered = gathered
         encodings, self._held = [], []
         for window in windows:
             with model.reading(starts) as tape:
@@ -332,16 +307,16 @@ class _Group:
 
     def write_clean(self, language: str | None) -> None:
         """Write each window with nothing in place, and settle the text that is scored in it."""
-        asked = [language or window.sound.clip.language for window in self.windows]
+        languages = [language or window.sound.clip.language for window in self.windows]
         with seen_keys_values(self._model) as seen:
-            rows = write_windows(self._model, self._encodings, asked)
+            rows = write_windows(self._model, self._encodings, languages)
         for place, (window, (code, written)) in enumerate(zip(self.windows, rows, strict=True)):
             window.code = code
             self._set_target(window, place, written.tokens)
-            self._found.n_tokens[window.clip] += len(window.ids) - window.n_prompt
+            self._gathered.n_tokens[window.clip] += len(window.ids) - window.n_prompt
         losses = self._losses(self._encodings, self.windows, seen)
         self.clean = [
-            _OneHeard(code, text_of(self._model, written.tokens), loss, False)
+            _WindowText(code, text_of(self._model, written.tokens), loss, False)
             for (code, written), loss in zip(rows, losses, strict=True)
         ]
 
@@ -358,14 +333,14 @@ class _Group:
             except InputError:  # longer than the decoder
                 pass
             else:
-                self._found.targets[window.clip] = REFERENCE
+                self._gathered.targets[window.clip] = REFERENCE
                 return
         longest, end = self._model.hf.config.max_target_positions, self._model.vocabulary.end_id
         window.ids = [*prompt, *written, end][:longest]
 
     def with_in_place(
         self, things: Mapping[Any, tuple[str, Replacing]], starts: Mapping[str, _Start]
-    ) -> Iterator[tuple[int, Any, _OneHeard]]:
+    ) -> Iterator[tuple[int, Any, _WindowText]]:
         """Write every window with everything in place, many at a time; gives the window's place, the name, the rest."""
         waiting: list[tuple[int, Any, Tensor]] = []
         # windows of similar length share a batch, which goes on until the last of them has ended
@@ -378,7 +353,7 @@ class _Group:
         if waiting:
             yield from self._write(waiting)
 
-    def _write(self, waiting: Sequence[tuple[int, Any, Tensor]]) -> Iterator[tuple[int, Any, _OneHeard]]:
+    def _write(self, waiting: Sequence[tuple[int, Any, Tensor]]) -> Iterator[tuple[int, Any, _WindowText]]:
         windows = [self.windows[place] for place, _, _ in waiting]
         encodings = torch.cat([encoding for _, _, encoding in waiting])
         most = 1 + max(window.most_tokens for window in windows)  # one more tells what was cut from what just ended
@@ -387,7 +362,7 @@ class _Group:
         losses = self._losses(encodings, windows, seen)
         for (place, name, _), window, (code, written), loss in zip(waiting, windows, rows, losses, strict=True):
             text = text_of(self._model, written.tokens[: window.most_tokens])
-            yield place, name, _OneHeard(code, text, loss, len(written.tokens) > window.most_tokens)
+            yield place, name, _WindowText(code, text, loss, len(written.tokens) > window.most_tokens)
 
     def _encode(self, place: int, site: str, edit: Replacing, start: _Start) -> Float[Tensor, "1 frame d_model"]:
         """Encode a window with something in place of a site, from there on."""
@@ -430,9 +405,9 @@ def token_losses(
     longest = max(map(len, ids))
     padded: Int64[Tensor, "window token"] = torch.zeros(len(ids), longest, dtype=torch.int64)
     is_scored = torch.zeros(len(ids), longest, dtype=torch.bool)
-    for row, (own, start) in enumerate(zip(ids, n_prompt, strict=True)):
-        padded[row, : len(own)] = torch.tensor(list(own))  # what follows is not seen by what comes before
-        is_scored[row, start : len(own)] = True
+    for row, (window_ids, start) in enumerate(zip(ids, n_prompt, strict=True)):
+        padded[row, : len(window_ids)] = torch.tensor(list(window_ids))  # what follows is not seen by what comes before
+        is_scored[row, start : len(window_ids)] = True
     padded, is_scored = padded.to(encodings.device), is_scored.to(encodings.device)
     with torch.no_grad():
         logits = forced_logits(model, encodings, padded[:, :-1], seen)
@@ -441,20 +416,20 @@ def token_losses(
     return scored
 
 
-def _groups(model: Whisper, clips: Iterable[Clip], found: _Found, starts: Sequence[str]) -> Iterator[_Group]:
+def _groups(model: Whisper, clips: Iterable[Clip], gathered: _Gathered, starts: Sequence[str]) -> Iterator[_Group]:
     """Take windows until as many are held as may be."""
     window_bytes = (1 + len(starts)) * model.n_frames * model.d_model * 4
     most = max(1, min(GROUP_WINDOWS, GROUP_BYTES // window_bytes))
     windows: list[_Window] = []
     for clip in clips:
-        number, n_windows = found.begin(clip), max(1, -(-len(clip.samples) // model.window_samples))
+        number, n_windows = gathered.begin(clip), max(1, -(-len(clip.samples) // model.window_samples))
         for place, sound in enumerate(model.each_window(clip), 1):
             windows.append(_Window(number, place, sound, n_windows == 1))
             if len(windows) == most:
-                yield _Group(model, windows, place == n_windows, found, starts)
+                yield _Group(model, windows, place == n_windows, gathered, starts)
                 windows = []
     if windows:
-        yield _Group(model, windows, True, found, starts)
+        yield _Group(model, windows, True, gathered, starts)
 
 
 def _said(clip: Clip) -> str | None:

@@ -26,8 +26,8 @@ def is_undertrained(explained: float | None, pca_explained: float | None) -> boo
 def massive_note(site: str, massive: Sequence[Massive]) -> str:
     """Say which dimensions of a site hold massive activations, and what that does to its numbers."""
     named = " and ".join(
-        f"{one.dimension} (up to {one.largest:.0f}, {100 * one.variance_share:.0f}% of the variance)"
-        for one in massive[:MOST_NAMED]
+        f"{value.dimension} (up to {value.largest:.0f}, {100 * value.variance_share:.0f}% of the variance)"
+        for value in massive[:MOST_NAMED]
     )
     more = len(massive) - MOST_NAMED
     return (

@@ -9,8 +9,9 @@ from __future__ import annotations
 import bisect
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -20,14 +21,17 @@ from otoscope.audio.clip import Span
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, frame_to_seconds
 from otoscope.base.errors import InputError
-from otoscope.base.files import atomic_path, write_json
+from otoscope.base.files import atomic_path
+from otoscope.base.layout import count
+from otoscope.base.report import Column, Report, Table
+from otoscope.base.settings import takes
 from otoscope.harvest.opened import GroupKey, HarvestRun, RunClip
-from otoscope.study.rich import Rich
+from otoscope.study.examples.settings import ExamplesSettings
+from otoscope.study.results import Result
 
 SIGNS = {"positive": (1,), "negative": (-1,), "both": (1, -1)}
 RANGE_KINDS = ("width", "quantile")
 TABLE = "sounds.parquet"
-INDEX = "examples.json"
 
 N_HEARD = 10
 """Examples that can be heard in a notebook."""
@@ -37,69 +41,61 @@ MOST_SOUND_BYTES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One moment that a feature answers to.
+    """One moment that a feature answers to."""
 
-    Attributes:
-        site: Where the feature is.
-        basis: In which basis.
-        feature: Its number.
-        sign: 1 for strengths above zero, -1 for those below.
-        kind: `top` for the strongest peaks; `width` or `quantile` for those drawn from a range of strength.
-        range: Number of the range, 0 for the strongest; None for `top`.
-        rank: 0 for the strongest; in a range, the number of the draw.
-        clip: Number of the clip in the run.
-        clip_id: Its name in the corpus.
-        frame: The frame at which the feature answers, from the clip's start.
-        seconds: The middle of the sound that it answers to, from the clip's start: the run's lag before the frame.
-        strength: As it is: below zero for the sign -1.
-        phone: The phone there, in the run's phone set, if known.
-        word: The word there, if known.
-        sound: The file with the clip around that moment, where it was written.
-        amplified: The file in which the moment is brought out.
-        sound_seconds: Where the moment is in both files.
-    """
+    site: str  # where the feature is
+    basis: str  # in which basis
+    feature: int  # its number
+    sign: int  # 1 for strengths above zero, -1 for those below
+    kind: str  # `top` for the strongest peaks; `width` or `quantile` for those drawn from a range of strength
+    range: int | None  # number of the range, 0 for the strongest; None for `top`
+    rank: int  # 0 for the strongest; in a range, the number of the draw
+    clip: int  # number of the clip in the run
+    clip_id: str  # its name in the corpus
+    frame: int  # the frame at which the feature answers, from the clip's start
+    seconds: float  # the middle of the sound that it answers to, from the clip's start: the run's lag before the frame
+    strength: float  # as it is: below zero for the sign -1
+    phone: str | None  # the phone there, in the run's phone set, if known
+    word: str | None  # the word there, if known
+    sound: str | None = None  # the file with the clip around that moment, where it was written
+    amplified: str | None = None  # the file in which the moment is brought out
+    sound_seconds: float | None = None  # where the moment is in both files
 
-    site: str
-    basis: str
-    feature: int
-    sign: int
-    kind: str
-    range: int | None
-    rank: int
-    clip: int
-    clip_id: str
-    frame: int
-    seconds: float
-    strength: float
-    phone: str | None
-    word: str | None
-    sound: str | None = None
-    amplified: str | None = None
-    sound_seconds: float | None = None
+    def to_json(self) -> dict[str, Any]:
+        """Give the row, its numbers as they are."""
+        return asdict(self)
+
+    def cells(self) -> tuple[Any, ...]:
+        """Give what a table shows of it."""
+        sign = "pos" if self.sign > 0 else "neg"
+        number = f"{sign} {self.rank}" if self.range is None else f"{sign} {self.kind} {self.range}.{self.rank}"
+        return (
+            *(self.site, self.basis, str(self.feature), number, self.strength),
+            *(self.clip_id, self.seconds, self.phone, self.word),
+        )
+
+
+COLUMNS = (
+    *(Column(None, "site"), Column(None, "basis"), Column(None, "feature"), Column(None, "example")),
+    *(Column(None, "strength"), Column(None, "clip"), Column(None, "seconds", "plain seconds")),
+    *(Column(None, "phone"), Column(None, "word")),
+)
 
 
 @dataclass(frozen=True, repr=False)
-class Examples(Rich):
-    """Examples of features, and what they were harvested from.
+class Examples(Result):
+    """Examples of features, and what they were harvested from."""
 
-    Attributes:
-        run: The run's folder.
-        model: The model's id.
-        corpus: What the corpus was asked for as.
-        phone_set: The phone set of the labels; None without labels.
-        lag_frames: Frames from a sound to the answer that it causes; None where it was not estimated, and taken as 0.
-        n_features: How many features were looked at; some may have no example.
-        examples: By site, basis, feature, sign, kind and range, strongest first.
-        folder: Where the sounds were written, in this session; None where none were.
-    """
+    name = "examples"
 
-    run: str
-    model: str
-    corpus: str
-    phone_set: str | None
-    lag_frames: int | None
-    n_features: int
-    examples: tuple[Example, ...]
+    run: str  # the run's folder
+    model: str  # the model's id
+    corpus: str  # what the corpus was asked for as
+    phone_set: str | None  # the phone set of the labels; None without labels
+    lag_frames: int | None  # from a sound to the answer that it causes; None where it was not estimated, taken as 0
+    n_features: int  # how many features were looked at; some may have no example
+    examples: tuple[Example, ...]  # by site, basis, feature, sign, kind and range, strongest first
+    # where the sounds were written, in this session; None where none were
     folder: str | None = field(default=None, compare=False)
 
     @property
@@ -107,11 +103,27 @@ class Examples(Rich):
         """How many of the features have no example at all."""
         return self.n_features - len({(example.site, example.basis, example.feature) for example in self.examples})
 
-    def to_json(self) -> dict[str, Any]:
-        """Give what was found as a table of rows."""
-        head = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("examples", "folder")}
-        rows = [asdict(example) for example in self.examples]
-        return {**head, "n_without_examples": self.n_silent, "examples": rows}
+    def report(self) -> Report:
+        """List the examples, feature by feature."""
+        lag = "taken as 0, as none was estimated" if self.lag_frames is None else f"{self.lag_frames} frames"
+        silent = f", {self.n_silent:,} of them without any" if self.n_silent else ""
+        rows = [example.cells() for example in self.examples]
+        return Report(
+            f"What drives features most: {self.model} on {self.corpus}",
+            f"{count(len(rows), 'example')} of {count(self.n_features, 'feature')}{silent}; the sound comes before the "
+            f"frame by the lag, {lag}",
+            {
+                "run": self.run,
+                "model": self.model,
+                "corpus": self.corpus,
+                "phone_set": self.phone_set,
+                "lag_frames": self.lag_frames,
+                "n_features": self.n_features,
+                "n_without_examples": self.n_silent,
+                "examples": self.examples,
+            },
+            parts=[Table(COLUMNS, rows, most=max(len(rows), 1))],
+        )
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write the examples as `sounds.parquet`, and as `examples.json` with what they were harvested from.
@@ -129,82 +141,50 @@ class Examples(Rich):
         import pyarrow.parquet as pq
 
         table = pa.table(
-            {name: [getattr(one, name) for one in self.examples] for name in _COLUMNS},
-            schema=pa.schema([(name, getattr(pa, type_)()) for name, type_ in _COLUMNS.items()]),
+            {name: [getattr(example, name) for example in self.examples] for name in _COLUMN_TYPES},
+            schema=pa.schema([(name, getattr(pa, type_)()) for name, type_ in _COLUMN_TYPES.items()]),
         )
         with atomic_path(Path(folder) / TABLE) as temporary:
             pq.write_table(table, temporary)
-        return [Path(folder) / TABLE, write_json(Path(folder) / INDEX, self.to_json())]
+        return [Path(folder) / TABLE, *super().save(folder)]
 
     def _shown(self) -> html.Shown:
-        columns = ("feature", "", "strength", "phone", "word", "clip", "seconds")
-        heard = [self._hear(one) for one in self.examples[:N_HEARD]]
-        heard += [None] * (min(len(self.examples), html.MOST_ROWS) - len(heard))
-        has_sound = any(one is not None for one in heard)
-        rows = [
-            (
-                f"{one.site}:{one.basis}:{one.feature}",
-                one.kind if one.range is None else f"{one.kind} {one.range}",
-                one.strength,
-                one.phone,
-                one.word,
-                one.clip_id,
-                one.seconds,
-                *([hear] if has_sound else []),
-            )
-            for one, hear in zip(self.examples, heard, strict=False)
-        ]
-        return html.Shown(
-            f"What drives features most: {self.model}",
-            [
-                ("features", self.n_features),
-                ("without any example", self.n_silent),
-                ("examples", len(self.examples)),
-                ("corpus", self.corpus),
-            ],
-            [html.ShownTable((*columns, *(["hear"] if has_sound else [])), rows, "", len(self.examples))],
-        )
+        """Show the report, and let the first examples be heard where their sounds were written."""
+        shown = super()._shown()
+        players = [self._player(example) for example in self.examples[:N_HEARD]]
+        if not any(players):
+            return shown
+        (listed,) = shown.tables
+        rows = [(*row, player) for row, player in zip_longest(listed.rows, players)]
+        return replace(shown, tables=[replace(listed, columns=(*listed.columns, "hear"), rows=rows)])
 
-    def _hear(self, one: Example) -> html.Html | None:
+    def _player(self, example: Example) -> html.Html | None:
         """Give a player of an example's sound, where that was written and is still there."""
-        if self.folder is None or one.sound is None:
+        if self.folder is None or example.sound is None:
             return None
-        path = Path(self.folder) / one.sound
+        path = Path(self.folder) / example.sound
         try:
             sound = path.read_bytes() if path.is_file() and path.stat().st_size <= MOST_SOUND_BYTES else b""
         except (OSError, ValueError):  # moved since, or no name that a disk takes
             return None
         kind = f"audio/{path.suffix.removeprefix('.')}"
-        return html.audio(sound, kind, f"Example in {one.clip_id}", "11em") if sound else None
+        return html.audio(sound, kind, f"Example in {example.clip_id}", "11em") if sound else None
 
 
 _ARROW = {int: "int32", float: "float64", str: "string"}
-_COLUMNS = {
+_COLUMN_TYPES = {
     name: next(_ARROW[type_] for type_ in _ARROW if type_ is hint or type_ in getattr(hint, "__args__", ()))
     for name, hint in get_type_hints(Example).items()
 }
 
 
-def examples(
-    run: HarvestRun,
-    *,
-    sites: Sequence[str] | None = None,
-    bases: Sequence[str] | None = None,
-    features: Sequence[int] | None = None,
-    sign: str = "both",
-    top: int | None = None,
-    ranges: bool = False,
-) -> Examples:
+@takes(ExamplesSettings)
+def examples(run: HarvestRun, *, settings: ExamplesSettings) -> Examples:
     """Look up the moments that drive features most.
 
     Args:
         run: A finished harvest.
-        sites: Names or patterns of sites; all by default.
-        bases: Bases; all by default.
-        features: Numbers of features, which every site and basis chosen has; all by default.
-        sign: `positive`, `negative` or `both`, which is only positive where the run looked at no other.
-        top: How many of the strongest to give; all that the run kept by default.
-        ranges: Give the peaks drawn from every range of strength too.
+        settings: Which.
 
     Returns:
         The examples.
@@ -212,30 +192,27 @@ def examples(
     Raises:
         InputError: A site, basis, feature or sign is not in the run, or the run kept fewer examples than that.
     """
-    if sign not in SIGNS:
-        raise InputError(f"sign is {sign!r}: give one of {', '.join(SIGNS)}.")
-    kept = int(run.manifest["settings"]["top"])
-    if top is not None and not 1 <= top <= kept:
+    kept, top = int(run.manifest["settings"]["top"]), settings.top
+    if top is not None and top > kept:
         raise InputError(
             f"top is {top}: the run '{run.folder}' kept {kept} examples of every feature. "
-            f"Give 1 to {kept}, or harvest again with --top {max(top, 1)}."
+            f"Give 1 to {kept}, or harvest again with --top {top}."
         )
-    groups = chosen_groups(run, sites, bases)
     is_one_signed = run.manifest["settings"]["sign"] != "both"
-    signs = SIGNS["positive" if sign == "both" and is_one_signed else sign]
+    signs = SIGNS["positive" if settings.sign == "both" and is_one_signed else settings.sign]
     labels = _Labels(run)
-    found: list[Example] = []
+    listed: list[Example] = []
     n_features = 0
-    for group in groups:
-        numbers = _chosen_features(group, features)
+    for group in chosen_groups(run, settings.sites, settings.bases):
+        numbers = _chosen_features(group, settings.features)
         n_features += len(numbers)
         rows: list[tuple[tuple[Any, ...], Example]] = []
-        for one in signs:
-            rows += _top(run, group, one, numbers, top or kept, labels)
-            if ranges:
-                rows += _ranges(run, group, one, numbers, labels)
+        for sign in signs:
+            rows += _top(run, group, sign, numbers, top or kept, labels)
+            if settings.ranges:
+                rows += _ranges(run, group, sign, numbers, labels)
         rows.sort(key=lambda row: row[0])
-        found += [example for _, example in rows]
+        listed += [example for _, example in rows]
     return Examples(
         run=str(run.folder),
         model=str(run.manifest["model"]["id"]),
@@ -243,7 +220,7 @@ def examples(
         phone_set=run.phone_set,
         lag_frames=run.lag_frames,
         n_features=n_features,
-        examples=tuple(found),
+        examples=tuple(listed),
     )
 
 
@@ -263,12 +240,12 @@ def chosen_groups(run: HarvestRun, sites: Sequence[str] | None, bases: Sequence[
     """
     all_sites = list(dict.fromkeys(group.site for group in run.groups))
     all_bases = list(dict.fromkeys(group.basis for group in run.groups))
-    for what, wanted, there in (("site", sites, all_sites), ("basis", bases, all_bases)):
-        for name in wanted or ():
-            if not any(fnmatchcase(one, name) for one in there):
-                near = difflib.get_close_matches(name, there, n=3, cutoff=0)
+    for kind, patterns, names in (("site", sites, all_sites), ("basis", bases, all_bases)):
+        for pattern in patterns or ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = difflib.get_close_matches(pattern, names, n=3, cutoff=0)
                 raise InputError(
-                    f"{what} {name!r} is not in the run '{run.folder}'. Nearest of {len(there)}: {', '.join(near)}."
+                    f"{kind} {pattern!r} is not in the run '{run.folder}'. Nearest of {len(names)}: {', '.join(near)}."
                 )
     groups = [group for group in run.groups if _is_among(group.site, sites) and _is_among(group.basis, bases)]
     if not groups:

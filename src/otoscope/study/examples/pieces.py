@@ -30,31 +30,19 @@ BASELINE_TOP = 5
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Examples that pages show, one a row, by group, feature, sign (1 first), kind, range and rank.
+    """Examples that pages show, one a row, by group, feature, sign (1 first), kind, range and rank."""
 
-    Attributes:
-        group: Number of the group in the run.
-        feature: Number of the feature.
-        sign: 1 or -1.
-        kind: Index into `KINDS`: 0 for the strongest, 1 for those drawn from ranges of equal width.
-        range: Number of the range, 0 for the strongest; -1 for the kind 0.
-        rank: 0 for the strongest; in a range, the number of the draw.
-        clip: Number of the clip in the run.
-        frame: Frame in the clip.
-        strength: As it is, below zero for the sign -1.
-        phone: Index into the run's phones, -1 for none.
-    """
-
-    group: Int[np.ndarray, " example"]
-    feature: Int[np.ndarray, " example"]
-    sign: Int[np.ndarray, " example"]
+    group: Int[np.ndarray, " example"]  # number of the group in the run
+    feature: Int[np.ndarray, " example"]  # number of the feature
+    sign: Int[np.ndarray, " example"]  # 1 or -1
+    # index into `KINDS`: 0 for the strongest, 1 for those drawn from ranges of equal width
     kind: Int[np.ndarray, " example"]
-    range: Int[np.ndarray, " example"]
-    rank: Int[np.ndarray, " example"]
-    clip: Int[np.ndarray, " example"]
-    frame: Int[np.ndarray, " example"]
-    strength: Float[np.ndarray, " example"]
-    phone: Int[np.ndarray, " example"]
+    range: Int[np.ndarray, " example"]  # number of the range, 0 for the strongest; -1 for the kind 0
+    rank: Int[np.ndarray, " example"]  # 0 for the strongest; in a range, the number of the draw
+    clip: Int[np.ndarray, " example"]  # number of the clip in the run
+    frame: Int[np.ndarray, " example"]  # frame in the clip
+    strength: Float[np.ndarray, " example"]  # as it is, below zero for the sign -1
+    phone: Int[np.ndarray, " example"]  # index into the run's phones, -1 for none
 
     def __len__(self) -> int:
         return len(self.group)

@@ -22,15 +22,10 @@ from otoscope.harvest.opened import HarvestRun, RunClip
 
 @dataclass(frozen=True)
 class ClipReader:
-    """A clip of a run, and the ways to read it, tried in order.
+    """A clip of a run, and the ways to read it, tried in order."""
 
-    Attributes:
-        clip: The clip as it was harvested.
-        ways: Each gives its sound.
-    """
-
-    clip: RunClip
-    ways: tuple[Callable[[], Clip], ...]
+    clip: RunClip  # the clip as it was harvested
+    ways: tuple[Callable[[], Clip], ...]  # each gives its sound
 
     def read(self) -> Clip:
         """Read the clip in the first way that gives what was harvested.
@@ -60,11 +55,7 @@ class ClipReader:
 
 @dataclass(frozen=True)
 class FileReader:
-    """Reads the file that a run names.
-
-    Attributes:
-        path: The file.
-    """
+    """Reads the file that a run names."""
 
     path: str
 

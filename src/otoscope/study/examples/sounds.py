@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from otoscope.audio.excerpt import EXCERPT_S, FORMATS, amplified, encode, excerpt, excerpt_bounds
+from otoscope.audio.excerpt import amplified, encode, excerpt, excerpt_bounds
 from otoscope.base.clocks import sample_to_seconds, seconds_to_sample
-from otoscope.base.errors import InputError
+from otoscope.base.settings import takes
 from otoscope.corpus.corpus import Corpus, Problem
 from otoscope.harvest.opened import HarvestRun
 from otoscope.study.clips import reported
 from otoscope.study.examples.experiment import Example, Examples
 from otoscope.study.examples.run_sound import ClipReader, clip_readers, do_all, usable_workers
+from otoscope.study.examples.settings import SoundSettings
 
 FLAC_SHARE = 0.55
 """What is left of 16-bit samples of read speech as FLAC, about."""
@@ -28,19 +29,12 @@ MOST_LETTERS = 60
 
 @dataclass(frozen=True)
 class SoundPlan:
-    """How much there is to write.
+    """How much there is to write."""
 
-    Attributes:
-        n_examples: Examples that sounds are written of.
-        n_clips: Clips that are read.
-        n_files: Files that are written.
-        n_bytes: What they take on the disk, about.
-    """
-
-    n_examples: int
-    n_clips: int
-    n_files: int
-    n_bytes: int
+    n_examples: int  # examples that sounds are written of
+    n_clips: int  # clips that are read
+    n_files: int  # files that are written
+    n_bytes: int  # what they take on the disk, about
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class _Cut:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _CutTask:
     """All that is cut from one clip."""
 
     reader: ClipReader
@@ -70,41 +64,39 @@ class _Task:
                 path.write_bytes(sound)
 
 
-def plan(found: Examples, run: HarvestRun, *, length_s: float = EXCERPT_S, format_: str = "flac") -> SoundPlan:
+@takes(SoundSettings)
+def plan(examples: Examples, run: HarvestRun, *, settings: SoundSettings) -> SoundPlan:
     """Say how much writing the sounds of examples takes; nothing is read.
 
     Args:
-        found: The examples.
+        examples: The examples.
         run: The run that they are of.
-        length_s: Length of each sound.
-        format_: `flac` or `wav`.
-
-    Returns:
-        Files and bytes.
+        settings: How sounds are written.
 
     Raises:
-        InputError: The format or the length cannot be.
+        InputError: A setting cannot be.
     """
-    _check_format(format_)
+    length_s, format_ = settings.length_s, settings.sound_format
     n_samples = {clip.clip: max(1, seconds_to_sample(clip.duration_s)) for clip in run.clips}
     excerpt_bounds(1, 0.0, length_s=length_s)  # a length that cannot be is told even where nothing was found
     total = 0
-    for example in found.examples:
+    for example in examples.examples:
         start, stop = excerpt_bounds(n_samples[example.clip], example.seconds, length_s=length_s)
         total += 2 * (stop - start)
-    n_files = 2 * len(found.examples)
+    n_files = 2 * len(examples.examples)
     n_bytes = total * 2 * (FLAC_SHARE if format_ == "flac" else 1) + n_files * HEADER_BYTES[format_]
-    return SoundPlan(len(found.examples), len({one.clip for one in found.examples}), n_files, round(n_bytes))
+    clips = {example.clip for example in examples.examples}
+    return SoundPlan(len(examples.examples), len(clips), n_files, round(n_bytes))
 
 
+@takes(SoundSettings)
 def write_sounds(
-    found: Examples,
+    examples: Examples,
     run: HarvestRun,
     folder: str | Path,
     *,
+    settings: SoundSettings,
     corpus: Corpus | None = None,
-    length_s: float = EXCERPT_S,
-    format_: str = "flac",
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Examples, tuple[Problem, ...]]:
@@ -114,12 +106,11 @@ def write_sounds(
     names is read instead. Either way it must be as long as it was when it was harvested.
 
     Args:
-        found: The examples.
+        examples: The examples.
         run: The run that they are of.
         folder: Where to write; the files lie in `SITE/BASIS/FEATURE/`.
+        settings: How sounds are written.
         corpus: Where the clips come from; None for the files alone.
-        length_s: Length of each sound.
-        format_: `flac` or `wav`, of 16 bits.
         workers: Processes that read, cut and write; 1 for this one alone, as for a streamed dataset always. More
             than 1 need a script that does its work under `if __name__ == "__main__":`.
         progress: Called with clips done and clips in all.
@@ -129,14 +120,14 @@ def write_sounds(
         their examples have no files.
 
     Raises:
-        InputError: The format, the length or the number of workers cannot be.
+        InputError: A setting or the number of workers cannot be.
         OSError: The disk is full, or fails.
     """
-    _check_format(format_)
+    length_s, format_ = settings.length_s, settings.sound_format
     workers = usable_workers(workers, corpus)
     excerpt_bounds(1, 0.0, length_s=length_s)
-    names = _file_names(found.examples, format_)
-    tasks = list(_tasks(found.examples, names, run, Path(folder), corpus, length_s, format_))
+    names = _file_names(examples.examples, format_)
+    tasks = list(_tasks(examples.examples, names, run, Path(folder), corpus, length_s, format_))
     for parent in sorted({cut.sound.parent for task in tasks for cut in task.cuts}):
         parent.mkdir(parents=True, exist_ok=True)
     failed: dict[int, str] = {}
@@ -145,7 +136,7 @@ def write_sounds(
             failed[clip] = error
     lengths = {clip.clip: max(1, seconds_to_sample(clip.duration_s)) for clip in run.clips}
     written = []
-    for example, (sound, loud) in zip(found.examples, names, strict=True):
+    for example, (sound, loud) in zip(examples.examples, names, strict=True):
         if example.clip not in failed:
             start, _ = excerpt_bounds(lengths[example.clip], example.seconds, length_s=length_s)
             at = round(min(example.seconds, sample_to_seconds(lengths[example.clip])) - sample_to_seconds(start), 4)
@@ -153,25 +144,20 @@ def write_sounds(
         written.append(example)
     ids = {clip.clip: clip.id for clip in run.clips}
     problems = tuple(Problem(ids[clip], failed[clip]) for clip in sorted(failed))
-    return replace(found, examples=tuple(written), folder=str(folder)), problems
-
-
-def _check_format(format_: str) -> None:
-    if format_ not in FORMATS:
-        raise InputError(f"sounds are not written as {format_!r}: choose {' or '.join(FORMATS)}.")
+    return replace(examples, examples=tuple(written), folder=str(folder)), problems
 
 
 def _file_names(chosen: Sequence[Example], format_: str) -> list[tuple[str, str]]:
     """Name the two files of every example: `SITE/BASIS/00001/pos-00-CLIP.flac` and `...-amplified.flac`."""
     folders: dict[tuple[str, str], str] = {}
     names = []
-    for one in chosen:
-        key = (one.site, one.basis)
+    for example in chosen:
+        key = (example.site, example.basis)
         if key not in folders:
-            folders[key] = _unlike(f"{_plain(one.site)}/{_plain(one.basis)}", folders.values())
-        sign = "pos" if one.sign > 0 else "neg"
-        place = f"{one.rank:02d}" if one.range is None else f"{one.kind}-{one.range:02d}-{one.rank:02d}"
-        stem = f"{folders[key]}/{one.feature:05d}/{sign}-{place}-{_plain(one.clip_id)}"
+            folders[key] = _unlike(f"{_plain(example.site)}/{_plain(example.basis)}", folders.values())
+        sign = "pos" if example.sign > 0 else "neg"
+        drawn_from = "" if example.range is None else f"{example.kind}-{example.range:02d}-"
+        stem = f"{folders[key]}/{example.feature:05d}/{sign}-{drawn_from}{example.rank:02d}-{_plain(example.clip_id)}"
         names.append((f"{stem}.{format_}", f"{stem}-amplified.{format_}"))
     return names
 
@@ -182,7 +168,7 @@ def _plain(name: str) -> str:
 
 
 def _unlike(name: str, taken: Iterable[str]) -> str:
-    known = {one.lower() for one in taken}
+    known = {other.lower() for other in taken}
     number, wanted = 1, name
     while wanted.lower() in known:
         number += 1
@@ -198,10 +184,10 @@ def _tasks(
     corpus: Corpus | None,
     length_s: float,
     format_: str,
-) -> Iterator[_Task]:
+) -> Iterator[_CutTask]:
     """Gather what is cut from each clip, in the order of the corpus, which may be a stream."""
     cuts: dict[int, list[_Cut]] = {}
-    for one, (sound, loud) in zip(chosen, names, strict=True):
-        cuts.setdefault(one.clip, []).append(_Cut(one.seconds, folder / sound, folder / loud))
+    for example, (sound, loud) in zip(chosen, names, strict=True):
+        cuts.setdefault(example.clip, []).append(_Cut(example.seconds, folder / sound, folder / loud))
     for reader in clip_readers(run, corpus, cuts):
-        yield _Task(reader, tuple(cuts[reader.clip.clip]), length_s, format_)
+        yield _CutTask(reader, tuple(cuts[reader.clip.clip]), length_s, format_)

@@ -79,7 +79,8 @@ def write_pieces(
     folder = Path(folder)
     workers = usable_workers(workers, corpus)
     wanted = pieces_of(run, top, samples_per_range)
-    tasks = [_Task(reader, tuple(wanted[reader.clip.clip]), folder) for reader in clip_readers(run, corpus, wanted)]
+    readers = clip_readers(run, corpus, wanted)
+    tasks = [_PieceTask(reader, tuple(wanted[reader.clip.clip]), folder) for reader in readers]
     failed: dict[int, str] = {}
     with output_errors(folder):
         for n_done, (clip, error) in enumerate(do_all(tasks, workers), 1):
@@ -95,23 +96,14 @@ def write_pieces(
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a clip that becomes one sound and one picture.
+    """A stretch of a clip that becomes one sound and one picture."""
 
-    Attributes:
-        clip: Number of the clip.
-        number: Of the piece in it.
-        core_start_s: Where the moments that lie in it and in no other begin.
-        core_stop_s: Where they end.
-        start_s: Where it begins in the clip.
-        stop_s: Where it ends.
-    """
-
-    clip: int
-    number: int
-    core_start_s: float
-    core_stop_s: float
-    start_s: float
-    stop_s: float
+    clip: int  # number of the clip
+    number: int  # of the piece in it
+    core_start_s: float  # where the moments that lie in it and in no other begin
+    core_stop_s: float  # where they end
+    start_s: float  # where it begins in the clip
+    stop_s: float  # where it ends
 
     @property
     def name(self) -> str:
@@ -140,7 +132,7 @@ def pieces_of(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES)
 
 
 @dataclass(frozen=True)
-class _Task:
+class _PieceTask:
     """All pieces of one clip."""
 
     reader: ClipReader

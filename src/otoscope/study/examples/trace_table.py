@@ -49,20 +49,13 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """What is written of each example: the strength at frame `first + i` is `low + values[i] / 31 * (high - low)`.
+    """What is written of each example: the strength at frame `first + i` is `low + values[i] / 31 * (high - low)`."""
 
-    Attributes:
-        first: The first frame.
-        n: How many frames there are; 0 while that is not known.
-        low: The least strength among them.
-        high: The greatest.
-        values: Where the strength lies between the two, 0 to `LEVELS`; those from `n` on mean nothing.
-    """
-
-    first: Int[np.ndarray, " example"]
-    n: Int[np.ndarray, " example"]
-    low: Float32[np.ndarray, " example"]
-    high: Float32[np.ndarray, " example"]
+    first: Int[np.ndarray, " example"]  # the first frame
+    n: Int[np.ndarray, " example"]  # how many frames there are; 0 while that is not known
+    low: Float32[np.ndarray, " example"]  # the least strength among them
+    high: Float32[np.ndarray, " example"]  # the greatest
+    # where the strength lies between the two, 0 to `LEVELS`; those from `n` on mean nothing
     values: UInt8[np.ndarray, "example frame"]
 
     @classmethod

@@ -7,19 +7,19 @@ it the silencing of `words` and the transcripts under attention windows. Of a lo
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from otoscope.audio.clip import Clip, Span, as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.audio.spectrogram import png
 from otoscope.audio.vorbis import vorbis
-from otoscope.base import html
 from otoscope.base.clocks import (
     FRAME_S,
     frames_begun,
@@ -28,13 +28,15 @@ from otoscope.base.clocks import (
     seconds_to_stop_frame,
 )
 from otoscope.base.files import output_errors, write_json
+from otoscope.base.layout import one_line
+from otoscope.base.report import Column, Report, Table
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.clips import each_clip
 from otoscope.study.listening.live import waveform
 from otoscope.study.listening.live_features import as_curve
 from otoscope.study.locality.experiment import Locality, locality
 from otoscope.study.relevance.experiment import Relevance, relevance
-from otoscope.study.rich import Rich
+from otoscope.study.results import Result
 from otoscope.study.splice.experiment import Spliceable
 from otoscope.study.window.experiment import WindowStudy, window
 from otoscope.study.words.experiment import WAYS, WordSource, WordSources, words
@@ -54,28 +56,20 @@ INDEX, TABLE, SOUND, SPECTROGRAM, MAP = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Listening(Rich):
-    """What was found in one recording.
+class Listening(Result):
+    """What was found in one recording."""
 
-    Attributes:
-        model: The model's id.
-        window_s: Seconds that the model hears at once.
-        clip: The recording, cut to one window.
-        words: Its words and their sources, in three ways.
-        relevance: Which frames each frame listens to.
-        heads: How far each head listens in this clip; None where it holds no speech.
-        windows: What is heard under attention windows.
-        spliced: What is heard without each word's frames, in the order of the words; None where it was not asked. Its
-            frames are those that labels give it, and else those of attention.
-    """
+    name = "listening"
 
-    model: str
-    window_s: float
-    clip: Clip
-    words: WordSources
-    relevance: Relevance
-    heads: Locality | None
-    windows: WindowStudy
+    model: str  # the model's id
+    window_s: float  # seconds that the model hears at once
+    clip: Clip  # the recording, cut to one window
+    words: WordSources  # its words and their sources, in three ways
+    relevance: Relevance  # which frames each frame listens to
+    heads: Locality | None  # how far each head listens in this clip; None where it holds no speech
+    windows: WindowStudy  # what is heard under attention windows
+    # what is heard without each word's frames, in the order of the words; None where it was not asked. Its frames are
+    # those that labels give it, and else those of attention
     spliced: tuple[Text, ...] | None
 
     @property
@@ -147,8 +141,8 @@ class Listening(Rich):
         word = self.words.words[number]
         start, stop = frames_of(word, self.n_frames)
         by = "attention" if word.true_s is None else "labels"
-        found = {"start_s": start * FRAME_S, "stop_s": stop * FRAME_S, "by": by}
-        return {**found, "text": heard.text, "stopped": heard.is_stopped}
+        frames = {"start_s": start * FRAME_S, "stop_s": stop * FRAME_S, "by": by}
+        return {**frames, "text": heard.text, "stopped": heard.is_stopped}
 
     def _way(self, way: str, number: int) -> dict[str, Any]:
         return {
@@ -211,28 +205,20 @@ class Listening(Rich):
                 (where / name).write_bytes(content)
         return [write_json(where / TABLE, self.to_json(key)), *(where / name for name in contents)]
 
-    def plot(self, path: str | Path) -> Path:
-        """Draw where each word came from, in three ways.
+    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+        """Draw where each word came from, in three ways."""
+        return self.words.figures()
 
-        Args:
-            path: Where to; PNG.
-
-        Returns:
-            The file written.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        return self.words.plot(path)
-
-    def _shown(self) -> html.Shown:
-        facts = [("Recording", self.clip.id), ("Heard", self.words.transcript), ("Said", self.clip.transcript)]
+    def report(self) -> Report:
+        """Say what was heard, and what under each attention window; a page reads all the rest."""
         rows = [
-            (row.k if row.k is not None else "no limit", marked(row.text, is_stopped=row.is_stopped))
+            (row.k if row.k is not None else "no limit", marked(one_line(row.text), is_stopped=row.is_stopped))
             for row in self.windows.transcripts[0]
         ]
-        return html.Shown(
-            f"Listening to {self.clip.id}", facts, (html.ShownTable(("frames on either side", "heard"), rows),), ()
+        return Report(
+            f"Listening to {self.clip.id}: {self.model}",
+            display_only=[("heard", self.words.transcript), ("said", self.clip.transcript)],
+            parts=[Table([Column(None, "frames on either side"), Column(None, "heard")], rows)],
         )
 
 
@@ -266,17 +252,17 @@ def listen(
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1.
     """
     read = first_window(as_clip(clip), model)
-    found = words(model, read, language=language)
+    sources = words(model, read, language=language)
     spliced = None
     if splice:
-        stretches = [frames_of(word, frames_begun(len(read.samples))) for word in found.words]
+        stretches = [frames_of(word, frames_begun(len(read.samples))) for word in sources.words]
         spliced = tuple(Spliceable(model, read, language).without(stretches, cuts_loops=True))
-    has_speech = any((kinds == Kind.SPEECH).any() for kinds in found.kinds)
+    has_speech = any((kinds == Kind.SPEECH).any() for kinds in sources.kinds)
     return Listening(
         model=model.id,
         window_s=model.window_s,
         clip=read,
-        words=found,
+        words=sources,
         relevance=relevance(model, read),
         heads=locality(model, [read]) if has_speech else None,
         windows=window(model, [read], ks=ks, language=language, seed=seed),
@@ -316,15 +302,15 @@ def listen_many(
     chosen = list(clips)
     for number, clip in enumerate(each_clip(chosen, progress)):
         key = f"{number:04d}"
-        found = listen(model, clip, ks=ks, language=language, seed=seed)
-        found.save(where / key, key)
+        listening = listen(model, clip, ks=ks, language=language, seed=seed)
+        listening.save(where / key, key)
         rows.append(
             {
                 "key": key,
                 "id": clip.id,
-                "duration_s": found.clip.duration_s,
-                "heard": found.words.transcript,
-                "said": found.clip.transcript,
+                "duration_s": listening.clip.duration_s,
+                "heard": listening.words.transcript,
+                "said": listening.clip.transcript,
             }
         )
     write_json(where / INDEX, {"clips": rows})

@@ -46,32 +46,21 @@ Edit = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Heard:
-    """A recording as the model heard it.
+class LiveClip:
+    """A recording as the model heard it."""
 
-    Attributes:
-        windows: Its window.
-        n_sound: Frames that hold recording.
-        language: What is spoken, as Whisper's code.
-        text: The transcript.
-        is_stopped: Whether the decoder had no room to end it.
-        ids: Its tokens, the prompt before them.
-        places: Where its words are in them.
-        scores: Log-probability of each word, float32.
-        falls: By how much each word's log-probability falls when a frame is silenced, float32 [word, frame]; None
-            until that is asked for.
-        relevance: Word to its relevance over the frames, for those that were asked for.
-    """
-
-    windows: Windows
-    n_sound: int
-    language: str
-    text: str
-    is_stopped: bool
-    ids: list[int]
-    places: list[WordTokens]
-    scores: Float32[np.ndarray, " word"]
+    windows: Windows  # its window
+    n_sound: int  # frames that hold recording
+    language: str  # what is spoken, as Whisper's code
+    text: str  # the transcript
+    is_stopped: bool  # whether the decoder had no room to end it
+    ids: list[int]  # its tokens, the prompt before them
+    places: list[WordTokens]  # where its words are in them
+    scores: Float32[np.ndarray, " word"]  # log-probability of each word, float32
+    # by how much each word's log-probability falls when a frame is silenced, float32 [word, frame]; None until that is
+    # asked for
     falls: np.ndarray | None = None
+    # word to its relevance over the frames, for those that were asked for
     relevance: dict[int, np.ndarray] = field(default_factory=dict)
 
 
@@ -97,7 +86,9 @@ class LiveModel:
         self._features = KnownFeatures(model, Path(study))
         self._heads = check_heads(model, None)
 
-    def ask(self, samples: Float32[np.ndarray, " sample"], check: Check = lambda: None) -> tuple[dict[str, Any], Heard]:
+    def ask(
+        self, samples: Float32[np.ndarray, " sample"], check: Check = lambda: None
+    ) -> tuple[dict[str, Any], LiveClip]:
         """Say what is heard in a recording.
 
         Args:
@@ -143,7 +134,7 @@ class LiveModel:
         }
         return record, heard
 
-    def word(self, state: Heard, number: int, check: Check = lambda: None) -> dict[str, Any]:
+    def word(self, state: LiveClip, number: int, check: Check = lambda: None) -> dict[str, Any]:
         """Find where a word came from, by relevance and by silencing.
 
         The first word of a recording takes a run of the model for each tenth of a second; the others use it too.
@@ -169,7 +160,9 @@ class LiveModel:
         curves = {"relevance": state.relevance[number], "perturbation": state.falls[number]}
         return {"word": number, "ways": {way: _way(curve[: state.n_sound]) for way, curve in curves.items()}}
 
-    def change(self, state: Heard, changes: Sequence[Mapping[str, Any]], check: Check = lambda: None) -> dict[str, Any]:
+    def change(
+        self, state: LiveClip, changes: Sequence[Mapping[str, Any]], check: Check = lambda: None
+    ) -> dict[str, Any]:
         """Say what is heard when features and heads are scaled.
 
         Args:
@@ -203,7 +196,7 @@ class LiveModel:
             "n_tokens": sum(place.stop - place.first for place in state.places),
         }
 
-    def _listen(self, windows: Windows, encoding: Tensor) -> tuple[Heard, np.ndarray, list[str]]:
+    def _listen(self, windows: Windows, encoding: Tensor) -> tuple[LiveClip, np.ndarray, list[str]]:
         """Transcribe a window, and find where the alignment heads look for each word."""
         model = self._model
         language, written = write_windows(model, encoding, [None])[0]
@@ -215,7 +208,7 @@ class LiveModel:
         ids = [*prompt, *tokens]
         n_sound = max(1, tracing.n_sound_frames(windows.kinds[0]))
         text, no_scores = text_of(model, tokens), np.zeros(0, np.float32)
-        heard = Heard(windows, n_sound, language, text, written.is_stopped, ids, places, no_scores)
+        heard = LiveClip(windows, n_sound, language, text, written.is_stopped, ids, places, no_scores)
         if not spelt:
             return heard, np.zeros((0, model.n_frames), np.float32), []
         cross = tracing.pattern_sites(model)[2]
@@ -225,7 +218,7 @@ class LiveModel:
         heard.scores = perturbation.word_scores(logits, ids, places)[0].cpu().numpy()
         return heard, tracing.attention_curves(tape, cross, places, self._heads), [text.strip() for text, _ in spelt]
 
-    def _aligned(self, heard: Heard, encoding: Tensor) -> list[tuple[int, int]]:
+    def _aligned(self, heard: LiveClip, encoding: Tensor) -> list[tuple[int, int]]:
         """Give each word its frames [start, stop)."""
         model = self._model
         tokens = heard.ids[heard.places[0].first :]
@@ -240,7 +233,7 @@ class LiveModel:
         with torch.no_grad():
             return perturbation.word_scores(forced_logits(self._model, encoding, torch.tensor([ids])), ids, places)[0]
 
-    def _relevance(self, state: Heard, number: int) -> np.ndarray:
+    def _relevance(self, state: LiveClip, number: int) -> np.ndarray:
         """Carry one word's relevance through decoder and encoder."""
         model, sites = self._model, tracing.pattern_sites(self._model)
         with model.reading([site for room in sites for site in room], gradients=True) as tape, torch.enable_grad():
@@ -250,7 +243,7 @@ class LiveModel:
             score = perturbation.word_scores(logits, state.ids, [place])[0]
         return tracing.relevance_curves(score, [place], tape, sites)[0]
 
-    def _falls(self, state: Heard, check: Check) -> np.ndarray:
+    def _falls(self, state: LiveClip, check: Check) -> np.ndarray:
         """Silence one stretch after the other."""
         centres, stretches = perturbation.sliding(state.n_sound, STRETCH_FRAMES, STEP_FRAMES)
         scores = perturbation.stretch_scores(

@@ -42,25 +42,15 @@ FAINT = 0.1
 
 @dataclass(frozen=True, eq=False)
 class KnownGroup:
-    """The features of one site in one basis, as the corpus knew them.
-
-    Attributes:
-        site: The site.
-        basis: `neuron` or `sae`.
-        group: What reads them.
-        width: Length of the site's vectors.
-        maximum: The strongest in the corpus's speech, float32 [feature].
-        is_telling: Whether it fired in the corpus, and not all the time, bool [feature].
-        names: What the study calls it; empty where it has no name.
-    """
+    """The features of one site in one basis, as the corpus knew them."""
 
     site: str
-    basis: str
-    group: Group
-    width: int
-    maximum: Float32[np.ndarray, " feature"]
-    is_telling: np.ndarray
-    names: tuple[str, ...]
+    basis: str  # `neuron` or `sae`
+    group: Group  # what reads them
+    width: int  # length of the site's vectors
+    maximum: Float32[np.ndarray, " feature"]  # the strongest in the corpus's speech, float32 [feature]
+    is_telling: np.ndarray  # whether it fired in the corpus, and not all the time, bool [feature]
+    names: tuple[str, ...]  # what the study calls it; empty where it has no name
 
 
 class KnownFeatures:

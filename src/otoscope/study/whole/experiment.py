@@ -29,7 +29,7 @@ from otoscope.harvest.bases import check_names
 from otoscope.model.whisper import Whisper
 from otoscope.study.bigrams.no_sound import check_sounds
 from otoscope.study.catalogue import Part, part_names, parts
-from otoscope.study.dictionaries.train import CoderChoice
+from otoscope.study.dictionaries.settings import CoderChoice
 from otoscope.study.rich import Rich
 from otoscope.study.whole import feature_parts
 from otoscope.study.whole.context import Context, NotHereError, Progress, check_parts, settings_of_part

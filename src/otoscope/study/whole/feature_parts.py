@@ -17,18 +17,18 @@ from otoscope.harvest.stored import StoredReader
 from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
-from otoscope.study.dictionaries.entries import Entry, ScoreSettings
+from otoscope.study.dictionaries.entries import Entry, site_of
 from otoscope.study.dictionaries.measure import Halves
-from otoscope.study.dictionaries.scores import score_dictionaries, site_of
-from otoscope.study.dictionaries.sources import Source, corpus_source
-from otoscope.study.dictionaries.train import (
+from otoscope.study.dictionaries.scores import score_dictionaries
+from otoscope.study.dictionaries.settings import (
     DEFAULT_FRAMES,
     MOST_PASSES,
     CoderChoice,
+    ScoreSettings,
     fitting_batch,
-    tasks_of,
-    train_dictionaries,
 )
+from otoscope.study.dictionaries.sources import Source, corpus_source
+from otoscope.study.dictionaries.train import tasks_of, train_dictionaries
 from otoscope.study.examples.sounds_of_run import write_pieces
 from otoscope.study.examples.traces import write_traces
 from otoscope.study.phones.experiment import phones as score_phones
