@@ -30,18 +30,7 @@ SCHEMA_VERSION = 1
 def write_activations(
     path: Path, tensors: Mapping[str, Tensor], model: Whisper, clip: Clip, tokens: Tensor | None
 ) -> None:
-    """Write the activations of one clip.
-
-    Args:
-        path: The file; its folder is made if missing.
-        tensors: Site to tensor.
-        model: The model they were read from.
-        clip: The clip they were read for.
-        tokens: The decoder's input token ids, [window, token], -1 after the end; None if the decoder was not read.
-
-    Raises:
-        SafetensorError: The file cannot be written.
-    """
+    """Write the activations of one clip."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # save_file refuses tensors that share memory, as a site and a view of it may
     copies = {name: tensor.detach().cpu().clone(memory_format=_contiguous()) for name, tensor in tensors.items()}
@@ -98,16 +87,7 @@ def _runs(kinds: Any) -> list[list[tuple[str, int, int]]]:
 
 
 def n_bytes_expected(sites: Sequence[Site], n_windows: int, bytes_per_value: int) -> int:
-    """Compute how large the activations of recordings will be.
-
-    Args:
-        sites: The sites to read. Those with a token axis are not counted: the number of tokens is not known in advance.
-        n_windows: Windows of the recordings.
-        bytes_per_value: 4 for float32.
-
-    Returns:
-        The size in bytes.
-    """
+    """Compute how large the activations of recordings will be."""
     total = 0
     for site in sites:
         lengths = [length for axis, length in zip(site.axes, site.shape, strict=True) if axis != "window"]

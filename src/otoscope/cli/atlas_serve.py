@@ -150,11 +150,7 @@ def _named(name: object) -> str | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Open the port.
-
-    Raises:
-        InputError: It is in use, or the address is not one of this machine.
-    """
+    """Open the port."""
     if not 0 <= port <= 65535:
         raise InputError(f"--port is {port}: give 0 to 65535, 0 for any free port.")
     listening = None

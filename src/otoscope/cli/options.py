@@ -127,11 +127,7 @@ def numbers(values: Sequence[str] | None, option: str, *, least: int | None = No
 
 
 def decimals(values: Sequence[str], option: str) -> tuple[float, ...]:
-    """Read numbers that were given with commas, by repeating an option, or both.
-
-    Raises:
-        InputError: One of them is no number.
-    """
+    """Read numbers that were given with commas, by repeating an option, or both."""
     parsed = []
     for word in (word.strip() for value in values for word in value.split(",")):
         try:

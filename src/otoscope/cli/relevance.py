@@ -42,14 +42,8 @@ def relevance(
 def parse_target(text: str) -> Target:
     """Parse the target to differentiate.
 
-    Args:
-        text: The target, in one of `FORMS`.
-
     Returns:
         The target as `otoscope.study.relevance.experiment.relevance` takes it.
-
-    Raises:
-        InputError: It has none of these forms.
     """
     kind, _, rest = text.partition(":")
     first, _, last = rest.partition(":")

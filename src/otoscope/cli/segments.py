@@ -64,11 +64,7 @@ _PUSHED_UP = "otoscope.study.segments.pushed:pushed_up"
 
 
 def stretch_of(at: str) -> tuple[float, float]:
-    """Parse START-STOP in seconds.
-
-    Raises:
-        InputError: It is not a valid stretch.
-    """
+    """Parse START-STOP in seconds."""
     start, _, stop = at.partition("-")
     try:
         start_s, stop_s = float(start), float(stop)

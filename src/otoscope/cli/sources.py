@@ -58,18 +58,7 @@ class Survey:
 
 
 def read_recording(audio: str, console: Console) -> Clip:
-    """Read one recording, or one clip of the package.
-
-    Args:
-        audio: A path, or `demo:ID`.
-        console: Prints notes on the recording.
-
-    Returns:
-        The clip, with its transcript if there is one beside it.
-
-    Raises:
-        InputError: There is no such recording, it cannot be used, or it is more than one.
-    """
+    """Read one recording, or one clip of the package."""
     from otoscope.corpus import Problem
 
     corpus = gather([audio])
@@ -150,12 +139,7 @@ def note_sounds(notes: Sequence[Problem], console: Console) -> None:
 
 
 def note_label_problems(corpus: Corpus, console: Console) -> None:
-    """Print for how many clips the labels cannot be used, for commands that use labels.
-
-    Args:
-        corpus: The recordings, after they were read once.
-        console: Prints the note.
-    """
+    """Print for how many clips the labels cannot be used, for commands that use labels."""
     if corpus.label_problems:
         n_wrong = f"{len(corpus.label_problems)} of {count(len(corpus), 'clip')}"
         console.note(f"The labels of {n_wrong} cannot be used; otoscope corpus info says why.")

@@ -104,16 +104,7 @@ def study(
 
 
 def with_parts(settings: StudySettings, only: Sequence[str] | None, without: Sequence[str] | None) -> StudySettings:
-    """Leave out parts of a study.
-
-    Args:
-        settings: The study's settings.
-        only: The only parts to do; None for all.
-        without: Parts to leave out.
-
-    Raises:
-        InputError: There is no part of a given name, or no part is left to do.
-    """
+    """Leave out parts of a study."""
     from otoscope.study.catalogue import part_names
     from otoscope.study.whole.context import check_parts
     from otoscope.study.whole.settings import with_general

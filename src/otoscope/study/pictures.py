@@ -59,15 +59,7 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a picture as PNG.
-
-    Args:
-        figure: What `new_figure` made.
-        path: Where to; folders are made, `.png` is added when it is missing.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write a picture as PNG."""
     target = Path(path)
     if target.suffix.lower() != ".png":
         target = target.with_name(target.name + ".png")

@@ -28,11 +28,7 @@ PANELS = (
 
 
 def curves_figure(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Draw the curves of several dictionaries in four panels.
-
-    Args:
-        curves: Dictionary to its columns: `frames` and those of `PANELS`, one value for each row.
-    """
+    """Draw the curves of several dictionaries in four panels."""
     figure = pictures.new_figure(10.5, 7.0)
     panels = dict(zip(PANELS, figure.subplots(2, 2).ravel(), strict=True))
     looks = [(colour, style) for style in STYLES for colour in COLOURS]

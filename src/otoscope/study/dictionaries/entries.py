@@ -53,11 +53,7 @@ def site_of(model: Whisper, dictionary: Dictionary) -> str:
 
 
 def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:
-    """Refuse a dictionary of another width, site or model, and a second or random one of another width.
-
-    Raises:
-        InputError: It does not fit.
-    """
+    """Refuse a dictionary of another width, site or model, and a second or random one of another width."""
     width = check_sites(model, [entry.site])[entry.site]
     for dictionary in (entry.dictionary, entry.second, entry.random_decoder):
         if dictionary is not None:

@@ -131,17 +131,7 @@ class DictionarySweep(Result):
         return {self.name: lambda: dictionary_picture.frontier_figure(self)}
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write `sweep.json`, `sweep.png`, `sweep.parquet` (a row for each thing and kind of frame) and transcripts.
-
-        Args:
-            folder: Where to; made when missing.
-
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: A file cannot be written.
-        """
+        """Write `sweep.json`, `sweep.png`, `sweep.parquet` (a row for each thing and kind of frame) and transcripts."""
         where = Path(folder)
         rows = [{**flat, "coder": point.coder, point.setting[0]: point.setting[1]}
                 for point in self.points for flat in flat_rows(point.row)]  # fmt: skip

@@ -48,24 +48,7 @@ def phone_scores(
     force: bool = False,
     progress: Callable[[str, int, int], None] = lambda what, done, n: None,
 ) -> dict[str, PhoneRows]:
-    """Harvest a corpus in the directions of dictionaries and plain bases, and score their features.
-
-    Args:
-        model: Any Whisper.
-        corpus: Clips with phones in time.
-        folders: Site to the names of its dictionaries and their folders.
-        out: The folder of the harvest, which is made.
-        seed: Of the random directions.
-        force: Take a dictionary that was trained on another site or model.
-        progress: Told how far it is.
-
-    Returns:
-        For each site what was found.
-
-    Raises:
-        UnjudgedError: No phone is frequent enough to be judged.
-        InputError: A dictionary cannot be read, or no clip can be used.
-    """
+    """Harvest a corpus in the directions of dictionaries and plain bases, and score their features."""
     names = {f"{DICTIONARY_BASIS}{folder}": name for named in folders.values() for name, folder in named.items()}
     settings = HarvestSettings(sites=tuple(folders), bases=(*PLAIN, *names), seed=seed, force=force)
     run = run_harvest(model, corpus, settings, out, progress=progress)

@@ -230,15 +230,9 @@ class DictionaryScores(Result):
     def save(self, folder: str | Path) -> list[Path]:
         """Write the tables and the picture.
 
-        Args:
-            folder: Where to; made when missing.
-
         Returns:
             `scores.json`, `scores.png`, `scores.parquet` (a row for each site, thing and kind of frame),
             `density.parquet` (for each feature of each), and `transcripts.json` where there are any.
-
-        Raises:
-            OutputError: A file cannot be written.
         """
         where = Path(folder)
         rows = [row for site in self.sites for row in site.rows]

@@ -66,21 +66,7 @@ def score_dictionary(
     second: Dictionary | None = None,
     trained_random_decoder: Dictionary | None = None,
 ) -> DictionaryScores:
-    """Score one dictionary beside its baselines; `score_dictionaries` says how.
-
-    Args:
-        model: Any Whisper.
-        clips: A corpus, or clips.
-        dictionary: The dictionary.
-        settings: What to score.
-        site: Where it belongs; by default what its metadata say.
-        folder: Where it was read from; without it phones are not looked for.
-        second: One that was trained from another seed.
-        trained_random_decoder: That baseline, where there is one already.
-
-    Raises:
-        InputError: See `score_dictionaries`.
-    """
+    """Score one dictionary beside its baselines; `score_dictionaries` says how."""
     entry = Entry(site or site_of(model, dictionary), dictionary, folder, second, trained_random_decoder)
     return score_dictionaries(model, clips, [entry], settings=settings)
 
@@ -95,24 +81,7 @@ def score_dictionaries(
     out: Path | None = None,
     progress: Progress = lambda what, done, n: None,
 ) -> DictionaryScores:
-    """Score dictionaries of several sites, each beside its baselines.
-
-    Args:
-        model: Any Whisper.
-        clips: A corpus, or clips. One half, of other speakers where they are known, is what baselines are fitted to
-            and trained on; everything is scored on the other.
-        entries: The dictionaries, each of another site.
-        settings: What to score.
-        out: An existing folder for the random decoders that are trained, and for the harvest; temporary where None.
-        progress: Told how far it is.
-
-    Returns:
-        The tables.
-
-    Raises:
-        InputError: A dictionary does not fit its site or the model, no clip can be used or none has speech, or a site
-            holds what is not finite.
-    """
+    """Score dictionaries of several sites, each beside its baselines."""
     corpus = clips if isinstance(clips, Corpus) else as_corpus(clips)
     sites = [entry.site for entry in entries]
     if not entries or len(set(sites)) != len(sites):

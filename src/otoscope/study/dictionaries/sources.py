@@ -95,20 +95,7 @@ def corpus_source(
     buffer_frames: int | None = None,
     reader: Reads | None = None,
 ) -> Source:
-    """Hear a corpus while training.
-
-    Args:
-        model: Any Whisper.
-        corpus: The clips.
-        sites: Names or patterns of encoder sites.
-        kinds: Kinds of frame to train on.
-        seed: Seeds the order.
-        buffer_frames: Frames that are shuffled together; by default as many as fit into 256 MB.
-        reader: Reads those sites, where the clips' activations are kept; the model runs by default.
-
-    Raises:
-        InputError: A site or kind cannot be used, or none of the clips that are looked at can be read.
-    """
+    """Hear a corpus while training."""
     reader = EncoderReader(model, list(sites)) if reader is None else reader
     feed = LiveFeed(reader, corpus, kinds, seed, buffer_frames)
     ids = "\n".join(source.id for source in corpus.sources)
@@ -139,17 +126,7 @@ def corpus_source(
 def shards_source(
     folder: str | Path, sites: Sequence[str], *, kinds: Sequence[Kind | str] = (Kind.SPEECH,), seed: int = 0
 ) -> Source:
-    """Read activations that `otoscope harvest --save-activations` wrote.
-
-    Args:
-        folder: The run, or the folder of shards in it.
-        sites: Names or patterns of sites that were saved.
-        kinds: Kinds of frame to train on.
-        seed: Seeds the order.
-
-    Raises:
-        InputError: There are no shards, they are damaged, or a site or kind is not in them.
-    """
+    """Read activations that `otoscope harvest --save-activations` wrote."""
     feed = ShardFeed(folder, sites, kinds, seed)
     reader = feed.reader
     model = reader.layout.about.get("model")
@@ -170,11 +147,7 @@ def shards_source(
 
 
 def source_of(name: str) -> Path | None:
-    """Tell saved activations, of which it gives the folder, from a corpus, which is None.
-
-    Raises:
-        InputError: It is the run of a harvest that saved none, or has not finished.
-    """
+    """Tell saved activations, of which it gives the folder, from a corpus, which is None."""
     folder = Path(name)
     shards = shards_in(folder)
     if shards is not None or not folder.is_dir():
@@ -189,19 +162,7 @@ def source_of(name: str) -> Path | None:
 
 
 def guess_amount(corpus: Corpus, kinds: Sequence[Kind], window_samples: int) -> Amount:
-    """Count the frames of a corpus, or guess from some of its clips.
-
-    Args:
-        corpus: The clips; up to 20 of them, evenly spread, are read.
-        kinds: The kinds that are counted.
-        window_samples: Length of the model's window.
-
-    Returns:
-        How much there is; the same each time.
-
-    Raises:
-        InputError: None of those clips can be read.
-    """
+    """Count the frames of a corpus, or guess from some of its clips."""
     every = max(1, -(-len(corpus) // SOME_CLIPS))
     n_read, n_frames, n_windows, read_s, problem = 0, 0, 0, 0.0, ""
     for source in corpus.sources[::every]:

@@ -52,15 +52,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def sweep_tasks(source: Source, settings: SweepSettings) -> list[Task]:
-    """Settle the dictionaries of a sweep.
-
-    Args:
-        source: Where vectors come from, at one site.
-        settings: Which dictionaries.
-
-    Raises:
-        InputError: The source has several sites, or a coder cannot be made like that.
-    """
+    """Settle the dictionaries of a sweep."""
     (site, d_in), *others = source.widths.items()
     if others:
         raise InputError(f"a sweep is of one site, and {1 + len(others)} are named. Name one, such as {site!r}.")
@@ -149,21 +141,7 @@ def score_sweep(
     trained_on: str = "",
     progress: Progress = lambda what, done, n: None,
 ) -> DictionarySweep:
-    """Score the dictionaries of a sweep on clips.
-
-    Args:
-        model: Any Whisper.
-        clips: Baselines are fitted to one half, and everything is scored on the other.
-        site: The site that they are all of.
-        dictionaries: Name to what was asked for and what came of it.
-        settings: What was asked for in all.
-        kinds: The frames that they were trained on.
-        trained_on: Where those came from.
-        progress: Told how far it is.
-
-    Raises:
-        InputError: No clip can be used, or none has frames of those kinds.
-    """
+    """Score the dictionaries of a sweep on clips."""
     halves = Halves(clips)
     replaced = replaced_kinds(settings.replaced, kinds)
     fitted = fit(
@@ -213,18 +191,7 @@ def score_sweep_on_shards(
     *,
     model_id: str = "",
 ) -> DictionarySweep:
-    """Score the dictionaries of a sweep on saved activations: no transcripts, and frames that were trained on.
-
-    Args:
-        reader: The activations.
-        site: The site that they are all of.
-        dictionaries: Name to what was asked for and what came of it.
-        settings: What was asked for in all.
-        model_id: The model that the activations are of.
-
-    Raises:
-        InputError: There are no frames, or some are not finite.
-    """
+    """Score the dictionaries of a sweep on saved activations: no transcripts, and frames that were trained on."""
     rows = _some_rows(reader, site, settings.seed)
     values, _ = next(rows)
     fitted = fit_frames(values)

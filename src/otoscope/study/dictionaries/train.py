@@ -203,26 +203,6 @@ def train_dictionaries(
 
     A training that was stopped goes on where it was when the same is asked for again, to the same bits; one that is
     finished is told again.
-
-    Args:
-        source: Where vectors come from.
-        tasks: The dictionaries; see `tasks_of`.
-        settings: How to train.
-        out: The folder: a folder for each dictionary, their curves, a table, a picture and a manifest.
-        device: Where to train.
-        together: The processes that train together.
-        overwrite: Whether a training that is there may be replaced.
-        progress: Told how far it is.
-        observers: Told every row of the curves.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        InputError: A setting cannot be used, the source has fewer frames than a batch or frames that are not finite,
-            or the folder holds another training.
-        TrainingDivergedError: A loss grew without end; the last good checkpoint is kept.
-        OutputError: The folder cannot be written.
     """
     out = Path(out)
     was_finished = (out / MANIFEST).is_file() and not overwrite

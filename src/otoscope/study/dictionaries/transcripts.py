@@ -120,12 +120,6 @@ class Hearing:
 def ce_scores(clean: HeardWith, heard: HeardWith, mean: HeardWith, zero: HeardWith) -> dict[str, float | None]:
     """Give how much of the decoder's sureness is kept, under SAELens's names.
 
-    Args:
-        clean: With nothing in place.
-        heard: With the reconstruction in place.
-        mean: With the mean in place.
-        zero: With zeros in place.
-
     Returns:
         `ce_loss_score`, (ablation - sae) / (ablation - without), where the ablation is with zeros as in SAELens, and
         the same with the mean as `ce_loss_score_mean_ablation`; None where the ablation changes nothing.
@@ -389,18 +383,8 @@ def token_losses(
 ) -> list[float]:
     """Give the cross-entropy of what the decoder is made to say over each window.
 
-    Args:
-        model: Any Whisper.
-        encodings: Final encoder outputs.
-        ids: Tokens of each window, prompt and end of text included.
-        n_prompt: How many of them are the prompt, which is given and not scored.
-        seen: Keys and values of the same windows, where the decoder has just written for them all.
-
     Returns:
         For each window the sum over its tokens; natural logarithm, over the whole vocabulary.
-
-    Raises:
-        ModelError: A logit is no number.
     """
     longest = max(map(len, ids))
     padded: Int64[Tensor, "window token"] = torch.zeros(len(ids), longest, dtype=torch.int64)

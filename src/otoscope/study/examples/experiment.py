@@ -225,19 +225,7 @@ def examples(run: HarvestRun, *, settings: ExamplesSettings) -> Examples:
 
 
 def chosen_groups(run: HarvestRun, sites: Sequence[str] | None, bases: Sequence[str] | None) -> list[GroupKey]:
-    """Find the sites and bases of a run that are asked for.
-
-    Args:
-        run: A finished harvest.
-        sites: Names or patterns; all by default.
-        bases: Names; all by default.
-
-    Returns:
-        What is both, in the run's order.
-
-    Raises:
-        InputError: A site or basis matches nothing in the run, or no site was read in that basis.
-    """
+    """Find the sites and bases of a run that are asked for."""
     all_sites = list(dict.fromkeys(group.site for group in run.groups))
     all_bases = list(dict.fromkeys(group.basis for group in run.groups))
     for kind, patterns, names in (("site", sites, all_sites), ("basis", bases, all_bases)):
@@ -258,15 +246,7 @@ def chosen_groups(run: HarvestRun, sites: Sequence[str] | None, bases: Sequence[
 
 
 def sound_seconds(frame: int, lag_frames: int | None) -> float:
-    """Give the middle of the sound that a feature answers to at a frame, in seconds from the clip's start.
-
-    Args:
-        frame: The frame at which it answers.
-        lag_frames: How many frames later than the sound that is; None is taken as 0.
-
-    Returns:
-        Seconds, 0 or more.
-    """
+    """Give the middle of the sound that a feature answers to at a frame, in seconds from the clip's start."""
     return max(0.0, frame_to_seconds(int(frame) - (lag_frames or 0)) + FRAME_S / 2)
 
 

@@ -64,33 +64,12 @@ def shown_examples(run: HarvestRun, top: int = TOP, samples_per_range: int = SAM
     """Choose the examples that pages show: the strongest of each sign, and some from each range of equal width.
 
     Of baselines only the `BASELINE_TOP` strongest.
-
-    Args:
-        run: A finished harvest.
-        top: The strongest of each feature and sign, as far as the run kept so many.
-        samples_per_range: Of each range, as far as the run kept so many; 0 for none.
-
-    Returns:
-        The examples of all groups.
-
-    Raises:
-        InputError: A number cannot be.
     """
     return _joined([shown_of_group(run, number, top, samples_per_range) for number in range(len(run.groups))])
 
 
 def shown_of_group(run: HarvestRun, number: int, top: int = TOP, samples_per_range: int = SAMPLES) -> Shown:
-    """Choose the examples of one group; see `shown_examples`.
-
-    Args:
-        run: A finished harvest.
-        number: Of the group in the run.
-        top: The strongest of each feature and sign.
-        samples_per_range: Of each range.
-
-    Raises:
-        InputError: A number cannot be.
-    """
+    """Choose the examples of one group; see `shown_examples`."""
     if top < 1 or samples_per_range < 0:
         raise InputError(
             f"{top} of the strongest examples and {samples_per_range} from each range cannot be shown: give 1 or more, "

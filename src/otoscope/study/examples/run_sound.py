@@ -28,11 +28,7 @@ class ClipReader:
     ways: tuple[Callable[[], Clip], ...]  # each gives its sound
 
     def read(self) -> Clip:
-        """Read the clip in the first way that gives what was harvested.
-
-        Raises:
-            InputError: None does; says why the first did not.
-        """
+        """Read the clip in the first way that gives what was harvested."""
         errors: list[str] = []
         for way in self.ways:
             try:
@@ -80,16 +76,7 @@ class Task(Protocol):
 
 
 def clip_readers(run: HarvestRun, corpus: Corpus | None, wanted: Iterable[int]) -> Iterator[ClipReader]:
-    """Say how each of some clips is read, in the order of the corpus, which may be a stream.
-
-    Args:
-        run: A finished harvest.
-        corpus: Where the clips come from; None for the files alone.
-        wanted: Numbers of clips.
-
-    Yields:
-        A reader for each clip of the run that is wanted.
-    """
+    """Say how each of some clips is read, in the order of the corpus, which may be a stream."""
     numbers = set(wanted)
     sources: dict[str, Source] = {} if corpus is None else {source.id: source for source in corpus.sources}
     for clip in run.clips:
@@ -101,11 +88,7 @@ def clip_readers(run: HarvestRun, corpus: Corpus | None, wanted: Iterable[int]) 
 
 
 def usable_workers(workers: int, corpus: Corpus | None) -> int:
-    """Say how many processes may read a corpus: one for a streamed dataset, of which each would open its own.
-
-    Raises:
-        InputError: The number is below 1.
-    """
+    """Say how many processes may read a corpus: one for a streamed dataset, of which each would open its own."""
     if workers < 1:
         raise InputError(f"workers is {workers}: give 1 or more.")
     return 1 if corpus is not None and huggingface.is_name(corpus.name) else workers
@@ -113,10 +96,6 @@ def usable_workers(workers: int, corpus: Corpus | None) -> int:
 
 def do_all(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, str | None]]:
     """Do all tasks, in any order.
-
-    Args:
-        tasks: One for each clip.
-        workers: Processes; 1 for this one alone.
 
     Yields:
         Each clip's number as it is done, and what was wrong with it, if anything.

@@ -105,23 +105,9 @@ def write_sounds(
     A clip is read through the corpus, by its id. Where the corpus is gone or does not have it, the file that the run
     names is read instead. Either way it must be as long as it was when it was harvested.
 
-    Args:
-        examples: The examples.
-        run: The run that they are of.
-        folder: Where to write; the files lie in `SITE/BASIS/FEATURE/`.
-        settings: How sounds are written.
-        corpus: Where the clips come from; None for the files alone.
-        workers: Processes that read, cut and write; 1 for this one alone, as for a streamed dataset always. More
-            than 1 need a script that does its work under `if __name__ == "__main__":`.
-        progress: Called with clips done and clips in all.
-
     Returns:
         The examples with the names of their files, relative to the folder, and the clips that could not be used:
         their examples have no files.
-
-    Raises:
-        InputError: A setting or the number of workers cannot be.
-        OSError: The disk is full, or fails.
     """
     length_s, format_ = settings.length_s, settings.sound_format
     workers = usable_workers(workers, corpus)

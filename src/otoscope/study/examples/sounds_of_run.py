@@ -59,22 +59,6 @@ def write_pieces(
 
     A clip is read as `write_sounds` reads it: through the corpus, or else from the file that the run names; either way
     it must be as long as it was when it was harvested.
-
-    Args:
-        run: A finished harvest.
-        corpus: Where the clips come from; None for the files alone.
-        folder: Where to write; must exist.
-        top: The strongest of each feature and sign.
-        samples_per_range: Examples from each range of strength.
-        workers: Processes that read and write; 1 for this one alone, as for a streamed dataset always.
-        progress: Called with clips done, and of how many.
-
-    Returns:
-        The clips that could not be used; they have no pieces.
-
-    Raises:
-        InputError: The number of workers cannot be.
-        OutputError: A file cannot be written.
     """
     folder = Path(folder)
     workers = usable_workers(workers, corpus)
@@ -112,13 +96,7 @@ class Piece:
 
 
 def pieces_of(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES) -> dict[int, list[Piece]]:
-    """List the pieces that the shown examples of a run lie in, by clip and in order of time.
-
-    Args:
-        run: A finished harvest.
-        top: The strongest of each feature and sign.
-        samples_per_range: Examples from each range of strength.
-    """
+    """List the pieces that the shown examples of a run lie in, by clip and in order of time."""
     shown = shown_examples(run, top, samples_per_range)
     moments = np.unique(np.stack([shown.clip, shown.frame]), axis=1)
     durations = {clip.clip: clip.duration_s for clip in run.clips}

@@ -76,14 +76,7 @@ class Traces:
         is_inside: Bool[np.ndarray, "row frame"],
         strengths: Float32[np.ndarray, "row frame"],
     ) -> None:
-        """Write the stretches of some examples.
-
-        Args:
-            rows: Which examples.
-            first: The frame of each row's first column.
-            is_inside: Whether a frame lies in the clip; those that do lie side by side.
-            strengths: Of each frame.
-        """
+        """Write the stretches of some examples."""
         low = np.where(is_inside, strengths, np.inf).min(axis=1, initial=np.inf)
         high = np.where(is_inside, strengths, -np.inf).max(axis=1, initial=-np.inf)
         n = is_inside.sum(axis=1)
@@ -98,20 +91,7 @@ class Traces:
 
 
 def write_trace_table(path: str | Path, run: HarvestRun, shown: Shown, traces: Traces) -> Path:
-    """Write the traces that are known, in the order of the examples; a row group holds rows of one group of features.
-
-    Args:
-        path: The file.
-        run: What the examples are of.
-        shown: The examples.
-        traces: Their traces, row by row.
-
-    Returns:
-        The file.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
+    """Write the traces that are known, in the order of the examples; a row group holds rows of one group of features."""
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": WORDS}
     split = {"low": "BYTE_STREAM_SPLIT", "high": "BYTE_STREAM_SPLIT"}
     with (

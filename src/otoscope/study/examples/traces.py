@@ -44,24 +44,6 @@ def write_traces(
 
     Strength is `low + value / 31 * (high - low)`; a row's values are those of the frames from `first_frame` on that
     lie in the clip. An example of a clip that cannot be read any more has no row.
-
-    Args:
-        model: The model that was harvested.
-        corpus: The corpus that was harvested.
-        run: The harvest.
-        folder: Where to write; must exist.
-        top: The strongest of each feature and sign.
-        samples_per_range: Examples from each range of strength.
-        root: Where a relative `sae:DIR` of the run is looked for; None for the working directory.
-        reader: Reads all sites of the run, where the clips' activations are kept; the model runs by default.
-        progress: Called with clips done, and of how many.
-
-    Returns:
-        The clips that could not be used.
-
-    Raises:
-        InputError: The model is not the one that was harvested, or a dictionary is gone.
-        OutputError: The table cannot be written.
     """
     if model.weights_hash != run.manifest["model"]["weights_hash"]:
         raise InputError(

@@ -187,9 +187,6 @@ class Listening(Result):
             folder: Where to; made when missing.
             key: The recording's number in its study.
 
-        Returns:
-            The files written.
-
         Raises:
             OutputError: A file cannot be written.
         """
@@ -280,24 +277,7 @@ def listen_many(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Listen to recordings one after another, each in a folder of its own beside `index.json`.
-
-    Args:
-        model: Any Whisper with a tokenizer.
-        clips: The recordings.
-        folder: Where to.
-        ks: Attention windows to transcribe under.
-        language: What is spoken; by default what the model finds in each.
-        seed: Of intervals.
-        progress: Told how many are done, and of how many.
-
-    Returns:
-        The rows of the index.
-
-    Raises:
-        InputError: A setting or recording cannot be used.
-        OutputError: A file cannot be written.
-    """
+    """Listen to recordings one after another, each in a folder of its own beside `index.json`."""
     where, rows = Path(folder), []
     chosen = list(clips)
     for number, clip in enumerate(each_clip(chosen, progress)):
@@ -318,12 +298,7 @@ def listen_many(
 
 
 def frames_of(word: WordSource, n_frames: int) -> tuple[int, int]:
-    """Give the frames [start, stop) that a word touches: by its labels, or else where attention puts it.
-
-    Args:
-        word: A word.
-        n_frames: Frames that hold recording.
-    """
+    """Give the frames [start, stop) that a word touches: by its labels, or else where attention puts it."""
     if word.true_s is None:
         return word.aligned
     start = min(seconds_to_frame(word.true_s[0]), max(n_frames - 1, 0))

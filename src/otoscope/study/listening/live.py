@@ -71,9 +71,6 @@ class LiveModel:
         model: Any Whisper with a tokenizer.
         study: The folder of a study of that model, for its features.
         weights_hash: Of the study's model; None where it is not known.
-
-    Raises:
-        InputError: The study is of other weights, or damaged.
     """
 
     def __init__(self, model: Whisper, study: str | Path, weights_hash: str | None = None) -> None:
@@ -91,16 +88,8 @@ class LiveModel:
     ) -> tuple[dict[str, Any], LiveClip]:
         """Say what is heard in a recording.
 
-        Args:
-            samples: Mono at 16 kHz, at most one window.
-            check: Called between steps; raises what ends the answer.
-
         Returns:
             The record that pages read, and what `word` and `change` need.
-
-        Raises:
-            AudioError: The samples are no sound.
-            InputError: It is longer than a window.
         """
         model = self._model
         if len(samples) > model.window_samples:
@@ -138,17 +127,6 @@ class LiveModel:
         """Find where a word came from, by relevance and by silencing.
 
         The first word of a recording takes a run of the model for each tenth of a second; the others use it too.
-
-        Args:
-            state: What `ask` gave.
-            number: Of the word, from 0.
-            check: Called after each run of the model; raises what ends the answer.
-
-        Returns:
-            `ways`, as in the record of a recording.
-
-        Raises:
-            InputError: There is no such word.
         """
         if not 0 <= number < len(state.places):
             raise InputError(f"word {number} is not there: the recording has {len(state.places)}. Give one from 0.")
@@ -165,18 +143,9 @@ class LiveModel:
     ) -> dict[str, Any]:
         """Say what is heard when features and heads are scaled.
 
-        Args:
-            state: What `ask` gave.
-            changes: `{"kind": "feature", "site", "basis", "feature", "scale"}` or
-                `{"kind": "head", "site", "head", "scale"}`; 0 silences, 1 leaves.
-            check: Called between steps; raises what ends the answer.
-
         Returns:
             `heard` and `before`: both transcripts. `log_probability` of the tokens of the transcript before, by the
             model as it was (`before`) and as it is changed (`after`); None where nothing had been heard.
-
-        Raises:
-            InputError: A change cannot be made.
         """
         wanted, model = self._edits(changes), self._model
         with ExitStack() as edits:

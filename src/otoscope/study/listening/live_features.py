@@ -59,9 +59,6 @@ class KnownFeatures:
     Args:
         model: The study's model.
         study: The study's folder.
-
-    Raises:
-        InputError: A table or a dictionary is damaged, or of another model.
     """
 
     def __init__(self, model: Whisper, study: Path) -> None:
@@ -77,11 +74,6 @@ class KnownFeatures:
         self, values: Mapping[str, Tensor], kinds: Int8[np.ndarray, " frame"], n_sound: int
     ) -> list[dict[str, Any]]:
         """List the features that fire most in speech, each beside its maximum in the corpus.
-
-        Args:
-            values: Site to what it holds, [frame, d].
-            kinds: What each frame holds.
-            n_sound: Frames that hold recording.
 
         Returns:
             Up to `MOST_OF_GROUP` of every site and basis and its first `MOST_NAMED` with a name, strongest share first;
@@ -104,11 +96,7 @@ class KnownFeatures:
         return sorted(rows, key=lambda row: -row["share_of_maximum"])
 
     def feature(self, site: str, basis: str, index: int) -> Feature:
-        """Find a feature by its address.
-
-        Raises:
-            InputError: There is none.
-        """
+        """Find a feature by its address."""
         known = self._groups.get((site, basis))
         if known is None:
             there = "; ".join(f"{site} {basis}" for site, basis in self._groups) or "none"
