@@ -91,7 +91,7 @@ class Traces:
 
 
 def write_trace_table(path: str | Path, run: HarvestRun, shown: Shown, traces: Traces) -> Path:
-    """Write the traces that are known, in the order of the examples; a row group holds rows of one group of features."""
+    """Write the traces that are known, in the order of the examples; a row group holds one group of features."""
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": WORDS}
     split = {"low": "BYTE_STREAM_SPLIT", "high": "BYTE_STREAM_SPLIT"}
     with (
