@@ -220,7 +220,7 @@ def _check_tied(
     base: CheckpointDescription,
     source: str,
 ) -> None:
-    """Untie output and embedding if the adapter replaces both; refuse a change of one alone, whose effect is unclear."""
+    """Untie output and embedding if the adapter replaces both; refuse a change of one alone: its effect is unclear."""
     if not base.config.tie_word_embeddings:
         return
     changed = {_EMBEDDING, _OUTPUT} & {*changes, *replaced}
