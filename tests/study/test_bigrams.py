@@ -182,7 +182,7 @@ def test_progress_ends_at_all(model: Whisper) -> None:
         (["dog", "  "], {}, "prompt '  ' is empty"),
         ([], {}, "no prompt was given"),
         ("dog " * 30, {}, "is 3?[0-9]* tokens: tiny-random has room for 20 after the 4 that a transcript begins with"),
-        ("<|en|> dog", {}, "holds a special token: prompts are text alone"),
+        ("<|en|> dog", {}, "holds a special token: prompts are plain text"),
         ("<|0.00|>", {}, "holds a special token"),
         ("dog", {"n_next": 0}, "n_next is 0: give a whole number of 1 or more"),
         ("dog", {"n_next": 10**6}, "n_next is 1000000, and tiny-random has [0-9]+ tokens"),
