@@ -157,7 +157,10 @@ def test_a_dictionary_of_another_model_is_refused_unless_forced(
     [
         (["--scale", "3=0"], "--sae DIR and --scale FEATURE=FACTOR go together"),
         (["--sae", "{sae}"], "--sae DIR and --scale FEATURE=FACTOR go together"),
-        (["--sae", "{sae}", "--scale", "3"], "--scale '3' is not a feature with a factor: give a whole number, = and a"),
+        (
+            ["--sae", "{sae}", "--scale", "3"],
+            "--scale '3' is not a feature with a factor: give a whole number, = and a",
+        ),
         (["--sae", "{sae}", "--scale", "x=1"], "--scale 'x=1' is not a feature with a factor"),
         (["--sae", "{sae}", "--scale", "1.5=1"], "--scale '1.5=1' is not a feature with a factor"),
         (["--sae", "{sae}", "--scale", "3=off"], "--scale '3=off' is not a feature with a factor"),
