@@ -91,7 +91,7 @@ def test_a_recording_of_hours_in_a_small_file_is_refused_by_its_length() -> None
     assert len(hours) < 1_000_000
     decoder = Decoder(2.0, most_s=600)
     try:
-        with pytest.raises(AudioError, match="60 minutes long: at most 10"):
+        with pytest.raises(AudioError, match="60 minutes long, and at most 10"):
             decoder.decode(hours)
     finally:
         decoder.close()

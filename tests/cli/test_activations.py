@@ -102,7 +102,7 @@ def test_what_would_not_fit_in_memory_is_refused(
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemAvailable: 10 kB\n")
     monkeypatch.setattr(activations, "MEMORY", tmp_path / "meminfo")
     ran = run("activations", recording, "--site", "encoder.ln_post")
-    assert ran.status == 2 and "takes about 26 KB of memory, and 10 KB are free. Name fewer sites" in ran.err
+    assert ran.status == 2 and "takes about 26 KB of memory, and 10 KB are free. Give fewer sites" in ran.err
 
 
 def test_a_site_must_be_named(run: Run, recording: Path) -> None:

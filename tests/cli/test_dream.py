@@ -84,7 +84,7 @@ def test_a_harvest_to_compare_with(run: Run, folder: Path, tmp_path: Path) -> No
 
 def test_a_dry_run_says_what_would_be_done(run: Run) -> None:
     ran = run("dream", FEATURE, "--dry-run", "--clips", 2)
-    assert (ran.status, ran.out) == (0, "") and "Driving 1 feature from noise for 100 steps" in ran.err
+    assert (ran.status, ran.out) == (0, "") and "Maximising 1 feature from noise for 100 steps" in ran.err
 
 
 def test_recordings_that_cannot_be_used_are_named_and_end_with_1(run: Run, mixed_folder: Path) -> None:
