@@ -288,7 +288,7 @@ def test_every_coder_is_made_by_its_name(name: str) -> None:
     assert coder.learning_rate > 0
 
 
-@pytest.mark.parametrize(("slip", "meant"), [("batch-topk", "batchtopk"), ("topK", "topk"), ("jumpreul", "jumprelu")])
+@pytest.mark.parametrize(("slip", "meant"), [("batch-topk", "batchtopk"), ("TopK", "topk"), ("jumpreul", "jumprelu")])
 def test_a_slip_in_a_name_is_told_with_what_is_meant(slip: str, meant: str) -> None:
     with pytest.raises(InputError, match=f"(?s){slip}.*Did you mean '{meant}'"):
         make_coder(CoderSettings(slip, D_IN, N_FEATURES))

@@ -299,7 +299,7 @@ def test_the_plan_is_near_to_what_is_written(format_: str, length_s: float, tmp_
 
 def test_settings_that_cannot_be_are_refused(run: HarvestRun, tmp_path: Path) -> None:
     found = examples(run)
-    with pytest.raises(InputError, match="not written as 'mp3': choose flac or wav"):
+    with pytest.raises(InputError, match="sound_format is 'mp3': give one of flac, wav"):
         plan(found, run, sound_format="mp3")
     with pytest.raises(InputError, match="an excerpt of 0 s cannot be heard"):
         plan(found, run, length_s=0)

@@ -149,8 +149,8 @@ def test_a_corpus_of_which_nothing_can_be_read_is_refused(clips: Corpus) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"coder": "topkk"}, "coder 'topkk' is none: .* Did you mean 'topk'?"),
-        ({"n_features": 0}, "number of features is 0"),
+        ({"coder": "topkk"}, "coder is 'topkk': give one of batchtopk, .* Did you mean 'topk'?"),
+        ({"n_features": 0}, "n_features is 0: give a whole number of 1 or more"),
         ({"expansion": 0.0}, "expansion is 0"),
     ],
 )

@@ -165,7 +165,7 @@ def _check_item(field: SettingField, value: Any) -> None:
     elif field.kind is bool and not isinstance(value, bool):
         raise InputError(f"{name} is {value!r}: give True or False.")
     elif about.choices is not None and value not in about.choices:
-        near = difflib.get_close_matches(str(value), about.choices, 1)
+        near = difflib.get_close_matches(str(value).lower(), about.choices, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(f"{name} is {value!r}: give one of {', '.join(about.choices)}.{hint}")
 

@@ -118,7 +118,8 @@ def _option(field: SettingField) -> Any:
         hint = Literal[about.choices]
     if field.can_be_none and not field.is_tuple and about.read is None:
         hint = typing.Optional[hint]  # noqa: UP045
-    return Annotated[hint, typer.Option(name, metavar=about.metavar, help=_help(field))]
+    metavar = about.metavar or ("|".join(about.choices) if about.choices else None)
+    return Annotated[hint, typer.Option(name, metavar=metavar, help=_help(field))]
 
 
 def _help(field: SettingField) -> str:

@@ -15,7 +15,7 @@ class HarvestSettings(Settings):
 
     sites: Annotated[
         tuple[str, ...],
-        Setting("A site of the encoder, or a pattern; repeat it. All neurons by default.", "SITE", option="--site"),
+        Setting("A site of the encoder, or a pattern; repeat it. The neurons by default.", "SITE", option="--site"),
     ] = ("encoder.blocks.*.mlp.1",)
     bases: Annotated[
         tuple[str, ...],

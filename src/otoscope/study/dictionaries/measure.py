@@ -51,7 +51,7 @@ class Halves:
         """Read the clips of the half that things are fitted to, in random order."""
         numbers = [number for number, is_held_out in enumerate(self._held_out) if not is_held_out]
         order = np.random.default_rng(seed).permutation(len(numbers))
-        return self._read([numbers[place] for place in order])
+        return self._read([numbers[index] for index in order])
 
     def scored(self) -> Iterator[Clip]:
         """Read the clips of the half that things are scored on, in order."""

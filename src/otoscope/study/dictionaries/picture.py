@@ -65,8 +65,8 @@ def score_figure(scores: DictionaryScores) -> Figure:
         panels[-1].set_xlim(left=-0.01)
         panels[-1].set_xlabel("share of features that detect one phone", fontsize=8)
         pictures.title(panels[-1], "What features are", "95% intervals over features")
-    for place, panel in enumerate(panels):
-        marks.name_rows(panel, [site.site if place == 0 else "" for site in scores.sites])
+    for number, panel in enumerate(panels):
+        marks.name_rows(panel, [site.site if number == 0 else "" for site in scores.sites])
     marks.legend_below(figure, *panels)
     return figure
 

@@ -63,12 +63,12 @@ class ScoreRow:
 
     def to_json(self) -> dict[str, Any]:
         """Give the row."""
-        scores = {kind: None if found is None else rounded(found.to_json()) for kind, found in self.by_kind.items()}
+        by_kind = {kind: scores and rounded(scores.to_json()) for kind, scores in self.by_kind.items()}
         return {
             "name": self.name,
             "what": self.what,
             "n_features": self.n_features,
-            "scores": scores,
+            "scores": by_kind,
             **self.heard,
         }
 

@@ -172,10 +172,10 @@ def hear(
     gathered = _Gathered(things)
     for group in _groups(model, clips, gathered, sorted({start.site for start in starts.values() if start.site})):
         group.write_clean(language)
-        for place, clean in enumerate(group.clean):
-            gathered.add(None, group.windows[place], clean)
-        for place, name, heard in group.with_in_place(things, starts):
-            gathered.add(name, group.windows[place], heard)
+        for index, clean in enumerate(group.clean):
+            gathered.add(None, group.windows[index], clean)
+        for index, name, heard in group.with_in_place(things, starts):
+            gathered.add(name, group.windows[index], heard)
         progress(len(gathered.clip_ids) - (not group.ends_clip))
     if not gathered.clip_ids:
         raise InputError("no clips were given to transcribe: one or more are needed. Give recordings.")
@@ -304,9 +304,9 @@ class _Group:
         languages = [language or window.sound.clip.language for window in self.windows]
         with seen_keys_values(self._model) as seen:
             rows = write_windows(self._model, self._encodings, languages)
-        for place, (window, (code, written)) in enumerate(zip(self.windows, rows, strict=True)):
+        for index, (window, (code, written)) in enumerate(zip(self.windows, rows, strict=True)):
             window.code = code
-            self._set_target(window, place, written.tokens)
+            self._set_target(window, index, written.tokens)
             self._gathered.n_tokens[window.clip] += len(window.ids) - window.n_prompt
         losses = self._losses(self._encodings, self.windows, seen)
         self.clean = [
@@ -314,14 +314,14 @@ class _Group:
             for (code, written), loss in zip(rows, losses, strict=True)
         ]
 
-    def _set_target(self, window: _Window, place: int, written: Sequence[int]) -> None:
+    def _set_target(self, window: _Window, index: int, written: Sequence[int]) -> None:
         """Spell what was said, or what was written with nothing in place."""
         said, code = _said(window.sound.clip), window.code
         prompt = list(prompt_tokens(self._model, language=code))
         window.n_prompt = len(prompt)
         if window.is_only and said is not None and said.strip():
             text = said if any(letter.islower() for letter in said) else said.lower()
-            encoding = self._encodings[place : place + 1]
+            encoding = self._encodings[index : index + 1]
             try:
                 window.ids = text_ids(self._model, window.sound, encoding, text, code)[0].tolist()
             except InputError:  # longer than the decoder
@@ -338,9 +338,9 @@ class _Group:
         """Write every window with everything in place, many at a time; gives the window's place, the name, the rest."""
         waiting: list[tuple[int, Any, Tensor]] = []
         # windows of similar length share a batch, which goes on until the last of them has ended
-        for place in sorted(range(len(self.windows)), key=lambda place: self.windows[place].most_tokens):
+        for index in sorted(range(len(self.windows)), key=lambda index: self.windows[index].most_tokens):
             for name, (site, edit) in things.items():
-                waiting.append((place, name, self._encode(place, site, edit, starts[site])))
+                waiting.append((index, name, self._encode(index, site, edit, starts[site])))
                 if len(waiting) == BATCH_SIZE:
                     yield from self._write(waiting)
                     waiting = []
@@ -348,26 +348,26 @@ class _Group:
             yield from self._write(waiting)
 
     def _write(self, waiting: Sequence[tuple[int, Any, Tensor]]) -> Iterator[tuple[int, Any, _WindowText]]:
-        windows = [self.windows[place] for place, _, _ in waiting]
+        windows = [self.windows[index] for index, _, _ in waiting]
         encodings = torch.cat([encoding for _, _, encoding in waiting])
         most = 1 + max(window.most_tokens for window in windows)  # one more tells what was cut from what just ended
         with seen_keys_values(self._model) as seen:
             rows = write_windows(self._model, encodings, [window.code for window in windows], most_tokens=most)
         losses = self._losses(encodings, windows, seen)
-        for (place, name, _), window, (code, written), loss in zip(waiting, windows, rows, losses, strict=True):
+        for (index, name, _), window, (code, written), loss in zip(waiting, windows, rows, losses, strict=True):
             text = text_of(self._model, written.tokens[: window.most_tokens])
-            yield place, name, _WindowText(code, text, loss, len(written.tokens) > window.most_tokens)
+            yield index, name, _WindowText(code, text, loss, len(written.tokens) > window.most_tokens)
 
-    def _encode(self, place: int, site: str, edit: Replacing, start: _Start) -> Float[Tensor, "1 frame d_model"]:
+    def _encode(self, index: int, site: str, edit: Replacing, start: _Start) -> Float[Tensor, "1 frame d_model"]:
         """Encode a window with something in place of a site, from there on."""
-        window = self.windows[place].sound
+        window = self.windows[index].sound
         edit.kinds = window.kinds
         if start.site == site:
-            return encoder_end(self._model, edit(self._held[place][site]), start.block)
+            return encoder_end(self._model, edit(self._held[index][site]), start.block)
         with self._model.edit({site: edit}):
             if start.site is None:
                 return self._model.encode_mel(window.mel)
-            return encoder_end(self._model, self._held[place][start.site], start.block)
+            return encoder_end(self._model, self._held[index][start.site], start.block)
 
     def _losses(self, encodings: Tensor, windows: Sequence[_Window], seen: SeenKeysValues) -> list[float]:
         n_prompt = [window.n_prompt for window in windows]
@@ -407,10 +407,10 @@ def _groups(model: Whisper, clips: Iterable[Clip], gathered: _Gathered, starts: 
     windows: list[_Window] = []
     for clip in clips:
         number, n_windows = gathered.begin(clip), max(1, -(-len(clip.samples) // model.window_samples))
-        for place, sound in enumerate(model.each_window(clip), 1):
-            windows.append(_Window(number, place, sound, n_windows == 1))
+        for part, sound in enumerate(model.each_window(clip), 1):
+            windows.append(_Window(number, part, sound, n_windows == 1))
             if len(windows) == most:
-                yield _Group(model, windows, place == n_windows, gathered, starts)
+                yield _Group(model, windows, part == n_windows, gathered, starts)
                 windows = []
     if windows:
         yield _Group(model, windows, True, gathered, starts)

@@ -150,7 +150,7 @@ def _rows(
     rank: np.ndarray,
 ) -> Shown:
     n = len(rank)
-    found = {name: getattr(table, name)[at] for name in ("clip", "frame", "strength", "phone")}
+    columns = {name: getattr(table, name)[at] for name in ("clip", "frame", "strength", "phone")}
     return Shown(
         group=np.full(n, number, np.int32),
         feature=at[0].astype(np.int32),
@@ -158,7 +158,7 @@ def _rows(
         kind=np.full(n, kind, np.int8),
         range=range_.astype(np.int16),
         rank=rank.astype(np.int32),
-        **found,
+        **columns,
     )
 
 

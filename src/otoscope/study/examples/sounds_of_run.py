@@ -53,7 +53,7 @@ def write_pieces(
     top: int = TOP,
     samples_per_range: int = SAMPLES,
     workers: int = 1,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, n: None,
 ) -> tuple[Problem, ...]:
     """Write `PIECE.ogg` and `PIECE.png` of every piece that an example lies in, and `pieces.parquet`.
 
@@ -101,8 +101,8 @@ def pieces_of(run: HarvestRun, top: int = TOP, samples_per_range: int = SAMPLES)
     moments = np.unique(np.stack([shown.clip, shown.frame]), axis=1)
     durations = {clip.clip: clip.duration_s for clip in run.clips}
     length_s = np.array([durations[clip] for clip in moments[0].tolist()], np.float64)
-    found: Places = places(length_s, sound_moments(moments[1], run.lag_frames))
-    rows = sorted(set(zip(moments[0].tolist(), *(column.tolist() for column in found), strict=True)))
+    where: Places = places(length_s, sound_moments(moments[1], run.lag_frames))
+    rows = sorted(set(zip(moments[0].tolist(), *(column.tolist() for column in where), strict=True)))
     pieces: dict[int, list[Piece]] = {}
     for clip, number, start_s, stop_s in rows:
         pieces.setdefault(clip, []).append(Piece(clip, number, *core(durations[clip], number), start_s, stop_s))

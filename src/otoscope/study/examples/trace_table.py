@@ -100,8 +100,8 @@ def write_trace_table(path: str | Path, run: HarvestRun, shown: Shown, traces: T
     ):
         for number, key in enumerate(run.groups):
             rows = np.flatnonzero((shown.group == number) & (traces.n > 0))
-            for some in _slices(rows):
-                writer.write_table(_table(key.site, key.basis, shown.at(some), some, traces))
+            for part in _slices(rows):
+                writer.write_table(_table(key.site, key.basis, shown.at(part), part, traces))
     return Path(path)
 
 

@@ -38,7 +38,7 @@ def write_traces(
     samples_per_range: int = SAMPLES,
     root: str | Path | None = None,
     reader: Reads | None = None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, n: None,
 ) -> tuple[Problem, ...]:
     """Write the strength around every example that pages show, as `traces.parquet`.
 
@@ -102,7 +102,7 @@ def _groups(
     seed = int(run.manifest["settings"]["seed"])
     components = _components(reader, corpus, run) if "pca" in bases else {}
     built = groups_of(reader.widths, bases, components, seed, force=True, root=root)
-    return {keys[one.site, one.basis]: one for one in built if (one.site, one.basis) in keys}
+    return {keys[group.site, group.basis]: group for group in built if (group.site, group.basis) in keys}
 
 
 def _components(reader: Reads, corpus: Corpus, run: HarvestRun) -> Mapping[str, Directions]:
@@ -135,7 +135,7 @@ def _trace_clip(
     """Gather the stretches of one clip's examples, and write them down as bytes once all its windows were run."""
     frames = shown.frame[rows, None].astype(np.int64) + np.arange(-AROUND, AROUND + 1)
     is_inside = (frames >= 0) & (frames < clip.n_frames)
-    found = np.zeros(frames.shape, np.float32)
+    gathered = np.zeros(frames.shape, np.float32)
     of_group = {number: np.flatnonzero(shown.group[rows] == number) for number in groups}
     n_frames = model.n_frames
     for window in np.flatnonzero(np.bincount(frames[is_inside] // n_frames)).tolist():
@@ -150,7 +150,7 @@ def _trace_clip(
             if len(touched):
                 strengths = groups[number].strengths(activity)
                 taken = strengths[np.clip(here[touched], 0, len(strengths) - 1), shown.feature[rows[touched], None]]
-                found[touched] = np.where(is_here[touched], taken, found[touched])
-    if not np.isfinite(found).all():
+                gathered[touched] = np.where(is_here[touched], taken, gathered[touched])
+    if not np.isfinite(gathered).all():
         raise InputError("it makes NaN or infinite values. Look at the recording, or load the model in float32.")
-    traces.put(rows, frames[:, 0], is_inside, found)
+    traces.put(rows, frames[:, 0], is_inside, gathered)
