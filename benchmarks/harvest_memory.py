@@ -18,7 +18,7 @@ from benchmarks.peak_memory import NEEDS_LINUX, can_count_memory, given_settings
 from benchmarks.row import Row
 from benchmarks.subject import Settings, make_subject
 from benchmarks.timing import Spread
-from otoscope.harvest.part import Pass, State, gather_part
+from otoscope.harvest.part import CorpusPass, State, gather_part
 
 TARGET_MB = 300
 TARGET_RATIO = 1.02
@@ -84,7 +84,7 @@ def _write_all_over(state: State) -> None:
     state.restore({name: array.copy() for name, array in kept.items()})
 
 
-def _after(harvest_pass: Pass, state: State, parts: range) -> int:
+def _after(harvest_pass: CorpusPass, state: State, parts: range) -> int:
     for part in parts:
         gather_part(harvest_pass, part, state, {})
     return resident_bytes() if can_count_memory() else 0

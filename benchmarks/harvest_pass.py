@@ -25,7 +25,7 @@ from otoscope.audio.mel import log_mel
 from otoscope.harvest.activity import EncoderReader
 from otoscope.harvest.calibration import Calibration, calibrate
 from otoscope.harvest.labels import label_set
-from otoscope.harvest.part import PartLog, Pass, gather_part
+from otoscope.harvest.part import CorpusPass, PartLog, gather_part
 from otoscope.harvest.run import CHECKPOINT_S, make_pass
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.tables import Gathered, write_tables
@@ -46,7 +46,7 @@ class Prepared:
     """A harvest that is ready for its pass."""
 
     recordings: list[Recording]  # the recordings to harvest
-    harvest_pass: Pass
+    harvest_pass: CorpusPass
     calibration: Calibration
     calibration_s: float  # how long calibrating took
 
@@ -91,7 +91,7 @@ class Harvest:
         harvest_pass: The pass.
     """
 
-    def __init__(self, harvest_pass: Pass) -> None:
+    def __init__(self, harvest_pass: CorpusPass) -> None:
         self._pass = harvest_pass
         self._warm_up_state = harvest_pass.empty_state()  # so that the first measured round starts with an empty state
         self.state = harvest_pass.empty_state()

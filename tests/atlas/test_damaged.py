@@ -125,7 +125,7 @@ EDITS = [
     ("study.json", ("corpus",), [], "corpus is a list"),
     ("study.json", ("parts",), {}, "parts is a dict"),
     ("harvest/manifest.json", ("groups", 0, "n_features"), 10**400, "lists 1000"),
-    ("harvest/manifest.json", ("phones", 0), 10**400, "is no manifest of a harvest run"),
+    ("harvest/manifest.json", ("phones", 0), 10**400, "is not a manifest of a harvest run"),
     ("phones/phones.json", ("run",), "x", "'str' object has no attribute 'get'"),
 ]
 

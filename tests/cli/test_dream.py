@@ -109,7 +109,7 @@ def test_recordings_that_cannot_be_used_are_named_and_end_with_1(run: Run, mixed
         ([FEATURE, "--length", 60], "does not fit"),
         ([FEATURE, "--basis", "pca"], "is not available here"),
         ([FEATURE, "--basis", "sae:nowhere"], "nowhere"),
-        ([FEATURE, "--run", "nowhere"], "is no harvest run"),
+        ([FEATURE, "--run", "nowhere"], "is not a harvest run"),
         ([FEATURE, "--from", "nowhere.wav"], "nowhere.wav"),
         ([FEATURE, "--from", "demo"], "takes one recording"),
         ([FEATURE, "--corpus", "nowhere"], "nowhere"),

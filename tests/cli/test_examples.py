@@ -154,7 +154,7 @@ def test_bad_input_is_status_2_and_leaves_nothing(
 
 def test_what_is_no_run_is_status_2(ask: Ask, tmp_path: Path) -> None:
     ran = ask(tmp_path)
-    assert ran.status == 2 and "is no harvest run" in ran.err
+    assert ran.status == 2 and "is not a harvest run" in ran.err
 
 
 def test_results_that_are_there_stay_unless_overwriting_is_allowed(ask: Ask, harvest: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_bad_settings_end_with_status_two(run: Run, harvested: Path, words: list
 
 def test_what_is_no_run_and_a_taken_folder_are_refused(run: Run, harvested: Path, tmp_path: Path) -> None:
     ran = run("phones", tmp_path, model=False)
-    assert ran.status == 2 and "is no harvest run: make one with otoscope harvest" in ran.err
+    assert ran.status == 2 and "is not a harvest run: make one with otoscope harvest" in ran.err
     ran = run("phones", harvested, "--out", tmp_path, model=False)
     assert ran.status == 2 and "exists already" in ran.err
 

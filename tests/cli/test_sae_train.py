@@ -125,7 +125,7 @@ def test_another_command_does_not_go_on_with_a_training(run: Run, saved: Path, t
         (["--lr", "-1"], "learning_rate is -1"),
         (["--lr", "nan"], "learning_rate is nan"),
         (["--sparsity", "nan", "--coder", "standard"], "sparsity is nan"),
-        (["--kinds", "music"], "there is no kind of frame 'music': choose of speech, silence, padding"),
+        (["--kinds", "music"], "there is no kind of frame 'music': choose one of speech, silence, padding"),
         (["--normalise", "layer"], "'layer' is not one of 'median_length'"),
         (["--train-dtype", "float16"], "'float16' is not one of 'float32', 'bfloat16'"),
         (["--checkpoint-minutes", "-1"], "checkpoint_minutes is -1.0: give a number of 0 or more"),

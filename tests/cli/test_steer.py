@@ -150,7 +150,7 @@ def test_a_dry_run_says_the_plan_and_stops(run: Run, folder: Path, tmp_path: Pat
         (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.*"], "is 2 sites"),
         (["--add", "phone:AA-phone:AE", "--site", SITE], "has no phone labels"),
         (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.7"], "Nearest"),
-        (["--add", "language:en-de", "--site", SITE, "--run", "nowhere"], "is no harvest run"),
+        (["--add", "language:en-de", "--site", SITE, "--run", "nowhere"], "is not a harvest run"),
         (["--head", "encoder.0.0", "--strength", "a,b"], "is not a list of numbers"),
         (["--head", "encoder.0.0", "--strength", "nan"], "one or more finite numbers"),
         (["--head", "encoder.0.0", "--strength", "1e9"], "give a finite number"),

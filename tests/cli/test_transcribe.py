@@ -168,7 +168,7 @@ def test_a_dictionary_of_another_model_is_refused_unless_forced(
         (["--sae", "{sae}", "--scale", "50=0"], "feature 50 is not in the dictionary, which has 50"),
         (["--sae", "{sae}", "--scale", "-1=0"], "feature -1 is not in the dictionary"),
         (["--sae", "{sae}", "--scale", "3=0", "--scale", "3=1"], "--scale names feature 3 twice"),
-        (["--sae", "{sae}/none", "--scale", "3=0"], "none' is not there: give a folder in SAELens's layout"),
+        (["--sae", "{sae}/none", "--scale", "3=0"], "none' does not exist: give a folder in SAELens's layout"),
     ],
 )
 def test_features_that_cannot_be_scaled_are_status_2(

@@ -137,7 +137,7 @@ print(len(next(ShardReader({str(write(tmp_path))!r}).batches(4)).clip), 'torch' 
 
 
 def test_shards_that_are_not_there_or_not_finished_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="activation shards in .* are not there. Check the path"):
+    with pytest.raises(InputError, match="activation shards in .* do not exist. Check the path"):
         ShardReader(tmp_path)
     with ShardWriter(tmp_path, SITES) as writer:
         add_clip(writer, 0)
@@ -162,7 +162,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"00001\.safetensors' is not of 33 rows of 3 float16 values"):
         ShardReader(folder)
     path.unlink()
-    with pytest.raises(InputError, match=r"00001\.safetensors' is gone. Put it back"):
+    with pytest.raises(InputError, match=r"00001\.safetensors' is missing. Put it back"):
         ShardReader(folder)
     assert len(ShardReader(folder, sites=["encoder.blocks.0.mlp.1"])) == len(expected()["clip"])
 
@@ -171,10 +171,10 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text())
     for damaged, message in (
-        ("{", "is no manifest of activation shards"),
-        ("[]", "is no manifest of activation shards"),
-        (json.dumps({**manifest, "schema_version": 99}), "is of version 99, and this otoscope reads 1"),
-        (json.dumps({**manifest, "shards": None}), "is no manifest of activation shards"),
+        ("{", "is not a manifest of activation shards"),
+        ("[]", "is not a manifest of activation shards"),
+        (json.dumps({**manifest, "schema_version": 99}), "has version 99, and this otoscope reads 1"),
+        (json.dumps({**manifest, "shards": None}), "is not a manifest of activation shards"),
         (json.dumps({key: value for key, value in manifest.items() if key != "sites"}), "is no manifest"),
     ):
         (folder / "manifest.json").write_text(damaged)
@@ -192,7 +192,7 @@ def test_what_the_shards_do_not_hold_cannot_be_read(tmp_path: Path) -> None:
         ShardReader(folder, sites=[])
     with pytest.raises(InputError, match="frames of padding are not in the activations .* speech, silence were kept"):
         ShardReader(folder, kinds=["padding"])
-    with pytest.raises(InputError, match="no kind of frame is named: choose of speech, silence"):
+    with pytest.raises(InputError, match="no kind of frame is named: choose from speech, silence"):
         ShardReader(folder, kinds=[])
     for name, value in (("batch_rows", 0), ("block_rows", 0), ("buffer_blocks", -1), ("start", -1)):
         with pytest.raises(InputError, match=f"{name} is {value}: it must be"):

@@ -148,11 +148,11 @@ def test_a_clip_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name sites, each with a width of 1 or more"):
         ShardWriter(tmp_path, {})
-    with pytest.raises(InputError, match="not kept as 'int8': choose float16 or float32"):
+    with pytest.raises(InputError, match="cannot be saved as 'int8': choose float16 or float32"):
         ShardWriter(tmp_path, SITES, dtype="int8")
-    with pytest.raises(InputError, match="no kind of frame 'noise': choose of speech, silence, padding"):
+    with pytest.raises(InputError, match="no kind of frame 'noise': choose one of speech, silence, padding"):
         ShardWriter(tmp_path, SITES, kinds=["noise"])
-    with pytest.raises(InputError, match="no kind of frame is kept"):
+    with pytest.raises(InputError, match="no kind of frame is named"):
         ShardWriter(tmp_path, SITES, kinds=[])
     with pytest.raises(InputError, match="a shard of 3 bytes holds no row of 6 values"):
         ShardWriter(tmp_path, SITES, shard_bytes=3)
@@ -236,11 +236,9 @@ def test_a_part_that_was_never_written_cannot_be_gone_on_from(tmp_path: Path) ->
     with ShardWriter(tmp_path, SITES) as writer:
         add_clip(writer, 0)
         writer.commit(0)
-    with pytest.raises(
-        InputError, match="part 3 of the activations in .* was never written to the end: the last one is 0"
-    ):
+    with pytest.raises(InputError, match="part 3 of the activations in .* was never completed: the last one is 0"):
         ShardWriter.resume(tmp_path, 3)
-    with pytest.raises(InputError, match="no activation shards were begun in"):
+    with pytest.raises(InputError, match="there are no activation shards to continue in"):
         ShardWriter.resume(tmp_path / "nowhere", 0)
 
 
@@ -252,7 +250,7 @@ def test_what_is_gone_or_damaged_cannot_be_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"encoder\.blocks\.0-00000\.safetensors' holds [\d,]+ bytes of at least"):
         ShardWriter.resume(folder, 4)
     first.unlink()
-    with pytest.raises(InputError, match=r"encoder\.blocks\.0-00000\.safetensors' is gone"):
+    with pytest.raises(InputError, match=r"encoder\.blocks\.0-00000\.safetensors' is missing"):
         ShardWriter.resume(folder, 4)
     first.write_bytes(content)
     (folder / "parts.jsonl").write_text("{}\n")

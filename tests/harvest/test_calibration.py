@@ -154,7 +154,7 @@ def test_a_score_that_only_rises_to_the_last_lag_tells_no_lag() -> None:
 
 def test_lags_of_their_own_that_only_fit_noise_are_dropped() -> None:
     found = look(answering(20, 2, noise=30))  # too noisy for one feature to tell its lag
-    assert (found.lags[0].own == found.lags[0].lag).all()
+    assert (found.lags[0].by_feature == found.lags[0].lag).all()
 
 
 # the edges of the bins

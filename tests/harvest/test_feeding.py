@@ -21,7 +21,7 @@ from otoscope.harvest.activity import EncoderReader
 from otoscope.harvest.feed_live import LiveFeed, buffer_frames_for
 from otoscope.harvest.feed_shards import ShardFeed, shards_in
 from otoscope.model.load import load
-from otoscope.sae.feed import Batch, Feed
+from otoscope.sae.feed import Feed, FrameBatch
 from tests.harvest.fake import FakeClip, FakeReader, corpus_of, kinds_of
 from tests.harvest.shards import CLIPS, SITES, clip_frames, read_all, write
 
@@ -66,12 +66,12 @@ def wanted_rows(feed: Feed, kinds: tuple[Kind, ...] = (Kind.SPEECH,)) -> list[tu
     return sorted(map(tuple, np.concatenate(rows).tolist()))
 
 
-def rows_of(batches: Iterator[Batch] | list[Batch]) -> list[tuple[float, ...]]:
+def rows_of(batches: Iterator[FrameBatch] | list[FrameBatch]) -> list[tuple[float, ...]]:
     joined = [torch.cat(list(batch.values.values()), dim=1) for batch in batches]
     return [tuple(row) for row in torch.cat(joined).tolist()]
 
 
-def same(one: Batch, other: Batch) -> bool:
+def same(one: FrameBatch, other: FrameBatch) -> bool:
     return one.position == other.position and all(
         torch.equal(one.values[site], other.values[site]) for site in one.values
     )
@@ -201,7 +201,7 @@ def test_a_clip_whose_activations_are_not_finite_is_named(value: float) -> None:
     clips = numbered()
     frame = int(np.flatnonzero(clips[4].kinds == Kind.SPEECH)[2])
     clips[4].values["b"][frame] = value
-    with pytest.raises(InputError, match=rf"clip 'clip4' makes NaN or infinite values at site 'b' in frame {frame}\."):
+    with pytest.raises(InputError, match=rf"clip 'clip4' has NaN or infinite values at site 'b' in frame {frame}\."):
         list(itertools.islice(live(clips).batches(5), 1000))
 
 
@@ -242,7 +242,7 @@ def test_shards_are_found_in_a_run_and_by_patterns(tmp_path: Path) -> None:
     [
         ({"sites": ["encoder.blocks.7"]}, r"site 'encoder.blocks.7' is not in the activations in .*: they are of enc"),
         ({"kinds": ["padding"]}, "frames of padding are not in the activations .* speech, silence were kept"),
-        ({"kinds": ["noise"]}, "there is no kind of frame 'noise': choose of speech, silence, padding"),
+        ({"kinds": ["noise"]}, "there is no kind of frame 'noise': choose one of speech, silence, padding"),
         ({"kinds": []}, "no kind of frame is named"),
     ],
 )

@@ -142,7 +142,9 @@ def test_speakers_and_languages_are_numbered_in_order(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("lag", [-51, 51, 1000])
 def test_a_lag_that_no_encoder_has_is_refused(lag: int) -> None:
-    with pytest.raises(InputError, match=f"a lag of {lag} frames .20 ms each. is no lag of an encoder: give -50 to 50"):
+    with pytest.raises(
+        InputError, match=f"a lag of {lag} frames .20 ms each. is not plausible for an encoder: give -50 to 50"
+    ):
         check_lag(lag)
     for fine in (None, -50, 0, 50):
         check_lag(fine)

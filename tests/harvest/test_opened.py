@@ -84,13 +84,13 @@ def test_a_sign_that_was_not_looked_at_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(InputError, match="is no harvest run: make one with otoscope harvest CORPUS --out DIR"):
+        with pytest.raises(InputError, match="is not a harvest run: make one with otoscope harvest CORPUS --out DIR"):
             open_run(folder)
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".work").mkdir()
-    with pytest.raises(InputError, match="is not finished: give the same harvest command to go on"):
+    with pytest.raises(InputError, match="is not finished: run the same harvest command again to continue"):
         open_run(tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_told(text: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(text)
     with pytest.raises(
-        InputError, match="manifest.json' is no manifest of a harvest run, or it is damaged .*: harvest"
+        InputError, match="manifest.json' is not a manifest of a harvest run, or it is damaged .*: harvest"
     ):
         open_run(copy)
 

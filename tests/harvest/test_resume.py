@@ -191,7 +191,7 @@ def test_a_run_with_other_settings_is_refused_with_what_differs(
             stop_at(patch, otoscope.harvest.run, "gather_part", 2)
             harvest(odd_clips(), tmp_path / "run")
     before = contents(tmp_path / "run")
-    with pytest.raises(InputError, match=f"holds a harvest made otherwise: {told}. Choose another folder"):
+    with pytest.raises(InputError, match=f"holds a harvest with other settings: {told}. Choose another folder"):
         harvest(odd_clips(), tmp_path / "run", **settings)
     assert contents(tmp_path / "run") == before
     run = harvest(odd_clips(), tmp_path / "run", overwrite=True, **settings)
@@ -218,7 +218,9 @@ def test_a_folder_that_is_no_run_is_refused_and_its_files_stay(tmp_path: Path) -
     (out / "activations").mkdir(parents=True)
     for name in ("data.parquet", "notes.txt", "activations/a.bin"):
         (out / name).write_text("mine")
-    with pytest.raises(InputError, match="'.*mine' exists and is no harvest run. Choose another name, or pass --over"):
+    with pytest.raises(
+        InputError, match="'.*mine' exists and is not a harvest run. Choose another name, or pass --over"
+    ):
         harvest(odd_clips(), out)
     harvest(odd_clips(), out, overwrite=True)
     for name in ("data.parquet", "notes.txt", "activations/a.bin"):

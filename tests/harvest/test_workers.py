@@ -56,7 +56,7 @@ def test_states_of_parts_put_together_equal_one_that_saw_them_all(
         return ((part, executors._do(part, failed)) for part in parts)
 
     harvest(odd_clips(), tmp_path / "one", **settings)
-    monkeypatch.setattr(executors, "_here", None)
+    monkeypatch.setattr(executors, "_prepared", None)
     monkeypatch.setattr(otoscope.harvest.run, "_Maker", FineMaker)
     monkeypatch.setattr(otoscope.harvest.run, "processes", in_this_process)
     harvest(odd_clips(), tmp_path / "many", workers=2, **settings)
@@ -84,22 +84,24 @@ def stop(*words: object) -> None:
 
 def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otoscope.harvest.run, "_Maker", DyingMaker)
-    with pytest.raises(OtoscopeError, match="a worker process died, perhaps for want of memory. Give the same command"):
+    with pytest.raises(
+        OtoscopeError, match="a worker process died, perhaps because memory ran out. Run the same command"
+    ):
         harvest(odd_clips(), tmp_path / "run", workers=2)
 
 
 def test_a_process_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "_here", None)
+    monkeypatch.setattr(executors, "_prepared", None)
     maker = FailingMaker(ABOUT, Corpus("c", []), HarvestSettings(("odd",)), tmp_path)
     executors._start(executors.Recipe(maker, 1))  # as a worker process does
-    with pytest.raises(InputError, match="model 'fake' has changed since the harvest began. Begin it anew."):
+    with pytest.raises(InputError, match="model 'fake' has changed since the harvest began. Start the harvest again."):
         executors._do(0, {})
 
 
 def test_a_corpus_that_cannot_be_handed_on_is_refused(tmp_path: Path) -> None:
     clips = odd_clips()
     sources = [Source(clip.name, lambda clip=clip: clip.read()) for clip in clips]
-    with pytest.raises(InputError, match="cannot be handed to other processes .*: use --workers 1"):
+    with pytest.raises(InputError, match="cannot be sent to other processes .*: use --workers 1"):
         run_over(FakeReader(clips), ABOUT, Corpus("c", sources), HarvestSettings(("odd",)), tmp_path / "a", workers=2)
 
 

@@ -12,7 +12,7 @@ from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
 from otoscope.harvest.calibration import calibration_of
 from otoscope.harvest.labels import label_set
-from otoscope.harvest.part import Pass
+from otoscope.harvest.part import CorpusPass
 from otoscope.harvest.run import make_pass
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.work import Work
@@ -34,7 +34,7 @@ class FakeMaker:
     settings: HarvestSettings
     out: Path
 
-    def __call__(self, threads: int) -> tuple[Pass, Work]:
+    def __call__(self, threads: int) -> tuple[CorpusPass, Work]:
         reader, work = FakeReader(self.clips()), Work(self.out)
         found = work.arrays("calibration")
         assert found is not None
@@ -56,7 +56,7 @@ class FineMaker(FakeMaker):
 class DyingMaker(FakeMaker):
     """The process dies, as when memory runs out."""
 
-    def __call__(self, threads: int) -> tuple[Pass, Work]:
+    def __call__(self, threads: int) -> tuple[CorpusPass, Work]:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -64,5 +64,5 @@ class DyingMaker(FakeMaker):
 class FailingMaker(FakeMaker):
     """The model cannot be loaded."""
 
-    def __call__(self, threads: int) -> tuple[Pass, Work]:
-        raise InputError("model 'fake' has changed since the harvest began. Begin it anew.")
+    def __call__(self, threads: int) -> tuple[CorpusPass, Work]:
+        raise InputError("model 'fake' has changed since the harvest began. Start the harvest again.")

@@ -249,7 +249,7 @@ class Trap:
 
 def test_code_in_the_weights_is_refused_and_not_run(tmp_path: Path) -> None:
     write(tmp_path, "AutoEncoder", {**TENSORS["AutoEncoder"], "x": Trap(tmp_path / "trapped")})
-    with pytest.raises(InputError, match=r"carry code or objects, not only tensors .* nothing of it was run. Save the"):
+    with pytest.raises(InputError, match=r"carry code or objects, not only tensors .* no code was run. Save the"):
         load_dictionary(tmp_path)
     assert not (tmp_path / "trapped").exists()
 
@@ -313,7 +313,7 @@ def test_tensors_that_do_not_fit_the_class_are_named(
     [
         (
             {"dict_class": "CrossCoder"},
-            "has dict_class 'CrossCoder': AutoEncoder, .* are read. Take a dictionary of one",
+            "has dict_class 'CrossCoder': AutoEncoder, .* are supported. Use a dictionary of one",
         ),
         ({"dict_class": ...}, "has no dict_class: AutoEncoder"),
         ({"dict_class": ["AutoEncoder"]}, r"has dict_class \['AutoEncoder'\]"),
@@ -400,7 +400,7 @@ def test_what_flat_settings_leave_out_is_taken_from_the_weights(tmp_path: Path, 
         ({"k": 5}, {}, "has k 5 in config.json and 3 in ae.pt"),
         ({"dict_size": 7}, {}, r"encoder.bias is \[20\], not \[7\]"),
         ({"k": 21}, {"k": torch.tensor(21)}, "has k 21: it is a whole number, 1 to 20"),
-        ({}, {"threshold": torch.tensor(0.3)}, "names no dict_class: whether the k strongest"),
+        ({}, {"threshold": torch.tensor(0.3)}, "names no dict_class: it is not known whether the k strongest"),
         ({}, {"b_dec": torch.full((D,), torch.nan)}, "b_dec holds NaN"),
         ({}, {"scale": torch.ones(1)}, "scale is not of this architecture"),
     ],

@@ -63,7 +63,7 @@ def test_what_was_trained_elsewhere_is_refused_unless_forced(
 
 @pytest.mark.parametrize("force", [True, False])
 def test_another_width_cannot_be_tried(force: bool) -> None:
-    with pytest.raises(InputError, match="takes 6 values, and its site 'encoder.blocks.2' holds 7. Take a dictionary"):
+    with pytest.raises(InputError, match="takes 6 values, and its site 'encoder.blocks.2' holds 7. Use a dictionary"):
         check_fit(dictionary(**OURS), **{**HERE, "d": D_IN + 1}, force=force)
 
 

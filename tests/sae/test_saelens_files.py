@@ -44,7 +44,7 @@ def test_settings_that_are_not_known_and_other_files_are_left_alone(tmp_path: Pa
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'.*nowhere' is not there: give a folder in SAELens's layout"):
+    with pytest.raises(InputError, match=r"'.*nowhere' does not exist: give a folder in SAELens's layout"):
         load_dictionary(tmp_path / "nowhere")
     for name in ("cfg.json", "sae_weights.safetensors"):
         folder = write(tmp_path / name, "standard")
@@ -83,7 +83,7 @@ def test_damaged_settings_are_refused(tmp_path: Path, text: str, message: str) -
         ({"normalize_activations": "constant_norm_rescale"}, "has normalize_activations 'constant_norm_rescale': "),
         ({"normalize_activations": "covariance_whitening"}, "has normalize_activations 'covariance_whitening': 'none'"),
         ({"reshape_activations": "other"}, "has reshape_activations 'other': 'none', 'hook_z' are read"),
-        ({"activation_fn_str": "topk"}, "has activation_fn_str 'topk': a standard dictionary is read with 'relu'"),
+        ({"activation_fn_str": "topk"}, "has activation_fn_str 'topk': a standard dictionary must have 'relu'"),
         ({"metadata": 3}, "has metadata 3: it is a JSON object"),
     ],
 )
@@ -96,7 +96,7 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path, settings: dict
 def test_a_checkpoint_whose_scale_is_not_in_its_weights_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "standard", normalize_activations="expected_average_only_in")
     (tmp_path / "activation_scaler.json").write_text('{"scaling_factor": 0.25}')
-    with pytest.raises(InputError, match=r"scaling_factor 0\.25, which is not in its weights\. Take the dictionary"):
+    with pytest.raises(InputError, match=r"scaling_factor 0\.25, which is not in its weights\. Use the dictionary"):
         load_dictionary(tmp_path)
 
 
@@ -253,7 +253,7 @@ def test_a_dictionary_is_itself_and_a_run_gives_those_it_holds(tmp_path: Path) -
     assert dictionaries_in(run / "encoder.blocks.0") == {"encoder.blocks.0": run / "encoder.blocks.0"}
     assert list(dictionaries_in(run)) == ["encoder.blocks.0", "encoder.blocks.1"]
     with pytest.raises(
-        InputError, match=r"holds 2 dictionaries \(encoder.blocks.0, encoder.blocks.1\), and one is want"
+        InputError, match=r"holds 2 dictionaries \(encoder.blocks.0, encoder.blocks.1\), but one is need"
     ):
         load_dictionary(run)
 
@@ -267,5 +267,5 @@ def test_a_folder_without_any_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     with pytest.raises(InputError, match="has no cfg.json, and holds no folder with a dictionary: .* Give the folder"):
         dictionaries_in(tmp_path)
-    with pytest.raises(InputError, match="nowhere' is not there: give a folder"):
+    with pytest.raises(InputError, match="nowhere' does not exist: give a folder"):
         dictionaries_in(tmp_path / "nowhere")

@@ -344,5 +344,5 @@ def test_a_loss_hands_its_gradients_out_once_and_without_a_copy():
     loss.backward(retain_graph=True)
     assert weight.grad is not None
     assert weight.grad.data_ptr() == place
-    with pytest.raises(RuntimeError, match="handed out already"):
+    with pytest.raises(RuntimeError, match="used already"):
         loss.backward()

@@ -17,7 +17,7 @@ import torch
 from otoscope.base.errors import InputError
 from otoscope.sae.checkpoint import TrainingFolder
 from otoscope.sae.coder_settings import CoderSettings
-from otoscope.sae.feed import Batch, Position
+from otoscope.sae.feed import FrameBatch, Position
 from otoscope.sae.training import START_FRAMES, Task, train
 from tests.sae.training import D_IN, SETTINGS, SmallFeed, files, tasks, weights
 
@@ -84,7 +84,7 @@ class SlowFeed(SmallFeed):
 
     go: threading.Event | None = None
 
-    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
         for batch in super().batches(batch_frames, position):
             if batch.position["next"] > 5 and self.go is not None and self.given.count(0) > 1:
                 time.sleep(0.5)  # until the five are trained on

@@ -71,5 +71,5 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path: Path) -> None
     class Three(Together):
         size = 3
 
-    with pytest.raises(InputError, match="cannot be shared by 3 processes"):
+    with pytest.raises(InputError, match="cannot be divided evenly among 3 processes"):
         train(SmallFeed(), tasks(), tmp_path / "run", SETTINGS, together=Three())

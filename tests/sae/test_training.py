@@ -125,7 +125,7 @@ def test_two_dictionaries_of_one_name_and_none_at_all_are_refused(tmp_path: Path
         train(SmallFeed(), [*tasks(), tasks()[0]], tmp_path / "run", SETTINGS)
     with pytest.raises(InputError, match="no dictionary"):
         train(SmallFeed(), [], tmp_path / "run", SETTINGS)
-    with pytest.raises(InputError, match="31 frames, and a batch takes 32"):
+    with pytest.raises(InputError, match="31 frames, but a batch takes 32"):
         train(SmallFeed(n_frames=31), tasks(), tmp_path / "run", SETTINGS)
     assert not (tmp_path / "run").exists()
 
@@ -152,7 +152,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="is no training"):
+    with pytest.raises(InputError, match="is not a training"):
         train(SmallFeed(), tasks(), tmp_path / "run", SETTINGS)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
     train(SmallFeed(), tasks(), tmp_path / "run", SETTINGS, overwrite=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from otoscope.sae.coder_settings import CoderSettings
-from otoscope.sae.feed import Batch, Position
+from otoscope.sae.feed import FrameBatch, Position
 from otoscope.sae.training import Task, Trained
 from otoscope.sae.training_settings import TrainSettings
 
@@ -39,7 +39,7 @@ class SmallFeed:
     def widths(self) -> Mapping[str, int]:
         return {"low": D_IN, "high": D_IN}
 
-    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
         number = 0 if position is None else int(position["next"])
         while True:
             if number == self.fails_at and self.error is not None:
@@ -50,7 +50,7 @@ class SmallFeed:
             if self.huge_from is not None and number >= self.huge_from:
                 values["high"] = values["high"] * 1e6
             number += 1
-            yield Batch(values, {"next": number})
+            yield FrameBatch(values, {"next": number})
 
 
 def _frames(n_frames: int, generator: torch.Generator) -> torch.Tensor:

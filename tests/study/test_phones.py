@@ -230,7 +230,7 @@ def test_no_phone_that_is_frequent_enough_is_refused(run: Path) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no harvest run"):
+    with pytest.raises(InputError, match="is not a harvest run"):
         phones(tmp_path)
 
 

@@ -295,5 +295,5 @@ def test_a_direction_of_what_was_not_probed_is_refused(phones: Probe) -> None:
 
 
 def test_a_folder_without_activations_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no harvest run"):
+    with pytest.raises(InputError, match="is not a harvest run"):
         probe_saved(tmp_path, "phone")

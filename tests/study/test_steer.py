@@ -225,7 +225,7 @@ def test_phones_are_named_as_in_the_means_of_classes(model: Whisper) -> None:
         ({"frames": (-1, 5)}, "are no stretch"),
         ({"kinds": ("noise",)}, "is not a kind of frame: give speech, silence, padding"),
         ({"phones": ()}, "no phones are named"),
-        ({"lag": 99}, "is no lag of an encoder"),
+        ({"lag": 99}, "is not plausible for an encoder"),
     ],
 )
 def test_frames_that_cannot_be_chosen_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -1,8 +1,8 @@
 """Read activation shards in random order, for training.
 
 Rows come block by block: blocks of consecutive rows are put in a random order over all shards, and the rows of many
-blocks are shuffled together in memory, so that the disk is read in long stretches. Memory: the buffer, and a batch
-more. Shards are mapped into memory as they are; torch is needed only where tensors are asked for.
+blocks are shuffled together in memory, so that the disk is read in long stretches. Memory: the buffer and one
+batch. Shards are memory-mapped as they are; torch is needed only where tensors are requested.
 """
 
 from __future__ import annotations
@@ -18,21 +18,29 @@ from jaxtyping import Int8, Int32, Int64
 
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.harvest.activation_layout import BLOCK_ROWS, HEADER_BYTES, LABELS, MANIFEST, Layout, kind_named, load_json
+from otoscope.harvest.activation_layout import (
+    BLOCK_ROWS,
+    HEADER_BYTES,
+    LABELS,
+    MANIFEST,
+    ShardLayout,
+    kind_named,
+    load_json,
+)
 
 BUFFER_BLOCKS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of activations, the same ones at every site."""
+    """Rows of activations, the same ones at every site."""
 
-    # site to [row, d], in the dtype in which they are kept; arrays, or tensors where those were asked for
+    # site to [row, d], in the dtype in which they are stored; arrays, or tensors where those were requested
     values: dict[str, Any]
     clip: Int32[np.ndarray, " row"]  # number of each row's clip
     frame: Int32[np.ndarray, " row"]  # number of each row's frame, from its clip's start
-    kind: Int8[np.ndarray, " row"]  # what each frame holds, as a `Kind`
-    position: int  # rows given in this order up to the end of these: where to `start` to go on after them
+    kind: Int8[np.ndarray, " row"]  # the kind of each frame, a `Kind`
+    position: int  # rows given so far, these included: the `start` with which reading continues after them
 
 
 class ShardReader:
@@ -40,19 +48,19 @@ class ShardReader:
 
     Attributes:
         folder: Where they are.
-        layout: What they have in common.
-        manifest: All that the manifest says.
+        layout: What the shards have in common.
+        manifest: The content of the manifest.
         sites: The sites that are read, in order.
         kinds: The kinds of frame that are read.
 
     Args:
-        folder: What `ShardWriter` wrote.
+        folder: The folder that `ShardWriter` wrote.
         sites: Which sites to read; all by default.
-        kinds: Which kinds of frame to read; all that were kept by default.
+        kinds: Which kinds of frame to read; all that were saved by default.
 
     Raises:
-        InputError: There are no shards, they are not finished, one of them is gone or damaged, or a site or kind
-            is not in them.
+        InputError: There are no shards, they are not finished, one of them is missing or damaged, or they do not
+            hold a site or kind.
     """
 
     def __init__(
@@ -61,13 +69,13 @@ class ShardReader:
         self.folder = Path(folder)
         self.manifest = _manifest(self.folder)
         try:
-            self.layout = Layout.from_json(self.manifest)
+            self.layout = ShardLayout.from_json(self.manifest)
             self._n_rows = [int(shard["n_rows"]) for shard in self.manifest["shards"]]
             self._files = [dict(shard["files"]) for shard in self.manifest["shards"]]
             by_kind = {Kind[name.upper()]: int(n) for name, n in self.manifest["n_rows_by_kind"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
-                f"'{self.folder / MANIFEST}' is no manifest of activation shards ({error!r}). Harvest them again."
+                f"'{self.folder / MANIFEST}' is not a manifest of activation shards ({error!r}). Harvest them again."
             ) from error
         self.sites = self._known_sites(sites)
         self.kinds = self._known_kinds(kinds)
@@ -82,7 +90,7 @@ class ShardReader:
         return self._n_rows_read
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}}  # NumPy would pickle all that is mapped
+        return {**self.__dict__, "_maps": {}}  # NumPy would pickle the mapped data
 
     def batches(
         self,
@@ -100,15 +108,15 @@ class ShardReader:
         Args:
             batch_rows: Rows in a batch; the last may have fewer.
             seed: Seeds the order.
-            epoch: Counts the passes: each has an order of its own.
-            start: Rows of this order to pass over, without reading them: the `position` of the last batch that was
-                used. Everything else must be as it was.
-            block_rows: Consecutive rows that are read in one go.
+            epoch: Number of the pass: each has its own order.
+            start: Rows of this order to skip without reading them: the `position` of the last batch that was
+                used. All other arguments must be the same as then.
+            block_rows: Consecutive rows read at a time.
             buffer_blocks: Blocks whose rows are shuffled together.
             as_torch: Give the activations as torch tensors.
 
         Yields:
-            Batches; their arrays are the reader's no more.
+            Batches; the reader does not use their arrays again.
 
         Raises:
             InputError: A number is too small.
@@ -118,16 +126,16 @@ class ShardReader:
             if value < least:
                 raise InputError(f"{name} is {value}: it must be {least} or more.")
         waiting: list[Rows] = []
-        for some in self.buffers(seed, epoch, start, block_rows, buffer_blocks):
+        for buffer in self.buffers(seed, epoch, start, block_rows, buffer_blocks):
             n_waiting = sum(len(rows.clip) for rows in waiting)
-            place = 0
-            while n_waiting + len(some.clip) - place >= batch_rows:
-                stop = place + batch_rows - n_waiting
-                yield _joined([*waiting, _cut(some, place, stop)], as_torch)
-                waiting, n_waiting, place = [], 0, stop
-            if place < len(some.clip):
-                waiting.append(_cut(some, place, len(some.clip)))
-            del some
+            n_given = 0
+            while n_waiting + len(buffer.clip) - n_given >= batch_rows:
+                stop = n_given + batch_rows - n_waiting
+                yield _joined([*waiting, _cut(buffer, n_given, stop)], as_torch)
+                waiting, n_waiting, n_given = [], 0, stop
+            if n_given < len(buffer.clip):
+                waiting.append(_cut(buffer, n_given, len(buffer.clip)))
+            del buffer
         if waiting:
             yield _joined(waiting, as_torch)
 
@@ -135,7 +143,7 @@ class ShardReader:
         """Give every row once as it was written: clip after clip.
 
         Args:
-            batch_rows: Rows in a batch at most; a batch ends where a shard does.
+            batch_rows: Most rows in a batch; a batch also ends where a shard does.
 
         Yields:
             Batches.
@@ -163,9 +171,9 @@ class ShardReader:
 
         Args:
             seed: Seeds the order.
-            epoch: Counts the passes.
-            start: Rows of this order to pass over; a buffer that ends before is not read.
-            block_rows: Consecutive rows that are read in one go.
+            epoch: Number of the pass.
+            start: Rows of this order to skip; a buffer that ends before is not read.
+            block_rows: Consecutive rows read at a time.
             buffer_blocks: Blocks whose rows are shuffled together.
 
         Yields:
@@ -181,12 +189,12 @@ class ShardReader:
             done += n_rows
             if done <= start or n_rows == 0:
                 continue
-            places = np.random.default_rng([seed, epoch, group // buffer_blocks]).permutation(n_rows)
+            destinations = np.random.default_rng([seed, epoch, group // buffer_blocks]).permutation(n_rows)
             shards = [shard for shard, _, _ in chosen]
-            yield _cut(self._shuffled(shards, kept, places, done), max(0, start - (done - n_rows)), n_rows)
+            yield _cut(self._shuffled(shards, kept, destinations, done), max(0, start - (done - n_rows)), n_rows)
 
     def shard_with(self, site: str, clip: int, frame: int) -> Path | None:
-        """Find the shard of a site that holds a frame; reads the labels of shards until it is found.
+        """Find the shard of a site that holds a frame, reading the labels of one shard after another.
 
         Args:
             site: One of `sites`.
@@ -199,25 +207,25 @@ class ShardReader:
         return None
 
     def _shuffled(
-        self, shards: list[int], kept: list[np.ndarray], places: Int64[np.ndarray, " row"], done: int
+        self, shards: list[int], kept: list[np.ndarray], destinations: Int64[np.ndarray, " row"], done: int
     ) -> Rows:
-        """Copy rows to their places in a new buffer: one copy, after which batches are slices."""
+        """Copy rows to their destinations in a new buffer; batches are then slices of it."""
         dtypes = {name: LABELS[name] for name in LABELS.names or ()}
-        labels = {name: np.empty(len(places), dtype) for name, dtype in dtypes.items()}
+        labels = {name: np.empty(len(destinations), dtype) for name, dtype in dtypes.items()}
         values: dict[str, Any] = {
-            site: np.empty((len(places), self.layout.sites[site]), self._map(shards[0], site, "acts").dtype)
+            site: np.empty((len(destinations), self.layout.sites[site]), self._map(shards[0], site, "acts").dtype)
             for site in self.sites
         }
         first = 0
-        for shard, own in zip(shards, kept, strict=True):
-            to = places[first : first + len(own)]
-            first += len(own)
-            # a slice is not copied before it goes to its places
-            source: Any = slice(own[0], own[-1] + 1) if len(own) and own[-1] + 1 - own[0] == len(own) else own
+        for shard, rows in zip(shards, kept, strict=True):
+            targets = destinations[first : first + len(rows)]
+            first += len(rows)
+            # consecutive rows: reading a slice saves a copy
+            source: Any = slice(rows[0], rows[-1] + 1) if len(rows) and rows[-1] + 1 - rows[0] == len(rows) else rows
             for site, buffer in values.items():
-                buffer[to] = self._map(shard, site, "acts")[source]
+                buffer[targets] = self._map(shard, site, "acts")[source]
             for name, column in labels.items():
-                column[to] = self._label(shard, name)[source]
+                column[targets] = self._label(shard, name)[source]
         return Rows(values, **labels, position=done)
 
     def _blocks(self, block_rows: int) -> Iterator[tuple[int, int, int]]:
@@ -226,7 +234,7 @@ class ShardReader:
                 yield shard, start, min(start + block_rows, n_rows)
 
     def _kept(self, shard: int, start: int, stop: int) -> Int64[np.ndarray, " row"]:
-        """The rows of a block that are of the kinds to read."""
+        """The rows of a block that have a kind to read."""
         if set(self.kinds) == set(self.layout.kinds):
             return np.arange(start, stop)
         return start + np.flatnonzero(np.isin(self._label(shard, "kind")[start:stop], self.kinds))
@@ -242,31 +250,31 @@ class ShardReader:
             self._maps[key] = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape).view(np.ndarray)
         return self._maps[key]
 
-    def _known_sites(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
-        sites = tuple(self.layout.sites) if wanted is None else tuple(dict.fromkeys(wanted))
+    def _known_sites(self, requested: Sequence[str] | None) -> tuple[str, ...]:
+        sites = tuple(self.layout.sites) if requested is None else tuple(dict.fromkeys(requested))
         for site in sites:
             if site not in self.layout.sites:
                 raise InputError(
                     f"site {site!r} is not in the activations in '{self.folder}': "
-                    f"they are of {', '.join(self.layout.sites)}."
+                    f"they hold {', '.join(self.layout.sites)}."
                 )
         if not sites:
             raise InputError(
-                f"no site is named: the activations in '{self.folder}' are of {', '.join(self.layout.sites)}."
+                f"no site is named: the activations in '{self.folder}' hold {', '.join(self.layout.sites)}."
             )
         return sites
 
-    def _known_kinds(self, wanted: Sequence[Kind | str] | None) -> tuple[Kind, ...]:
-        kinds = self.layout.kinds if wanted is None else tuple(sorted({kind_named(kind) for kind in wanted}))
+    def _known_kinds(self, requested: Sequence[Kind | str] | None) -> tuple[Kind, ...]:
+        kinds = self.layout.kinds if requested is None else tuple(sorted({kind_named(kind) for kind in requested}))
         kept = ", ".join(kind.name.lower() for kind in self.layout.kinds)
         for kind in kinds:
             if kind not in self.layout.kinds:
                 raise InputError(
-                    f"frames of {kind.name.lower()} are not in the activations in '{self.folder}': {kept} were kept. "
-                    "Choose of those, or harvest again."
+                    f"frames of {kind.name.lower()} are not in the activations in '{self.folder}': {kept} were saved. "
+                    "Choose from those, or harvest again."
                 )
         if not kinds:
-            raise InputError(f"no kind of frame is named: choose of {kept}.")
+            raise InputError(f"no kind of frame is named: choose from {kept}.")
         return kinds
 
     def _check_shard(self, shard: int, site: str) -> None:
@@ -275,25 +283,25 @@ class ShardReader:
         n_rows = self._n_rows[shard]
         expected = self.layout.shard_size(site, n_rows)
         try:
-            found = path.stat().st_size
+            n_bytes = path.stat().st_size
             with path.open("rb") as file:
                 header = json.loads(file.read(HEADER_BYTES)[8:])
         except FileNotFoundError as error:
-            raise InputError(f"shard '{path}' is gone. Put it back, or harvest the activations again.") from error
+            raise InputError(f"shard '{path}' is missing. Put it back, or harvest the activations again.") from error
         except (OSError, ValueError) as error:
             raise InputError(
                 f"shard '{path}' is damaged: its header cannot be read ({error}). Harvest the activations again."
             ) from error
-        wanted = json.loads(self.layout.header(site, shard, n_rows)[8:])
-        if found != expected:
+        expected_header = json.loads(self.layout.header(site, shard, n_rows)[8:])
+        if n_bytes != expected:
             raise InputError(
-                f"shard '{path}' is damaged: it has {found:,} bytes, and {n_rows:,} rows take {expected:,}. "
+                f"shard '{path}' is damaged: it has {n_bytes:,} bytes, and {n_rows:,} rows take {expected:,}. "
                 "Harvest the activations again."
             )
-        if any(header.get(name) != wanted[name] for name in wanted if name != "__metadata__"):
+        if any(header.get(name) != expected_header[name] for name in expected_header if name != "__metadata__"):
             raise InputError(
-                f"shard '{path}' is not of {n_rows:,} rows of {self.layout.sites[site]} {self.layout.dtype} values, "
-                "as the manifest says. Harvest the activations again."
+                f"shard '{path}' does not hold {n_rows:,} rows of {self.layout.sites[site]} {self.layout.dtype} "
+                "values, as the manifest says. Harvest the activations again."
             )
 
 
@@ -303,9 +311,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         is_begun = folder.is_dir() and any(
             ".partial" in file.name or file.suffix == ".jsonl" for file in folder.iterdir()
         )
-        what = (
-            "are not finished. Run the harvest again to go on with it" if is_begun else "are not there. Check the path"
-        )
+        what = "are not finished. Run the harvest again to continue" if is_begun else "do not exist. Check the path"
         raise InputError(f"activation shards in '{folder}' {what}; a finished folder has a {MANIFEST}.")
     return load_json(path)
 
@@ -321,7 +327,7 @@ def _cut(rows: Rows, start: int, stop: int) -> Rows:
 
 
 def _joined(parts: Sequence[Rows], as_torch: bool) -> Rows:
-    """Put rows together that come from two buffers or more; those of one stay slices of it."""
+    """Join rows that come from several buffers; those of a single buffer stay slices of it."""
 
     def join(arrays: Sequence[np.ndarray]) -> np.ndarray:
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -1,10 +1,10 @@
-"""Activations kept as safetensors shards: written as a harvest goes, read back in random order for training.
+"""Activations saved as safetensors shards: written during a harvest, read back in random order for training.
 
 `ShardWriter` holds the labels of one shard in memory (9 bytes a row) and nothing else: activations go to disk as they
-come. Disk: 2 or 4 bytes a value and 9 a row and site. A harvest is a fold over parts; after each the writer is told to
-`commit`, and a writer that is taken up again drops what came later, so that the finished files are the same bytes
-wherever the work was cut off. It is safe against a process that is killed, not against a machine that loses power.
-It does not know models or clips, only their numbers. `ShardReader` lives in `activation_reader`.
+come. Disk: 2 or 4 bytes a value, and 9 bytes a row and site. A harvest goes part by part, and each part is closed with
+`commit`; a writer that resumes drops what was written after the last commit, so that the finished files have the same
+bytes wherever the work was interrupted. This is safe if the process is killed, but not if the machine loses power.
+Models and clips are known by number only. `ShardReader` is in `activation_reader`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from otoscope.harvest.activation_layout import (
     MANIFEST,
     SHARD_BYTES,
     Counts,
-    Layout,
+    ShardLayout,
     new_layout,
     read_journal,
     rows_path,
@@ -48,21 +48,21 @@ LARGEST_FLOAT16 = 65504.0
 class ShardWriter:
     """Writes the activations of a harvest, part by part.
 
-    float16 ends at 65,504. A value beyond it is kept as that with its sign, and counted: `n_saturated` and the
-    manifest say how many at which site. (Stopping would throw away hours of work for the few directions of a residual
-    stream that grow so large, and leaving the clip out would lose far more.) What is not finite is refused.
-    As a context the writer lets go of its files at the end.
+    float16 ends at 65,504. A larger value is stored as 65,504 with its sign, and counted: `n_saturated` and the
+    manifest give the number for each site. (Stopping would throw away hours of work for the few directions of a
+    residual stream that grow so large, and leaving the clip out would lose far more.) Values that are not finite are
+    refused. Used as a context manager, the writer closes its files at the end.
 
     Attributes:
         folder: Where the shards are.
-        layout: What they have in common.
+        layout: What the shards have in common.
 
     Args:
-        folder: A folder that is not there yet, or holds no shards.
+        folder: A folder that does not exist yet, or holds no shards.
         sites: Site to width d.
         dtype: `float16` or `float32`.
-        shard_bytes: About how large a shard of the widest site becomes; all sites have the same rows in a shard.
-        kinds: Which frames are kept.
+        shard_bytes: Approximate size of a shard of the widest site; a shard has the same rows at all sites.
+        kinds: Which kinds of frame are saved.
         about: What made the activations (the model's id, ...), for the manifest.
     """
 
@@ -91,27 +91,27 @@ class ShardWriter:
             if any(name in (MANIFEST, JOURNAL) or shard_number(name) is not None for name in os.listdir(folder)):
                 raise OutputError(
                     f"'{folder}' holds activation shards already. Choose another folder, "
-                    "or go on with them by ShardWriter.resume."
+                    "or continue them with ShardWriter.resume."
                 )
         self._start(folder, layout, [Counts(saturated=dict.fromkeys(layout.sites, 0))])
         self._write_journal()
 
     @classmethod
     def resume(cls, folder: str | Path, after_part: int | None) -> ShardWriter:
-        """Go on with shards that were begun, and drop all that was written after a part."""
+        """Continue unfinished shards, dropping all that was written after a part (None: after the start)."""
         folder = Path(folder)
         layout, parts = read_journal(folder)
-        wanted = -1 if after_part is None else after_part
-        kept = [counts for counts in parts if counts.part <= wanted]
-        if kept[-1].part != wanted:
+        last_part = -1 if after_part is None else after_part
+        kept = [counts for counts in parts if counts.part <= last_part]
+        if kept[-1].part != last_part:
             raise InputError(
-                f"part {after_part} of the activations in '{folder}' was never written to the end: the last one is "
-                f"{parts[-1].part if len(parts) > 1 else 'none'}. Go on after that, or begin again."
+                f"part {after_part} of the activations in '{folder}' was never completed: the last one is "
+                f"{parts[-1].part if len(parts) > 1 else 'none'}. Continue after that, or begin again."
             )
         writer = cls.__new__(cls)
         writer._start(folder, layout, kept)
         with output_errors(folder):
-            writer._write_journal()  # before the manifest goes, or a kill in between would leave neither
+            writer._write_journal()  # before the manifest is removed: a kill in between would leave neither
             writer._rewind()
         return writer
 
@@ -122,11 +122,11 @@ class ShardWriter:
 
     @property
     def n_saturated(self) -> dict[str, int]:
-        """How many values of each site were beyond float16 so far, and are kept as its largest."""
+        """How many values of each site were beyond float16 so far and were stored as its largest."""
         return dict(self._now.saturated)
 
     def state(self) -> dict[str, Any]:
-        """Say what is safely written: the last part that was committed, and rows and saturated values up to it."""
+        """Return what is safely written: the last part that was committed, and rows and saturated values up to it."""
         return asdict(self._parts[-1])
 
     def add(
@@ -136,12 +136,14 @@ class ShardWriter:
         kinds: Int8[np.ndarray, " frame"],
         values: Mapping[str, Float32[np.ndarray, "frame _"]],
     ) -> None:
-        """Write consecutive frames of one clip. Nothing is written when anything is wrong."""
+        """Write consecutive frames of one clip; nothing is written if anything is wrong."""
         kept = np.isin(kinds, self.layout.kinds)
         rows = {site: self._checked(site, clip, kept, values) for site in self.layout.sites}
         if len(values) != len(rows):
             unknown = ", ".join(sorted(set(values) - set(rows)))
-            raise InputError(f"activations of {unknown} came, and shards are of {', '.join(rows)}. Name sites once.")
+            raise InputError(
+                f"there are activations of {unknown}, but the shards hold {', '.join(rows)}. Name each site once."
+            )
         labels = np.empty(int(kept.sum()), dtype=LABELS)
         labels["clip"] = clip
         labels["frame"] = first_frame + np.flatnonzero(kept)
@@ -156,11 +158,11 @@ class ShardWriter:
         )
 
     def commit(self, part: int) -> None:
-        """Declare a part complete: what was added so far survives a kill."""
+        """Mark a part as complete: what was added so far survives a kill."""
         if part <= self._parts[-1].part:
             raise InputError(
                 f"part {part} of the activations is committed after part {self._parts[-1].part}: "
-                "parts are counted upwards from 0."
+                "parts are numbered upwards from 0."
             )
         with output_errors(self.folder):
             for file in self._files.values():
@@ -171,13 +173,13 @@ class ShardWriter:
         self._parts.append(self._now)
 
     def rollback(self) -> None:
-        """Drop what was added since the last commit, as when a clip of a part fails and the part is done again."""
+        """Drop what was added since the last commit, for instance when a clip fails and its part is repeated."""
         with output_errors(self.folder):
-            self._write_journal()  # a full disk may have cut its last line short
+            self._write_journal()  # a full disk may have truncated its last line
             self._rewind()
 
     def finish(self) -> Path:
-        """Complete the last shard and write the manifest. Doing so again changes nothing."""
+        """Complete the last shard and write the manifest. A second call changes nothing."""
         last = self._parts[-1]
         if last.n_rows != self.n_rows:
             raise InputError(
@@ -193,35 +195,35 @@ class ShardWriter:
         return manifest
 
     def close(self) -> None:
-        """Let go of the files; what was committed can be gone on with by `resume`."""
+        """Close the files; `resume` continues after what was committed."""
         for file in self._files.values():
             with suppress(OSError):
                 file.close()
         self._files.clear()
 
-    def _start(self, folder: Path, layout: Layout, parts: list[Counts]) -> None:
+    def _start(self, folder: Path, layout: ShardLayout, parts: list[Counts]) -> None:
         self.folder = folder
         self.layout = layout
         self._parts = parts
         self._now = parts[-1]
-        self._files: dict[str, BinaryIO] = {}  # of the shard that is being written; "" has its labels
+        self._files: dict[str, BinaryIO] = {}  # files of the shard being written, by site; "" has its labels
         self._labels: list[np.ndarray] = []
 
     def _checked(
         self, site: str, clip: int, kept: np.ndarray, values: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, int]:
-        """The rows of a site as they will be stored, and how many values were too large for that."""
+        """Convert the rows of a site to the stored form; also returns how many values were too large for it."""
         if site not in values:
             raise InputError(f"clip {clip} came without the activations of {site}: give those of every site.")
-        own = np.asarray(values[site])
-        if own.shape != (len(kept), self.layout.sites[site]):
+        array = np.asarray(values[site])
+        if array.shape != (len(kept), self.layout.sites[site]):
             raise InputError(
-                f"clip {clip} came with activations of {site} as {list(own.shape)}: "
+                f"clip {clip} came with activations of {site} as {list(array.shape)}: "
                 f"[frame, d] is {[len(kept), self.layout.sites[site]]} here."
             )
-        rows = own[kept]
+        rows = array[kept]
         low, high = (float(rows.min()), float(rows.max())) if rows.size else (0.0, 0.0)
-        if not (np.isfinite(low) and np.isfinite(high)):  # a NaN is the least and the greatest
+        if not (np.isfinite(low) and np.isfinite(high)):  # minimum and maximum of an array with a NaN are NaN
             n_bad = int((~np.isfinite(rows)).sum())
             raise InputError(
                 f"clip {clip} has {n_bad} activations at {site} that are not finite. "
@@ -234,16 +236,16 @@ class ShardWriter:
         return np.ascontiguousarray(rows, dtype=DTYPES[self.layout.dtype]), n_saturated
 
     def _append(self, labels: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
-        """Write rows to the shard that is open, and to as many new ones as they need."""
+        """Write rows to the open shard, and to as many new ones as are needed."""
         done = 0
         while done < len(labels):
-            shard, place = divmod(self.n_rows, self.layout.rows_per_shard)
+            shard, n_in_shard = divmod(self.n_rows, self.layout.rows_per_shard)
             if not self._files:
                 self._open_shard(shard)
-            stop = min(len(labels), done + self.layout.rows_per_shard - place)
+            stop = min(len(labels), done + self.layout.rows_per_shard - n_in_shard)
             for site, file in self._files.items():
-                some = labels[done:stop] if site == "" else rows[site][done:stop]
-                file.write(some.data if some.flags.c_contiguous else some.tobytes())
+                chunk = labels[done:stop] if site == "" else rows[site][done:stop]
+                file.write(chunk.data if chunk.flags.c_contiguous else chunk.tobytes())
             self._labels.append(labels[done:stop])
             self._now = replace(self._now, n_rows=self.n_rows + stop - done)
             done = stop
@@ -259,7 +261,7 @@ class ShardWriter:
                 self._files[site].write(bytes(HEADER_BYTES))
 
     def _complete_shard(self) -> None:
-        """Put labels and header to the activations, and give the files their names; the labels' own file goes last."""
+        """Add labels and header to the activations and rename the files; the file of the labels is removed last."""
         shard = (self.n_rows - 1) // self.layout.rows_per_shard
         labels = np.concatenate(self._labels)
         for site in self.layout.sites:
@@ -275,11 +277,11 @@ class ShardWriter:
         self._labels = []
 
     def _rewind(self) -> None:
-        """Bring the folder to where it was when the last part was committed."""
+        """Restore the folder to its state when the last part was committed."""
         self.close()
         self._now = self._parts[-1]
         shard, n_kept = divmod(self.n_rows, self.layout.rows_per_shard)
-        labels = self._labels_of(shard, n_kept)
+        labels = self._read_labels(shard, n_kept)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         for name in sorted(os.listdir(self.folder)):
             number = shard_number(name)
@@ -289,7 +291,7 @@ class ShardWriter:
         self._labels = [labels] if n_kept else []
         if not n_kept:
             return
-        with atomic_path(rows_path(self.folder, shard)) as temporary:  # before a finished shard is opened again
+        with atomic_path(rows_path(self.folder, shard)) as temporary:  # before a finished shard is reopened
             temporary.write_bytes(labels.tobytes())
         self._files[""] = rows_path(self.folder, shard).open("ab")
         for site in self.layout.sites:
@@ -305,8 +307,8 @@ class ShardWriter:
         for path in self.folder.glob(".*.partial*"):
             path.unlink()
 
-    def _labels_of(self, shard: int, n_rows: int) -> np.ndarray:
-        """The labels of the first rows of a shard that may be whole or not; its files are checked on the way."""
+    def _read_labels(self, shard: int, n_rows: int) -> np.ndarray:
+        """Read the labels of the first rows of a shard, finished or not, and check all files up to it."""
         for before in range(shard):
             for site in self.layout.sites:
                 path, size = (
@@ -352,18 +354,18 @@ class ShardWriter:
 
 
 def n_bytes_expected(sites: Mapping[str, int], n_rows: int, dtype: str) -> int:
-    """Say how much disk activations will take."""
+    """Compute how many bytes activations will take on disk."""
     return n_rows * sum(width * DTYPES[dtype].itemsize + LABELS.itemsize for width in sites.values())
 
 
 def _check_size(path: Path, n_bytes: int) -> None:
-    found = path.stat().st_size if path.exists() else None
-    if found is None or found < n_bytes:
-        state = "is gone" if found is None else f"holds {found:,} bytes of at least {n_bytes:,}"
-        raise InputError(f"'{path}' {state}, so the activations cannot be gone on with. Harvest them again.")
+    size = path.stat().st_size if path.exists() else None
+    if size is None or size < n_bytes:
+        state = "is missing" if size is None else f"holds {size:,} bytes of at least {n_bytes:,}"
+        raise InputError(f"'{path}' {state}, so the activations cannot be continued. Harvest them again.")
 
 
-def _labels_in(path: Path, layout: Layout, site: str, n_rows: int) -> np.ndarray:
+def _labels_in(path: Path, layout: ShardLayout, site: str, n_rows: int) -> np.ndarray:
     """Read the labels of the first rows of a finished shard."""
     n_all = (path.stat().st_size - HEADER_BYTES) // (layout.row_bytes(site) + LABELS.itemsize)
     labels = np.empty(n_rows, dtype=LABELS)

@@ -1,6 +1,6 @@
-"""What the named sites of an encoder hold for a clip, window by window: one window in memory at a time.
+"""The activations of an encoder's sites for a clip, one window in memory at a time.
 
-Windows run one at a time, so what a site holds does not depend on which others are run with it.
+Windows are run one by one, so that the activations of a window do not depend on what it is batched with.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from otoscope.model.whisper import Whisper
 
 TRAINED, UNTRAINED = "trained", "untrained"
 PADDING_FRAMES = 64
-"""Frames of padding that are looked at in a window. A clip of 3 s has 1,350, which take ten times the work of its own
-frames and tell nothing of it."""
+"""Most frames of padding that are used in a window. A clip of 3 s has 1,350, which take ten times the work of its own
+frames and say nothing about it."""
 
 
 @dataclass(frozen=True)
 class Activity:
     """One window of a clip as it runs through a model."""
 
-    first_frame: int  # where the window begins in the clip
-    kinds: Int8[ndarray, " frame"]  # what each frame holds
-    values: Mapping[tuple[str, str], Float[Tensor, "frame d"]]  # (which model, site) to its tensor [frame, d]
+    first_frame: int  # the clip's frame at which the window begins
+    kinds: Int8[ndarray, " frame"]  # the kind of each frame
+    values: Mapping[tuple[str, str], Float[Tensor, "frame d"]]  # (`trained` or `untrained`, site) to [frame, d]
 
     @property
     def n_recorded(self) -> int:
@@ -40,32 +40,32 @@ class Activity:
         return int(np.flatnonzero(self.kinds != Kind.PADDING).max(initial=-1)) + 1
 
     def recorded(self) -> Activity:
-        """Give the recording's frames alone; nothing is copied."""
+        """Return the recording's frames only; nothing is copied."""
         n = self.n_recorded
-        return Activity(self.first_frame, self.kinds[:n], {place: x[:n] for place, x in self.values.items()})
+        return Activity(self.first_frame, self.kinds[:n], {key: x[:n] for key, x in self.values.items()})
 
     def thinned(self) -> Activity:
-        """Give the recording's frames, and of its padding `PADDING_FRAMES` that are spread evenly.
+        """Return the recording's frames, and at most `PADDING_FRAMES` evenly spread frames of its padding.
 
-        The recording's frames stand where they stood. Tensors are copied where padding falls away.
+        The recording's frames keep their positions. Tensors are copied only if padding is dropped.
         """
         n, n_recorded = len(self.kinds), self.n_recorded
         if n - n_recorded <= PADDING_FRAMES:
             return self
-        some = np.linspace(n_recorded, n - 1, PADDING_FRAMES).round().astype(np.int64)
-        kept = np.concatenate([np.arange(n_recorded), some])
-        return Activity(self.first_frame, self.kinds[kept], {place: x[kept] for place, x in self.values.items()})
+        padding = np.linspace(n_recorded, n - 1, PADDING_FRAMES).round().astype(np.int64)
+        kept = np.concatenate([np.arange(n_recorded), padding])
+        return Activity(self.first_frame, self.kinds[kept], {key: x[kept] for key, x in self.values.items()})
 
 
 class Reads(Protocol):
-    """Whatever answers to sounds: a Whisper's encoder, or something planted in a test."""
+    """Anything that turns clips into activations: a Whisper's encoder, or a fake one in a test."""
 
     @property
     def widths(self) -> Mapping[str, int]:
-        """Sites and how many values each holds for a frame."""
+        """Sites, and the number of values each holds per frame."""
 
     def windows(self, clip: Clip) -> Iterator[Activity]:
-        """Run over a clip."""
+        """Run a clip, window by window."""
 
 
 class EncoderReader:
@@ -74,7 +74,7 @@ class EncoderReader:
     Args:
         model: Any Whisper.
         sites: Names of sites of shape [window, frame, d].
-        untrained_seed: Read a model of the same shape with random weights beside it; None for no such model.
+        untrained_seed: Seeds a model of the same shape with random weights, which is read too; None for no such model.
     """
 
     def __init__(self, model: Whisper, sites: Sequence[str], untrained_seed: int | None = None) -> None:
@@ -86,27 +86,27 @@ class EncoderReader:
 
     @property
     def widths(self) -> Mapping[str, int]:
-        """Sites and how many values each holds for a frame."""
+        """Sites, and the number of values each holds per frame."""
         return self._widths
 
     def windows(self, clip: Clip) -> Iterator[Activity]:
-        """Run over a clip, the last window filled up with padding."""
-        model = self._models[TRAINED]
-        for number, window in enumerate(model.each_window(clip)):
+        """Run a clip window by window, the last one filled up with padding."""
+        trained = self._models[TRAINED]
+        for number, window in enumerate(trained.each_window(clip)):
             values: dict[tuple[str, str], Tensor] = {}
-            for which, each in self._models.items():
-                with each.reading(list(self.widths)) as tape:
-                    each.encode_mel(window.mel)
+            for which, model in self._models.items():
+                with model.reading(list(self.widths)) as tape:
+                    model.encode_mel(window.mel)
                 values |= {(which, site): tape[site][0] for site in self.widths}
             yield Activity(number * self._n_frames, window.kinds[0], values)
 
 
 def check_sites(model: Whisper, patterns: Sequence[str]) -> dict[str, int]:
-    """Turn patterns into sites whose features can be harvested, each with its width.
+    """Expand patterns to sites that can be harvested, each with its width.
 
     Raises:
-        SiteError: A pattern finds nothing.
-        InputError: A site is not one of the encoder with one row a frame.
+        SiteError: A pattern matches no site.
+        InputError: A site is not in the encoder, or does not hold one row per frame.
     """
     table = {site.name: site for site in model.sites()}
     widths = {}

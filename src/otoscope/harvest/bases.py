@@ -1,8 +1,8 @@
 """The bases: which directions a site is read in.
 
-`neuron` is the site's own axes; `random` an orthogonal matrix; `pca` the principal components of the calibration's
-speech frames; `sae:DIR` the entries of a dictionary, or of one for each site; `untrained` the axes of the same model
-with random weights.
+`neuron`: the site's own axes; `random`: a random orthogonal matrix; `pca`: the principal components
+of the calibration's speech frames; `sae:DIR`: the features of a dictionary, or of one dictionary per site;
+`untrained`: the axes of the same model with random weights.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from otoscope.sae.fit import check_model, named_site
 PLAIN = ("neuron", "random", "pca", "untrained")
 DICTIONARY = "sae:"
 
-
 ROWS_OF_A_BLOCK = 128
-"""A product of so many rows, or a multiple, gives the same bits whatever the number of threads."""
+"""A matrix product with a multiple of this many rows has the same bits for any number of threads."""
 
 
 @dataclass(frozen=True)
 class Directions:
-    """What turns a site's activations into strengths: (x - centre) @ matrix, or a dictionary, or nothing."""
+    """How a site's activations become strengths: (x - centre) @ matrix, or a dictionary, or unchanged."""
 
-    matrix: Float[Tensor, "d feature"] | None = None  # [d, feature], None for the axes themselves
-    centre: Float[Tensor, " d"] | None = None  # [d], None for none
-    dictionary: Dictionary | None = None  # encodes instead, if given
+    matrix: Float[Tensor, "d feature"] | None = None  # [d, feature]; None for the axes themselves
+    centre: Float[Tensor, " d"] | None = None  # [d]; None to subtract nothing
+    dictionary: Dictionary | None = None  # if given, it encodes instead
 
     def strengths(self, x: Float[Tensor, "frame d"]) -> Float[Tensor, "frame feature"]:
         """Read activations in these directions, in float32 on their own device."""
@@ -48,7 +47,7 @@ class Directions:
             x = x - self.centre.to(x.device)
         if self.matrix is None:
             return x
-        # Rows fill whole blocks, so that the last bits do not depend on how threads share them.
+        # Pad to whole blocks of rows, so that the last bits do not depend on the number of threads.
         filled = torch.nn.functional.pad(x, (0, 0, 0, -len(x) % ROWS_OF_A_BLOCK))
         return (filled @ self.matrix.to(x.device))[: len(x)]
 
@@ -57,20 +56,20 @@ class Directions:
 class Group:
     """The features of one site in one basis."""
 
-    site: str  # the site
-    basis: str  # the basis's name
-    n_features: int  # its directions
-    directions: Directions  # what they are
+    site: str
+    basis: str  # `neuron`, `random`, `pca`, `untrained` or `sae:DIR`
+    n_features: int  # number of directions
+    directions: Directions  # how their strengths are computed
 
     @property
     def reads(self) -> tuple[str, str]:
-        """Which model and which site it is read from."""
+        """Which model, `trained` or `untrained`, and which site it is read from."""
         return UNTRAINED if self.basis == "untrained" else TRAINED, self.site
 
     def strengths(self, activity: Activity) -> Float32[np.ndarray, "frame feature"]:
         """Read one window in these directions.
 
-        The recording's frames are computed by themselves: their last bits do not depend on how much padding follows.
+        The recording's frames are computed separately, so that their last bits do not depend on the padding.
         """
         x, n = activity.values[self.reads], activity.n_recorded
         parts = [self.directions.strengths(part).cpu().numpy() for part in (x[:n], x[n:]) if len(part)]
@@ -78,15 +77,17 @@ class Group:
 
     @property
     def name(self) -> str:
-        """What it is called in messages and seeds."""
+        """Its name in messages and for seeds."""
         return f"{self.site} {self.basis}"
 
 
 def check_names(bases: Sequence[str]) -> None:
-    """Refuse a basis that is not known; dictionaries are not looked at."""
+    """Refuse an unknown basis; dictionaries are not opened."""
     for basis in bases:
         if basis not in PLAIN and not basis.startswith(DICTIONARY):
-            raise InputError(f"basis {basis!r} is none: give {', '.join(PLAIN)}, or sae:DIR for a dictionary's folder.")
+            raise InputError(
+                f"there is no basis {basis!r}: give {', '.join(PLAIN)}, or sae:DIR for a dictionary's folder."
+            )
 
 
 def check_bases(
@@ -98,17 +99,17 @@ def check_bases(
     force: bool = False,
     root: str | Path | None = None,
 ) -> int:
-    """Refuse a basis that is not known or a dictionary that does not fit, before any work."""
+    """Refuse an unknown basis or a dictionary that does not fit, before any work; returns the number of features."""
     check_names(bases)
     n_features = 0
     for basis in bases:
         if basis in PLAIN:
             n_features += sum((widths or {}).values())
             continue
-        found = _read(basis, root)
-        for name, dictionary in found.items():
+        dictionaries = _read(basis, root)
+        for name, dictionary in dictionaries.items():
             check_model(dictionary, model_id=model_id, weights_hash=weights_hash, force=force, name=repr(name))
-        placed = found if widths is None else _placed(basis, found, widths, force=force)
+        placed = dictionaries if widths is None else _placed(basis, dictionaries, widths, force=force)
         n_features += sum(dictionary.n_features for dictionary in placed.values())
     return n_features
 
@@ -122,18 +123,18 @@ def groups_of(
     force: bool = False,
     root: str | Path | None = None,
 ) -> list[Group]:
-    """Build the groups of features, sites in order and the bases of each in order.
+    """Build the groups of features: site by site, each with its bases in order.
 
     Args:
         widths: Sites and their widths.
         bases: Names of bases.
-        components: The principal components of every site, where `pca` is among the bases.
-        seed: Of the random directions.
-        force: Put a dictionary whose site is not among these on the only one of its width.
-        root: Where a relative `sae:DIR` is looked for; None for the working directory.
+        components: The principal components of every site, if `pca` is among the bases.
+        seed: Seeds the random directions.
+        force: Use a dictionary of another site on the only site of its width.
+        root: Folder that a relative `sae:DIR` is relative to; None for the working directory.
 
     Raises:
-        InputError: A dictionary does not fit any site, or its site cannot be told.
+        InputError: A dictionary does not fit any site, or its site is not known.
     """
     dictionaries = {
         basis: _placed(basis, _read(basis, root), widths, force=force)
@@ -157,7 +158,7 @@ def groups_of(
 
 
 def principal_components(mean: np.ndarray, covariance: np.ndarray) -> Directions:
-    """The principal components of a site, strongest first; each points where its largest weight is above zero."""
+    """Compute the principal components of a site, strongest first; the largest weight of each is positive."""
     _, vectors = np.linalg.eigh(covariance)
     vectors = vectors[:, ::-1]
     largest = np.abs(vectors).argmax(axis=0)
@@ -168,28 +169,28 @@ def principal_components(mean: np.ndarray, covariance: np.ndarray) -> Directions
 
 
 def _orthogonal(width: int, site: str, seed: int) -> Tensor:
-    """A random orthogonal matrix, evenly drawn. Source: Mezzadri 2007 (arXiv math-ph/0609050), section 5."""
+    """Draw a uniformly random orthogonal matrix. Source: Mezzadri 2007 (arXiv math-ph/0609050), section 5."""
     normal = np.random.default_rng([seed, zlib.crc32(site.encode())]).normal(size=(width, width))
     q, r = np.linalg.qr(normal)
     return torch.from_numpy((q * np.sign(np.diag(r))).astype(np.float32))
 
 
 def _read(basis: str, root: str | Path | None) -> dict[str, Dictionary]:
-    """Read the dictionaries of a basis, each by its name in messages: one, or all that a training run left."""
-    places = list(dictionaries_in(Path(root or "", basis.removeprefix(DICTIONARY))).values())
-    names = [basis] if len(places) == 1 else [f"{DICTIONARY}{place}" for place in places]
-    return {name: load_dictionary(place) for name, place in zip(names, places, strict=True)}
+    """Read the dictionaries of a basis, one or all of a training run, by their names in messages."""
+    folders = list(dictionaries_in(Path(root or "", basis.removeprefix(DICTIONARY))).values())
+    names = [basis] if len(folders) == 1 else [f"{DICTIONARY}{folder}" for folder in folders]
+    return {name: load_dictionary(folder) for name, folder in zip(names, folders, strict=True)}
 
 
 def _placed(
-    basis: str, found: Mapping[str, Dictionary], widths: Mapping[str, int], *, force: bool
+    basis: str, dictionaries: Mapping[str, Dictionary], widths: Mapping[str, int], *, force: bool
 ) -> dict[str, Dictionary]:
-    """Put each dictionary of a basis on its site; of several, those of sites that are not wanted stay out."""
+    """Assign each dictionary of a basis to its site; of several, those of sites not in `widths` are left out."""
     placed: dict[str, Dictionary] = {}
     elsewhere = []
-    for name, dictionary in found.items():
+    for name, dictionary in dictionaries.items():
         named = named_site(dictionary.metadata, widths)
-        if len(found) > 1 and named is not None and named not in widths:
+        if len(dictionaries) > 1 and named is not None and named not in widths:
             elsewhere.append(named)
             continue
         site = _site_of(name, dictionary, named, widths, force=force)
@@ -222,6 +223,6 @@ def _site_of(basis: str, dictionary: Dictionary, named: str | None, widths: Mapp
     if len(fitting) != 1:
         raise InputError(
             f"{basis!r} takes {dictionary.d_in} values and does not say of which site: {len(fitting)} of the named "
-            f"sites have that width. Name just the site that it was trained on."
+            f"sites have that width. Name only the site that it was trained on."
         )
     return fitting[0]

@@ -1,8 +1,8 @@
-"""Before the pass: a look at a few clips, to find the lags, the bins of strength by phone, and principal components.
+"""Before the pass: a look at a few clips, to find lags, bins of strength by phone, and principal components.
 
-Costs the encoder's pass over at most 24 windows and 16 kB a feature for as long as it lasts. What is found here sets
-where later counts have their bins and what phone a frame answers to; the counts themselves come from all clips. Clips
-that are held out are looked at last, and so not at all unless the others are few.
+Costs the encoder's pass over at most 24 windows, and 16 kB a feature while it runs. The result decides where later
+counts have their bins and which phone belongs to a frame; the counts themselves come from all clips. Held-out clips
+are used last, that is only if there are few others.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.state import N_COUNT_BINS
 
 N_CLIPS = 24
-"""Clips looked at, spread evenly over the half to choose on: the first window of each."""
+"""Clips that are used, spread evenly over the half `choose`: the first window of each."""
 N_FRAMES = 4_096
-"""Frames of speech kept; without principal components to find, it stops at so many."""
+"""Frames of speech that are enough, unless principal components are to be found."""
 FRAMES_A_CLIP = 512
 EDGE_LOGITS = np.linspace(-6.0, 7.0, N_COUNT_BINS - 1)
-"""Where the bins' edges lie among the strengths, as log-odds of the share below: finest where a detector answers."""
+"""Log-odds of the share of strengths below each edge of the bins: finest at the top, where a detector answers."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was found."""
+    """The result of the calibration."""
 
-    groups: list[Group]  # the groups of features
-    edges: list[Float32[np.ndarray, "feature edge"]]  # of the bins of strength by phone, for every group
-    # of every group: the frames by which it and its features answer late; all 0 where nothing has phones
+    groups: list[Group]  # features by site and basis
+    edges: list[Float32[np.ndarray, "feature edge"]]  # edges of the bins of strength by phone, one array per group
+    # for each group: how many frames late it and its features answer; all 0 if no clip has phones
     lags: list[GroupLags]
-    lag: int | None  # of all groups together, for what asks for one; None where the clips have no phones
-    lag_scores: dict[int, float]  # for every lag tried, the mean over the groups of the model of their scores
-    n_frames: int  # frames of speech it rests on
+    lag: int | None  # of all groups together; None if the clips have no phones
+    lag_scores: dict[int, float]  # for every lag tried, the mean score of the trained model's groups
+    n_frames: int  # frames of speech used
 
 
 def calibrate(
@@ -55,15 +55,15 @@ def calibrate(
     excluded: frozenset[int] = frozenset(),
     progress: Callable[[int], None] = lambda done: None,
 ) -> Calibration:
-    """Look at a few clips.
+    """Find lags, bins of strength and principal components from a few clips.
 
     Args:
-        reader: Answers to sounds.
-        corpus: Where the clips come from.
-        labels: What its labels are.
-        settings: Bases, seed, and the lag where it is given.
+        reader: Turns clips into activations.
+        corpus: The clips.
+        labels: The corpus's labels.
+        settings: Bases, seed, and the lag if it is given.
         excluded: Numbers of clips that cannot be used.
-        progress: Called with the clips looked at so far.
+        progress: Called with the number of clips read so far.
 
     Raises:
         InputError: There is no frame of speech in any clip.
@@ -85,37 +85,41 @@ def calibrate(
 
 
 def overall(groups: list[Group], lags: list[GroupLags]) -> tuple[dict[int, float], int | None]:
-    """Put the scores of the model's groups together, an untrained one's left out: their means, and the best lag."""
-    own = [each for group, each in zip(groups, lags, strict=True) if group.basis != "untrained" and each.scores]
-    if not own:
+    """Average the lag scores over all groups but untrained ones; returns the means and the best lag."""
+    scored = [
+        group_lags.scores
+        for group, group_lags in zip(groups, lags, strict=True)
+        if group.basis != "untrained" and group_lags.scores
+    ]
+    if not scored:
         return {}, None
-    scores = {lag: float(np.mean([each.scores[lag] for each in own])) for lag in own[0].scores}
+    scores = {lag: float(np.mean([group_scores[lag] for group_scores in scored])) for lag in scored[0]}
     return scores, best_lag(scores)
 
 
-def _lags(look: _Look, strengths: np.ndarray, edges: np.ndarray, n_phones: int, given: int | None) -> GroupLags:
-    """Find the lags of a group, or take the lag that is given."""
+def _lags(look: _Look, strengths: np.ndarray, edges: np.ndarray, n_phones: int, given_lag: int | None) -> GroupLags:
+    """Find the lags of a group, or use the given lag for all its features."""
     n = strengths.shape[1]
     if not n_phones or not look.phones:
-        return GroupLags(given or 0, {}, np.full(n, given or 0))
+        return GroupLags(given_lag or 0, {}, np.full(n, given_lag or 0))
     is_labelled, phones = np.concatenate(look.is_labelled), np.concatenate(look.phones)
     labelled = strengths[is_labelled]
     scores = lag_scores(labelled, phones, n_phones)
-    if given is not None:
-        return GroupLags(given, scores, np.full(n, given))
+    if given_lag is not None:
+        return GroupLags(given_lag, scores, np.full(n, given_lag))
     lag = best_lag(scores)
     clip = np.concatenate(look.clip)[is_labelled]
     chosen = ~np.concatenate(look.is_held_out)[is_labelled]
     if not chosen.any():
         chosen[:] = True
     is_second = np.unique(clip[chosen], return_inverse=True)[1] % 2 == 1
-    own, gain = feature_lags(labelled[chosen], phones[chosen], n_phones, edges, is_second, lag)
-    return GroupLags(lag, scores, own, gain)
+    by_feature, gain = feature_lags(labelled[chosen], phones[chosen], n_phones, edges, is_second, lag)
+    return GroupLags(lag, scores, by_feature, gain)
 
 
 @dataclass
 class _Look:
-    """What was seen of the clips: frames of speech, and sums over all of them where components are wanted."""
+    """What was read: frames of speech, and sums over all of them if components are needed."""
 
     kept: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
     clip: list[np.ndarray] = field(default_factory=list)
@@ -127,8 +131,8 @@ class _Look:
     n_summed: int = 0
     n_frames: int = 0
 
-    def joined(self, place: tuple[str, str]) -> np.ndarray:
-        return np.concatenate(self.kept[place])
+    def joined(self, key: tuple[str, str]) -> np.ndarray:
+        return np.concatenate(self.kept[key])
 
 
 def _look(
@@ -151,13 +155,13 @@ def _look(
         try:
             clip = corpus.read(corpus.sources[index])
             activity = next(iter(reader.windows(clip)))
-        except (InputError, RuntimeError, ValueError) as error:  # told when the pass comes to it, if others can be used
+        except (InputError, RuntimeError, ValueError) as error:  # reported by the pass, if other clips can be used
             problem, n_failed = problem or str(error), n_failed + 1
             continue
         try:
             phones = labels.phones_of(clip)
         except InputError:
-            phones = None  # told when the pass comes to it
+            phones = None  # reported by the pass
         numbers = None
         if phones is not None:
             n = len(activity.kinds)
@@ -170,18 +174,18 @@ def _look(
     if not look.n_frames:
         raise InputError(
             f"no frame of speech was found in {corpus.name!r}; {len(corpus) - n_failed} of its {len(corpus)} clips "
-            "could be read. Features are looked at over speech alone: see otoscope corpus info, or take louder "
+            "could be read. Features are measured on speech only: see otoscope corpus info, or use louder "
             "recordings."
         )
     return look
 
 
 def _in_turn(is_held_out: np.ndarray) -> Iterator[int]:
-    """All clips: of those to choose on, then of those held out, first some that are spread evenly, then the others."""
-    for part in (np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)):
-        places = np.linspace(0, len(part) - 1, min(N_CLIPS, len(part))).round().astype(int)
-        yield from part[places].tolist()
-        yield from np.delete(part, places).tolist()
+    """Order all clips: the half `choose` first, then the held-out one; in each an evenly spread selection first."""
+    for half in (np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)):
+        spread = np.linspace(0, len(half) - 1, min(N_CLIPS, len(half))).round().astype(int)
+        yield from half[spread].tolist()
+        yield from np.delete(half, spread).tolist()
 
 
 def _take(
@@ -190,23 +194,23 @@ def _take(
     speech = np.flatnonzero(activity.kinds == Kind.SPEECH)
     if not len(speech):
         return
-    some = speech[np.linspace(0, len(speech) - 1, min(FRAMES_A_CLIP, len(speech))).round().astype(int)]
-    rows = {place: x.float().cpu().numpy() for place, x in activity.values.items()}
+    sampled = speech[np.linspace(0, len(speech) - 1, min(FRAMES_A_CLIP, len(speech))).round().astype(int)]
+    rows = {key: x.float().cpu().numpy() for key, x in activity.values.items()}
     if not all(np.isfinite(x[speech]).all() for x in rows.values()):
-        return  # told when the pass comes to it
-    for place, x in rows.items():
-        look.kept.setdefault(place, []).append(x[some])
-        if has_components and place[0] != UNTRAINED:
+        return  # reported by the pass
+    for key, x in rows.items():
+        look.kept.setdefault(key, []).append(x[sampled])
+        if has_components and key[0] != UNTRAINED:
             spoken = x[speech].astype(np.float64)
-            look.products[place[1]] = look.products.get(place[1], 0) + spoken.T @ spoken
-            look.sums[place[1]] = look.sums.get(place[1], 0) + spoken.sum(axis=0)
+            look.products[key[1]] = look.products.get(key[1], 0) + spoken.T @ spoken
+            look.sums[key[1]] = look.sums.get(key[1], 0) + spoken.sum(axis=0)
     look.n_summed += len(speech)
-    look.n_frames += len(some)
-    look.clip.append(np.full(len(some), clip[0]))
-    look.is_held_out.append(np.full(len(some), clip[1]))
-    look.is_labelled.append(np.full(len(some), phones is not None))
+    look.n_frames += len(sampled)
+    look.clip.append(np.full(len(sampled), clip[0]))
+    look.is_held_out.append(np.full(len(sampled), clip[1]))
+    look.is_labelled.append(np.full(len(sampled), phones is not None))
     if phones is not None:
-        look.phones.append(phones[some])
+        look.phones.append(phones[sampled])
 
 
 def _components(look: _Look, site: str) -> Directions:
@@ -215,14 +219,14 @@ def _components(look: _Look, site: str) -> Directions:
 
 
 def _edges(strengths: np.ndarray) -> Float32[np.ndarray, "feature edge"]:
-    """Strengths that occurred, so that a bin never lies between two values that are next to each other."""
+    """Choose the bins' edges among the strengths that occurred, so that no bin falls between two adjacent values."""
     x = np.sort(strengths, axis=0)
     shares = 1 / (1 + np.exp(-EDGE_LOGITS))
     return np.ascontiguousarray(x[np.minimum((shares * len(x)).astype(int), len(x) - 1)].T, dtype=np.float32)
 
 
 def arrays_of(calibration: Calibration) -> dict[str, np.ndarray]:
-    """What must be written to go on later with the same calibration."""
+    """The arrays from which `calibration_of` restores the calibration."""
     arrays = {f"edges.{number}": edges for number, edges in enumerate(calibration.edges)}
     for group in calibration.groups:
         if group.basis == "pca" and group.directions.matrix is not None and group.directions.centre is not None:
@@ -231,7 +235,7 @@ def arrays_of(calibration: Calibration) -> dict[str, np.ndarray]:
     for number, lags in enumerate(calibration.lags):
         arrays[f"lag.{number}"] = np.array([lags.lag], np.int64)
         arrays[f"lag_scores.{number}"] = np.array(list(lags.scores.values()), np.float64)
-        arrays[f"own_lags.{number}"] = lags.own
+        arrays[f"own_lags.{number}"] = lags.by_feature
         arrays[f"lag_gain.{number}"] = np.array(lags.gain or (), np.float64)
     arrays["lag"] = np.array([] if calibration.lag is None else [calibration.lag], np.int64)
     arrays["n_frames"] = np.array([calibration.n_frames], np.int64)
@@ -239,7 +243,7 @@ def arrays_of(calibration: Calibration) -> dict[str, np.ndarray]:
 
 
 def calibration_of(arrays: dict[str, np.ndarray], reader: Reads, settings: HarvestSettings) -> Calibration:
-    """The calibration that `arrays_of` gave."""
+    """Restore a calibration from the arrays that `arrays_of` gave."""
     components = {
         site: Directions(torch.from_numpy(arrays[f"pca.{site}"]), torch.from_numpy(arrays[f"centre.{site}"]))
         for site in reader.widths
@@ -248,7 +252,7 @@ def calibration_of(arrays: dict[str, np.ndarray], reader: Reads, settings: Harve
     groups = groups_of(
         reader.widths, settings.bases, components, settings.seed, force=settings.force, root=settings.root
     )
-    lags = [_lags_of(arrays, number) for number in range(len(groups))]
+    lags = [_restored_lags(arrays, number) for number in range(len(groups))]
     return Calibration(
         groups,
         [arrays[f"edges.{number}"] for number in range(len(groups))],
@@ -259,7 +263,7 @@ def calibration_of(arrays: dict[str, np.ndarray], reader: Reads, settings: Harve
     )
 
 
-def _lags_of(arrays: dict[str, np.ndarray], number: int) -> GroupLags:
+def _restored_lags(arrays: dict[str, np.ndarray], number: int) -> GroupLags:
     scores = arrays[f"lag_scores.{number}"].tolist()
     gain = arrays[f"lag_gain.{number}"].tolist()
     return GroupLags(

@@ -1,7 +1,7 @@
-"""Who does the parts of a pass: this process, one after another, or several processes side by side.
+"""The parts of a pass, done by several processes side by side.
 
-A process writes the state of a part to the work folder, whole or not at all, and this one puts the parts together in
-their order, so the result is the same bit by bit however many there are.
+A process writes the state of a part to the work folder, whole or not at all, and the main process merges the parts in
+order, so that the result has the same bits for any number of processes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from dataclasses import asdict, dataclass
 
 from otoscope.base.errors import InputError, OtoscopeError
 from otoscope.base.processes import end_with_parent
-from otoscope.harvest.part import ClipFailedError, PartLog, Pass, gather_part
+from otoscope.harvest.part import ClipFailedError, CorpusPass, PartLog, gather_part
 from otoscope.harvest.work import Work, log_of
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How another process makes its own pass. Can be pickled."""
+    """How another process builds its own pass. Can be pickled."""
 
-    make: Callable[[int], tuple[Pass, Work]]  # builds the pass and the work folder
-    threads: int  # that each process may use
+    make: Callable[[int], tuple[CorpusPass, Work]]  # builds the pass and the work folder, given a number of threads
+    threads: int  # threads of each process
 
 
 def processes(
@@ -39,25 +39,25 @@ def processes(
     """Do parts in several processes.
 
     Args:
-        recipe: How each makes its pass.
-        work: Where states are left, and found again after a run was killed.
+        recipe: How each process builds its pass.
+        work: The folder for states, also those of a run that was killed.
         parts: Which parts.
-        failed: Clips known to fail; those that fail meanwhile are added.
+        failed: Clips known to fail, with the reason; those that fail meanwhile are added.
         n_workers: How many processes.
-        done: Called with every part that a process is done with.
+        done: Called with each part that is finished, in order.
 
     Yields:
         The number and log of every part, in order; its state is in the work folder.
 
     Raises:
-        InputError: The corpus or the model cannot be handed to another process.
+        InputError: The corpus or the model cannot be sent to another process.
         OtoscopeError: A process died.
     """
     try:
         pickle.dumps(recipe)
     except Exception as error:
         raise InputError(
-            f"this corpus or model cannot be handed to other processes ({error}): use --workers 1."
+            f"this corpus or model cannot be sent to other processes ({error}): use --workers 1."
         ) from error
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start, initargs=(recipe,)) as pool:
@@ -65,7 +65,7 @@ def processes(
         ahead = iter(parts)
         try:
             for part in parts:
-                for next_part in ahead:  # a few ahead, so that states do not pile up on the disk
+                for next_part in ahead:  # only a few ahead, so that states do not pile up on the disk
                     waiting[next_part] = pool.submit(_do, next_part, dict(failed))
                     if len(waiting) > n_workers:
                         break
@@ -81,37 +81,37 @@ def processes(
                 yield part, log
         except BrokenProcessPool as error:
             raise OtoscopeError(
-                "a worker process died, perhaps for want of memory. Give the same command to go on, with fewer "
-                "--workers."
+                "a worker process died, perhaps because memory ran out. Run the same command again to continue, "
+                "with fewer --workers."
             ) from error
         finally:
             for future in waiting.values():
                 future.cancel()
 
 
-_here: tuple[Pass, Work] | OtoscopeError | None = None
+_prepared: tuple[CorpusPass, Work] | OtoscopeError | None = None
 
 
 def _start(recipe: Recipe) -> None:
-    """Make this process's own pass; what is wrong with it is told where it is first asked for a part."""
-    global _here
+    """Build this process's own pass; an error is kept, and raised when a part is first requested."""
+    global _prepared
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
-        _here = recipe.make(recipe.threads)
+        _prepared = recipe.make(recipe.threads)
     except OtoscopeError as error:
-        _here = error
+        _prepared = error
 
 
 def _do(part: int, failed: dict[int, str]) -> PartLog:
-    """Do one part in a worker process, unless its state lies there already."""
-    assert _here is not None, "set when the process started"
-    if isinstance(_here, OtoscopeError):
-        raise _here
-    of, work = _here
-    found = work.arrays(work.part_name(part))
-    if found is not None:
-        return log_of(found[1])
-    state = of.empty_state()
-    log = gather_part(of, part, state, failed)
+    """Do one part in a worker process, unless its state is already there."""
+    assert _prepared is not None, "set when the process started"
+    if isinstance(_prepared, OtoscopeError):
+        raise _prepared
+    corpus_pass, work = _prepared
+    saved = work.arrays(work.part_name(part))
+    if saved is not None:
+        return log_of(saved[1])
+    state = corpus_pass.empty_state()
+    log = gather_part(corpus_pass, part, state, failed)
     work.save_arrays(work.part_name(part), state.arrays(), asdict(log))
     return log

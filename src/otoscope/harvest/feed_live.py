@@ -1,9 +1,9 @@
-"""Feeds a training from sound: clips run through the model as their activations are needed, nothing is saved.
+"""Training data straight from sound: clips run through the model when their activations are needed; nothing is saved.
 
-Memory: one buffer, and the sites of a window. A pass goes over the clips in an order of its own; a buffer holds the
-frames of many clips that follow each other in that order, shuffled. What is given out depends on the corpus, the
-reader's answers and the seed alone, so a training that is taken up again runs the clips of its present buffer once
-more and goes on as if it had not stopped. A corpus that fits into one buffer is run once.
+Memory: one buffer, and the sites of a window. Each pass has its own order of the clips; a buffer holds the frames of
+many consecutive clips of that order, shuffled. The batches depend only on the corpus, the reader's activations and the
+seed, so a training that resumes runs the clips of its current buffer again and continues as if it had not stopped. A
+corpus that fits into one buffer is run once.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activation_layout import kind_named
 from otoscope.harvest.activity import TRAINED, Reads
 from otoscope.harvest.feeding import Buffer, check_batch, full_batches, too_few
-from otoscope.sae.feed import Batch, Position
+from otoscope.sae.feed import FrameBatch, Position
 
 BUFFER_BYTES = 256_000_000
 MOST_BUFFER_FRAMES = 1 << 18
 
 
 def buffer_frames_for(widths: Mapping[str, int]) -> int:
-    """How many frames a buffer holds that takes 256 MB, and no more than 262,144 of them."""
+    """How many frames fit into a buffer of 256 MB; at most 262,144."""
     return max(1, min(MOST_BUFFER_FRAMES, BUFFER_BYTES // (4 * sum(widths.values()))))
 
 
 class LiveFeed:
     """Gives activations of a corpus in random order, pass after pass.
 
-    A clip that cannot be read or run is left out of all passes and told in `problems`.
+    A clip that cannot be read or run is left out of all passes and listed in `problems`.
 
     Attributes:
-        kinds: The kinds of frame.
-        buffer_frames: A buffer is full when it has so many.
+        kinds: The kinds of frame that are used.
+        buffer_frames: A buffer is full when it has this many frames.
 
     Args:
-        reader: Answers to sounds.
+        reader: Turns clips into activations.
         corpus: The clips.
-        kinds: Kinds of frame.
+        kinds: Kinds of frame to use.
         seed: Seeds the order of the clips and of the frames.
-        buffer_frames: A buffer is full when it has so many frames; by default as many as fit into 256 MB.
+        buffer_frames: A buffer is full when it has this many frames; by default as many as fit into 256 MB.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LiveFeed:
     ) -> None:
         self.kinds = tuple(sorted({kind_named(kind) for kind in kinds}))
         if not self.kinds:
-            raise InputError("no kind of frame is named: choose of speech, silence, padding.")
+            raise InputError("no kind of frame is named: choose from speech, silence, padding.")
         self.buffer_frames = buffer_frames_for(reader.widths) if buffer_frames is None else buffer_frames
         if self.buffer_frames < 1:
             raise InputError(f"a buffer of {buffer_frames} frames holds nothing: give 1 or more.")
@@ -77,7 +77,7 @@ class LiveFeed:
 
     @property
     def n_frames(self) -> int | None:
-        """Frames in one pass; None before one was gone through."""
+        """Frames in one pass; None before the first is complete."""
         return self._n_frames
 
     @property
@@ -85,17 +85,17 @@ class LiveFeed:
         """Clips that could not be used so far, in the order of the corpus."""
         return [Problem(self._corpus.sources[clip].id, message) for clip, message in sorted(self._failed.items())]
 
-    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
-        """Give batches without end."""
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
+        """Give batches without end, from the start or from the position of an earlier batch."""
         check_batch(batch_frames)
         start: Position = {"epoch": 0, "clip": 0, "frames": 0, "failed": []}
-        place = start if position is None else position
-        self._failed = {int(clip): str(message) for clip, message in place["failed"]}
-        buffers = self._buffers(int(place["epoch"]), int(place["clip"]), int(place["frames"]), batch_frames)
+        begin = start if position is None else position
+        self._failed = {int(clip): str(message) for clip, message in begin["failed"]}
+        buffers = self._buffers(int(begin["epoch"]), int(begin["clip"]), int(begin["frames"]), batch_frames)
         return full_batches(buffers, batch_frames)
 
     def _buffers(self, epoch: int, first: int, start: int, batch_frames: int) -> Iterator[Buffer]:
-        """Give buffers from the one that begins with a clip of a pass; a buffer ends with the pass at the latest."""
+        """Give buffers, the first beginning at index `first` of a pass's order; none extends beyond its pass."""
         n_clips = len(self._corpus)
         while True:
             order = np.random.default_rng([self._seed, epoch]).permutation(n_clips)
@@ -114,7 +114,7 @@ class LiveFeed:
             epoch, first = epoch + 1, 0
 
     def _filled(self, order: np.ndarray, epoch: int, first: int) -> tuple[_Filled, int]:
-        """Give the frames of a buffer, and the place in the order that comes next; runs no clip twice in a row."""
+        """Give the frames of a buffer, and the index in the order that comes next; runs no clip twice in a row."""
         kept = self._kept
         if kept is not None and first == 0 and kept.holds_all(len(order)):
             self._failed |= kept.failed
@@ -123,21 +123,21 @@ class LiveFeed:
             self._failed |= kept.failed
             return kept.filled, kept.after
         del kept
-        self._kept = None  # before another one is filled
+        self._kept = None  # free it before another one is filled
         filled, after = self._fill(order, first)
         self._kept = _Kept(filled, (epoch, first), after, dict(self._failed))
         return filled, after
 
     def _fill(self, order: np.ndarray, first: int) -> tuple[_Filled, int]:
-        """Run clips until there are enough frames; gives them, and the place in the order that comes next."""
-        filling, place = _Filling({site: [] for site in self.widths}), first
-        while place < len(order) and filling.n_rows < self.buffer_frames:
-            self._add(filling, int(order[place]))
-            place += 1
-        return filling.joined(), place
+        """Run clips until there are enough frames; returns them, and the index in the order that comes next."""
+        filling, next_index = _Filling({site: [] for site in self.widths}), first
+        while next_index < len(order) and filling.n_rows < self.buffer_frames:
+            self._add(filling, int(order[next_index]))
+            next_index += 1
+        return filling.joined(), next_index
 
     def _add(self, filling: _Filling, clip: int) -> None:
-        """Run one clip, and take its frames if all of it ran."""
+        """Run one clip, and add its frames if it ran to the end."""
         if clip in self._failed:
             return
         parts: list[tuple[np.ndarray, dict[str, Tensor]]] = []
@@ -167,7 +167,7 @@ class LiveFeed:
         def where(site: str, row: int) -> str:
             name = self._corpus.sources[int(clips[row])].id
             return (
-                f"clip {name!r} makes NaN or infinite values at site {site!r} in frame {int(frames[row])}. Look at the "
+                f"clip {name!r} has NaN or infinite values at site {site!r} in frame {int(frames[row])}. Check the "
                 "recording, or load the model with --dtype float32."
             )
 
@@ -177,7 +177,7 @@ class LiveFeed:
 
     def _check_pass(self, n_frames: int, batch_frames: int) -> None:
         if len(self._failed) == len(self._corpus):
-            first = next(iter(self._failed.values()), "there are none.")
+            first = next(iter(self._failed.values()), "there are no clips.")
             raise InputError(f"no clip of {self._corpus.name!r} could be used. The first: {first}")
         if n_frames < batch_frames:
             raise too_few(n_frames, batch_frames, f"{self._corpus.name!r}")
@@ -185,7 +185,7 @@ class LiveFeed:
 
 @dataclass
 class _Filling:
-    """Frames that are put together for a buffer: of every site, and where each comes from."""
+    """Frames being collected for a buffer: the values at every site, and where each frame comes from."""
 
     parts: dict[str, list[Tensor]]
     clips: list[np.ndarray] = field(default_factory=list)
@@ -193,7 +193,7 @@ class _Filling:
     n_rows: int = 0
 
     def add(self, clip: int, frames: np.ndarray, rows: Mapping[str, Tensor]) -> None:
-        """Take the frames of one window."""
+        """Add the frames of one window."""
         for site, x in rows.items():
             self.parts[site].append(x)
         self.clips.append(np.full(len(frames), clip, np.int32))
@@ -201,7 +201,7 @@ class _Filling:
         self.n_rows += len(frames)
 
     def joined(self) -> _Filled:
-        """Put the parts of each site together, and let go of them site by site."""
+        """Join the parts of each site, freeing them site by site."""
         none = np.empty(0, np.int32)
         clips, frames = np.concatenate([none, *self.clips]), np.concatenate([none, *self.frames])
         values = {site: torch.cat(self.parts.pop(site)) for site in list(self.parts)} if self.n_rows else {}
@@ -215,7 +215,7 @@ class _Filled:
     values: dict[str, Tensor]  # site to [row, d]
     clips: np.ndarray  # number of each row's clip
     frames: np.ndarray  # number of each row's frame in it
-    order: np.ndarray | None = None  # the order in which the rows are meant to lie; None where they do
+    order: np.ndarray | None = None  # the order in which rows are to be given; None if they are stored in it
 
     @property
     def n_rows(self) -> int:
@@ -223,7 +223,7 @@ class _Filled:
         return len(self.clips)
 
     def reordered(self, order: np.ndarray) -> _Filled:
-        """Give the same frames as if the clips had been run in another order."""
+        """Return the same frames as if the clips had been run in another order."""
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         return replace(self, order=np.argsort(rank[self.clips], kind="stable"))
@@ -231,13 +231,13 @@ class _Filled:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """The buffer that is being given out, in case it is asked for once more."""
+    """The buffer in use, in case it is needed again."""
 
     filled: _Filled  # its frames
-    begin: tuple[int, int]  # the pass, and the place in its order, at which it begins
-    after: int  # the place that comes next
+    begin: tuple[int, int]  # the pass, and the index in its order, at which it begins
+    after: int  # the index that comes next
     failed: dict[int, str]  # the clips that could not be used until then
 
     def holds_all(self, n_clips: int) -> bool:
-        """Whether it is a whole pass."""
+        """Whether it holds a whole pass."""
         return self.begin[1] == 0 and self.after == n_clips

@@ -1,7 +1,7 @@
-"""Feeds a training from activations that a harvest saved.
+"""Training data from activations that a harvest saved.
 
 Reads the disk in long stretches and keeps one buffer of 64 blocks of 1,024 rows in memory (with 4 sites of width 160
-in float16, 84 MB). Knows shards, and not what made them.
+in float16, 84 MB).
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from otoscope.base.errors import InputError
 from otoscope.harvest.activation_layout import BLOCK_ROWS, LABELS, MANIFEST
 from otoscope.harvest.activation_reader import BUFFER_BLOCKS, Rows, ShardReader
 from otoscope.harvest.feeding import Buffer, check_batch, full_batches, too_few
-from otoscope.sae.feed import Batch, Position
+from otoscope.sae.feed import FrameBatch, Position
 
 ACTIVATIONS = "activations"
 """The folder in a harvest's run that holds its shards."""
 
 
 class ShardFeed:
-    """Gives saved activations in random order, pass after pass, each in an order of its own.
+    """Gives saved activations in random order, pass after pass, each with its own order.
 
-    A pass has the order of `ShardReader.batches`. Rows that are left at the end of one, less than a batch, go into the
-    first batch of the next.
+    A pass has the order of `ShardReader.batches`. Rows left over at its end, less than a batch, go into the first batch
+    of the next.
 
     Attributes:
-        reader: What is read.
+        reader: Reads the shards.
 
     Args:
-        folder: The shards, or the run of a harvest that saved them.
+        folder: The folder of the shards, or the harvest's run that holds them.
         sites: Names or patterns of sites among the saved ones; all by default.
-        kinds: Kinds of frame.
+        kinds: Kinds of frame to use.
         seed: Seeds the order.
         buffer_blocks: Blocks whose rows are shuffled together.
 
     Raises:
-        InputError: There are no shards, they are not finished or damaged, or a site or kind is not in them.
+        InputError: There are no shards, they are unfinished or damaged, or they do not hold a site or kind.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class ShardFeed:
         seed: int = 0,
         buffer_blocks: int = BUFFER_BLOCKS,
     ) -> None:
-        place = shards_in(folder) or Path(folder)
-        self.reader = ShardReader(place, kinds=kinds)
+        shards = shards_in(folder) or Path(folder)
+        self.reader = ShardReader(shards, kinds=kinds)
         if sites is not None:
-            self.reader = ShardReader(place, sites=expand(self.reader, sites), kinds=kinds)
+            self.reader = ShardReader(shards, sites=expand(self.reader, sites), kinds=kinds)
         self._seed = seed
         self._buffer_blocks = buffer_blocks
 
@@ -74,24 +74,24 @@ class ShardFeed:
         n_rows = min(len(self.reader), self._buffer_blocks * BLOCK_ROWS)
         return n_rows * (LABELS.itemsize + sum(layout.row_bytes(site) for site in self.reader.sites))
 
-    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
         """Give batches without end.
 
         Args:
             batch_frames: Frames in a batch.
-            position: Of the last batch that was used; None to begin.
+            position: The `position` of the last batch that was used; None to start at the beginning.
 
         Returns:
             An iterator of batches, all of them full.
 
         Raises:
-            InputError: There are fewer frames than a batch takes, or a value is not finite; says which.
+            InputError: There are fewer frames than a batch takes, or a value is not finite; the message says which.
         """
         check_batch(batch_frames)
         if len(self.reader) < batch_frames:
             raise too_few(len(self.reader), batch_frames, f"'{self.reader.folder}'")
-        place = {"epoch": 0, "rows": 0} if position is None else position
-        return full_batches(self._buffers(int(place["epoch"]), int(place["rows"])), batch_frames)
+        begin = {"epoch": 0, "rows": 0} if position is None else position
+        return full_batches(self._buffers(int(begin["epoch"]), int(begin["rows"])), batch_frames)
 
     def _buffers(self, epoch: int, start: int) -> Iterator[Buffer]:
         while True:
@@ -108,19 +108,19 @@ class ShardFeed:
             return {"epoch": epoch, "rows": before + n_given}
 
         def where(site: str, row: int) -> str:
-            return self._bad(site, int(clip[row]), int(frame[row]))
+            return self._not_finite(site, int(clip[row]), int(frame[row]))
 
         return Buffer(rows.values, n_rows, None, 0, position, where)
 
-    def _bad(self, site: str, clip: int, frame: int) -> str:
+    def _not_finite(self, site: str, clip: int, frame: int) -> str:
         return (
             f"frame {frame} of {self._clip_name(clip)} holds NaN or infinite values at site {site!r}, in shard "
-            f"'{self.reader.shard_with(site, clip, frame)}'. Harvest the activations again, without that clip if they "
-            "come out the same."
+            f"'{self.reader.shard_with(site, clip, frame)}'. Harvest the activations again, without that clip if the "
+            "values stay the same."
         )
 
     def _clip_name(self, clip: int) -> str:
-        """Its id, where the run says it, and its number."""
+        """Name a clip for a message: by its id and number, or only its number if the run's table cannot be read."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -133,19 +133,19 @@ class ShardFeed:
 
 
 def shards_in(folder: str | Path) -> Path | None:
-    """Find the shards of a folder: in itself, or in the run of a harvest that it is.
+    """Find the shards of a folder: in the folder itself, or in a harvest's run.
 
     Returns:
-        The folder of the shards; None where there are none, or none that are finished.
+        The folder of the shards; None if there are no finished ones.
     """
-    for place in (Path(folder) / ACTIVATIONS, Path(folder)):
-        if (place / MANIFEST).is_file() and any(place.glob("*.safetensors")):
-            return place
+    for path in (Path(folder) / ACTIVATIONS, Path(folder)):
+        if (path / MANIFEST).is_file() and any(path.glob("*.safetensors")):
+            return path
     return None
 
 
 def expand(reader: ShardReader, patterns: Sequence[str]) -> list[str]:
-    """Turn names and patterns into sites that were saved.
+    """Expand names and patterns to sites that were saved.
 
     Args:
         reader: The shards.
@@ -155,17 +155,17 @@ def expand(reader: ShardReader, patterns: Sequence[str]) -> list[str]:
         Names, each once.
 
     Raises:
-        InputError: One of them finds nothing.
+        InputError: A pattern matches no site.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for pattern in patterns:
         marks: dict[str, Any] = {"**": ".*", "*": r"[^.]*", "?": r"[^.]"}
         regex = "".join(marks.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", pattern))
-        hits = [site for site in reader.layout.sites if re.fullmatch(regex, site)]
-        if not hits:
+        matches = [site for site in reader.layout.sites if re.fullmatch(regex, site)]
+        if not matches:
             raise InputError(
                 f"site {pattern!r} is not in the activations in '{reader.folder}': "
-                f"they are of {', '.join(reader.layout.sites)}. Name one of these, or harvest it."
+                f"they hold {', '.join(reader.layout.sites)}. Name one of these, or harvest it."
             )
-        found.update(dict.fromkeys(hits))
-    return list(found)
+        names.update(dict.fromkeys(matches))
+    return list(names)

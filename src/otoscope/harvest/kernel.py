@@ -1,10 +1,10 @@
-"""The compiled loops of a harvest: what one window adds to all that is kept of the features.
+"""The compiled loops of a harvest: what one window adds to the state of the features.
 
-Costs about as much as reading the window's activations a dozen times from memory. Knows arrays alone: frames, features
-and numbers of phones, nothing of models, clips or files. Every feature is handled by itself and its frames in order,
-so the results do not depend on how features are shared out between threads.
+Costs about as much as reading the window's activations a dozen times from memory. Works on arrays only: frames,
+features and numbers of phones. Every feature is handled by itself, its frames in order, so that the results do not
+depend on how features are divided between threads.
 
-Arrays of a state are described in `state.py`.
+The arrays of a state are described in `state.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from otoscope.harvest.grid import (
 )
 
 TILE = 16
-"""Features turned at once from rows of frames into rows of features: one cache line of float32."""
+"""Features that are transposed at a time, from rows of frames to rows of features: one cache line of float32."""
 
 _OPTIONS = {"nogil": True, "cache": True, "boundscheck": False, "error_model": "numpy"}
 _LAST = 0xFFFFFFFF
@@ -34,14 +34,14 @@ _LAST = 0xFFFFFFFF
 def _mix(x):
     """Scramble 32 bits. Source: Chris Wellons, hash-prospector, `lowbias32`."""
     x = uint32(x)
-    x = uint32((x ^ (x >> uint32(16))) * uint32(0x7FEB352D))  # numba would go on with 64 bits
+    x = uint32((x ^ (x >> uint32(16))) * uint32(0x7FEB352D))  # numba would continue with 64 bits
     x = uint32((x ^ (x >> uint32(15))) * uint32(0x846CA68B))
     return uint32(x ^ (x >> uint32(16)))
 
 
 @njit(inline="always")
 def _moment_hash(seed, clip, frame):
-    """Hash a frame of a clip; it is computed again where samples are put in order, so it is short."""
+    """Hash a frame of a clip; kept short, since sorting samples computes it again."""
     spread = uint32(clip) * uint32(0x9E3779B1) + uint32(frame) * uint32(0x85EBCA77) + uint32(seed)
     return _mix(uint32(spread))
 
@@ -67,7 +67,7 @@ def _hash_of(seed, salt, clip, frame):
 
 @njit(**_OPTIONS)
 def peak_hashes(seed, salts, clips, frames):
-    """The hashes by which peaks are drawn, one for each peak of a feature with a salt."""
+    """The hashes by which peaks are drawn, one per peak, given the salts of their features."""
     hashes = np.empty(len(clips), np.uint32)
     for i in range(len(clips)):
         hashes[i] = _hash_of(seed, salts[i], clips[i], frames[i])
@@ -76,7 +76,7 @@ def peak_hashes(seed, salts, clips, frames):
 
 @njit(inline="always")
 def _comes_before(strength, clip, frame, other_strength, other_clip, other_frame):
-    """Whether an example ranks above another: the stronger, then the earlier clip, then the earlier frame."""
+    """Whether an example ranks above another: by strength, then the earlier clip, then the earlier frame."""
     if strength != other_strength:
         return strength > other_strength
     if clip != other_clip:
@@ -86,53 +86,53 @@ def _comes_before(strength, clip, frame, other_strength, other_clip, other_frame
 
 @njit(inline="always")
 def _insert(strengths, clips, frames, strength, clip, frame):
-    """Put an example into a ranking, strongest first; free places hold clip -1."""
+    """Insert an example into a ranking, strongest first; free ranks hold clip -1."""
     n = len(clips)
-    place = n
-    while place > 0 and (
-        clips[place - 1] < 0
-        or _comes_before(strength, clip, frame, strengths[place - 1], clips[place - 1], frames[place - 1])
+    rank = n
+    while rank > 0 and (
+        clips[rank - 1] < 0
+        or _comes_before(strength, clip, frame, strengths[rank - 1], clips[rank - 1], frames[rank - 1])
     ):
-        place -= 1
-    if place == n:
+        rank -= 1
+    if rank == n:
         return
-    for i in range(n - 1, place, -1):
+    for i in range(n - 1, rank, -1):
         strengths[i], clips[i], frames[i] = strengths[i - 1], clips[i - 1], frames[i - 1]
-    strengths[place], clips[place], frames[place] = strength, clip, frame
+    strengths[rank], clips[rank], frames[rank] = strength, clip, frame
 
 
 @njit(**_OPTIONS)
 def _sample(seed, salt, bars, cell, kept, hashed, size, clip, frame):
-    """Offer a peak to the sample of its cell, which keeps the smallest hashes in order; equal ones by clip, then frame.
+    """Offer a peak to the sample of its cell, which keeps the smallest hashes, sorted by hash, clip and frame.
 
-    `bars` holds for every cell the hash that the next one must not exceed.
+    `bars` holds for every cell the largest hash that is still accepted.
     """
     n = kept.shape[1]
-    place = n
-    while place > 0:
-        other_clip, other_frame = kept[cell, place - 1, 0], kept[cell, place - 1, 1]
+    rank = n
+    while rank > 0:
+        other_clip, other_frame = kept[cell, rank - 1, 0], kept[cell, rank - 1, 1]
         if other_clip >= 0:
             other = _hash_of(seed, salt, other_clip, other_frame)
             if hashed > other or (hashed == other and (clip, frame) > (other_clip, other_frame)):
                 break
-        place -= 1
-    if place == n:
+        rank -= 1
+    if rank == n:
         return
-    for i in range(n - 1, place, -1):
+    for i in range(n - 1, rank, -1):
         for part in range(3):
             kept[cell, i, part] = kept[cell, i - 1, part]
-    kept[cell, place, 0], kept[cell, place, 1], kept[cell, place, 2] = clip, frame, size
+    kept[cell, rank, 0], kept[cell, rank, 1], kept[cell, rank, 2] = clip, frame, size
     if kept[cell, n - 1, 0] >= 0:
         bars[cell] = _hash_of(seed, salt, kept[cell, n - 1, 0], kept[cell, n - 1, 1])
 
 
 @njit(**_OPTIONS)
 def _raise_to(octave, top_octave, seed, salt, bars, counts, kept):
-    """Make room for a peak of an octave above the highest so far; returns the new highest.
+    """Make room for a peak in an octave above the highest so far; returns the new highest.
 
-    The cells move down by octaves, and what falls off joins cell 0.
+    The cells move down by octaves, and those that drop out are merged into cell 0.
     """
-    if top_octave == 0:  # nothing was kept yet
+    if top_octave == 0:  # no peak yet
         return octave
     n_moved = min(octave - top_octave, N_OCTAVES) << CELL_BITS
     for cell in range(1, n_moved + 1):
@@ -156,33 +156,33 @@ def _raise_to(octave, top_octave, seed, salt, bars, counts, kept):
 
 @njit(**_OPTIONS)
 def _bin_rows(bits, counts):
-    """Count a row of strengths, given as the bits of their floats, in the histogram."""
+    """Add a row of strengths, given as the bits of their floats, to the histogram."""
     for k in range(len(bits)):
         b = bits[k]
-        place = ((b & 0x7FFFFFFF) >> BIN_SHIFT) - (LOWEST_BIN - 1)
-        place = min(max(place, 0), BINS_A_SIDE)
-        counts[BINS_A_SIDE + (place if b >= 0 else -place)] += 1
+        step = ((b & 0x7FFFFFFF) >> BIN_SHIFT) - (LOWEST_BIN - 1)
+        step = min(max(step, 0), BINS_A_SIDE)
+        counts[BINS_A_SIDE + (step if b >= 0 else -step)] += 1
 
 
 @njit(**_OPTIONS)
-def _place_among(x, edges, places):
-    """Count for every strength how many edges it reaches."""
+def _find_bins(x, edges, bins):
+    """Find the bin of every strength: the number of edges that it reaches."""
     n, n_edges = len(x), len(edges)
-    places[:n] = 0
-    for e in range(0, n_edges - 3, 4):  # four at a time: the counts are read and written once for them
+    bins[:n] = 0
+    for e in range(0, n_edges - 3, 4):  # four at a time: counts are read and written once for all four
         a, b, c, d = edges[e], edges[e + 1], edges[e + 2], edges[e + 3]
         for k in range(n):
             v = x[k]
-            places[k] += np.uint8(v >= a) + np.uint8(v >= b) + np.uint8(v >= c) + np.uint8(v >= d)
+            bins[k] += np.uint8(v >= a) + np.uint8(v >= b) + np.uint8(v >= c) + np.uint8(v >= d)
     for e in range(n_edges - n_edges % 4, n_edges):
         edge = edges[e]
         for k in range(n):
-            places[k] += np.uint8(x[k] >= edge)
+            bins[k] += np.uint8(x[k] >= edge)
 
 
 @njit(fastmath={"reassoc", "contract"}, **_OPTIONS)
 def _power_sums(x, pivot, sums):
-    """Add the first four powers of a row's distances from a pivot to `sums`; returns the sum of the first."""
+    """Add the sums of the first four powers of a row's differences from a pivot to `sums`; returns the first sum."""
     s1 = s2 = s3 = s4 = 0.0
     for k in range(len(x)):
         v = np.float64(x[k]) - pivot
@@ -200,7 +200,7 @@ def _power_sums(x, pivot, sums):
 
 @njit(**_OPTIONS)
 def _sum_by_phone(x, runs, sums):
-    """Add up a row by phone; `runs` holds start, stop and phone of the stretches of one phone."""
+    """Add up a row by phone; `runs` holds start, stop and phone of each stretch with a single phone."""
     for r in range(len(runs)):
         subtotal = 0.0
         for k in range(runs[r, 0], runs[r, 1]):
@@ -210,9 +210,9 @@ def _sum_by_phone(x, runs, sums):
 
 @njit(**_OPTIONS)
 def _extent(bits, extremes):
-    """Widen `extremes` by a row of finite strengths, given as the bits of their floats; returns how many are above 0.
+    """Extend `extremes` to a row of finite strengths, given as the bits of their floats; returns how many are above 0.
 
-    Bits of floats are in order once those below zero are turned round, and whole numbers are quicker to compare.
+    The bits sort as the floats do once those below zero are inverted, and integers are quicker to compare.
     """
     lowest, highest, n_positive = np.int32(0x7FFFFFFF), np.int32(-0x80000000), np.int32(0)
     for k in range(len(bits)):
@@ -233,32 +233,32 @@ def _float_of(key):
 
 @njit(**_OPTIONS)
 def _add_counts(counts, added):
-    """Add what was counted in a window, and begin to count anew."""
+    """Add the counts of a window, and reset them."""
     for i in range(len(counts)):
         counts[i] += added[i]
         added[i] = 0
 
 
 @njit(**_OPTIONS)
-def _find_peaks(x, is_first, is_last, marks, found, above, below):
-    """Find where a row has peaks above zero and, upside down, below zero; returns how many of each.
+def _find_peaks(x, is_first, is_last, marks, candidates, above, below):
+    """Find where a row has maxima above zero and minima below zero; returns how many of each.
 
-    `x` has one more place at either end, whose values do not matter.
+    `x` has one extra element at either end, whose value does not matter.
     """
     n = len(x) - 2
-    before, here, after = x[:n], x[1 : n + 1], x[2 : n + 2]
+    before, current, after = x[:n], x[1 : n + 1], x[2 : n + 2]
     for k in range(n):
-        v = here[k]
+        v = current[k]
         rises = (np.uint8(v > before[k]) | is_first[k]) & (np.uint8(v >= after[k]) | is_last[k]) & np.uint8(v > 0)
         falls = (np.uint8(v < before[k]) | is_first[k]) & (np.uint8(v <= after[k]) | is_last[k]) & np.uint8(v < 0)
         marks[k] = rises | (falls << np.uint8(1))
-    n_found = 0
+    n_candidates = 0
     for k in range(n):
-        found[n_found] = k
-        n_found += np.int64(marks[k] != 0)
+        candidates[n_candidates] = k
+        n_candidates += np.int64(marks[k] != 0)
     n_above = n_below = 0
-    for i in range(n_found):
-        k = found[i]
+    for i in range(n_candidates):
+        k = candidates[i]
         above[n_above] = below[n_below] = k
         n_above += np.int64(marks[k] == 1)
         n_below += np.int64(marks[k] == 2)
@@ -266,19 +266,19 @@ def _find_peaks(x, is_first, is_last, marks, found, above, below):
 
 
 @njit(**_OPTIONS)
-def _add_peaks(x, found, n_found, side, f, clip, frames, hashes, seed, salt, peaks):
-    """Offer the peaks of a row to the ranges and to the clip's own best."""
+def _add_peaks(x, positions, n_peaks, side, f, clip, frames, hashes, seed, salt, peaks):
+    """Offer the peaks of a row to the ranges and to the clip's best."""
     top_strength, top_clip, _, best_strength, best_clip, best_frame, octaves, bars, counts, kept = peaks[:10]
     n_top, n_best = top_clip.shape[2], best_clip.shape[2]
     is_full = top_clip[f, side, n_top - 1] >= 0 and (side == 1 or peaks[11].shape[1] == 0)
-    weakest = top_strength[f, side, n_top - 1] if is_full else np.float32(0)  # samples of clips want weaker ones, too
+    weakest = top_strength[f, side, n_top - 1] if is_full else np.float32(0)  # samples of clips need weaker ones, too
     bars, counts, kept = bars[f, side], counts[f, side], kept[f, side]
     best_strength, best_clip, best_frame = best_strength[f, side], best_clip[f, side], best_frame[f, side]
     sizes = x.view(np.int32)
     top_octave = octaves[f, side]
     lowest = (top_octave - (N_OCTAVES - 1)) << CELL_BITS
-    for i in range(n_found):
-        k = found[i]
+    for i in range(n_peaks):
+        k = positions[i]
         v = abs(x[k])
         size = sizes[k] & np.int32(0x7FFFFFFF)
         octave = max(size >> MANTISSA_BITS, 1)
@@ -300,7 +300,7 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
     """Add one window to the state of the features `first` to `stop`.
 
     Returns:
-        The first feature that is not finite everywhere, or -1. The state is then of no use any more.
+        The first feature with a value that is not finite, after which the state is useless; -1 if there is none.
     """
     order, n_by_kind, is_first, is_last, frames, hashes, labels, shuffled, present, samples, runs, lags = window
     seed, clip, part = numbers[0], numbers[1], numbers[2]
@@ -308,9 +308,9 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
     extremes, n_above_zero, histogram, phone_counts = counts
     n, n_speech = len(order), n_by_kind[0]
     tile = np.zeros((TILE, n + 2), np.float32)
-    found, above, below = np.empty(n + 1, np.int32), np.empty(n + 1, np.int32), np.empty(n + 1, np.int32)
-    places, marks = np.empty(n, np.uint8), np.empty(n, np.uint8)
-    # what is counted in this window stays in the fastest cache, and meets the state once
+    candidates, above, below = np.empty(n + 1, np.int32), np.empty(n + 1, np.int32), np.empty(n + 1, np.int32)
+    bins, marks = np.empty(n, np.uint8), np.empty(n, np.uint8)
+    # counts of this window stay in the fastest cache, and are added to the state once
     binned = np.zeros(histogram.shape[2], np.uint32)
     by_phone = np.zeros(phone_counts.shape[2:], np.uint32)
     for left in range(first, stop, TILE):
@@ -338,13 +338,15 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
                 n_above_zero[f] += _extent(speech.view(np.int32), extremes[f])
                 if part >= 0:
                     _sum_by_phone(speech, runs, phone_sums[f])
-                    _place_among(speech, edges[f], places)
-                    _count_by_phone(labels[lags[f]], places, by_phone)
+                    _find_bins(speech, edges[f], bins)
+                    _count_by_phone(labels[lags[f]], bins, by_phone)
                     _add_rows(phone_counts[f, part], by_phone, present)
                     if len(shuffled):
-                        _count_by_phone(shuffled[lags[f]], places, by_phone)
+                        _count_by_phone(shuffled[lags[f]], bins, by_phone)
                         _add_rows(phone_counts[f, 2], by_phone, present)
-                n_above, n_below = _find_peaks(tile[j, : n_speech + 2], is_first, is_last, marks, found, above, below)
+                n_above, n_below = _find_peaks(
+                    tile[j, : n_speech + 2], is_first, is_last, marks, candidates, above, below
+                )
                 _add_peaks(speech, above, n_above, 0, f, clip, frames, hashes, seed, salts[f], peaks)
                 if peaks[0].shape[1] == 2:
                     _add_peaks(speech, below, n_below, 1, f, clip, frames, hashes, seed, salts[f], peaks)
@@ -355,7 +357,7 @@ def add_window(x, window, numbers, edges, salts, sums, counts, peaks, first, sto
 
 @njit(**_OPTIONS)
 def _end_clip(numbers, samples, sums, peaks, f):
-    """Let a feature's best peaks of a clip meet those of the clips before it, and its sum those of its speaker."""
+    """Merge a feature's best peaks of a finished clip into its rankings, and its sum into its labels' sums."""
     speaker, language = numbers[3], numbers[4]
     clip_sums, speaker_sums, language_sums = sums[2], sums[3], sums[4]
     top_strength, top_clip, top_frame, best_strength, best_clip, best_frame = peaks[:6]
@@ -392,14 +394,14 @@ def _end_clip(numbers, samples, sums, peaks, f):
 
 
 @njit(**_OPTIONS)
-def _count_by_phone(labels, places, counts):
+def _count_by_phone(labels, bins, counts):
     for k in range(len(labels)):
-        counts[labels[k], places[k]] += 1
+        counts[labels[k], bins[k]] += 1
 
 
 @njit(**_OPTIONS)
 def _add_rows(counts, added, present):
-    """Add the rows of the phones that a window has, and begin to count anew."""
+    """Add the rows of the phones that a window has, and reset them."""
     for row in present:
         for i in range(counts.shape[1]):
             counts[row, i] += added[row, i]
@@ -408,7 +410,7 @@ def _add_rows(counts, added, present):
 
 @njit(**_OPTIONS)
 def merge_peaks(seed, salts, mine, theirs):
-    """Add the examples and ranges of another state, of other clips, to mine."""
+    """Merge the examples and ranges of another state, from other clips, into mine."""
     octaves, bars, counts, kept = mine[6:10]
     their_octaves, _, their_counts, their_kept = theirs[6:10]
     for f in range(octaves.shape[0]):
@@ -429,7 +431,7 @@ def merge_peaks(seed, salts, mine, theirs):
 
 @njit(**_OPTIONS)
 def _merge_rankings(mine, theirs, f):
-    """Add a feature's strongest peaks of other clips to mine, ranking by ranking."""
+    """Merge a feature's strongest peaks from other clips into mine, ranking by ranking."""
     strength, clip, frame = mine
     their_strength, their_clip, their_frame = theirs
     for side in range(clip.shape[1]):

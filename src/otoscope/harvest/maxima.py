@@ -1,8 +1,7 @@
-"""How rare a maximum is: nested samples of the clips, and for each the strongest peaks of every feature.
+"""Samples of the clips, of growing size: the strongest peaks of a feature in each show how rare a maximum is.
 
-The ten strongest peaks of 1,000 clips are rarer than those of 100. Clips are dealt out at random into samples of
-growing size, at most four of a size and no two of them sharing a clip; the last sample holds all clips. Knows numbers
-of clips alone.
+The ten strongest peaks of 1,000 clips are rarer than those of 100. Clips are drawn at random into samples of growing
+size, at most four of a size and without overlap among these; the last sample holds all clips.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ import numpy as np
 from jaxtyping import Int
 
 TOP = 10
-"""Peaks looked at in each sample, one a clip."""
+"""Peaks kept in each sample, one per clip."""
 MOST_SAMPLES = 4
-"""Samples of one size."""
+"""Most samples of one size."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClipSamples:
     """Samples of the clips of a corpus."""
 
-    sizes: tuple[int, ...]  # how many clips each sample was dealt, smallest first
-    of_clip: Int[np.ndarray, "clip size"]  # for every clip the samples that hold it, one for each size; -1 for none
+    sizes: tuple[int, ...]  # how many clips each sample has, smallest first
+    of_clip: Int[np.ndarray, "clip size"]  # the samples that hold each clip, one for each size; -1 for none
 
 
 def clip_samples(n_clips: int, seed: int) -> ClipSamples:
-    """Deal out the clips of a corpus.
+    """Draw the samples of a corpus's clips.
 
     Args:
         n_clips: How many clips it has.
-        seed: Of the dealing.
+        seed: Seeds the drawing.
     """
     order = np.random.default_rng([seed, n_clips]).permutation(n_clips)
     sizes: list[int] = []
@@ -45,7 +44,7 @@ def clip_samples(n_clips: int, seed: int) -> ClipSamples:
 
 
 def _sizes(n_clips: int) -> Iterator[int]:
-    """30, 100, 300, 1,000, ...: as long as two samples of the size can be dealt."""
+    """30, 100, 300, 1,000, ...: as long as there are clips for two samples of the size."""
     size, step = 30, 10 / 3
     while 2 * size <= n_clips:
         yield size

@@ -1,4 +1,4 @@
-"""Open a finished harvest run: its manifest and tables as arrays. Knows neither torch nor models."""
+"""Open a finished harvest run: its manifest, and its tables as arrays. Needs neither torch nor a model."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class GroupKey(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class RunClip(ShortRepr):
-    """A clip of a run, as its labels were used."""
+    """A clip of a run, with its labels as the run used them."""
 
     clip: int  # its number in the run
     id: str  # its name in the corpus
-    path: str | None  # its recording, if any
+    path: str | None  # its recording, if it has a file
     duration_s: float  # its length in seconds
     speaker: str | None  # who speaks, if known
     language: str | None  # in what language, if known
@@ -73,60 +73,60 @@ class PeakTable:
 
     clip: Int[np.ndarray, "feature top"]  # number of the clip
     frame: Int[np.ndarray, "feature top"]  # frame in the clip
-    strength: Float32[np.ndarray, "feature top"]  # as it is, below zero for the sign -1
+    strength: Float32[np.ndarray, "feature top"]  # below zero for the sign -1
     phone: Int16[np.ndarray, "feature top"]  # index into the run's phones, -1 for none
-    shuffled_phone: Int16[np.ndarray, "feature top"]  # the same with the clip's phones shuffled
+    shuffled_phone: Int16[np.ndarray, "feature top"]  # the same after shuffling the clip's phones
 
 
 @dataclass(frozen=True)
 class RangeTable:
-    """Ranges of strength from the top down, and the peaks drawn from each; clip is -1 where there are fewer."""
+    """Ranges of strength from the top down, and peaks drawn from each; clip is -1 where there are fewer."""
 
-    low: Float32[np.ndarray, "feature range"]  # where a range begins, of the size of the strength
-    high: Float32[np.ndarray, "feature range"]  # where it ends
-    n_peaks: Int[np.ndarray, "feature range"]  # peaks in it, of which the samples were drawn
+    low: Float32[np.ndarray, "feature range"]  # where a range begins, as an absolute strength
+    high: Float32[np.ndarray, "feature range"]  # where it ends, as an absolute strength
+    n_peaks: Int[np.ndarray, "feature range"]  # peaks in the range, from which the samples were drawn
     clip: Int[np.ndarray, "feature range sample"]  # number of a sample's clip
     frame: Int[np.ndarray, "feature range sample"]  # frame in the clip
-    strength: Float32[np.ndarray, "feature range sample"]  # as it is, below zero for the sign -1
+    strength: Float32[np.ndarray, "feature range sample"]  # below zero for the sign -1
     phone: Int16[np.ndarray, "feature range sample"]  # index into the run's phones, -1 for none
 
 
 @dataclass(frozen=True)
 class MaximaTable:
-    """The strongest peaks above zero of each feature, one a clip, in samples of the clips (`maxima`)."""
+    """The strongest peaks above zero of each feature, one per clip, in samples of the clips (see `maxima`)."""
 
-    # peaks in a sample: ten, or fewer where the feature is above zero in fewer labelled clips
+    # peaks in a sample: ten, or fewer if the feature is above zero in fewer labelled clips
     n_peaks: Int[np.ndarray, "feature sample"]
-    n_in_phone: Int[np.ndarray, "feature sample"]  # those in the most common phone
+    n_in_phone: Int[np.ndarray, "feature sample"]  # peaks in their most common phone
     phone: Int16[np.ndarray, "feature sample"]  # that phone, an index into the run's phones, -1 for none
-    # those in the most common phone with the phones of each clip shuffled
+    # peaks in their most common phone after shuffling the phones of each clip
     n_in_phone_shuffled: Int[np.ndarray, "feature sample"]
 
 
 _COUNTED = ("n_peaks", "n_in_phone", "n_in_phone_shuffled")
 
 
-def _damage_told(
+def _names_damaged_table(
     read: Callable[Concatenate[HarvestRun, Args], Given],
 ) -> Callable[Concatenate[HarvestRun, Args], Given]:
-    """Say which table is damaged where a column of it is of another type; for a method that is called as its table."""
+    """Name the damaged table if a column has the wrong type; for a method named like the table that it reads."""
 
     @wraps(read)
-    def told(run: HarvestRun, /, *args: Args.args, **kwargs: Args.kwargs) -> Given:
+    def checked(run: HarvestRun, /, *args: Args.args, **kwargs: Args.kwargs) -> Given:
         try:
             return read(run, *args, **kwargs)
         except (AttributeError, pa.ArrowException) as error:
             raise _damaged(run.folder / f"{read.__name__}.parquet", error) from error
 
-    return told
+    return checked
 
 
 class HarvestRun:
     """A finished run.
 
     Args:
-        folder: Where it is.
-        manifest: What its `manifest.json` says.
+        folder: The run's folder.
+        manifest: The content of its `manifest.json`.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
@@ -146,30 +146,32 @@ class HarvestRun:
         rows = self._read("clips").to_pylist()
         return [RunClip(**{**row, "words": _spans(row["words"]), "phones": _spans(row["phones"])}) for row in rows]
 
-    @_damage_told
+    @_names_damaged_table
     def features(self, group: GroupKey) -> dict[str, np.ndarray]:
         """The statistics of a group's features.
 
         Returns:
             Column to array [feature]; `edges` is [feature, edge].
         """
-        table = self._of_group("features", group)
+        table = self._read_group("features", group)
         names = [name for name in table.column_names if name not in {"site", "basis", "feature", "edges"}]
         columns = {name: table[name].to_numpy() for name in names}
         columns["edges"] = _flat(table["edges"], np.float32).reshape(group.n_features, -1)
         return columns
 
     def lag_of(self, group: GroupKey) -> int | None:
-        """Frames by which a group as a whole answers later than the sound; None where no lag was found."""
-        about = next(each for each in self.manifest["groups"] if (each["site"], each["basis"]) == group[:2])
+        """Frames by which a group as a whole answers later than the sound; None if no lag was found."""
+        about = next(
+            group_row for group_row in self.manifest["groups"] if (group_row["site"], group_row["basis"]) == group[:2]
+        )
         return about.get("lag_frames", self.lag_frames)
 
     def lags(self, group: GroupKey) -> Int[np.ndarray, " feature"]:
-        """Frames by which each feature of a group answers later than the sound; 0 where no lag was found."""
-        own = self.features(group).get("lag_frames")
-        return np.full(group.n_features, self.lag_of(group) or 0) if own is None else own.astype(np.int64)
+        """Frames by which each feature of a group answers later than the sound; 0 if no lag was found."""
+        by_feature = self.features(group).get("lag_frames")
+        return np.full(group.n_features, self.lag_of(group) or 0) if by_feature is None else by_feature.astype(np.int64)
 
-    @_damage_told
+    @_names_damaged_table
     def examples(self, group: GroupKey, sign: int = 1) -> PeakTable:
         """The strongest peaks of a group's features.
 
@@ -178,9 +180,9 @@ class HarvestRun:
             sign: 1 for those above zero, -1 for those below.
 
         Raises:
-            InputError: The run did not look at that sign.
+            InputError: The run did not collect that sign.
         """
-        table = self._of_sign("examples", group, sign)
+        table = self._read_sign("examples", group, sign)
         top = int(self.manifest["settings"]["top"])
         feature, rank = table["feature"].to_numpy(), table["rank"].to_numpy()
         shape = (group.n_features, top)
@@ -195,7 +197,7 @@ class HarvestRun:
             },
         )
 
-    @_damage_told
+    @_names_damaged_table
     def ranges(self, group: GroupKey, kind: str = "width", sign: int = 1) -> RangeTable:
         """The ranges of a group's features and the peaks drawn from them.
 
@@ -205,9 +207,9 @@ class HarvestRun:
             sign: 1 for strengths above zero, -1 for those below.
 
         Raises:
-            InputError: The run did not look at that sign.
+            InputError: The run did not collect that sign.
         """
-        table = self._of_sign("ranges", group, sign)
+        table = self._read_sign("ranges", group, sign)
         table = table.filter(pc.equal(table["kind"], kind))
         feature, number = table["feature"].to_numpy(), table["range"].to_numpy()
         n_ranges = int(number.max(initial=-1)) + 1
@@ -216,9 +218,9 @@ class HarvestRun:
         samples = table["samples"].combine_chunks()
         lengths = pc.list_value_length(samples).to_numpy()
         row = np.repeat(np.arange(len(lengths)), lengths)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rank = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         flat = samples.flatten()
-        at = (feature[row], number[row], place)
+        target = (feature[row], number[row], rank)
         values = {name: flat.field(name).to_numpy() for name in ("clip", "frame", "strength")}
         values["phone"] = self._phone_numbers(flat.field("phone"))
         dtypes = {"clip": np.int32, "frame": np.int32, "strength": np.float32, "phone": np.int16}
@@ -227,35 +229,35 @@ class HarvestRun:
             high=_spread(shape, (feature, number), table["high"].to_numpy(), np.float32, 0),
             n_peaks=_spread(shape, (feature, number), table["n_peaks"].to_numpy(), np.int64, 0),
             **{
-                name: _spread((*shape, n_samples), at, value, dtypes[name], 0 if name == "strength" else -1)
+                name: _spread((*shape, n_samples), target, value, dtypes[name], 0 if name == "strength" else -1)
                 for name, value in values.items()
             },
         )
 
-    @_damage_told
+    @_names_damaged_table
     def maxima(self, group: GroupKey) -> MaximaTable | None:
         """How pure the ten strongest peaks above zero are in samples of the clips.
 
         Returns:
-            The counts; None where the corpus has no phones, or the run is of before they were kept.
+            The counts; None if the corpus has no phones, or the run is too old to have them.
         """
         if not self.manifest.get("clip_samples"):
             return None
-        table = self._of_group("maxima", group)
+        table = self._read_group("maxima", group)
         columns = {name: table[name].to_numpy().reshape(group.n_features, -1) for name in _COUNTED}
         phone = self._phone_numbers(table["phone"]).reshape(group.n_features, -1)
         return MaximaTable(**{name: column.astype(np.int64) for name, column in columns.items()}, phone=phone)
 
-    @_damage_told
+    @_names_damaged_table
     def phone_counts(self, group: GroupKey) -> dict[str, UInt32[np.ndarray, "feature phone bin"]]:
-        """Frames by phone and strength; the last row of phones is for frames that no phone covers.
+        """Count frames by phone and strength; the last row of phones is for frames that no phone covers.
 
         Returns:
-            `choose`, `held_out` and `shuffled` to counts; empty where the corpus has no phones.
+            `choose`, `held_out` and `shuffled` to counts; empty if the corpus has no phones.
         """
         if not self.phones:
             return {}
-        table = self._of_group("phone_counts", group)
+        table = self._read_group("phone_counts", group)
         shape = (group.n_features, len(self.phones) + 1, -1)
         return {
             part: _flat(table.filter(pc.equal(table["part"], part))["counts"], np.uint32).reshape(shape)
@@ -276,7 +278,7 @@ class HarvestRun:
             name: One of `TABLES`.
             group: One of `groups`; None for all rows.
             columns: Names of columns; None for all.
-            feature: One feature of the group, of which the row groups that hold it are read; None for all.
+            feature: A feature of the group; only the row groups that hold it are read. None for all.
         """
         rows = None if group is None else _rows_of(group)
         if rows is not None and feature is not None:
@@ -292,24 +294,24 @@ class HarvestRun:
         except (OSError, pa.ArrowException) as error:
             raise _damaged(path, error) from error
 
-    def _of_group(self, name: str, group: GroupKey) -> pa.Table:
+    def _read_group(self, name: str, group: GroupKey) -> pa.Table:
         return self._read(name, _rows_of(group))
 
-    def _of_sign(self, name: str, group: GroupKey, sign: int) -> pa.Table:
+    def _read_sign(self, name: str, group: GroupKey, sign: int) -> pa.Table:
         if sign not in (1, -1) or (sign == -1 and self.manifest["settings"]["sign"] != "both"):
             raise InputError(
-                f"sign {sign} is not in the run {str(self.folder)!r}: it looked at "
-                f"{self.manifest['settings']['sign']}. Harvest with --sign both."
+                f"sign {sign} is not in the run {str(self.folder)!r}: it was harvested with "
+                f"--sign {self.manifest['settings']['sign']}. Harvest with --sign both."
             )
-        table = self._of_group(name, group)
+        table = self._read_group(name, group)
         return table.filter(pc.equal(table["sign"], sign))
 
     def _phone_numbers(self, names: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        found = pc.index_in(names, self._numbers)
-        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int16)
+        numbers = pc.index_in(names, self._numbers)
+        return pc.fill_null(numbers, -1).to_numpy(zero_copy_only=False).astype(np.int16)
 
     def __repr__(self) -> str:
-        """Write the folder, and how much is in it."""
+        """Show the folder, and how much is in it."""
         corpus = self.manifest.get("corpus", {})
         n_features = sum(group.n_features for group in self.groups)
         return (
@@ -318,7 +320,7 @@ class HarvestRun:
         )
 
     def _repr_html_(self) -> str:
-        """Write what a notebook shows: what was harvested, and its groups."""
+        """Show in a notebook what was harvested, and its groups."""
         return html.display(self, self._shown)
 
     def _shown(self) -> html.Shown:
@@ -343,27 +345,29 @@ def open_run(folder: str | Path) -> HarvestRun:
     """Open a finished run.
 
     Args:
-        folder: What `otoscope harvest --out` was given.
+        folder: The folder given to `otoscope harvest --out`.
 
     Returns:
-        The run; tables are read when they are asked for.
+        The run; tables are read when they are needed.
 
     Raises:
-        InputError: There is no run, it is not finished, or it is of another version.
+        InputError: There is no run, it is not finished, or it has another version.
     """
     folder = Path(folder)
     path = folder / MANIFEST
     if not path.is_file():
         if (folder / ".work").is_dir():
-            raise InputError(f"the run {str(folder)!r} is not finished: give the same harvest command to go on.")
-        raise InputError(f"{str(folder)!r} is no harvest run: make one with otoscope harvest CORPUS --out DIR.")
+            raise InputError(
+                f"the run {str(folder)!r} is not finished: run the same harvest command again to continue."
+            )
+        raise InputError(f"{str(folder)!r} is not a harvest run: make one with otoscope harvest CORPUS --out DIR.")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         kind, version = manifest["kind"], manifest["harvest_version"]
         run = HarvestRun(folder, manifest) if (kind, version) == (KIND, SCHEMA_VERSION) else None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
-            f"{str(path)!r} is no manifest of a harvest run, or it is damaged ({error!r}): harvest again."
+            f"{str(path)!r} is not a manifest of a harvest run, or it is damaged ({error!r}): harvest again."
         ) from error
     if run is None:
         raise InputError(
@@ -390,17 +394,17 @@ def _flat(column: pa.ChunkedArray, dtype: type) -> np.ndarray:
 
 
 def _spread(
-    shape: tuple[int, ...], at: tuple[np.ndarray, ...], values: np.ndarray, dtype: Any, empty: int
+    shape: tuple[int, ...], target: tuple[np.ndarray, ...], values: np.ndarray, dtype: Any, empty: int
 ) -> np.ndarray:
     spread = np.full(shape, empty, dtype)
-    spread[at] = values
+    spread[target] = values
     return spread
 
 
 def basis_name(basis: str) -> str:
-    """Give the name of a basis without where its dictionaries lie.
+    """Return the name of a basis without the path of its dictionaries.
 
     Args:
-        basis: As a run names it: `neuron`, `sae:DIR`.
+        basis: The name in a run: `neuron`, `sae:DIR`.
     """
     return "sae" if basis.startswith("sae:") else basis

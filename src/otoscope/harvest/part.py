@@ -1,4 +1,4 @@
-"""One part of a corpus: its clips run through the model, window by window, into the state of every group."""
+"""One part of a corpus: its clips go through the model window by window and into the state of every group."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from otoscope.harvest.state import (
 
 
 class ClipFailedError(Exception):
-    """A clip failed after some of it was gathered: what was gathered is of no use any more.
+    """A clip failed after some of its windows were gathered, which makes the state useless.
 
     Attributes:
-        clip: Its number.
+        clip: The clip's number.
         message: What is wrong with it.
     """
 
@@ -46,19 +46,19 @@ class ClipFailedError(Exception):
 
 
 class Writes(Protocol):
-    """Takes activations to keep."""
+    """Stores activations."""
 
     def add(self, clip: int, first_frame: int, kinds: np.ndarray, values: dict[str, np.ndarray]) -> None:
-        """Keep one window."""
+        """Store one window."""
 
 
 @dataclass
 class State:
-    """All that is gathered: the state of every group, and how many frames there were of what."""
+    """All that is gathered: the state of every group, and counts of frames."""
 
     groups: list[GroupState]  # in the order of the calibration's groups
-    # `kind`, `phone`, `speaker` and `language` to counts of frames; those of the last three hold speech, and those by
-    # phone have a row for every lag
+    # `kind`, `phone`, `speaker` and `language` to counts of frames; the last three count speech only, and `phone` has
+    # a row for every lag
     frames: dict[str, np.ndarray]
 
     @property
@@ -79,14 +79,14 @@ class State:
             self.frames[name] += counts
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that must be written to go on later, between two parts."""
+        """The arrays from which `restore` can continue after a finished part."""
         kept = {f"frames.{name}": counts for name, counts in self.frames.items()}
         for number, group in enumerate(self.groups):
             kept |= {f"{number}.{name}": array for name, array in group.kept().items()}
         return kept
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Go back to what `arrays` gave."""
+        """Restore the state from what `arrays` gave."""
         for name in self.frames:
             self.frames[name][...] = arrays[f"frames.{name}"]
         for number, group in enumerate(self.groups):
@@ -95,17 +95,17 @@ class State:
 
 
 @dataclass(frozen=True)
-class Pass:
-    """What a pass over a corpus needs, the same for every part."""
+class CorpusPass:
+    """What a pass over a corpus needs; the same for every part."""
 
-    reader: Reads  # answers to sounds
+    reader: Reads  # turns clips into activations
     corpus: Corpus  # the clips
-    labels: LabelSet  # what their labels are
-    groups: list[Group]  # the groups of features
-    edges: list[np.ndarray]  # of every group's bins of strength by phone
-    lags: list[GroupLags]  # of every group: the frames by which it answers late
-    samples: ClipSamples  # of the clips, whose strongest peaks are kept
-    settings: list[StateSettings]  # sizes of the states, for every group; see `StateSettings`
+    labels: LabelSet  # the clips' labels
+    groups: list[Group]  # features by site and basis
+    edges: list[np.ndarray]  # edges of the bins of strength by phone, one array per group
+    lags: list[GroupLags]  # for each group, how many frames late it and its features answer
+    samples: ClipSamples  # samples of the clips; the strongest peaks of each are kept
+    settings: list[StateSettings]  # sizes of the state of every group
     part_clips: int  # clips in a part
     pool: Pool  # threads
 
@@ -117,14 +117,16 @@ class Pass:
     @cached_property
     def all_lags(self) -> tuple[int, ...]:
         """All lags that any feature has, in order."""
-        return tuple(sorted({lag for lags in self.lags for lag in (lags.lag, *np.unique(lags.own).tolist())}))
+        return tuple(sorted({lag for lags in self.lags for lag in (lags.lag, *np.unique(lags.by_feature).tolist())}))
 
     def empty_state(self) -> State:
-        """The state before any clip."""
+        """Make the state before any clip."""
         n_phones, labels, known = len(self.labels.phones), self.labels, np.array(self.all_lags)
         return State(
             [
-                GroupState(settings, edges, int(np.searchsorted(known, lags.lag)), np.searchsorted(known, lags.own))
+                GroupState(
+                    settings, edges, int(np.searchsorted(known, lags.lag)), np.searchsorted(known, lags.by_feature)
+                )
                 for settings, edges, lags in zip(self.settings, self.edges, self.lags, strict=True)
             ],
             {
@@ -140,15 +142,15 @@ class Pass:
 class PartLog:
     """What happened in a part."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)  # one for every clip used, as in `clips.parquet`
+    rows: list[dict[str, Any]] = field(default_factory=list)  # a row of `clips.parquet` for every clip used
     problems: list[Problem] = field(default_factory=list)  # clips that could not be used
     label_problems: list[Problem] = field(default_factory=list)  # clips whose labels could not be used
-    # clips that were read otherwise than they say, or whose end may be missing
+    # clips that differ from what their files say, or whose end may be missing
     sound_notes: list[Problem] = field(default_factory=list)
 
 
 def gather_part(
-    of: Pass,
+    corpus_pass: CorpusPass,
     number: int,
     state: State,
     failed: dict[int, str],
@@ -156,76 +158,81 @@ def gather_part(
     writer: Writes | None = None,
     done: Callable[[int], None] = lambda clip: None,
 ) -> PartLog:
-    """Gather the clips of a part."""
+    """Gather the clips of a part into a state, except those that are known to have failed."""
     log = PartLog()
-    stop = min((number + 1) * of.part_clips, len(of.corpus))
-    for index in range(number * of.part_clips, stop):
-        source = of.corpus.sources[index]
+    stop = min((number + 1) * corpus_pass.part_clips, len(corpus_pass.corpus))
+    for index in range(number * corpus_pass.part_clips, stop):
+        source = corpus_pass.corpus.sources[index]
         if index in failed:
             log.problems.append(Problem(source.id, failed[index]))
             continue
         try:
-            clip = of.corpus.read(source)
+            clip = corpus_pass.corpus.read(source)
         except InputError as error:
             log.problems.append(Problem(source.id, str(error)))
             continue
         try:
-            phones = of.labels.phones_of(clip)
+            phones = corpus_pass.labels.phones_of(clip)
         except InputError as error:
             clip, phones = replace(clip, words=None, phones=None, label_problem=str(error)), None
         if clip.label_problem is not None:
             log.label_problems.append(Problem(source.id, clip.label_problem))
         log.sound_notes += [Problem(source.id, note) for note in clip.notes]
-        log.rows.append(_gather_clip(of, index, clip, phones, state, writer))
+        log.rows.append(_gather_clip(corpus_pass, index, clip, phones, state, writer))
         done(index)
     state.end_part()
     return log
 
 
 def _gather_clip(
-    of: Pass, index: int, clip: Clip, phones: tuple[Span, ...] | None, state: State, writer: Writes | None
+    corpus_pass: CorpusPass,
+    index: int,
+    clip: Clip,
+    phones: tuple[Span, ...] | None,
+    state: State,
+    writer: Writes | None,
 ) -> dict[str, Any]:
-    labels, counts = of.labels, state.frames
+    labels, counts = corpus_pass.labels, state.frames
     speaker, language = labels.number_of(clip.speaker, clip.language)
-    dealt_out = labels.shuffled(phones, clip.id) if phones is not None and labels.held_out[index] else None
+    shuffled = labels.shuffled(phones, clip.id) if phones is not None and labels.held_out[index] else None
     n_frames = n_speech = 0
     try:
-        for whole, is_last in _with_last(of.reader.windows(clip)):
-            activity = whole.thinned()
+        for complete, is_last in _with_last(corpus_pass.reader.windows(clip)):
+            activity = complete.thinned()
             frames = WindowFrames(
                 index,
                 activity.first_frame,
                 activity.kinds,
-                phones=_frame_phones(of, phones, activity),
-                shuffled=_frame_phones(of, dealt_out, activity),
+                phones=_frame_phones(corpus_pass, phones, activity),
+                shuffled=_frame_phones(corpus_pass, shuffled, activity),
                 part=PARTS.index("held_out" if labels.held_out[index] else "choose"),
                 seed=labels.seed,
                 speaker=speaker,
                 language=language,
                 ends_clip=is_last,
-                clip_samples=of.samples.of_clip[index].tolist(),
+                clip_samples=corpus_pass.samples.of_clip[index].tolist(),
             )
-            _add(of, state, activity, frames)
+            _add(corpus_pass, state, activity, frames)
             if writer is not None:
                 values = {
-                    site: x.float().cpu().numpy() for (which, site), x in whole.values.items() if which == TRAINED
+                    site: x.float().cpu().numpy() for (which, site), x in complete.values.items() if which == TRAINED
                 }
-                writer.add(index, whole.first_frame, whole.kinds, values)
+                writer.add(index, complete.first_frame, complete.kinds, values)
             counts["kind"] += frames.n_by_kind
-            for row, own in zip(counts["phone"], frames.labels, strict=False):  # none without labels
-                row += np.bincount(own, minlength=len(labels.phones) + 1)
+            for row, lag_labels in zip(counts["phone"], frames.labels, strict=False):  # empty without labels
+                row += np.bincount(lag_labels, minlength=len(labels.phones) + 1)
             n_speech += int(frames.n_by_kind[Kind.SPEECH])
             n_frames += int(len(activity.kinds) - frames.n_by_kind[Kind.PADDING])
     except (InputError, RuntimeError, ValueError) as error:
         raise ClipFailedError(index, str(error)) from error
-    for name, place in (("speaker", speaker), ("language", language)):
-        if place >= 0:
-            counts[name][place] += n_speech
+    for name, number in (("speaker", speaker), ("language", language)):
+        if number >= 0:
+            counts[name][number] += n_speech
     return _row(index, clip, phones, labels, n_frames, n_speech)
 
 
 def _with_last(activities: Iterator[Activity]) -> Iterator[tuple[Activity, bool]]:
-    """Say of each window whether it is the last."""
+    """Pair each window with whether it is the last."""
     before = next(activities, None)
     for activity in activities:
         assert before is not None, "there was one before"
@@ -235,22 +242,22 @@ def _with_last(activities: Iterator[Activity]) -> Iterator[tuple[Activity, bool]
         yield before, True
 
 
-def _frame_phones(of: Pass, phones: tuple[Span, ...] | None, activity: Activity) -> np.ndarray | None:
-    """The phones of a window's frames at every lag; None without labels."""
+def _frame_phones(corpus_pass: CorpusPass, phones: tuple[Span, ...] | None, activity: Activity) -> np.ndarray | None:
+    """Number the phones of a window's frames at every lag, [lag, frame]; None without labels."""
     if phones is None:
         return None
     n, first = len(activity.kinds), activity.first_frame
-    return np.stack([of.labels.frame_phones(phones, n, lag - first) for lag in of.all_lags])
+    return np.stack([corpus_pass.labels.frame_phones(phones, n, lag - first) for lag in corpus_pass.all_lags])
 
 
-def _add(of: Pass, state: State, activity: Activity, frames: WindowFrames) -> None:
-    for group, gathered in zip(of.groups, state.groups, strict=True):
+def _add(corpus_pass: CorpusPass, state: State, activity: Activity, frames: WindowFrames) -> None:
+    for group, gathered in zip(corpus_pass.groups, state.groups, strict=True):
         strengths = group.strengths(activity)
-        feature = gathered.add(strengths, frames, of.pool)
+        feature = gathered.add(strengths, frames, corpus_pass.pool)
         if feature >= 0:
             raise InputError(
                 f"feature {feature} of site {group.site!r} in basis {group.basis!r} is not a finite number in the "
-                f"window at frame {frames.first_frame}. Look at the recording, or load the model with --dtype float32."
+                f"window at frame {frames.first_frame}. Check the recording, or load the model with --dtype float32."
             )
 
 

@@ -1,8 +1,8 @@
-"""Ranges of strength, put together from the cells in which peaks were kept.
+"""Ranges of strength, composed of the cells in which peaks were kept.
 
-A range is a union of neighbouring cells, so its peaks are counted exactly and the peaks drawn from it are those with
-the smallest hashes of all of them: a fair sample. Its edges are therefore edges of cells (`grid`), next to those asked
-for. The strongest peak is the top of the first range.
+A range is a union of neighbouring cells, so its peaks are counted exactly, and those with the smallest hashes are a
+fair sample of it. Its edges are therefore edges of cells (see `grid`), the nearest to those requested. The strongest
+peak is the top of the first range.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from jaxtyping import Float32, Int
 from otoscope.harvest.grid import N_CELLS, cell_edges
 
 QUANTILES = (0.01, 0.05, 0.2, 0.5, 1.0)
-"""Shares of the peaks, strongest first, at which the quantile ranges end."""
+"""Shares of all peaks, from the strongest down, at which the quantile ranges end."""
 KINDS = ("width", "quantile")
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """The ranges of many features, one sign each, from the top down."""
+    """The ranges of many features for one sign, from the top down."""
 
-    low: Float32[np.ndarray, "feature range"]  # where a range begins; the range holds it
-    high: Float32[np.ndarray, "feature range"]  # where it ends; only the first range holds that
+    low: Float32[np.ndarray, "feature range"]  # where a range begins, included
+    high: Float32[np.ndarray, "feature range"]  # where it ends; included in the first range only
     n_peaks: Int[np.ndarray, "feature range"]  # peaks in it
     first_cell: Int[np.ndarray, "feature range"]  # its lowest cell
     stop_cell: Int[np.ndarray, "feature range"]  # the cell after its highest; the same as the lowest for an empty range
@@ -37,14 +37,22 @@ def ranges_of(
     octaves: Int[np.ndarray, " feature"],
     highest: Float32[np.ndarray, " feature"],
 ) -> Ranges:
-    """Find the ranges."""
-    edges = cell_edges(octaves)  # [feature, cell]: where each begins
+    """Compute the ranges.
+
+    Args:
+        kind: `width` for ranges of equal width, or `quantile`.
+        n_ranges: How many ranges of equal width.
+        counts: Peaks in each cell.
+        octaves: The octave of each feature's strongest peak.
+        highest: Each feature's strongest peak; 0 where there is none.
+    """
+    edges = cell_edges(octaves)  # [feature, cell]: where each cell begins
     n = counts.shape[0]
     if kind == "width":
-        wanted = highest[:, None] * (np.arange(n_ranges - 1, 0, -1, dtype=np.float32) / np.float32(n_ranges))
-        splits = np.empty(wanted.shape, int)
+        targets = highest[:, None] * (np.arange(n_ranges - 1, 0, -1, dtype=np.float32) / np.float32(n_ranges))
+        splits = np.empty(targets.shape, int)
         for i in range(n_ranges - 1):
-            splits[:, i] = _nearest(edges, wanted[:, i])
+            splits[:, i] = _nearest(edges, targets[:, i])
     else:
         splits = _at_shares(counts)
     above = np.full((n, 1), N_CELLS)
@@ -58,13 +66,13 @@ def ranges_of(
     return Ranges(low, high.astype(np.float32), below[rows, stop] - below[rows, first], first, stop)
 
 
-def _nearest(edges: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The cell that begins nearest to a strength."""
-    return np.abs(edges - wanted[:, None]).argmin(axis=1)
+def _nearest(edges: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    """Find the cell that begins nearest to each feature's strength."""
+    return np.abs(edges - strengths[:, None]).argmin(axis=1)
 
 
 def _at_shares(counts: np.ndarray) -> np.ndarray:
-    """The cell at which each quantile range but the last begins: the highest at or above which the share lies."""
+    """Find the cell at which each quantile range but the last begins: the highest with the share in it and above."""
     above = np.cumsum(counts[:, ::-1], axis=1, dtype=np.int64)[:, ::-1]  # peaks in a cell and all above it
     total = above[:, :1]
     return np.stack([(above >= share * total).sum(axis=1) - 1 for share in QUANTILES[:-1]], axis=1).clip(0)

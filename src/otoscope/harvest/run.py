@@ -1,4 +1,4 @@
-"""A harvest from beginning to end: calibrate, gather part by part, put the parts together, write the tables."""
+"""A harvest from beginning to end: calibrate, gather part by part, merge the parts, write the tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from otoscope.harvest.labels import LabelSet, check_lag, label_set
 from otoscope.harvest.lags import GroupLags
 from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.opened import KIND, SCHEMA_VERSION, HarvestRun, open_run
-from otoscope.harvest.part import ClipFailedError, PartLog, Pass, State, gather_part
+from otoscope.harvest.part import ClipFailedError, CorpusPass, PartLog, State, gather_part
 from otoscope.harvest.ranges import QUANTILES
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.harvest.state import Pool, state_settings
@@ -36,10 +36,10 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 
 CHECKPOINT_S = 60.0
-"""Seconds after which the state is written again."""
+"""Seconds between two checkpoints of the state."""
 
 Progress = Callable[[str, int, int], None]
-"""Takes what is being done (`calibrating`, `harvesting`, `writing`), how many clips are done, and of how many."""
+"""Takes the stage (`calibrating`, `harvesting`, `writing`), the number of clips done, and their total."""
 
 
 def run_harvest(
@@ -51,28 +51,28 @@ def run_harvest(
     workers: int = 1,
     overwrite: bool = False,
     reader: Reads | None = None,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> HarvestRun:
     """Gather top examples, ranges of strength and statistics of every feature of the named sites and bases.
 
-    One pass over the corpus. A run that was stopped goes on where it was when it is asked for again.
+    One pass over the corpus. A run that was interrupted continues when it is called again with the same settings.
 
     Args:
         model: Any Whisper.
         corpus: The clips.
         settings: What to gather.
         out: The folder of the run.
-        workers: Processes side by side; each loads the model and keeps a state of its own.
-        overwrite: Whether a run that is there may be replaced.
-        reader: Reads the sites of the settings, where the clips' activations are kept; the model runs by default.
-        progress: Told how far it is.
+        workers: Number of processes; each loads the model and keeps its own state.
+        overwrite: Whether an existing run may be replaced.
+        reader: Gives the activations of the settings' sites, for instance from a store; the model runs by default.
+        progress: Called with the stage, the clips done and their total.
 
     Returns:
         The finished run.
 
     Raises:
         InputError: A site, basis or setting cannot be used, no clip can be used or none has speech, or the folder
-            holds another run.
+            holds a different run.
         OutputError: The folder cannot be written.
     """
     check_request(model, settings, workers)
@@ -88,7 +88,7 @@ def run_harvest(
 
 
 def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -> int:
-    """Refuse what cannot be harvested, before any work."""
+    """Refuse what cannot be harvested, before any work; returns the number of features."""
     check_names(settings.bases)
     widths = check_sites(model, settings.sites)
     n_features = check_bases(
@@ -116,16 +116,16 @@ def run_over(
     *,
     workers: int = 1,
     overwrite: bool = False,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = lambda stage, done, total: None,
     checkpoint_s: float = CHECKPOINT_S,
 ) -> HarvestRun:
-    """Harvest whatever answers to sounds; `harvest` says how, with a Whisper."""
+    """Harvest from any reader; see `run_harvest` for the arguments."""
     labels = label_set(corpus, settings.phone_set, settings.seed)
     work = Work(out)
     if work.begin(_fingerprint(reader, about_model, corpus, labels, settings), overwrite=overwrite):
         return open_run(out)
-    found = work.arrays("calibration")
-    if found is None:
+    saved = work.arrays("calibration")
+    if saved is None:
         calibration = calibrate(
             reader,
             corpus,
@@ -136,26 +136,26 @@ def run_over(
         )
         work.save_arrays("calibration", arrays_of(calibration))
     else:
-        calibration = calibration_of(found[0], reader, settings)
-    of = make_pass(reader, corpus, labels, settings, calibration, torch.get_num_threads())
+        calibration = calibration_of(saved[0], reader, settings)
+    corpus_pass = make_pass(reader, corpus, labels, settings, calibration, torch.get_num_threads())
     writer = None
     if settings.save_activations:
-        writer = _Saved(out / "activations", reader, settings.save_activations, about_model)
+        writer = _ActivationWriter(out / "activations", reader, settings.save_activations, about_model)
     recipe = Recipe(_Maker(about_model, corpus, settings, out), max(1, torch.get_num_threads() // workers))
     try:
-        state = _gather(of, work, workers, recipe, writer, progress, checkpoint_s)
+        state = _gather(corpus_pass, work, workers, recipe, writer, progress, checkpoint_s)
         progress("writing", len(corpus), len(corpus))
-        logs = [work.log(part) for part in range(of.n_parts)]
+        logs = [work.log(part) for part in range(corpus_pass.n_parts)]
         if not any(log.rows for log in logs):
             first = next((log.problems[0].message for log in logs if log.problems), "")
-            work.give_up()  # the next time they may be mended
+            work.give_up()  # the clips may have been repaired by the next time
             raise InputError(f"no clip of {corpus.name!r} could be used. The first: {first}")
         if writer is not None:
             writer.finish()
     finally:
         if writer is not None:
             writer.close()
-    _write(of, work, state, calibration, settings, about_model, logs)
+    _write(corpus_pass, work, state, calibration, settings, about_model, logs)
     work.finish()
     return open_run(out)
 
@@ -167,15 +167,15 @@ def make_pass(
     settings: HarvestSettings,
     calibration: Calibration,
     n_threads: int,
-) -> Pass:
-    """Put together what a pass needs."""
+) -> CorpusPass:
+    """Collect what a pass needs."""
     samples = clip_samples(len(corpus), settings.seed)
     n_labels = len(labels.phones), len(labels.speakers), len(labels.languages)
     sizes = [
         state_settings(settings, group.name, group.n_features, *n_labels, len(samples.sizes))
         for group in calibration.groups
     ]
-    return Pass(
+    return CorpusPass(
         reader,
         corpus,
         labels,
@@ -190,80 +190,80 @@ def make_pass(
 
 
 def _gather(
-    of: Pass,
+    corpus_pass: CorpusPass,
     work: Work,
     workers: int,
     recipe: Recipe,
-    writer: _Saved | None,
+    writer: _ActivationWriter | None,
     progress: Progress,
     checkpoint_s: float,
 ) -> State:
-    """Gather all parts, from where a stopped run was; returns the state of the whole corpus."""
-    state, failed, n_clips = of.empty_state(), work.failed(), len(of.corpus)
+    """Gather all parts, after those of an interrupted run; returns the state of the whole corpus."""
+    state, failed, n_clips = corpus_pass.empty_state(), work.failed(), len(corpus_pass.corpus)
     start = work.restore(state) or 0
     if workers > 1:
         saved = time.monotonic()
-        for part, log in processes(recipe, work, range(start, of.n_parts), failed, workers):
-            found = work.arrays(work.part_name(part))
-            assert found is not None, "the worker wrote it"
-            later = of.empty_state()
-            later.restore(found[0])
+        for part, log in processes(recipe, work, range(start, corpus_pass.n_parts), failed, workers):
+            part_state = work.arrays(work.part_name(part))
+            assert part_state is not None, "the worker wrote it"
+            later = corpus_pass.empty_state()
+            later.restore(part_state[0])
             state.merge(later)
             work.save_log(part, log)
-            if time.monotonic() - saved >= checkpoint_s or part == of.n_parts - 1:
+            if time.monotonic() - saved >= checkpoint_s or part == corpus_pass.n_parts - 1:
                 work.save_state(state, part + 1)
                 saved = time.monotonic()
-                for old in range(start, part + 1):
-                    work.drop_part(old)
-            progress("harvesting", min((part + 1) * of.part_clips, n_clips), n_clips)
+                for merged in range(start, part + 1):
+                    work.drop_part(merged)
+            progress("harvesting", min((part + 1) * corpus_pass.part_clips, n_clips), n_clips)
         return state
     while True:
         try:
-            _gather_here(of, work, state, failed, start, writer, progress, checkpoint_s)
+            _gather_here(corpus_pass, work, state, failed, start, writer, progress, checkpoint_s)
             return state
         except ClipFailedError as error:
             failed[error.clip] = error.message
             work.save_failed(failed)
-            state = of.empty_state()
+            state = corpus_pass.empty_state()
             start = work.restore(state) or 0
 
 
 def _gather_here(
-    of: Pass,
+    corpus_pass: CorpusPass,
     work: Work,
     state: State,
     failed: dict[int, str],
     start: int,
-    writer: _Saved | None,
+    writer: _ActivationWriter | None,
     progress: Progress,
     checkpoint_s: float,
 ) -> None:
     """Gather parts in this process, one after another."""
-    n_clips, saved = len(of.corpus), time.monotonic()
+    n_clips, saved = len(corpus_pass.corpus), time.monotonic()
     if writer is not None:
-        writer.go_on_after(start - 1)
-    for part in range(start, of.n_parts):
+        writer.resume_after(start - 1)
+    for part in range(start, corpus_pass.n_parts):
         log = gather_part(
-            of, part, state, failed, writer=writer, done=lambda clip: progress("harvesting", clip + 1, n_clips)
+            corpus_pass, part, state, failed, writer=writer, done=lambda clip: progress("harvesting", clip + 1, n_clips)
         )
         work.save_log(part, log)
         if writer is not None:
             writer.commit(part)
-        if time.monotonic() - saved >= checkpoint_s or part == of.n_parts - 1:
+        if time.monotonic() - saved >= checkpoint_s or part == corpus_pass.n_parts - 1:
             work.save_state(state, part + 1)
             saved = time.monotonic()
 
 
-class _Saved:
-    """The activations that are written beside the tables, in step with the parts."""
+class _ActivationWriter:
+    """Writes activations beside the tables, part by part, and resumes after any part."""
 
     def __init__(self, folder: Path, reader: Reads, dtype: str, about_model: dict[str, Any]) -> None:
         self._folder, self._dtype, self._about = folder, dtype, {"model": about_model}
         self._widths = dict(reader.widths)
         self._writer: ShardWriter | None = None
 
-    def go_on_after(self, part: int) -> None:
-        """Drop whatever was written after a part; -1 for all."""
+    def resume_after(self, part: int) -> None:
+        """Drop everything that was written after a part; -1 for all of it."""
         if self._writer is not None:
             self._writer.close()
         if part < 0:
@@ -274,55 +274,55 @@ class _Saved:
 
     def add(self, *window: Any) -> None:
         """Write one window."""
-        assert self._writer is not None, "begun by go_on_after"
+        assert self._writer is not None, "begun by resume_after"
         self._writer.add(*window)
 
     def commit(self, part: int) -> None:
-        """All windows of a part are written."""
-        assert self._writer is not None, "begun by go_on_after"
+        """Mark a part as complete."""
+        assert self._writer is not None, "begun by resume_after"
         self._writer.commit(part)
 
     def finish(self) -> None:
-        """All parts are written."""
+        """Write what completes the folder, after the last part."""
         if self._writer is not None:
             self._writer.finish()
 
     def close(self) -> None:
-        """Let go of the files, however it ended."""
+        """Close the files, whether finished or not."""
         if self._writer is not None:
             self._writer.close()
 
 
 @dataclass(frozen=True)
 class _Maker:
-    """Builds the pass anew in another process."""
+    """Builds the pass in another process."""
 
     about_model: dict[str, Any]
     corpus: Corpus
     settings: HarvestSettings
     out: Path
 
-    def __call__(self, threads: int) -> tuple[Pass, Work]:
+    def __call__(self, threads: int) -> tuple[CorpusPass, Work]:
         torch.set_num_threads(threads)
         about = self.about_model
         model = load(about["id"], device=about["device"], dtype=about["dtype"])
         if model.weights_hash != about["weights_hash"]:
-            raise InputError(f"model {about['id']!r} has changed since the harvest began. Begin it anew.")
+            raise InputError(f"model {about['id']!r} has changed since the harvest began. Start the harvest again.")
         seed = self.settings.seed if "untrained" in self.settings.bases else None
         reader = EncoderReader(model, list(self.settings.sites), seed)
         work = Work(self.out)
-        found = work.arrays("calibration")
-        assert found is not None, "written before the processes begin"
+        saved = work.arrays("calibration")
+        assert saved is not None, "written before the processes begin"
         labels = label_set(self.corpus, self.settings.phone_set, self.settings.seed)
-        calibration = calibration_of(found[0], reader, self.settings)
+        calibration = calibration_of(saved[0], reader, self.settings)
         return make_pass(reader, self.corpus, labels, self.settings, calibration, threads), work
 
 
 def _fingerprint(
     reader: Reads, about_model: dict[str, Any], corpus: Corpus, labels: LabelSet, settings: HarvestSettings
 ) -> dict[str, Any]:
-    """All that the results depend on, for a run that is taken up again."""
-    asked = {name: value for name, value in asdict(settings).items() if name not in ("force", "root")}
+    """All that the results depend on, to compare with an interrupted run."""
+    requested = {name: value for name, value in asdict(settings).items() if name not in ("force", "root")}
     ids = "\n".join(f"{source.id}\t{source.speaker}\t{source.language}" for source in corpus.sources)
     return {
         "version": SCHEMA_VERSION,
@@ -333,13 +333,13 @@ def _fingerprint(
             "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
             "phone_set": labels.source,
         },
-        "settings": {**asked, "sites": list(reader.widths), "phone_set": labels.target},
+        "settings": {**requested, "sites": list(reader.widths), "phone_set": labels.target},
         "clip_samples": clip_samples(len(corpus), settings.seed).sizes if labels.phones else (),
     }
 
 
 def _write(
-    of: Pass,
+    corpus_pass: CorpusPass,
     work: Work,
     state: State,
     calibration: Calibration,
@@ -348,22 +348,22 @@ def _write(
     logs: list[PartLog],
 ) -> None:
     """Write the tables, and the manifest last: a run without one is not finished."""
-    out, labels = work.run, of.labels
+    out, labels = work.run, corpus_pass.labels
     temporary = work.folder / "tables"
-    shutil.rmtree(temporary, ignore_errors=True)  # what a run that was killed left of them
+    shutil.rmtree(temporary, ignore_errors=True)  # left behind by a run that was killed
     with output_errors(out):
 
         def rows() -> Iterator[list[dict[str, Any]]]:
-            return (work.log(part).rows for part in range(of.n_parts))
+            return (work.log(part).rows for part in range(corpus_pass.n_parts))
 
         temporary.mkdir()
-        write_tables(temporary, Gathered(state, of, settings.ranges, rows))
+        write_tables(temporary, Gathered(state, corpus_pass, settings.ranges, rows))
         for path in sorted(temporary.iterdir()):
             path.replace(out / path.name)
     problems: list[Problem] = [problem for log in logs for problem in log.problems]
     used = [row for log in logs for row in log.rows]
     kinds = state.frames["kind"].tolist()
-    fingerprint = _fingerprint(of.reader, about_model, of.corpus, labels, settings)
+    fingerprint = _fingerprint(corpus_pass.reader, about_model, corpus_pass.corpus, labels, settings)
     manifest = {
         "kind": KIND,
         "harvest_version": SCHEMA_VERSION,
@@ -391,7 +391,10 @@ def _write(
             "quantiles": QUANTILES,
         },
         "clip_samples": fingerprint["clip_samples"],
-        "groups": [_about(*each, calibration.lag is not None) for each in zip(of.groups, of.lags, strict=True)],
+        "groups": [
+            _about(*pair, calibration.lag is not None)
+            for pair in zip(corpus_pass.groups, corpus_pass.lags, strict=True)
+        ],
         "n_frames": dict(zip(("speech", "silence", "padding"), kinds, strict=True)),
         "n_speech_frames": kinds[0],
         "n_labelled_speech_frames": int(state.frames["phone"][0].sum()),
@@ -402,17 +405,17 @@ def _write(
     }
     write_json(
         work.folder / MANIFEST, full_manifest(manifest, out)
-    )  # a run that is killed here leaves no piece in `out`
+    )  # a run killed here leaves no partial file in `out`
     with output_errors(out):
         (work.folder / MANIFEST).replace(out / MANIFEST)
 
 
 def _about(group: Group, lags: GroupLags, has_lag: bool) -> dict[str, Any]:
-    """Say what a group is, and how late it answers."""
+    """Describe a group in the manifest: what it is, and how late it answers."""
     about: dict[str, Any] = {"site": group.site, "basis": group.basis, "n_features": group.n_features}
     if not has_lag:
         return about
-    n_own = int((lags.own != lags.lag).sum())
+    n_own = int((lags.by_feature != lags.lag).sum())
     gain = None if lags.gain is None else dict(zip(("value", "low", "high"), lags.gain, strict=True))
     return {
         **about,

@@ -69,5 +69,5 @@ class HarvestSettings(Settings):
 
     @property
     def n_signs(self) -> int:
-        """How many signs are looked at."""
+        """How many signs are collected."""
         return 2 if self.sign == "both" else 1

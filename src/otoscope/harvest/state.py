@@ -1,9 +1,9 @@
-"""All that is kept of the features of one site in one basis while a corpus streams by.
+"""All that is kept about the features of one site in one basis during a pass over a corpus.
 
 About 35 kB a feature with the default settings and 40 phones, whatever the length of the corpus. Counts, examples and
-samples do not depend on the order in which clips come. Sums of floats do, in their last bits: they are gathered part
-by part of the corpus, so a state that is added up from the states of parts, in their order, equals one that saw all
-parts itself. Knows arrays; what a phone or a clip is, only by number.
+samples do not depend on the order of the clips. Sums of floats do, in their last bits: they are gathered separately for
+each part of the corpus, so that merging the states of parts, in order, equals one state that saw all parts. Phones and
+clips are known by number only.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from otoscope.harvest.settings import HarvestSettings
 
 N_KINDS = 3
 PARTS = ("choose", "held_out", "shuffled")
-"""What frames of labelled clips are counted as: those a feature's phone is chosen on, those it is scored on, and the
-latter once more with their phones shuffled."""
+"""How frames of labelled clips are counted: those on which a feature's phone is chosen, those on which it is scored,
+and the latter again with their phones shuffled."""
 N_COUNT_BINS = 24
 """Bins of strength by phone."""
 
@@ -49,48 +49,47 @@ PEAKS = (
     "sample_clip",
     "sample_frame",
 )
-_OF_A_CLIP = ("best_strength", "best_clip", "best_frame", "clip_sums")
+_CLIP_ARRAYS = ("best_strength", "best_clip", "best_frame", "clip_sums")
 
 
 @dataclass(frozen=True)
 class StateSettings:
-    """What sets the size of a state."""
+    """What determines the size of a state."""
 
-    n_features: int  # directions of the basis
-    n_phones: int  # labels, the one for no phone left out; 0 without labels
+    n_features: int  # directions of the group's basis
+    n_phones: int  # phones, without the one that stands for no phone; 0 without labels
     n_speakers: int  # speakers whose means are kept
     n_languages: int  # languages whose means are kept
-    top: int  # examples kept
-    peaks_per_clip: int  # of one clip
+    top: int  # examples kept for each sign
+    peaks_per_clip: int  # examples that may come from one clip
     n_signs: int  # 1 or 2
     samples: int  # peaks kept in a cell
-    seed: int  # of the samples
-    name: str  # what the features' own seeds are made from
-    n_clip_samples: int = 0  # samples of the clips whose strongest peaks above zero are kept; see `maxima`
+    seed: int  # seeds the samples
+    name: str  # the group's name, from which its features' seeds are derived
+    n_clip_samples: int = 0  # samples of clips whose strongest peaks above zero are kept; see `maxima`
 
 
 @dataclass(frozen=True)
 class WindowFrames:
-    """What the frames of one window are."""
+    """The frames of one window: their kinds and labels."""
 
     clip: int  # number of the clip
-    first_frame: int  # where the window begins in the clip
+    first_frame: int  # the clip's frame at which the window begins
     kinds: Int8[np.ndarray, " frame"]  # a `Kind` for each frame
-    # number of the phone of each frame at each lag of the pass, that after the last for none; None for a clip without
-    # labels
+    # number of each frame's phone at each lag of the pass, `n_phones` for no phone; None for a clip without labels
     phones: Int16[np.ndarray, "lag frame"] | None
-    # the same with the clip's phones shuffled; None where that is not counted
+    # the same after shuffling the clip's phones; None if that is not counted
     shuffled: Int16[np.ndarray, "lag frame"] | None
     part: int  # index into `PARTS` that a labelled clip is counted as
-    seed: int  # of the samples
-    speaker: int = -1  # number of the clip's speaker, -1 where that is not known
-    language: int = -1  # number of its language, -1 where that is not known
+    seed: int  # seeds the samples
+    speaker: int = -1  # number of the clip's speaker, -1 if not counted
+    language: int = -1  # number of its language, -1 if not counted
     ends_clip: bool = True  # whether it is the clip's last window
     clip_samples: Sequence[int] = ()  # the samples of clips that hold the clip, -1 for none; see `maxima`
 
     @property
     def numbers(self) -> tuple[np.generic, ...]:
-        """What the compiled loops are told of the clip."""
+        """The numbers that the compiled loops take."""
         part = self.part if self.phones is not None else -1
         rest = (self.clip, part, self.speaker, self.language, self.ends_clip)
         return (np.uint32(self.seed), *(np.int32(number) for number in rest))
@@ -108,25 +107,25 @@ class WindowFrames:
     @cached_property
     def labels(self) -> np.ndarray:
         """The phones of the speech frames, [lag, frame]; empty without labels."""
-        return self._of_speech(self.phones)
+        return self._at_speech(self.phones)
 
-    def _of_speech(self, numbers: np.ndarray | None) -> np.ndarray:
+    def _at_speech(self, numbers: np.ndarray | None) -> np.ndarray:
         if numbers is None:
             return np.empty((0, 0), np.int16)
         return np.ascontiguousarray(numbers[:, self.order[: self.n_by_kind[Kind.SPEECH]]], dtype=np.int16)
 
     @cached_property
     def runs(self) -> list[np.ndarray]:
-        """For every lag the start, stop and label of the stretches of one label among the speech frames."""
+        """For every lag, start, stop and label of each stretch of speech frames with a single label."""
         return [_runs(labels) for labels in self.labels]
 
     @cached_property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """What the compiled loops take."""
+        """The arrays that the compiled loops take."""
         speech = self.order[: self.n_by_kind[Kind.SPEECH]]
         is_speech = np.zeros(len(self.kinds) + 2, bool)
         is_speech[speech + 1] = True
-        shuffled = self._of_speech(self.shuffled)
+        shuffled = self._at_speech(self.shuffled)
         hashes = kernel.moment_hashes(
             np.uint32(self.seed), np.int32(self.clip), np.int32(self.first_frame), len(self.kinds)
         )
@@ -145,7 +144,7 @@ class WindowFrames:
 
 
 def _runs(labels: np.ndarray) -> np.ndarray:
-    """Start, stop and label of the stretches of one label."""
+    """Find start, stop and label of each stretch with a single label."""
     if not len(labels):
         return np.empty((0, 3), np.int32)
     starts = np.flatnonzero(np.diff(labels, prepend=-1))
@@ -153,14 +152,14 @@ def _runs(labels: np.ndarray) -> np.ndarray:
 
 
 class GroupState:
-    """What was gathered of a group of features.
+    """What was gathered about a group of features.
 
     Args:
         settings: Sizes and seed.
-        edges: Of the bins of strength by phone, float32 [feature, edge], ascending; sums of powers are taken about the
-            middle one, so that digits do not cancel out where strengths are far from zero.
-        lag: Which of the lags of the pass is the group's; means by phone are taken at it.
-        own_lags: Which is each feature's own, at which frames are counted by phone; the group's where None.
+        edges: Edges of the bins of strength by phone, float32 [feature, edge], ascending; sums of powers are taken
+            about the middle one, so that digits do not cancel where strengths are far from zero.
+        lag: Index, among the lags of the pass, of the group's lag, at which means by phone are taken.
+        own_lags: Index of each feature's lag, at which frames are counted by phone; None for the group's.
     """
 
     def __init__(
@@ -196,11 +195,11 @@ class GroupState:
             "sample_clip": np.full((n, settings.n_clip_samples, TOP), -1, np.int32),
             "sample_frame": np.full((n, settings.n_clip_samples, TOP), -1, np.int32),
             "clip_sums": np.zeros(n),
-            **self._no_sums(),
+            **self._zero_sums(),
         }
-        self._of_part = self._no_sums()
+        self._part_sums = self._zero_sums()
 
-    def _no_sums(self) -> dict[str, np.ndarray]:
+    def _zero_sums(self) -> dict[str, np.ndarray]:
         n = self.settings.n_features
         return {
             "moments": np.zeros((n, N_KINDS, 4)),
@@ -212,39 +211,39 @@ class GroupState:
     @property
     def n_bytes(self) -> int:
         """Memory it takes."""
-        return sum(array.nbytes for array in (*self.arrays.values(), *self._of_part.values()))
+        return sum(array.nbytes for array in (*self.arrays.values(), *self._part_sums.values()))
 
     def add(self, strength: Float32[np.ndarray, "frame feature"], frames: WindowFrames, pool: Pool) -> int:
         """Add one window; the windows of a clip come one after another.
 
         Returns:
-            The first feature with a strength that is not finite, or -1. After such a feature the state is of no use.
+            The first feature with a strength that is not finite, after which the state is useless; -1 if there is none.
         """
         arrays = self.arrays
-        sums = tuple(self._of_part.get(name, arrays.get(name)) for name in SUMS)
+        sums = tuple(self._part_sums.get(name, arrays.get(name)) for name in SUMS)
         counts, peaks = tuple(arrays[name] for name in COUNTS), tuple(arrays[name] for name in PEAKS)
         strength = np.ascontiguousarray(strength, dtype=np.float32)
         runs = frames.runs[self.lag] if frames.runs else np.empty((0, 3), np.int32)
         window = (*frames.arrays, runs, self.own_lags)
 
-        def some(first: int, stop: int) -> int:
+        def add_stretch(first: int, stop: int) -> int:
             return kernel.add_window(
                 strength, window, frames.numbers, self.edges, self.salts, sums, counts, peaks, first, stop
             )
 
-        found = [feature for feature in pool.over(self.settings.n_features, some) if feature >= 0]
-        return min(found, default=-1)
+        failures = [feature for feature in pool.over(self.settings.n_features, add_stretch) if feature >= 0]
+        return min(failures, default=-1)
 
     def end_part(self) -> None:
-        """End a part of the corpus: its sums meet those of the parts before."""
-        for name, sums in self._of_part.items():
+        """End a part of the corpus: add its sums to those of the parts before."""
+        for name, sums in self._part_sums.items():
             self.arrays[name] += sums
             sums[:] = 0
 
     def merge(self, later: GroupState) -> None:
-        """Add the state of a later part of the corpus, which has ended."""
+        """Merge the state of a later, finished part of the corpus."""
         mine, theirs = self.arrays, later.arrays
-        for name in (*self._of_part, "n_above_zero", "histogram", "phone_counts"):
+        for name in (*self._part_sums, "n_above_zero", "histogram", "phone_counts"):
             mine[name] += theirs[name]
         mine["extremes"][:, 0] = np.minimum(mine["extremes"][:, 0], theirs["extremes"][:, 0])
         mine["extremes"][:, 1] = np.maximum(mine["extremes"][:, 1], theirs["extremes"][:, 1])
@@ -256,21 +255,21 @@ class GroupState:
         )
 
     def kept(self) -> dict[str, np.ndarray]:
-        """All that must be written to go on later, between two parts."""
-        return {name: array for name, array in self.arrays.items() if name not in _OF_A_CLIP}
+        """The arrays from which `restore` can continue after a finished part."""
+        return {name: array for name, array in self.arrays.items() if name not in _CLIP_ARRAYS}
 
     def restore(self, kept: dict[str, np.ndarray]) -> None:
-        """Go back to what `kept` gave."""
+        """Restore the state from what `kept` gave."""
         for name, array in kept.items():
             self.arrays[name][...] = array
         self.arrays["best_clip"][:] = -1
         self.arrays["clip_sums"][:] = 0
-        for sums in self._of_part.values():
+        for sums in self._part_sums.values():
             sums[:] = 0
 
     @property
     def pivots(self) -> Float64[np.ndarray, " feature"]:
-        """What `moments`, sums of the first four powers, are taken about."""
+        """The values about which `moments`, sums of the first four powers, are taken."""
         return self.edges[:, self.edges.shape[1] // 2].astype(np.float64)
 
 
@@ -278,10 +277,10 @@ _T = TypeVar("_T")
 
 
 class Pool:
-    """Threads that share out features; the compiled loops let go of Python's lock.
+    """Threads among which features are divided; the compiled loops release Python's lock.
 
     Args:
-        n_threads: How many.
+        n_threads: How many threads.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -289,7 +288,7 @@ class Pool:
         self._threads = ThreadPoolExecutor(self._n_threads) if self._n_threads > 1 else None
 
     def over(self, n_features: int, work: Callable[[int, int], _T]) -> list[_T]:
-        """Call `work(first, stop)` for stretches of features that cover them all."""
+        """Call `work(first, stop)` for stretches that cover all features."""
         n_tiles = -(-n_features // kernel.TILE)
         bounds = [min(n_features, n_tiles * i // self._n_threads * kernel.TILE) for i in range(self._n_threads + 1)]
         stretches = [(first, stop) for first, stop in pairwise(bounds) if first < stop]
@@ -316,7 +315,7 @@ def state_settings(
     n_languages: int,
     n_clip_samples: int = 0,
 ) -> StateSettings:
-    """Say of what size the state of a group is."""
+    """Make the settings of a group's state from those of the harvest."""
     return StateSettings(
         n_features=n_features,
         n_phones=n_phones,

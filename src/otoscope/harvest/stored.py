@@ -1,7 +1,7 @@
-"""What an encoder holds for a clip, kept on disk for the next experiment: a clip is encoded once for them all.
+"""An encoder's activations for clips, kept on disk so that several experiments encode each clip once.
 
-Clips of one window are kept, with the frames that `Activity.thinned` leaves: 30 kB a frame for the blocks of tiny and
-their neurons. Longer recordings are run anew, window by window.
+Clips of one window are stored, with the frames that `Activity.thinned` leaves: 30 kB a frame for the blocks of tiny and
+their neurons. Longer recordings are encoded each time, window by window.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from otoscope.base.files import atomic_path
 from otoscope.harvest.activity import Activity, Reads
 
 MOST_BYTES = 2_000_000_000
-"""When the files have this size, or a quarter of what the disk had left, no more are added."""
+"""No more files are added once they take this much, or a quarter of the free disk space."""
 KINDS = "kinds"
 
 
 class StoredReader:
-    """Reads what a folder holds of a clip, and otherwise runs the model and keeps what it gives.
+    """Reads a clip's activations from a folder, or else runs the model and stores them there.
 
     Args:
-        own: What is asked for: its sites are given, and it runs where nothing is kept.
-        make_whole: Makes the reader of what is kept: all sites of all readers that share the folder.
-        folder: The files, of one model.
+        reader: Gives the sites that are read, and runs if nothing can be stored.
+        make_whole: Makes the reader whose activations are stored: all sites of all readers that share the folder.
+        folder: The folder of the files, for one model.
         window_samples: Length of the model's window.
-        most_bytes: When the files have this size, no more are added; `MOST_BYTES` by default, and less where the disk
-            is nearly full.
+        most_bytes: No more files are added once they take this much; `MOST_BYTES` by default, and less if the disk is
+            nearly full.
     """
 
     def __init__(
         self,
-        own: Reads,
+        reader: Reads,
         make_whole: Callable[[], Reads],
         folder: Path,
         window_samples: int,
         most_bytes: int | None = None,
     ) -> None:
-        self._own, self._make_whole = own, make_whole
+        self._reader, self._make_whole = reader, make_whole
         self._folder = folder
         self._window_samples = window_samples
         n_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
@@ -54,14 +54,14 @@ class StoredReader:
 
     @property
     def widths(self) -> Mapping[str, int]:
-        """Sites and how many values each holds for a frame."""
-        return self._own.widths
+        """Sites, and the number of values each holds per frame."""
+        return self._reader.widths
 
     def windows(self, clip: Clip) -> Iterator[Activity]:
-        """Run over a clip; of the padding of a clip of one window some frames are left out."""
+        """Run a clip window by window; some frames of padding are left out if it has only one window."""
         activity = self._stored(clip) if len(clip.samples) <= self._window_samples else None
         if activity is None:
-            yield from self._own.windows(clip)
+            yield from self._reader.windows(clip)
         else:
             yield activity
 
@@ -70,21 +70,21 @@ class StoredReader:
         return self._make_whole()
 
     def _stored(self, clip: Clip) -> Activity | None:
-        """Give what is kept of a clip of one window, or run it and keep it; None where there is no room."""
+        """Read the activations of a clip of one window, or run and store it; None if there is no room."""
         path = self._folder / f"{len(clip.samples)}-{zlib.crc32(clip.samples.tobytes()):08x}.safetensors"
-        found = self._read(path)
-        if found is None and self._room > 0:
-            (activity,) = self._whole.windows(clip)
-            self._write(path, activity.thinned())
-            found = self._read(path)
-        return found
+        activity = self._read(path)
+        if activity is None and self._room > 0:
+            (whole_activity,) = self._whole.windows(clip)
+            self._write(path, whole_activity.thinned())
+            activity = self._read(path)
+        return activity
 
     def _read(self, path: Path) -> Activity | None:
         try:
             with safe_open(path, "pt") as file:
-                places = [tuple(key.split(" ")) for key in file.keys() if key != KINDS]  # noqa: SIM118
+                keys = [tuple(key.split(" ")) for key in file.keys() if key != KINDS]  # noqa: SIM118
                 values = {
-                    (which, site): file.get_tensor(f"{which} {site}") for which, site in places if site in self.widths
+                    (which, site): file.get_tensor(f"{which} {site}") for which, site in keys if site in self.widths
                 }
                 return Activity(0, file.get_tensor(KINDS).numpy(), values)
         except (OSError, SafetensorError):
@@ -102,6 +102,6 @@ class StoredReader:
 
 
 def _free_bytes(folder: Path) -> int:
-    """How much the disk of a folder, which may not be there yet, still takes."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free
+    """Free space on the disk of a folder, which may not exist yet."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free

@@ -1,9 +1,9 @@
 """Write what was gathered as Parquet tables, sorted by site, basis and feature.
 
-A row group holds `FEATURES_A_ROW_GROUP` features, so that what is said of one feature is read without the rest.
+A row group holds `FEATURES_A_ROW_GROUP` features, so that the rows of one feature are read without the rest.
 
-One group of features at a time. The bytes of the tables depend on nothing but what was gathered and the versions of
-the libraries that write them.
+Groups of features are written one at a time. The bytes of the tables depend only on what was gathered and the versions
+of the libraries that write them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jaxtyping import Int, Int16
 from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
 from otoscope.harvest.grid import BINS_A_SIDE, histogram_edges
-from otoscope.harvest.part import Pass, State
+from otoscope.harvest.part import CorpusPass, State
 from otoscope.harvest.ranges import KINDS, ranges_of
 from otoscope.harvest.state import PARTS, GroupState
 
@@ -48,7 +48,7 @@ CLIP_SCHEMA = pa.schema(
 FEATURES_A_ROW_GROUP = 256
 
 NO_LABEL, NOT_KNOWN = -1, -2
-"""Instead of a phone's number: no phone covers the frame, or the clip has no labels. Both are null in tables."""
+"""Instead of a phone's number: no phone covers the frame; the clip has no labels. Both are null in tables."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Gathered:
     """All that a run gathered."""
 
     state: State  # of all groups
-    of: Pass  # the pass that it was gathered in
+    corpus_pass: CorpusPass  # the pass in which it was gathered
     n_ranges: int  # ranges of equal width
-    logs: Callable[[], Iterator[list[dict[str, Any]]]]  # gives the rows of clips, part by part, as often as it is asked
+    logs: Callable[[], Iterator[list[dict[str, Any]]]]  # gives the rows of `clips.parquet`, part by part, at every call
 
 
 def write_tables(folder: Path, gathered: Gathered) -> None:
@@ -76,7 +76,7 @@ def write_tables(folder: Path, gathered: Gathered) -> None:
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a table. Of numbers with a point, which hardly repeat, and of counts, which are small, bytes lie apart."""
+    """Open a table; floats, which hardly repeat, and counts, which are small, are stored byte by byte."""
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
     split = {
         path: "BYTE_STREAM_SPLIT" for path, kind in leaves if pa.types.is_floating(kind) or pa.types.is_uint32(kind)
@@ -88,7 +88,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
-    """Name the columns that Parquet stores of one column, with their types."""
+    """List the leaf columns that Parquet stores for one column, with their types."""
     if pa.types.is_list(kind):
         yield from _leaves(f"{path}.list.element", kind.value_type)
     elif pa.types.is_struct(kind):
@@ -99,7 +99,7 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
 
 
 def _row_groups(table: pa.Table) -> Iterator[pa.Table]:
-    """Cut a table between features; one that is not of features stays whole."""
+    """Cut a table between features; one without features stays whole."""
     if "feature" not in table.column_names:
         yield table
         return
@@ -113,10 +113,12 @@ def _row_groups(table: pa.Table) -> Iterator[pa.Table]:
 def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
     for rows in gathered.logs():
         yield "clips", pa.Table.from_pylist(rows, CLIP_SCHEMA)
-    frames, labels = gathered.state.frames, gathered.of.labels
-    for group, lags, state in zip(gathered.of.groups, gathered.of.lags, gathered.state.groups, strict=True):
+    frames, labels = gathered.state.frames, gathered.corpus_pass.labels
+    for group, lags, state in zip(
+        gathered.corpus_pass.groups, gathered.corpus_pass.lags, gathered.state.groups, strict=True
+    ):
         key = (group.site, group.basis)
-        yield "features", _of_features(key, _features(state, frames["kind"], lags.own), state.edges)
+        yield "features", _feature_table(key, _statistics(state, frames["kind"], lags.by_feature), state.edges)
         yield "histograms", _histograms(key, state)
         phone_of, shuffled_phone_of = _phones_of_peaks(state, gathered)
         names = (*labels.phones, None, None)
@@ -138,15 +140,15 @@ def _tables(gathered: Gathered) -> Iterator[tuple[str, pa.Table]]:
 # the features
 
 
-def _features(state: GroupState, n_by_kind: np.ndarray, lags: np.ndarray) -> dict[str, np.ndarray]:
+def _statistics(state: GroupState, n_by_kind: np.ndarray, lags: np.ndarray) -> dict[str, np.ndarray]:
     arrays, n = state.arrays, int(n_by_kind[Kind.SPEECH])
     size = state.settings.n_features
     mean, variance, kurtosis = _central(arrays["moments"][:, Kind.SPEECH], n, state.pivots)
-    least, greatest = arrays["extremes"].T + np.float32(0)  # which of two zeros was met first is not told
+    least, greatest = arrays["extremes"].T + np.float32(0)  # makes -0 and 0 the same, whichever came first
     histogram = arrays["histogram"][:, Kind.SPEECH]
     edges = histogram_edges()
     at = np.searchsorted(edges, greatest / np.float32(10), side="right") - 1
-    at = np.maximum(at, BINS_A_SIDE)  # no lower than the lowest edge above zero
+    at = np.maximum(at, BINS_A_SIDE)  # at least the lowest edge above zero
     above = np.cumsum(histogram[:, ::-1], axis=1, dtype=np.int64)[:, ::-1]
     columns = {
         "n_frames": np.full(size, n, np.int64),
@@ -173,7 +175,7 @@ def _features(state: GroupState, n_by_kind: np.ndarray, lags: np.ndarray) -> dic
 
 
 def _central(sums: np.ndarray, n: int, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, variance and excess kurtosis from sums of powers; not a number without frames, or of a constant."""
+    """Mean, variance and excess kurtosis from sums of powers; NaN without frames, kurtosis also for a constant."""
     if n == 0:
         return (np.full(len(sums), np.nan),) * 3
     m1, m2, m3, m4 = (sums / n).T
@@ -185,7 +187,7 @@ def _central(sums: np.ndarray, n: int, pivots: np.ndarray) -> tuple[np.ndarray, 
     return pivots + m1, np.where(is_constant, 0, variance), kurtosis
 
 
-def _of_features(key: tuple[str, str], columns: dict[str, np.ndarray], edges: np.ndarray) -> pa.Table:
+def _feature_table(key: tuple[str, str], columns: dict[str, np.ndarray], edges: np.ndarray) -> pa.Table:
     n = len(edges)
     return pa.table(
         {**_key_columns(key, np.arange(n)), **columns, "edges": _lists(edges, pa.float32())},
@@ -219,7 +221,7 @@ def _phone_counts(key: tuple[str, str], state: GroupState) -> pa.Table:
 def _means(
     key: tuple[str, str], what: str, labels: tuple[str, ...], sums: np.ndarray, n_frames: np.ndarray
 ) -> pa.Table:
-    """Means by label of every feature; `sums` is [label, feature]."""
+    """Make the table of every feature's means by label; `sums` is [label, feature]."""
     n_labels, n = sums.shape
     with np.errstate(divide="ignore", invalid="ignore"):
         means = sums / n_frames[:, None]
@@ -228,7 +230,7 @@ def _means(
             **_key_columns(key, np.repeat(np.arange(n), n_labels)),
             what: _words(labels, np.tile(np.arange(n_labels), n)),
             "n_frames": pa.array(np.tile(n_frames, n), pa.int64()),
-            "mean": pa.array(means.T.ravel(), pa.float32()),
+            "mean": pa.array(means.T.ravel(), pa.float64()),
         }
     )
 
@@ -237,44 +239,48 @@ def _means(
 
 
 _RANKED = ("top", "sample", "cell")
-"""The kinds of peaks whose phones are looked up, in order."""
+"""The kinds of peaks whose phones are looked up: examples, peaks in samples of clips, peaks in cells."""
 
 
 def _phones_of_peaks(state: GroupState, gathered: Gathered) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The phone at every example, every strongest peak of a sample of clips, and every peak drawn, as numbers.
+    """Number the phone at every example, every strongest peak of a sample of clips, and every peak in a cell.
 
     Returns:
-        Phones as labelled, and with the clip's phones shuffled, each of `_RANKED` to an array as its clips are.
+        Phones as labelled, and after shuffling the clip's phones: each maps `_RANKED` to arrays like those of clips.
     """
-    clip_of, frame_of = _places_of_peaks(state)
+    clip_of, frame_of = _clips_and_frames(state)
     shapes = [clip_of[kind].shape for kind in _RANKED]
     clips, frames, features = (
         np.concatenate([part[kind].ravel() for kind in _RANKED])
         for part in (clip_of, frame_of, {kind: _feature_of(clip_of[kind]) for kind in _RANKED})
     )
     phones, shuffled = np.full(len(clips), NOT_KNOWN, np.int16), np.full(len(clips), NOT_KNOWN, np.int16)
-    places = np.argsort(clips, kind="stable")
-    in_order, labels = clips[places], gathered.of.labels
+    by_clip = np.argsort(clips, kind="stable")
+    in_order, labels = clips[by_clip], gathered.corpus_pass.labels
     for rows in gathered.logs():
         for row in rows:
             start, stop = np.searchsorted(in_order, np.array([row["clip"], row["clip"] + 1], in_order.dtype))
-            here = places[start:stop]
-            if row["phones"] is None or not len(here):
+            indices = by_clip[start:stop]
+            if row["phones"] is None or not len(indices):
                 continue
-            spans, n = [Span(**span) for span in row["phones"]], int(frames[here].max()) + 1
-            at = state.own_lags[features[here]], frames[here]
-            for found, own in ((phones, spans), (shuffled, labels.shuffled(spans, row["id"]))):
-                found[here] = np.stack([labels.frame_phones(own, n, lag) for lag in gathered.of.all_lags])[at]
+            spans, n = [Span(**span) for span in row["phones"]], int(frames[indices].max()) + 1
+            lag_and_frame = state.own_lags[features[indices]], frames[indices]
+            for numbers, clip_phones in ((phones, spans), (shuffled, labels.shuffled(spans, row["id"]))):
+                numbers[indices] = np.stack(
+                    [labels.frame_phones(clip_phones, n, lag) for lag in gathered.corpus_pass.all_lags]
+                )[lag_and_frame]
     n_phones, stops = len(labels.phones), np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-    as_labelled, dealt = (
+    as_labelled, as_shuffled = (
         dict(zip(_RANKED, (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)), strict=True))
-        for parts in (np.split(np.where(found == n_phones, NO_LABEL, found), stops) for found in (phones, shuffled))
+        for parts in (
+            np.split(np.where(numbers == n_phones, NO_LABEL, numbers), stops) for numbers in (phones, shuffled)
+        )
     )
-    return as_labelled, dealt
+    return as_labelled, as_shuffled
 
 
-def _places_of_peaks(state: GroupState) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The clips and the frames of the peaks of each kind."""
+def _clips_and_frames(state: GroupState) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The clips and frames of the peaks of each kind in `_RANKED`."""
     arrays = state.arrays
     kept = arrays["cell_kept"]
     return (
@@ -283,9 +289,9 @@ def _places_of_peaks(state: GroupState) -> tuple[dict[str, np.ndarray], dict[str
     )
 
 
-def _feature_of(places: np.ndarray) -> np.ndarray:
-    """The feature of every place of an array whose first axis is features."""
-    return np.broadcast_to(np.arange(len(places), dtype=np.int32).reshape(-1, *[1] * (places.ndim - 1)), places.shape)
+def _feature_of(array: np.ndarray) -> np.ndarray:
+    """The feature of every element of an array whose first axis is features."""
+    return np.broadcast_to(np.arange(len(array), dtype=np.int32).reshape(-1, *[1] * (array.ndim - 1)), array.shape)
 
 
 def _maxima(
@@ -295,10 +301,10 @@ def _maxima(
     shuffled: dict[str, np.ndarray],
     names: tuple[str | None, ...],
 ) -> pa.Table:
-    """For every feature and sample of clips: how many of its strongest peaks are in one phone, and in which."""
+    """Make the table of how many of a feature's strongest peaks, in each sample of clips, share a phone, and which."""
     n, n_samples, _ = phones["sample"].shape
     n_peaks = (state.arrays["sample_clip"] >= 0).sum(axis=2)
-    (n_in_phone, phone), (n_dealt, _) = (
+    (n_in_phone, phone), (n_shuffled, _) = (
         most_common(numbers["sample"], len(names) - 2) for numbers in (phones, shuffled)
     )
     return pa.table(
@@ -308,7 +314,7 @@ def _maxima(
             "n_peaks": pa.array(n_peaks.ravel(), pa.uint8()),
             "n_in_phone": pa.array(n_in_phone.ravel(), pa.uint8()),
             "phone": _words(names, np.where(n_in_phone > 0, phone, NO_LABEL).ravel()),
-            "n_in_phone_shuffled": pa.array(n_dealt.ravel(), pa.uint8()),
+            "n_in_phone_shuffled": pa.array(n_shuffled.ravel(), pa.uint8()),
         }
     )
 
@@ -316,16 +322,16 @@ def _maxima(
 def most_common(
     phones: Int16[np.ndarray, "*rows peak"], n_phones: int
 ) -> tuple[Int[np.ndarray, "*rows"], Int[np.ndarray, "*rows"]]:
-    """Count the most common phone of each row of peaks: how many it has, and which it is, the first of equals.
+    """Find the most common phone of each row of peaks: how many peaks it has, and which it is, the first of equals.
 
     Args:
-        phones: Numbers of phones; what is below zero is none.
+        phones: Numbers of phones; those below zero are not phones.
         n_phones: How many phones there are.
     """
     flat = phones.reshape(-1, phones.shape[-1])
     counts = np.zeros((len(flat), n_phones), np.uint8)
-    row, place = np.nonzero(flat >= 0)
-    np.add.at(counts, (row, flat[row, place]), 1)
+    row, peak = np.nonzero(flat >= 0)
+    np.add.at(counts, (row, flat[row, peak]), 1)
     shape = phones.shape[:-1]
     return counts.max(axis=1, initial=0).reshape(shape), counts.argmax(axis=1).reshape(shape)
 
@@ -364,17 +370,17 @@ def _ranges(
     for side in range(state.settings.n_signs):
         highest, peaks = arrays["top_strength"][:, side, 0], _by_hash(state, side)
         for kind in KINDS:
-            found = ranges_of(kind, n_ranges, arrays["cell_counts"][:, side], arrays["octaves"][:, side], highest)
-            n, n_of_kind = found.low.shape
-            feature, number, cell, place = _draw(state, peaks, found.first_cell, found.stop_cell)
-            peak = kept[feature, side, cell, place]
+            bounds = ranges_of(kind, n_ranges, arrays["cell_counts"][:, side], arrays["octaves"][:, side], highest)
+            n, n_of_kind = bounds.low.shape
+            feature, number, cell, index = _draw(state, peaks, bounds.first_cell, bounds.stop_cell)
+            peak = kept[feature, side, cell, index]
             sign = 1 - 2 * side
             samples = pa.StructArray.from_arrays(
                 [
                     pa.array(peak[:, 0], pa.int32()),
                     pa.array(peak[:, 1], pa.int32()),
                     pa.array(sign * np.ascontiguousarray(peak[:, 2]).view(np.float32), pa.float32()),
-                    _words(names, in_cells[feature, side, cell, place]),
+                    _words(names, in_cells[feature, side, cell, index]),
                 ],
                 fields=list(_SAMPLE),
             )
@@ -387,9 +393,9 @@ def _ranges(
                         "sign": pa.array(np.full(n * n_of_kind, sign), pa.int8()),
                         "kind": pa.array([kind] * (n * n_of_kind), pa.string()),
                         "range": pa.array(np.tile(np.arange(n_of_kind), n), pa.int32()),
-                        "low": pa.array(found.low.ravel(), pa.float32()),
-                        "high": pa.array(found.high.ravel(), pa.float32()),
-                        "n_peaks": pa.array(found.n_peaks.ravel(), pa.int64()),
+                        "low": pa.array(bounds.low.ravel(), pa.float32()),
+                        "high": pa.array(bounds.high.ravel(), pa.float32()),
+                        "n_peaks": pa.array(bounds.n_peaks.ravel(), pa.int64()),
                         "samples": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), samples),
                     }
                 )
@@ -399,11 +405,11 @@ def _ranges(
 
 
 def _by_hash(state: GroupState, side: int) -> np.ndarray:
-    """All peaks kept in cells: rows of feature, cell and place in the cell, those of a feature in order of hashes."""
+    """List the peaks kept in cells: rows of feature, cell and index in the cell, by feature and hash."""
     from otoscope.harvest.kernel import peak_hashes
 
     kept = state.arrays["cell_kept"][:, side]
-    feature, cell, place = at = np.nonzero(kept[..., 0] >= 0)
+    feature, cell, index = at = np.nonzero(kept[..., 0] >= 0)
     clip, frame = kept[(*at, 0)], kept[(*at, 1)]
     hashes = peak_hashes(np.uint32(state.settings.seed), state.salts[feature], clip, frame)
     key = feature.astype(np.uint64) << np.uint64(32) | hashes
@@ -412,14 +418,14 @@ def _by_hash(state: GroupState, side: int) -> np.ndarray:
     same = np.flatnonzero(np.append(is_next_same, False) | np.insert(is_next_same, 0, False))
     equals = order[same]
     order[same] = equals[np.lexsort((frame[equals], clip[equals], key[equals]))]
-    return np.stack([feature[order], cell[order], place[order]], axis=1)
+    return np.stack([feature[order], cell[order], index[order]], axis=1)
 
 
 def _draw(
     state: GroupState, peaks: np.ndarray, first_cell: np.ndarray, stop_cell: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The peaks of `_by_hash` that ranges keep: feature, range, cell and place in the cell, by feature and range."""
-    feature, cell, place = peaks.T
+    """Select the peaks of `_by_hash` that ranges keep: feature, range, cell and index in it, by feature and range."""
+    feature, cell, index = peaks.T
     cells = np.arange(state.arrays["cell_kept"].shape[2])[:, None]
     range_of = ((cells >= first_cell[:, None]) & (cells < stop_cell[:, None])).argmax(axis=2)
     number = range_of[feature, cell]
@@ -428,7 +434,7 @@ def _draw(
     in_order = group[order]
     rank = np.arange(len(order)) - np.searchsorted(in_order, in_order)
     kept = order[rank < state.settings.samples]
-    return feature[kept], number[kept], cell[kept], place[kept]
+    return feature[kept], number[kept], cell[kept], index[kept]
 
 
 # columns
@@ -444,12 +450,12 @@ def _key_columns(key: tuple[str, str], feature: np.ndarray) -> dict[str, pa.Arra
 
 
 def _words(names: Iterable[str | None], numbers: np.ndarray) -> pa.Array:
-    """Names by number; the last two numbers may be below zero."""
+    """Look up names by number; -1 and -2 mean the last two names."""
     names = list(names)
     return pa.array(names, pa.string()).take(pa.array(np.where(numbers < 0, len(names) + numbers, numbers), pa.int64()))
 
 
 def _lists(rows: np.ndarray, dtype: pa.DataType) -> pa.Array:
-    """One list for each row."""
+    """Make a column with a list for each row."""
     offsets = pa.array(np.arange(len(rows) + 1) * rows.shape[1], pa.int32())
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).ravel(), dtype))

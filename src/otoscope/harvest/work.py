@@ -1,7 +1,7 @@
-"""What a harvest leaves behind while it is not finished, so that it can go on after being killed anywhere.
+"""What an unfinished harvest keeps on disk, so that it can continue after being killed at any point.
 
-Everything lies in `.work` inside the run's folder, each file whole or not there: the settings, the calibration, the
-state after the last part that was put together, a log of every part, and the clips that failed midway.
+Everything is in `.work` inside the run's folder, each file complete or absent: the settings, the calibration, the state
+after the last merged part, a log of every part, and the clips that failed midway.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from otoscope.harvest.part import PartLog, State
 
 
 class Work:
-    """The unfinished part of a run's folder.
+    """The working files of an unfinished run.
 
     Args:
         run: The run's folder.
@@ -37,19 +37,20 @@ class Work:
         self.folder = run / ".work"
 
     def begin(self, settings: dict[str, Any], *, overwrite: bool) -> bool:
-        """Begin a run, or take one up again."""
+        """Begin a run, or resume one; returns whether it is finished already."""
         settings = json.loads(json.dumps(settings))
-        found = self._settings()
-        if found is None:
+        existing = self._settings()
+        if existing is None:
             if self.run.is_dir() and {*self.run.iterdir()} - {self.folder} and not overwrite:
                 raise InputError(
-                    f"the folder '{self.run}' exists and is no harvest run. Choose another name, or pass --overwrite."
+                    f"the folder '{self.run}' exists and is not a harvest run. Choose another name, "
+                    "or pass --overwrite."
                 )
-        elif found != settings:
+        elif existing != settings:
             if not overwrite:
                 raise InputError(
-                    f"'{self.run}' holds a harvest made otherwise: {difference(found, settings)}. Choose another "
-                    "folder, or pass --overwrite to replace it."
+                    f"'{self.run}' holds a harvest with other settings: {difference(existing, settings)}. Choose "
+                    "another folder, or pass --overwrite to replace it."
                 )
         elif (self.run / MANIFEST).is_file():
             if not overwrite:
@@ -58,7 +59,7 @@ class Work:
         else:
             return False
         with output_errors(self.run):
-            self._clear(has_run=found is not None)
+            self._clear(has_run=existing is not None)
             self.folder.mkdir(parents=True)
         write_json(self.folder / "settings.json", settings)
         return False
@@ -66,14 +67,14 @@ class Work:
     def _settings(self) -> dict[str, Any] | None:
         for path, key in ((self.folder / "settings.json", None), (self.run / MANIFEST, "harvest")):
             try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                return found if key is None else found[key]
+                content = json.loads(path.read_text(encoding="utf-8"))
+                return content if key is None else content[key]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
         return None
 
     def _clear(self, *, has_run: bool) -> None:
-        """Take away an old run, its manifest first: without it the rest counts for nothing. Other files stay."""
+        """Remove an old run, its manifest first: without it the run is not finished. Other files stay."""
         if self.run.exists():
             for name in (MANIFEST, *(f"{table}.parquet" for table in TABLES)):
                 (self.run / name).unlink(missing_ok=True)
@@ -82,18 +83,18 @@ class Work:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self) -> None:
-        """Take away what is not needed any more."""
+        """Remove the working files of a finished run."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def give_up(self) -> None:
-        """Take away all that a run has left, so that it begins anew when it is asked for again."""
+        """Remove all that the run has written, so that it starts from the beginning next time."""
         with output_errors(self.run):
             self._clear(has_run=True)
 
     # calibration and state
 
     def save_arrays(self, name: str, arrays: dict[str, np.ndarray], metadata: dict[str, Any] | None = None) -> None:
-        """Write arrays, and what goes with them, whole or not at all."""
+        """Write arrays and their metadata, completely or not at all."""
         path = self.folder / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
@@ -101,7 +102,7 @@ class Work:
             save_file(contiguous, temporary, metadata={"json": json.dumps(metadata or {})})
 
     def arrays(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Read arrays and what goes with them; None where they are not there or damaged."""
+        """Read arrays and their metadata; None if they are missing or damaged."""
         path = self.folder / f"{name}.safetensors"
         try:
             with safe_open(path, "numpy") as file:
@@ -111,16 +112,16 @@ class Work:
             return None
 
     def save_state(self, state: State, next_part: int) -> None:
-        """Write the state before a part."""
+        """Write the state, and which part comes next."""
         self.save_arrays("state", state.arrays(), {"next_part": next_part})
 
     def restore(self, state: State) -> int | None:
-        """Go back to the state that was written last; returns the part that comes next, None where none was written."""
-        found = self.arrays("state")
-        if found is None:
+        """Restore the state that was written last; returns the part that comes next, or None if none was written."""
+        saved = self.arrays("state")
+        if saved is None:
             return None
-        state.restore(found[0])
-        return int(found[1]["next_part"])
+        state.restore(saved[0])
+        return int(saved[1]["next_part"])
 
     # what happened
 
@@ -138,29 +139,29 @@ class Work:
     def failed(self) -> dict[int, str]:
         """Clips that failed midway, with the reason."""
         try:
-            found = json.loads((self.folder / "failed.json").read_text(encoding="utf-8"))
-            return {int(clip): message for clip, message in found.items()}
+            messages = json.loads((self.folder / "failed.json").read_text(encoding="utf-8"))
+            return {int(clip): message for clip, message in messages.items()}
         except (OSError, ValueError):
             return {}
 
     def save_failed(self, failed: dict[int, str]) -> None:
-        """Write down clips that failed midway."""
+        """Record clips that failed midway, with the reason."""
         write_json(self.folder / "failed.json", failed)
 
     def part_name(self, part: int) -> str:
-        """The name under which a process leaves the state of a part."""
+        """The name under which a process saves the state of a part."""
         return f"parts/{part:06}"
 
     def drop_part(self, part: int) -> None:
-        """Take away the state of a part that was put together with the rest."""
+        """Remove the state of a part that has been merged."""
         (self.folder / f"{self.part_name(part)}.safetensors").unlink(missing_ok=True)
 
 
-def log_of(found: dict[str, Any]) -> PartLog:
-    """A part's log as JSON gave it."""
+def log_of(table: dict[str, Any]) -> PartLog:
+    """Restore a part's log from JSON."""
     return PartLog(
-        found["rows"],
-        [Problem(**problem) for problem in found["problems"]],
-        [Problem(**problem) for problem in found["label_problems"]],
-        [Problem(**note) for note in found.get("sound_notes", ())],
+        table["rows"],
+        [Problem(**problem) for problem in table["problems"]],
+        [Problem(**problem) for problem in table["label_problems"]],
+        [Problem(**note) for note in table.get("sound_notes", ())],
     )

@@ -1,6 +1,6 @@
-"""What is known of vectors before a training starts: their middle, how long they are, and which values are enormous.
+"""Statistics of the vectors before a training starts: their centre, their length, and massive activations.
 
-Knows tensors alone. Both are found from the first batches; more frames make them steadier, not better.
+They are computed from the first batches; more frames would make them steadier, not better.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from otoscope.base.errors import InputError
 from otoscope.sae.training_settings import MEDIAN_LENGTH
 
 MOST_ROUNDS = 100
-"""Rounds of Weiszfeld's algorithm at most; a dozen are usual."""
+"""Most iterations of Weiszfeld's algorithm; a dozen are usual."""
 
 LEAST_MASSIVE, MASSIVE_RATIO = 100.0, 100.0
-"""A massive activation is as large as that at least, and as many times the median of all values."""
+"""A massive activation is at least this large, and at least this many times the median of all absolute values."""
 
 TOLERANCE = 1e-6
-"""It ends when the median moves by less than this share of the mean distance to it."""
+"""The algorithm ends when the median moves by less than this share of the mean distance to it."""
 
 
 def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
     """Find the point with the smallest sum of distances to all vectors.
 
-    A few vectors of enormous length, which Whisper has, draw the mean far away from where most are; the geometric
-    median stays.
+    Whisper has a few vectors of enormous length, which pull the mean far away from most others, but hardly move the
+    geometric median.
 
     Args:
-        x: The vectors, finite, of any floating type; held once more, in float64.
+        x: The vectors, finite, of any floating type; a copy in float64 is held.
 
     Returns:
         The median in float32, on the vectors' device.
@@ -42,7 +42,7 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
 
     Source:
         Weiszfeld 1937; Vardi and Zhang 2000 (doi 10.1073/pnas.97.4.1423) for a median that is one of the vectors.
-        Bricken et al. 2023, Towards monosemanticity, for what it is used for.
+        Bricken et al. 2023, Towards monosemanticity, for its use.
     """
     _check(x)
     points = x.detach().double()
@@ -56,7 +56,7 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
         weight = torch.where(is_away, 1 / torch.where(is_away, distance, 1.0), 0.0)
         following = weight @ points / weight.sum()
         n_here = int((~is_away).sum())
-        if n_here:  # vectors at the median itself hold it back, one unit of pull each
+        if n_here:  # each vector at the median itself holds it back with one unit of force
             pull = float(torch.linalg.vector_norm(weight.sum() * (following - median)))
             held = min(1.0, n_here / pull) if pull else 1.0
             following = (1 - held) * following + held * median
@@ -68,11 +68,12 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
 
 
 def input_scale(x: Float[Tensor, "frame d_in"], normalise: str = MEDIAN_LENGTH) -> float:
-    """Find what to multiply vectors with so that they are typically as long as the root of `d_in`.
+    """Find the factor that makes vectors typically as long as the square root of `d_in`.
 
     Args:
         x: The vectors, finite.
-        normalise: What is typical: their median length, which a few enormous vectors leave alone, or the mean length.
+        normalise: `median_length`, which a few enormous vectors do not affect, or `expected_average_only_in` for the
+            mean length.
 
     Returns:
         A factor above 0.
@@ -86,21 +87,21 @@ def input_scale(x: Float[Tensor, "frame d_in"], normalise: str = MEDIAN_LENGTH) 
     _check(x)
     lengths = torch.linalg.vector_norm(x.detach().double(), dim=1)
     typical = float(lengths.median()) if normalise == MEDIAN_LENGTH else 0.0
-    typical = typical or float(lengths.mean())  # of vectors that are mostly zeros the median is one, too
+    typical = typical or float(lengths.mean())  # the median is 0 if most vectors are zeros
     if not typical:
         raise InputError(
-            f"all {len(x)} vectors are zeros: there is nothing in them to learn. Look at the site they come from."
+            f"all {len(x)} vectors are zeros: there is nothing to learn from them. Check the site they come from."
         )
     return math.sqrt(x.shape[1]) / typical
 
 
 class Massive(NamedTuple):
-    """A dimension that holds enormous values in some frames.
+    """A dimension with enormous values in some frames.
 
     Attributes:
-        dimension: Which.
+        dimension: Its index.
         largest: The largest absolute value in it.
-        variance_share: Share of the variance of all dimensions that is its own.
+        variance_share: Its share of the variance of all dimensions.
     """
 
     dimension: int
@@ -115,7 +116,7 @@ def massive_activations(x: Float[Tensor, "frame d_in"]) -> list[Massive]:
         x: The vectors.
 
     Returns:
-        Dimensions that hold a value of at least 100, and of at least 100 times the median of all; the largest first.
+        Dimensions with an absolute value of at least 100, and at least 100 times the median of all; the largest first.
 
     Source:
         Sun et al. 2024, Massive activations in large language models (arXiv 2402.17762), whose ratio is about 1,000.
@@ -130,27 +131,25 @@ def massive_activations(x: Float[Tensor, "frame d_in"]) -> list[Massive]:
 def massive_dimensions(
     largest: Float[Tensor, " d_in"], typical: float, variance: Float[Tensor, " d_in"]
 ) -> list[Massive]:
-    """Find the same from what is known of each dimension.
+    """Find the same from statistics of each dimension.
 
     Args:
-        largest: The largest absolute value of each.
-        typical: The median of the absolute values of all.
-        variance: Of each.
+        largest: The largest absolute value in each.
+        typical: The median of all absolute values.
+        variance: The variance of each.
     """
     bar = max(LEAST_MASSIVE, MASSIVE_RATIO * typical)
     share = variance / variance.sum().clamp_min(torch.finfo(variance.dtype).tiny)
-    found = [
-        Massive(each, float(largest[each]), float(share[each])) for each in (largest >= bar).nonzero()[:, 0].tolist()
-    ]
-    return sorted(found, key=lambda one: -one.largest)
+    massive = [Massive(i, float(largest[i]), float(share[i])) for i in (largest >= bar).nonzero()[:, 0].tolist()]
+    return sorted(massive, key=lambda dimension: -dimension.largest)
 
 
 def _check(x: Tensor) -> None:
     if x.ndim != 2 or not len(x):
-        raise InputError(f"vectors are {list(x.shape)}: [frame, d_in] with at least one frame is needed. Give some.")
+        raise InputError(f"vectors have shape {list(x.shape)}: give [frame, d_in] with at least one frame.")
     n_wrong = int((~x.isfinite()).any(dim=1).sum())
     if n_wrong:
         raise InputError(
             f"{n_wrong} of {len(x)} vectors hold NaN or infinite values: a dictionary learns from finite ones. "
-            "Look at the recordings and the site they come from."
+            "Check the recordings and the site they come from."
         )

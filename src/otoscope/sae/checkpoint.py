@@ -1,6 +1,6 @@
-"""What an unfinished training leaves in `.work` of its folder, so that it can go on from there to the same bits.
+"""What an unfinished training keeps in `.work` of its folder, so that it can resume and end with the same bits.
 
-One safetensors file holds everything, tensors and JSON, so that it is there as a whole or is the one before.
+One safetensors file holds everything, tensors and JSON, so that a checkpoint is either complete or still the last one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from otoscope.base.results import MANIFEST
 from otoscope.sae.curves import FILE as CURVES
 
 KEY = "training"
-"""Where the manifest of a finished training has its settings."""
+"""The manifest's key for the settings of a finished training."""
 
 
 class TrainingFolder:
     """A training's folder.
 
     Args:
-        path: Where it is.
+        path: The folder's path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,32 +38,32 @@ class TrainingFolder:
         self._checkpoint = self._work / "checkpoint.safetensors"
 
     def begin(self, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
-        """Begin a training, or take one up again.
+        """Begin a training, or resume one.
 
         Args:
-            settings: All that the result depends on.
+            settings: Everything that the result depends on.
             overwrite: Whether a finished training, or one with other settings, may be replaced.
 
         Returns:
             Whether it is finished already.
 
         Raises:
-            InputError: The folder holds a training with other settings, and says which, or something else.
-            OutputError: It cannot be written.
+            InputError: The folder holds a training with other settings (the message names them), or something else.
+            OutputError: The folder cannot be written.
         """
         settings = json.loads(json.dumps(settings))
-        found = self._settings()
-        if found is None:
+        existing = self._settings()
+        if existing is None:
             is_taken = self.path.is_dir() and bool({*self.path.iterdir()} - {self._work})
             if is_taken and not overwrite:
                 raise InputError(
-                    f"the folder '{self.path}' exists and is no training. Choose another name, or pass --overwrite."
+                    f"the folder '{self.path}' exists and is not a training. Choose another name, or pass --overwrite."
                 )
-        elif found != settings:
+        elif existing != settings:
             if not overwrite and (self._checkpoint.exists() or (self.path / MANIFEST).is_file()):
                 raise InputError(
-                    f"'{self.path}' holds a training made otherwise: {difference(found, settings)}. Choose another "
-                    "folder, or pass --overwrite to replace it."
+                    f"'{self.path}' holds a training with other settings: {difference(existing, settings)}. Choose "
+                    "another folder, or pass --overwrite to replace it."
                 )
         elif (self.path / MANIFEST).is_file():
             if not overwrite:
@@ -72,7 +72,7 @@ class TrainingFolder:
         else:
             return False
         with output_errors(self.path):
-            self._clear(found)
+            self._clear(existing)
             self._work.mkdir(parents=True)
         write_json(self._work / "settings.json", settings)
         return False
@@ -80,34 +80,34 @@ class TrainingFolder:
     def _settings(self) -> dict[str, Any] | None:
         for path, key in ((self._work / "settings.json", None), (self.path / MANIFEST, KEY)):
             try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                return found if key is None else found[key]
+                content = json.loads(path.read_text(encoding="utf-8"))
+                return content if key is None else content[key]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
         return None
 
-    def _clear(self, found: Mapping[str, Any] | None) -> None:
-        """Take away an old training, its manifest first: without it the rest counts for nothing. Other files stay."""
+    def _clear(self, existing: Mapping[str, Any] | None) -> None:
+        """Remove an old training, its manifest first: without it the training is not finished. Other files stay."""
         for name in (MANIFEST, CURVES):
             (self.path / name).unlink(missing_ok=True)
-        for task in (found or {}).get("tasks", []):
+        for task in (existing or {}).get("tasks", []):
             folder = self.path / str(task["name"])
-            if folder.parent == self.path and folder.name not in ("", ".."):  # one that names others is not obeyed
+            if folder.parent == self.path and folder.name not in ("", ".."):  # never delete a folder elsewhere
                 shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Write a checkpoint; until it is whole the one before stays.
+        """Write a checkpoint, which replaces the last one when it is complete.
 
         Raises:
-            OutputError: It cannot be written, and the one before is as it was.
+            OutputError: It cannot be written; the last checkpoint is unchanged.
         """
-        own = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         with atomic_path(self._checkpoint) as temporary:
-            save_file(own, temporary, metadata={"json": json.dumps(numbers)})
+            save_file(contiguous, temporary, metadata={"json": json.dumps(numbers)})
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Read the checkpoint; None where there is none.
+        """Read the checkpoint; None if there is none.
 
         Raises:
             InputError: It is damaged.
@@ -117,14 +117,14 @@ class TrainingFolder:
         try:
             with safe_open(self._checkpoint, "pt") as file:
                 numbers = json.loads(file.metadata()["json"])
-            # copies: what is read stays tied to the file, which the next checkpoint replaces
+            # copies: loaded tensors are tied to the file, which the next checkpoint replaces
             return {name: tensor.clone() for name, tensor in load_file(self._checkpoint).items()}, numbers
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"checkpoint '{self._checkpoint}' is damaged ({error}), so the training cannot go on. "
+                f"checkpoint '{self._checkpoint}' is damaged ({error}), so the training cannot be resumed. "
                 "Begin again with --overwrite."
             ) from error
 
     def finish(self) -> None:
-        """Take away what is not needed any more."""
+        """Remove the working files."""
         shutil.rmtree(self._work, ignore_errors=True)

@@ -9,17 +9,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 LARGEST_CHUNK = 1 << 20
-"""Strengths of all features that are held at a time on a CPU: [frame, feature] is never held for a whole batch."""
+"""Most strengths that are held at a time on a CPU: [frame, feature] is never held for a whole batch."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """Active features of frames, one frame after the other, those of a frame in ascending order.
+    """Active features, frame by frame, those of a frame in ascending order.
 
     Attributes:
-        offsets: Where each frame's entries lie, int64 [frame + 1].
-        features: Of the entries, int32.
-        values: Their strengths, float32.
+        offsets: Where each frame's entries begin and the last ends, int64 [frame + 1].
+        features: The feature of each entry, int32.
+        values: The strength of each entry, float32.
         n_features: How many features there are.
     """
 
@@ -30,12 +30,12 @@ class Code:
 
     @property
     def n_frames(self) -> int:
-        """How many frames."""
+        """How many frames there are."""
         return len(self.offsets) - 1
 
     @property
     def l0(self) -> Float[Tensor, ""]:
-        """Features active in a frame, on average."""
+        """Mean number of features active in a frame."""
         return self.offsets[-1].float() / self.n_frames
 
     @property
@@ -45,7 +45,7 @@ class Code:
         return fired.index_fill_(0, self.features.long(), True)
 
     def dense(self) -> Float[Tensor, "frame feature"]:
-        """Give it as the tensor that it stands for."""
+        """Convert the code to a dense tensor."""
         frames = torch.repeat_interleave(self.offsets.diff())
         strength = torch.zeros(self.n_frames, self.n_features, device=self.values.device)
         strength[frames, self.features.long()] = self.values
@@ -60,8 +60,8 @@ class Weights:
         W_enc: float32 [feature, d_in].
         b_enc: float32 [feature].
         W_dec: float32 [feature, d_in].
-        b_dec: float32 [d_in]; also taken off the input.
-        precision: `float32`, or `bfloat16` for the product that features are chosen by.
+        b_dec: float32 [d_in]; also subtracted from the input.
+        precision: `float32`, or `bfloat16` for the product from which features are chosen.
     """
 
     W_enc: Float[Tensor, "feature d_in"]
@@ -72,16 +72,16 @@ class Weights:
 
     @property
     def n_features(self) -> int:
-        """How many features."""
+        """How many features there are."""
         return len(self.W_enc)
 
     @property
     def chunk_frames(self) -> int:
-        """Frames whose strengths of all features are held at a time."""
+        """How many frames to encode at a time."""
         return chunk_frames(self.n_features, self.W_enc.device)
 
 
 def chunk_frames(n_features: int, device: torch.device) -> int:
-    """Give how many frames to encode at a time: few enough for a cache on a CPU, many to keep a GPU busy."""
+    """Return how many frames to encode at a time: few enough for a cache on a CPU, enough to keep a GPU busy."""
     room = LARGEST_CHUNK if device.type == "cpu" else LARGEST_CHUNK << 6
     return max(32, min(256 if device.type == "cpu" else 1 << 16, room // n_features))

@@ -1,9 +1,9 @@
-"""Sparse codes on the CPU: the loops of `kernel.py`, shared out between as many threads as torch has.
+"""Sparse codes on the CPU: the loops of `kernel.py`, divided among as many threads as torch has.
 
-Encoding needs the product of all frames with all features, the one costly part. Here it only decides which features can
-be among the chosen: it is made in bfloat16 where the processor multiplies that (several times as fast), each product
-is off by at most a bound that follows from what rounding took off the factors, and every feature that can still be
-chosen within that bound is computed anew in float32. So the choice and the strengths are those of float32, always.
+Encoding needs the product of all frames with all features, the only costly part. Here it only decides which features
+can be among the chosen ones: it is computed in bfloat16 if the processor supports that (several times as fast), the
+error of each product is bounded by the rounding errors of its factors, and every feature that could be chosen within
+that bound is computed again in float32. So the choice and the strengths are always those of float32.
 
 `plain.py` does the same in torch alone.
 
@@ -34,9 +34,9 @@ Array = np.ndarray[Any, Any]
 _SAFETY = np.float32(1.01)
 _TINY = np.finfo(np.float32).tiny
 _MANY_FRAMES = 128
-"""Of so many frames, or fewer, products in bfloat16 save no more time than it takes to round the weights first."""
+"""For this many frames, or fewer, products in bfloat16 save less time than rounding the weights takes."""
 _BFLOAT16_SHARE = np.float32(2**-8)
-"""Twice what rounding to bfloat16 takes off a number at most, as a share of it."""
+"""Twice the largest relative error of rounding to bfloat16."""
 
 
 # threads
@@ -44,12 +44,12 @@ _BFLOAT16_SHARE = np.float32(2**-8)
 
 @cache
 def _threads(n_threads: int, process: int) -> ThreadPoolExecutor:
-    """Give the threads beside the caller's own; another process, forked from this one, gets its own."""
+    """Return the threads besides the caller's; a process forked from this one gets its own."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="sparse-code")
 
 
 def share_out(bounds: Sequence[int], work: Callable[[int, int], Any]) -> list[Any]:
-    """Call `work(first, stop)` for the stretches between bounds, at once."""
+    """Call `work(first, stop)` for the stretches between bounds, all at the same time."""
     stretches = [(first, stop) for first, stop in pairwise(bounds) if first < stop]
     if len(stretches) < 2:
         return [work(*stretch) for stretch in stretches]
@@ -65,10 +65,10 @@ def _evenly(n: int) -> list[int]:
 
 
 def _by_load(loads: Array) -> list[int]:
-    """Cut where the sums of loads, given from 0 on, are even."""
+    """Find bounds that divide the load evenly, given its cumulative sums from 0 on."""
     n_threads = torch.get_num_threads()
     inner = np.searchsorted(loads, [loads[-1] * i / n_threads for i in range(1, n_threads)])
-    return [0, *(int(place) for place in inner), len(loads) - 1]
+    return [0, *(int(index) for index in inner), len(loads) - 1]
 
 
 # encoding
@@ -76,7 +76,7 @@ def _by_load(loads: Array) -> list[int]:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Rough products of some frames, and how rough they are: what the loops that choose take."""
+    """Rough products of some frames, and bounds on their errors, as the choosing loops take them."""
 
     first: int
     rough: Array
@@ -86,12 +86,12 @@ class _Chunk:
 
 
 class _Screen:
-    """Makes rough products of frames with features, some frames at a time.
+    """Computes rough products of frames with features, some frames at a time.
 
     Args:
-        weights: The coder's.
-        n_frames: How many frames will come.
-        columns: The features; None for all.
+        weights: The coder's weights.
+        n_frames: How many frames there will be.
+        columns: Which features; None for all.
     """
 
     def __init__(self, weights: Weights, n_frames: int, columns: Tensor | None = None) -> None:
@@ -110,7 +110,7 @@ class _Screen:
         self.W_enc = weights.W_enc.numpy()
 
     def chunks(self, x: Tensor, size: int) -> Iterator[_Chunk]:
-        """Give rough products of all frames, so many frames at a time; each chunk is overwritten by the next."""
+        """Give rough products of all frames, `size` frames at a time; each chunk is overwritten by the next."""
         rough = _passing(min(size, len(x)), len(self._rows), self._dtype)
         for first in range(0, len(x), size):
             centred = x[first : first + size] - self._weights.b_dec
@@ -123,7 +123,7 @@ class _Screen:
             yield _Chunk(first, bits, centred.numpy(), margins, np.float32(0) if self._is_trusted else share)
 
     def _margins(self, x: Tensor, short: Tensor) -> Array:
-        """Give how far a product with a row of length 1 may be off, for every frame."""
+        """Bound the error of a product with a row of length 1, for every frame."""
         if self._is_trusted:
             return np.zeros(len(x), np.float32)
         lengths, off = _rounding(x, short)
@@ -132,7 +132,7 @@ class _Screen:
 
 
 def _rounding(x: Tensor, short: Tensor) -> tuple[Array, Array]:
-    """Give the lengths of vectors, and of what rounding took off them."""
+    """Compute the lengths of vectors, and of their rounding errors."""
     if short.dtype == torch.float32:
         return x.norm(dim=1).numpy(), np.zeros(len(x), np.float32)
     lengths, off = np.empty(len(x), np.float32), np.empty(len(x), np.float32)
@@ -142,16 +142,16 @@ def _rounding(x: Tensor, short: Tensor) -> tuple[Array, Array]:
 
 
 def _passing(n_rows: int, n_columns: int, dtype: torch.dtype) -> Tensor:
-    """Give memory that goes back to the system as soon as it is let go of.
+    """Allocate memory that returns to the system as soon as it is freed.
 
-    The allocator would keep it, in holes that the gradients, which are larger, do not fit into.
+    The allocator would keep it, in gaps that are too small for the gradients.
     """
     return torch.frombuffer(mmap.mmap(-1, n_rows * n_columns * dtype.itemsize), dtype=dtype).view(n_rows, n_columns)
 
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for products in bfloat16; without them they are slow."""
+    """Whether the processor has instructions for products in bfloat16, which are slow without."""
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in names)
 
@@ -163,22 +163,22 @@ def choose_rows(
 
     Args:
         x: float32 [frame, d_in].
-        weights: The coder's.
-        k: How many.
-        least: Only strengths above it.
-        columns: Features to choose among, ascending; None for all.
-        chunk: Frames at a time; changes nothing but time and memory.
+        weights: The coder's weights.
+        k: How many to choose.
+        least: Only strengths above this are chosen.
+        columns: Features to choose from, ascending; None for all.
+        chunk: Frames at a time, 0 for the default; affects only time and memory.
 
     Returns:
-        The code; among equal strengths the earlier features.
+        The code; of equal strengths the earlier features are chosen.
     """
     screen = _Screen(weights, len(x), columns)
     n = len(x)
     counts, features = np.zeros(n, np.int64), np.empty((n, k), np.int32)
     values = np.empty((n, k), np.float32)
     for part in screen.chunks(x, chunk or weights.chunk_frames):
-        here = slice(part.first, part.first + len(part.x))
-        chosen = (counts[here], features[here], values[here])
+        rows = slice(part.first, part.first + len(part.x))
+        chosen = (counts[rows], features[rows], values[rows])
 
         def work(first: int, stop: int, part: _Chunk = part, chosen: tuple[Array, ...] = chosen) -> None:
             kernel.choose_in_rows(
@@ -196,21 +196,21 @@ def choose_rows(
 
 
 def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: int = 0) -> Code:
-    """Choose all strengths above a bar, or where these are many, at least the `most` largest.
+    """Choose all strengths above a bar, or if these are many, at least the `most` largest.
 
     Args:
         x: float32 [frame, d_in].
-        weights: The coder's.
-        bar: The bar.
+        weights: The coder's weights.
+        bar: Only strengths above this are chosen.
         most: As soon as there are clearly more, those that are not among the `most` largest are dropped.
-        chunk: Frames at a time.
+        chunk: Frames at a time, 0 for the default.
 
     Returns:
         The code.
     """
     screen, n_features = _Screen(weights, len(x)), weights.n_features
     chunk = min(chunk or weights.chunk_frames, len(x))
-    room, found = _Entries(chunk * n_features), _Entries(2 * most + chunk * n_features)
+    room, kept = _Entries(chunk * n_features), _Entries(2 * most + chunk * n_features)
     counts, n, least = np.zeros(len(x), np.int64), 0, np.float32(bar)
     for part in screen.chunks(x, chunk):
         end = part.first + len(part.x)
@@ -225,40 +225,40 @@ def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: i
             return slice(begin, begin + n_chosen)
 
         for entries in share_out(_evenly(len(part.x)), work):
-            n = found.add(n, room, entries)
+            n = kept.add(n, room, entries)
         if n > most + most // 2:
-            floor = _nth_largest(found.values[:n], most)
-            n = kernel.keep_above(counts[:end], found.features, found.values, floor, n)
-            least = np.nextafter(floor, np.float32(0))  # those that equal the least may yet be chosen
-    return _code(_offsets(counts), found.features[:n], found.values[:n], n_features)
+            floor = _nth_largest(kept.values[:n], most)
+            n = kernel.keep_above(counts[:end], kept.features, kept.values, floor, n)
+            least = np.nextafter(floor, np.float32(0))  # so that strengths equal to the floor can still be chosen
+    return _code(_offsets(counts), kept.features[:n], kept.values[:n], n_features)
 
 
 class _Entries:
-    """Room for entries of a code; the system gives memory only to what is written to."""
+    """Buffers for entries of a code; the system allocates only the memory that is written to."""
 
     def __init__(self, size: int) -> None:
         self.features: Array = _passing(size, 1, torch.int32).numpy().reshape(-1)
         self.values: Array = _passing(size, 1, torch.float32).numpy().reshape(-1)
 
     def add(self, n: int, other: _Entries, entries: slice) -> int:
-        """Put entries from another room behind the first n; returns how many there are then."""
+        """Append entries from other buffers after the first n; returns the new number."""
         end = n + entries.stop - entries.start
         self.features[n:end], self.values[n:end] = other.features[entries], other.values[entries]
         return end
 
 
 def nth_largest(values: Tensor, n: int) -> float:
-    """Give the nth largest of some values."""
+    """Return the nth largest value."""
     return float(_nth_largest(values.numpy(), n))
 
 
 def _nth_largest(values: Array, n: int) -> np.float32:
-    place = len(values) - n
-    return np.float32(np.partition(values, place)[place])
+    index = len(values) - n
+    return np.float32(np.partition(values, index)[index])
 
 
 def choose_largest(code: Code, least: float, n_equal: int) -> Code:
-    """Keep the strengths above `least`, and the first so many of those that equal it; the code given is used up."""
+    """Keep the strengths above `least`, and the first `n_equal` that equal it; the given code is overwritten."""
     counts, features, values = code.offsets.diff().numpy(), code.features.numpy(), code.values.numpy()
     n = kernel.keep_above(counts, features, values, np.float32(least), n_equal)
     return _code(_offsets(counts), features[:n].copy(), values[:n].copy(), code.n_features)
@@ -286,11 +286,11 @@ def add_rows(code: Code, starts: Tensor, stops: Tensor, rows: Tensor, sign: floa
     """Add to every frame of `out` the rows of its active features, each times its strength.
 
     Args:
-        code: Strengths.
-        starts: First entry of each frame that counts.
-        stops: And the one after the last.
+        code: The entries.
+        starts: The first entry of each frame to use.
+        stops: The entry after the last to use.
         rows: float32 [feature, d_in].
-        sign: A factor.
+        sign: A factor for all rows.
         out: float32 [frame, d_in], added to.
     """
     arrays = starts.numpy(), stops.numpy(), code.features.numpy(), code.values.numpy(), rows.numpy()
@@ -299,7 +299,7 @@ def add_rows(code: Code, starts: Tensor, stops: Tensor, rows: Tensor, sign: floa
 
 
 def sum_of_squares(x: Tensor) -> float:
-    """Add up the squares of everything, frame by frame."""
+    """Add up the squares of all values, frame by frame."""
     squares, array = np.empty(len(x)), x.numpy()
     share_out(_evenly(len(x)), lambda first, stop: kernel.sum_squares(array, first, stop, squares))
     return float(squares.sum())
@@ -308,15 +308,15 @@ def sum_of_squares(x: Tensor) -> float:
 def strength_gradients(
     code: Code, starts: Tensor, stops: Tensor, rows: Tensor, gradient: Tensor, factor: float, out: Tensor
 ) -> None:
-    """Write how the loss changes with each strength: its feature's row times its frame's gradient.
+    """Compute the gradient of each strength: its feature's row times its frame's gradient.
 
     Args:
         code: The entries.
-        starts: See `add_rows`.
-        stops: The same.
-        rows: The same.
-        gradient: Of the reconstruction, up to a factor: float32 [frame, d_in].
-        factor: The factor.
+        starts: As in `add_rows`, and so are `stops` and `rows`.
+        stops: The entry after the last to use.
+        rows: float32 [feature, d_in].
+        gradient: The gradient of the reconstruction, except for a factor: float32 [frame, d_in].
+        factor: That factor.
         out: float32 [entry], written to.
     """
     arrays = starts.numpy(), stops.numpy(), code.features.numpy(), rows.numpy(), gradient.numpy()
@@ -350,15 +350,15 @@ class ByFeature:
         b_dec: Tensor,
         into: tuple[Tensor, Tensor, Tensor | None],
     ) -> None:
-        """Add what the entries of some features say about their weights.
+        """Add the gradients of the weights of some features.
 
         Args:
             between: The first feature, and the one after the last.
-            strengths: How the loss changes with each strength, [entry].
-            gradient: Of the reconstruction, up to a factor: [frame, d_in].
-            factor: The factor.
-            x: What was encoded, [frame, d_in].
-            b_dec: What was taken off it first.
+            strengths: The gradient of each strength, [entry].
+            gradient: The gradient of the reconstruction, except for a factor: [frame, d_in].
+            factor: That factor.
+            x: The encoded vectors, [frame, d_in].
+            b_dec: The bias that is subtracted from them first.
             into: Gradients of `W_enc`, `b_enc` and `W_dec`, which are added to; the last may be None.
         """
         W_enc, b_enc, W_dec = into  # noqa: N806
@@ -368,7 +368,7 @@ class ByFeature:
             x.numpy(), b_dec.numpy(), (W_enc.numpy(), b_enc.numpy(), decoder),
         )  # fmt: skip
         first, stop = between
-        bounds = [first + place for place in _by_load(self._sorted[0][first : stop + 1] - self._sorted[0][first])]
+        bounds = [first + index for index in _by_load(self._sorted[0][first : stop + 1] - self._sorted[0][first])]
         share_out(bounds, lambda first, stop: kernel.add_weight_gradients(*arrays, first, stop))
 
 
@@ -376,12 +376,12 @@ class ByFeature:
 
 
 def take_off_lengthwise(rows: Tensor, gradient: Tensor) -> None:
-    """Take the part along each row, which has length 1, out of its gradient, in place."""
+    """Remove from each row's gradient its component along the row, which has length 1, in place."""
     arrays = rows.numpy(), gradient.numpy()
     share_out(_evenly(len(rows)), lambda first, stop: kernel.take_off_lengthwise(*arrays, first, stop))
 
 
 def set_to_length_one(rows: Tensor) -> None:
-    """Set every row to length 1, in place; a row of zeros stays."""
+    """Scale every row to length 1, in place; a row of zeros stays."""
     array = rows.numpy()
     share_out(_evenly(len(rows)), lambda first, stop: kernel.set_to_length_one(array, first, stop))

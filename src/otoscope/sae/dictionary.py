@@ -1,8 +1,8 @@
 """A sparse dictionary: many directions of one space, few of which are active at a time.
 
-It encodes vectors as strengths of its features, puts vectors together from strengths, and changes single features in a
-vector. Costs the weights' memory in float32, and what it encodes: [frame, n_features]. It does not know what the
-vectors are that it is given, where in a model they come from, nor how files hold it; `metadata` is what its maker said.
+It encodes vectors as strengths of its features, reconstructs vectors from strengths, and changes single features in a
+vector. Memory: the weights in float32, and the strengths [frame, n_features]. It does not know where in a model the
+vectors come from, nor how files store it; `metadata` is what its maker wrote down.
 
 Source:
     SAELens 6.54 (decoderesearch), `sae_lens/saes/`: the architectures, their tensors and every formula.
@@ -30,10 +30,10 @@ TENSORS: dict[str, dict[str, tuple[str, ...]]] = {
     "jumprelu": {**_PLAIN, "threshold": ("d_sae",)},
     "gated": {name: axes for name, axes in {**_PLAIN, **_GATED}.items() if name != "b_enc"},
 }
-"""The architectures that are read, and the tensors of each with their axes."""
+"""The supported architectures, and the tensors of each with their axes."""
 
 NORMALIZATIONS = ("none", "layer_norm", "expected_average_only_in")
-"""What may be done to the input. For the last nothing is left to do: weights that are read lack no factor."""
+"""How the input may be normalised. The last needs no work: in weights that are read, the factor is included."""
 
 LAYER_NORM_EPSILON = 1e-5
 
@@ -45,12 +45,12 @@ class Dictionary:
     Attributes:
         architecture: One of `TENSORS`.
         weights: Its tensors by SAELens's names, float32 on one device.
-        apply_b_dec_to_input: Whether the decoder's bias is taken off the input first.
+        apply_b_dec_to_input: Whether the decoder's bias is subtracted from the input first.
         normalize_activations: One of `NORMALIZATIONS`.
         rescale_acts_by_decoder_norm: Whether strengths are multiplied by the length of their decoder row before the
-            strongest are chosen; topk alone.
-        k: Features that may be active at a time; topk alone, otherwise None.
-        metadata: Whatever its maker wrote down, such as `hook_name` or `site`, and `model_name` or `model`.
+            strongest are chosen; only for topk.
+        k: Features that may be active at a time; None except for topk.
+        metadata: What its maker wrote down, such as `hook_name` or `site`, and `model_name` or `model`.
     """
 
     architecture: str
@@ -72,26 +72,26 @@ class Dictionary:
         return self.weights["W_enc"].shape[1]
 
     def to(self, device: torch.device | str) -> Dictionary:
-        """Give the same dictionary with its weights on a device."""
+        """Return the same dictionary with its weights on a device."""
         return replace(self, weights={name: weight.to(device) for name, weight in self.weights.items()})
 
     def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame n_features"]:
-        """Find how strongly each feature is active.
+        """Compute how strongly each feature is active.
 
         Args:
-            x: One vector for every frame, of any floating type, on the device of the weights.
+            x: One vector per frame, of any floating type, on the device of the weights.
 
         Returns:
-            Strengths in float32, 0 where a feature is silent. Differentiable with respect to `x`.
+            Strengths in float32, 0 where a feature is inactive. Differentiable with respect to `x`.
 
         Raises:
-            InputError: The vectors are of another length than the dictionary's.
+            InputError: The vectors do not have the dictionary's length.
 
         Source:
             SAELens, `encode` of each architecture; Gao et al. 2024 (arXiv 2406.04093) for topk, Rajamanoharan et al.
             2024 for jumprelu (arXiv 2407.14435) and gated (arXiv 2404.16014).
         """
-        x = self._seen(x)
+        x = self._normalised(x)
         if self.architecture == "gated":
             return self._gated(x)
         drive = self._drives(x)
@@ -101,21 +101,21 @@ class Dictionary:
         return strength * (drive > self.weights["threshold"]) if self.architecture == "jumprelu" else strength
 
     def drives(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame n_features"]:
-        """Give what strengths are made from, before what is too weak is silenced: it has a gradient everywhere.
+        """Compute the pre-activations: the strengths before weak ones are set to 0, with a gradient everywhere.
 
         Args:
-            x: One vector for every frame, as `encode` takes them.
+            x: One vector per frame, as `encode` takes them.
 
         Returns:
-            In float32, equal to the strengths where features are active. Differentiable with respect to `x`.
+            Values in float32, equal to the strengths where features are active. Differentiable with respect to `x`.
 
         Raises:
-            InputError: The vectors are of another length than the dictionary's.
+            InputError: The vectors do not have the dictionary's length.
         """
-        return self._drives(self._seen(x))
+        return self._drives(self._normalised(x))
 
-    def _seen(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame d_in"]:
-        """Give vectors as the encoder sees them."""
+    def _normalised(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame d_in"]:
+        """Normalise and centre vectors as the encoder takes them."""
         self._check("encoded", x, self.d_in, "Give it the site that it was trained on")
         x = x.float()
         if self.normalize_activations == "layer_norm":
@@ -124,24 +124,24 @@ class Dictionary:
         return x - self.weights["b_dec"] if self.apply_b_dec_to_input else x
 
     def _drives(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame n_features"]:
-        own, product = self.weights, x @ self.weights["W_enc"]
+        weights, product = self.weights, x @ self.weights["W_enc"]
         if self.architecture == "gated":
-            return product * own["r_mag"].exp() + own["b_mag"]
-        drive = product + own["b_enc"]
-        return drive * own["W_dec"].norm(dim=-1) if self.rescale_acts_by_decoder_norm else drive
+            return product * weights["r_mag"].exp() + weights["b_mag"]
+        drive = product + weights["b_enc"]
+        return drive * weights["W_dec"].norm(dim=-1) if self.rescale_acts_by_decoder_norm else drive
 
     def decode(self, strength: Float[Tensor, "frame n_features"]) -> Float[Tensor, "frame d_in"]:
-        """Put vectors together from strengths.
+        """Reconstruct vectors from strengths.
 
         Args:
-            strength: Of every feature, as `encode` gives them, on the device of the weights.
+            strength: Strengths of all features, as `encode` gives them, on the device of the weights.
 
         Returns:
-            Vectors in float32. A dictionary that normalises its input by `layer_norm` gives them as it sees them,
-            normalised: only the input knows its mean and spread, so `reconstruct` undoes that.
+            Vectors in float32. If the dictionary normalises its input by `layer_norm`, they are normalised too: only
+            `reconstruct` can undo that, since it has the input's mean and spread.
 
         Raises:
-            InputError: There are more or fewer strengths than features.
+            InputError: The number of strengths is not that of the features.
 
         Source:
             SAELens, `decode` of each architecture.
@@ -150,48 +150,48 @@ class Dictionary:
         return strength.float() @ self.directions() + self.weights["b_dec"]
 
     def reconstruct(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame d_in"]:
-        """Encode vectors and put them together again.
+        """Encode vectors and reconstruct them.
 
         Args:
-            x: One vector for every frame, of any floating type, on the device of the weights.
+            x: One vector per frame, of any floating type, on the device of the weights.
 
         Returns:
-            Vectors in float32, with the mean and spread of the input where the dictionary normalises it.
+            Vectors in float32, with the mean and spread of the input if the dictionary normalises it.
 
         Raises:
-            InputError: The vectors are of another length than the dictionary's.
+            InputError: The vectors do not have the dictionary's length.
         """
-        found = self.decode(self.encode(x))
+        vectors = self.decode(self.encode(x))
         if self.normalize_activations == "layer_norm":
             mean, spread = _statistics(x.float())
-            found = found * spread + mean
-        return found
+            vectors = vectors * spread + mean
+        return vectors
 
     def directions(self) -> Float[Tensor, "n_features d_in"]:
-        """Give what one unit of each feature's strength adds to a vector, before any normalisation is undone."""
+        """Return what one unit of each feature's strength adds to a vector, before any normalisation is undone."""
         rows = self.weights["W_dec"]
         if not self.rescale_acts_by_decoder_norm:
             return rows
-        smallest = torch.finfo(rows.dtype).tiny  # a row of zeros has no direction, and no strength either
+        smallest = torch.finfo(rows.dtype).tiny  # a row of zeros has no direction, and its strength is 0
         return rows / rows.norm(dim=-1, keepdim=True).clamp_min(smallest)
 
     def changed(self, x: Float[Tensor, "frame d_in"], factors: Mapping[int, float]) -> Float[Tensor, "frame d_in"]:
-        """Change how strongly features are active in vectors, and leave all else in them as it is.
+        """Change how strongly features are active in vectors, and nothing else.
 
-        What the dictionary does not explain of a vector stays, and so do the frames in which none of the features is
-        active, to the bit.
+        The part of a vector that the dictionary does not explain stays, and frames in which none of the features is
+        active stay the same to the bit.
 
         Args:
-            x: One vector for every frame, of any floating type, on the device of the weights.
-            factors: Feature to what its strength is multiplied with: 0 switches it off, 1 leaves it.
+            x: One vector per frame, of any floating type, on the device of the weights.
+            factors: Feature to the factor of its strength: 0 switches it off, 1 changes nothing.
 
         Returns:
-            x + the sum of (factor - 1) x strength x decoder row, of the type of `x`; `x` itself where no factor
-            differs from 1.
+            x + the sum of (factor - 1) * strength * decoder row, of the type of `x`; `x` itself if no factor differs
+            from 1.
 
         Raises:
-            InputError: A feature is not in the dictionary, a factor is no finite number, or the vectors are of
-                another length.
+            InputError: A feature is not in the dictionary, a factor is not a finite number, or the vectors do not have
+                the dictionary's length.
         """
         scale = {int(feature): factor for feature, factor in self.checked(factors).items() if factor != 1}
         if not scale:
@@ -211,7 +211,7 @@ class Dictionary:
         """Refuse factors that `changed` cannot use.
 
         Raises:
-            InputError: A feature is not in the dictionary, or a factor is no finite number.
+            InputError: A feature is not in the dictionary, or a factor is not a finite number.
         """
         for feature, factor in factors.items():
             is_number = isinstance(feature, Integral) and not isinstance(feature, bool)
@@ -229,7 +229,7 @@ class Dictionary:
     def _check(self, verb: str, x: Tensor, width: int, remedy: str) -> None:
         if x.ndim != 2 or x.shape[1] != width:
             raise InputError(
-                f"a tensor {list(x.shape)} cannot be {verb}: this dictionary takes [frame, {width}]. {remedy}."
+                f"a tensor of shape {list(x.shape)} cannot be {verb}: this dictionary takes [frame, {width}]. {remedy}."
             )
 
     def _strongest(self, drive: Tensor) -> Tensor:
@@ -239,11 +239,11 @@ class Dictionary:
         return torch.zeros_like(drive).scatter(-1, top.indices, top.values.relu())
 
     def _gated(self, x: Tensor) -> Tensor:
-        """One half says which features are active, the other how strongly."""
+        """Gate and magnitude: the first says which features are active, the second how strongly."""
         is_active = x @ self.weights["W_enc"] + self.weights["b_gate"] > 0
         return self._drives(x).relu() * is_active
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each vector, as `layer_norm` takes them: [frame, 1] each."""
+    """Mean and standard deviation of each vector, as `layer_norm` uses them: [frame, 1] each."""
     return x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)

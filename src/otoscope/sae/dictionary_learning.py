@@ -1,9 +1,9 @@
 """Dictionaries in dictionary_learning's layout: a folder with `ae.pt` and `config.json`, read and not written.
 
-AudioSAE's folders for Whisper are read, too: the same tensors, settings without `trainer` around them, and the block in
-the folder's name, counted from 1. Each class becomes the architecture of SAELens's that encodes equally. Where a class
-multiplies strengths by the lengths of the decoder's rows, the lengths go into the weights. Nothing in a file is run.
-Knows files and tensors, and not what a dictionary is of.
+AudioSAE's folders for Whisper are read, too: they have the same tensors, settings that are not nested in `trainer`, and
+the block, counted from 1, in the folder's name. Each class is converted to the SAELens architecture that encodes
+equally. If a class multiplies strengths by the lengths of the decoder's rows, these are folded into the weights. No
+code in a file is run.
 
 Source:
     saprmarks/dictionary_learning, `dictionary.py` and `trainers/`: the classes, their tensors and formulas. AudioSAE
@@ -30,10 +30,10 @@ CONFIG = "config.json"
 WEIGHTS = "ae.pt"
 
 FLAT = ("activation_dim", "dict_size", "k")
-"""Settings that a dictionary's own `config.json` has without `trainer` around them, as in AudioSAE's folders."""
+"""Settings that are not nested in `trainer` in AudioSAE's `config.json`."""
 
 COMPILED = "_orig_mod."
-"""What torch.compile puts before the names of a module's tensors."""
+"""The prefix that torch.compile adds to the names of a module's tensors."""
 
 Tensors = dict[str, Tensor]
 
@@ -42,13 +42,13 @@ _PLAIN = {"W_enc": ("d", "dict"), "b_enc": ("dict",), "W_dec": ("dict", "d"), "b
 
 
 class _Class(NamedTuple):
-    """One of its classes: its tensors and their axes, what may be there too, and what it becomes."""
+    """A class of dictionary_learning: its tensors and their axes, optional tensors, and how it is converted."""
 
     tensors: Mapping[str, tuple[str, ...]]
-    others: tuple[str, ...]
+    optional: tuple[str, ...]
     architecture: str
-    takes_bias_off: bool
-    turn: Callable[[Tensors], Tensors]
+    subtracts_bias: bool
+    convert: Callable[[Tensors], Tensors]
 
 
 def read_dictionary_learning(folder: Path) -> Dictionary:
@@ -58,12 +58,12 @@ def read_dictionary_learning(folder: Path) -> Dictionary:
         folder: Holds `ae.pt` and `config.json`; other files in it are left alone.
 
     Returns:
-        The dictionary on the CPU, its weights in float32 whatever the file holds. What the file says of its training
-        is in `metadata["dictionary_learning"]`, and what SAELens has names for under those.
+        The dictionary on the CPU, its weights in float32 whatever the file holds. What the file says about its training
+        is in `metadata["dictionary_learning"]`, and also under SAELens's names where it has some.
 
     Raises:
-        InputError: A file is missing or damaged or carries code, a setting or a tensor is missing or of another kind or
-            shape than it must be, or the class is not one that is read.
+        InputError: A file is missing or damaged or carries code, a setting or a tensor is missing or has the wrong type
+            or shape, or the class is not supported.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
@@ -72,79 +72,81 @@ def read_dictionary_learning(folder: Path) -> Dictionary:
                 "one folder. Give the folder that both are in, or copy the missing one."
             )
     path = folder / WEIGHTS
-    told, is_flat = _told(folder)
-    kind = None if is_flat else _named_class(folder, told)
-    found = _read_tensors(path)
-    kind = kind or _flat_class(folder, found)
-    of = CLASSES[kind]
-    sizes = _sizes(folder, told, found, of)
-    shapes = {each: [sizes[axis] for axis in axes] for each, axes in of.tensors.items()}
+    settings, is_flat = _read_settings(folder)
+    kind = None if is_flat else _named_class(folder, settings)
+    tensors = _read_tensors(path)
+    kind = kind or _flat_class(folder, tensors)
+    dict_class = CLASSES[kind]
+    sizes = _sizes(folder, settings, tensors, dict_class)
+    shapes = {tensor_name: [sizes[axis] for axis in axes] for tensor_name, axes in dict_class.tensors.items()}
     what = f"a {kind} from {sizes['d']} to {sizes['dict']}"
-    check_tensors(found, shapes, ignored=of.others, path=path, what=what, settings=CONFIG)
-    k = _k(folder, told, found, sizes["dict"]) if of.architecture == "topk" else None
+    check_tensors(tensors, shapes, ignored=dict_class.optional, path=path, what=what, settings=CONFIG)
+    k = _k(folder, settings, tensors, sizes["dict"]) if dict_class.architecture == "topk" else None
     return Dictionary(
-        architecture=of.architecture,
-        weights=_in_float32(of.turn({each: found[each].float() for each in of.tensors})),
-        apply_b_dec_to_input=of.takes_bias_off,
+        architecture=dict_class.architecture,
+        weights=_in_float32(
+            dict_class.convert({tensor_name: tensors[tensor_name].float() for tensor_name in dict_class.tensors})
+        ),
+        apply_b_dec_to_input=dict_class.subtracts_bias,
         normalize_activations="none",
         rescale_acts_by_decoder_norm=False,
         k=k,
-        metadata=_metadata(folder, told, is_flat=is_flat),
+        metadata=_metadata(folder, settings, is_flat=is_flat),
     )
 
 
-# from the names of its classes to SAELens's
+# conversion to SAELens's names
 
 
 def _of_linear(bias: str) -> Callable[[Tensors], Tensors]:
-    def turn(own: Tensors) -> Tensors:
+    def convert(tensors: Tensors) -> Tensors:
         return {
-            "W_enc": own["encoder.weight"].T,
-            "b_enc": own["encoder.bias"],
-            "W_dec": own["decoder.weight"].T,
-            "b_dec": own[bias],
+            "W_enc": tensors["encoder.weight"].T,
+            "b_enc": tensors["encoder.bias"],
+            "W_dec": tensors["decoder.weight"].T,
+            "b_dec": tensors[bias],
         }
 
-    return turn
+    return convert
 
 
-def _of_batch_topk(own: Tensors) -> Tensors:
-    return _with_threshold(_of_linear("b_dec")(own), own["threshold"])
+def _of_batch_topk(tensors: Tensors) -> Tensors:
+    return _with_threshold(_of_linear("b_dec")(tensors), tensors["threshold"])
 
 
-def _of_matryoshka(own: Tensors) -> Tensors:
-    return _with_threshold({name: own[name] for name in _PLAIN}, own["threshold"])
+def _of_matryoshka(tensors: Tensors) -> Tensors:
+    return _with_threshold({name: tensors[name] for name in _PLAIN}, tensors["threshold"])
 
 
 def _with_threshold(weights: Tensors, threshold: Tensor) -> Tensors:
-    """One threshold for every feature; below 0 it was never set, and all that is above 0 is active."""
+    """Add the one threshold for every feature; below 0 it was never set, and every positive strength is active."""
     return {**weights, "threshold": threshold.clamp_min(0).expand(weights["b_enc"].shape)}
 
 
-def _of_jumprelu(own: Tensors) -> Tensors:
-    """Its strengths are multiplied by the lengths of the decoder's rows, and so are its thresholds here."""
-    lengths = own["W_dec"].norm(dim=1)
+def _of_jumprelu(tensors: Tensors) -> Tensors:
+    """Fold the lengths of the decoder's rows, which multiply its strengths, into weights and thresholds."""
+    lengths = tensors["W_dec"].norm(dim=1)
     return {
-        "W_enc": own["W_enc"] * lengths,
-        "b_enc": own["b_enc"] * lengths,
-        "W_dec": own["W_dec"] / _divisors(lengths)[:, None],
-        "b_dec": own["b_dec"],
-        "threshold": own["threshold"] * lengths,
+        "W_enc": tensors["W_enc"] * lengths,
+        "b_enc": tensors["b_enc"] * lengths,
+        "W_dec": tensors["W_dec"] / _divisors(lengths)[:, None],
+        "b_dec": tensors["b_dec"],
+        "threshold": tensors["threshold"] * lengths,
     }
 
 
-def _of_gated(own: Tensors) -> Tensors:
-    """Its strengths are multiplied by the lengths of the decoder's rows: the part that says how strongly alone."""
-    rows = own["decoder.weight"].T
+def _of_gated(tensors: Tensors) -> Tensors:
+    """Fold the lengths of the decoder's rows, which multiply its strengths, into the magnitude part alone."""
+    rows = tensors["decoder.weight"].T
     lengths = rows.norm(dim=1)
-    is_there = lengths > 0  # a row of zeros has no length, and its feature is never active
+    is_there = lengths > 0  # the feature of a row of zeros is never active
     return {
-        "W_enc": own["encoder.weight"].T * is_there,
+        "W_enc": tensors["encoder.weight"].T * is_there,
         "W_dec": rows / _divisors(lengths)[:, None],
-        "b_dec": own["decoder_bias"],
-        "r_mag": own["r_mag"] + _divisors(lengths).log(),
-        "b_mag": own["mag_bias"] * lengths,
-        "b_gate": own["gate_bias"] * is_there,
+        "b_dec": tensors["decoder_bias"],
+        "r_mag": tensors["r_mag"] + _divisors(lengths).log(),
+        "b_mag": tensors["mag_bias"] * lengths,
+        "b_gate": tensors["gate_bias"] * is_there,
     }
 
 
@@ -176,68 +178,68 @@ CLASSES: dict[str, _Class] = {
         _of_gated,
     ),
 }
-"""The classes that are read. JumpReluAutoEncoder and GatedAutoEncoder as they are since they keep no decoder norms."""
+"""The supported classes; JumpReluAutoEncoder and GatedAutoEncoder in the version without stored decoder norms."""
 
 
 # what the files hold
 
 
-def _told(folder: Path) -> tuple[dict[str, Any], bool]:
-    """What the settings say of the dictionary, and whether it stands by itself and names no class, as AudioSAE's."""
-    config = read_object(folder / CONFIG)
-    told = config.get("trainer", config if {*FLAT} & config.keys() else None)
-    if not isinstance(told, dict):
+def _read_settings(folder: Path) -> tuple[dict[str, Any], bool]:
+    """Read the dictionary's settings, and whether they are flat and name no class, as AudioSAE's."""
+    content = read_object(folder / CONFIG)
+    settings = content.get("trainer", content if {*FLAT} & content.keys() else None)
+    if not isinstance(settings, dict):
         raise InputError(
-            f"dictionary {str(folder)!r} has no object 'trainer' in {CONFIG}, which says what the dictionary is, "
-            f"nor {', '.join(FLAT)} by themselves. Copy the file again."
+            f"dictionary {str(folder)!r} has no object 'trainer' in {CONFIG}, which describes the dictionary, "
+            f"nor {', '.join(FLAT)} outside of one. Copy the file again."
         )
-    return told, "trainer" not in config and "dict_class" not in config
+    return settings, "trainer" not in content and "dict_class" not in content
 
 
-def _named_class(folder: Path, told: Mapping[str, Any]) -> str:
-    kind = told.get("dict_class")
+def _named_class(folder: Path, settings: Mapping[str, Any]) -> str:
+    kind = settings.get("dict_class")
     if isinstance(kind, str) and kind in CLASSES:
         return kind
-    came = "has no dict_class" if "dict_class" not in told else f"has dict_class {kind!r}"
+    came = "has no dict_class" if "dict_class" not in settings else f"has dict_class {kind!r}"
     raise InputError(
-        f"dictionary {str(folder)!r} {came}: {', '.join(CLASSES)} are read. Take a dictionary of one of them."
+        f"dictionary {str(folder)!r} {came}: {', '.join(CLASSES)} are supported. Use a dictionary of one of them."
     )
 
 
-def _flat_class(folder: Path, found: Tensors) -> str:
-    """Settings by themselves name no class: it is plain top-k, unless a threshold leaves open what chooses features."""
-    threshold = found.get("threshold")
+def _flat_class(folder: Path, tensors: Tensors) -> str:
+    """Find the class of flat settings, which name none: plain top-k, unless a threshold makes that ambiguous."""
+    threshold = tensors.get("threshold")
     if threshold is not None and bool((threshold >= 0).any()):
         raise InputError(
-            f"dictionary {str(folder)!r} has a threshold in {WEIGHTS}, and its {CONFIG} names no dict_class: whether "
-            "the k strongest features of a frame are active, or those above the threshold, is not said. Add "
-            "dict_class, AutoEncoderTopK or BatchTopKSAE, as its maker trained it."
+            f"dictionary {str(folder)!r} has a threshold in {WEIGHTS}, and its {CONFIG} names no dict_class: it is not "
+            "known whether the k strongest features of a frame are active, or those above the threshold. Add the "
+            "dict_class that it was trained with, AutoEncoderTopK or BatchTopKSAE."
         )
     return "AutoEncoderTopK"
 
 
 def _read_tensors(path: Path) -> Tensors:
-    """Read the tensors of a torch file, running nothing that is in it."""
+    """Read the tensors of a torch file without running any code in it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, when the file is refused anyway
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, in files that are refused anyway
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        if wanted is None and "Unsupported" not in str(error):
+        called = re.search(r"GLOBAL (\S+)", str(error))
+        if called is None and "Unsupported" not in str(error):
             raise _damaged(path, error) from error
-        asked = f"it asks to run or build {wanted[1]}" if wanted else "it asks for more than data"
+        reason = f"it asks to run or build {called[1]}" if called else "it asks for more than data"
         raise InputError(
-            f"dictionary weights {str(path)!r} carry code or objects, not only tensors ({asked}): refused, and nothing "
-            "of it was run. Save the state_dict alone."
+            f"dictionary weights {str(path)!r} carry code or objects, not only tensors ({reason}): refused, and no "
+            "code was run. Save the state_dict alone."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
         raise _damaged(path, error) from error
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise InputError(
             f"dictionary weights {str(path)!r} hold something other than tensors by name. Save the state_dict alone."
         )
-    return {str(name).removeprefix(COMPILED): tensor for name, tensor in found.items()}
+    return {str(name).removeprefix(COMPILED): tensor for name, tensor in content.items()}
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
@@ -248,45 +250,51 @@ def _damaged(path: Path, error: Exception) -> InputError:
     )
 
 
-def _sizes(folder: Path, told: Mapping[str, Any], found: Tensors, of: _Class) -> dict[str, int]:
-    """The sizes that the settings say; of what they leave out, those of the encoder."""
-    encoder = next(iter(of.tensors))
-    axes, shape = of.tensors[encoder], found[encoder].shape if encoder in found else ()
+def _sizes(folder: Path, settings: Mapping[str, Any], tensors: Tensors, dict_class: _Class) -> dict[str, int]:
+    """Read the sizes from the settings, or from the encoder's shape if they are missing there."""
+    encoder = next(iter(dict_class.tensors))
+    axes, shape = dict_class.tensors[encoder], tensors[encoder].shape if encoder in tensors else ()
     seen = dict(zip(axes, shape, strict=True)) if len(shape) == len(axes) else {}
     sizes = {}
     for axis, name in (("d", "activation_dim"), ("dict", "dict_size")):
-        config = told if name in told or axis not in seen else {name: seen[axis]}
+        config = settings if name in settings or axis not in seen else {name: seen[axis]}
         sizes[axis] = whole_number(folder, config, name, CONFIG)
     return sizes
 
 
-def _k(folder: Path, told: Mapping[str, Any], found: Tensors, n_features: int) -> int:
-    """The k of the weights, which older files do not have, or else that of the settings; both where they agree."""
-    config = dict(told)
-    if "k" in found:
-        own = found["k"]
-        if own.numel() != 1 or own.is_floating_point():
-            raise InputError(f"dictionary {str(folder)!r} has k {own.tolist()} in {WEIGHTS}: it is one whole number.")
-        if told.get("k", int(own)) != int(own):
+def _k(folder: Path, settings: Mapping[str, Any], tensors: Tensors, n_features: int) -> int:
+    """Read k from the weights, or from the settings for older files; if both have it, they must agree."""
+    config = dict(settings)
+    if "k" in tensors:
+        stored_k = tensors["k"]
+        if stored_k.numel() != 1 or stored_k.is_floating_point():
             raise InputError(
-                f"dictionary {str(folder)!r} has k {told['k']!r} in {CONFIG} and {int(own)} in {WEIGHTS}. Check that "
-                "they belong together."
+                f"dictionary {str(folder)!r} has k {stored_k.tolist()} in {WEIGHTS}: it is one whole number."
             )
-        config["k"] = int(own)
+        if settings.get("k", int(stored_k)) != int(stored_k):
+            raise InputError(
+                f"dictionary {str(folder)!r} has k {settings['k']!r} in {CONFIG} and {int(stored_k)} in {WEIGHTS}. "
+                "Check that they belong together."
+            )
+        config["k"] = int(stored_k)
     return whole_number(folder, config, "k", CONFIG, most=n_features)
 
 
-def _metadata(folder: Path, told: Mapping[str, Any], *, is_flat: bool) -> dict[str, Any]:
-    """What its maker said, and what SAELens has names for; its own words for a place in a model are not sites.
+def _metadata(folder: Path, settings: Mapping[str, Any], *, is_flat: bool) -> dict[str, Any]:
+    """Collect what the maker wrote down, also under SAELens's names; places in a model do not become sites.
 
-    AudioSAE's folders are the exception: `layer_3` is the output of the third block of the encoder.
+    AudioSAE's folders are an exception: `layer_3` is the output of the third block of the encoder.
     """
-    names = {"model_name": told.get("lm_name"), "hook_name": told.get("submodule_name"), "layer": told.get("layer")}
+    names = {
+        "model_name": settings.get("lm_name"),
+        "hook_name": settings.get("submodule_name"),
+        "layer": settings.get("layer"),
+    }
     known = {name: value for name, value in names.items() if value is not None}
     layer = re.fullmatch(r"layer_([1-9]\d*)", folder.absolute().name)
     if layer and is_flat and "hook_name" not in known:
         known["site"] = f"encoder.blocks.{int(layer[1]) - 1}"
-    return {**known, "dictionary_learning": dict(told)}
+    return {**known, "dictionary_learning": dict(settings)}
 
 
 def _in_float32(weights: Tensors) -> Tensors:

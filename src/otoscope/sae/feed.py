@@ -1,4 +1,4 @@
-"""Where a training gets its vectors from, as far as it needs to know: batches at every site, and where to go on."""
+"""What a training needs from its source of vectors: batches at every site, and positions to resume from."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 Position = Mapping[str, Any]
-"""Where in its data a feed is: JSON, opaque to all but the feed."""
+"""A feed's position in its data: JSON that only the feed interprets."""
 
 
 @dataclass(frozen=True)
-class Batch:
+class FrameBatch:
     """Vectors of the same frames at every site.
 
     Attributes:
-        values: Site to [frame, d_in], float32 on the CPU, finite; always as many frames as were asked for.
-        position: Where the feed goes on after this batch.
+        values: Site to [frame, d_in], float32 on the CPU, finite; always the requested number of frames.
+        position: Where the feed continues after this batch.
     """
 
     values: Mapping[str, Float[Tensor, "frame d_in"]]
@@ -35,11 +35,11 @@ class Feed(Protocol):
 
     @property
     def n_frames(self) -> int | None:
-        """Frames in one pass; None where that is not known before it has been gone through."""
+        """Frames in one pass; None if that is not known before the first pass is complete."""
 
-    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
-        """Give batches, from the start or from where an earlier run stood.
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
+        """Give batches without end, from the start or from an earlier position.
 
         Raises:
-            InputError: The data has fewer frames than a batch, or holds what is not finite; says where.
+            InputError: The data have fewer frames than a batch, or a value that is not finite; the message says where.
         """

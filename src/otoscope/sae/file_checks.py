@@ -1,6 +1,6 @@
-"""What every layout of a dictionary is checked for when it is read: settings that are JSON, tensors of the right shape.
+"""Checks for dictionaries in any layout: settings are JSON, tensors have the right shape.
 
-Knows no layout: each says what it expects.
+The layouts themselves say what they expect.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ def read_object(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read, or holds something else.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"dictionary settings {str(path)!r} cannot be read ({error}). They are one JSON object: copy it again."
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise InputError(
-            f"dictionary settings {str(path)!r} hold a {type(found).__name__}: they are one JSON object. "
+            f"dictionary settings {str(path)!r} hold a {type(content).__name__}: they are one JSON object. "
             "Copy the file again."
         )
-    return found
+    return content
 
 
 def whole_number(folder: Path, config: Mapping[str, Any], name: str, file: str, most: int | None = None) -> int:
     """Read a setting that is a whole number of 1 or more.
 
     Raises:
-        InputError: It is missing, something else, or larger than it may be.
+        InputError: It is missing, not a whole number, or out of range.
     """
     value = config.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (most is not None and value > most):
@@ -50,7 +50,7 @@ def whole_number(folder: Path, config: Mapping[str, Any], name: str, file: str, 
 
 
 def check_tensors(
-    found: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
     shapes: Mapping[str, Sequence[int]],
     *,
     ignored: Collection[str] = (),
@@ -58,23 +58,23 @@ def check_tensors(
     what: str,
     settings: str,
 ) -> None:
-    """Refuse tensors that are not just those that a dictionary has, each of its shape, floating point and finite.
+    """Check that a file has exactly the tensors of a dictionary, each of the right shape, floating point and finite.
 
     Args:
-        found: What the file holds.
-        shapes: What it must hold.
-        ignored: What it may hold besides; checked elsewhere or of no use.
+        tensors: The tensors in the file.
+        shapes: The tensors that it must have, and their shapes.
+        ignored: Tensors that it may have besides.
         path: The file.
-        what: What they should be, for the message.
-        settings: The file that says so.
+        what: The kind of dictionary, for the message.
+        settings: Name of the file that specifies the kind.
 
     Raises:
-        InputError: Names every tensor that is missing, too many or of another kind.
+        InputError: Tensors are missing, superfluous or wrong; the message names all of them.
     """
-    wrong = [f"{name} is missing" for name in shapes if name not in found]
-    wrong += [f"{name} is not of this architecture" for name in found if name not in {*shapes, *ignored}]
-    for name in shapes.keys() & found.keys():
-        tensor = found[name]
+    wrong = [f"{name} is missing" for name in shapes if name not in tensors]
+    wrong += [f"{name} is not of this architecture" for name in tensors if name not in {*shapes, *ignored}]
+    for name in shapes.keys() & tensors.keys():
+        tensor = tensors[name]
         if list(tensor.shape) != list(shapes[name]):
             wrong.append(f"{name} is {list(tensor.shape)}, not {list(shapes[name])}")
         elif not tensor.is_floating_point():

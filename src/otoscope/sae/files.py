@@ -1,6 +1,6 @@
-"""Dictionaries on disk, whatever their layout: load one, and find those in a folder.
+"""Dictionaries on disk, in any layout: load one, and find those in a folder.
 
-`save_dictionary` is that of SAELens's layout, the only one that is written.
+`save_dictionary` writes SAELens's layout, the only one that is written.
 """
 
 from __future__ import annotations
@@ -20,65 +20,65 @@ _LAYOUTS = (
     ((dictionary_learning.CONFIG, dictionary_learning.WEIGHTS), read_dictionary_learning),
 )
 MOST_NAMES = 12
-"""Up to so many dictionaries are named in a message; of more, their number."""
+"""Most dictionaries that a message names."""
 
 
 def load_dictionary(folder: str | Path) -> Dictionary:
-    """Read a dictionary from SAELens's folder or dictionary_learning's.
+    """Read a dictionary from a folder in SAELens's or dictionary_learning's layout.
 
     Args:
-        folder: Holds `cfg.json` and `sae_weights.safetensors`, or `config.json` and `ae.pt`; or one folder that does,
-            as a training run of one dictionary leaves it. Other files in it are left alone.
+        folder: Holds `cfg.json` and `sae_weights.safetensors`, or `config.json` and `ae.pt`; or a single such folder,
+            as a training of one dictionary leaves it. Other files in it are ignored.
 
     Returns:
         The dictionary on the CPU, its weights in float32 whatever the file holds.
 
     Raises:
         InputError: There is no dictionary or more than one, a file is missing or damaged, or a setting or a tensor is
-            missing or of another kind or shape than it must be.
+            missing or has the wrong type or shape.
     """
     folder = Path(folder)
-    found = dictionaries_in(folder)
-    if len(found) > 1:
-        names = ", ".join(found) if len(found) <= MOST_NAMES else f"{', '.join(list(found)[:MOST_NAMES])}, ..."
+    folders = dictionaries_in(folder)
+    if len(folders) > 1:
+        names = ", ".join(folders) if len(folders) <= MOST_NAMES else f"{', '.join(list(folders)[:MOST_NAMES])}, ..."
         raise InputError(
-            f"folder {str(folder)!r} holds {len(found)} dictionaries ({names}), and one is wanted. "
-            f"Name one of them: {str(next(iter(found.values())))!r}."
+            f"folder {str(folder)!r} holds {len(folders)} dictionaries ({names}), but one is needed. "
+            f"Name one of them: {str(next(iter(folders.values())))!r}."
         )
-    (place,) = found.values()
-    return _read(place)
+    (only,) = folders.values()
+    return _read(only)
 
 
 def dictionaries_in(folder: str | Path) -> dict[str, Path]:
-    """Find the dictionaries of a folder: itself, or those in the folders that it holds, as a training run leaves them.
+    """Find the dictionaries of a folder: the folder itself, or its subfolders, as a training leaves them.
 
     Args:
-        folder: A dictionary's folder, or the folder of a training run.
+        folder: The folder of a dictionary or of a training.
 
     Returns:
-        Names of folders, in order, and where they are; one at least. None of them has been read.
+        Names of folders, sorted, to their paths; at least one. They have not been read.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no dictionary.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
-            f"dictionary {str(folder)!r} is not there: give a folder in SAELens's layout, with {saelens_files.CONFIG} "
-            f"and {saelens_files.WEIGHTS}, or in dictionary_learning's, with {dictionary_learning.CONFIG} and "
-            f"{dictionary_learning.WEIGHTS}."
+            f"dictionary {str(folder)!r} does not exist: give a folder in SAELens's layout, with "
+            f"{saelens_files.CONFIG} and {saelens_files.WEIGHTS}, or in dictionary_learning's, with "
+            f"{dictionary_learning.CONFIG} and {dictionary_learning.WEIGHTS}."
         )
     if _has_some(folder):
         return {folder.absolute().name: folder}
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    found = {path.name: path for path in inner if _has_all(path)}
-    if not found:
+    folders = {path.name: path for path in inner if _has_all(path)}
+    if not folders:
         raise InputError(
             f"folder {str(folder)!r} has no {saelens_files.CONFIG}, and holds no folder with a dictionary: SAELens's "
             f"layout is {saelens_files.CONFIG} and {saelens_files.WEIGHTS} in one folder, dictionary_learning's "
             f"{dictionary_learning.CONFIG} and {dictionary_learning.WEIGHTS}. Give the folder that both are in."
         )
-    return found
+    return folders
 
 
 def _read(folder: Path) -> Dictionary:
@@ -89,7 +89,7 @@ def _read(folder: Path) -> Dictionary:
 
 
 def _has_some(folder: Path) -> bool:
-    """Whether a folder means to be a dictionary, be it complete or not."""
+    """Whether a folder has a dictionary's files, be they complete or not."""
     return any((folder / name).is_file() for names, _ in _LAYOUTS for name in names)
 
 

@@ -1,8 +1,7 @@
-"""Whether a dictionary belongs where it is to be used: the same site, the same weights of the model, the same width.
+"""Whether a dictionary fits where it is to be used: the same site, the same weights of the model, the same width.
 
-Compares words that the dictionary's metadata has with words that it is given; it does not know what they stand for.
-Metadata in otoscope's words: `site`, `model`, `weights_hash`, `kinds`. `hook_name` is another tool's word for a site,
-and counts where it is written like one.
+Only names in the dictionary's metadata are compared. otoscope's keys are `site`, `model`, `weights_hash` and `kinds`;
+`hook_name` is another tool's key for a site, and counts if its value looks like one of ours.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ def named_site(metadata: Mapping[str, Any], known: Collection[str]) -> str | Non
     """Find the site that metadata names.
 
     Args:
-        metadata: What a dictionary's maker said.
-        known: Sites that could be meant; another tool's name counts if it begins with the same word as one of them.
+        metadata: A dictionary's metadata.
+        known: Possible sites; another tool's name counts if its first part is that of one of them.
 
     Returns:
-        The site, be it among the known or not; None where none is named.
+        The site, whether known or not; None if none is named.
     """
     site = metadata.get("site")
     if isinstance(site, str) and site:
@@ -33,9 +32,9 @@ def named_site(metadata: Mapping[str, Any], known: Collection[str]) -> str | Non
 
 
 def named_hash(metadata: Mapping[str, Any]) -> str | None:
-    """Find the hash of the model's weights that metadata names; None where there is none."""
-    found = metadata.get("weights_hash")
-    return found if isinstance(found, str) and found else None
+    """Find the hash of the model's weights in metadata; None if there is none."""
+    value = metadata.get("weights_hash")
+    return value if isinstance(value, str) and value else None
 
 
 def check_fit(
@@ -51,27 +50,27 @@ def check_fit(
     """Refuse a dictionary that was trained on another site or another model.
 
     Args:
-        dictionary: What is to be used.
-        site: Where.
-        model_id: What the model is called in messages.
-        weights_hash: Of the model; None where it is not known, and then the site alone counts.
-        d: Length of the site's vectors; None where it is not known.
-        force: Try all the same; vectors of another length cannot be tried.
-        name: What the dictionary is called in messages.
+        dictionary: The dictionary.
+        site: The site on which it is to be used.
+        model_id: The model's name in messages.
+        weights_hash: The hash of the model's weights; None if unknown, in which case only the site is checked.
+        d: Length of the site's vectors; None if unknown.
+        force: Check only the length of the vectors.
+        name: The dictionary's name in messages.
 
     Raises:
-        InputError: It was trained elsewhere, or takes vectors of another length.
+        InputError: It was trained on another site or model, or takes vectors of another length.
     """
     if d is not None and d != dictionary.d_in:
         raise InputError(
-            f"{name} takes {dictionary.d_in} values, and its site {site!r} holds {d}. Take a dictionary of that width."
+            f"{name} takes {dictionary.d_in} values, and its site {site!r} holds {d}. Use a dictionary of that width."
         )
     if not force:
         trained_on = named_site(dictionary.metadata, (site,))
         if trained_on is not None and trained_on != site:
             raise InputError(
                 f"{name} was trained on site {trained_on!r}, and is to be used on {site!r}. "
-                "Take the dictionary of that site, or add --force to try."
+                "Use the dictionary of that site, or add --force to try."
             )
         check_model(dictionary, model_id=model_id, weights_hash=weights_hash, name=name)
 
@@ -79,24 +78,26 @@ def check_fit(
 def check_model(
     dictionary: Dictionary, *, model_id: str, weights_hash: str | None, force: bool = False, name: str
 ) -> None:
-    """Refuse a dictionary that was trained on other weights; where either is not known, it is let through.
+    """Refuse a dictionary that was trained on other weights; if either hash is unknown, it is accepted.
 
     Args:
-        dictionary: What is to be used.
-        model_id: What the model is called in messages.
-        weights_hash: Of the model.
-        force: Let it through.
-        name: What the dictionary is called in messages.
+        dictionary: The dictionary.
+        model_id: The model's name in messages.
+        weights_hash: The hash of the model's weights; None if unknown.
+        force: Accept it in any case.
+        name: The dictionary's name in messages.
 
     Raises:
-        InputError: The hashes are not the same.
+        InputError: The hashes differ.
     """
-    own = named_hash(dictionary.metadata)
-    if force or own is None or weights_hash is None or own == weights_hash:
+    trained_on = named_hash(dictionary.metadata)
+    if force or trained_on is None or weights_hash is None or trained_on == weights_hash:
         return
     maker = dictionary.metadata.get("model") or dictionary.metadata.get("model_name")
-    of = f"model {maker!r} with weights {own}" if isinstance(maker, str) else f"a model with weights {own}"
+    described = (
+        f"model {maker!r} with weights {trained_on}" if isinstance(maker, str) else f"a model with weights {trained_on}"
+    )
     raise InputError(
-        f"{name} was trained on {of}, and is to be used on {model_id!r} with weights {weights_hash}. "
+        f"{name} was trained on {described}, and is to be used on {model_id!r} with weights {weights_hash}. "
         "Load the model that it was trained on, or add --force to try."
     )

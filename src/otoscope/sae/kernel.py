@@ -1,13 +1,13 @@
 """The compiled loops of a sparse code: choosing the active features of every frame, and all products with them.
 
-A sparse code is held in rows: `offsets` [frame + 1] says where each frame's entries lie, `features` and `values` are
-its active features, in ascending order, and their strengths. Every loop takes a stretch of frames or of features, so
-that threads share the work; each result is computed within one stretch and in one order, so it has the same bits
-however the work is shared out. Knows arrays alone.
+A sparse code is stored in rows: `offsets` [frame + 1] says where each frame's entries begin, `features` and `values`
+are its active features, in ascending order, and their strengths. Every loop takes a stretch of frames or of features,
+so that threads can divide the work; each result is computed in one stretch and in one order, so it has the same bits
+for any division. Works on arrays only.
 
-Choosing: a product of all frames with all features comes from elsewhere and need only be rough. From how far it can be
-off, a loop finds which features can be among the chosen, computes those alone anew in float32, and chooses among them.
-So the choice and the strengths are the same whatever the rough product was made with.
+Choosing: the product of all frames with all features is computed elsewhere and need only be rough. Given bounds on its
+errors, a loop finds the features that could be among the chosen, computes only those again in float32, and chooses
+among them. So the choice and the strengths do not depend on the precision of the rough product.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from numba import njit
 
 BLOCK = 32
-"""Features that are looked at together for whether any of them can be chosen."""
+"""Features that are checked together for whether any can be chosen."""
 
-PLACES = 4
-"""How many times as many places as features to choose are used to find which can be among them."""
+SLOTS = 4
+"""Slots used to find candidates, as a multiple of the features to choose; see `_at_most_kth`."""
 
 ROUNDING = np.float32(2**-22)
-"""How far off a sum of two numbers may be in float32, as a share of it, twice over to be safe."""
+"""Bound on the relative error of a float32 sum of two numbers, with a safety factor of 2."""
 
 _OPTIONS = {"nogil": True, "cache": True, "boundscheck": False, "error_model": "numpy"}
 _FAST = {"reassoc", "contract"}
@@ -38,11 +38,11 @@ def _dot(a, b):
 
 @njit(fastmath=_FAST, **_OPTIONS)
 def measure_rounding(x, short, first, stop, lengths, off):
-    """Give how long vectors are, and how long is what rounding took off them.
+    """Compute the lengths of vectors, and of their rounding errors.
 
     Args:
         x: The vectors, float32 [row, d_in].
-        short: What they were rounded to, as the upper half of float32's bits.
+        short: The rounded vectors, as the upper half of float32's bits.
         first: The first row.
         stop: The row after the last.
         lengths: Written to, float32 [row].
@@ -62,8 +62,8 @@ def measure_rounding(x, short, first, stop, lengths, off):
 
 @njit(**_OPTIONS)
 def _largest(values, n, nth):
-    """Give the nth largest (from 1) of the first n values, which are put in another order (Hoare's selection)."""
-    low, high, place = 0, n - 1, nth - 1
+    """Return the nth largest (from 1) of the first n values, which are reordered (Hoare's selection)."""
+    low, high, index = 0, n - 1, nth - 1
     while low < high:
         pivot = values[(low + high) // 2]
         i, j = low, high
@@ -76,39 +76,39 @@ def _largest(values, n, nth):
                 values[i], values[j] = values[j], values[i]
                 i += 1
                 j -= 1
-        if place <= j:
+        if index <= j:
             high = j
-        elif place >= i:
+        elif index >= i:
             low = i
         else:
             break
-    return values[place]
+    return values[index]
 
 
 @njit(**_OPTIONS)
 def _at_most_kth(values, k, least, highest):
-    """Give a bar that at least k of the values reach, or `least` where that is higher.
+    """Return a bar that at least k of the values reach, or `least` if that is higher.
 
-    The values are dealt out to places in turn; k places hold something that reaches the kth largest of their maxima.
-    With several times as many places as k, hardly more than k values reach it.
+    The values are dealt to slots in turn, and the bar is the kth largest of the slots' maxima, which k slots reach.
+    With several times as many slots as k, hardly more than k values reach it.
     """
-    n, n_places = len(values), len(highest)
-    if n_places < k:
+    n, n_slots = len(values), len(highest)
+    if n_slots < k:
         return least
-    highest[:] = values[:n_places]
-    for left in range(n_places, n - n_places + 1, n_places):
-        dealt = values[left : left + n_places]
-        for j in range(n_places):
+    highest[:] = values[:n_slots]
+    for left in range(n_slots, n - n_slots + 1, n_slots):
+        dealt = values[left : left + n_slots]
+        for j in range(n_slots):
             highest[j] = max(highest[j], dealt[j])
-    dealt = values[n - n % n_places :]
+    dealt = values[n - n % n_slots :]
     for j in range(len(dealt)):
         highest[j] = max(highest[j], dealt[j])
-    return max(least, _largest(highest, n_places, k))
+    return max(least, _largest(highest, n_slots, k))
 
 
 @njit(**_OPTIONS)
 def _bounds(rough, bias, slack, margin, share, low, high):
-    """Between what each strength must lie, given the rough product, as float32 or as the upper half of its bits."""
+    """Bound each strength from below and above, given rough products as float32 or as the upper half of its bits."""
     if rough.itemsize == 2:
         bits = low.view(np.uint32)
         for j in range(len(rough)):
@@ -124,8 +124,8 @@ def _bounds(rough, bias, slack, margin, share, low, high):
 
 
 @njit(**_OPTIONS)
-def _find_above(values, bar, found):
-    """Find the places of all values above a bar, or equal to it; returns how many."""
+def _find_above(values, bar, indices):
+    """Find the indices of all values at or above a bar; returns how many."""
     n, n_found = len(values), 0
     for left in range(0, n, BLOCK):
         block = values[left : min(left + BLOCK, n)]
@@ -134,7 +134,7 @@ def _find_above(values, bar, found):
             hits += np.int32(block[j] >= bar)
         if hits:
             for j in range(len(block)):
-                found[n_found] = left + j
+                indices[n_found] = left + j
                 n_found += np.int64(block[j] >= bar)
     return n_found
 
@@ -145,35 +145,35 @@ def choose_in_rows(rough, x, weights, bias, columns, slack, margins, share, k, l
 
     Args:
         rough: Rough products, float32 or the upper half of its bits, [frame, column].
-        x: What they are products of, float32 [frame, d_in].
-        weights: And with what, float32 [feature, d_in].
-        bias: What is added, float32 [column].
+        x: The encoded vectors, float32 [frame, d_in].
+        weights: The encoder's rows, float32 [feature, d_in].
+        bias: The encoder's bias, float32 [column].
         columns: Which feature each column is, int32 [column], ascending.
-        slack: How far off the product with a column may be, in units of `margins`: float32 [column].
-        margins: And of a frame, float32 [frame].
-        share: And by which share of itself.
+        slack: Error bound of the products with a column, in units of `margins`: float32 [column].
+        margins: Error bound of the products of a frame, per unit of `slack`: float32 [frame].
+        share: Error bound of a product as a share of itself.
         k: How many to choose.
-        least: Only strengths above it are chosen.
+        least: Only strengths above this are chosen.
         first: The first frame.
         stop: The frame after the last.
-        chosen: Written to: how many of each frame [frame], which [frame, k], strengths [frame, k].
+        chosen: Written to: number per frame [frame], features [frame, k], strengths [frame, k].
     """
     counts, features, values = chosen
     n = rough.shape[1]
     low, high = np.empty(n, np.float32), np.empty(n, np.float32)
-    highest = np.empty(min(n, max(PLACES * k, BLOCK)), np.float32)
-    found = np.empty(n + 1, np.int32)
+    highest = np.empty(min(n, max(SLOTS * k, BLOCK)), np.float32)
+    candidates = np.empty(n + 1, np.int32)
     exact, order = np.empty(n, np.float32), np.empty(n, np.float32)
     for t in range(first, stop):
         _bounds(rough[t], bias, slack, margins[t], share, low, high)
         bar = _at_most_kth(low, k, least, highest)
-        n_found = _find_above(high, bar, found)
+        n_candidates = _find_above(high, bar, candidates)
         n_left = 0
-        for i in range(n_found):
-            c = found[i]
+        for i in range(n_candidates):
+            c = candidates[i]
             value = _dot(x[t], weights[columns[c]]) + bias[c]
             if value > least:
-                found[n_left] = c
+                candidates[n_left] = c
                 exact[n_left] = order[n_left] = value
                 n_left += 1
         bar, n_equal = least, 0
@@ -182,7 +182,7 @@ def choose_in_rows(rough, x, weights, bias, columns, slack, margins, share, k, l
             n_equal = k
             for i in range(n_left):
                 n_equal -= np.int64(exact[i] > bar)
-        place = 0
+        n_chosen = 0
         for i in range(n_left):
             if exact[i] == bar:
                 n_equal -= 1
@@ -190,9 +190,9 @@ def choose_in_rows(rough, x, weights, bias, columns, slack, margins, share, k, l
                     continue
             elif exact[i] < bar:
                 continue
-            features[t, place], values[t, place] = columns[found[i]], exact[i]
-            place += 1
-        counts[t] = place
+            features[t, n_chosen], values[t, n_chosen] = columns[candidates[i]], exact[i]
+            n_chosen += 1
+        counts[t] = n_chosen
 
 
 @njit(**_OPTIONS)
@@ -200,47 +200,47 @@ def choose_above(rough, x, weights, bias, slack, margins, share, bar, first, sto
     """Choose the strengths of every frame that are above a bar.
 
     Args:
-        rough: See `choose_in_rows`, and so the following.
-        x: The same.
-        weights: The same.
-        bias: The same, [feature].
-        slack: The same, [feature].
-        margins: The same.
-        share: The same.
-        bar: Only strengths above it are chosen.
+        rough: As in `choose_in_rows`, and so are `x`, `weights`, `margins` and `share`.
+        x: The encoded vectors.
+        weights: The encoder's rows.
+        bias: As in `choose_in_rows`, but [feature].
+        slack: As in `choose_in_rows`, but [feature].
+        margins: Error bounds by frame.
+        share: Error bound of a product as a share of itself.
+        bar: Only strengths above this are chosen.
         first: The first frame.
         stop: The frame after the last.
-        counts: How many of each frame; written to [frame].
-        features: Which, one frame after the other; written to.
-        values: Strengths; written to.
+        counts: Written to: number per frame [frame].
+        features: Written to: the features, frame by frame.
+        values: Written to: their strengths.
 
     Returns:
-        How many of all frames.
+        The number in all frames.
     """
     n = rough.shape[1]
     low, high = np.empty(n, np.float32), np.empty(n, np.float32)
-    found = np.empty(n + 1, np.int32)
-    place = 0
+    candidates = np.empty(n + 1, np.int32)
+    entry = 0
     for t in range(first, stop):
         _bounds(rough[t], bias, slack, margins[t], share, low, high)
-        n_found = _find_above(high, bar, found)
-        before = place
-        for i in range(n_found):
-            f = found[i]
+        n_candidates = _find_above(high, bar, candidates)
+        before = entry
+        for i in range(n_candidates):
+            f = candidates[i]
             value = _dot(x[t], weights[f]) + bias[f]
             if value > bar:
-                features[place], values[place] = f, value
-                place += 1
-        counts[t] = place - before
-    return place
+                features[entry], values[entry] = f, value
+                entry += 1
+        counts[t] = entry - before
+    return entry
 
 
 @njit(**_OPTIONS)
 def keep_above(counts, features, values, bar, n_equal):
-    """Drop entries below a bar, in place; of those equal to it keep the first `n_equal`. Returns how many are left."""
-    place = entry = 0
+    """Drop entries below a bar, in place, and keep the first `n_equal` that equal it; returns how many are left."""
+    kept = entry = 0
     for t in range(len(counts)):
-        before = place
+        before = kept
         for _ in range(counts[t]):
             value = values[entry]
             is_kept = value > bar
@@ -248,16 +248,16 @@ def keep_above(counts, features, values, bar, n_equal):
                 is_kept = True
                 n_equal -= 1
             if is_kept:
-                features[place], values[place] = features[entry], value
-                place += 1
+                features[kept], values[kept] = features[entry], value
+                kept += 1
             entry += 1
-        counts[t] = place - before
-    return place
+        counts[t] = kept - before
+    return kept
 
 
 @njit(**_OPTIONS)
 def pack_rows(counts, features, values, offsets, packed_features, packed_values):
-    """Put entries that lie in rows of equal length one after the other."""
+    """Pack entries that are stored in rows of equal length."""
     for t in range(len(counts)):
         for i in range(counts[t]):
             packed_features[offsets[t] + i] = features[t, i]
@@ -269,10 +269,10 @@ def split_rows(offsets, features, widths, starts):
     """Find where in every frame the features of each nested dictionary end.
 
     Args:
-        offsets: Where each frame's entries lie.
-        features: Ascending in each frame.
+        offsets: Where each frame's entries begin.
+        features: The feature of each entry, ascending in each frame.
         widths: Number of features of each nested dictionary, ascending.
-        starts: Written to, int32 [width + 1, frame]; the first is where the frame's entries begin.
+        starts: Written to, int64 [width + 1, frame]; the first row is where each frame's entries begin.
     """
     for t in range(len(offsets) - 1):
         entry = offsets[t]
@@ -289,11 +289,11 @@ def add_rows(starts, stops, features, values, rows, sign, out, first, stop):
 
     Args:
         starts: Each frame's first entry, [frame].
-        stops: And the one after its last.
-        features: Of the entries.
-        values: Their strengths.
+        stops: The entry after its last, [frame].
+        features: The feature of each entry.
+        values: The strength of each entry.
         rows: float32 [feature, d_in].
-        sign: A factor.
+        sign: A factor for all rows.
         out: Added to, float32 [frame, d_in].
         first: The first frame.
         stop: The frame after the last.
@@ -301,7 +301,7 @@ def add_rows(starts, stops, features, values, rows, sign, out, first, stop):
     for t in range(first, stop):
         total = out[t]
         entry, end = starts[t], stops[t]
-        while entry + 4 <= end:  # four at a time: the sum is read and written once for them
+        while entry + 4 <= end:  # four at a time: the sum is read and written once for all four
             a, b = rows[features[entry]], rows[features[entry + 1]]
             c, d = rows[features[entry + 2]], rows[features[entry + 3]]
             p, q = sign * values[entry], sign * values[entry + 1]
@@ -318,7 +318,7 @@ def add_rows(starts, stops, features, values, rows, sign, out, first, stop):
 
 @njit(fastmath=_FAST, **_OPTIONS)
 def sum_squares(x, first, stop, squares):
-    """Give the squared length of every frame, float64."""
+    """Compute the squared length of every frame, float64."""
     for t in range(first, stop):
         row, total = x[t], np.float32(0)
         for j in range(len(row)):
@@ -328,7 +328,7 @@ def sum_squares(x, first, stop, squares):
 
 @njit(**_OPTIONS)
 def strength_gradients(starts, stops, features, rows, gradient, factor, out, first, stop):
-    """Give for every entry how the loss changes with its strength: its feature's row times the frame's gradient."""
+    """Compute the gradient of every entry's strength: its feature's row times the frame's gradient."""
     for t in range(first, stop):
         for entry in range(starts[t], stops[t]):
             out[entry] = _dot(gradient[t], rows[features[entry]]) * factor
@@ -339,11 +339,11 @@ def transpose(offsets, features, first_entry, frames, entries):
     """Sort entries by feature, those of a feature by frame.
 
     Args:
-        offsets: Where each frame's entries lie.
-        features: Of the entries.
-        first_entry: Where each feature's entries lie, int64 [feature + 1]; zeros that are written to.
-        frames: Written to: of the sorted entries.
-        entries: Written to: which they are.
+        offsets: Where each frame's entries begin.
+        features: The feature of each entry.
+        first_entry: Written to: where each feature's sorted entries begin, int64 [feature + 1]; zeros at first.
+        frames: Written to: the frame of each sorted entry.
+        entries: Written to: the number of each sorted entry in the code.
     """
     for entry in range(len(features)):
         first_entry[features[entry] + 1] += 1
@@ -352,27 +352,27 @@ def transpose(offsets, features, first_entry, frames, entries):
     for t in range(len(offsets) - 1):
         for entry in range(offsets[t], offsets[t + 1]):
             f = features[entry]
-            place = first_entry[f]
-            frames[place], entries[place] = t, entry
-            first_entry[f] = place + 1
+            index = first_entry[f]
+            frames[index], entries[index] = t, entry
+            first_entry[f] = index + 1
     for f in range(len(first_entry) - 1, 0, -1):
         first_entry[f] = first_entry[f - 1]
     first_entry[0] = 0
 
 
 @njit(fastmath=_FAST, **_OPTIONS)
-def add_scaled_rows(places, amounts, x, taken_off, total):
-    """Add rows of `x`, from which something is taken off first, each times its amount, to a total."""
-    n, i = len(places), 0
+def add_scaled_rows(row_numbers, amounts, x, taken_off, total):
+    """Add rows of `x`, minus `taken_off` and times their amounts, to a total."""
+    n, i = len(row_numbers), 0
     while i + 4 <= n:
-        a, b, c, d = x[places[i]], x[places[i + 1]], x[places[i + 2]], x[places[i + 3]]
+        a, b, c, d = x[row_numbers[i]], x[row_numbers[i + 1]], x[row_numbers[i + 2]], x[row_numbers[i + 3]]
         p, q, r, s = amounts[i], amounts[i + 1], amounts[i + 2], amounts[i + 3]
         for j in range(len(total)):
             off = taken_off[j]
             total[j] += p * (a[j] - off) + q * (b[j] - off) + r * (c[j] - off) + s * (d[j] - off)
         i += 4
     while i < n:
-        a, p = x[places[i]], amounts[i]
+        a, p = x[row_numbers[i]], amounts[i]
         for j in range(len(total)):
             total[j] += p * (a[j] - taken_off[j])
         i += 1
@@ -380,18 +380,18 @@ def add_scaled_rows(places, amounts, x, taken_off, total):
 
 @njit(**_OPTIONS)
 def add_weight_gradients(sorted_code, values, strengths, gradient, factor, x, b_dec, into, first, stop):
-    """Add what the entries of some features say about their weights.
+    """Add the gradients of the weights of some features.
 
     Args:
-        sorted_code: What `transpose` found.
+        sorted_code: What `transpose` wrote.
         values: Strengths of the entries.
-        strengths: What the loss changes by with each of them.
-        gradient: What the loss changes by with the reconstruction, up to a factor: float32 [frame, d_in].
-        factor: The factor.
-        x: The vectors, float32 [frame, d_in].
-        b_dec: What is taken off them before they are encoded.
+        strengths: The gradient of each strength.
+        gradient: The gradient of the reconstruction, except for a factor: float32 [frame, d_in].
+        factor: That factor.
+        x: The encoded vectors, float32 [frame, d_in].
+        b_dec: The bias that is subtracted from them first.
         into: Gradients that are added to, float32: of the encoder's rows [feature, d_in], of its bias [feature], and
-            of the decoder's rows [feature, d_in], or of no rows where that is not wanted.
+            of the decoder's rows [feature, d_in], or [0, d_in] to leave those out.
         first: The first feature.
         stop: The feature after the last.
     """
@@ -406,22 +406,22 @@ def add_weight_gradients(sorted_code, values, strengths, gradient, factor, x, b_
         start, n = first_entry[f], first_entry[f + 1] - first_entry[f]
         if n == 0:
             continue
-        places = frames[start : start + n]
+        frames_of_feature = frames[start : start + n]
         if len(decoder):
             for i in range(n):
                 amounts[i] = values[entries[start + i]] * factor
-            add_scaled_rows(places, amounts[:n], gradient, nothing, decoder[f])
+            add_scaled_rows(frames_of_feature, amounts[:n], gradient, nothing, decoder[f])
         total = np.float32(0)
         for i in range(n):
             amounts[i] = strengths[entries[start + i]]
             total += amounts[i]
         bias[f] += total
-        add_scaled_rows(places, amounts[:n], x, b_dec, encoder[f])
+        add_scaled_rows(frames_of_feature, amounts[:n], x, b_dec, encoder[f])
 
 
 @njit(**_OPTIONS)
 def take_off_lengthwise(rows, gradient, first, stop):
-    """Take the part along each row, which has length 1, out of its gradient."""
+    """Remove from each row's gradient its component along the row, which has length 1."""
     for f in range(first, stop):
         along = _dot(rows[f], gradient[f])
         for j in range(rows.shape[1]):
@@ -430,7 +430,7 @@ def take_off_lengthwise(rows, gradient, first, stop):
 
 @njit(**_OPTIONS)
 def set_to_length_one(rows, first, stop):
-    """Set every row to length 1; a row of zeros stays."""
+    """Scale every row to length 1; a row of zeros stays."""
     for f in range(first, stop):
         length = np.sqrt(_dot(rows[f], rows[f]))
         if length > 0:

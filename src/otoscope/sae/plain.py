@@ -1,6 +1,6 @@
-"""Sparse codes on any device, in torch alone: the same functions as `compiled.py`, which is for the CPU.
+"""Sparse codes on any device, in plain torch: the same functions as `compiled.py`, which is for the CPU.
 
-Here the product of frames with features is made in the coder's precision and strengths are taken from it.
+The product of frames with features is computed in the coder's precision, and strengths are taken from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ENTRIES = 1 << 16
 
 
 def _strengths(x: Tensor, weights: Weights, columns: Tensor | None) -> Tensor:
-    """Give the strengths of all features before any are chosen."""
+    """Compute the strengths of all features before any are chosen."""
     rows = weights.W_enc if columns is None else weights.W_enc[columns]
     bias = weights.b_enc if columns is None else weights.b_enc[columns]
     centred = x - weights.b_dec
@@ -29,22 +29,22 @@ def _strengths(x: Tensor, weights: Weights, columns: Tensor | None) -> Tensor:
 def choose_rows(
     x: Tensor, weights: Weights, k: int, *, least: float = 0.0, columns: Tensor | None = None, chunk: int = 0
 ) -> Code:
-    """Choose the k largest strengths of every frame; which of equal ones is up to torch. See `compiled.py`."""
+    """Choose the k largest strengths of every frame; torch decides among equal ones. See `compiled.py`."""
     size = chunk or weights.chunk_frames
     counts, features, values = [], [], []
     for first in range(0, len(x), size):
         top = _strengths(x[first : first + size], weights, columns).topk(k, dim=1, sorted=False)
-        places, order = top.indices.sort(dim=1)
+        indices, order = top.indices.sort(dim=1)
         strength = top.values.gather(1, order)
         is_kept = strength > least
         counts.append(is_kept.sum(dim=1))
-        features.append((places if columns is None else columns[places])[is_kept].to(torch.int32))
+        features.append((indices if columns is None else columns[indices])[is_kept].to(torch.int32))
         values.append(strength[is_kept])
     return _code(counts, features, values, weights.n_features)
 
 
 def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: int = 0) -> Code:
-    """Choose all strengths above a bar, or where these are many, at least the `most` largest. See `compiled.py`."""
+    """Choose all strengths above a bar, or if these are many, at least the `most` largest. See `compiled.py`."""
     size = chunk or weights.chunk_frames
     counts: list[Tensor] = []
     features: list[Tensor] = []
@@ -65,7 +65,7 @@ def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: i
 
 
 def choose_largest(code: Code, least: float, n_equal: int) -> Code:
-    """Keep the strengths above `least`, and the first so many of those that equal it."""
+    """Keep the strengths above `least`, and the first `n_equal` that equal it."""
     is_equal = code.values == least
     is_kept = (code.values > least) | (is_equal & (is_equal.cumsum(0) <= n_equal))
     kept = torch.cat([is_kept.new_zeros(1, dtype=torch.int64), is_kept.cumsum(0)])
@@ -73,7 +73,7 @@ def choose_largest(code: Code, least: float, n_equal: int) -> Code:
 
 
 def nth_largest(values: Tensor, n: int) -> float:
-    """Give the nth largest of some values."""
+    """Return the nth largest value."""
     return float(values.kthvalue(len(values) - n + 1).values)
 
 
@@ -103,22 +103,22 @@ def _entries(starts: Tensor, stops: Tensor) -> tuple[Tensor, Tensor]:
 def add_rows(code: Code, starts: Tensor, stops: Tensor, rows: Tensor, sign: float, out: Tensor) -> None:
     """Add to every frame of `out` the rows of its active features, each times its strength. See `compiled.py`."""
     entries, frames = _entries(starts, stops)
-    for some, of in zip(entries.split(_ENTRIES), frames.split(_ENTRIES), strict=True):
-        out.index_add_(0, of, rows[code.features[some].long()] * code.values[some, None], alpha=sign)
+    for chunk, chunk_frames in zip(entries.split(_ENTRIES), frames.split(_ENTRIES), strict=True):
+        out.index_add_(0, chunk_frames, rows[code.features[chunk].long()] * code.values[chunk, None], alpha=sign)
 
 
 def sum_of_squares(x: Tensor) -> Tensor:
-    """Add up the squares of everything."""
+    """Add up the squares of all values."""
     return x.flatten().dot(x.flatten())
 
 
 def strength_gradients(
     code: Code, starts: Tensor, stops: Tensor, rows: Tensor, gradient: Tensor, factor: float, out: Tensor
 ) -> None:
-    """Write how the loss changes with each strength. See `compiled.py`."""
+    """Compute the gradient of each strength. See `compiled.py`."""
     entries, frames = _entries(starts, stops)
-    for some, of in zip(entries.split(_ENTRIES), frames.split(_ENTRIES), strict=True):
-        out[some] = (rows[code.features[some].long()] * gradient[of]).sum(dim=1) * factor
+    for chunk, chunk_frames in zip(entries.split(_ENTRIES), frames.split(_ENTRIES), strict=True):
+        out[chunk] = (rows[code.features[chunk].long()] * gradient[chunk_frames]).sum(dim=1) * factor
 
 
 class ByFeature:
@@ -141,25 +141,25 @@ class ByFeature:
         b_dec: Tensor,
         into: tuple[Tensor, Tensor, Tensor | None],
     ) -> None:
-        """Add what the entries of some features say about their weights. See `compiled.py`."""
+        """Add the gradients of the weights of some features. See `compiled.py`."""
         W_enc, b_enc, W_dec = into  # noqa: N806
         frames_of = torch.repeat_interleave(self._code.offsets.diff())
         is_between = (self._code.features >= between[0]) & (self._code.features < between[1])
-        for some in is_between.nonzero()[:, 0].split(_ENTRIES):
-            features, frames = self._code.features[some].long(), frames_of[some]
-            b_enc.index_add_(0, features, strengths[some])
-            W_enc.index_add_(0, features, (x[frames] - b_dec) * strengths[some, None])
+        for chunk in is_between.nonzero()[:, 0].split(_ENTRIES):
+            features, frames = self._code.features[chunk].long(), frames_of[chunk]
+            b_enc.index_add_(0, features, strengths[chunk])
+            W_enc.index_add_(0, features, (x[frames] - b_dec) * strengths[chunk, None])
             if W_dec is not None:
-                W_dec.index_add_(0, features, gradient[frames] * self._code.values[some, None], alpha=factor)
+                W_dec.index_add_(0, features, gradient[frames] * self._code.values[chunk, None], alpha=factor)
 
 
 def take_off_lengthwise(rows: Tensor, gradient: Tensor) -> None:
-    """Take the part along each row, which has length 1, out of its gradient, in place."""
+    """Remove from each row's gradient its component along the row, which has length 1, in place."""
     along = torch.linalg.vecdot(rows, gradient)
     gradient.addcmul_(rows, along[:, None], value=-1)
 
 
 def set_to_length_one(rows: Tensor) -> None:
-    """Set every row to length 1, in place; a row of zeros stays."""
+    """Scale every row to length 1, in place; a row of zeros stays."""
     lengths = rows.norm(dim=1, keepdim=True)
     rows /= torch.where(lengths > 0, lengths, 1)

@@ -1,7 +1,7 @@
-"""The next batches are made while the present one is trained on: a thread, and a queue of two.
+"""Prepares the next batches while the current one is trained on: a thread, and a queue of two.
 
-Memory: at most two batches in the queue and one being made. What goes wrong in the thread comes out where the batches
-are asked for. It does not know what a batch is.
+Memory: at most two batches in the queue and one being made. An error in the thread is raised where the next batch is
+requested.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ POLL_S = 0.1
 
 
 class _End:
-    """Nothing more comes; why, if something went wrong."""
+    """Marks the end of the items, with the error if one caused it."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
 
 
 class Prefetch(Generic[Item]):
-    """Goes through an iterator in a thread of its own. Use it as a context: the thread ends with it.
+    """Runs an iterator in its own thread. Use it as a context manager, which ends the thread.
 
     Attributes:
-        waited_s: Seconds that whoever asked has waited in all.
+        waited_s: Total seconds that the consumer has waited.
 
     Args:
-        items: What to go through; it runs in the thread.
+        items: The iterator; it runs in the thread.
         depth: Items made ahead.
-        most: Items made in all; None for as many as there are.
+        most: Most items in all; None for all there are.
         check: Called while waiting, several times a second; may raise.
     """
 
@@ -72,7 +72,7 @@ class Prefetch(Generic[Item]):
         finally:
             self.waited_s += time.perf_counter() - start
         if isinstance(item, _End):
-            self._queue.put(item)  # whoever asks again hears the same
+            self._queue.put(item)  # a further call gets the same
             raise StopIteration if item.error is None else item.error
         return item
 
@@ -100,7 +100,7 @@ class Prefetch(Generic[Item]):
         self._put(end)
 
     def _put(self, item: Item | _End) -> bool:
-        """Wait for a place in the queue; False when nobody asks any more."""
+        """Wait for room in the queue; False if the consumer has ended."""
         while not self._is_over.is_set():
             try:
                 self._queue.put(item, timeout=POLL_S)

@@ -1,7 +1,7 @@
 """Dictionaries in SAELens's layout: a folder with `cfg.json` and `sae_weights.safetensors`, read and written.
 
-Everything in a folder is checked when it is read: a dictionary that loads can encode. What is written, `sae_lens`
-loads, and it encodes the same. Knows files and tensors, and not what a dictionary is of.
+Everything in a folder is checked when it is read, so that a dictionary that loads can encode. `sae_lens` loads what is
+written here, and encodes the same.
 
 Source:
     SAELens 6.54 (decoderesearch), `sae_lens/saes/sae.py` and `sae_lens/loading/pretrained_sae_loaders.py`.
@@ -29,30 +29,30 @@ from otoscope.sae.file_checks import check_tensors, read_object, whole_number
 CONFIG = "cfg.json"
 WEIGHTS = "sae_weights.safetensors"
 SCALER = "activation_scaler.json"
-"""In a checkpoint from the middle of a training: a factor on the input that is not in the weights yet."""
+"""In a checkpoint from the middle of a training: a factor of the input that is not in the weights yet."""
 
 RESHAPINGS = ("none", "hook_z")
-"""How the input was laid out in training; `hook_z` joins heads, which one row of numbers for a frame has behind it."""
+"""Input layouts in training that can be used; `hook_z` joins heads, which are joined already in one row per frame."""
 
 LAYOUT_VERSION = "6.54.12"
-"""The SAELens whose layout is written; without one of 6 or later, SAELens drops what it does not know of metadata."""
+"""The version of SAELens whose layout is written; without 6 or later, SAELens drops metadata that it does not know."""
 
 SAELENS_WORDS = {"hook_name": "site", "model_name": "model"}
-"""What SAELens calls what our metadata calls otherwise."""
+"""SAELens's names for keys of our metadata."""
 
 
 def read_saelens(folder: Path) -> Dictionary:
-    """Read a dictionary from SAELens's folder.
+    """Read a dictionary from a folder in SAELens's layout.
 
     Args:
-        folder: Holds `cfg.json` and `sae_weights.safetensors`; other files in it are left alone.
+        folder: Holds `cfg.json` and `sae_weights.safetensors`; other files in it are ignored.
 
     Returns:
         The dictionary on the CPU, its weights in float32 whatever the file holds.
 
     Raises:
-        InputError: A file is missing or damaged, a setting or a tensor is missing or of another kind or shape than it
-            must be, or the architecture is not one that is read.
+        InputError: A file is missing or damaged, a setting or a tensor is missing or has the wrong type or shape, or
+            the architecture is not supported.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
@@ -84,18 +84,18 @@ def read_saelens(folder: Path) -> Dictionary:
 def save_dictionary(dictionary: Dictionary, folder: str | Path, *, overwrite: bool = False) -> Path:
     """Write a dictionary in SAELens's layout.
 
-    A new folder appears when it is complete. In one that is there, the two files are replaced and others stay.
+    A new folder appears only when it is complete. In an existing folder the two files are replaced, and others stay.
 
     Args:
-        dictionary: What to write; weights are written in float32.
-        folder: The folder to be. Missing parents are made.
-        overwrite: Whether it may be there.
+        dictionary: The dictionary; its weights are written in float32.
+        folder: The folder to write. Missing parents are created.
+        overwrite: Whether the folder may exist.
 
     Returns:
         The folder.
 
     Raises:
-        OutputError: The folder is there and may not be, or cannot be written.
+        OutputError: The folder exists and may not, or cannot be written.
     """
     folder = Path(folder)
     check_out(folder, overwrite=overwrite)
@@ -121,10 +121,14 @@ def save_dictionary(dictionary: Dictionary, folder: str | Path, *, overwrite: bo
 
 
 def _config(dictionary: Dictionary) -> dict[str, Any]:
-    """The settings, and what SAELens calls the site and the model beside our own words for them."""
-    told = dictionary.metadata
-    said = {theirs: told[ours] for theirs, ours in SAELENS_WORDS.items() if isinstance(told.get(ours), str)}
-    said |= {"sae_lens_training_version": None}  # left out, SAELens would put its own version there
+    """Build the settings, with site and model in the metadata under SAELens's names and under ours."""
+    metadata = dictionary.metadata
+    saelens_metadata = {
+        saelens_name: metadata[our_name]
+        for saelens_name, our_name in SAELENS_WORDS.items()
+        if isinstance(metadata.get(our_name), str)
+    }
+    saelens_metadata |= {"sae_lens_training_version": None}  # without this key, SAELens would fill in its own version
     config = {
         "d_in": dictionary.d_in,
         "d_sae": dictionary.n_features,
@@ -134,7 +138,7 @@ def _config(dictionary: Dictionary) -> dict[str, Any]:
         "normalize_activations": dictionary.normalize_activations,
         "reshape_activations": "none",
         "architecture": dictionary.architecture,
-        "metadata": {**said, **told, "sae_lens_version": LAYOUT_VERSION},
+        "metadata": {**saelens_metadata, **metadata, "sae_lens_version": LAYOUT_VERSION},
     }
     if dictionary.architecture == "topk":
         config |= {"k": dictionary.k, "rescale_acts_by_decoder_norm": dictionary.rescale_acts_by_decoder_norm}
@@ -150,8 +154,8 @@ def _choice(folder: Path, config: Mapping[str, Any], name: str, allowed: tuple[s
     if value not in allowed:
         came = f"has no {name}" if name not in config else f"has {name} {value!r}"
         raise InputError(
-            f"dictionary {str(folder)!r} {came}: {', '.join(map(repr, allowed))} are read. "
-            "Convert the dictionary to one of them, or take another."
+            f"dictionary {str(folder)!r} {came}: {', '.join(map(repr, allowed))} are supported. "
+            "Convert the dictionary to one of them, or use another."
         )
     return str(value)
 
@@ -164,51 +168,53 @@ def _flag(folder: Path, config: Mapping[str, Any], name: str, *, default: bool) 
 
 
 def _refuse_other_activation(folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse what older versions called `standard` with an activation function of another kind."""
+    """Refuse a dictionary that an older version called `standard`, though its activation function is not ReLU."""
     name = "activation_fn" if "activation_fn" in config else "activation_fn_str"
     if config["architecture"] == "standard" and config.get(name, "relu") != "relu":
         raise InputError(
-            f"dictionary {str(folder)!r} has {name} {config[name]!r}: a standard dictionary is read with 'relu' alone. "
-            "Load it with a current SAELens and save it again, which writes the architecture that it is."
+            f"dictionary {str(folder)!r} has {name} {config[name]!r}: a standard dictionary must have 'relu'. "
+            "Load it with a current SAELens and save it again, which writes its true architecture."
         )
 
 
 def _refuse_scaler(folder: Path) -> None:
-    """Refuse weights that a factor on the input is missing from, or may be: nothing would encode as it should."""
+    """Refuse weights that lack, or may lack, a factor of the input: they would encode wrongly."""
     if not (folder / SCALER).is_file():
         raise InputError(
             f"dictionary {str(folder)!r} has normalize_activations 'expected_average_only_in' and no {SCALER}: its "
-            "input is to be multiplied with a factor that is in neither. SAELens writes 'none' there once the factor "
-            f"is in the weights. Where you know that it is, write 'none' in {CONFIG}; otherwise take the dictionary "
+            "input must be multiplied by a factor that is in neither file. SAELens writes 'none' there once the factor "
+            f"is in the weights. If you know that it is, write 'none' in {CONFIG}; otherwise use the dictionary "
             "that the training wrote at its end."
         )
     factor = read_object(folder / SCALER).get("scaling_factor")
     if factor is not None:
         raise InputError(
             f"dictionary {str(folder)!r} is a checkpoint from the middle of a training: {SCALER} has scaling_factor "
-            f"{factor!r}, which is not in its weights. Take the dictionary that the training wrote at its end."
+            f"{factor!r}, which is not in its weights. Use the dictionary that the training wrote at its end."
         )
 
 
 def _metadata(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the maker said; older versions wrote it among the settings."""
-    found = config.get("metadata", {})
-    if not isinstance(found, dict):
-        raise InputError(f"dictionary {str(folder)!r} has metadata {found!r}: it is a JSON object. Correct {CONFIG}.")
+    """Read the metadata; older versions wrote it among the settings."""
+    metadata = config.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise InputError(
+            f"dictionary {str(folder)!r} has metadata {metadata!r}: it is a JSON object. Correct {CONFIG}."
+        )
     older = {name: config[name] for name in ("site", "model", "hook_name", "model_name") if name in config}
-    return {**older, **found}
+    return {**older, **metadata}
 
 
 def _read_weights(folder: Path, architecture: str, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """Read the tensors of an architecture, each of the shape that the settings say, and finite."""
+    """Read the tensors of an architecture, each finite and of the shape that the settings imply."""
     path = folder / WEIGHTS
     try:
-        found = load_file(path)
+        tensors = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"dictionary weights {str(path)!r} cannot be read ({error}). They are a safetensors file: copy it again."
         ) from error
     shapes = {name: [sizes[axis] for axis in axes] for name, axes in TENSORS[architecture].items()}
     what = f"a {architecture} dictionary from {sizes['d_in']} to {sizes['d_sae']}"
-    check_tensors(found, shapes, path=path, what=what, settings=CONFIG)
-    return {name: found[name].float() for name in shapes}
+    check_tensors(tensors, shapes, path=path, what=what, settings=CONFIG)
+    return {name: tensors[name].float() for name in shapes}

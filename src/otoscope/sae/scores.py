@@ -1,8 +1,7 @@
-"""How well something puts vectors together again, and from how many features: sums over batches, and what they give.
+"""How well vectors are reconstructed, and from how many features: sums over batches, and the scores that follow.
 
-Knows tensors alone: not what the vectors are, nor what makes the reconstruction. The sums are float64 and can be added,
-so that frames of several kinds are scored apart and together in one pass; memory is a few numbers for each feature and
-each dimension.
+The sums are float64 and can be added, so that frames of several kinds are scored separately and together in one pass.
+Memory: a few numbers per feature and per dimension.
 """
 
 from __future__ import annotations
@@ -16,35 +15,35 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 SMALLEST_NORM = 1e-4
-"""A vector that is shorter counts as 1 long where its length divides; SAELens's."""
+"""The length of a shorter vector counts as 1 in a denominator, as in SAELens."""
 
 SMALLEST_VARIANCE = 1e-10
-"""With less variance there is nothing to explain; SAELens's."""
+"""With less variance there is nothing to explain, as in SAELens."""
 
 
 class Reconstructs(Protocol):
-    """Whatever finds strengths and puts vectors together again: a dictionary, or a baseline."""
+    """Anything that encodes and reconstructs vectors: a dictionary, or a baseline."""
 
     @property
     def n_features(self) -> int:
         """How many features it has."""
 
     def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame feature"]:
-        """Find strengths."""
+        """Compute strengths."""
 
     def reconstruct(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame d_in"]:
-        """Put the vectors together again from their strengths."""
+        """Reconstruct the vectors from their strengths."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """The standard scores, under SAELens's names; None where there is nothing to divide by.
+    """The standard scores, under SAELens's names; None if a denominator is 0.
 
     Attributes:
         n_frames: Frames scored.
         explained_variance: 1 - E|x - x_hat|^2 / (E|x|^2 - |E x|^2).
         mse: |x - x_hat|^2, summed over d_in, mean over frames.
-        cossim: Cosine of x and x_hat, mean over frames; 0 where one of them is a zero.
+        cossim: Cosine of x and x_hat, mean over frames; 0 if either is zero.
         l0: Strengths that are not 0, mean over frames.
         l1: Absolute strengths, summed over features, mean over frames.
         l2_norm_in: |x|, mean over frames.
@@ -54,11 +53,10 @@ class Scores:
         feature_density: Share of the frames in which each feature is active, float64 [feature].
 
     Source:
-        SAELens 6.54, `sae_lens/evals.py`, with three differences. `explained_variance` is its present formula over all
-        frames; its `explained_variance_legacy`, a mean over frames of each frame's own ratio within its batch, depends
-        on batches and is not given. `relative_reconstruction_bias` (Rajamanoharan et al. 2024, arXiv 2404.16014,
-        equation 10) is one ratio over all frames and not a mean over batches. A zero has the cosine 0, where SAELens's
-        is not a number.
+        SAELens 6.54, `sae_lens/evals.py`, with three differences. `explained_variance` is its current formula over all
+        frames; `explained_variance_legacy`, a mean of each frame's ratio within its batch, depends on batches and is
+        left out. `relative_reconstruction_bias` (Rajamanoharan et al. 2024, arXiv 2404.16014, equation 10) is one ratio
+        over all frames and not a mean over batches. A zero vector has the cosine 0, in SAELens NaN.
     """
 
     n_frames: int
@@ -84,7 +82,7 @@ class Scores:
         return int((self.feature_density == 0).sum())
 
     def to_json(self) -> dict[str, Any]:
-        """Give the numbers; of the density its median, and all of it elsewhere."""
+        """Return the scores as JSON, with only the median of the feature density."""
         names = (
             "n_frames", "explained_variance", "mse", "cossim", "l0", "l1", "l2_norm_in", "l2_norm_out", "l2_ratio",
             "relative_reconstruction_bias",
@@ -98,11 +96,11 @@ class Scores:
 
 
 class ScoreSums:
-    """Adds up what scores are made of.
+    """Adds up the sums from which scores are computed.
 
     Args:
         d_in: Length of the vectors.
-        n_features: Features of what is scored.
+        n_features: Number of features.
     """
 
     def __init__(self, d_in: int, n_features: int) -> None:
@@ -117,12 +115,12 @@ class ScoreSums:
         x_hat: Float[Tensor, "frame d_in"],
         strength: Float[Tensor, "frame feature"],
     ) -> None:
-        """Add frames; they may be none.
+        """Add frames, possibly none.
 
         Args:
-            x: What was there.
-            x_hat: What was made of it.
-            strength: The strengths that it was made from.
+            x: The vectors.
+            x_hat: Their reconstruction.
+            strength: The strengths from which it was made.
         """
         if not len(x):
             return
@@ -132,7 +130,7 @@ class ScoreSums:
         cosine = torch.where(is_zero, 0, dot / torch.where(is_zero, 1, norm_in * norm_out))
         ratio = norm_out / torch.where(norm_in < SMALLEST_NORM, 1, norm_in)
         active = strength != 0
-        each = {
+        by_frame = {
             "squares": norm_in.square(),
             "residual": (before - after).square().sum(dim=-1),
             "cosine": cosine,
@@ -143,13 +141,13 @@ class ScoreSums:
             "dot": dot,
             "l1": strength.abs().sum(dim=-1, dtype=torch.float64),
         }
-        self._sums += torch.stack([each[name].sum() for name in _SUMS]).cpu()
+        self._sums += torch.stack([by_frame[name].sum() for name in _SUMS]).cpu()
         self._mean_sum += before.sum(dim=0).cpu()
         self._n_active += active.sum(dim=0).cpu()
         self.n_frames += len(x)
 
     def __add__(self, other: ScoreSums) -> ScoreSums:
-        """Give the sums over the frames of both."""
+        """Return the sums over the frames of both."""
         both = ScoreSums(len(self._mean_sum), len(self._n_active))
         both.n_frames = self.n_frames + other.n_frames
         both._mean_sum = self._mean_sum + other._mean_sum
@@ -158,7 +156,7 @@ class ScoreSums:
         return both
 
     def finish(self) -> Scores | None:
-        """Give the scores; None where no frame was added."""
+        """Compute the scores; None if no frame was added."""
         n = self.n_frames
         if not n:
             return None
@@ -184,7 +182,7 @@ _SUMS = ("squares", "residual", "cosine", "norm_in", "norm_out", "ratio", "squar
 
 
 def _explained(mse: float, variance: float) -> float | None:
-    """The share of variance explained; None where nothing varies and something is wrong."""
+    """The share of variance explained; None if nothing varies, yet there is an error."""
     if variance < SMALLEST_VARIANCE:
         return 1.0 if mse < SMALLEST_VARIANCE else None
     return 1 - mse / variance

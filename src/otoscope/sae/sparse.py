@@ -1,11 +1,9 @@
-"""Losses of sparse codes, and their gradients, in time and memory that the active features set, not all of them.
+"""Losses of sparse codes, and their gradients; time and memory grow with the active features, not with all of them.
 
-A strength is 0 for all but a few features of a frame, and so is how the loss changes with it. So the reconstruction,
-the gradient of the strengths and those of both weights are sums over the entries of the code; the one product with all
-features is that which chooses them. The gradients are found together with the loss, by hand: autograd would hold
-[frame, feature]. Which loops do the work depends on the device: `compiled.py` on the CPU, `plain.py` elsewhere.
-
-It does not know how features are chosen, nor when they count as dead.
+Strengths and their gradients are 0 for all but a few features of a frame. So the reconstruction, the gradient of the
+strengths and those of both weights are sums over the entries of the code; only the choice of features needs a product
+with all of them. The gradients are computed by hand, together with the loss: autograd would hold [frame, feature]. The
+loops depend on the device: `compiled.py` on the CPU, `plain.py` elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ Gradients = dict[str, Tensor]
 
 
 def loops(device: torch.device) -> ModuleType:
-    """Give the module that does the work on a device."""
+    """Return the module with the loops for a device."""
     return compiled if device.type == "cpu" else plain
 
 
@@ -36,7 +34,7 @@ def loops(device: torch.device) -> ModuleType:
 
 
 def choose_rows(x: Float[Tensor, "frame d_in"], weights: Weights, k: int) -> Code:
-    """Choose the k largest strengths of every frame, as far as they are above 0.
+    """Choose the k largest strengths of every frame, if they are above 0.
 
     Source:
         Gao et al. 2024 (arXiv 2406.04093), TopK.
@@ -48,21 +46,21 @@ def choose_rows(x: Float[Tensor, "frame d_in"], weights: Weights, k: int) -> Cod
 def choose_batch(
     x: Float[Tensor, "frame d_in"], weights: Weights, k: int, *, guess: float | None = None, together: Together = ALONE
 ) -> tuple[Code, float]:
-    """Choose the k strengths a frame that are largest in the whole batch, as far as they are above 0.
+    """Choose the largest strengths of the whole batch, k times its number of frames, if they are above 0.
 
-    Over several processes the batch is all of their shares. Of strengths that equal the least one chosen, those of the
-    earlier frames are taken, then those of the earlier features; an earlier process's frames come first.
+    With several processes, the batch is all of their shares together. Of strengths that equal the smallest chosen one,
+    those in earlier frames are preferred, then those of earlier features; an earlier process's frames come first.
 
     Args:
         x: This process's share of the batch.
-        weights: The coder's, the same in all processes.
-        k: Features active in a frame, on average.
-        guess: The least strength that may be chosen, as far as one can tell, the same in all processes: a good one
-            saves time, and any gives the same result.
+        weights: The coder's weights, the same in all processes.
+        k: Mean number of features active in a frame.
+        guess: A guess of the smallest strength that is chosen, the same in all processes; a good guess saves time, and
+            any gives the same result. None to estimate it.
         together: The processes.
 
     Returns:
-        The code of this share, and the least strength that was chosen in any; 0 where none was.
+        The code of this share, and the smallest strength that was chosen in any; 0 if none was.
 
     Source:
         Bussmann et al. 2024 (arXiv 2412.06410), BatchTopK.
@@ -87,10 +85,10 @@ def choose_batch(
 
 
 def _sampled_bar(x: Tensor, weights: Weights, k: int) -> Tensor:
-    """Guess the least strength to be chosen from some frames, on the low side: [1]."""
-    some = x[:: max(1, len(x) // 64)][:64]
-    values = loops(x.device).choose_rows(some, weights, min(4 * k, weights.n_features)).values
-    n = min(len(values), k * len(some) * 5 // 4)
+    """Guess the smallest strength that is chosen, rather too low, from a sample of the frames: [1]."""
+    sample = x[:: max(1, len(x) // 64)][:64]
+    values = loops(x.device).choose_rows(sample, weights, min(4 * k, weights.n_features)).values
+    n = min(len(values), k * len(sample) * 5 // 4)
     return values.kthvalue(len(values) - n + 1).values.view(1) if n else values.new_zeros(1)
 
 
@@ -99,10 +97,10 @@ def _sampled_bar(x: Tensor, weights: Weights, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Dead:
-    """How features that have long been silent learn.
+    """How features that have long been inactive learn.
 
     Attributes:
-        is_dead: Which.
+        is_dead: Which features.
         k: How many of them are active at a time.
         coefficient: Weight of their loss.
     """
@@ -113,14 +111,14 @@ class Dead:
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What a batch says of the weights.
+class Learned:
+    """The losses of a batch, and their gradients.
 
     Attributes:
         nested: Squared error of the reconstruction by each nested dictionary, the last being the whole: summed over
             d_in, mean over frames.
-        aux: Loss of the dead features, weight included.
-        gradients: Of the sum of all these; empty where they were not asked for.
+        aux: Loss of the dead features, multiplied by its weight.
+        gradients: Gradients of the sum of all these; empty if not requested.
     """
 
     nested: Float[Tensor, " width"]
@@ -137,17 +135,17 @@ def learn(
     dead: Dead | None = None,
     wants_gradients: bool = True,
     is_decoder_frozen: bool = False,
-) -> Learnt:
-    """Find the loss of a code, and how it changes with each weight while the choice of features stays.
+) -> Learned:
+    """Compute the loss of a code, and its gradient for each weight with the choice of features held fixed.
 
     Args:
         x: float32 [frame, d_in].
-        code: Its strengths with the weights.
+        code: The strengths of `x` with these weights.
         weights: The weights.
-        widths: Features of each nested dictionary, the last all of them; empty for one alone.
-        dead: The dead features; None where they do not learn.
-        wants_gradients: Whether to give gradients.
-        is_decoder_frozen: Whether to leave out that of `W_dec`.
+        widths: Number of features of each nested dictionary, the last having all; empty for a single dictionary.
+        dead: The dead features; None if they do not learn.
+        wants_gradients: Whether to compute gradients.
+        is_decoder_frozen: Whether to leave out the gradient of `W_dec`.
 
     Returns:
         Losses and gradients.
@@ -169,7 +167,7 @@ def learn(
         parts = [(widths[level - 1] if level else 0, widths[level]) for level in range(len(widths))]
         _add_gradients(x, code, weights, starts, parts, residual, gradients)
         gradients["b_dec"] -= gradients["b_enc"] @ weights.W_enc
-    return Learnt(_tensor(nested, x.device), _tensor(aux, x.device), gradients)
+    return Learned(_tensor(nested, x.device), _tensor(aux, x.device), gradients)
 
 
 def _tensor(values: Any, device: torch.device) -> Tensor:
@@ -194,10 +192,10 @@ def _add_gradients(
     residual: Tensor,
     gradients: Gradients,
 ) -> None:
-    """Add the gradients of the squared errors; the residual is used up.
+    """Add the gradients of the squared errors; the residual is overwritten.
 
-    The features of a part belong to its own dictionary and to all wider ones, so from the last part to the first, the
-    residuals of more and more dictionaries add up, and each is found again by taking a part off the one after it.
+    The features of a part belong to its dictionary and to all wider ones. So from the last part to the first, the
+    residuals of more and more dictionaries are added up, each computed from the next by removing a part.
     """
     with_loops = loops(x.device)
     factor = 2 / len(x)
@@ -216,13 +214,13 @@ def _add_gradients(
 
 
 def _learn_dead(x: Tensor, residual: Tensor, weights: Weights, dead: Dead, gradients: Gradients) -> Any:
-    """Let the dead features put together what the others leave over; adds to the gradients.
+    """Let the dead features reconstruct the residual of the others; adds to the gradients.
 
-    What is left over counts as given. Negative strengths are allowed: a dead feature would learn nothing otherwise.
+    The residual is treated as a constant. Negative strengths are allowed: otherwise a dead feature would learn nothing.
 
     Source:
         Gao et al. 2024 (arXiv 2406.04093), appendix A.2; SAELens 6.54, `calculate_topk_aux_loss`, which does not
-        divide by the variance of what is left over.
+        divide by the variance of the residual.
     """
     columns = dead.is_dead.nonzero()[:, 0]
     if not len(columns):
@@ -257,7 +255,7 @@ def _learn_dead(x: Tensor, residual: Tensor, weights: Weights, dead: Dead, gradi
 
 
 class _Known(torch.autograd.Function):
-    """A number whose gradients are known already."""
+    """A number with precomputed gradients."""
 
     @staticmethod
     def forward(ctx: Any, total: Tensor, gradients: list[Tensor], *weights: Tensor) -> Tensor:
@@ -268,22 +266,22 @@ class _Known(torch.autograd.Function):
     def backward(ctx: Any, *factors: Tensor) -> Any:
         gradients, (factor,) = ctx.gradients, factors
         if not gradients:
-            raise RuntimeError("The gradients of this loss were handed out already: compute the loss again.")
+            raise RuntimeError("The gradients of this loss were used already: compute the loss again.")
         if float(factor) != 1:
             for gradient in gradients:
                 gradient *= factor
-        given = (None, None, *gradients)
-        gradients.clear()  # so that they become the weights' own without a copy
-        return given
+        result = (None, None, *gradients)
+        gradients.clear()  # so that the weights take them over without a copy
+        return result
 
 
 def with_gradients(total: Float[Tensor, ""], weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
-    """Give a loss that hands out gradients which are known already, once and without a copy.
+    """Attach precomputed gradients to a loss; `backward` hands them to the weights once, without a copy.
 
     Args:
         total: The loss.
-        weights: What it depends on.
-        gradients: How, one for each.
+        weights: The weights it depends on.
+        gradients: A gradient for each weight.
     """
     known: Tensor = _Known.apply(total, list(gradients), *weights)
     return known

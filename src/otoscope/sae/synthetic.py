@@ -1,6 +1,6 @@
-"""Vectors with a known truth: sums of a few known directions and noise. What a dictionary ought to find is in them.
+"""Synthetic vectors with a known truth: sums of a few known directions, which a dictionary ought to find, and noise.
 
-Knows tensors alone. The same settings give the same vectors, whatever was asked for before.
+The same settings give the same vectors, whatever was drawn before.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.sae.dictionary import Dictionary
-from otoscope.sae.feed import Batch, Position
+from otoscope.sae.feed import FrameBatch, Position
 from otoscope.sae.matching import recovered_share
 from otoscope.sae.scores import ScoreSums
 
 SITE = "synthetic"
-"""What the one site is called."""
+"""The name of the only site."""
 
 _OF_DIRECTIONS, _OF_BATCHES = 0, 1
 LEAST_STRENGTH, MOST_STRENGTH = 0.5, 1.5
@@ -34,17 +34,17 @@ class Synthetic:
     """A feed of frames, each of which is a sum of a few of the known directions.
 
     A frame is the sum over directions of strength * direction, plus noise. Directions are Gaussian, set to length 1.
-    Each is active by itself with a probability of `n_active / n_directions`, its strength drawn evenly from 0.5 to 1.5.
+    Each is active independently with a probability of `n_active / n_directions`, its strength uniform from 0.5 to 1.5.
 
     Attributes:
         d_in: Length of the vectors.
         n_directions: How many directions there are to find; may be more than `d_in`.
-        n_active: Directions in a frame, on average.
-        noise: Length of the noise in a frame, on average (root of the mean square); the strengths' own mean is 1.
-        seed: Of everything.
+        n_active: Mean number of directions in a frame.
+        noise: Length of the noise in a frame (root mean square); the mean strength is 1.
+        seed: Seeds everything.
 
     Raises:
-        InputError: A number is out of its range.
+        InputError: A number is out of range.
 
     Source:
         The usual toy model; Sharkey et al. 2022, Taking features out of superposition with sparse autoencoders.
@@ -74,20 +74,20 @@ class Synthetic:
 
     @property
     def widths(self) -> Mapping[str, int]:
-        """The one site, and the length of its vectors."""
+        """The only site, and the length of its vectors."""
         return {SITE: self.d_in}
 
     @property
     def n_frames(self) -> None:
-        """None: no frame comes twice."""
+        """None: no frame is repeated."""
         return
 
     def draw(self, n_frames: int, number: int) -> tuple[Float[Tensor, "frame d_in"], Float[Tensor, "frame direction"]]:
         """Draw frames.
 
         Args:
-            n_frames: How many.
-            number: Which of the batches of so many frames, from 0; a training takes the first ones.
+            n_frames: How many frames.
+            number: Number of the batch of this size, from 0; a training uses the first ones.
 
         Returns:
             The frames, and the strength of every direction in them, 0 where it is not active.
@@ -100,51 +100,51 @@ class Synthetic:
         noise = torch.from_numpy(rng.standard_normal((n_frames, self.d_in), dtype=np.float32))
         return strength @ self.directions + noise * (self.noise / math.sqrt(self.d_in)), strength
 
-    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[Batch]:
+    def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
         """Give batches without end.
 
         Args:
             batch_frames: Frames in each.
-            position: Where an earlier run with batches as large stood; None for the start.
+            position: Position of an earlier run with the same size of batch; None for the start.
 
         Raises:
-            InputError: The position is not one of this feed's.
+            InputError: The position is not from a feed of this kind.
         """
         if position is not None and not isinstance(position.get("batches"), int):
             raise InputError(
-                f"position {dict(position)!r} is not one of a synthetic feed: that counts its batches. "
+                f"position {dict(position)!r} is not that of a synthetic feed, which counts its batches. "
                 "Start again from the beginning."
             )
         number = 0 if position is None else position["batches"]
         while True:
             x, _ = self.draw(batch_frames, number)
             number += 1
-            yield Batch({SITE: x}, {"batches": number})
+            yield FrameBatch({SITE: x}, {"batches": number})
 
 
 def score_against(
     truth: Synthetic, dictionary: Dictionary, *, n_frames: int = 4096, number: int = 1_000_000, least: float = 0.9
 ) -> dict[str, Any]:
-    """Score a dictionary on frames that it was not trained on, and against the directions that they are made of.
+    """Score a dictionary on frames that it was not trained on, and against the directions in them.
 
     Args:
-        truth: What it was trained on.
-        dictionary: It, or anything that reads like it.
+        truth: The feed it was trained on.
+        dictionary: The dictionary.
         n_frames: Frames to score.
-        number: Which batch of so many; a training takes the first ones.
-        least: The cosine from which on a direction counts as found.
+        number: Number of the batch of this size; a training uses the first ones.
+        least: The cosine at which a direction counts as found.
 
     Returns:
-        The table of `Scores`, with `recovered_share`, of the known directions, and `active_directions`: how many of
-        them are in a frame, which L0 is to be compared with.
+        The JSON of `Scores`, with `recovered_share`, the share of the known directions that were found, and
+        `active_directions`, the mean number of them in a frame, with which L0 can be compared.
     """
     x, strengths = truth.draw(n_frames, number)
     sums = ScoreSums(truth.d_in, dictionary.n_features)
     sums.add(x, dictionary.reconstruct(x), dictionary.encode(x))
-    found = sums.finish()
-    assert found is not None, "there are frames"
+    scores = sums.finish()
+    assert scores is not None, "there are frames"
     return {
-        **found.to_json(),
+        **scores.to_json(),
         "recovered_share": recovered_share(dictionary, truth.directions, least),
         "active_directions": float((strengths > 0).sum(dim=1).double().mean()),
     }

@@ -1,4 +1,4 @@
-"""Curves as TensorBoard events, for whoever watches a training there; the `tensorboard` extra."""
+"""Training curves as TensorBoard events; needs the `tensorboard` extra."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """Writes every row of a training's curves as events: `NUMBER/DICTIONARY` over steps.
+    """Writes every row of a training's curves as events: `COLUMN/DICTIONARY` over steps.
 
     Args:
-        folder: Where events go.
+        folder: The folder for events.
 
     Raises:
         InputError: TensorBoard is not installed.
@@ -37,7 +37,7 @@ class TensorBoard:
         self._writer: SummaryWriter | None = None
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        """Write a row; with the first the folder is made."""
+        """Write a row; the first one creates the folder."""
         if self._writer is None:
             self._writer = self._make(str(self._folder))
         for column in COLUMNS:
@@ -46,6 +46,6 @@ class TensorBoard:
                 self._writer.add_scalar(f"{column}/{row['task']}", value, int(row["step"]))
 
     def close(self) -> None:
-        """Write what is still held back."""
+        """Write what is still buffered."""
         if self._writer is not None:
             self._writer.close()

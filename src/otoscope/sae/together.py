@@ -1,7 +1,7 @@
-"""Processes that train one dictionary together, each on its share of every batch; and the one that trains alone.
+"""Processes that train dictionaries together, each on its share of every batch, and the single process.
 
-`torchrun` starts the processes; `join` finds them by the environment that it sets. On a CPU they speak through gloo, on
-CUDA devices through NCCL. It knows tensors alone. A process costs one more copy of the gradients: what goes out.
+`torchrun` starts the processes; `join` connects them through the environment variables that it sets. They communicate
+through gloo on a CPU, and through NCCL on CUDA devices. Each process needs one extra copy of the gradients, to send.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from torch import Tensor
 from otoscope.base.errors import InputError
 
 SETTLE_S = 0.1
-"""torch 2.13 leaves gloo's threads running when a line is ended, and an interpreter that ends while one of them still
-lets go of its last tensors is aborted (https://github.com/pytorch/pytorch/pull/179291). Idle ones do no harm."""
+"""torch 2.13 leaves gloo's threads running when a process group ends, and an interpreter that exits while one of them
+still frees its last tensors is aborted (https://github.com/pytorch/pytorch/pull/179291). Idle threads do no harm."""
 
 
 class Together:
-    """What one process among several can ask of the others. This one is alone: every answer is its own.
+    """Communication between processes that train together; this class is for a single process.
 
-    All processes must ask for the same things in the same order. As a context it leaves the others at the end.
+    All processes must make the same calls in the same order. Use it as a context manager, which disconnects at the end.
 
     Attributes:
-        rank: Which of them this is.
-        size: How many there are.
+        rank: Number of this process.
+        size: Number of processes.
     """
 
     rank = 0
@@ -45,23 +45,23 @@ class Together:
         """Replace flags by whether they are set in any process, in place."""
 
     def gather(self, values: Tensor) -> Tensor:
-        """Put the values of all processes together, in order of rank; each may have another number of them."""
+        """Concatenate the values of all processes, in order of rank; each may have a different number."""
         return values
 
     def broadcast_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by that of the first process, in place."""
 
-    def told(self, value: Any) -> Any:
-        """Give what the first process gave here, which is JSON."""
+    def from_first(self, value: Any) -> Any:
+        """Return the value that the first process passed here; it must be JSON."""
         return value
 
     def share(self, x: Tensor) -> Tensor:
-        """Give this process's part of the rows, without copying: as many as every other's, in order of rank."""
+        """Return this process's share of the rows, without copying: shares are equal, in order of rank."""
         n_rows = len(x) // self.size
         return x[self.rank * n_rows : (self.rank + 1) * n_rows]
 
     def close(self) -> None:
-        """Leave the others."""
+        """Disconnect from the other processes."""
 
     def __enter__(self) -> Together:
         return self
@@ -77,8 +77,8 @@ class Processes(Together):
     """One of several processes of `torch.distributed`.
 
     Args:
-        device: Where tensors must be to be sent, None to take them from where they are.
-        group: The line between the processes; None for the one that all have.
+        device: Device from which tensors must be sent; None for the one that they are on.
+        group: The process group; None for the default one.
     """
 
     def __init__(self, device: torch.device | None = None, group: Any = None) -> None:
@@ -89,7 +89,7 @@ class Processes(Together):
         self._buffer = torch.empty(0)
 
     def mean_(self, tensors: Sequence[Tensor]) -> None:
-        """Add all tensors up in one go, as float32 in one flat buffer that is kept."""
+        """Average all tensors at once, as float32 in one flat buffer that is reused."""
         n_values = sum(tensor.numel() for tensor in tensors)
         device = self._device or torch.device("cpu")
         if len(self._buffer) < n_values or self._buffer.device != device:
@@ -105,13 +105,13 @@ class Processes(Together):
                 tensor.copy_(part.view(tensor.shape))
 
     def any_(self, flags: Tensor) -> None:
-        """Take the largest of each flag as a number."""
+        """Take the maximum of each flag as a number."""
         sent = self._to_send(flags.to(torch.uint8))
         dist.all_reduce(sent, op=dist.ReduceOp.MAX, group=self._group)
         flags.copy_(sent.to(flags.device) != 0)
 
     def gather(self, values: Tensor) -> Tensor:
-        """Tell the others how many there are, then send them filled up to the most that any has."""
+        """Exchange the numbers of values, then the values, padded to the largest number."""
         is_flag = values.dtype == torch.bool
         sent = self._to_send(values.to(torch.uint8) if is_flag else values).contiguous()
         counts = self._to_send(torch.zeros(self.size, dtype=torch.int64))
@@ -120,13 +120,13 @@ class Processes(Together):
         numbers = counts.tolist()
         filled = sent.new_zeros(max(numbers), *sent.shape[1:])
         filled[: len(sent)] = sent
-        found = [torch.empty_like(filled) for _ in numbers]
-        dist.all_gather(found, filled, group=self._group)
-        joined = torch.cat([part[:number] for part, number in zip(found, numbers, strict=True)])
+        received = [torch.empty_like(filled) for _ in numbers]
+        dist.all_gather(received, filled, group=self._group)
+        joined = torch.cat([part[:number] for part, number in zip(received, numbers, strict=True)])
         return joined.to(values.device, values.dtype)
 
     def broadcast_(self, tensors: Sequence[Tensor]) -> None:
-        """Send one after the other."""
+        """Send the tensors one after another."""
         with torch.no_grad():
             for tensor in tensors:
                 sent = self._to_send(tensor.detach()).contiguous()
@@ -134,8 +134,8 @@ class Processes(Together):
                 dist.broadcast(sent, src=0, group=self._group)
                 tensor.copy_(sent)
 
-    def told(self, value: Any) -> Any:
-        """Send it as text, its length first."""
+    def from_first(self, value: Any) -> Any:
+        """Send the value as JSON text, its length first."""
         text = json.dumps(value).encode() if self.rank == 0 else b""
         length = torch.tensor([len(text)])
         self.broadcast_([length])
@@ -146,7 +146,7 @@ class Processes(Together):
         return json.loads(bytes(letters.tolist()))
 
     def close(self) -> None:
-        """End all lines; the one that all have is closed by the one that `join` gave."""
+        """End the process group if it is the default one."""
         if self._group is None and dist.is_initialized():
             dist.destroy_process_group()
             time.sleep(SETTLE_S)
@@ -156,16 +156,17 @@ class Processes(Together):
 
 
 def join(device: str | torch.device = "cpu") -> Together:
-    """Find the processes that `torchrun` started with this one.
+    """Connect to the processes that `torchrun` started with this one.
 
     Args:
-        device: Where training happens: `cuda` makes them speak through NCCL, each on the CUDA device of its number.
+        device: Device of the training: with `cuda`, processes use NCCL, each on the CUDA device of its number.
 
     Returns:
-        Them, or `ALONE` where this process was not started by torchrun or is the only one. Use it as a context.
+        The processes, or `ALONE` if this one was not started by torchrun or is the only one. Use it as a context
+        manager.
 
     Raises:
-        InputError: They are said to be there and do not answer, or there are more of them than CUDA devices.
+        InputError: The other processes do not answer, or there are more processes than CUDA devices.
     """
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or os.environ["WORLD_SIZE"] == "1":
         return ALONE
@@ -174,7 +175,7 @@ def join(device: str | torch.device = "cpu") -> Together:
         own_device = _cuda_device()
         torch.cuda.set_device(own_device)
     elif os.environ.get("GROUP_WORLD_SIZE") == "1" and any(name == "lo" for _, name in socket.if_nameindex()):
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all are on this machine: whatever its name resolves to
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all are on this machine, whatever its name resolves to
     try:
         dist.init_process_group("gloo" if own_device is None else "nccl")
     except (RuntimeError, ValueError) as error:
@@ -186,7 +187,7 @@ def join(device: str | torch.device = "cpu") -> Together:
 
 
 def _cuda_device() -> torch.device:
-    """The device of this process's number."""
+    """Return the CUDA device of this process's number."""
     number, n_devices = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if number >= n_devices:
         raise InputError(

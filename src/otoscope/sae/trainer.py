@@ -1,7 +1,6 @@
-"""Trains one dictionary, a batch at a time: the coder's loss, its optimizer, the schedule, and which features are dead.
+"""Trains one dictionary, batch by batch: the coder's loss, its optimizer, the schedule, and which features are dead.
 
-Knows tensors alone, and nothing of where they come from or go to. Memory beside the batch: weights, gradients and what
-the optimizer keeps of each.
+It does not know where vectors come from. Memory besides the batch: weights, gradients and the optimizer's state.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from otoscope.sae.together import ALONE, Together
 from otoscope.sae.training_settings import TrainSettings
 
 CHUNK_FRAMES = 1024
-"""Frames whose strengths are held at a time when a finished dictionary is measured."""
+"""Frames that are encoded at a time when a finished dictionary is measured."""
 
 GROWN = 1e4
-"""A loss that is so many times that of the first step has diverged."""
+"""A loss that is this many times that of the first step has diverged."""
 
 
 class Trainer:
@@ -34,16 +33,16 @@ class Trainer:
     Attributes:
         coder: Its weights.
         settings: How it is trained.
-        n_steps_done: Batches that it has learnt from.
-        scale: What vectors are multiplied with before the coder sees them.
-        massive: Dimensions with massive activations in the vectors that it began from.
+        n_steps_done: Number of batches it has been trained on.
+        scale: The factor by which vectors are multiplied before they go to the coder.
+        massive: Dimensions with massive activations in the vectors given to `start`.
         last_rate: The learning rate of the last step.
 
     Args:
-        coder: On the device on which it trains.
+        coder: The coder, on the device on which it trains.
         settings: How to train.
         together: The processes that train it together.
-        name: What to call it in messages.
+        name: Its name in messages.
     """
 
     def __init__(
@@ -64,19 +63,19 @@ class Trainer:
 
     @property
     def device(self) -> torch.device:
-        """Where it trains."""
+        """The device on which it trains."""
         return self.coder.W_dec.device
 
     @property
     def dead_share(self) -> float:
-        """Share of the features that have not been active for long."""
+        """Share of the features that are dead: not active for long."""
         return float(self._is_dead().float().mean())
 
     def start(self, x: Float[Tensor, "frame d_in"]) -> None:
-        """Begin from the data: how long vectors are, and where their middle is.
+        """Initialise from data: the length of vectors, and their centre.
 
         Args:
-            x: Some thousand vectors, the same in all processes.
+            x: A few thousand vectors, the same in all processes.
 
         Raises:
             InputError: One is not finite, or all are zeros.
@@ -91,14 +90,14 @@ class Trainer:
         """Learn from a batch.
 
         Args:
-            x: This process's share of it, not scaled yet.
+            x: This process's share of the batch, not scaled yet.
 
         Returns:
-            `total`, the terms of the loss (an L0 term as `l0_loss`), and `l0`, all over the whole batch; `gradient`,
-            how long the gradient was.
+            `total`, the terms of the loss (an L0 term as `l0_loss`) and `l0`, all over the whole batch; `gradient`,
+            the length of the gradient before it was limited.
 
         Raises:
-            TrainingDivergedError: The loss is not finite or has grown beyond all measure; the weights are as they were.
+            TrainingDivergedError: The loss is not finite or has grown without bound; the weights are unchanged.
         """
         x = x.to(self.device, torch.float32, non_blocking=True)
         if self.scale != 1.0:
@@ -106,15 +105,15 @@ class Trainer:
         share = self.settings.sparsity_scale(self.n_steps_done, self.coder.settings.sparsity_warmup)
         loss = self.coder.loss(x, Moment(self._is_dead(), share, self._together))
         terms = {"l0_loss" if name == "l0" else name: term for name, term in loss.parts.items()}
-        found = self._agreed({"total": loss.total.detach(), **terms, "l0": loss.l0})
-        self._check(found["total"])
+        numbers = self._agreed({"total": loss.total.detach(), **terms, "l0": loss.l0})
+        self._check(numbers["total"])
         loss.total.backward()
-        found["gradient"] = self._apply_gradients()
+        numbers["gradient"] = self._apply_gradients()
         self._together.any_(loss.fired)
         self._silent_frames += len(x) * self._together.size
         self._silent_frames[loss.fired] = 0
         self.n_steps_done += 1
-        return found
+        return numbers
 
     def _agreed(self, numbers: Mapping[str, Tensor]) -> dict[str, float]:
         """Average numbers over all processes."""
@@ -123,7 +122,7 @@ class Trainer:
         return dict(zip(numbers, values.tolist(), strict=True))
 
     def _apply_gradients(self) -> float:
-        """Change the weights; returns how long the gradient was."""
+        """Update the weights; returns the length of the gradient."""
         weights = [weight for weight in self.coder.parameters() if weight.grad is not None]
         self._together.mean_([weight.grad for weight in weights if weight.grad is not None])
         self.coder.project_gradients()
@@ -157,29 +156,29 @@ class Trainer:
     def _is_dead(self) -> Tensor:
         return self._silent_frames >= self.settings.frames_until_dead
 
-    # what it is, to go on later
+    # to resume later, and to finish
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Give all that the next step depends on: tensors, and what JSON holds.
+        """Return all that the next step depends on: tensors, and JSON.
 
-        The tensors are those that it trains: write them before the next step.
+        The tensors are not copied: write them before the next step.
         """
         tensors = {f"coder.{name}": tensor for name, tensor in self.coder.state_dict().items()}
         for number, kept in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in kept.items()}
         tensors["silent_frames"] = self._silent_frames
         numbers = {"n_steps": self.n_steps_done, "scale": self.scale, "first_loss": self._first_loss}
-        return tensors, {**numbers, "massive": [list(one) for one in self.massive]}
+        return tensors, {**numbers, "massive": [list(dimension) for dimension in self.massive]}
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Go back to a state.
+        """Restore a state.
 
         Args:
-            tensors: As `state` gave them.
-            numbers: Likewise.
+            tensors: Tensors from `state`.
+            numbers: JSON from `state`.
         """
-        own = {name.removeprefix("coder."): value for name, value in tensors.items() if name.startswith("coder.")}
-        self.coder.load_state_dict(own)
+        weights = {name.removeprefix("coder."): value for name, value in tensors.items() if name.startswith("coder.")}
+        self.coder.load_state_dict(weights)
         kept: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
@@ -191,42 +190,42 @@ class Trainer:
         self.n_steps_done = int(numbers["n_steps"])
         self.scale = float(numbers["scale"])
         self._first_loss = numbers["first_loss"]
-        self.massive = [Massive(*one) for one in numbers["massive"]]
+        self.massive = [Massive(*row) for row in numbers["massive"]]
 
     def finish(self, metadata: Mapping[str, Any], last: Sequence[Float[Tensor, "frame d_in"]] = ()) -> Dictionary:
-        """Give the dictionary as it is now, for vectors that are not scaled.
+        """Return the current dictionary, for vectors that are not scaled.
 
         Args:
-            metadata: What to write down about it, to which come the scale, the frames that it learnt from, dimensions
-                with massive activations, and how well it does on the last batches.
-            last: The last batches, whole and not scaled: what is active in use is set by them (see `Coder.settle`),
-                and the dictionary is measured on them.
+            metadata: What to write down about it; added are the scale, the number of frames it was trained on,
+                dimensions with massive activations, and its scores on the last batches.
+            last: The last batches, complete and not scaled: thresholds are set by them (see `Coder.settle`), and the
+                dictionary is measured on them.
         """
-        learnt: dict[str, Any] = {
+        learned: dict[str, Any] = {
             "normalisation": {"kind": self.settings.normalise, "factor": self.scale},
             "n_frames": self.n_steps_done * self.settings.batch_frames,
             "n_steps": self.n_steps_done,
-            "massive_activations": [one._asdict() for one in self.massive],
+            "massive_activations": [dimension._asdict() for dimension in self.massive],
         }
         batches = [x.to(self.device, torch.float32) for x in last]
         self.coder.settle([x * self.scale for x in batches])
-        found = self.coder.finished(self.scale, {**metadata, **learnt})
+        dictionary = self.coder.finished(self.scale, {**metadata, **learned})
         if batches:
-            found.metadata["last_batches"] = measured(found, torch.cat(batches).cpu())
-        return found
+            dictionary.metadata["last_batches"] = measured(dictionary, torch.cat(batches).cpu())
+        return dictionary
 
 
 @torch.no_grad()
 def measured(dictionary: Dictionary, x: Float[Tensor, "frame d_in"]) -> dict[str, Any]:
-    """Measure a dictionary on frames, beside as many of their own principal components as it has features active.
+    """Measure a dictionary on frames, against as many of their principal components as it has active features.
 
     Args:
-        dictionary: On the CPU.
+        dictionary: The dictionary, on the CPU.
         x: The frames.
 
     Returns:
-        `n_frames`, `l0`, `explained_variance`, `pca_explained_variance`, `pca_components`; None for a share of no
-        variance.
+        `n_frames`, `l0`, `explained_variance`, `pca_explained_variance`, `pca_components`; shares are None if there is
+        no variance.
     """
     n_active, error = 0, 0.0
     for part in x.split(CHUNK_FRAMES):

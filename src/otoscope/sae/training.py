@@ -1,7 +1,7 @@
-"""Train several dictionaries from one feed: plan, checkpoints, curves, files. `trainer.py` trains each.
+"""Train several dictionaries from one feed: steps, checkpoints, curves, files. `trainer.py` trains each.
 
-A training that is stopped, whenever that is, goes on from its last checkpoint to the same bits. Every process reads the
-same batches and learns from its share of each; the first one writes. Knows tensors and names, not what they stand for.
+A training that is stopped at any time resumes from its last checkpoint and ends with the same bits. Every process reads
+the same batches and learns from its share of each; the first one writes files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.coders import make_coder
 from otoscope.sae.curves import Columns, Curves, read_curves
 from otoscope.sae.dictionary import Dictionary
-from otoscope.sae.feed import Batch, Feed, Position
+from otoscope.sae.feed import Feed, FrameBatch, Position
 from otoscope.sae.files import load_dictionary, save_dictionary
 from otoscope.sae.prefetch import Prefetch
 from otoscope.sae.together import ALONE, Together
@@ -37,17 +37,16 @@ from otoscope.sae.training_settings import TrainSettings
 
 START_FRAMES = 16_384
 START_KEPT = 4096
-"""So many frames at least are looked at, and about so many of them kept, to see how long vectors are and where their
-middle is."""
+"""At least this many frames are read, and about this many of them kept, to find the length and centre of vectors."""
 
 LAST_FRAMES = 4096
-"""So many frames at least, of the last batches, are kept to set thresholds by and to measure dictionaries on."""
+"""At least this many frames of the last batches are kept, to set thresholds and to measure dictionaries."""
 
 Observer = Callable[[Mapping[str, Any]], None]
 """Takes a row of the curves: `task`, and the columns of `curves.COLUMNS`."""
 
 Progress = Callable[[int, int, Mapping[str, Mapping[str, float]]], None]
-"""Takes how many steps are done, of how many, and the last row of each dictionary's curve."""
+"""Takes the number of steps done, their total, and the last row of each dictionary's curve."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ class Task:
     """A dictionary to be trained.
 
     Attributes:
-        name: Its folder's name, no other's.
-        site: Which of the feed's vectors it is of.
-        coder: What it is made from.
+        name: The name of its folder, unique in a training.
+        site: The site of the feed that it is trained on.
+        coder: Settings of its coder.
         metadata: What to write down about it.
     """
 
@@ -72,11 +71,11 @@ class Trained:
     """A finished training.
 
     Attributes:
-        folder: Where it lies.
-        dictionaries: Task to dictionary.
-        curves: Task to column to values.
-        seconds: How long it trained.
-        waited_s: How long of that it waited for frames.
+        folder: The training's folder.
+        dictionaries: Task's name to dictionary.
+        curves: Task's name to column to values.
+        seconds: How long the training took.
+        waited_s: How much of that was spent waiting for frames.
     """
 
     folder: Path
@@ -102,46 +101,46 @@ def train(
     """Train dictionaries, all of them on the same frames.
 
     Args:
-        feed: Gives vectors for every site that a task is of.
-        tasks: The dictionaries.
-        folder: Gets a folder for each, `curves.parquet` and a manifest. The same call takes up again what was stopped,
-            and a finished training is read and returned.
+        feed: Gives vectors for the sites of all tasks.
+        tasks: The dictionaries to train.
+        folder: Gets a folder for each dictionary, `curves.parquet` and a manifest. The same call resumes a stopped
+            training; a finished one is read and returned.
         settings: How to train.
-        about: What made the vectors, JSON: for the manifest, and to tell one training from another.
-        device: Where to train.
-        together: The processes that train together; each must be called alike.
-        overwrite: Whether a training that is there may be replaced.
-        progress: Told how far it is, every few steps.
-        observers: Told every row of the curves; their `close`, if they have one, is called at the end.
+        about: JSON about the origin of the vectors, for the manifest and to recognise the same training.
+        device: The device on which to train.
+        together: The processes that train together; each must make the same call.
+        overwrite: Whether an existing training may be replaced.
+        progress: Called every few steps.
+        observers: Called with every row of the curves; their `close`, if they have one, is called at the end.
 
     Returns:
-        What came of it.
+        The finished training.
 
     Raises:
-        InputError: A task or setting cannot be used, or the folder holds something else: nothing was done. The feed
-            has fewer frames than a batch, or frames that are not finite.
-        TrainingDivergedError: A loss grew without end; the last checkpoint is kept.
+        InputError: A task or setting cannot be used, or the folder holds something else; nothing was written. Or the
+            feed has fewer frames than a batch, or frames that are not finite.
+        TrainingDivergedError: A loss grew without bound; the last checkpoint is kept.
         OutputError: The folder cannot be written; the last checkpoint is kept.
-        KeyboardInterrupt: It was stopped, and a checkpoint written.
+        KeyboardInterrupt: The training was stopped, and a checkpoint was written.
     """
     _check(feed, tasks, settings, together)
     coders = [make_coder(task.coder) for task in tasks]
     where = TrainingFolder(Path(folder))
-    asked = asdict(settings)
-    del asked["checkpoint_s"]
-    wanted = {"about": dict(about or {}), "settings": asked, "tasks": [asdict(task) for task in tasks]}
+    compared_settings = asdict(settings)
+    del compared_settings["checkpoint_s"]
+    description = {"about": dict(about or {}), "settings": compared_settings, "tasks": [asdict(task) for task in tasks]}
     try:
-        if _by_first(together, lambda: where.begin(wanted, overwrite=overwrite)):
+        if _by_first(together, lambda: where.begin(description, overwrite=overwrite)):
             return _read(where.path, tasks)
         trainers = [
             Trainer(coder.to(device), settings, together, f"dictionary {task.name!r}")
             for task, coder in zip(tasks, coders, strict=True)
         ]
         job = _Job(feed, tasks, trainers, where, settings, together, observers)
-        job.take_up()
+        job.resume_or_begin()
         with _stops_between_steps() as is_stopped:
             job.run(progress or (lambda *_: None), is_stopped)
-        return job.finish(wanted)
+        return job.finish(description)
     finally:
         for observer in observers:
             getattr(observer, "close", lambda: None)()
@@ -150,51 +149,53 @@ def train(
 def _check(feed: Feed, tasks: Sequence[Task], settings: TrainSettings, together: Together) -> None:
     """Refuse what cannot be trained, before any work."""
     if not tasks:
-        raise InputError("no dictionary is asked for: give one task or more.")
-    twice = [name for name, n in Counter(task.name for task in tasks).items() if n > 1]
-    if twice:
-        raise InputError(f"two dictionaries are called {twice[0]!r}: each has a folder of its own. Rename one.")
+        raise InputError("no dictionary is named: give one or more tasks.")
+    repeated = [name for name, n in Counter(task.name for task in tasks).items() if n > 1]
+    if repeated:
+        raise InputError(f"two dictionaries are called {repeated[0]!r}: each needs its own folder. Rename one.")
     for task in tasks:
         if task.name in ("", ".", "..") or "/" in task.name or task.name.startswith("."):
-            raise InputError(f"a dictionary cannot be called {task.name!r}: its name is that of its folder.")
+            raise InputError(f"a dictionary cannot be called {task.name!r}: its name becomes that of its folder.")
         if task.site not in feed.widths:
-            raise InputError(f"dictionary {task.name!r} is of site {task.site!r}: there are {', '.join(feed.widths)}.")
+            raise InputError(
+                f"dictionary {task.name!r} is for site {task.site!r}, but there are only {', '.join(feed.widths)}."
+            )
         if task.coder.d_in != feed.widths[task.site]:
             raise InputError(
                 f"dictionary {task.name!r} takes vectors of {task.coder.d_in} values, and those of site {task.site!r} "
-                f"have {feed.widths[task.site]}. Give it those of another site, or make it for these."
+                f"have {feed.widths[task.site]}. Use another site, or change d_in."
             )
     if settings.batch_frames % together.size:
         raise InputError(
-            f"a batch of {settings.batch_frames} frames cannot be shared by {together.size} processes evenly: "
+            f"a batch of {settings.batch_frames} frames cannot be divided evenly among {together.size} processes: "
             "give a multiple."
         )
     if feed.n_frames is not None and feed.n_frames < settings.batch_frames:
         raise InputError(
-            f"there are {feed.n_frames} frames, and a batch takes {settings.batch_frames}: "
+            f"there are {feed.n_frames} frames, but a batch takes {settings.batch_frames}: "
             "give more frames, or a smaller batch."
         )
 
 
 def _by_first(together: Together, work: Callable[[], Any]) -> Any:
-    """Have the first process do something; all get what it gave, or its error, so that none waits for the others."""
+    """Have the first process do something; all get its result or its error, so that none waits for the others."""
     value, error = None, None
     if together.rank == 0:
         try:
             value = work()
         except OtoscopeError as raised:
             error = raised
-    told = together.told({"value": value, "error": None if error is None else str(error)})
+    outcome = together.from_first({"value": value, "error": None if error is None else str(error)})
     if error is not None:
         raise error
-    if told["error"] is not None:
-        raise InputError(f"the first process could not go on: {told['error']}")
-    return told["value"]
+    if outcome["error"] is not None:
+        raise InputError(f"the first process could not go on: {outcome['error']}")
+    return outcome["value"]
 
 
 @contextmanager
 def _stops_between_steps() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C and SIGTERM wait until a step is over; gives whether one of them came."""
+    """Delay Ctrl-C and SIGTERM until a step is over; yields a function that says whether one of them came."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -210,7 +211,7 @@ def _stops_between_steps() -> Iterator[Callable[[], bool]]:
 
 
 class _Job:
-    """A training under way."""
+    """A training in progress."""
 
     def __init__(
         self,
@@ -238,17 +239,19 @@ class _Job:
         self._seconds = 0.0
         self._waited_s = 0.0
 
-    def take_up(self) -> None:
-        """Go on from the checkpoint, or begin from the data."""
-        found = self._where.load()
-        if found is None:
+    def resume_or_begin(self) -> None:
+        """Resume from the checkpoint, or initialise from the data."""
+        checkpoint = self._where.load()
+        if checkpoint is None:
             self._begin()
             return
-        tensors, numbers = found
+        tensors, numbers = checkpoint
         for index, trainer in enumerate(self._trainers):
             prefix = f"{index}."
-            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            trainer.restore(own, numbers["trainers"][index])
+            trainer_tensors = {
+                name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+            }
+            trainer.restore(trainer_tensors, numbers["trainers"][index])
         last = {site: tensors[f"last.{site}"] for site in self._sites if f"last.{site}" in tensors}
         self._last.extend(dict(zip(last, batch, strict=True)) for batch in zip(*last.values(), strict=True))
         self._curves.restore({task.name: tensors[f"curves.{task.name}"] for task in self._tasks})
@@ -257,15 +260,15 @@ class _Job:
         self._seconds, self._waited_s = float(numbers["seconds"]), float(numbers["waited_s"])
 
     def _begin(self) -> None:
-        """Look at the first batches; training then begins with them."""
+        """Initialise the trainers from the first batches, with which training then begins."""
         settings = self._settings
         n_batches = min(-(-START_FRAMES // settings.batch_frames), settings.n_steps)
-        every = -(-n_batches * settings.batch_frames // max(START_KEPT, settings.batch_frames))
+        step = -(-n_batches * settings.batch_frames // max(START_KEPT, settings.batch_frames))
         first: dict[str, list[Tensor]] = {task.site: [] for task in self._tasks}
         with Prefetch(self._feed.batches(settings.batch_frames), most=n_batches) as batches:
             for batch in batches:
-                for site, found in first.items():
-                    found.append(batch.values[site][::every].clone())  # the rest of the batch need not stay
+                for site, values in first.items():
+                    values.append(batch.values[site][::step].clone())  # a copy, so that the rest of the batch is freed
         for task, trainer in zip(self._tasks, self._trainers, strict=True):
             trainer.start(torch.cat(first[task.site]))
 
@@ -275,12 +278,12 @@ class _Job:
         before_s, before_waited_s = self._seconds, self._waited_s
         feed = self._feed.batches(settings.batch_frames, self._position)
 
-        def obey() -> None:
-            """While a batch is waited for; processes that train together do so at the end of a step, as one."""
+        def check_stop() -> None:
+            """Stop while waiting for a batch; several processes stop together at the end of a step instead."""
             if self._together.size == 1 and is_stopped():
                 raise KeyboardInterrupt
 
-        with Prefetch(feed, most=settings.n_steps - self._step, check=obey) as batches:
+        with Prefetch(feed, most=settings.n_steps - self._step, check=check_stop) as batches:
             while self._step < settings.n_steps:
                 batch = self._next(batches)
                 losses = self._learn(batch)
@@ -301,35 +304,35 @@ class _Job:
                 if wants_stop:
                     raise KeyboardInterrupt
 
-    def _next(self, batches: Iterator[Batch]) -> Batch:
-        """Ask the feed for a batch; where it fails, what was learnt so far is kept."""
+    def _next(self, batches: Iterator[FrameBatch]) -> FrameBatch:
+        """Get the next batch; if the feed fails, write a checkpoint of what was learned so far."""
         try:
             return next(batches)
-        except BaseException:  # Ctrl-C too; the others may not come to this, so nobody is asked
+        except BaseException:  # Ctrl-C too; other processes may not get here, so no communication
             if self._together.rank == 0:
-                with suppress(OutputError):  # what went wrong first is told
+                with suppress(OutputError):  # the first error is the one to report
                     if self._step:
                         self._write()
                     else:
-                        self._where.finish()  # there is nothing to go on from
+                        self._where.finish()  # there is nothing to resume from
             raise
 
     def _flag(self, is_set: bool) -> bool:
-        """Whether it is set in any process."""
+        """Whether a flag is set in any process."""
         if self._together.size == 1:
             return is_set
         flag = torch.tensor([is_set])
         self._together.any_(flag)
         return bool(flag)
 
-    def _learn(self, batch: Batch) -> list[dict[str, float]]:
-        """One step of every dictionary."""
+    def _learn(self, batch: FrameBatch) -> list[dict[str, float]]:
+        """Train every dictionary for one step."""
         losses = []
         for task, trainer in zip(self._tasks, self._trainers, strict=True):
             losses.append(trainer.step(self._together.share(batch.values[task.site])))
         return losses
 
-    def _log(self, batch: Batch, losses: Sequence[Mapping[str, float]]) -> None:
+    def _log(self, batch: FrameBatch, losses: Sequence[Mapping[str, float]]) -> None:
         """Add a row to every curve."""
         spread: dict[str, float] = {}
         for task, trainer, loss in zip(self._tasks, self._trainers, losses, strict=True):
@@ -358,8 +361,8 @@ class _Job:
     def _write(self) -> None:
         tensors: dict[str, Tensor] = {f"curves.{name}": rows for name, rows in self._curves.tensors().items()}
         states = [trainer.state() for trainer in self._trainers]
-        for index, (own, _) in enumerate(states):
-            tensors |= {f"{index}.{name}": tensor for name, tensor in own.items()}
+        for index, (trainer_tensors, _) in enumerate(states):
+            tensors |= {f"{index}.{name}": tensor for name, tensor in trainer_tensors.items()}
         for site in self._sites if self._last else ():
             tensors[f"last.{site}"] = torch.stack([batch[site] for batch in self._last])
         numbers = {
@@ -367,12 +370,12 @@ class _Job:
             "position": self._position,
             "seconds": self._seconds,
             "waited_s": self._waited_s,
-            "trainers": [own for _, own in states],
+            "trainers": [trainer_numbers for _, trainer_numbers in states],
         }
         self._where.save(tensors, numbers)
 
-    def finish(self, wanted: Mapping[str, Any]) -> Trained:
-        """Write the dictionaries, the curves and the manifest, and take the checkpoint away."""
+    def finish(self, description: Mapping[str, Any]) -> Trained:
+        """Write the dictionaries, the curves and the manifest, and remove the checkpoint."""
         dictionaries = {
             task.name: trainer.finish(task.metadata, [batch[task.site] for batch in self._last])
             for task, trainer in zip(self._tasks, self._trainers, strict=True)
@@ -385,7 +388,7 @@ class _Job:
                 save_dictionary(dictionary, path / name, overwrite=True)
             self._curves.write(path)
             times = {"seconds": self._seconds, "waited_s": self._waited_s, "processes": self._together.size}
-            manifest = {KEY: dict(wanted), **times}
+            manifest = {KEY: dict(description), **times}
             write_json(path / MANIFEST, full_manifest(manifest, path))
             self._where.finish()
 
@@ -397,6 +400,6 @@ def _read(folder: Path, tasks: Sequence[Task]) -> Trained:
     """Read a finished training."""
     curves = read_curves(folder)
     dictionaries = {task.name: load_dictionary(folder / task.name) for task in tasks}
-    seconds = max(float(own["seconds"][-1]) for own in curves.values())
-    waited = max(float(own["waited_share"][-1]) for own in curves.values())
+    seconds = max(float(columns["seconds"][-1]) for columns in curves.values())
+    waited = max(float(columns["waited_share"][-1]) for columns in curves.values())
     return Trained(folder, dictionaries, curves, seconds, waited * seconds)

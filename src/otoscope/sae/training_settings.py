@@ -66,16 +66,16 @@ class TrainSettings(Settings):
 
     @property
     def n_steps(self) -> int:
-        """Batches that are trained on."""
+        """Number of batches to train on."""
         return self.n_frames // self.batch_frames
 
     @property
     def frames_until_dead(self) -> int:
-        """Frames without being active that make a feature dead."""
+        """Frames without activity after which a feature is dead."""
         return self.dead_after_frames or max(1, min(self.n_frames // 10, 10_000_000))
 
     def rate_factor(self, step: int) -> float:
-        """What the learning rate is multiplied with at a step, the first being 0: a rise, a plain and a fall."""
+        """The factor of the learning rate at a step, from 0: a rise, a constant stretch and a fall."""
         n_rise = min(1000, self.n_steps // 20) if self.warmup_steps is None else self.warmup_steps
         n_fall = round(self.n_steps * self.decay_share)
         rise = min(1.0, (step + 1) / n_rise) if n_rise else 1.0
@@ -83,6 +83,6 @@ class TrainSettings(Settings):
         return rise * max(fall, 0.0)
 
     def sparsity_scale(self, step: int, share: float) -> float:
-        """What the weight of the sparsity term is multiplied with, if it rises over a share of the steps."""
+        """The factor of the sparsity term's weight at a step, if it rises over a share of the steps."""
         n_rise = round(self.n_steps * share)
         return min(1.0, (step + 1) / n_rise) if n_rise else 1.0

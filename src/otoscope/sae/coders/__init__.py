@@ -14,14 +14,14 @@ from otoscope.sae.coders.topk import TopK
 CODERS: dict[str, type[Coder]] = {
     coder.name: coder for coder in (BatchTopK, TopK, Matryoshka, JumpReLU, Standard, Tied)
 }
-"""All of them by name, the default first."""
+"""All coders by name, the default first."""
 
 
 def make_coder(settings: CoderSettings) -> Coder:
     """Make the coder that settings name.
 
     Args:
-        settings: What to make it from.
+        settings: The coder's settings.
 
     Raises:
         InputError: A setting does not fit the size of the dictionary.

@@ -1,7 +1,7 @@
-"""BatchTopK: the k strongest features a frame are active on average over a batch; some frames have more than others.
+"""BatchTopK: on average over a batch, k features per frame are active; some frames have more than others.
 
-In use there is no batch: a feature is active above a threshold, the average of what is just strong enough in the last
-batches of the training.
+A finished dictionary has no batch: its features are active above a threshold, the mean of the smallest active strengths
+in the last batches of the training.
 
 Source:
     Bussmann et al. 2024, BatchTopK sparse autoencoders (arXiv 2412.06410).
@@ -26,18 +26,18 @@ THRESHOLD_RATE = 0.1
 """How fast the threshold follows the batches."""
 
 _CAUTION = 0.95
-"""What the last batch's least strength is multiplied with to guess the next one's."""
+"""Factor from the smallest active strength of the last batch to the guess for the next one."""
 
 
 class BatchTopK(TopK):
     """Keeps the strongest features of a batch, k times as many as it has frames.
 
     Attributes:
-        threshold_sum: Least active strengths of the batches, weighted; with `threshold_weight` it gives the threshold.
-        threshold_weight: Sum of the weights: dividing by it takes out that the running mean starts at 0.
+        threshold_sum: Weighted sum of the batches' smallest active strengths.
+        threshold_weight: Sum of the weights; `threshold_sum` divided by it is the threshold.
 
     Args:
-        settings: What to make it from.
+        settings: The coder's settings.
     """
 
     name: ClassVar[str] = "batchtopk"
@@ -53,12 +53,12 @@ class BatchTopK(TopK):
 
     @property
     def threshold(self) -> Float[Tensor, ""]:
-        """What a strength must be above for its feature to be active; 0 before the first step."""
+        """The threshold above which a feature is active; 0 before the first step."""
         is_none = self.threshold_weight == 0
         return torch.where(is_none, 0.0, self.threshold_sum / torch.where(is_none, 1.0, self.threshold_weight)).float()
 
     def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame feature"]:
-        """Find strengths: those above the threshold, 0 elsewhere."""
+        """Compute strengths: those above the threshold, 0 elsewhere."""
         strength = torch.addmm(self.b_enc, x - self.b_dec, self.W_enc.T)
         return strength.relu() * (strength > self.threshold)
 
@@ -70,7 +70,7 @@ class BatchTopK(TopK):
         return code
 
     def after_step(self) -> None:
-        """Set decoder rows to length 1 again, and let the threshold follow the batch."""
+        """Scale decoder rows to length 1, and move the threshold towards the batch's."""
         super().after_step()
         if self._least is not None:
             self.threshold_sum.mul_(1 - THRESHOLD_RATE).add_(THRESHOLD_RATE * self._least)
@@ -79,7 +79,7 @@ class BatchTopK(TopK):
 
     @torch.no_grad()
     def settle(self, batches: Sequence[Float[Tensor, "frame d_in"]]) -> None:
-        """Set the threshold anew, now that the weights stay: the running mean is behind them after a short training."""
+        """Set the threshold for the final weights: after a short training the running mean lags behind them."""
         weights = self._weights()
         least = [sparse.choose_batch(x.contiguous(), weights, self.settings.k)[1] for x in batches]
         if least:
@@ -87,5 +87,5 @@ class BatchTopK(TopK):
             self.threshold_weight.fill_(1)
 
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
-        """Give SAELens's `jumprelu`, with one threshold for all features."""
+        """Return SAELens's `jumprelu`, with one threshold for all features."""
         return "jumprelu", {"threshold": self.threshold.expand(self.settings.n_features)}, None

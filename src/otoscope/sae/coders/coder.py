@@ -1,8 +1,8 @@
-"""What every coder is: weights, and three things that it does with them: `encode`, `decode` and `loss`.
+"""The interface of all coders: weights, and `encode`, `decode` and `loss`.
 
-A coder is a dictionary that is still being trained. It knows tensors alone: `x` is [frame, d_in], already scaled as the
-trainer scales it. Weights lie with one row for each feature, so that the rows of the few active features of a frame can
-be gathered; SAELens's layout has the encoder the other way round, and `finished` turns it.
+A coder is a dictionary in training. Its vectors `x` are [frame, d_in], already scaled by the trainer. Weights have one
+row for each feature, so that the rows of the few active features of a frame can be gathered; SAELens's layout has the
+encoder transposed, and `finished` converts it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from otoscope.sae.together import ALONE, Together
 
 @dataclass(frozen=True)
 class Moment:
-    """What a coder is told of the training at one step.
+    """The state of the training at one step, for a coder's loss.
 
     Attributes:
         is_dead: Features that have not been active for long.
-        sparsity_scale: What the weight of the sparsity term is multiplied with, from 0 to 1.
+        sparsity_scale: Factor of the sparsity term's weight, from 0 to 1.
         together: The processes that train together; `x` is this one's share of the batch, as large as the others'.
     """
 
@@ -38,14 +38,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Loss:
-    """What a coder makes of a batch.
+    """A coder's loss on a batch.
 
     Attributes:
-        total: What is to become small; differentiable. A mean over frames, so that means over equal shares of a batch
-            average to the batch's.
-        parts: Its terms by name, without gradients, weights included: `mse` (squared error, summed over d_in, mean
-            over frames) and, where the coder has them, `l1`, `l0`, `aux`.
-        l0: Features active in a frame, on average; without gradient.
+        total: The loss to minimise; differentiable. A mean over frames, so that the mean over equal shares of a batch
+            is that of the batch.
+        parts: Its terms by name, without gradients, times their weights: `mse` (squared error, summed over d_in,
+            mean over frames) and, if the coder has them, `l1`, `l0`, `aux`.
+        l0: Mean number of features active in a frame; without gradient.
         fired: Which features were active in some frame of this share of the batch.
     """
 
@@ -59,18 +59,18 @@ class Coder(nn.Module, ABC):
     """Weights, and how they are trained.
 
     Attributes:
-        settings: What it is made from.
+        settings: Its settings.
         W_enc: [feature, d_in].
         b_enc: [feature].
-        W_dec: [feature, d_in]; rows of length 1 at the start.
-        b_dec: [d_in]; also taken off the input.
+        W_dec: [feature, d_in]; rows have length 1 at first.
+        b_dec: [d_in]; also subtracted from the input.
 
     Args:
-        settings: What to make it from.
+        settings: The coder's settings.
     """
 
     name: ClassVar[str]
-    """How it is asked for."""
+    """The name by which it is chosen."""
 
     def __init__(self, settings: CoderSettings) -> None:
         super().__init__()
@@ -83,57 +83,57 @@ class Coder(nn.Module, ABC):
         self.W_dec = nn.Parameter(rows, requires_grad=not settings.is_decoder_frozen)
         self.b_dec = nn.Parameter(torch.zeros(settings.d_in))
 
-    # what it does
+    # encoding and loss
 
     @abstractmethod
     def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame feature"]:
-        """Find strengths as the finished dictionary will."""
+        """Compute strengths as the finished dictionary will."""
 
     def decode(self, strength: Float[Tensor, "frame feature"]) -> Float[Tensor, "frame d_in"]:
-        """Put vectors together again from strengths."""
+        """Reconstruct vectors from strengths."""
         return strength @ self.W_dec + self.b_dec
 
     @abstractmethod
     def loss(self, x: Float[Tensor, "frame d_in"], moment: Moment) -> Loss:
-        """Encode, decode and say how far off it was."""
+        """Encode and decode vectors, and compute the loss."""
 
-    # how it is trained
+    # training
 
     @property
     @abstractmethod
     def learning_rate(self) -> float:
-        """The rate that its paper's rule gives."""
+        """The learning rate by the rule of its paper."""
 
     def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        """Give the optimizer of its paper."""
+        """Make the optimizer of its paper."""
         trained = [weight for weight in self.parameters() if weight.requires_grad]
         return torch.optim.Adam(trained, lr=learning_rate, betas=(0.9, 0.999), fused=True)
 
     def start(self, centre: Float[Tensor, " d_in"]) -> None:
-        """Begin from the data: the bias of the decoder is the geometric median of the vectors."""
+        """Initialise from data: the decoder's bias becomes the geometric median of the vectors."""
         with torch.no_grad():
             self.b_dec.copy_(centre)
 
     def project_gradients(self) -> None:
-        """After the gradients are known: take out what would only change the length of decoder rows."""
+        """Called with the gradients known: remove what would only change the length of decoder rows."""
 
     def after_step(self) -> None:
-        """After the weights have changed: set decoder rows to length 1 again, follow thresholds."""
+        """Called after an update of the weights: scale decoder rows to length 1, update thresholds."""
 
-    # how it ends
+    # finishing
 
     def settle(self, batches: Sequence[Float[Tensor, "frame d_in"]]) -> None:
-        """Before it is finished: set by the last batches what its weights, now that they stay, leave to be set."""
+        """Called before it is finished: set thresholds for the final weights by the last batches."""
 
     @abstractmethod
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
-        """Give SAELens's architecture, the tensors that it has beyond the four of every coder, and its k."""
+        """Return SAELens's architecture, the tensors that it has besides the four of every coder, and its k."""
 
     def finished(self, scale: float, metadata: Mapping[str, Any]) -> Dictionary:
-        """Give the dictionary that the weights are now, for vectors as they were before they were scaled.
+        """Return the dictionary with the current weights, for vectors that are not scaled.
 
         Args:
-            scale: What vectors were multiplied with in training; goes into the weights, strengths stay.
+            scale: The factor of vectors in training; it is folded into the weights, and strengths stay the same.
             metadata: What to write down about it.
 
         Source:

@@ -1,6 +1,6 @@
-"""What coders share that work with the strengths of all features: products, pieces of a batch, checks.
+"""What coders without sparse codes have in common: products, chunks of a batch, checks.
 
-[frame, feature] is held for a piece of the batch at a time: its gradients are found and added up, and it is dropped.
+[frame, feature] is held for one chunk of the batch at a time: its gradients are added up, then it is freed.
 """
 
 from __future__ import annotations
@@ -20,56 +20,56 @@ from otoscope.sae.coders.topk import LEARNING_RATE, LEARNING_RATE_FEATURES
 
 
 class Dense(Coder):
-    """A coder whose strengths are pushed towards 0 by a term of its loss, and not chosen.
+    """A coder whose strengths are pushed towards 0 by a term of its loss, instead of being chosen.
 
     Args:
         settings: What to make it from.
     """
 
     term: ClassVar[str]
-    """What its sparsity term is called among the parts of the loss."""
+    """The name of its sparsity term among the parts of the loss."""
 
     @property
     def sparsity(self) -> float:
-        """The weight of its sparsity term once that has risen."""
-        return self._own_sparsity if self.settings.sparsity is None else self.settings.sparsity
+        """The weight of its sparsity term after the warm-up."""
+        return self._default_sparsity if self.settings.sparsity is None else self.settings.sparsity
 
     @property
     @abstractmethod
-    def _own_sparsity(self) -> float:
-        """The weight where none was asked for."""
+    def _default_sparsity(self) -> float:
+        """The weight if none is given."""
 
-    # what it does
+    # encoding and loss
 
     @abstractmethod
     def _activate(self, pre: Float[Tensor, "frame feature"]) -> Float[Tensor, "frame feature"]:
-        """Make strengths, for the decoder's rows as they are, of what the encoder gives."""
+        """Compute strengths, for the decoder's rows as they are, from pre-activations."""
 
     @abstractmethod
     def _penalty(
         self, pre: Float[Tensor, "frame feature"], strength: Float[Tensor, "frame feature"]
     ) -> Float[Tensor, ""]:
-        """Give the sparsity term without its weight, summed over features and frames."""
+        """Compute the sparsity term without its weight, summed over features and frames."""
 
     def _more_terms(self, pre: Float[Tensor, "frame feature"], moment: Moment) -> dict[str, Tensor]:
-        """Give further terms by name, weights included, summed over frames."""
+        """Compute further terms by name, multiplied by their weights, summed over frames."""
         return {}
 
     def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame feature"]:
-        """Find strengths of all features, 0 where one is silent."""
-        return self._activate(self._before(x, "float32"))
+        """Compute strengths of all features, 0 where one is inactive."""
+        return self._activate(self._pre_activations(x, "float32"))
 
-    def _before(self, x: Tensor, precision: str) -> Tensor:
-        """Give what strengths are made of: what each row of the encoder sees in the frames."""
+    def _pre_activations(self, x: Tensor, precision: str) -> Tensor:
+        """Compute pre-activations: the products of frames with the encoder's rows, and the bias."""
         fixed = self.b_dec.detach()
-        # nothing is added here but the gradient of b_dec, which would otherwise cost a product with all frames
+        # this adds 0 and only carries the gradient of b_dec, which would otherwise cost a product with all frames
         bias = self.b_enc - self.W_enc @ (self.b_dec - fixed)
         return product(x - fixed, self.W_enc.T, precision) + bias
 
     def loss(self, x: Float[Tensor, "frame d_in"], moment: Moment) -> Loss:
         """Squared error and the sparsity term.
 
-        The gradients are found at the same time, and handed to the weights by `backward`, once.
+        The gradients are computed at the same time; `backward` hands them to the weights, once.
         """
         trained = [weight for weight in self.parameters() if weight.requires_grad] if torch.is_grad_enabled() else []
         gradients = [torch.zeros_like(weight) for weight in trained]
@@ -80,8 +80,8 @@ class Dense(Coder):
             terms, is_active = self._terms(frames, moment)
             terms = {name: term / len(x) for name, term in terms.items()}
             if trained:
-                found = torch.autograd.grad(torch.stack(list(terms.values())).sum(), trained)
-                for gradient, more in zip(gradients, found, strict=True):
+                chunk_gradients = torch.autograd.grad(torch.stack(list(terms.values())).sum(), trained)
+                for gradient, more in zip(gradients, chunk_gradients, strict=True):
                     gradient += more
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term.detach()
@@ -93,8 +93,8 @@ class Dense(Coder):
         return Loss(total, sums, n_active / len(x), fired)
 
     def _terms(self, x: Tensor, moment: Moment) -> tuple[dict[str, Tensor], Tensor]:
-        """Give the terms of the loss, weights included, summed over frames, and which features are active where."""
-        pre = self._before(x, self.settings.precision)
+        """Compute the terms of the loss, weighted and summed over frames, and which features are active where."""
+        pre = self._pre_activations(x, self.settings.precision)
         strength = self._activate(pre)
         error = product(strength, self.W_dec, self.settings.precision) + self.b_dec - x
         weight = self.sparsity * moment.sparsity_scale
@@ -105,37 +105,37 @@ class Dense(Coder):
         }
         return terms, strength.detach() > 0
 
-    # how it is trained
+    # training
 
     @property
     def learning_rate(self) -> float:
-        """2e-4 for 2**14 features, and with one over the root of their number.
+        """2e-4 for 2**14 features, proportional to one over the square root of their number.
 
         Source:
-            The rule of Gao et al. 2024 for TopK; the papers of these coders give one small rate (5e-5, 7e-5) for runs
-            of 100,000 steps and more.
+            The rule of Gao et al. 2024 for TopK; the papers of these coders give a single small rate (5e-5, 7e-5) for
+            runs of 100,000 steps and more.
         """
         return LEARNING_RATE / math.sqrt(self.settings.n_features / LEARNING_RATE_FEATURES)
 
 
 class UnitRows(Dense):
-    """A dense coder whose decoder rows have length 1 throughout.
+    """A dense coder whose decoder rows always have length 1.
 
     Source:
         Bricken et al. 2023, Towards monosemanticity, for the projection of the gradients.
     """
 
     def project_gradients(self) -> None:
-        """Take out what would only change the length of decoder rows."""
+        """Remove what would only change the length of decoder rows."""
         if self.W_dec.grad is not None:
             sparse.loops(self.W_dec.device).take_off_lengthwise(self.W_dec.detach(), self.W_dec.grad)
 
     def after_step(self) -> None:
-        """Set decoder rows to length 1 again."""
+        """Scale decoder rows to length 1."""
         if self.W_dec.requires_grad:
             sparse.loops(self.W_dec.device).set_to_length_one(self.W_dec.detach())
 
 
 def product(a: Float[Tensor, "n m"], b: Float[Tensor, "m o"], precision: str) -> Float[Tensor, "n o"]:
-    """Multiply matrices in a precision, and give the result in float32."""
+    """Multiply matrices in a precision; the result is float32."""
     return (a.bfloat16() @ b.bfloat16()).float() if precision == "bfloat16" else a @ b

@@ -1,7 +1,7 @@
-"""JumpReLU: each feature has a threshold of its own, and the loss counts how many features are above theirs.
+"""JumpReLU: each feature has its own threshold, and the loss counts how many features are above theirs.
 
-A count has no gradient. Thresholds learn from frames in which what the encoder gives lies within half a bandwidth of
-the threshold, as if the step there had a slope.
+A count has no gradient. Thresholds learn from frames whose pre-activation lies within half a bandwidth of the
+threshold, as if the step had a slope there.
 
 Source:
     Rajamanoharan et al. 2024, Jumping ahead (arXiv 2407.14435).
@@ -21,20 +21,20 @@ from otoscope.sae.coders.coder import Moment
 from otoscope.sae.coders.dense import UnitRows
 
 THRESHOLD_AT_START = 0.001
-"""Of all features, for vectors of length 1. Source: Rajamanoharan et al."""
+"""Initial threshold of all features, for vectors of length 1. Source: Rajamanoharan et al."""
 
 SPARSITY = 6e-4
-"""Times `d_in`: the weight of an active feature. 6e-4, for vectors of length 1, is among the paper's."""
+"""The weight of an active feature is this times `d_in`. The paper's values for vectors of length 1 include 6e-4."""
 
 
 class JumpReLU(UnitRows):
-    """What the encoder gives, as it is above a threshold, 0 below.
+    """Strengths are pre-activations above a threshold, and 0 below.
 
-    The paper's vectors have length 1; the trainer's have the root of `d_in`. `bandwidth`, and the parameter that
-    thresholds learn by, are in the paper's unit: its figures hold here, and thresholds move as fast as weights do.
+    The paper's vectors have length 1, the trainer's the square root of `d_in`. `bandwidth` and `unit_threshold` are in
+    the paper's unit, so that its values apply here and thresholds change as fast as weights.
 
     Attributes:
-        unit_threshold: Thresholds divided by the root of `d_in`, [feature]; never below 0.
+        unit_threshold: Thresholds divided by the square root of `d_in`, [feature]; never below 0.
 
     Args:
         settings: What to make it from.
@@ -50,11 +50,11 @@ class JumpReLU(UnitRows):
 
     @property
     def threshold(self) -> Float[Tensor, " feature"]:
-        """What the encoder must give more than for a feature to be active."""
+        """The threshold above which a feature is active."""
         return self.unit_threshold * self._unit
 
     @property
-    def _own_sparsity(self) -> float:
+    def _default_sparsity(self) -> float:
         return SPARSITY * self.settings.d_in
 
     @property
@@ -62,8 +62,8 @@ class JumpReLU(UnitRows):
         return self.settings.bandwidth * self._unit
 
     def _activate(self, pre: Tensor) -> Tensor:
-        found: Tensor = _Jump.apply(pre, self.threshold, self._bandwidth)
-        return found
+        strengths: Tensor = _Jump.apply(pre, self.threshold, self._bandwidth)
+        return strengths
 
     def _penalty(self, pre: Tensor, strength: Tensor) -> Tensor:
         count: Tensor = _Count.apply(pre, self.threshold, self._bandwidth)
@@ -77,18 +77,18 @@ class JumpReLU(UnitRows):
         return {"pre_act": weight * (missing.sum(dim=0) @ self.W_dec.norm(dim=1))}
 
     def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        """Give Adam without momentum, as the paper has it."""
+        """Make Adam without momentum, as in the paper."""
         trained = [weight for weight in self.parameters() if weight.requires_grad]
         return torch.optim.Adam(trained, lr=learning_rate, betas=(0.0, 0.999), fused=True)
 
     def after_step(self) -> None:
-        """Set decoder rows to length 1 again, and thresholds that fell below 0 to it."""
+        """Scale decoder rows to length 1, and set thresholds below 0 to 0."""
         super().after_step()
         with torch.no_grad():
             self.unit_threshold.clamp_(min=0)
 
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
-        """Give SAELens's `jumprelu`."""
+        """Return SAELens's `jumprelu`."""
         return "jumprelu", {"threshold": self.threshold}, None
 
 
@@ -110,7 +110,7 @@ class _Jump(torch.autograd.Function):
 
 
 class _Count(torch.autograd.Function):
-    """How many are above their threshold, in all frames together. Source: Rajamanoharan et al., equation 12."""
+    """The number of pre-activations above their threshold, in all frames. Source: Rajamanoharan et al., equation 12."""
 
     @staticmethod
     def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
@@ -127,5 +127,5 @@ class _Count(torch.autograd.Function):
 
 
 def _is_near(pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-    """Say where the threshold is within half a bandwidth: the rectangle kernel."""
+    """Whether pre-activations are within half a bandwidth of the threshold: the rectangle kernel."""
     return (pre - threshold).abs() < bandwidth / 2

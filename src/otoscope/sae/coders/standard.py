@@ -1,10 +1,11 @@
-"""Standard: encoder and decoder of their own, ReLU, and an L1 term on strengths.
+"""Standard: separate encoder and decoder, ReLU, and an L1 term on strengths.
 
-Rows of the decoder may have any length: the L1 term is on strength * length, so that nothing is gained by long rows and
-small strengths. Strengths are given for rows of length 1.
+Rows of the decoder may have any length: the L1 term is on strength * length, so that long rows with small strengths
+gain nothing. Strengths are returned for rows of length 1.
 
 Source:
-    Bricken et al. 2023, Towards monosemanticity; Anthropic, Circuits updates, April 2024, for the loss and the start.
+    Bricken et al. 2023, Towards monosemanticity; Anthropic, Circuits updates, April 2024, for the loss and
+    the initial weights.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from otoscope.sae.coders.dense import Dense
 from otoscope.sae.dictionary import Dictionary
 
 LENGTH_AT_START = 0.1
-"""Of the rows of encoder and decoder. Source: Circuits updates, April 2024."""
+"""Initial length of the rows of encoder and decoder. Source: Circuits updates, April 2024."""
 
 SPARSITY = 5 / 64
-"""Times the root of `d_in`: the weight of the L1 term. The paper's 5 was for vectors of a few thousand numbers; what is
-proportionate for others goes with the length of the vectors, which is the root of `d_in`."""
+"""The weight of the L1 term is this times the square root of `d_in`, the length of the vectors. The paper's weight of 5
+is for vectors of a few thousand values."""
 
 
 class Standard(Dense):
     """ReLU strengths, with L1 weighted by the length of decoder rows.
 
     Args:
-        settings: What to make it from.
+        settings: The coder's settings.
 
     Raises:
         InputError: See `Dense`.
@@ -51,7 +52,7 @@ class Standard(Dense):
                 self.W_dec.mul_(LENGTH_AT_START)
 
     @property
-    def _own_sparsity(self) -> float:
+    def _default_sparsity(self) -> float:
         return SPARSITY * math.sqrt(self.settings.d_in)
 
     def _activate(self, pre: Tensor) -> Tensor:
@@ -61,31 +62,31 @@ class Standard(Dense):
         return strength.sum(dim=0) @ self.W_dec.norm(dim=1)
 
     def encode(self, x: Float[Tensor, "frame d_in"]) -> Float[Tensor, "frame feature"]:
-        """Find strengths for decoder rows of length 1."""
+        """Compute strengths for decoder rows of length 1."""
         return super().encode(x) * self.W_dec.norm(dim=1)
 
     def decode(self, strength: Float[Tensor, "frame feature"]) -> Float[Tensor, "frame d_in"]:
-        """Put vectors together again from strengths for decoder rows of length 1."""
+        """Reconstruct vectors from strengths for decoder rows of length 1."""
         return strength @ torch.nn.functional.normalize(self.W_dec, dim=1) + self.b_dec
 
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
-        """Give SAELens's `standard`."""
+        """Return SAELens's `standard`."""
         return "standard", {}, None
 
     def finished(self, scale: float, metadata: Mapping[str, Any]) -> Dictionary:
-        """Give the dictionary that the weights are now, the length of decoder rows taken into the encoder.
+        """Return the dictionary with the current weights, the length of decoder rows folded into the encoder.
 
         Args:
-            scale: What vectors were multiplied with in training.
+            scale: The factor of vectors in training.
             metadata: What to write down about it.
 
         Source:
             SAELens 6.54, `fold_W_dec_norm`.
         """
-        found = super().finished(scale, metadata)
+        dictionary = super().finished(scale, metadata)
         length = self.W_dec.detach().norm(dim=1).float().cpu()
-        own = dict(found.weights)
-        own["W_enc"] = own["W_enc"] * length
-        own["b_enc"] = own["b_enc"] * length
-        own["W_dec"] = own["W_dec"] / torch.where(length > 0, length, 1.0)[:, None]
-        return replace(found, weights=own)
+        weights = dict(dictionary.weights)
+        weights["W_enc"] = weights["W_enc"] * length
+        weights["b_enc"] = weights["b_enc"] * length
+        weights["W_dec"] = weights["W_dec"] / torch.where(length > 0, length, 1.0)[:, None]
+        return replace(dictionary, weights=weights)

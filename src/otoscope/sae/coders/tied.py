@@ -1,7 +1,7 @@
 """Tied: one matrix both encodes and decodes; ReLU, and an L1 term on strengths.
 
 Source:
-    The study that found features for single phonemes in Whisper's encoder trained its dictionaries so.
+    The study that found features for single phonemes in Whisper's encoder trained its dictionaries this way.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from otoscope.sae.coders.standard import SPARSITY
 
 
 class Tied(UnitRows):
-    """ReLU strengths with one direction a feature, by which it is both found and put back.
+    """ReLU strengths with one direction per feature, for both encoding and decoding.
 
     Attributes:
-        W_dec: The one matrix [feature, d_in], rows of length 1.
+        W_dec: The matrix [feature, d_in], rows of length 1.
         W_enc: The same parameter.
 
     Args:
-        settings: What to make it from.
+        settings: The coder's settings.
 
     Raises:
-        InputError: The decoder is to stay as it was drawn, which would leave no encoder to train; or see `Dense`.
+        InputError: The decoder is frozen, which would leave no encoder to train; or see `Dense`.
     """
 
     name: ClassVar[str] = "tied"
@@ -39,17 +39,17 @@ class Tied(UnitRows):
         if settings.is_decoder_frozen:
             raise InputError(
                 "is_decoder_frozen is set for the coder 'tied': its encoder is its decoder, and would not be trained "
-                "either. Take 'standard' for a random decoder."
+                "either. Use 'standard' for a random decoder."
             )
         super().__init__(settings)
-        del self._parameters["W_enc"]  # what is asked for by this name is W_dec from here on
+        del self._parameters["W_enc"]  # from here on this name stands for W_dec
 
     def __getattr__(self, name: str) -> Any:
-        """Give the decoder for the encoder; torch asks here for what is not an attribute of its own."""
+        """Return the decoder for the encoder; torch looks up parameters here."""
         return super().__getattr__("W_dec" if name == "W_enc" else name)
 
     @property
-    def _own_sparsity(self) -> float:
+    def _default_sparsity(self) -> float:
         return SPARSITY * math.sqrt(self.settings.d_in)
 
     def _activate(self, pre: Tensor) -> Tensor:
@@ -60,13 +60,13 @@ class Tied(UnitRows):
 
     @property
     def learning_rate(self) -> float:
-        """4e-3. Ours: with RAdam's own 1e-3, a few hundred steps leave far too many features active."""
+        """4e-3: with RAdam's default of 1e-3, far too many features are still active after a few hundred steps."""
         return 4e-3
 
     def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        """Give RAdam, as the study had it. Source: Liu et al. 2019 (arXiv 1908.03265)."""
+        """Make RAdam, as in the study. Source: Liu et al. 2019 (arXiv 1908.03265)."""
         return torch.optim.RAdam(self.parameters(), lr=learning_rate, foreach=False)
 
     def architecture(self) -> tuple[str, dict[str, Tensor], int | None]:
-        """Give SAELens's `standard`."""
+        """Return SAELens's `standard`."""
         return "standard", {}, None
