@@ -28,6 +28,21 @@ Plan = tuple[str, Callable[[Progress], Deliverable]]
 """A description of the work, and the function that does it."""
 
 
+_Preset = Annotated[
+    Literal["hallucinations", "heads", "phones"] | None,
+    typer.Option(
+        help="hallucinations: make the changes over silence, noise and music. heads: remove each decoder head in "
+        "turn over the same sounds. phones: change one phone of words, to turn them into other words."
+    ),
+]
+_Strength = Annotated[
+    str,
+    typer.Option(
+        metavar="S,S,...", help="Multiply vectors, and the distance of factors from 1, by each of these in turn."
+    ),
+]
+
+
 @command(SteerCommandSettings)
 def steer(
     corpus: options.Corpus,
@@ -52,12 +67,7 @@ def steer(
     basis: Annotated[
         str, typer.Option(metavar="neuron|random|sae:DIR", help="The basis of the features in SITE:INDEX.")
     ] = "neuron",
-    strength: Annotated[
-        str,
-        typer.Option(
-            metavar="S,S,...", help="Multiply vectors, and the distance of factors from 1, by each of these in turn."
-        ),
-    ] = "1",
+    strength: _Strength = "1",
     frames: Annotated[
         str | None, typer.Option(metavar="FIRST-LAST", help="Steer only these frames (20 ms) of each recording.")
     ] = None,
@@ -83,13 +93,7 @@ def steer(
     means: Annotated[
         str | None, typer.Option(metavar="CORPUS", help="Compute means over this corpus; by default over CORPUS.")
     ] = None,
-    preset: Annotated[
-        Literal["hallucinations", "heads", "phones"] | None,
-        typer.Option(
-            help="hallucinations: make the changes over silence, noise and music. heads: remove each decoder head in "
-            "turn over the same sounds. phones: change one phone of words, to turn them into other words."
-        ),
-    ] = None,
+    preset: _Preset = None,
     force: Annotated[
         bool, typer.Option("--force", help="Use a vector or dictionary even if it is for another site or model.")
     ] = False,

@@ -31,15 +31,6 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
     Whisper has a few vectors of enormous length, which pull the mean far away from most others, but hardly move the
     geometric median.
 
-    Args:
-        x: The vectors, finite, of any floating type; a copy in float64 is held.
-
-    Returns:
-        The median in float32, on the vectors' device.
-
-    Raises:
-        InputError: There are no vectors, or one is not finite.
-
     Source:
         Weiszfeld 1937; Vardi and Zhang 2000 (doi 10.1073/pnas.97.4.1423) for a median that is one of the vectors.
         Bricken et al. 2023, Towards monosemanticity, for its use.
@@ -70,17 +61,6 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
 def input_scale(x: Float[Tensor, "frame d_in"], normalise: str = MEDIAN_LENGTH) -> float:
     """Find the factor that makes vectors typically as long as the square root of `d_in`.
 
-    Args:
-        x: The vectors, finite.
-        normalise: `median_length`, which a few enormous vectors do not affect, or `expected_average_only_in` for the
-            mean length.
-
-    Returns:
-        A factor above 0.
-
-    Raises:
-        InputError: There are no vectors, one is not finite, or all are zeros.
-
     Source:
         SAELens 6.54, `expected_average_only_in`, for the mean; Anthropic, Circuits updates, April 2024.
     """
@@ -96,17 +76,11 @@ def input_scale(x: Float[Tensor, "frame d_in"], normalise: str = MEDIAN_LENGTH) 
 
 
 class Massive(NamedTuple):
-    """A dimension with enormous values in some frames.
+    """A dimension with enormous values in some frames."""
 
-    Attributes:
-        dimension: Its index.
-        largest: The largest absolute value in it.
-        variance_share: Its share of the variance of all dimensions.
-    """
-
-    dimension: int
-    largest: float
-    variance_share: float
+    dimension: int  # its index
+    largest: float  # the largest absolute value in it
+    variance_share: float  # its share of the variance of all dimensions
 
 
 def massive_activations(x: Float[Tensor, "frame d_in"]) -> list[Massive]:
@@ -131,13 +105,7 @@ def massive_activations(x: Float[Tensor, "frame d_in"]) -> list[Massive]:
 def massive_dimensions(
     largest: Float[Tensor, " d_in"], typical: float, variance: Float[Tensor, " d_in"]
 ) -> list[Massive]:
-    """Find the same from statistics of each dimension.
-
-    Args:
-        largest: The largest absolute value in each.
-        typical: The median of all absolute values.
-        variance: The variance of each.
-    """
+    """Find the same from statistics of each dimension."""
     bar = max(LEAST_MASSIVE, MASSIVE_RATIO * typical)
     share = variance / variance.sum().clamp_min(torch.finfo(variance.dtype).tiny)
     massive = [Massive(i, float(largest[i]), float(share[i])) for i in (largest >= bar).nonzero()[:, 0].tolist()]

@@ -38,19 +38,7 @@ class TrainingFolder:
         self._checkpoint = self._work / "checkpoint.safetensors"
 
     def begin(self, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
-        """Begin a training, or resume one.
-
-        Args:
-            settings: Everything that the result depends on.
-            overwrite: Whether a finished training, or one with other settings, may be replaced.
-
-        Returns:
-            Whether it is finished already.
-
-        Raises:
-            InputError: The folder holds a training with other settings (the message names them), or something else.
-            OutputError: The folder cannot be written.
-        """
+        """Begin a training, or resume one."""
         settings = json.loads(json.dumps(settings))
         existing = self._settings()
         if existing is None:
@@ -97,21 +85,13 @@ class TrainingFolder:
         shutil.rmtree(self._work, ignore_errors=True)
 
     def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Write a checkpoint, which replaces the last one when it is complete.
-
-        Raises:
-            OutputError: It cannot be written; the last checkpoint is unchanged.
-        """
+        """Write a checkpoint, which replaces the last one when it is complete."""
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         with atomic_path(self._checkpoint) as temporary:
             save_file(contiguous, temporary, metadata={"json": json.dumps(numbers)})
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Read the checkpoint; None if there is none.
-
-        Raises:
-            InputError: It is damaged.
-        """
+        """Read the checkpoint; None if there is none."""
         if not self._checkpoint.exists():
             return None
         try:

@@ -14,19 +14,12 @@ LARGEST_CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Code:
-    """Active features, frame by frame, those of a frame in ascending order.
+    """Active features, frame by frame, those of a frame in ascending order."""
 
-    Attributes:
-        offsets: Where each frame's entries begin and the last ends, int64 [frame + 1].
-        features: The feature of each entry, int32.
-        values: The strength of each entry, float32.
-        n_features: How many features there are.
-    """
-
-    offsets: Int[Tensor, " frame_and_one"]
-    features: Int[Tensor, " entry"]
-    values: Float[Tensor, " entry"]
-    n_features: int
+    offsets: Int[Tensor, " frame_and_one"]  # where each frame's entries begin and the last ends, int64 [frame + 1]
+    features: Int[Tensor, " entry"]  # the feature of each entry, int32
+    values: Float[Tensor, " entry"]  # the strength of each entry, float32
+    n_features: int  # how many features there are
 
     @property
     def n_frames(self) -> int:
@@ -54,21 +47,13 @@ class Code:
 
 @dataclass(frozen=True)
 class Weights:
-    """A coder's weights without their gradients.
+    """A coder's weights without their gradients."""
 
-    Attributes:
-        W_enc: float32 [feature, d_in].
-        b_enc: float32 [feature].
-        W_dec: float32 [feature, d_in].
-        b_dec: float32 [d_in]; also subtracted from the input.
-        precision: `float32`, or `bfloat16` for the product from which features are chosen.
-    """
-
-    W_enc: Float[Tensor, "feature d_in"]
-    b_enc: Float[Tensor, " feature"]
-    W_dec: Float[Tensor, "feature d_in"]
-    b_dec: Float[Tensor, " d_in"]
-    precision: str = "float32"
+    W_enc: Float[Tensor, "feature d_in"]  # float32 [feature, d_in]
+    b_enc: Float[Tensor, " feature"]  # float32 [feature]
+    W_dec: Float[Tensor, "feature d_in"]  # float32 [feature, d_in]
+    b_dec: Float[Tensor, " d_in"]  # float32 [d_in]; also subtracted from the input
+    precision: str = "float32"  # `float32`, or `bfloat16` for the product from which features are chosen
 
     @property
     def n_features(self) -> int:

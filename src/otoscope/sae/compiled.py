@@ -350,17 +350,7 @@ class ByFeature:
         b_dec: Tensor,
         into: tuple[Tensor, Tensor, Tensor | None],
     ) -> None:
-        """Add the gradients of the weights of some features.
-
-        Args:
-            between: The first feature, and the one after the last.
-            strengths: The gradient of each strength, [entry].
-            gradient: The gradient of the reconstruction, except for a factor: [frame, d_in].
-            factor: That factor.
-            x: The encoded vectors, [frame, d_in].
-            b_dec: The bias that is subtracted from them first.
-            into: Gradients of `W_enc`, `b_enc` and `W_dec`, which are added to; the last may be None.
-        """
+        """Add the gradients of the weights of some features."""
         W_enc, b_enc, W_dec = into  # noqa: N806
         decoder = np.empty((0, x.shape[1]), np.float32) if W_dec is None else W_dec.numpy()
         arrays = (

@@ -89,11 +89,7 @@ class Curves:
 
 
 def read_curves(folder: str | Path) -> dict[str, Columns]:
-    """Read the curves of a finished training: dictionary to column to values.
-
-    Args:
-        folder: The training's folder.
-    """
+    """Read the curves of a finished training: dictionary to column to values."""
     table = pq.read_table(Path(folder) / FILE)
     tasks = np.array(table["task"].to_pylist())
     values = {column: table[column].to_numpy() for column in COLUMNS}

@@ -40,26 +40,17 @@ LAYER_NORM_EPSILON = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """Encodes vectors as strengths of features.
+    """Encodes vectors as strengths of features."""
 
-    Attributes:
-        architecture: One of `TENSORS`.
-        weights: Its tensors by SAELens's names, float32 on one device.
-        apply_b_dec_to_input: Whether the decoder's bias is subtracted from the input first.
-        normalize_activations: One of `NORMALIZATIONS`.
-        rescale_acts_by_decoder_norm: Whether strengths are multiplied by the length of their decoder row before the
-            strongest are chosen; only for topk.
-        k: Features that may be active at a time; None except for topk.
-        metadata: What its maker wrote down, such as `hook_name` or `site`, and `model_name` or `model`.
-    """
-
-    architecture: str
-    weights: Mapping[str, Tensor]
-    apply_b_dec_to_input: bool
-    normalize_activations: str
+    architecture: str  # one of `TENSORS`
+    weights: Mapping[str, Tensor]  # its tensors by SAELens's names, float32 on one device
+    apply_b_dec_to_input: bool  # whether the decoder's bias is subtracted from the input first
+    normalize_activations: str  # one of `NORMALIZATIONS`
+    # whether strengths are multiplied by the length of their decoder row before the strongest are chosen; only for
+    # topk
     rescale_acts_by_decoder_norm: bool
-    k: int | None
-    metadata: dict[str, Any]
+    k: int | None  # features that may be active at a time; None except for topk
+    metadata: dict[str, Any]  # what its maker wrote down, such as `hook_name` or `site`, and `model_name` or `model`
 
     @property
     def d_in(self) -> int:

@@ -54,16 +54,9 @@ class _Class(NamedTuple):
 def read_dictionary_learning(folder: Path) -> Dictionary:
     """Read a dictionary from dictionary_learning's folder.
 
-    Args:
-        folder: Holds `ae.pt` and `config.json`; other files in it are left alone.
-
     Returns:
         The dictionary on the CPU, its weights in float32 whatever the file holds. What the file says about its training
         is in `metadata["dictionary_learning"]`, and also under SAELens's names where it has some.
-
-    Raises:
-        InputError: A file is missing or damaged or carries code, a setting or a tensor is missing or has the wrong type
-            or shape, or the class is not supported.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():

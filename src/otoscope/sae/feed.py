@@ -15,15 +15,11 @@ Position = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Vectors of the same frames at every site.
+    """Vectors of the same frames at every site."""
 
-    Attributes:
-        values: Site to [frame, d_in], float32 on the CPU, finite; always the requested number of frames.
-        position: Where the feed continues after this batch.
-    """
-
+    # site to [frame, d_in], float32 on the CPU, finite; always the requested number of frames
     values: Mapping[str, Float[Tensor, "frame d_in"]]
-    position: Position
+    position: Position  # where the feed continues after this batch
 
 
 class Feed(Protocol):
@@ -38,8 +34,4 @@ class Feed(Protocol):
         """Frames in one pass; None if that is not known before the first pass is complete."""
 
     def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
-        """Give batches without end, from the start or from an earlier position.
-
-        Raises:
-            InputError: The data have fewer frames than a batch, or a value that is not finite; the message says where.
-        """
+        """Give batches without end, from the start or from an earlier position."""

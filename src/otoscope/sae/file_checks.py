@@ -16,11 +16,7 @@ from otoscope.base.errors import InputError
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        InputError: The file cannot be read, or holds something else.
-    """
+    """Read a JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -58,19 +54,7 @@ def check_tensors(
     what: str,
     settings: str,
 ) -> None:
-    """Check that a file has exactly the tensors of a dictionary, each of the right shape, floating point and finite.
-
-    Args:
-        tensors: The tensors in the file.
-        shapes: The tensors that it must have, and their shapes.
-        ignored: Tensors that it may have besides.
-        path: The file.
-        what: The kind of dictionary, for the message.
-        settings: Name of the file that specifies the kind.
-
-    Raises:
-        InputError: Tensors are missing, superfluous or wrong; the message names all of them.
-    """
+    """Check that a file has exactly the tensors of a dictionary, each of the right shape, floating point and finite."""
     wrong = [f"{name} is missing" for name in shapes if name not in tensors]
     wrong += [f"{name} is not of this architecture" for name in tensors if name not in {*shapes, *ignored}]
     for name in shapes.keys() & tensors.keys():

@@ -47,20 +47,7 @@ def check_fit(
     force: bool = False,
     name: str = "this dictionary",
 ) -> None:
-    """Refuse a dictionary that was trained on another site or another model.
-
-    Args:
-        dictionary: The dictionary.
-        site: The site on which it is to be used.
-        model_id: The model's name in messages.
-        weights_hash: The hash of the model's weights; None if unknown, in which case only the site is checked.
-        d: Length of the site's vectors; None if unknown.
-        force: Check only the length of the vectors.
-        name: The dictionary's name in messages.
-
-    Raises:
-        InputError: It was trained on another site or model, or takes vectors of another length.
-    """
+    """Refuse a dictionary that was trained on another site or another model."""
     if d is not None and d != dictionary.d_in:
         raise InputError(
             f"{name} takes {dictionary.d_in} values, and its site {site!r} holds {d}. Use a dictionary of that width."

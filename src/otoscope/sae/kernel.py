@@ -38,16 +38,7 @@ def _dot(a, b):
 
 @njit(fastmath=_FAST, **_OPTIONS)
 def measure_rounding(x, short, first, stop, lengths, off):
-    """Compute the lengths of vectors, and of their rounding errors.
-
-    Args:
-        x: The vectors, float32 [row, d_in].
-        short: The rounded vectors, as the upper half of float32's bits.
-        first: The first row.
-        stop: The row after the last.
-        lengths: Written to, float32 [row].
-        off: Written to, float32 [row].
-    """
+    """Compute the lengths of vectors, and of their rounding errors."""
     row = np.empty(x.shape[1], np.float32)
     bits = row.view(np.uint32)
     for t in range(first, stop):
@@ -141,23 +132,7 @@ def _find_above(values, bar, indices):
 
 @njit(**_OPTIONS)
 def choose_in_rows(rough, x, weights, bias, columns, slack, margins, share, k, least, first, stop, chosen):
-    """Choose the k largest strengths of every frame, the earliest feature first among equal ones.
-
-    Args:
-        rough: Rough products, float32 or the upper half of its bits, [frame, column].
-        x: The encoded vectors, float32 [frame, d_in].
-        weights: The encoder's rows, float32 [feature, d_in].
-        bias: The encoder's bias, float32 [column].
-        columns: Which feature each column is, int32 [column], ascending.
-        slack: Error bound of the products with a column, in units of `margins`: float32 [column].
-        margins: Error bound of the products of a frame, per unit of `slack`: float32 [frame].
-        share: Error bound of a product as a share of itself.
-        k: How many to choose.
-        least: Only strengths above this are chosen.
-        first: The first frame.
-        stop: The frame after the last.
-        chosen: Written to: number per frame [frame], features [frame, k], strengths [frame, k].
-    """
+    """Choose the k largest strengths of every frame, the earliest feature first among equal ones."""
     counts, features, values = chosen
     n = rough.shape[1]
     low, high = np.empty(n, np.float32), np.empty(n, np.float32)
@@ -266,14 +241,7 @@ def pack_rows(counts, features, values, offsets, packed_features, packed_values)
 
 @njit(**_OPTIONS)
 def split_rows(offsets, features, widths, starts):
-    """Find where in every frame the features of each nested dictionary end.
-
-    Args:
-        offsets: Where each frame's entries begin.
-        features: The feature of each entry, ascending in each frame.
-        widths: Number of features of each nested dictionary, ascending.
-        starts: Written to, int64 [width + 1, frame]; the first row is where each frame's entries begin.
-    """
+    """Find where in every frame the features of each nested dictionary end."""
     for t in range(len(offsets) - 1):
         entry = offsets[t]
         starts[0, t] = entry
@@ -380,21 +348,7 @@ def add_scaled_rows(row_numbers, amounts, x, taken_off, total):
 
 @njit(**_OPTIONS)
 def add_weight_gradients(sorted_code, values, strengths, gradient, factor, x, b_dec, into, first, stop):
-    """Add the gradients of the weights of some features.
-
-    Args:
-        sorted_code: What `transpose` wrote.
-        values: Strengths of the entries.
-        strengths: The gradient of each strength.
-        gradient: The gradient of the reconstruction, except for a factor: float32 [frame, d_in].
-        factor: That factor.
-        x: The encoded vectors, float32 [frame, d_in].
-        b_dec: The bias that is subtracted from them first.
-        into: Gradients that are added to, float32: of the encoder's rows [feature, d_in], of its bias [feature], and
-            of the decoder's rows [feature, d_in], or [0, d_in] to leave those out.
-        first: The first feature.
-        stop: The feature after the last.
-    """
+    """Add the gradients of the weights of some features."""
     encoder, bias, decoder = into
     first_entry, frames, entries = sorted_code
     most = 0

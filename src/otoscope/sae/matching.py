@@ -27,33 +27,19 @@ _LARGEST_PIECE = 1 << 24
 
 @dataclass(frozen=True)
 class Stability:
-    """How much of one dictionary a second run found again.
+    """How much of one dictionary a second run found again."""
 
-    Attributes:
-        share: Share of features with a partner in the other dictionary, 0 to 1.
-        mean_cosine: Cosine of each feature and the one closest to it, mean over features.
-        least: Cosine at which two features are partners.
-        n_features: How many features were compared.
-    """
-
-    share: float
-    mean_cosine: float
-    least: float
-    n_features: int
+    share: float  # share of features with a partner in the other dictionary, 0 to 1
+    mean_cosine: float  # cosine of each feature and the one closest to it, mean over features
+    least: float  # cosine at which two features are partners
+    n_features: int  # how many features were compared
 
 
 def best_cosines(a: Float[Tensor, "n d_in"], b: Float[Tensor, "m d_in"]) -> Float[Tensor, " n"]:
     """Compute for every direction of `a` its cosine with the closest one of `b`.
 
-    Args:
-        a: Directions in rows, of any length.
-        b: The same, on the same device; a row may be closest to several rows of `a`.
-
     Returns:
         Cosines in float32, -1 to 1; a row of zeros has the cosine 0 with everything.
-
-    Raises:
-        InputError: The rows of the two have different lengths, or `b` has none.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise InputError(
@@ -94,19 +80,7 @@ def stability(a: Float[Tensor, "n d_in"], b: Float[Tensor, "m d_in"], least: flo
 
 
 def recovered_share(dictionary: Dictionary, directions: Float[Tensor, "n d_in"], least: float = KNOWN) -> float:
-    """Measure which share of known directions a dictionary has found.
-
-    Args:
-        dictionary: The dictionary, whose decoder's rows are compared.
-        directions: The known directions, in rows.
-        least: Cosine at which a direction counts as found.
-
-    Returns:
-        0 to 1.
-
-    Raises:
-        InputError: The directions do not have the dictionary's length, or there are none.
-    """
+    """Measure which share of known directions a dictionary has found."""
     rows = dictionary.weights["W_dec"]
     return stability(directions.to(rows.device), rows, least).share
 

@@ -44,15 +44,8 @@ SAELENS_WORDS = {"hook_name": "site", "model_name": "model"}
 def read_saelens(folder: Path) -> Dictionary:
     """Read a dictionary from a folder in SAELens's layout.
 
-    Args:
-        folder: Holds `cfg.json` and `sae_weights.safetensors`; other files in it are ignored.
-
     Returns:
         The dictionary on the CPU, its weights in float32 whatever the file holds.
-
-    Raises:
-        InputError: A file is missing or damaged, a setting or a tensor is missing or has the wrong type or shape, or
-            the architecture is not supported.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():

@@ -39,19 +39,6 @@ class Reconstructs(Protocol):
 class Scores:
     """The standard scores, under SAELens's names; None if a denominator is 0.
 
-    Attributes:
-        n_frames: Frames scored.
-        explained_variance: 1 - E|x - x_hat|^2 / (E|x|^2 - |E x|^2).
-        mse: |x - x_hat|^2, summed over d_in, mean over frames.
-        cossim: Cosine of x and x_hat, mean over frames; 0 if either is zero.
-        l0: Strengths that are not 0, mean over frames.
-        l1: Absolute strengths, summed over features, mean over frames.
-        l2_norm_in: |x|, mean over frames.
-        l2_norm_out: |x_hat|, mean over frames.
-        l2_ratio: |x_hat| / |x|, mean over frames.
-        relative_reconstruction_bias: E|x_hat|^2 / E(x . x_hat).
-        feature_density: Share of the frames in which each feature is active, float64 [feature].
-
     Source:
         SAELens 6.54, `sae_lens/evals.py`, with three differences. `explained_variance` is its current formula over all
         frames; `explained_variance_legacy`, a mean of each frame's ratio within its batch, depends on batches and is
@@ -59,16 +46,17 @@ class Scores:
         over all frames and not a mean over batches. A zero vector has the cosine 0, in SAELens NaN.
     """
 
-    n_frames: int
-    explained_variance: float | None
-    mse: float
-    cossim: float
-    l0: float
-    l1: float
-    l2_norm_in: float
-    l2_norm_out: float
-    l2_ratio: float
-    relative_reconstruction_bias: float | None
+    n_frames: int  # frames scored
+    explained_variance: float | None  # 1 - E|x - x_hat|^2 / (E|x|^2 - |E x|^2)
+    mse: float  # |x - x_hat|^2, summed over d_in, mean over frames
+    cossim: float  # cosine of x and x_hat, mean over frames; 0 if either is zero
+    l0: float  # strengths that are not 0, mean over frames
+    l1: float  # absolute strengths, summed over features, mean over frames
+    l2_norm_in: float  # |x|, mean over frames
+    l2_norm_out: float  # |x_hat|, mean over frames
+    l2_ratio: float  # |x_hat| / |x|, mean over frames
+    relative_reconstruction_bias: float | None  # e|x_hat|^2 / E(x . x_hat).
+    # share of the frames in which each feature is active, float64 [feature]
     feature_density: Float64[Tensor, " feature"]
 
     @property

@@ -51,14 +51,6 @@ def choose_batch(
     With several processes, the batch is all of their shares together. Of strengths that equal the smallest chosen one,
     those in earlier frames are preferred, then those of earlier features; an earlier process's frames come first.
 
-    Args:
-        x: This process's share of the batch.
-        weights: The coder's weights, the same in all processes.
-        k: Mean number of features active in a frame.
-        guess: A guess of the smallest strength that is chosen, the same in all processes; a good guess saves time, and
-            any gives the same result. None to estimate it.
-        together: The processes.
-
     Returns:
         The code of this share, and the smallest strength that was chosen in any; 0 if none was.
 
@@ -97,33 +89,22 @@ def _sampled_bar(x: Tensor, weights: Weights, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Dead:
-    """How features that have long been inactive learn.
+    """How features that have long been inactive learn."""
 
-    Attributes:
-        is_dead: Which features.
-        k: How many of them are active at a time.
-        coefficient: Weight of their loss.
-    """
-
-    is_dead: Bool[Tensor, " feature"]
-    k: int
-    coefficient: float
+    is_dead: Bool[Tensor, " feature"]  # which features
+    k: int  # how many of them are active at a time
+    coefficient: float  # weight of their loss
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The losses of a batch, and their gradients.
+    """The losses of a batch, and their gradients."""
 
-    Attributes:
-        nested: Squared error of the reconstruction by each nested dictionary, the last being the whole: summed over
-            d_in, mean over frames.
-        aux: Loss of the dead features, multiplied by its weight.
-        gradients: Gradients of the sum of all these; empty if not requested.
-    """
-
+    # squared error of the reconstruction by each nested dictionary, the last being the whole: summed over d_in, mean
+    # over frames
     nested: Float[Tensor, " width"]
-    aux: Float[Tensor, ""]
-    gradients: Gradients
+    aux: Float[Tensor, ""]  # loss of the dead features, multiplied by its weight
+    gradients: Gradients  # gradients of the sum of all these; empty if not requested
 
 
 def learn(
@@ -276,12 +257,6 @@ class _Known(torch.autograd.Function):
 
 
 def with_gradients(total: Float[Tensor, ""], weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
-    """Attach precomputed gradients to a loss; `backward` hands them to the weights once, without a copy.
-
-    Args:
-        total: The loss.
-        weights: The weights it depends on.
-        gradients: A gradient for each weight.
-    """
+    """Attach precomputed gradients to a loss; `backward` hands them to the weights once, without a copy."""
     known: Tensor = _Known.apply(total, list(gradients), *weights)
     return known

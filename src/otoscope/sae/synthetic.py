@@ -36,25 +36,15 @@ class Synthetic:
     A frame is the sum over directions of strength * direction, plus noise. Directions are Gaussian, set to length 1.
     Each is active independently with a probability of `n_active / n_directions`, its strength uniform from 0.5 to 1.5.
 
-    Attributes:
-        d_in: Length of the vectors.
-        n_directions: How many directions there are to find; may be more than `d_in`.
-        n_active: Mean number of directions in a frame.
-        noise: Length of the noise in a frame (root mean square); the mean strength is 1.
-        seed: Seeds everything.
-
-    Raises:
-        InputError: A number is out of range.
-
     Source:
         The usual toy model; Sharkey et al. 2022, Taking features out of superposition with sparse autoencoders.
     """
 
-    d_in: int
-    n_directions: int
-    n_active: float = 4.0
-    noise: float = 0.1
-    seed: int = 0
+    d_in: int  # length of the vectors
+    n_directions: int  # how many directions there are to find; may be more than `d_in`
+    n_active: float = 4.0  # mean number of directions in a frame
+    noise: float = 0.1  # length of the noise in a frame (root mean square); the mean strength is 1
+    seed: int = 0  # seeds everything
 
     def __post_init__(self) -> None:
         _check(self.d_in >= 1, "d_in", self.d_in, "1 or more")
@@ -85,10 +75,6 @@ class Synthetic:
     def draw(self, n_frames: int, number: int) -> tuple[Float[Tensor, "frame d_in"], Float[Tensor, "frame direction"]]:
         """Draw frames.
 
-        Args:
-            n_frames: How many frames.
-            number: Number of the batch of this size, from 0; a training uses the first ones.
-
         Returns:
             The frames, and the strength of every direction in them, 0 where it is not active.
         """
@@ -101,15 +87,7 @@ class Synthetic:
         return strength @ self.directions + noise * (self.noise / math.sqrt(self.d_in)), strength
 
     def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
-        """Give batches without end.
-
-        Args:
-            batch_frames: Frames in each.
-            position: Position of an earlier run with the same size of batch; None for the start.
-
-        Raises:
-            InputError: The position is not from a feed of this kind.
-        """
+        """Give batches without end."""
         if position is not None and not isinstance(position.get("batches"), int):
             raise InputError(
                 f"position {dict(position)!r} is not that of a synthetic feed, which counts its batches. "
@@ -126,13 +104,6 @@ def score_against(
     truth: Synthetic, dictionary: Dictionary, *, n_frames: int = 4096, number: int = 1_000_000, least: float = 0.9
 ) -> dict[str, Any]:
     """Score a dictionary on frames that it was not trained on, and against the directions in them.
-
-    Args:
-        truth: The feed it was trained on.
-        dictionary: The dictionary.
-        n_frames: Frames to score.
-        number: Number of the batch of this size; a training uses the first ones.
-        least: The cosine at which a direction counts as found.
 
     Returns:
         The JSON of `Scores`, with `recovered_share`, the share of the known directions that were found, and

@@ -20,9 +20,6 @@ class TensorBoard:
 
     Args:
         folder: The folder for events.
-
-    Raises:
-        InputError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -51,38 +51,23 @@ Progress = Callable[[int, int, Mapping[str, Mapping[str, float]]], None]
 
 @dataclass(frozen=True)
 class Task:
-    """A dictionary to be trained.
+    """A dictionary to be trained."""
 
-    Attributes:
-        name: The name of its folder, unique in a training.
-        site: The site of the feed that it is trained on.
-        coder: Settings of its coder.
-        metadata: What to write down about it.
-    """
-
-    name: str
-    site: str
-    coder: CoderSettings
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # the name of its folder, unique in a training
+    site: str  # the site of the feed that it is trained on
+    coder: CoderSettings  # settings of its coder
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # what to write down about it
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A finished training.
+    """A finished training."""
 
-    Attributes:
-        folder: The training's folder.
-        dictionaries: Task's name to dictionary.
-        curves: Task's name to column to values.
-        seconds: How long the training took.
-        waited_s: How much of that was spent waiting for frames.
-    """
-
-    folder: Path
-    dictionaries: Mapping[str, Dictionary]
-    curves: Mapping[str, Columns]
-    seconds: float
-    waited_s: float
+    folder: Path  # the training's folder
+    dictionaries: Mapping[str, Dictionary]  # task's name to dictionary
+    curves: Mapping[str, Columns]  # task's name to column to values
+    seconds: float  # how long the training took
+    waited_s: float  # how much of that was spent waiting for frames
 
 
 def train(

@@ -32,17 +32,13 @@ _CAUTION = 0.95
 class BatchTopK(TopK):
     """Keeps the strongest features of a batch, k times as many as it has frames.
 
-    Attributes:
-        threshold_sum: Weighted sum of the batches' smallest active strengths.
-        threshold_weight: Sum of the weights; `threshold_sum` divided by it is the threshold.
-
     Args:
         settings: The coder's settings.
     """
 
     name: ClassVar[str] = "batchtopk"
-    threshold_sum: Tensor
-    threshold_weight: Tensor
+    threshold_sum: Tensor  # weighted sum of the batches' smallest active strengths
+    threshold_weight: Tensor  # sum of the weights; `threshold_sum` divided by it is the threshold
 
     def __init__(self, settings: CoderSettings) -> None:
         super().__init__(settings)

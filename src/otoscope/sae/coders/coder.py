@@ -23,36 +23,26 @@ from otoscope.sae.together import ALONE, Together
 
 @dataclass(frozen=True)
 class Moment:
-    """The state of the training at one step, for a coder's loss.
+    """The state of the training at one step, for a coder's loss."""
 
-    Attributes:
-        is_dead: Features that have not been active for long.
-        sparsity_scale: Factor of the sparsity term's weight, from 0 to 1.
-        together: The processes that train together; `x` is this one's share of the batch, as large as the others'.
-    """
-
-    is_dead: Bool[Tensor, " feature"]
-    sparsity_scale: float = 1.0
+    is_dead: Bool[Tensor, " feature"]  # features that have not been active for long
+    sparsity_scale: float = 1.0  # factor of the sparsity term's weight, from 0 to 1
+    # the processes that train together; `x` is this one's share of the batch, as large as the others'
     together: Together = ALONE
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A coder's loss on a batch.
+    """A coder's loss on a batch."""
 
-    Attributes:
-        total: The loss to minimise; differentiable. A mean over frames, so that the mean over equal shares of a batch
-            is that of the batch.
-        parts: Its terms by name, without gradients, times their weights: `mse` (squared error, summed over d_in,
-            mean over frames) and, if the coder has them, `l1`, `l0`, `aux`.
-        l0: Mean number of features active in a frame; without gradient.
-        fired: Which features were active in some frame of this share of the batch.
-    """
-
+    # the loss to minimise; differentiable. A mean over frames, so that the mean over equal shares of a batch is that
+    # of the batch.
     total: Float[Tensor, ""]
+    # its terms by name, without gradients, times their weights: `mse` (squared error, summed over d_in, mean over
+    # frames) and, if the coder has them, `l1`, `l0`, `aux`
     parts: Mapping[str, Tensor]
-    l0: Float[Tensor, ""]
-    fired: Bool[Tensor, " feature"]
+    l0: Float[Tensor, ""]  # mean number of features active in a frame; without gradient
+    fired: Bool[Tensor, " feature"]  # which features were active in some frame of this share of the batch
 
 
 class Coder(nn.Module, ABC):

@@ -27,9 +27,6 @@ class Matryoshka(BatchTopK):
 
     Args:
         settings: The coder's settings.
-
-    Raises:
-        InputError: The widths do not ascend from 1 or more to the number of features.
     """
 
     name: ClassVar[str] = "matryoshka"

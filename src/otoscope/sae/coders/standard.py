@@ -36,9 +36,6 @@ class Standard(Dense):
 
     Args:
         settings: The coder's settings.
-
-    Raises:
-        InputError: See `Dense`.
     """
 
     name: ClassVar[str] = "standard"
@@ -75,10 +72,6 @@ class Standard(Dense):
 
     def finished(self, scale: float, metadata: Mapping[str, Any]) -> Dictionary:
         """Return the dictionary with the current weights, the length of decoder rows folded into the encoder.
-
-        Args:
-            scale: The factor of vectors in training.
-            metadata: What to write down about it.
 
         Source:
             SAELens 6.54, `fold_W_dec_norm`.

@@ -27,9 +27,6 @@ class Tied(UnitRows):
 
     Args:
         settings: The coder's settings.
-
-    Raises:
-        InputError: The decoder is frozen, which would leave no encoder to train; or see `Dense`.
     """
 
     name: ClassVar[str] = "tied"
