@@ -35,13 +35,14 @@ COMMANDS = {
     # features
     "harvest": (
         "harvest {voices} --site encoder.blocks.0.mlp.1 --site encoder.blocks.1"
-        " --basis neuron --basis random --basis pca --save-activations float32"
+        " --basis neuron --basis random --save-activations float32"
         " --top 5 --samples 3 --ranges 4 --out {out}"
     ),
     "harvest_untrained": (
         "harvest demo --clips 3 --site encoder.blocks.1 --basis untrained --basis sae:{sae_train}/encoder.blocks.1"
         " --sign positive --lag 1 --out {out}"
     ),
+    "harvest_components": "harvest demo --clips 12 --site encoder.blocks.1 --basis pca --top 3 --out {out}",
     "phones": (
         "phones {harvest} --baseline {harvest_untrained} --auroc 0.7 --purity 0.4 --min-frames 3 --min-examples 3"
         " --feature encoder.blocks.0.mlp.1:neuron:533 --out {out}"
@@ -53,7 +54,9 @@ COMMANDS = {
     "examples_table": "examples {harvest} --site encoder.blocks.0.mlp.1 --basis neuron --feature 533 --sign positive",
     "sae_train": f"sae train {{voices}} {_TRAIN} --k 6 --out {{out}}",
     "sae_train_coders": f"sae train {{harvest}} {_TRAIN} --coder jumprelu --tensorboard --seed 2 --out {{out}}",
-    "sae_score": ("sae score {sae_train} {voices} --second {sae_train_coders} --baseline-frames 256 --out {out}"),
+    "sae_score": (
+        "sae score {sae_train} demo --clips 12 --second {sae_train_coders} --baseline-frames 256 --out {out}"
+    ),
     "sae_sweep": (
         f"sae sweep {{voices}} {_TRAIN} --coder batchtopk,standard --k 4 --sparsity 0.2"
         " --test demo:en-us-f2-1 --out {out}"
