@@ -57,7 +57,7 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run) -> None:
         (["--start", 60, "--stop", 10], "frames 60 to 10 are no stretch"),
         (["--start", -1, "--stop", 10], "are no stretch"),
         (["--start", 0, "--stop", 101], "go past the end: the windows of this clip hold 100 frames"),
-        (["--start", 0.5, "--stop", 10], "are no whole frames"),
+        (["--start", 0.5, "--stop", 10], "are not whole frames"),
     ],
 )
 def test_stretches_that_cannot_be_used_are_status_2(

@@ -117,7 +117,7 @@ def test_names_with_hyphens_are_taken_apart_by_what_is_known() -> None:
         ("phone:XX-phone:S", "'XX' has no frames of speech in somewhere"),
         ("phone:S-XX", "'XX' has no frames"),
         ("XX", "'XX' has no frames"),
-        ("phone:S-phone:S", "minus itself is nothing"),
+        ("phone:S-phone:S", "minus itself is zero"),
     ],
 )
 def test_classes_that_are_not_there_are_refused(text: str, message: str) -> None:

@@ -81,7 +81,7 @@ def test_a_basis_with_colons_in_its_name_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("3", "feature '3' is not named SITE:BASIS:INDEX: write, for one, encoder.blocks.0.mlp.1:neuron:0"),
+        ("3", "feature '3' is not named SITE:BASIS:INDEX: write, for example, encoder.blocks.0.mlp.1:neuron:0"),
         (f"{SITES[0]}:neuron:x", "is not named SITE:BASIS:INDEX"),
         (f"{SITES[0]}:neuron:6", "has features 0 to 5"),
         (f"{SITES[0]}:pca:0", "is not in the run .* it holds encoder.blocks.0.mlp.1:neuron, "),

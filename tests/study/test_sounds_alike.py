@@ -227,7 +227,7 @@ def test_vectors_are_read_with_or_without_a_first_line_of_sizes(tmp_path: Path) 
     ("text", "message"),
     [
         ("rug 1 2\nmug 1\n", "v.txt, line 2 has 1 numbers, not 2"),
-        ("rug 1 x\n", "line 1 has something else than numbers"),
+        ("rug 1 x\n", "line 1 has something other than numbers"),
         ("rug 1 nan\n", "line 1 has a number that is not finite"),
         ("", "hold none of the words"),
         (b"\xff\xfe\x00", "no UTF-8 text"),
