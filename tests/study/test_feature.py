@@ -72,7 +72,7 @@ def test_a_feature_of_a_dictionary_has_its_strength_and_a_drive_with_a_gradient(
         (f"{SITE}:16", "neuron", "0 to 15"),
         ("encoder.blocks.*:0", "neuron", "Name one"),
         ("encoder.blocks.0.attn.pattern:0", "neuron", "one vector"),
-        (f"{SITE}:0", "pca", "none here"),
+        (f"{SITE}:0", "pca", "not available here"),
         (f"{SITE}:0", "sae:nowhere", "nowhere"),
     ],
 )
