@@ -28,18 +28,18 @@ def demo_tokenizer() -> object:
 def test_a_stopped_run_goes_on_and_ends_in_a_folder_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizer, "_SENTENCES", 2_000)
     monkeypatch.setattr(train, "_CHECKPOINT_STEPS", 2)
-    original = train.Trainer._step
+    original = train.DemoTrainer._step
 
-    def stop_at_three(self: train.Trainer, batch: object) -> None:
+    def stop_at_three(self: train.DemoTrainer, batch: object) -> None:
         if self._progress.step == 3:
             raise KeyboardInterrupt
         original(self, batch)
 
-    monkeypatch.setattr(train.Trainer, "_step", stop_at_three)
+    monkeypatch.setattr(train.DemoTrainer, "_step", stop_at_three)
     with pytest.raises(KeyboardInterrupt):
-        train.Trainer(tmp_path, steps=5, seed=1).run()
-    monkeypatch.setattr(train.Trainer, "_step", original)
-    train.Trainer(tmp_path, steps=5, seed=1).run()
+        train.DemoTrainer(tmp_path, steps=5, seed=1).run()
+    monkeypatch.setattr(train.DemoTrainer, "_step", original)
+    train.DemoTrainer(tmp_path, steps=5, seed=1).run()
     steps = [json.loads(line)["step"] for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
     assert steps == [2, 4, 5], "the second run went on from the checkpoint at step 2"
     model = otoscope.load(tmp_path / "model")
