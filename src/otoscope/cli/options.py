@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from otoscope.base.errors import InputError
+
+N = TypeVar("N", int, float)
 
 CORPUS_HELP = (
     "A folder of recordings, a LibriSpeech tree, a manifest (.jsonl, .csv, .tsv, .parquet), "
@@ -112,29 +114,25 @@ def numbers(values: Sequence[str] | None, option: str, *, least: int | None = No
     """
     if not values:
         return None
-    parsed = []
-    for word in (word.strip() for value in values for word in value.split(",")):
-        try:
-            parsed.append(int(word))
-        except ValueError:
-            raise InputError(
-                f"{option} {word!r} is not a whole number: give numbers with commas between them ({option} 3,1) "
-                "or repeat the option."
-            ) from None
-        if least is not None and parsed[-1] < least:
-            raise InputError(f"{option} {parsed[-1]} is too small: give whole numbers of {least} or more.")
-    return tuple(parsed)
+    parsed = _parsed(values, option, int, "a whole number", "3,1")
+    if least is not None and min(parsed) < least:
+        raise InputError(f"{option} {min(parsed)} is too small: give whole numbers of {least} or more.")
+    return parsed
 
 
 def decimals(values: Sequence[str], option: str) -> tuple[float, ...]:
-    """Read numbers that were given with commas, by repeating an option, or both."""
-    parsed = []
-    for word in (word.strip() for value in values for word in value.split(",")):
+    """Parse numbers given with commas, by repeating an option, or both."""
+    return _parsed(values, option, float, "a number", "0.5,1")
+
+
+def _parsed(values: Sequence[str], option: str, kind: Callable[[str], N], name: str, example: str) -> tuple[N, ...]:
+    words = [word.strip() for value in values for word in value.split(",")]
+    for word in words:
         try:
-            parsed.append(float(word))
+            kind(word)
         except ValueError:
             raise InputError(
-                f"{option} {word!r} is no number: give numbers with commas between them ({option} 0.5,1) or repeat the "
-                "option."
+                f"{option} {word!r} is not {name}: give numbers with commas between them ({option} {example}) or "
+                "repeat the option."
             ) from None
-    return tuple(parsed)
+    return tuple(map(kind, words))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,12 +9,12 @@ from typing import Any, ClassVar
 from matplotlib.figure import Figure
 
 from otoscope.base import html
-from otoscope.base.errors import InputError, OtoscopeError
+from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
 from otoscope.base.layout import table
 from otoscope.base.report import Estimates, Report
 from otoscope.study import marks, pictures
-from otoscope.study.result_files import write_arrays
+from otoscope.study.result_files import drawn, write_arrays
 from otoscope.study.rich import Rich
 
 
@@ -64,7 +63,7 @@ class Result(Rich):
         if arrays:
             files.append(write_arrays(where / f"{self.name}.npz", **arrays))
         for stem, draw in self.figures().items():
-            files += _drawn(draw, where / f"{stem}.png")
+            files += drawn(_save, where / f"{stem}.png", draw)
         return files
 
     def plot(self, path: str | Path, picture: str | None = None) -> Path:
@@ -97,18 +96,5 @@ class Result(Rich):
         return self.report().shown()
 
 
-def _drawn(draw: Callable[[], Figure], path: Path) -> list[Path]:
-    """Draw a picture of a result whose tables are written; a failure only warns, so that no result is lost."""
-    try:
-        return [pictures.save_figure(draw(), path)]
-    except OtoscopeError:
-        raise
-    except Exception as error:
-        path.unlink(missing_ok=True)
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        warnings.warn(
-            f"the picture {path.name} could not be drawn ({type(error).__name__}: {reason}). The tables are complete.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-        return []
+def _save(path: Path, draw: Callable[[], Figure]) -> Path:
+    return pictures.save_figure(draw(), path)
