@@ -131,7 +131,7 @@ def test_activations_are_saved(run: Run, folder: Path, tmp_path: Path) -> None:
         (["--site", "encoder.blocks.9"], "encoder.blocks.9"),
         (["--site", "decoder.blocks.0"], "a harvest reads sites of the encoder that hold one row for each frame"),
         (["--basis", "ica"], "there is no basis 'ica': give neuron, random, pca, untrained, or sae:DIR"),
-        (["--basis", "sae:nowhere"], "dictionary 'nowhere' is not there"),
+        (["--basis", "sae:nowhere"], "dictionary 'nowhere' does not exist"),
         (["--sign", "negative"], "'negative' is not one of 'both', 'positive'"),
         (["--ranges", 0], "ranges is 0: give a whole number from 1 to 32"),
         (["--lag", 99], "a lag of 99 frames"),

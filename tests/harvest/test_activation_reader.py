@@ -159,7 +159,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"00001\.safetensors' is damaged: its header cannot be read"):
         ShardReader(folder)
     path.write_bytes(content.replace(b'"F16"', b'"I16"', 1))
-    with pytest.raises(InputError, match=r"00001\.safetensors' is not of 33 rows of 3 float16 values"):
+    with pytest.raises(InputError, match=r"00001\.safetensors' does not hold 33 rows of 3 float16 values"):
         ShardReader(folder)
     path.unlink()
     with pytest.raises(InputError, match=r"00001\.safetensors' is missing. Put it back"):
@@ -175,7 +175,7 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
         ("[]", "is not a manifest of activation shards"),
         (json.dumps({**manifest, "schema_version": 99}), "has version 99, and this otoscope reads 1"),
         (json.dumps({**manifest, "shards": None}), "is not a manifest of activation shards"),
-        (json.dumps({key: value for key, value in manifest.items() if key != "sites"}), "is no manifest"),
+        (json.dumps({key: value for key, value in manifest.items() if key != "sites"}), "is not a manifest"),
     ):
         (folder / "manifest.json").write_text(damaged)
         with pytest.raises(InputError, match=message):
@@ -185,12 +185,12 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
 def test_what_the_shards_do_not_hold_cannot_be_read(tmp_path: Path) -> None:
     folder = write(tmp_path)
     with pytest.raises(
-        InputError, match="site 'logits' is not in the activations in .* they are of encoder.blocks.0.mlp.1"
+        InputError, match="site 'logits' is not in the activations in .* they hold encoder.blocks.0.mlp.1"
     ):
         ShardReader(folder, sites=["logits"])
     with pytest.raises(InputError, match="no site is named"):
         ShardReader(folder, sites=[])
-    with pytest.raises(InputError, match="frames of padding are not in the activations .* speech, silence were kept"):
+    with pytest.raises(InputError, match="frames of padding are not in the activations .* speech, silence were saved"):
         ShardReader(folder, kinds=["padding"])
     with pytest.raises(InputError, match="no kind of frame is named: choose from speech, silence"):
         ShardReader(folder, kinds=[])

@@ -141,7 +141,7 @@ def test_a_clip_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         writer.add(1, 0, kinds, {"encoder.blocks.0.mlp.1": values["encoder.blocks.0.mlp.1"]})
     with pytest.raises(InputError, match=r"clip 1 came with activations of encoder\.blocks\.0 as \[\d+, 2\]"):
         writer.add(1, 0, kinds, values | {"encoder.blocks.0": values["encoder.blocks.0"][:, :2]})
-    with pytest.raises(InputError, match="activations of more came, and shards are of"):
+    with pytest.raises(InputError, match="there are activations of more, but the shards hold"):
         writer.add(1, 0, kinds, values | {"more": values["encoder.blocks.0"]})
 
 

@@ -38,8 +38,8 @@ def spoil(clips: list[FakeClip], how: str) -> list[FakeClip]:
 
 MESSAGES = {
     "raises": "window 1 of {} is bad. Take another.",
-    "NaN": "feature 7 of site 'odd' in basis 'neuron' is not a finite number in the window at frame 40. Look at",
-    "infinite": "feature 7 of site 'odd' in basis 'neuron' is not a finite number in the window at frame 40. Look at",
+    "NaN": "feature 7 of site 'odd' in basis 'neuron' is not a finite number in the window at frame 40. Check the",
+    "infinite": "feature 7 of site 'odd' in basis 'neuron' is not a finite number in the window at frame 40. Check the",
     "unread": "{} cannot be read. Take another.",
 }
 

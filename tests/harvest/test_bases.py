@@ -141,7 +141,7 @@ def test_the_same_strength_in_every_basis_has_its_own_sample(tmp_path: Path) -> 
 def test_a_basis_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no basis 'ica': give neuron, random, pca, untrained, or sae:DIR"):
         check_bases(["neuron", "ica"])
-    with pytest.raises(InputError, match="dictionary '.*nowhere' is not there"):
+    with pytest.raises(InputError, match="dictionary '.*nowhere' does not exist"):
         check_bases([f"sae:{tmp_path / 'nowhere'}"])
     check_bases(["neuron", "random", "pca", "untrained", f"sae:{write_dictionary(tmp_path / 'sae')}"])
 

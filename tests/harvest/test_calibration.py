@@ -231,4 +231,4 @@ def test_a_calibration_is_read_as_it_was_written() -> None:
         np.testing.assert_array_equal(one, other)
     for mine, theirs in zip(found.lags, wanted.lags, strict=True):
         assert (mine.lag, mine.scores, mine.gain) == (theirs.lag, theirs.scores, theirs.gain)
-        np.testing.assert_array_equal(mine.own, theirs.own)
+        np.testing.assert_array_equal(mine.by_feature, theirs.by_feature)

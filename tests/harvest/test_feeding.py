@@ -240,8 +240,8 @@ def test_shards_are_found_in_a_run_and_by_patterns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sites": ["encoder.blocks.7"]}, r"site 'encoder.blocks.7' is not in the activations in .*: they are of enc"),
-        ({"kinds": ["padding"]}, "frames of padding are not in the activations .* speech, silence were kept"),
+        ({"sites": ["encoder.blocks.7"]}, r"site 'encoder.blocks.7' is not in the activations in .*: they hold enc"),
+        ({"kinds": ["padding"]}, "frames of padding are not in the activations .* speech, silence were saved"),
         ({"kinds": ["noise"]}, "there is no kind of frame 'noise': choose one of speech, silence, padding"),
         ({"kinds": []}, "no kind of frame is named"),
     ],

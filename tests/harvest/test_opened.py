@@ -71,7 +71,7 @@ def test_arrays_have_the_shapes_and_types_that_are_promised(folder: Path) -> Non
 def test_a_sign_that_was_not_looked_at_is_refused(tmp_path: Path) -> None:
     run = harvest(odd_clips(), tmp_path / "run", sign="positive")
     with pytest.raises(
-        InputError, match="sign -1 is not in the run .* it looked at positive. Harvest with --sign both"
+        InputError, match="sign -1 is not in the run .* it was harvested with --sign positive. Harvest with --sign both"
     ):
         run.examples(run.groups[0], -1)
     with pytest.raises(InputError, match="sign 2 is not in the run"):

@@ -349,7 +349,7 @@ def test_k_that_cannot_be_used_is_refused(
 @pytest.mark.parametrize("text", ["{}", '{"trainer": 3}'])
 def test_settings_without_a_trainer_are_refused(tmp_path: Path, text: str) -> None:
     (write(tmp_path, "AutoEncoder") / "config.json").write_text(text)
-    with pytest.raises(InputError, match="has no object 'trainer' in config.json, which says what the dictionary is"):
+    with pytest.raises(InputError, match="has no object 'trainer' in config.json, which describes the dictionary"):
         load_dictionary(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_damaged_settings_are_refused(tmp_path: Path, text: str, message: str) -
         ({"apply_b_dec_to_input": "yes"}, "has apply_b_dec_to_input 'yes': it is true or false"),
         ({"normalize_activations": "constant_norm_rescale"}, "has normalize_activations 'constant_norm_rescale': "),
         ({"normalize_activations": "covariance_whitening"}, "has normalize_activations 'covariance_whitening': 'none'"),
-        ({"reshape_activations": "other"}, "has reshape_activations 'other': 'none', 'hook_z' are read"),
+        ({"reshape_activations": "other"}, "has reshape_activations 'other': 'none', 'hook_z' are supported"),
         ({"activation_fn_str": "topk"}, "has activation_fn_str 'topk': a standard dictionary must have 'relu'"),
         ({"metadata": 3}, "has metadata 3: it is a JSON object"),
     ],
@@ -102,7 +102,7 @@ def test_a_checkpoint_whose_scale_is_not_in_its_weights_is_refused(tmp_path: Pat
 
 def test_a_scale_that_is_nowhere_is_not_taken_for_one_in_the_weights(tmp_path: Path) -> None:
     write(tmp_path, "standard", normalize_activations="expected_average_only_in")
-    with pytest.raises(InputError, match=r"no activation_scaler\.json: its input is to be multiplied .*write 'none'"):
+    with pytest.raises(InputError, match=r"no activation_scaler\.json: its input must be multiplied .*write 'none'"):
         load_dictionary(tmp_path)
 
 
