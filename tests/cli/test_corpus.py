@@ -32,7 +32,7 @@ def test_what_a_corpus_holds_is_printed(run: Run, aligned: Path) -> None:
     assert told == {
         "speakers": "not known",
         "languages": "not known",
-        "transcripts": "all of them, 2 clips, 2.0 s (0.001 h); 1 clip from their labels, for want of a text",
+        "transcripts": "all of them, 2 clips, 2.0 s (0.001 h); 1 clip from their labels, because they have no text",
         "words in time": "all of them, 2 clips, 2.0 s (0.001 h), 2 words",
         "phones in time": "all of them, 2 clips, 2.0 s (0.001 h), 8 phones, in arpabet-stress",
     }

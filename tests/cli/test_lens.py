@@ -74,7 +74,7 @@ def test_recordings_that_cannot_be_read_are_status_1(run: Run, mixed_folder: Pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--heads", "--encoder"], "--heads and --encoder are different experiments: ask for one at a time"),
+        (["--heads", "--encoder"], "--heads and --encoder are different experiments: give one at a time"),
         (["--encoder", "--text", "dog"], "--text and --window are for the blocks or --heads of one recording"),
         (["--languages", "--window", 0], "--text and --window are for the blocks or --heads of one recording"),
         (["--languages", "--language", "en"], "leave out --language"),

@@ -112,7 +112,7 @@ def test_ctrl_c_is_status_130_and_leaves_nothing(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("otoscope.study.relevance.experiment.Relevance.plot", interrupted)
+    monkeypatch.setattr("otoscope.study.pictures.save_figure", interrupted)
     before = sorted(tmp_path.iterdir())
     ran = run("relevance", recording, "--out", tmp_path / "new" / "out")
     assert (ran.status, ran.out) == (130, "")

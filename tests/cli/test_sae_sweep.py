@@ -52,10 +52,10 @@ def test_a_dry_run_prints_the_plan_and_stops(run: Run, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--coder", "batchtop"], "'batchtop'"),
-        (["--k", "two"], "--k 'two' is no whole number"),
+        (["--k", "two"], "--k 'two' is not a whole number"),
         (["--k", "99"], "k is 99"),
         (["--coder", "standard"], "--sparsity"),
-        (["--coder", "standard", "--sparsity", "much"], "--sparsity 'much' is no number"),
+        (["--coder", "standard", "--sparsity", "much"], "--sparsity 'much' is not a number"),
         (["--coder", "standard", "--sparsity", "-1"], "sparsities is -1.0: give a number above 0"),
         (["--site", "encoder.blocks.*"], "a sweep is of one site"),
         (["--replace", "vowels"], "'vowels'"),

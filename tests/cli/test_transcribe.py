@@ -91,8 +91,8 @@ def test_alignment_heads_reach_the_model(run: Run, recording: Path, model_folder
     ("words", "message"),
     [
         (["--format", "all"], "--format all writes four files"),
-        (["--format", "srt", "--json"], "--json and --format srt both ask for stdout"),
-        (["--format", "srt"], "2 recordings as srt are as many files"),
+        (["--format", "srt", "--json"], "--json and --format srt both write to stdout"),
+        (["--format", "srt"], "2 recordings as srt make 2 files"),
         (["--alignment-head", "3"], "--alignment-head '3' is not a head: give block and head from 0, such as 3.1"),
         (["--alignment-head", "7.0"], r"alignment head \(7, 0\) is not in"),
         (["--beams", "0"], "beams is 0: give a whole number of 1 or more"),

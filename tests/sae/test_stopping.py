@@ -53,8 +53,8 @@ def test_a_training_that_never_began_is_not_in_the_way_of_another(tmp_path: Path
 def test_a_coder_that_cannot_be_made_leaves_the_old_training_alone(tmp_path: Path, changes: dict[str, object]) -> None:
     train(SmallFeed(), tasks(), tmp_path / "run", SETTINGS)
     before = files(tmp_path / "run")
-    wrong = Task("one", "low", replace(CoderSettings("topk", D_IN, 24, k=3), **changes))  # type: ignore[arg-type]
     with pytest.raises(InputError):
+        wrong = Task("one", "low", replace(CoderSettings("topk", D_IN, 24, k=3), **changes))  # type: ignore[arg-type]
         train(SmallFeed(), [wrong], tmp_path / "run", SETTINGS, overwrite=True)
     assert files(tmp_path / "run") == before
     assert (tmp_path / "run" / "manifest.json").is_file()

@@ -138,7 +138,7 @@ def test_the_only_class_is_not_set_apart_from_nothing() -> None:
         ({"site": "encoder.blocks.*"}, InputError, "is 3 sites"),
         ({"site": "decoder.blocks.0"}, InputError, "sites of the encoder"),
         ({"clips": [make_clip()]}, InputError, "has no phone labels"),
-        ({"lag": 99}, InputError, "no lag"),
+        ({"lag": 99}, InputError, "is not plausible for an encoder"),
     ],
 )
 def test_bad_input_is_refused(

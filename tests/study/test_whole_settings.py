@@ -43,6 +43,7 @@ def test_what_a_file_does_not_say_stays_as_it_was(tmp_path: Path) -> None:
         ("[harvest]\nsites = [1]", ("[harvest] sites is 1", "text in quotes")),
         ("[harvest]\nhours = 0", ("[harvest] hours is 0.0", "above 0")),
         ("[dictionaries]\nexpansion = nan", ("[dictionaries] expansion is nan", "above 0")),
+        ('[dictionaries]\ncoder = "pca"', ("[dictionaries] coder is 'pca'", "batchtopk, topk")),
         ("[window]\nclips = 0", ("[window] clips is 0", "1 or more")),
         ("[window]\nks = [5, -1]", ("[window] ks is -1", "1 or more")),
         ("[phones]\nauroc = 2", ("[phones] auroc is 2", "up to 1")),

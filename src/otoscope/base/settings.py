@@ -39,7 +39,7 @@ class Setting:
     has_commas: bool = False  # texts of a tuple may hold commas: the option is repeated for several
 
 
-Seed = Annotated[int, Setting("Seeds whatever is drawn at random.", "N", least=0)]
+Seed = Annotated[int, Setting("Seed of everything that is drawn at random.", "N", least=0)]
 Language = Annotated[str | None, Setting("What is spoken (en, de, ...); the model finds out by default.", "CODE")]
 
 

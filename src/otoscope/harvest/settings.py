@@ -29,7 +29,7 @@ class HarvestSettings(Settings):
     seed: Annotated[
         int,
         Setting(
-            "Seeds the sampling of peaks, random directions, the untrained model and shuffled labels.",
+            "Seed of everything that is drawn at random.",
             "N",
             least=0,
             most=2**32 - 1,
