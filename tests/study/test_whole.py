@@ -237,7 +237,7 @@ def test_another_study_is_refused_before_any_work(model: Whisper, labelled: Stud
     [
         (SMALL.put(study=replace(SMALL.study, without=("windw",))), "no part 'windw'.*'window'"),
         (SMALL.put(harvest=replace(SMALL.harvest, sites=("decoder.blocks.0",))), "a harvest reads sites of"),
-        (SMALL.put(harvest=replace(SMALL.harvest, bases=("neurons",))), "basis 'neurons' is none"),
+        (SMALL.put(harvest=replace(SMALL.harvest, bases=("neurons",))), "there is no basis 'neurons'"),
         (SMALL.put(study=replace(SMALL.study, language="xx")), "language 'xx' is not one of"),
         (SMALL.put(harvest=replace(SMALL.harvest, ranges=100)), "ranges is 100"),
         (SMALL.put(phones=replace(SMALL.phones, auroc=0.3)), "auroc is 0.3"),
