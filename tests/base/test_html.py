@@ -107,7 +107,7 @@ def test_a_value_is_written_short(value: object, text: str) -> None:
 
 
 def test_a_share_is_written_in_per_cent_with_its_bounds() -> None:
-    assert html.share(Estimate()) == "70% (65% to 75%)"
+    assert html.share(Estimate()) == "70.0% (65.0% to 75.0%)"
     assert html.share(0.034) == "3.4%"
     assert html.share(None) is None
 

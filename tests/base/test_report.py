@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from otoscope.base import html
 from otoscope.base.numbers import Interval
 from otoscope.base.report import Column, Estimates, Fact, Report, Series, Table
 
@@ -65,3 +66,6 @@ def test_a_notebook_is_shown_the_same() -> None:
     assert shown.facts == [("measured on", "3 clips; 95% intervals"), ("clips", "3"), ("for people alone", "0.5")]
     assert [table.caption for table in shown.tables] == ["Share of trials", "Words"]
     assert shown.tables[1].n_all == 3
+    words, seconds = zip(*shown.tables[1].rows, strict=True)
+    assert not any(isinstance(word, html.Figure) for word in words)
+    assert all(isinstance(cell, html.Figure) for cell in seconds), "numbers stand to the right"

@@ -267,8 +267,8 @@ def test_a_study_shows_its_verdicts_and_its_findings() -> None:
     for part in (
         "Features are local",
         "holds. They are.",
-        "70% (68% to 72%)",
-        "18%",
+        "70.0% (68.0% to 72.0%)",
+        "18.0%",
         "144 clips",
         "undecided",
         "9 more clips",

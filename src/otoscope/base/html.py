@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import html as markup
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from otoscope.base.numbers import NONE, is_estimate, written
 
 MOST_BYTES = 1_000_000
 """The largest display, in bytes of a notebook's file."""
@@ -20,10 +21,6 @@ MOST_BYTES = 1_000_000
 MOST_ROWS = 20
 MOST_LETTERS = 300
 """Letters of one text that are shown."""
-
-NONE = "–"
-
-_BOUNDS = ("value", "low", "high")
 
 _CELL = "padding:0.15em 0.8em 0.15em 0;vertical-align:middle;border:none;background:none;"
 _LONG_WORD = re.compile(r"\S{41}")
@@ -88,16 +85,10 @@ def cell(value: Any) -> Html:
         return value
     if value is None:
         return Html(NONE)
-    if isinstance(value, bool):
-        return Html("yes" if value else "no")
-    if _is_estimate(value):
-        return _estimate(value, _number)
-    if isinstance(value, int):
-        return Html(f"{value:,}")
-    if isinstance(value, float):
-        return Html(_number(value))
-    if isinstance(value, list | tuple):
-        return data(", ".join(map(str, value))) if value else Html(NONE)
+    if isinstance(value, bool | list | tuple):
+        return data(written(value))
+    if isinstance(value, int | float) or is_estimate(value):
+        return Figure(written(value))
     item = getattr(value, "item", None)  # numbers of NumPy, which this room does not import
     return cell(item()) if callable(item) else data(value)
 
@@ -108,33 +99,12 @@ def share(value: Any) -> Html | None:
     Args:
         value: A number from 0 to 1, an estimate, or None.
     """
-    if value is None:
-        return None
-    if _is_estimate(value):
-        return _estimate(value, _percent)
-    return Figure(_percent(float(value)))
+    return None if value is None else Figure(written(value, "share"))
 
 
-def _is_estimate(value: Any) -> bool:
-    return all(key in value if isinstance(value, Mapping) else hasattr(value, key) for key in _BOUNDS)
-
-
-def _estimate(value: Any, write: Callable[[float], str]) -> Html:
-    middle, low, high = (value[key] if isinstance(value, Mapping) else getattr(value, key) for key in _BOUNDS)
-    bounds = f" ({write(low)} to {write(high)})" if low is not None and high is not None else ""
-    return Figure(f"{NONE if middle is None else write(middle)}{bounds}")
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return NONE
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _percent(value: float) -> str:
-    if not math.isfinite(value):
-        return NONE
-    return f"{value:.1%}" if abs(value) < 0.1 else f"{value:.0%}"
+def figure(text: str) -> Figure:
+    """Mark text as a number that is written already."""
+    return Figure(markup.escape(text))
 
 
 def table(shown: ShownTable) -> Html:

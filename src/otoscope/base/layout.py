@@ -17,7 +17,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     columns = [[name, *(row[index] for row in rows)] for index, name in enumerate(header)]
     widths = [max(map(len, column)) for column in columns]
-    to_right = [all(_is_number(cell) for cell in column[1:]) for column in columns]
+    to_right = [all(is_number(cell) for cell in column[1:]) for column in columns]
     lines = [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
@@ -64,5 +64,6 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes:.1f} GB"
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Check whether a written cell begins with a digit, or stands for a number that is missing."""
     return cell in ("", "-", "–", "none") or cell.removeprefix("-")[:1].isdecimal()

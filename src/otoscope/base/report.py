@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otoscope.base import html
+from otoscope.base.layout import is_number
 from otoscope.base.numbers import plain, written
 
 MOST_ROWS = 20
@@ -154,10 +155,19 @@ class Report:
     def shown(self) -> html.Shown:
         """Give what a notebook shows beside the picture."""
         tables = [
-            html.ShownTable(heads, rows, part.caption, len(rows) + part.n_more)
+            html.ShownTable(heads, _figures(rows), part.caption, len(rows) + part.n_more)
             for part in self.parts
             if part.for_people
             for heads, rows in [part.cells()]
         ]
         note = [("measured on", self.note)] if self.note else []
         return html.Shown(self.title, [*note, *self.labelled()], tables, self.sounds)
+
+
+def _figures(rows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Mark the cells of columns that hold only numbers, which stand to the right."""
+    columns = [
+        [html.figure(cell) for cell in column] if all(map(is_number, column)) else column
+        for column in zip(*rows, strict=True)
+    ]
+    return list(zip(*columns, strict=True))

@@ -39,8 +39,11 @@ class Setting:
     has_commas: bool = False  # texts of a tuple may hold commas: the option is repeated for several
 
 
-Seed = Annotated[int, Setting("Seed of everything that is drawn at random.", "N", least=0)]
-Language = Annotated[str | None, Setting("What is spoken (en, de, ...); the model finds out by default.", "CODE")]
+SEED = Setting("Seed of everything that is drawn at random.", "N", least=0)
+LANGUAGE = Setting("The language spoken (en, de, ...); detected by the model by default.", "CODE")
+
+Seed = Annotated[int, SEED]
+Language = Annotated[str | None, LANGUAGE]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from otoscope.base.layout import duration
 from otoscope.base.settings import Settings
 from otoscope.cli.console import Console
 from otoscope.cli.sources import gather, note_label_problems, read_recording, survey
+from otoscope.study.catalogue import loaded
 
 if TYPE_CHECKING:
     from otoscope.corpus import Problem
@@ -211,12 +211,6 @@ class Job:
             manifest = {"corpus": source, "clips": clips, **more, **(others or {}), **_plain(settings)}
             self.deliver(result, model, manifest, [problem for corpus in corpora for problem in corpus.problems])
         self.console.finish([problem for corpus in corpora for problem in corpus.problems], sum(map(len, corpora)))
-
-
-def loaded(function: str) -> Callable[..., Any]:
-    """Import a function by `module:name`."""
-    module, name = function.split(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def takes_progress(function: Callable[..., Any]) -> bool:

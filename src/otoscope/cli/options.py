@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from otoscope.base.errors import InputError
+from otoscope.base.settings import LANGUAGE, SEED
 
 N = TypeVar("N", int, float)
 
@@ -51,11 +52,8 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the results
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in a folder that exists.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No plan, notes or progress: only warnings and errors.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything that is drawn at random.")]
-Language = Annotated[
-    str | None,
-    typer.Option(metavar="CODE", help="The language spoken (en, de, ...); detected by the model by default."),
-]
+Seed = Annotated[int, typer.Option(metavar=SEED.metavar, help=SEED.help)]
+Language = Annotated[str | None, typer.Option(metavar=LANGUAGE.metavar, help=LANGUAGE.help)]
 Clips = Annotated[
     int | None, typer.Option("--clips", metavar="N", help="Use only the first N recordings; all by default.")
 ]

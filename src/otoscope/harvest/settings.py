@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from otoscope.base.errors import InputError
-from otoscope.base.settings import Setting, Settings
+from otoscope.base.settings import SEED, Setting, Settings
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,7 @@ class HarvestSettings(Settings):
     ranges: Annotated[int, Setting("Ranges of equal width, from the strongest peak to 0.", "N", least=1, most=32)] = 10
     seed: Annotated[
         int,
-        Setting(
-            "Seed of everything that is drawn at random.",
-            "N",
-            least=0,
-            most=2**32 - 1,
-        ),
+        replace(SEED, most=2**32 - 1),
     ] = 0
     phone_set: Annotated[
         str | None,

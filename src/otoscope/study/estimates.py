@@ -104,10 +104,6 @@ class Means(ShortRepr):
         """Return the estimates at one first and one last index."""
         return self.mapped(lambda values: values[first, ..., last])
 
-    def part_at(self, *index: int) -> Means:
-        """Return the estimates at one index."""
-        return self.mapped(lambda values: values[index])
-
     def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> Means:
         """Select or rearrange the values and the bounds alike."""
         low, high = (None if bound is None else np.asarray(function(bound)) for bound in (self.low, self.high))
