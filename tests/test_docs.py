@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import otoscope
-from otoscope.cli.app import app
+from otoscope.cli.app import application
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -41,7 +41,7 @@ def commands() -> dict[str, set[str]]:
     """Every command with its options, as the program itself knows them."""
     import typer.main
 
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(application())
     return {
         name: {
             option

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from otoscope.base.settings import Settings, setting_fields
-from otoscope.cli.app import app
+from otoscope.cli.app import application
 from otoscope.cli.command import SHARED
 from otoscope.study.catalogue import parts
 from otoscope.study.part_settings import General
@@ -29,7 +29,7 @@ COMMON = {f"--{name.replace('_', '-')}" for name in SHARED} | {"--help", "--base
 
 def page() -> str:
     """Write the whole page."""
-    tree = typer.main.get_command(app)
+    tree = typer.main.get_command(application())
     commands = list(_leaves(tree, ""))
     shared = next(command for name, command in commands if name == "splice")
     rows = [_row(option) for option in shared.params if set(option.opts) & COMMON]

@@ -13,7 +13,7 @@ import typer
 
 from otoscope.base.version import __version__
 from otoscope.cli import sites
-from otoscope.cli.app import app
+from otoscope.cli.app import application
 from otoscope.cli.job import Job
 from otoscope.cli.main import main
 from tests.cli.conftest import Run
@@ -26,7 +26,7 @@ COMMANDS = (
 )
 WITHOUT_MODEL = {"atlas", "corpus", "examples", "models", "phones", "sae"}
 """They read what is there; `atlas`, `corpus` and `sae` are groups of commands, of which some take a model."""
-TREE = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+TREE = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
 OPTIONS = {name: command.params for name, command in TREE.items()}
 GROUPED = {
     f"{group} {name}": command.params
@@ -42,6 +42,22 @@ def script(*words: str) -> list[str]:
 
 def test_every_command_of_the_design_is_there() -> None:
     assert tuple(OPTIONS) == COMMANDS
+
+
+def test_only_the_commands_that_are_named_are_loaded_and_all_are_listed() -> None:
+    code = """
+import sys
+from otoscope.cli.main import main
+assert main(["--help"]) == 0
+commands = [name for name in sys.modules if name.startswith("otoscope.cli.")]
+assert main(["splice", "--help"]) == 0
+more = {name for name in sys.modules if name.startswith("otoscope.cli.")} - set(commands)
+is_lean = not {"otoscope.cli.splice", "otoscope.cli.lens"} & set(commands)
+print(is_lean, "otoscope.cli.splice" in more, "otoscope.cli.lens" in more)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "True True False"
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])

@@ -18,7 +18,8 @@ _MODEL, _BASE = "model", "base_model"
 def take_base_models(app: typer.Typer) -> None:
     """Add `--base-model` to every command of an app, and of its sub-apps, that has `--model`."""
     for command in app.registered_commands:
-        if command.callback is not None and _MODEL in inspect.signature(command.callback).parameters:
+        names = () if command.callback is None else inspect.signature(command.callback).parameters
+        if command.callback is not None and _MODEL in names and _BASE not in names:  # a group is assembled only once
             command.callback = _with_base_model(command.callback)
     for group in app.registered_groups:
         if group.typer_instance is not None:

@@ -65,10 +65,10 @@ def _leave(status: int) -> NoReturn:
 
 
 def _run(words: list[str]) -> int:
-    from otoscope.cli.app import app
+    from otoscope.cli.app import application
 
     try:
-        app(words, prog_name="otoscope")
+        application(words)(words, prog_name="otoscope")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else SOME_FAILED
     except OtoscopeError as error:
