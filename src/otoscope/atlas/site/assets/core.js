@@ -169,6 +169,27 @@
 
   // ---- parts of pages ------------------------------------------------------------------------------------------
 
+  // A box for what may be wider than the page. It scrolls sideways, and a line and a fading edge say that there is more.
+  otoscope.scroller = (label, content, look = "") => {
+    const { el } = otoscope;
+    const box = el("div", { class: `scroller ${look}`.trim(), tabindex: "0", role: "region", "aria-label": label }, content);
+    const by = (step) => () => box.scrollBy({ left: step * 0.8 * box.clientWidth, behavior: "smooth" });
+    const button = (sign, words, step) => el("button", { type: "button", class: "quiet", "aria-label": words, on: { click: by(step) } }, sign);
+    const back = button("←", "Scroll to the left", -1), on = button("→", "Scroll to the right", 1);
+    const node = el("div", { class: "scrollable" }, el("div", { class: "more" }, el("span", {}, "wider than the page"), back, on), box);
+    const mark = () => {
+      const room = box.scrollWidth - box.clientWidth, at = Math.abs(box.scrollLeft);
+      node.classList.toggle("is-wide", room > 1);
+      back.disabled = at <= 1;
+      on.disabled = at >= room - 1;
+      node.classList.toggle("has-more", room > 1 && !on.disabled);
+    };
+    box.addEventListener("scroll", mark, { passive: true });
+    const sizes = new ResizeObserver(mark);
+    [box, ...box.children].forEach((one) => sizes.observe(one));
+    return node;
+  };
+
   // A plain table; `render` of a column gives what stands in a cell.
   otoscope.table = ({ caption, columns, rows }) => {
     const { el } = otoscope;
@@ -178,7 +199,7 @@
     };
     const head = columns.map((column) =>
       el("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.title }, column.label));
-    return el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption || "Table" },
+    return otoscope.scroller(caption || "Table",
       el("table", {}, caption ? el("caption", {}, caption) : null, el("thead", {}, el("tr", {}, head)),
         el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place)))))));
   };
