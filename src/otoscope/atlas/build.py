@@ -25,7 +25,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from otoscope.atlas.published import published
+from otoscope.atlas.published import named, published, without_paths
 from otoscope.atlas.records import all_names, record
 from otoscope.atlas.study_folder import PAGES, StudyFolder
 from otoscope.base.errors import OutputError
@@ -91,13 +91,14 @@ def build(
     folder, out = StudyFolder(study), Path(out)
     _refuse_inside(folder.path, out)
     names, shared = list(all_names(folder)), folder.shared_files()
-    settings = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
+    about = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
+    settings = without_paths(named(about, folder.study))
     with result_folder(out, overwrite=overwrite, manifest={"kind": "atlas", "settings": settings}) as temporary:
         copy_site(temporary)
         for done in _write_records(temporary / DATA, names, folder, workers):
             progress(done, len(names) + len(shared))
         for done, relative in enumerate(shared, len(names) + 1):
-            _put(folder.path / relative, temporary / FILES / relative, relative)
+            _put(folder, temporary / FILES / relative, relative)
             progress(done, len(names) + len(shared))
         n_bytes = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
     return Built(out, len(names), len(shared), n_bytes, time.perf_counter() - started)
@@ -188,10 +189,11 @@ def _write_record(out: Path, name: str, folder: StudyFolder) -> None:
     path.write_text(as_script(name, record(folder, name)), encoding="ascii")
 
 
-def _put(source: Path, target: Path, relative: str) -> None:
+def _put(folder: StudyFolder, target: Path, relative: str) -> None:
     """Hard-link a file, or write it without the folders it names; copy it where it cannot be linked."""
+    source = folder.path / relative
     target.parent.mkdir(parents=True, exist_ok=True)
-    content = published(source, relative)
+    content = published(source, relative, folder.study)
     if content is not None:
         target.write_bytes(content)
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,24 @@ import pyarrow.parquet as pq
 
 from otoscope.base.files import to_json_text
 
-_PATH = re.compile(r"(?<![\w/])(?:file://)?(?:~/|/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
-_WHOLE_PATH = re.compile(r"\A(?:file://)?(?:~/|/|[A-Za-z]:\\).*[/\\](?=[^/\\]+\Z)")
+_PATH = re.compile(r"(?<![\w/])(?:file://)?(?:~/|\.{0,2}/|[A-Za-z]:\\)(?:[^\s'\"/\\]+[/\\])+(?=[^\s'\"/\\])")
+_WHOLE_PATH = re.compile(r"\A(?:file://)?(?:~/|\.{0,2}/|[A-Za-z]:\\).*[/\\](?=[^/\\]+\Z)")
 """A text that is nothing but a path: its folders may contain spaces."""
-_SPOKEN = frozenset({"text", "heard", "said", "transcript", "reference", "original", "spliced", "before", "after"})
-"""Keys of transcripts: a slash in one is not a path."""
+_SPOKEN = frozenset(
+    {"text", "heard", "said", "transcript", "reference", "original", "spliced", "before", "after", "words", "word"}
+    | {"prompt", "pieces", "context", "likeliest", "says", "phones"}
+)
+"""Keys of transcripts, tokens and phones: a slash in one is not a path."""
 _CLIPS = "harvest/clips.parquet"
 
 
-def published(path: Path, relative: str) -> bytes | None:
+def published(path: Path, relative: str, study: Mapping[str, Any] | None = None) -> bytes | None:
     """Give a file's content without the folders that it names.
 
     Args:
         path: The file.
         relative: Its path within the study, with forward slashes.
+        study: The study's study.json, for the name of a model that was given as a path.
 
     Returns:
         The content to publish instead; None if the file can be published as it is.
@@ -41,8 +46,25 @@ def published(path: Path, relative: str) -> bytes | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None  # damaged: published as it is
-    stripped = without_paths(content)
+    stripped = without_paths(named(content, study or {}))
     return None if stripped == content else to_json_text(stripped).encode()
+
+
+def named(value: Any, study: Mapping[str, Any]) -> Any:
+    """Put the model's name in place of its id, which may be a path relative to where the study was run."""
+    model = study.get("model") or {}
+    given, name = model.get("id"), model.get("name")
+    if not isinstance(given, str) or not isinstance(name, str) or not re.search(r"[\w.][/\\]|[/\\]\w", given):
+        return value
+
+    def changed(one: Any) -> Any:
+        if isinstance(one, dict):
+            return {key: changed(item) for key, item in one.items()}
+        if isinstance(one, list):
+            return [changed(item) for item in one]
+        return one.replace(given, name) if isinstance(one, str) else one
+
+    return changed(value)
 
 
 def without_paths(value: Any) -> Any:

@@ -13,11 +13,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from otoscope.atlas.published import named, without_paths
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.errors import InputError
 
 MODULES = ("overview", "listening", "features", "phones", "dictionaries", "decoder", "methods")
 """Each has `names(folder)`, the records that it can make, and `make(folder, name)`; KeyError for other names."""
+
+FEATURES = "features"
+"""Its records of single features hold words, phones and numbers alone: there are thousands, and no path is in them."""
 
 _DAMAGE = (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError, pa.ArrowException)
 """Errors caused by a value that is missing or of the wrong type for a study of this version."""
@@ -50,7 +54,7 @@ def record(folder: StudyFolder, name: str) -> dict[str, Any]:
         raise KeyError(name)
     with _damage_as_input_error(folder, name):
         made: dict[str, Any] = _module(module).make(folder, name)
-    return made
+        return made if "/" in name and module == FEATURES else without_paths(named(made, folder.study))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The record of the Methods page: every setting, seed, version and hash, and every table to download."""
+"""The record of the Methods page: every setting, version and hash, every table, how to reproduce and cite the study."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 from otoscope.atlas.published import without_paths
 from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
+from otoscope.base.files import name_in
+from otoscope.base.version import __version__
 
 NAME = "methods"
+SETTINGS = "study.toml"
 TABLES = (".parquet", ".json", ".toml", ".npz", ".safetensors")
 """Types of files to download; sounds and pictures are on the other pages."""
 _OF_RECORDING = re.compile("listening/[0-9]+/")
@@ -76,7 +79,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `methods`.
 
     Returns:
-        `study` (study.json without its parts), `parts`, `problems`, and `tables` with `file`, `bytes` and `what`.
+        `study` (study.json without its parts), `parts`, `problems`, `tables` with `file`, `bytes` and `what`, `toml`
+        (every setting, to run the study again), and `cite`.
 
     Raises:
         KeyError: Another name.
@@ -85,15 +89,48 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         raise KeyError(name)
     about = {key: value for key, value in folder.study.items() if key not in {"parts", "problems", "fingerprint"}}
     return {
-        "study": without_paths(about),
-        "parts": without_paths(dicts(folder.study.get("parts"))),
-        "problems": without_paths(dicts(folder.study.get("problems"))),
+        "study": about,
+        "parts": dicts(folder.study.get("parts")),
+        "problems": dicts(folder.study.get("problems")),
         "tables": [
             {"file": file, "bytes": (folder.path / file).stat().st_size, "what": _what(file)}
             for file in folder.shared_files()
             if PurePosixPath(file).suffix in TABLES and not _OF_RECORDING.match(file)
         ],
+        "toml": _text(folder),
+        "cite": cite(folder),
     }
+
+
+def cite(folder: StudyFolder) -> str:
+    """Give BibTeX entries for this atlas and for the study that it reproduces."""
+    model, corpus = (folder.study.get(key) or {} for key in ("model", "corpus"))
+    created = str(folder.study.get("created") or "")
+    title = f"An otoscope atlas of {name_in(model)} on {name_in(corpus)}"
+    lines = [
+        "@misc{otoscope_atlas,",
+        f"  title = {{{_plain(without_paths(title))}}},",
+        f"  note = {{Made with otoscope {_plain(folder.study.get('otoscope') or __version__)}, "
+        f"weights {_plain(model.get('weights_hash'))}}},",
+        f"  year = {{{_plain(created[:4])}}},",
+        "}",
+        "@misc{reid2023interpreting,",
+        "  title = {Interpreting OpenAI's Whisper},",
+        "  author = {Reid, Ellena},",
+        "  year = {2023},",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def _text(folder: StudyFolder) -> str | None:
+    path = folder.shared_file(SETTINGS)
+    return None if path is None else path.read_text(encoding="utf-8", errors="replace")
+
+
+def _plain(text: object) -> str:
+    """Remove characters that would end a BibTeX field."""
+    return re.sub(r"[{}\\\s]+", " ", str(text)).strip()
 
 
 def _what(file: str) -> str:

@@ -1,4 +1,4 @@
-"""The record of the Overview page: the study's model and corpus, its verdicts, and how to reproduce and cite it."""
+"""The record of the Overview page: what was found, a relevance map, features to play, and every finding."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from otoscope.atlas.published import without_paths
+from otoscope.atlas.records.overview_features import features_to_play
+from otoscope.atlas.records.overview_map import relevance_map
 from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
-from otoscope.base.version import __version__
+from otoscope.base.files import name_in
 
 NAME = "overview"
 DECODER_PARTS = ("bigrams", "neighbours", "lens")
-SETTINGS = "study.toml"
-SHOWN = ("otoscope", "created", "minutes", "preset", "seed", "model", "corpus", "versions")
+SHOWN = ("created", "preset", "corpus")
 PAGE = re.compile(r"[a-z]+\.html(#[\w=&:.-]*)?")
 """A finding may link only to a page of the atlas, whatever the folder says."""
 
@@ -32,53 +32,32 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `overview`.
 
     Returns:
-        `study` (model, corpus, date, duration), `wer` of the transcripts, `claims` as in verdicts.json with the
-        pictures that exist, `pages` (see `pages`), `parts` with what was left out and why, `problems`, `command` and
-        `settings` to run it again, and `cite`.
+        `model` and `corpus` (names), `study` (corpus, date), `wer` of the transcripts, `claims` as in verdicts.json
+        with the pictures that exist, `map` (see `relevance_map`), `play` (see `features_to_play`), `pages` (see
+        `pages`), `parts` with what was left out and why, and `problems`.
 
     Raises:
         KeyError: Another name.
     """
     if name != NAME:
         raise KeyError(name)
-    about = {key: folder.study.get(key) for key in SHOWN}
     verdicts = folder.json("verdicts.json") or {}
     parts = [
         {key: part.get(key) for key in ("name", "question", "state", "why")}
         for part in dicts(folder.study.get("parts"))
     ]
     return {
-        "study": without_paths(about),
+        "model": name_in(folder.study.get("model") or {}),
+        "corpus": name_in(folder.study.get("corpus") or {}),
+        "study": {key: folder.study.get(key) for key in SHOWN},
         "wer": (folder.json("transcripts/transcripts.json") or {}).get("wer"),
         "pages": pages(folder),
         "claims": [_claim(folder, claim) for claim in dicts(verdicts.get("claims"))],
-        "parts": without_paths(parts),
-        "problems": without_paths(dicts(folder.study.get("problems"))),
-        "command": without_paths(folder.study.get("command")),
-        "settings": _text(folder),
-        "cite": cite(folder),
+        "map": relevance_map(folder),
+        "play": features_to_play(folder),
+        "parts": parts,
+        "problems": dicts(folder.study.get("problems")),
     }
-
-
-def cite(folder: StudyFolder) -> str:
-    """Give BibTeX entries for this atlas and for the study that it reproduces."""
-    model, corpus = (folder.study.get(key) or {} for key in ("model", "corpus"))
-    created = str(folder.study.get("created") or "")
-    title = f"An otoscope atlas of {model.get('id')} on {corpus.get('name')}"
-    lines = [
-        "@misc{otoscope_atlas,",
-        f"  title = {{{_plain(without_paths(title))}}},",
-        f"  note = {{Made with otoscope {_plain(folder.study.get('otoscope') or __version__)}, "
-        f"weights {_plain(model.get('weights_hash'))}}},",
-        f"  year = {{{_plain(created[:4])}}},",
-        "}",
-        "@misc{reid2023interpreting,",
-        "  title = {Interpreting OpenAI's Whisper},",
-        "  author = {Reid, Ellena},",
-        "  year = {2023},",
-        "}",
-    ]
-    return "\n".join(lines)
 
 
 def pages(folder: StudyFolder) -> dict[str, int | None]:
@@ -115,14 +94,4 @@ def _claim(folder: StudyFolder, claim: dict[str, Any]) -> dict[str, Any]:
         }
         for finding in dicts(claim.get("findings"))
     ]
-    return without_paths({**claim, "findings": findings})
-
-
-def _text(folder: StudyFolder) -> str | None:
-    path = folder.shared_file(SETTINGS)
-    return None if path is None else path.read_text(encoding="utf-8", errors="replace")
-
-
-def _plain(text: object) -> str:
-    """Remove characters that would end a BibTeX field."""
-    return re.sub(r"[{}\\\s]+", " ", str(text)).strip()
+    return {**claim, "findings": findings}

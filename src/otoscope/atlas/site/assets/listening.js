@@ -92,8 +92,9 @@
       const list = await otoscope.data("listening"), keys = list.clips.map((clip) => clip.key);
       if (!keys.length) { main.append(none(list)); return; }
       const place = el("div", { class: "recording" });
-      const select = el("select", { id: "recording", on: { change: () => open(place, { key: select.value, word: null }) } }, list.clips.map(option));
-      const step = (by) => () => { select.selectedIndex = (select.selectedIndex + by + keys.length) % keys.length; open(place, { key: select.value, word: null }); };
+      const begins = (key) => ({ key, word: (list.words || {})[key] ?? null });
+      const select = el("select", { id: "recording", on: { change: () => open(place, begins(select.value)) } }, list.clips.map(option));
+      const step = (by) => () => { select.selectedIndex = (select.selectedIndex + by + keys.length) % keys.length; open(place, begins(select.value)); };
       const turn = (label, by) => (keys.length > 1 ? el("button", { type: "button", on: { click: step(by) } }, label) : null);
       main.append(el("div", { class: "row chooser" }, el("label", { for: "recording" }, "Recording"), select, turn("Previous", -1), turn("Next", 1)), place);
       const go = async (wanted) => {
@@ -106,7 +107,7 @@
         if (wanted && keys.includes(wanted.key)) go(wanted);
       });
       const wanted = listening.address(location.hash);
-      await go(wanted && keys.includes(wanted.key) ? wanted : { key: keys[0], word: null, keeps_address: SECTIONS.has(location.hash) });
+      await go(wanted && keys.includes(wanted.key) ? wanted : { ...begins(list.first ?? keys[0]), keeps_address: SECTIONS.has(location.hash) });
     },
   });
 })();

@@ -13,7 +13,7 @@
     ["block", "one layer of the encoder or decoder, counted from 0"],
     ["window", "the stretch of sound that the model takes at once; the attention window k is the number of frames on either side that a frame may attend to"],
     ["relevance", "how much each frame of the sound matters to another frame or to a word: attention weighted by its gradient and propagated through all blocks"],
-    ["silencing", "how much less likely a word becomes when a moment of the sound is silenced (perturbation, in tables)"],
+    ["silencing", "how much less likely a word becomes when a moment of the sound is silenced"],
     ["peak", "a frame of speech that is stronger than its neighbours"],
     ["range", "an interval of strengths; peaks are drawn from it at random, each with equal probability"],
     ["speech, silence, padding", "the three kinds of frame; statistics leave padding out"],
@@ -105,6 +105,31 @@
     return otoscope.section("problems", "Problems", otoscope.table({ caption: otoscope.count(rows.length, "problem"), columns, rows }));
   }
 
+  // Text to take along: a button copies it where the browser lets it, and marks it where not.
+  function copyable(text, name) {
+    const box = el("pre", { tabindex: "0", "aria-label": name }, otoscope.data_text(text));
+    const said = el("span", { class: "hint", role: "status" });
+    const copy = async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        said.textContent = "Copied.";
+      } catch {
+        getSelection().selectAllChildren(box);
+        said.textContent = "Selected: copy it with the keyboard.";
+      }
+    };
+    return el("div", { class: "copyable" }, box, el("div", { class: "row" }, el("button", { type: "button", on: { click: copy }, "aria-label": `Copy: ${name}` }, "Copy"), said));
+  }
+
+  // How to reproduce this study.
+  const again = (record) => otoscope.section("again", "How to reproduce this study",
+    copyable(String(record.study.command ?? ""), "the command"),
+    record.toml ? [
+      el("p", {}, "With every setting unchanged: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"),
+        " and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), "."),
+      el("details", {}, el("summary", {}, "Every setting (study.toml)"), copyable(record.toml, "study.toml")),
+    ] : null);
+
   otoscope.page({
     name: "methods",
     title: "Methods",
@@ -121,6 +146,7 @@
         otoscope.section("settings", "Settings",
           el("p", {}, "As in ", el("code", {}, "study.toml"), ", which reproduces the study. The seed determines the clips, directions and intervals drawn in every part."),
           settings(set || {})),
+        again(record), otoscope.section("cite", "How to cite", copyable(record.cite, "the citation")),
         otoscope.section("words", "Words", el("dl", { class: "glossary" }, WORDS.map(([word, meaning]) => [el("dt", {}, word), el("dd", {}, meaning)]))),
       ].filter(Boolean));
     },

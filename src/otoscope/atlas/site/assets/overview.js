@@ -1,11 +1,11 @@
-/* Overview: what was studied, whether the three claims hold, and how to make it again. */
+/* Overview: one sentence, a relevance map and features to play; then every finding of the three claims, with its number. */
 "use strict";
 (() => {
   const otoscope = window.otoscope;
   const { el, svg, is_number } = otoscope;
   const UNTESTED = ["○", "none"];
   const SIGNS = new Map([["holds", ["✓", "good"]], ["holds in part", ["◐", "warn"]], ["does not hold", ["✗", "bad"]], ["undecided", ["?", "warn"]], ["not tested", UNTESTED]]);
-  const MOST_PICTURES = 6, MOST_PROBLEMS = 20;
+  const MOST_PROBLEMS = 20;
   const SUFFIXES = new Map([["bits", " bits"], ["frames", " frames"]]);
   const AXES = new Map([["share", "share"], ["rate", "word error rate"], ["bits", "bits"], ["distance", "distance, 0 the same"],
     ["frames", "frames"], ["count", "count"], ["difference", "difference"]]);
@@ -36,13 +36,19 @@
     return el("span", { class: `verdict ${kind}${large ? " large" : ""}` }, el("span", { "aria-hidden": "true" }, sign), ` ${word}`);
   }
 
-  // The verdict of a claim, with how many of its findings it rests on; older studies do not tell that.
-  const judged = (found) => el("span", { class: "judged" }, verdict(found.verdict, true),
-    is_number(found.n_tested) && is_number(found.n_findings)
-      ? el("span", { class: "hint" }, `${found.n_tested} of ${otoscope.count(found.n_findings, "finding")} tested`) : null);
-
   // What came out of a finding; older studies tell whether it holds, and know nothing undecided.
   const outcome = ({ outcome: told, holds }) => told ?? (holds === true ? "holds" : holds === false ? "does not hold" : "not tested");
+
+  // How many findings of a claim hold, and how many were left open.
+  function counted(findings) {
+    const n = (word) => findings.filter((one) => outcome(one) === word).length, open = n("undecided"), untested = n("not tested");
+    const all = findings.length, held = n("holds");
+    return [`${held} of ${otoscope.count(all, "finding")} ${held === 1 || all === 1 ? "holds" : "hold"}`,
+      open ? `${open} undecided` : null, untested ? `${untested} not tested` : null].filter(Boolean).join(", ");
+  }
+
+  // The verdict of a claim, with the findings that it rests on.
+  const judged = (found) => el("span", { class: "judged" }, verdict(found.verdict, true), el("span", { class: "hint" }, counted(found.findings || [])));
 
   // The end of an axis: the next round number, all of it for shares above a half.
   function end(most, unit) {
@@ -94,17 +100,12 @@
         finding.page ? el("a", { href: finding.page, "aria-label": `Look closer: ${finding.question}` }, "Look closer") : null) : null);
   }
 
-  // The pictures of a claim: one of each finding first, each with the way to its page.
+  // The pictures of a claim, to download: the page draws their numbers itself.
   function pictures(findings) {
-    const seen = new Set();
-    const found = findings.flatMap((finding) => (finding.pictures || []).map((picture) => ({ ...picture, page: finding.page })))
-      .filter((picture) => !seen.has(picture.file) && seen.add(picture.file)).slice(0, MOST_PICTURES);
-    if (!found.length) return null;
-    return el("div", { class: "grid pictures" }, found.map((picture) => {
-      const figure = otoscope.picture(picture.file, picture.alt);
-      if (picture.page) figure.querySelector("figcaption").append(" ", el("a", { href: picture.page, "aria-label": `More on: ${picture.alt}` }, "More"));
-      return figure;
-    }));
+    const found = new Map(findings.flatMap((finding) => (finding.pictures || []).map((picture) => [picture.file, picture.alt])));
+    if (!found.size) return null;
+    return el("p", { class: "hint" }, "Pictures to download: ", [...found].map(([file, alt], place) =>
+      [place ? "; " : "", el("a", { href: otoscope.file(file), target: "_blank", rel: "noopener" }, otoscope.data_text(alt))]), ".");
   }
 
   // A claim: its verdict, findings and pictures.
@@ -121,7 +122,7 @@
       { label: "What would decide it", render: (row) => (row.needs ? otoscope.data_text(row.needs) : "–") },
     ];
     return otoscope.section(found.id, found.title,
-      judged(found), el("p", {}, otoscope.data_text(found.sentence)),
+      judged(found),
       el("ul", { class: "findings" }, findings.map(one)),
       el("details", {}, el("summary", {}, "All figures as a table"), otoscope.table({ caption: found.title, columns, rows: findings })),
       pictures(findings));
@@ -133,28 +134,95 @@
       el("span", { class: "marks" }, (found.findings || []).map((finding) => {
         const [sign, kind] = SIGNS.get(outcome(finding)) ?? UNTESTED;
         return el("span", { class: "mark-row" }, el("span", { class: `verdict ${kind}`, "aria-hidden": "true" }, sign),
-          el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding)}: `), otoscope.data_text(finding.short || finding.question)));
+          el("span", {}, el("span", { class: "visually-hidden" }, `${outcome(finding)}: `), otoscope.data_text(finding.short || finding.question)),
+          is_number(finding.value) ? el("span", { class: "pair" }, written(finding.value, finding.unit),
+            is_number(finding.baseline?.value) ? el("span", { class: "is-base" }, ` ◇ ${written(finding.baseline.value, finding.unit)}`) : null) : null);
       })))));
 
-  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " the finding, ",
+  const legend = () => el("p", { class: "hint legend" }, el("span", { class: "is-found" }, "●"), " what was found, ",
     el("span", { class: "is-base" }, "◇"), " the baseline that it is compared with; bars are 95% intervals.");
 
-  // What it is of, as a list of facts.
-  function facts({ study, wer }) {
-    const model = study.model || {}, corpus = study.corpus || {};
-    const groups = (corpus.groups || []).map((group) => [el("br"), otoscope.data_text(group.name), `: ${interval(group.wer, "rate")}, ${otoscope.count(group.n_clips, "clip")}`]);
-    const shape = `${model.n_encoder_blocks} encoder and ${model.n_decoder_blocks} decoder blocks, width ${model.d_model}, window ${otoscope.number(model.window_s)} s`;
-    const size = [otoscope.count(corpus.n_clips ?? 0, "clip"), `${otoscope.number((corpus.hours ?? 0) * 60)} minutes`, otoscope.count(corpus.n_speakers ?? 0, "known speaker")];
-    const rows = [
-      ["Model", [otoscope.data_text(model.id), ` (${shape})`]],
-      ["Weights", el("code", {}, otoscope.data_text(model.weights_hash))],
-      ["Corpus", [otoscope.data_text(corpus.name), `: ${size.join(", ")}`]],
-      ["Languages", otoscope.data_text((corpus.languages || []).join(", ") || "not known")],
-      ["Labels", ["transcripts", "words", "phones"].filter((kind) => corpus[`has_${kind}`]).join(", ") || "none"],
-      wer ? ["Word error rate", [interval(wer, "rate"), wer.n ? `, ${otoscope.count(wer.n, "clip")}` : null, groups]] : null,
-      ["Made", [`by otoscope ${study.otoscope} on ${String(study.created || "").slice(0, 10)}, in ${otoscope.number(study.minutes, 2)} minutes`]],
-    ];
-    return el("dl", { class: "facts" }, rows.filter(Boolean).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  // What was studied, in a line.
+  function studied({ study, corpus: name, wer }) {
+    const corpus = study.corpus || {};
+    const groups = (corpus.groups || []).map((group) => ["; ", otoscope.data_text(group.name), ` ${interval(group.wer, "rate")}`]);
+    return el("p", { class: "hint studied" }, "Measured on ", otoscope.data_text(name), `: ${otoscope.count(corpus.n_clips ?? 0, "clip")}, ${otoscope.number((corpus.hours ?? 0) * 60)} minutes, `,
+      otoscope.count(corpus.n_speakers ?? 0, "known speaker"), wer ? [`. Word error rate: ${interval(wer, "rate")}`, groups] : null,
+      study.preset === "quick" ? ". Made with --quick: small samples, wide intervals" : null,
+      ". ", el("a", { href: "methods.html" }, "Model, settings, weights and how to reproduce it"), ".");
+  }
+
+  // ---- the first screen ----------------------------------------------------------------------------------------
+
+  // How far the interval of a finding lies from that of its baseline.
+  function gap({ value, low, high, baseline }) {
+    const from = [baseline.low ?? baseline.value, baseline.high ?? baseline.value];
+    return value > baseline.value ? low - from[1] : from[0] - high;
+  }
+
+  // What was found most clearly: of the core findings that hold, an estimate of a share, the farthest from its baseline.
+  function clearest(claims) {
+    const held = claims.flatMap((found) => found.findings || []).filter((one) => outcome(one) === "holds" && one.is_core !== false
+      && one.unit === "share" && [one.value, one.low, one.high, one.baseline?.value].every(is_number));
+    return held.sort((a, b) => gap(b) - gap(a))[0] ?? null;
+  }
+
+  // One sentence of what was found in this model, with its number.
+  function sentence({ claims, model }) {
+    const found = clearest(claims), all = claims.flatMap((one) => one.findings || []);
+    if (!all.length) return el("p", { class: "none" }, "This study holds no verdicts.");
+    if (!found) return el("p", { class: "sentence" }, "In ", otoscope.data_text(model), `, ${counted(all)}.`);
+    return el("p", { class: "sentence" }, "In ", otoscope.data_text(model), ", ", otoscope.data_text(found.short || found.question), ": ",
+      el("strong", {}, written(found.value, found.unit)), found.n ? [` of ${otoscope.number(found.n, 9)} `, otoscope.data_text(found.n_of || "")] : null,
+      ` (95% interval ${written(found.low, found.unit)} to ${written(found.high, found.unit)}), against `, el("strong", {}, written(found.baseline.value, found.unit)), " for ", otoscope.data_text(found.baseline.name), ".");
+  }
+
+  // The cells of the map in the colours of the theme.
+  function painted(canvas, map) {
+    const values = otoscope.decode(map.values), context = canvas.getContext("2d"), image = context.createImageData(map.n, map.n);
+    const channels = (name) => { context.fillStyle = otoscope.css(name); context.fillRect(0, 0, 1, 1); return context.getImageData(0, 0, 1, 1).data; };
+    const paper = [...channels("--card")], ink = [...channels("--c1")];
+    values.forEach((value, at) => {
+      for (let part = 0; part < 3; part += 1) image.data[4 * at + part] = paper[part] + (ink[part] - paper[part]) * value / 255;
+      image.data[4 * at + 3] = 255;
+    });
+    context.putImageData(image, 0, 0);
+  }
+
+  // The relevance map: what each frame listens to, its axes in seconds.
+  function relevance(map, pages) {
+    if (!map) return null;
+    const told = `Relevance map of ${map.clip}: a row for each frame that listens, a column for each frame it listens to, 0 to ${otoscope.seconds(map.seconds)}.`;
+    const canvas = el("canvas", { width: map.n, height: map.n, role: "img", "aria-label": told });
+    painted(canvas, map);
+    otoscope.on_theme(() => painted(canvas, map));
+    const at = (time) => `${(100 * time / map.seconds).toFixed(2)}%`;
+    const ticks = otoscope.ticks(0, map.seconds * 0.94, 5), edge = (side) => el("div", { class: side, "aria-hidden": "true" },
+      ticks.map((time) => el("span", { style: { [side === "across" ? "left" : "top"]: at(time) } }, `${otoscope.number(time)} s`)));
+    const ends = is_number(map.speech_end_s) && map.speech_end_s < map.seconds
+      ? ["left", "top"].map((side) => el("span", { class: `end from-${side}`, style: { [side]: at(map.speech_end_s) } })) : null;
+    return el("section", { class: "heard-map", "aria-labelledby": "map-title" }, el("h2", { id: "map-title" }, "Which frames each frame listens to"),
+      el("div", { class: "map" }, edge("across"), edge("down"), el("div", { class: "cells" }, canvas, ends)),
+      el("p", { class: "hint" }, "Down: the frame that listens. Across: the frame it listens to; the stronger the blue, the more. ",
+        is_number(map.near) && is_number(map.even) ? `In this clip ${otoscope.percent(map.near)} comes from within 0.5 s; spread evenly it would be ${otoscope.percent(map.even)}. ` : null,
+        ends ? "Dotted: speech ends. " : null, pages.listening ? el("a", { href: "listening.html" }, "Listen to recordings") : null));
+  }
+
+  // Features to hear, each with its strongest examples.
+  function play({ features, n_named: n_named, n }) {
+    if (!features.length) return null;
+    const row = (one) => el("li", { class: "to-play" },
+      el("div", {}, el("span", { class: "tag phone" }, otoscope.data_text(one.name)), " ",
+        el("a", { href: otoscope.feature_href(one.site, one.basis, one.feature) }, otoscope.data_text(otoscope.feature_name(one.site, one.basis, one.feature))),
+        el("span", { class: "hint" }, ` AUROC ${otoscope.number(one.auroc, 2)}${one.is_named ? ", detects it" : ""}`)),
+      el("div", { class: "row" }, one.examples.map((example) => otoscope.player.button({
+        label: example.word === null ? "a moment" : otoscope.data_text(example.word), title: `Play ${otoscope.number(example.stop_s - example.start_s, 2)} s of ${example.clip}`,
+        file: `sounds/${example.piece}.ogg`, start_s: example.start_s, stop_s: example.stop_s,
+      }))));
+    return el("section", { class: "play-list", "aria-labelledby": "play-title" }, el("h2", { id: "play-title" }, otoscope.count(features.length, "feature"), " to hear"),
+      el("ul", {}, features.map(row)),
+      el("p", { class: "hint" }, `The phone that each responds to best, and its strongest moments. Chosen as the best of ${otoscope.count(n, "feature")}; AUROC on held-out clips, 0.5 is chance. `,
+        `${otoscope.count(n_named, "feature")} ${n_named === 1 ? "detects" : "detect"} one sound by the study's rule. `, el("a", { href: "features.html" }, "All features"), "."));
   }
 
   // The way to the other pages that have something to show.
@@ -175,45 +243,17 @@
         more > 0 ? el("li", {}, `and ${otoscope.count(more, "more problem")}: `, el("a", { href: "methods.html#problems" }, "all of them")) : null));
   }
 
-  // Text to take along: a button copies it where the browser lets it, and marks it where not.
-  function copyable(text, name) {
-    const box = el("pre", { tabindex: "0", "aria-label": name }, otoscope.data_text(text));
-    const said = el("span", { class: "hint", role: "status" });
-    const copy = async () => {
-      try {
-        await navigator.clipboard.writeText(text);
-        said.textContent = "Copied.";
-      } catch {
-        getSelection().selectAllChildren(box);
-        said.textContent = "Selected: copy it with the keyboard.";
-      }
-    };
-    return el("div", { class: "copyable" }, box, el("div", { class: "row" }, el("button", { type: "button", on: { click: copy }, "aria-label": `Copy: ${name}` }, "Copy"), said));
-  }
-
-  // How to reproduce this study.
-  const again = (record) => otoscope.section("again", "How to reproduce this study",
-    copyable(String(record.command ?? ""), "the command"),
-    record.settings ? [
-      el("p", {}, "With every setting unchanged: save ", el("a", { href: otoscope.file("study.toml"), download: "study.toml" }, "study.toml"),
-        " and run ", el("code", {}, "otoscope study CORPUS --settings study.toml --out DIR"), "."),
-      el("details", {}, el("summary", {}, "Every setting (study.toml)"), copyable(record.settings, "study.toml")),
-    ] : null,
-    el("p", {}, el("a", { href: "methods.html" }, "All settings, seeds, versions and tables"), "."));
-
   otoscope.page({
     name: "index",
     title: "Inside a Whisper",
     render: async (main) => {
-      const record = await otoscope.data("overview");
-      main.querySelector("h1").replaceChildren("Inside ", otoscope.data_text((record.study.model || {}).id), " on ", otoscope.data_text((record.study.corpus || {}).name));
-      const parts = [
-        el("p", { class: "lead" }, "Which sound each part of this Whisper hears, how far each part listens, and what the decoder says without speech: three claims, measured."),
-        record.claims.length ? glance(record.claims) : el("p", { class: "none" }, "This study holds no verdicts."),
-        facts(record), further(record.pages), record.claims.length ? legend() : null, ...record.claims.map(claim), missing(record),
-        again(record), otoscope.section("cite", "How to cite", copyable(record.cite, "the citation")),
-      ];
-      main.append(...parts.filter(Boolean));
+      const record = await otoscope.data("overview"), { claims } = record;
+      main.querySelector("h1").replaceChildren("Inside ", otoscope.data_text(record.model));
+      const first = [relevance(record.map, record.pages), play(record.play)].filter(Boolean);
+      main.append(...[
+        sentence(record), first.length ? el("div", { class: "first" }, first) : null, claims.length ? el("h2", {}, "Three claims, tested") : null,
+        claims.length ? glance(claims) : null, studied(record), claims.length ? legend() : null, ...claims.map(claim), further(record.pages), missing(record),
+      ].filter(Boolean));
     },
   });
 })();
