@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from otoscope.base.errors import OtoscopeError, OutputError
-from otoscope.base.files import atomic_path, output_errors, to_json_text, write_json, write_text
+from otoscope.base.files import atomic_path, output_errors, short_name, to_json_text, write_json, write_text
 
 
 class Colour(IntEnum):
@@ -145,3 +145,18 @@ def test_json_takes_tensors() -> None:
 def test_json_refuses_what_has_no_form_there() -> None:
     with pytest.raises(TypeError, match="a object has no form in JSON"):
         to_json_text(object())
+
+
+def test_a_name_holds_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "model")
+    snapshot = tmp_path / "hub" / "models--openai--whisper-tiny" / "snapshots" / "abc"
+    assert short_name(str(tmp_path / "here" / "model")) == "model"
+    assert short_name(f"{tmp_path}/gone/talk.wav") == "talk.wav", "also where it is not there any more"
+    assert short_name(".") == short_name("../model") == "model"
+    assert short_name(str(snapshot)) == short_name(str(snapshot.parent.parent)) == "openai/whisper-tiny"
+    assert [short_name(name) for name in ("demo", "openai/whisper-tiny", "hf:a/b:c")] == [
+        "demo",
+        "openai/whisper-tiny",
+        "hf:a/b:c",
+    ]

@@ -32,6 +32,9 @@ _WHAT_TO_DO = {
     errno.EIO: "the disk reports an error. Choose another place",
 }
 
+_CACHED_MODEL = "models--"
+"""How folders of models in the cache of Hugging Face begin."""
+
 
 @contextmanager
 def output_errors(target: Path) -> Iterator[None]:
@@ -148,9 +151,27 @@ def short_name(name: str) -> str:
 
     Args:
         name: The name or path that the user gave.
+
+    Returns:
+        The last part of a path, or the repository's name in the cache of Hugging Face; other names unchanged.
     """
-    path = Path(name)
-    return path.name if path.name and path.exists() else name
+    given = os.path.expanduser(name)
+    if not (os.path.exists(given) or os.path.isabs(given) or given.startswith((".", "~"))):
+        return name
+    path = Path(os.path.abspath(given))
+    cached = next((part for part in path.parts if part.startswith(_CACHED_MODEL)), None)
+    if cached is not None and (path.name == cached or path.parent.name == "snapshots"):
+        return cached.removeprefix(_CACHED_MODEL).replace("--", "/")
+    return path.name or name
+
+
+def name_in(about: Mapping[str, Any]) -> str:
+    """Name the model or corpus that a manifest describes; older manifests tell the id of a model alone.
+
+    Args:
+        about: The model's or the corpus's entry in the manifest.
+    """
+    return str(about.get("name") or short_name(str(about.get("id") or "(unnamed)")))
 
 
 def _plain(value: Any) -> Any:

@@ -246,6 +246,7 @@ def describe(model: Whisper) -> dict[str, str]:
     """Describe a model and how it runs, for a manifest."""
     return {
         "id": model.id,
+        "name": model.name,
         "weights_hash": model.weights_hash,
         "device": str(model.device),
         "dtype": str(model.dtype).removeprefix("torch."),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from otoscope.base.errors import InputError
+from otoscope.base.files import short_name
 from otoscope.base.layout import count, duration
 from otoscope.cli.console import Console, problem_list
 
@@ -94,7 +95,7 @@ def gather(audio: Sequence[str], n_clips: int | None = None, *, phone_set: str |
     corpora = [_named_corpus(name, is_only=len(audio) == 1) for name in audio]
     sources = _with_unique_names([source for corpus in corpora for source in corpus.sources])
     notes = tuple(note for corpus in corpora for note in corpus.notes)
-    joined = Corpus(", ".join(audio), sources, notes=notes, asked_phone_set=phone_set)
+    joined = Corpus(", ".join(map(short_name, audio)), sources, notes=notes, asked_phone_set=phone_set)
     return joined if n_clips is None else joined.first(n_clips)
 
 

@@ -165,7 +165,7 @@ def _run(
 ) -> Study:
     from otoscope.study.whole.experiment import run_study as run
 
-    console.note(f"Studying {whisper.id} on {corpus.name}: {count(len(corpus), 'clip')}, in {request.out}")
+    console.note(f"Studying {whisper.name} on {corpus.name}: {count(len(corpus), 'clip')}, in {request.out}")
     with console.progress("Study", total=1) as advance:
         return run(
             whisper,

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from otoscope.base.files import name_in
 from otoscope.base.layout import count, duration, size, table
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def summary(study: Study) -> str:
     about = study.about
     corpus = about["corpus"]
     lines = [
-        f"What the study of {about['model']['id']} found on {corpus['name']}, {count(corpus['n_clips'], 'clip')}, "
+        f"What the study of {name_in(about['model'])} found on {corpus['name']}, {count(corpus['n_clips'], 'clip')}, "
         f"{duration(corpus['hours'] * 3600)} of audio. Intervals hold 95%.",
         "",
     ]

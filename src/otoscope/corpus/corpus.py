@@ -14,6 +14,7 @@ from pathlib import Path
 from otoscope.audio.clip import Clip
 from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.files import short_name
 from otoscope.base.short_repr import ShortRepr
 from otoscope.corpus import demo_clips, folder, huggingface, librispeech, manifest
 from otoscope.corpus.alignment import check_phones
@@ -32,7 +33,7 @@ N_TO_DETECT = 50
 class Corpus(ShortRepr):
     """Clips in a fixed order."""
 
-    name: str  # the name or path by which the corpus was opened
+    name: str  # what the corpus is called: the name it was opened by, or the last part of its path
     sources: Sequence[Source]  # the clips, not yet read
     problems: list[Problem] = field(default_factory=list)  # clips that could not be read; iterating fills it
     # labels that could not be used; iterating fills it
@@ -180,7 +181,7 @@ def open_corpus(source: str | Path, *, phone_set: str | None = None) -> Corpus:
             clips have the same id, or there is no such phone set.
     """
     sources, notes = _find(source)
-    return Corpus(str(source), sources, notes=notes, asked_phone_set=phone_set)
+    return Corpus(short_name(str(source)), sources, notes=notes, asked_phone_set=phone_set)
 
 
 def _find(source: str | Path) -> tuple[Sequence[Source], tuple[str, ...]]:

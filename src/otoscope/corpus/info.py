@@ -48,7 +48,7 @@ class PhoneCount:
 class CorpusInfo:
     """What a corpus holds."""
 
-    name: str  # the name or path by which it was opened
+    name: str  # what it is called
     n_sources: int  # all clips, including those that cannot be read
     all: Amount  # clips that can be read
     shortest_s: float | None  # length of the shortest of them; None where there are none

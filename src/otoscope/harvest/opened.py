@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int, Int16, UInt32
 from otoscope.audio.clip import Span
 from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.files import name_in
 from otoscope.base.results import MANIFEST
 from otoscope.base.short_repr import ShortRepr
 
@@ -310,6 +311,11 @@ class HarvestRun:
         numbers = pc.index_in(names, self._numbers)
         return pc.fill_null(numbers, -1).to_numpy(zero_copy_only=False).astype(np.int16)
 
+    @property
+    def model_name(self) -> str:
+        """What the model that was harvested is called."""
+        return name_in(self.manifest.get("model") or {})
+
     def __repr__(self) -> str:
         """Show the folder, and how much is in it."""
         corpus = self.manifest.get("corpus", {})
@@ -324,10 +330,10 @@ class HarvestRun:
         return html.display(self, self._shown)
 
     def _shown(self) -> html.Shown:
-        corpus, model = self.manifest["corpus"], self.manifest["model"]
+        corpus = self.manifest["corpus"]
         rows = [tuple(group) for group in self.groups]
         return html.Shown(
-            f"Harvest of {model['id']} on {corpus['name']}",
+            f"Harvest of {self.model_name} on {corpus['name']}",
             [
                 ("folder", self.folder),
                 ("clips", corpus.get("n_used")),

@@ -80,6 +80,7 @@ def run_harvest(
     reader = EncoderReader(model, list(settings.sites), seed) if reader is None else reader
     about = {
         "id": model.id,
+        "name": model.name,
         "weights_hash": model.weights_hash,
         "device": model.device.type,
         "dtype": str(model.dtype).removeprefix("torch."),

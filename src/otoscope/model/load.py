@@ -14,6 +14,7 @@ import torch
 
 from otoscope.base.collector import collector_paused
 from otoscope.base.errors import InputError, ModelError
+from otoscope.base.files import short_name
 from otoscope.model import hub
 from otoscope.model.checkpoint import Checkpoint, build
 from otoscope.model.checkpoints.formats import describe
@@ -63,17 +64,19 @@ def load(
         described = describe(path, source=name, find=find_model, base_model=base_model)
         checkpoint = _complete(described, name, base_model)
         hf, weights_hash = build(checkpoint, device=chosen_device, dtype=chosen_dtype)
-    id_ = name if base_model is None else on_base(name, base_model)
-    return Whisper(hf, checkpoint.tokenizer, id=id_, weights_hash=weights_hash, notes=tuple(checkpoint.notes))
-
-
-def on_base(model: str, base_model: str | Path) -> str:
-    """Name a model together with the base that was given for it; `load` takes the name."""
-    return f"{model}{_ON}{base_model}"
+    names = [name] if base_model is None else [name, str(base_model)]
+    return Whisper(
+        hf,
+        checkpoint.tokenizer,
+        id=_ON.join(names),
+        name=_ON.join(map(short_name, names)),
+        weights_hash=weights_hash,
+        notes=tuple(checkpoint.notes),
+    )
 
 
 def _split(source: str | Path, base_model: str | Path | None) -> tuple[str | Path, str | Path | None]:
-    """Split a name that `on_base` made."""
+    """Split the id of a model that was loaded on a given base."""
     if base_model is None and isinstance(source, str) and _ON in source and not Path(source).expanduser().exists():
         model, _, base = source.partition(_ON)
         return model, base

@@ -25,4 +25,5 @@ def untrained(model: Whisper, seed: int = 0) -> Whisper:
         torch.manual_seed(seed)
         hf = WhisperForConditionalGeneration(model.hf.config)
     hf.to(device=model.device, dtype=model.dtype)  # type: ignore[call-arg]  # its stubs take a model for self
-    return Whisper(hf, None, id=f"{model.id} untrained, seed {seed}", weights_hash=f"untrained-{seed}")
+    suffix = f"untrained, seed {seed}"
+    return Whisper(hf, None, id=f"{model.id} {suffix}", name=f"{model.name} {suffix}", weights_hash=f"untrained-{seed}")

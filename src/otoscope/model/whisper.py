@@ -29,6 +29,7 @@ from otoscope.audio.windows import cut
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
 from otoscope.base.errors import InputError, ModelError, OtoscopeWarning
+from otoscope.base.files import short_name
 from otoscope.model.attention import AttentionWindow
 from otoscope.model.finite import check_finite
 from otoscope.model.hooks import ONE_BEAM, Edit, Switchboard
@@ -61,7 +62,8 @@ class Whisper:
     Args:
         hf: The framework's model, on its device and in its dtype.
         tokenizer: Its tokenizer; None where no text is needed.
-        id: What the model is called in messages and manifests.
+        id: What the model was loaded by, a name or a path; `load` takes it again.
+        name: What the model is called in results; by default its id without folders.
         weights_hash: Identifies the weights in manifests.
         notes: What a user should know about the checkpoint, one sentence each; what is not followed of its generation
             config is added, with a warning, when `vocabulary` is first read.
@@ -75,9 +77,11 @@ class Whisper:
         id: str,
         weights_hash: str,
         notes: tuple[str, ...] = (),
+        name: str | None = None,
     ) -> None:
         self.hf = hf.eval().requires_grad_(False)
         self.id = id
+        self.name = short_name(id) if name is None else name
         self.weights_hash = weights_hash
         self.notes = notes
         self.last_clip_id: str | None = None  # the last one read, for messages
@@ -98,7 +102,7 @@ class Whisper:
 
     def _shown(self) -> html.Shown:
         return html.Shown(
-            f"Whisper {self.id}",
+            f"Whisper {self.name}",
             [
                 ("blocks", f"{self.n_encoder_blocks} in the encoder, {self.n_decoder_blocks} in the decoder"),
                 ("width", self.d_model),

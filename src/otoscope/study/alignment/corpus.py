@@ -172,7 +172,7 @@ class FromModel:
     @property
     def name(self) -> str:
         """The model."""
-        return self.model.id
+        return self.model.name
 
     def has(self, clip: Clip) -> bool:
         """Whether the clip has words in time."""

@@ -227,7 +227,7 @@ def bigram_agreement(
                 progress(number * len(known.contexts) + len(rows), len(silences) * len(known.contexts))
         agreements.append(judge.sum_up(silence, scores, rows))
     return BigramAgreement(
-        model=model.id,
+        model=model.name,
         language=reader.language,
         known=known.name,
         in_sentences=known.in_sentences,

@@ -206,7 +206,7 @@ def bigrams(
             if progress is not None:
                 progress(len(rows), len(read) * len(silences))
     return Bigrams(
-        model=model.id,
+        model=model.name,
         language=reader.language,
         start=tuple(reader.texts.texts[token] for token in reader.start),
         vocab_size=model.vocab_size,

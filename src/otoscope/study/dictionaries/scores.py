@@ -104,7 +104,7 @@ def score_dictionaries(
         phones, unjudged = _phones(model, corpus, entries, settings, home, progress)
     tables = [_site(entry, fits, ks, scores, hearing, phones, settings) for entry in entries]
     return DictionaryScores(
-        model=model.id,
+        model=model.name,
         corpus=corpus.name,
         settings=settings,
         n_fitted=halves.n_fitted,

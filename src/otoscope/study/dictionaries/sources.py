@@ -15,7 +15,7 @@ from typing import Any
 
 from otoscope.audio.kinds import Kind, window_kinds
 from otoscope.base.errors import InputError
-from otoscope.base.files import short_name
+from otoscope.base.files import name_in
 from otoscope.base.results import MANIFEST
 from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activity import EncoderReader, Reads
@@ -76,7 +76,7 @@ class Source:
     def metadata(self, site: str) -> dict[str, Any]:
         """What a dictionary of a site says of where its vectors came from."""
         model = self.about["model"]
-        known = {"model": short_name(model.get("id") or ""), "weights_hash": model.get("weights_hash")}
+        known = {"model": name_in(model) if model else None, "weights_hash": model.get("weights_hash")}
         return {
             "site": site,
             **{name: value for name, value in known.items() if value},
@@ -103,6 +103,7 @@ def corpus_source(
         "source": corpus.name,
         "model": {
             "id": model.id,
+            "name": model.name,
             "weights_hash": model.weights_hash,
             "device": model.device.type,
             "dtype": str(model.dtype).removeprefix("torch."),

@@ -180,7 +180,7 @@ def score_sweep(
     if hearing is not None and replaced - kinds:
         notes.append(untrained_note(kinds))
     by_name = {name: scores[site, name] for name in things}
-    return _sweep(site, model.id, trained_on, clips.name, dictionaries, by_name, hearing, settings, notes)
+    return _sweep(site, model.name, trained_on, clips.name, dictionaries, by_name, hearing, settings, notes)
 
 
 def score_sweep_on_shards(

@@ -101,7 +101,7 @@ def dream(
             )
         )
     return Dream(
-        model=model.id,
+        model=model.name,
         start=name,
         start_mel=mel.cpu().numpy(),
         settings=settings,

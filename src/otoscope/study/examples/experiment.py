@@ -215,7 +215,7 @@ def examples(run: HarvestRun, *, settings: ExamplesSettings) -> Examples:
         listed += [example for _, example in rows]
     return Examples(
         run=str(run.folder),
-        model=str(run.manifest["model"]["id"]),
+        model=run.model_name,
         corpus=str(run.manifest["corpus"]["name"]),
         phone_set=run.phone_set,
         lag_frames=run.lag_frames,

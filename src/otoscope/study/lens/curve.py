@@ -193,7 +193,7 @@ def lens_curve(
     tokens = [due[clip] for clip in sorted(due)]
     commonest = max(sum(tokens, Counter()).items(), key=lambda item: (item[1], -item[0]))[0]
     return LensCurve(
-        model=model.id,
+        model=model.name,
         clip_ids=tuple(counted.ids),
         stages=stage_names(model.n_decoder_blocks),
         vocab_size=model.vocab_size,

@@ -230,7 +230,7 @@ def encoder_lens(
                 row.log_probabilities[stage] += log_probabilities[index]
         counted.report(batch.said[-1].clip + 1)
     counted.check()
-    return EncoderLens(model.id, stages, tuple(row.finished() for row in rows), settings.seed)
+    return EncoderLens(model.name, stages, tuple(row.finished() for row in rows), settings.seed)
 
 
 def _begun(clips: Iterable[Clip], rows: list[_StagesOfClip], n_stages: int) -> Iterable[Clip]:

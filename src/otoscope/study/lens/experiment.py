@@ -234,7 +234,7 @@ def lens(model: Whisper, clip: Sound, *, settings: LensSettings) -> Lens:
     names = token_texts(model).texts
     heard = _join(predictions)
     return Lens(
-        model=model.id,
+        model=model.name,
         clip_id=recording.id,
         audio=recording.source,
         text=said_text(model, said),

@@ -164,7 +164,7 @@ def head_lens(model: Whisper, clip: Sound, *, settings: SaidSettings) -> HeadLen
         said += batch.said
         batches.append(due_contributions(model, batch))
     return HeadLens(
-        model=model.id,
+        model=model.name,
         clip_id=recording.id,
         audio=recording.source,
         text=said_text(model, said),

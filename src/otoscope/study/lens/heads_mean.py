@@ -177,7 +177,7 @@ def head_lens_mean(
             "Give clips with speech."
         )
     return HeadLensMean(
-        model=model.id,
+        model=model.name,
         clip_ids=tuple(counted.ids),
         parts=parts_of(model),
         n_tokens=np.array([n_tokens[clip] for clip in sorted(n_tokens)]),

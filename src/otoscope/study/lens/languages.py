@@ -243,7 +243,7 @@ def language_lens(
         silent = model.padded_encoding()
     no_sound, _, no_sound_parts = _heard(model, words, silent)
     return LanguageLens(
-        model=model.id,
+        model=model.name,
         clip_ids=tuple(counted.ids),
         labels=tuple(labels),
         languages=tuple(words.language_ids),

@@ -256,7 +256,7 @@ def listen(
         spliced = tuple(Spliceable(model, read, language).without(stretches, cuts_loops=True))
     has_speech = any((kinds == Kind.SPEECH).any() for kinds in sources.kinds)
     return Listening(
-        model=model.id,
+        model=model.name,
         window_s=model.window_s,
         clip=read,
         words=sources,

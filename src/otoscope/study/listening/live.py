@@ -107,7 +107,7 @@ class LiveModel:
         aligned = self._aligned(heard, encoding) if texts else []
         fired = self._features.fired(values, windows.kinds[0], heard.n_sound)
         record = {
-            "model": model.id,
+            "model": model.name,
             "duration_s": len(samples) / SAMPLE_RATE_HZ,
             "frame_s": FRAME_S,
             "n_frames": heard.n_sound,

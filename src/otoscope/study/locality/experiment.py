@@ -298,7 +298,7 @@ def locality(
             f"no speech in any clip ({n_clips} given): distances are measured from speech frames. Give clips with some."
         )
     return Locality(
-        model=model.id,
+        model=model.name,
         n_clips=n_clips,
         n_windows=n_windows,
         n_speech_frames=n_speech,

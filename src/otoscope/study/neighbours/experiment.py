@@ -200,7 +200,7 @@ def neighbours(
     tokens = sorted({word.token for word in chosen} | {token for ids, _ in hits for token in ids.flat})
     alike = _Alikeness.of(table, [int(token) for token in tokens], pronounce, meanings)
     return Neighbours(
-        model=model.id,
+        model=model.name,
         is_tied=len({space.name for space in spaces}) == 1,
         n_tokens=len(among),
         common={space.name: space.common for space in spaces},

@@ -224,7 +224,7 @@ def sounds_alike(
             for measured in pairs.measured(compare, vectors, close, by_ear=pronounce is not None):
                 contrasts += _contrast(measured, space, kind, seed)
     return SoundsAlike(
-        model=model.id,
+        model=model.name,
         n_words=len(chosen.words),
         n_unknown=n_unknown,
         k=k,

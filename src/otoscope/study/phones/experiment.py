@@ -236,7 +236,7 @@ def _score(run: HarvestRun, name: str, ground: Ground, settings: PhoneSettings) 
     return ScoredRun(
         name=name,
         folder=str(run.folder),
-        model=str(run.manifest["model"]["id"]),
+        model=run.model_name,
         corpus=str(run.manifest["corpus"]["name"]),
         phone_set=run.phone_set,
         phones=run.phones,

@@ -99,7 +99,7 @@ def probe(
             for part, question in zip(parts, questions, strict=True)
         ]
 
-    origin = (model.id, model.weights_hash, ", ".join(part.name for part in parts))
+    origin = (model.name, model.weights_hash, ", ".join(part.name for part in parts))
     return _learn(task, settings, passes, gather, numbering, origin, lag, count)
 
 
@@ -150,7 +150,7 @@ def probe_saved(
         return [probe_rows.rows_from_run(opened, ShardReader(shards, sites=names), question, count.clip)]
 
     about = opened.manifest["model"]
-    origin = (str(about["id"]), str(about["weights_hash"]), str(opened.folder))
+    origin = (opened.model_name, str(about["weights_hash"]), str(opened.folder))
     return _learn(task, settings, passes, gather, numbering, origin, lag, count)
 
 

@@ -287,7 +287,7 @@ def relevance(
     spoken = None if scorer is None else scorer.spoken(score.item())
     added = propagate([pattern[0] for pattern in patterns], [gradient[0] for gradient in gradients])
     return Relevance(
-        model=model.id,
+        model=model.name,
         clip_id=clip.id,
         audio=clip.source,
         window=window,

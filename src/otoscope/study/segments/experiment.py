@@ -68,7 +68,7 @@ def segments(
     if n_clips == 0:
         raise InputError("there are no clips to search. Give a corpus, or clips.")
     return Segments(
-        model=model.id,
+        model=model.name,
         n_clips=n_clips,
         length_s=frame_to_seconds(length),
         step_s=frame_to_seconds(step),

@@ -145,7 +145,7 @@ def pushed_up(model: Whisper, clip: Sound, start_s: float, stop_s: float, *, set
     alone = listener.alone(encoding, [(first - offset, last - offset)])
     spoken, silent = listener.next_token(torch.cat([alone, listener.padding[None]]), prompt)
     return PushedUp(
-        model=model.id,
+        model=model.name,
         clip_id=read.id,
         audio=read.source,
         start_s=first * FRAME_S,

@@ -197,7 +197,7 @@ def splice(
     spliceable = Spliceable(model, read, language)
     (spliced,) = spliceable.without([(first, last)])
     return Splice(
-        model=model.id,
+        model=model.name,
         clip_id=read.id,
         audio=read.source,
         start=first,

@@ -189,7 +189,7 @@ def splice_words(
             f"none of {len(without)} clips has words in time: they say which frames to replace. Give clips with words."
         )
     return SpliceWords(
-        model=model.id,
+        model=model.name,
         n_clips=n_clips,
         clips_without_words=tuple(without),
         n_words=n_words,

@@ -215,7 +215,7 @@ def means_at(
             n_frames=counts[:-1][is_there],
             means=total[:-1][is_there] / counts[:-1][is_there, None],
             lag=lag if kind == "phone" else None,
-            model=model.id,
+            model=model.name,
             weights_hash=model.weights_hash,
             source=corpus.name,
         )

@@ -334,7 +334,7 @@ def steer(
         progress=lambda done: progress(done, n_all) if progress is not None else None,
     )
     return Steer(
-        model=model.id,
+        model=model.name,
         changes=tuple(change.name for change in changes),
         where=frames.name,
         n_frames=heard.n_frames,

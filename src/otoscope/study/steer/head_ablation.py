@@ -192,7 +192,7 @@ def ablate_heads(
     effects = [_effect(head, over_sounds, over_speech, before) for head in heads]
     effects.sort(key=lambda effect: (-abs(effect.words_change.value), effect.name))
     return HeadAblation(
-        model=model.id,
+        model=model.name,
         n_sounds=len(sounds),
         n_clips=0 if over_speech is None else len(over_speech.clip_ids),
         duration_s=sounds[0].duration_s,

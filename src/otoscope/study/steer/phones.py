@@ -224,7 +224,7 @@ def steer_phones(
             is_stopped = tuple((text.is_stopped, twin.is_stopped) for text, twin in zip(*texts, strict=True))
             rates.append(SwapRates(site, strength, steered, at_random, is_stopped))
     return PhoneSwaps(
-        model=model.id,
+        model=model.name,
         n_clips=len(short),
         split_by=labels.split_by,
         lag=lag,

@@ -219,7 +219,7 @@ def steer_sounds(
         kinds.append(Sounds(kind, steer(model, sounds, changes, strengths, settings=how, progress=tell)))
         n_done += len(sounds)
     return SteerSounds(
-        model=model.id,
+        model=model.name,
         changes=kinds[0].result.changes,
         duration_s=made[kinds[0].kind][0].duration_s,
         levels_dbfs=tuple(settings.levels_dbfs),

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from otoscope.audio.clip import Clip
-from otoscope.base.files import short_name
 from otoscope.base.settings import refuse_unknown
 from otoscope.corpus import Corpus, Problem
 from otoscope.corpus.info import CorpusInfo
@@ -137,7 +136,7 @@ class Context:
             return self._places[name], start_s
 
         chosen = sorted(sources, key=position)
-        return Corpus(short_name(self.corpus.name), chosen, asked_phone_set=self.info.phone_set)
+        return Corpus(self.corpus.name, chosen, asked_phone_set=self.info.phone_set)
 
     @cached_property
     def _places(self) -> dict[str, int]:

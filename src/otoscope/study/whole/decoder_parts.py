@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from otoscope.base.errors import InputError
-from otoscope.base.files import short_name
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.study.bigrams.agreement import bigram_agreement
 from otoscope.study.bigrams.experiment import bigrams as go_on
@@ -35,7 +34,7 @@ def bigrams(context: Context, out: Path) -> None:
         known = bigrams_of_text(
             context.model,
             context.transcripts,
-            name=f"transcripts of {short_name(context.corpus.name)}",
+            name=f"transcripts of {context.corpus.name}",
             language=context.language,
             seed=context.seed,
         )

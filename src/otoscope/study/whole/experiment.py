@@ -19,7 +19,7 @@ import torch
 
 from otoscope.base import html
 from otoscope.base.errors import InputError, TrainingDivergedError
-from otoscope.base.files import output_errors, short_name, write_json, write_text
+from otoscope.base.files import name_in, output_errors, write_json, write_text
 from otoscope.base.results import MANIFEST, full_manifest, result_folder
 from otoscope.base.version import __version__
 from otoscope.corpus import Corpus, Problem
@@ -79,7 +79,9 @@ class Study(Rich):
     def __repr__(self) -> str:
         """Name model and corpus, and each verdict."""
         said = ", ".join(f"{claim['id']}: {claim['verdict']}" for claim in self.verdicts["claims"])
-        return f"Study({self.about['model']['id']!r} on {self.about['corpus']['name']!r}; {said}; {str(self.folder)!r})"
+        return (
+            f"Study({name_in(self.about['model'])!r} on {self.about['corpus']['name']!r}; {said}; {str(self.folder)!r})"
+        )
 
 
 def run_study(
@@ -203,7 +205,7 @@ def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dic
     return {
         "model": {"id": model.id, "weights_hash": model.weights_hash, "dtype": str(model.dtype).removeprefix("torch.")},
         "corpus": {
-            "name": short_name(corpus.name),
+            "name": corpus.name,
             "n_clips": len(corpus),
             "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
         },
@@ -240,6 +242,7 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
         "versions": full_manifest({}, context.folder)["versions"],
         "model": {
             "id": model.id,
+            "name": model.name,
             "weights_hash": model.weights_hash,
             "device": model.device.type,
             "dtype": str(model.dtype).removeprefix("torch."),
@@ -251,7 +254,7 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
             "vocab_size": model.vocab_size,
         },
         "corpus": {
-            "name": short_name(context.corpus.name),
+            "name": context.corpus.name,
             "n_clips": info.all.n_clips,
             "hours": info.all.duration_s / 3600,
             "n_speakers": len(info.speakers),

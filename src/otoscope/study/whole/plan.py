@@ -70,7 +70,7 @@ class PartPlan:
 class StudyPlan:
     """What a study will take."""
 
-    model: str  # the model's id
+    model: str  # the model's name
     corpus: str  # the corpus's name
     n_clips: int  # its clips that can be used
     duration_s: float  # their total length
@@ -114,7 +114,7 @@ def plan_study(
     if has_pages:
         rows.append(_pages(context))
     info = context.info.all
-    return StudyPlan(model.id, corpus.name, info.n_clips, info.duration_s, tuple(rows))
+    return StudyPlan(model.name, corpus.name, info.n_clips, info.duration_s, tuple(rows))
 
 
 def n_features(context: Context) -> int:

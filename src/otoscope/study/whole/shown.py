@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.base import html
+from otoscope.base.files import name_in
 
 
 def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -> html.Shown:
@@ -33,7 +34,7 @@ def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -
     ]
     corpus_words = f"{corpus.get('name')}, {corpus.get('n_clips')} clips"
     return html.Shown(
-        f"Study of {model['id']}",
+        f"Study of {name_in(model)}",
         [*facts, ("corpus", corpus_words), ("folder", folder)],
         [
             html.ShownTable(

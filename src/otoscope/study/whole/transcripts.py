@@ -33,7 +33,7 @@ def transcripts(context: Context, out: Path) -> None:
         context.tell("transcripts", len(rows), len(chosen))
     if not rows:
         raise NotHereError("no clip could be read")
-    table = {"model": context.model.id, "clips": rows, "wer": _wer(rows, context.seed)}
+    table = {"model": context.model.name, "clips": rows, "wer": _wer(rows, context.seed)}
     groups = _groups(context)
     if groups:
         table["groups"] = [
@@ -80,6 +80,6 @@ def _wer(rows: Iterable[Mapping[str, Any]], seed: int) -> dict[str, Any] | None:
 
 def _groups(context: Context) -> dict[str, str]:
     """Return whether the demo model heard each clip's voice in training; empty for other models and clips."""
-    if context.corpus.name != DEMO or context.model.id != DEMO:
-        return {}
-    return {entry.id: HEARD if entry.labels["heard_in_training"] else UNHEARD for entry in read_index()}
+    groups = {entry.id: HEARD if entry.labels["heard_in_training"] else UNHEARD for entry in read_index()}
+    is_demo = context.model.id == DEMO and all(source.id in groups for source in context.corpus.sources)
+    return groups if is_demo else {}

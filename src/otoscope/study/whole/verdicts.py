@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from otoscope.base.files import name_in
 from otoscope.study.whole.claim_interpretable import interpretable_findings
 from otoscope.study.whole.claim_language_model import language_model_findings
 from otoscope.study.whole.claim_local import local_findings
@@ -43,5 +44,4 @@ def verdicts(folder: Path) -> dict[str, Any]:
     read = PartFiles(folder)
     about = read("study.json")
     model, corpus = (about.get(key) or {} for key in ("model", "corpus"))
-    subject = str(model.get("id") or "(unnamed)"), str(corpus.get("name") or "(unnamed)")
-    return {"claims": [claim(name, title, *subject, find(read)) for name, title, find in CLAIMS]}
+    return {"claims": [claim(name, title, name_in(model), name_in(corpus), find(read)) for name, title, find in CLAIMS]}

@@ -255,7 +255,7 @@ def window(
         for index, clip in enumerate(read)
     ]
     return WindowStudy(
-        model=model.id,
+        model=model.name,
         n_frames=model.n_frames,
         ks=ks,
         blocks=settings.blocks,

@@ -106,4 +106,4 @@ def window_by_head(
         for head in chosen
     ]
     ids = tuple(clip.id for clip in read)
-    return HeadWindows(model.id, settings.k, ids, len(all_heads), tuple(rates), settings.seed)
+    return HeadWindows(model.name, settings.k, ids, len(all_heads), tuple(rates), settings.seed)

@@ -347,7 +347,7 @@ def _joined(
     else:
         zoom = int(falls.max(axis=1).argmax()) if sources else None
     return WordSources(
-        model=model.id,
+        model=model.name,
         clip_id=clip.id,
         audio=clip.source,
         samples=clip.samples,

@@ -186,7 +186,7 @@ def word_sources(
             "or make them with 'otoscope corpus align'."
         )
     return WordScores(
-        model=model.id,
+        model=model.name,
         n_clips=n_clips,
         clips_without_words=tuple(without),
         n_labelled=n_labelled,
