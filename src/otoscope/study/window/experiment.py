@@ -137,7 +137,7 @@ class WindowStudy(Result):
         )
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw error rates against k with the words that changed; and the mask, in small and at the model's own size."""
+        """Draw error rates against k with the words that changed; and the mask, in small and full size."""
         return {
             "window": lambda: curve_figure(self),
             "window_mask": lambda: mask_figure(self.n_frames, self.masked_ks),
