@@ -50,7 +50,6 @@ def test_out_gets_the_map_as_the_function_gives_it(
         assert arrays["speech_end_frame"] == expected.speech_end_frame
     assert json.loads(ran.out) == json.loads((tmp_path / "out" / "relevance.json").read_text())
     assert (tmp_path / "out" / "relevance.png").stat().st_size > 10_000
-    assert (tmp_path / "out" / "relevance_zoom.png").exists()
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]["target"] == "all"
 
 

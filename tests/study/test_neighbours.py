@@ -13,7 +13,7 @@ from otoscope.corpus import open_corpus
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
-from otoscope.study.neighbours import picture as neighbours_picture
+from otoscope.study.lettering import readable
 from otoscope.study.neighbours.experiment import Neighbour, Neighbours, WordNeighbours, neighbours
 from otoscope.study.neighbours.search import nearest, unit
 from otoscope.study.neighbours.spaces import (
@@ -228,8 +228,8 @@ def test_the_files_hold_the_result(demo: Whisper, tmp_path: Path) -> None:
 
 
 def test_what_a_font_lacks_and_what_cannot_be_seen_is_written_as_numbers(tmp_path: Path) -> None:
-    assert neighbours_picture.readable(" rug") == "rug"
-    assert neighbours_picture.readable("中") == "U+4E2D" and neighbours_picture.readable("a\x00") == "aU+0000"
+    assert readable(" rug") == "rug"
+    assert readable("a\x00") == "a U+0000"
     odd = [
         Neighbour(rank, text, 0.4 - rank / 10, (0.0, None)[rank % 2], None, None, ())
         for rank, text in enumerate(["$a", "中", " ", "b$"])

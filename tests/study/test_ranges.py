@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from otoscope.base.errors import InputError
+from otoscope.corpus.phones import by_class
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.study.phones import ranges_picture
 from otoscope.study.phones.experiment import PhoneStudy, phones
@@ -45,13 +46,17 @@ def test_a_feature_without_peaks_below_zero_has_ranges_above_alone(study: PhoneS
 
 
 def test_a_feature_without_peaks_is_drawn_as_such() -> None:
-    figure = ranges_picture.ranges_figure("heading", "unclear", PHONES, [])
+    figure = ranges_picture.ranges_figure("heading", "unclear", PHONES, {}, [])
     assert "It has no peaks" in figure.axes[0].texts[0].get_text()
 
 
-def test_the_picture_has_a_panel_for_each_sign_and_bars_for_each_phone(study: PhoneStudy, tmp_path: Path) -> None:
+def test_the_picture_has_a_panel_for_each_sign_and_bars_for_each_phone(
+    run: HarvestRun, study: PhoneStudy, tmp_path: Path
+) -> None:
     shown = study.features[0]
-    figure = ranges_picture.ranges_figure("heading", shown.detects, PHONES, shown.signs)
+    figure = ranges_picture.ranges_figure(
+        "heading", shown.detects, PHONES, by_class(PHONES, run.phone_set), shown.signs
+    )
     above, below = figure.axes
     heights = sum(bar.get_height() for bar in above.patches)
     assert (

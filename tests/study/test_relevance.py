@@ -218,7 +218,7 @@ def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip) -> None:
 def test_files_hold_what_the_result_holds(model: Whisper, clip: Clip, tmp_path: Path) -> None:
     result = relevance(model, clip)
     names = [path.name for path in result.save(tmp_path / "out")]
-    assert names == ["relevance.json", "relevance.npz", "relevance.png", "relevance_zoom.png"]
+    assert names == ["relevance.json", "relevance.npz", "relevance.png"]
     with np.load(tmp_path / "out" / "relevance.npz") as arrays:
         np.testing.assert_array_equal(arrays["relevance"], result.relevance)
         assert arrays["relevance"].dtype == np.float32

@@ -32,7 +32,7 @@ def relevance(
 ) -> None:
     """Map which frames each frame of the encoder listens to, by gradient-weighted attention.
 
-    --out gets relevance.npz (the map), relevance.json, relevance.png and relevance_zoom.png.
+    --out gets relevance.npz (the map), relevance.json and relevance.png.
     """
     doing = f"Mapping window {settings.window} of"
     measure = "otoscope.study.relevance.experiment:relevance"

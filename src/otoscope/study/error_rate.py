@@ -170,6 +170,25 @@ def matched_words(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[
     return tuple(matches)
 
 
+def changed_words(before: str | Sequence[str], after: str | Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say which words of a transcript went, and which came.
+
+    Args:
+        before: A transcript, or its normalised words.
+        after: What became of it, likewise.
+
+    Returns:
+        Words that went and words that came, normalised, in order.
+    """
+    old = words_of(before) if isinstance(before, str) else before
+    new = words_of(after) if isinstance(after, str) else after
+    matches = matched_words(old, new)
+    return (
+        tuple(word for word, match in zip(old, matches, strict=True) if match is None),
+        tuple(word for index, word in enumerate(new) if index not in matches),
+    )
+
+
 def bootstrap_rate(counts: Sequence[ErrorRate], *, seed: int = 0) -> Interval:
     """Estimate the pooled error rate of several clips with its 95% interval over clips.
 

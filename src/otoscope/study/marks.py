@@ -5,13 +5,16 @@ Knows numbers and labels, not models. Colours and figures are in `pictures`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import PercentFormatter
 
 from otoscope.base.numbers import Interval, written
 from otoscope.base.report import Estimates
@@ -28,6 +31,9 @@ NUMBERED = (12, 10)
 """Most rows and columns of a map that has its numbers written into it."""
 
 MOST_TICKS = 16
+
+MOST_WORDS = 12
+"""Words that are listed in a line at most."""
 
 
 def estimates(
@@ -75,11 +81,13 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def share_axis(axes: Axes, which: str = "x", *, is_whole: bool = True) -> None:
-    """Label an axis in per cent, from 0 to 100, or fitted to what is drawn where it is not `is_whole`."""
+    """Label an axis in per cent, from 0 to 100 or as far as the marks go, or fitted to them if it is not `is_whole`."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axis.set_major_formatter(PercentFormatter(1.0))
     if is_whole:
-        (axes.set_xlim if which == "x" else axes.set_ylim)(0, 1.08 if which == "x" else 1.0)
+        low, high = axes.dataLim.intervalx if which == "x" else axes.dataLim.intervaly
+        low, high = (0.0, 1.0) if low > high else (float(low), float(high))  # nothing is drawn
+        (axes.set_xlim if which == "x" else axes.set_ylim)(min(0.0, low), 1.08 * max(1.0, high))
 
 
 def baseline(axes: Axes, value: float, label: str, which: str = "y", colour: str = pictures.MUTED) -> None:
@@ -186,10 +194,40 @@ def is_dark(image: AxesImage, value: float) -> bool:
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 
-def estimates_figure(group: Estimates, title: str, subtitle: str) -> Figure:
-    """Draw estimates: a row for each measure, and a mark with its interval for each series."""
-    figure = pictures.new_figure(8, 1.4 + 0.3 * (1 + len(group.series)) * len(group.measures))
-    axes = figure.subplots()
+def words_panel(axes: Axes, title: str, rows: Sequence[str]) -> None:
+    """Write lines of words in place of a chart; they are wrapped like a caption."""
+    axes.set_axis_off()
+    pictures.title(axes, title, "\n".join(rows), colour=pictures.INK)
+
+
+def changes(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> str:
+    """Say which words went and which came, over many transcripts: the commonest first, with how often."""
+    listed = list(pairs)
+    went, came = (chain.from_iterable(pair[side] for pair in listed) for side in (0, 1))
+    return f"went: {counted_words(went)}; came: {counted_words(came)}"
+
+
+def counted_words(words: Iterable[str]) -> str:
+    """List words, the commonest first, with how often each occurs where that is more than once."""
+    counts = Counter(words).most_common()
+    if not counts:
+        return "none"
+    shown = ", ".join(f"{word} ({n})" if n > 1 else word for word, n in counts[:MOST_WORDS])
+    return shown if len(counts) <= MOST_WORDS else f"{shown}, and {len(counts) - MOST_WORDS:,} more"
+
+
+def estimates_figure(group: Estimates, title: str, subtitle: str, *, extra_in: float = 0.0) -> Figure:
+    """Draw estimates: a row for each measure, and a mark with its interval for each series.
+
+    Args:
+        group: The estimates.
+        title: What they are.
+        subtitle: How they were measured.
+        extra_in: Height of a second panel below, left empty, in inches; 0 for none.
+    """
+    height_in = 1.4 + 0.3 * (1 + len(group.series)) * len(group.measures)
+    figure = pictures.new_figure(8, height_in + extra_in)
+    axes = figure.subplots(2, 1, height_ratios=(20, 1))[0] if extra_in else figure.subplots()
     step = 0.72 / max(len(group.series), 3)
     for number, series in enumerate(group.series):
         shift = step * (number - (len(group.series) - 1) / 2)

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import ArrayLike
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.files import atomic_path
+from otoscope.study.lettering import Caption, Picture
 
 INK = "#222222"
 MUTED = "#6b6b6b"
@@ -35,7 +37,7 @@ DPI = 150
 EDGE_IN = 0.08
 """Room between panels and the edge, in inches."""
 
-BRIGHTEST_QUANTILE = 0.999
+BRIGHTEST_QUANTILE = 0.995
 """Heat maps saturate above this quantile, or a few frames would leave all others pale."""
 
 
@@ -47,12 +49,12 @@ def new_figure(width_in: float, height_in: float) -> Figure:
         height_in: Height in inches.
 
     Returns:
-        An empty figure on its own Agg canvas, laid out so that labels do not overlap.
+        An empty figure on its own Agg canvas, laid out so that labels do not overlap, its captions wrapped to fit.
 
     Source:
         matplotlib user guide, "Embedding in a web application server".
     """
-    figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
+    figure = Picture(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=EDGE_IN, w_pad=EDGE_IN)
     FigureCanvasAgg(figure)
     return figure
@@ -68,7 +70,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return target
 
 
-def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
+def title(axes: Axes, text: str, note: str = "", *, lift: int = 0, colour: str = MUTED) -> None:
     """Write a panel's title, and below it in grey how it was measured.
 
     Args:
@@ -76,12 +78,24 @@ def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
         text: What it shows.
         note: Sample size, baseline, settings.
         lift: Points to leave free above the panel, for an upper axis.
+        colour: The note's colour.
     """
-    axes.set_title(text, loc="left", fontsize=10, color=INK, fontweight="bold", pad=lift + (20 if note else 8))
+    head = axes.set_title("", loc="left", fontsize=10, color=INK, fontweight="bold")
+    below = None
     if note:
-        axes.annotate(
-            note, (0, 1), (0, lift + 5), "axes fraction", "offset points", fontsize=7.5, color=MUTED, va="bottom"
+        below = axes.annotate(
+            "", (0, 1), (0, lift + 5), "axes fraction", "offset points", fontsize=7.5, color=colour, va="bottom"
         )
+    caption = Caption(axes, head, below, (text, note), lift)
+    caption.set(text, note)
+    figure = axes.get_figure(root=True)
+    if isinstance(figure, Picture):
+        figure.captions.append(caption)
+
+
+def heading(figure: Figure, text: str) -> None:
+    """Write a line above all panels: what they show, and how it was measured."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=8.5, color=INK)
 
 
 def plain(axes: Axes) -> None:
@@ -103,6 +117,9 @@ def plain(axes: Axes) -> None:
 FRAME_AXIS_POINTS = 16
 """Room that the upper axis of a frame map takes."""
 
+MARK_POINTS = 12
+"""Room that the mark of the end of speech takes above that."""
+
 
 def brightest(values: np.ndarray) -> float:
     """Choose where a heat map saturates.
@@ -117,12 +134,18 @@ def brightest(values: np.ndarray) -> float:
 def frame_map(axes: Axes, values: np.ndarray, *, saturate: float) -> AxesImage:
     """Draw a [destination frame, source frame] map with axes in seconds (left, bottom) and frames (right, top).
 
+    Colours follow the square root of the values, or a few frames would leave all others pale.
+
     Source:
         Layout after the attention maps in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     end_s = len(values) * FRAME_S
     image = axes.imshow(
-        values, cmap=HEAT, vmin=0.0, vmax=saturate, extent=(0.0, end_s, end_s, 0.0), interpolation_stage="data"
+        values,
+        cmap=HEAT,
+        norm=PowerNorm(0.5, vmin=0.0, vmax=saturate, clip=True),
+        extent=(0.0, end_s, end_s, 0.0),
+        interpolation_stage="data",
     )
     axes.set_xlabel("source (s)", color=INK, fontsize=8)
     axes.set_ylabel("destination (s)", color=INK, fontsize=8)
@@ -175,10 +198,19 @@ def count(n: int, thing: str) -> str:
 
 
 def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:
-    """Mark on a frame map where speech ends, on both axes."""
+    """Mark in the margins of a frame map where speech ends, above and at the right; the map itself stays free.
+
+    The mark above takes `MARK_POINTS` more than the upper axis.
+    """
     end_s = speech_end_frame * FRAME_S
-    for draw in (axes.axvline, axes.axhline):
-        draw(end_s, color=BLUE, linewidth=0.9, linestyle=(0, (4, 3)))
+    is_left = speech_end_frame * FRAME_S < sum(axes.get_xlim()) / 2
+    line = {"arrowstyle": "-", "color": BLUE, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate(
-        f"speech ends {end_s:.2f} s", (end_s, 0), (3, -3), "data", "offset points", fontsize=7, color=BLUE, va="top"
-    )
+        f"speech ends {end_s:.2f} s", (end_s, 1), (0, FRAME_AXIS_POINTS + 1), ("data", "axes fraction"),
+        "offset points", fontsize=7.5, color=BLUE, ha="left" if is_left else "right", arrowprops=line,
+        annotation_clip=False,
+    )  # fmt: skip
+    axes.annotate(
+        "", (1, end_s), (FRAME_AXIS_POINTS + 10, 0), ("axes fraction", "data"), "offset points", arrowprops=line,
+        annotation_clip=False,
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from otoscope.base.errors import InputError
@@ -10,7 +10,13 @@ from otoscope.corpus.phones.ipa import ROWS, Articulation
 from otoscope.corpus.phones.maps import to_ipa
 from otoscope.corpus.phones.sets import inventory, spell
 
-__all__ = ["Articulation", "articulation", "phone_classes"]
+__all__ = ["MANNERS", "Articulation", "articulation", "by_class", "phone_classes"]
+
+MANNERS = (
+    *("vowel", "diphthong", "stop", "affricate", "fricative", "nasal", "lateral", "approximant", "glide"),
+    *("flap", "trill", "closure"),
+)
+"""How phones are made, in the order in which they are shown."""
 
 _LABIAL = frozenset({"bilabial", "labiodental", "labial-velar", "labial-palatal"})
 _OBSTRUENT = frozenset({"stop", "affricate", "fricative"})
@@ -38,6 +44,25 @@ def articulation(symbol: str, phone_set: str) -> Articulation:
             f"{symbol!r} of phone set {phone_set!r} has no articulation: it is {what}. Give a phone of the set."
         )
     return ROWS[to_ipa(symbols[0], phone_set)[0]]
+
+
+def by_class(phones: Sequence[str], phone_set: str) -> dict[int, str]:
+    """Order phones by how they are made, the same everywhere: vowels, stops, fricatives, and so on.
+
+    Args:
+        phones: Phones of the set.
+        phone_set: One of `PHONE_SETS`.
+
+    Returns:
+        The index of each phone and the name of its class, in the order of `MANNERS`; within a class voiced phones come
+        first, then the order given.
+
+    Raises:
+        InputError: A phone is not in the set.
+    """
+    made = [articulation(phone, phone_set) for phone in phones]
+    order = sorted(range(len(made)), key=lambda p: (MANNERS.index(made[p].manner), not made[p].voiced, p))
+    return {index: made[index].manner for index in order}
 
 
 @cache

@@ -20,7 +20,7 @@ PANELS = ("cross_entropy_bits", "rank_correlation", "top_1", "possible_mass")
 def agreement_figure(result: BigramAgreement, guesses: Sequence[str]) -> Figure:
     """Draw every score of every guess, a panel a score, a row a sound."""
     sounds = result.sounds
-    figure = pictures.new_figure(12, 1.7 + 0.62 * len(sounds))
+    figure = pictures.new_figure(11, 1.7 + 0.62 * len(sounds))
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, score in zip(panels, PANELS, strict=True):
         for number, (guess, style) in enumerate(zip(guesses, marks.STYLES, strict=False)):
@@ -35,13 +35,9 @@ def agreement_figure(result: BigramAgreement, guesses: Sequence[str]) -> Figure:
     panels[0].set_xlim(left=0)
     marks.legend_below(figure, *panels)
     way = "each at the end of sentences" if result.in_sentences else "each alone"
-    figure.suptitle(
+    pictures.heading(
+        figure,
         f"Next tokens of {result.model} with no sound, against {result.known}\n"
         f"{count(result.n_contexts, 'context')}, {way}, weighted by frequency; 95% intervals",
-        x=0.01,
-        ha="left",
-        fontsize=9.5,
-        color=pictures.INK,
-        parse_math=False,
     )
     return figure

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otoscope.base.numbers import written
 from otoscope.study import pictures
-from otoscope.study.neighbours.picture import readable
+from otoscope.study.lettering import readable
 
 if TYPE_CHECKING:
     from otoscope.study.bigrams.experiment import Continuation
@@ -42,13 +43,9 @@ def next_figure(continuations: Sequence[Continuation], n_sounds: int, model: str
     for axes in grid.flat[len(drawn) :]:
         axes.set_axis_off()
     rest = f"; the first {MOST_ROWS} of {n_prompts:,} prompts" if n_prompts > MOST_ROWS else ""
-    figure.suptitle(
+    pictures.heading(
+        figure,
         f"Likeliest next tokens with no sound: {model}{rest}. Grey: no text; ·: the word goes on",
-        x=0.01,
-        ha="left",
-        fontsize=9,
-        color=pictures.INK,
-        parse_math=False,
     )
     return figure
 
@@ -72,14 +69,15 @@ def _draw_panel(axes: Axes, item: Continuation) -> None:
     pictures.plain(axes)
     axes.tick_params(axis="y", length=0)
     for tick, name in zip(axes.get_yticklabels(), names, strict=True):
-        tick.set_parse_math(False)
         tick.set_color(pictures.MUTED if is_special(name) else pictures.INK)
     axes.grid(False, axis="y")
     tokens = "" if len(item.tokens) == 1 else f" ({len(item.tokens)} tokens)"
     prompt = "".join(item.pieces).strip() or item.prompt
     ending = prompt if len(prompt) <= LONGEST_PROMPT else f"…{prompt[1 - LONGEST_PROMPT :]}"
-    written = readable(ending, longest=LONGEST_PROMPT).replace("$", r"\$")  # a dollar would begin a formula
-    pictures.title(axes, f"“{written} …”{tokens}", f"{item.label}; text comes next: {item.text_probability:.0%}")
+    shown_prompt = readable(ending, longest=LONGEST_PROMPT)
+    pictures.title(
+        axes, f"“{shown_prompt} …”{tokens}", f"{item.label}; text comes next: {written(item.text_probability, 'share')}"
+    )
 
 
 def is_special(name: str) -> bool:
@@ -95,8 +93,4 @@ def shown(name: str) -> str:
 
 
 def _share(probability: float) -> str:
-    if probability >= 0.1:
-        return f"{probability:.0%}"
-    if probability >= 0.001:
-        return f"{probability:.1%}"
-    return "<0.1%"
+    return written(probability, "share") if probability >= 0.001 else "<0.1%"

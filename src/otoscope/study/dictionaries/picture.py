@@ -5,6 +5,7 @@ Knows numbers and labels, not models or clips.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from otoscope.base.layout import count
-from otoscope.base.numbers import Interval
+from otoscope.base.numbers import Interval, written
 from otoscope.study import marks, pictures
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ LINES = (pictures.BLUE, pictures.ORANGE, pictures.SKY, "#E69F00", "#F0E442", pic
 
 ABLATIONS = ("mean ablation", "zero ablation")
 MOST_ERRORS = 1.25
-"""Error rates beyond are off the picture: what says nothing sensible may say it at any length."""
+"""Larger error rates are written at the edge: what says nothing sensible may say it at any length."""
 
 LEAST_EXPLAINED = -1.0
-"""Less explained variance is off the picture."""
+"""Less explained variance is written at the edge."""
 
 ROW_IN = 0.5
 
@@ -53,7 +54,7 @@ def score_figure(scores: DictionaryScores) -> Figure:
     phones = [site.phone_shares for site in scores.sites]
     has_phones = any(share is not None for shares in phones for share in shares.values())
     n_panels = 1 + (scores.hearing is not None) + has_phones
-    figure = pictures.new_figure(1.5 + 4.2 * n_panels, 2.2 + ROW_IN * len(scores.sites))
+    figure = pictures.new_figure(min(1.5 + 4.2 * n_panels, 11), 2.2 + ROW_IN * len(scores.sites))
     panels = list(figure.subplots(1, n_panels, squeeze=False).ravel())
     measured = {row.name for site in scores.sites for row in site.rows}.union(*phones)
     names = [name for name in LOOKS if name in measured]
@@ -62,8 +63,9 @@ def score_figure(scores: DictionaryScores) -> Figure:
         _errors(panels[1], scores, names)
     if has_phones:
         _things(panels[-1], phones, names)
-        panels[-1].set_xlim(left=-0.01)
-        panels[-1].set_xlabel("share of features that detect one phone", fontsize=8)
+        marks.share_axis(panels[-1], is_whole=False)
+        panels[-1].set_xlim(left=0)
+        panels[-1].set_xlabel("share of features that detect one phone", fontsize=8, color=pictures.INK)
         pictures.title(panels[-1], "What features are", "95% intervals over features")
     for number, panel in enumerate(panels):
         marks.name_rows(panel, [site.site if number == 0 else "" for site in scores.sites])
@@ -71,11 +73,35 @@ def score_figure(scores: DictionaryScores) -> Figure:
     return figure
 
 
-def _things(axes: Axes, sites: Sequence[Mapping[str, Interval | None]], names: Sequence[str]) -> None:
-    """Draw what is known of each thing, a row for each site, so that intervals do not lie on one another."""
+def _things(
+    axes: Axes,
+    sites: Sequence[Mapping[str, Interval | None]],
+    names: Sequence[str],
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> None:
+    """Draw what is known of each thing, a row for each site, so that intervals do not lie on one another.
+
+    A value beyond the bounds is written at the edge; the axis then goes as far as the marks and their intervals.
+    """
+    low, high = bounds
+    beyond: list[tuple[str, float, Interval]] = []
     for number, name in enumerate(names):
         shift = 0.3 * (2 * number / (len(names) - 1) - 1) if len(names) > 1 else 0.0
-        marks.estimates(axes, [site.get(name) for site in sites], name, LOOKS[name], shift=shift)
+        values = [site.get(name) for site in sites]
+        inside = [value if value is not None and low <= value.value <= high else None for value in values]
+        marks.estimates(axes, inside, name, LOOKS[name], shift=shift)
+        beyond += [
+            (name, row + shift, value)
+            for row, value in enumerate(values)
+            if value is not None and math.isfinite(value.value) and not low <= value.value <= high
+        ]
+    for name, row, value in beyond:
+        is_right = value.value > high
+        text = f"{written(value.value, 'share')} →" if is_right else f"← {written(value.value, 'share')}"
+        axes.annotate(
+            text, (1.0 if is_right else 0.0, row), (-2 if is_right else 2, 0), ("axes fraction", "data"),
+            "offset points", fontsize=6.5, color=LOOKS[name][0], va="center", ha="right" if is_right else "left",
+        )  # fmt: skip
 
 
 def _explained(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> None:
@@ -86,14 +112,12 @@ def _explained(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> No
             if row.name not in ABLATIONS
             and (speech := row.by_kind["speech"]) is not None
             and speech.explained_variance is not None
-            and speech.explained_variance >= LEAST_EXPLAINED
         }
         for site in scores.sites
     ]
-    _things(axes, sites, names)
-    least = min((value.value for site in sites for value in site.values() if value is not None), default=0.0)
-    axes.set_xlim(min(least, 0.0) - 0.05, 1.05)
-    axes.set_xlabel("explained variance", fontsize=8)
+    _things(axes, sites, names, (LEAST_EXPLAINED, math.inf))
+    marks.share_axis(axes)
+    axes.set_xlabel("explained variance", fontsize=8, color=pictures.INK)
     pictures.title(axes, "What is put together again", "speech frames; ablations are left out")
 
 
@@ -102,11 +126,10 @@ def _errors(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> None:
     assert clean is not None, "drawn where anything was transcribed"
     error = error_name(clean)
     rates = [{row.name: row.rate(error) for row in site.rows} for site in scores.sites]
-    shown = [{name: rate for name, rate in site.items() if rate and rate.value <= MOST_ERRORS} for site in rates]
-    _things(axes, shown, names)
+    _things(axes, rates, names, (0.0, MOST_ERRORS))
     marks.baseline(axes, clean[error]["value"], "clean transcript", "x")
-    axes.set_xlim(-0.02, min(axes.get_xlim()[1], MOST_ERRORS))
-    axes.set_xlabel(f"word error rate against {target(error)}", fontsize=8)
+    marks.share_axis(axes)
+    axes.set_xlabel(f"word error rate against {target(error)}", fontsize=8, color=pictures.INK)
     pictures.title(axes, "What is then transcribed", f"{count(scores.n_scored, 'clip')}; 95% over clips")
 
 
@@ -123,10 +146,11 @@ def target(name: str) -> str:
 def frontier_figure(sweep: DictionarySweep) -> Figure:
     """Draw explained variance against L0, and WER where anything was transcribed; a line for each thing."""
     clean = sweep.clean
-    figure = pictures.new_figure(6.4 * (1 + (clean is not None)), 4.4)
+    figure = pictures.new_figure(5.4 * (1 + (clean is not None)), 4.4)
     panels = figure.subplots(1, 1 + (clean is not None), squeeze=False).ravel()
     _frontier(panels[0], sweep.lines, None)
     panels[0].set_ylabel("explained variance", fontsize=8)
+    marks.share_axis(panels[0], "y", is_whole=False)
     panels[0].set_ylim(top=1.02)
     pictures.title(panels[0], "What is put together again", f"{sweep.site}, {sweep.frames_scored}")
     if clean is not None:
@@ -134,7 +158,8 @@ def frontier_figure(sweep: DictionarySweep) -> Figure:
         _frontier(panels[1], sweep.lines, name)
         marks.baseline(panels[1], clean[name]["value"], "clean transcript")
         panels[1].set_ylabel(f"word error rate against {target(name)}", fontsize=8)
-        panels[1].set_ylim(0, min(panels[1].get_ylim()[1], MOST_ERRORS))
+        panels[1].set_ylim(bottom=0)
+        marks.share_axis(panels[1], "y", is_whole=False)
         pictures.title(panels[1], "What is then transcribed", f"{count(sweep.n_clips, 'clip')}; 95% over clips")
     for panel in panels:
         panel.set_xscale("log", base=2)

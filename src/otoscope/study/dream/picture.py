@@ -26,7 +26,7 @@ COLOURS = "magma"
 TICKS_HZ = (200, 500, 1000, 2000, 4000)
 LABEL_SHARE = 0.1
 """Least distance between labels of levels, as a share of the chart's height."""
-SHEET_COLUMNS = 4
+SHEET_COLUMNS = 3
 SHEET_ROWS = 12
 """Rows of a sheet at most; the files of each feature show all."""
 
@@ -78,8 +78,7 @@ def sheet_figure(dreams: Sequence[FeatureDream], note: str) -> Figure:
         axes.label_outer()
     more = "" if len(shown) == len(dreams) else f"; the first {len(shown)} of {len(dreams)}"
     title = f"What drives {pictures.count(len(dreams), 'feature')} most"
-    figure.suptitle(title, fontsize=10, color=pictures.INK, fontweight="bold", x=0.01, ha="left")
-    figure.supxlabel(f"{note}{more}", fontsize=7.5, color=pictures.MUTED, x=0.01, ha="left")
+    pictures.heading(figure, f"{title}. {note}{more}")
     assert image is not None, "a dream is of one feature or more"
     pictures.colour_bar(image, list(panels.flat), "log-mel")
     return figure

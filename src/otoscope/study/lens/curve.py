@@ -23,7 +23,7 @@ from otoscope.base.settings import takes
 from otoscope.base.text import visible
 from otoscope.model.token_text import token_texts
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study import pictures
+from otoscope.study import marks, pictures
 from otoscope.study.clips import Progress, clip_count, each_clip
 from otoscope.study.estimates import DRAWS, Means, grouped_means
 from otoscope.study.lens.experiment import TokenPredictions, predict_tokens, stage_names, without_sound
@@ -150,6 +150,8 @@ class LensCurve(Result):
                 for sound, name in enumerate(SOUNDS.values())
             }
             draw_curves(axes, self.stages, curves, label, (self.chance[measure], "all tokens alike"))
+            if measure == "is_likeliest":
+                marks.share_axis(axes, "y")
             pictures.title(axes, title, note)
         return figure
 

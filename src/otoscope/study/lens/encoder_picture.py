@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from otoscope.base.numbers import Interval
-from otoscope.study import pictures
+from otoscope.study import marks, pictures
 from otoscope.study.lens.picture import draw_curves
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def stages_figure(lens: EncoderLens, note: str) -> Figure:
     left, right = figure.subplots(1, 2)
     draw_curves(left, stages, rates, "word error rate", (lens.wer(0).value, f"{none}, against the whole encoder's"))
     left.set_ylim(bottom=0)
+    marks.share_axis(left, "y", is_whole=False)
     pictures.title(left, "Transcripts with the encoder ended early", note)
     curves = {"log-probability": [sure.at(stage) for stage in blocks]}
     draw_curves(right, stages, curves, "mean log-probability of a token (nats)", (sure.at(0).value, none))

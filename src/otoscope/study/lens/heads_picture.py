@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHADES = "PuOr_r"
 """Orange adds, purple takes away; told apart by the colour-blind (Brewer, colorbrewer2.org)."""
 
-MOST_COLUMNS = 40
+MOST_COLUMNS = 20
 """Tokens in one map; a longer transcript is cut."""
 
 MOST_NAMED = 48
@@ -44,7 +44,7 @@ def token_figure(lens: HeadLens, note: str) -> Figure:
     groups = {name: values[:n_shown] for name, values in lens.groups().items() if _is_shown(name, values)}
     rows_in = min(max(0.15 * n_blocks * n_heads, 1.5), MOST_ROWS_IN)
     height = rows_in + 0.26 * len(groups) + 1.6
-    figure = pictures.new_figure(2.8 + 0.55 * max(n_shown, 8), max(height, 4.5))
+    figure = pictures.new_figure(2.8 + 0.5 * max(n_shown, 8), max(height, 4.5))
     above, below = figure.subplots(2, 1, height_ratios=(rows_in, 0.26 * len(groups)))
     image = _draw_heads(above, heads[:, :, :n_shown].reshape(n_blocks * n_heads, -1), n_heads)
     cut = "" if n_shown == n_tokens else f"; the first {n_shown} are drawn"

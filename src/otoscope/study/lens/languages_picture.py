@@ -23,7 +23,7 @@ LEGEND = ("with the sound", "with padding alone")
 def languages_figure(lens: LanguageLens, note: str) -> Figure:
     """Draw the likeliest languages by block, how sure each block is of the one found, and what each head adds to it."""
     heads, probability = cross_attention(lens.parts, lens.contribution()), lens.found_probability()
-    figure = pictures.new_figure(14.5, mean_heads_height(heads.value[..., 0].size, 4.2))
+    figure = pictures.new_figure(13, mean_heads_height(heads.value[..., 0].size, 4.2))
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.15, 1, 1))
     _draw_languages(left, lens)
     pictures.title(left, "Likeliest languages", f"{note}; mean probability")

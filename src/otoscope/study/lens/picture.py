@@ -16,11 +16,12 @@ from matplotlib.image import AxesImage
 from otoscope.base.numbers import Interval
 from otoscope.base.text import visible
 from otoscope.study import marks, pictures
+from otoscope.study.lettering import readable
 
 if TYPE_CHECKING:
     from otoscope.study.lens.experiment import Lens
 
-COLUMNS = 12
+COLUMNS = 10
 """Tokens side by side in one strip."""
 
 LEAST_COLUMNS = 5
@@ -93,9 +94,8 @@ def _draw_strip(axes: Axes, lens: Lens, shades: np.ndarray, columns: slice) -> A
 
 
 def letters(text: str) -> str:
-    """Write a token so that it fits; nothing is read as a formula."""
-    shown = text if len(text) <= CELL_LETTERS else text[: CELL_LETTERS - 1] + "\u2026"
-    return visible(shown).replace("$", r"\$")
+    """Write a token so that it fits."""
+    return readable(visible(text), longest=CELL_LETTERS)
 
 
 def draw_curves(

@@ -31,6 +31,7 @@ from otoscope.base.files import output_errors, write_json
 from otoscope.base.layout import one_line
 from otoscope.base.report import Column, Report, Table
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study import pictures
 from otoscope.study.clips import each_clip
 from otoscope.study.listening.live import waveform
 from otoscope.study.listening.live_features import as_curve
@@ -44,8 +45,6 @@ from otoscope.study.writing import Text, marked
 
 KS = (250, 150, 100, 75, 50, 35, 20, 10, 5, 2)
 NEAR_FRAMES = 25
-SCALE_QUANTILE = 0.995
-"""The map's brightest grey is this quantile of its relevance: a few strong pixels do not darken all the rest."""
 INDEX, TABLE, SOUND, SPECTROGRAM, MAP = (
     "index.json",
     "listening.json",
@@ -174,7 +173,7 @@ class Listening(Result):
     def map_png(self) -> bytes:
         """Draw the relevance map as an 8-bit grey PNG: a row for each frame that listens, white for the most."""
         shown = self.relevance.added[: self.n_frames, : self.n_frames]
-        top = float(np.quantile(shown, SCALE_QUANTILE)) if shown.size else 0.0
+        top = float(np.quantile(shown, pictures.BRIGHTEST_QUANTILE)) if shown.size else 0.0
         scaled = np.sqrt(np.clip(shown / top, 0, 1)) if top > 0 else np.zeros_like(shown)
         file = io.BytesIO()
         Image.fromarray(np.round(255 * scaled).astype(np.uint8)).save(file, "PNG", optimize=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from otoscope.study import pictures
+from otoscope.study.lettering import readable
 
 if TYPE_CHECKING:
     from otoscope.study.neighbours.experiment import Neighbours, WordNeighbours
 
 MOST_PANELS = 12
 """Words that are drawn at most; the table holds all."""
-LONGEST_TEXT = 14
 MAP = "viridis"
 """Dark is alike, pale is not; told apart by lightness alone."""
 
@@ -68,8 +66,6 @@ def _draw(axes: Axes, word: WordNeighbours, note: str) -> None:
     axes.set_ylim(bottom=floor)
     names = [readable(near.text) for near in word.neighbours]
     axes.set_xticks(ranks, names, rotation=45, ha="right", rotation_mode="anchor")
-    for label in axes.get_xticklabels():
-        label.set_parse_math(False)
     axes.set_xlim(-0.6, len(ranks) - 0.4)
     axes.set_ylabel("cosine", fontsize=8, color=pictures.INK)
     pictures.plain(axes)
@@ -78,31 +74,7 @@ def _draw(axes: Axes, word: WordNeighbours, note: str) -> None:
     legend = "".join(f"; {label}" for label, chosen in marks if chosen.any() and (is_heard.any() or label[0] == "h"))
     cut = "" if word.query.is_whole else f", one of {len(word.query.pieces)} tokens of '{word.query.word}'"
     pictures.title(axes, readable(f"'{word.text.strip()}'{cut}", longest=60), f"{note}{legend}")
-    axes.title.set_parse_math(False)
 
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], float)
-
-
-def readable(text: str, *, longest: int = LONGEST_TEXT) -> str:
-    """Make a token readable in a picture.
-
-    Args:
-        text: A token's text.
-        longest: Letters shown at most.
-
-    Returns:
-        The text without white space at its ends; a letter that the font lacks, and one that cannot be seen, as its
-        number in Unicode.
-    """
-    plain = text.strip() or repr(text)[1:-1] or "''"
-    plain = plain if len(plain) <= longest else plain[: longest - 1] + "…"
-    return "".join(_letter(letter) for letter in plain)
-
-
-def _letter(letter: str) -> str:
-    is_seen = letter == " " or unicodedata.category(letter)[0] not in "CZ"
-    if is_seen and get_font(findfont(FontProperties())).get_char_index(ord(letter)):
-        return letter
-    return f"U+{ord(letter):04X}"

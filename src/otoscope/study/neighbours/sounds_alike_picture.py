@@ -42,10 +42,10 @@ def sounds_alike_figure(result: SoundsAlike) -> Figure:
         axes.set_ylabel(unit, fontsize=8, color=pictures.INK)
         by = f"; {result.pronunciations}" if measure == "phones" and result.pronunciations else ""
         pictures.title(axes, head, f"{space}, {count(contrasts[0].n_words, 'word')}{by}")
-    grid[0, 0].legend(fontsize=7, frameon=False, loc="best")
+    marks.legend_below(figure, *(axes for axes in grid.ravel() if axes.get_visible()))
     by = "token order" if result.frequencies == "token order" else "counts in a text"
     note = f"{result.model}; frequency by {by}, {count(result.n_bins, 'bin')}. Bands: 95%, bootstrap over words"
-    figure.supxlabel(note, fontsize=7, color=pictures.MUTED)
+    pictures.heading(figure, note)
     return figure
 
 

@@ -18,7 +18,7 @@ from otoscope.base.errors import InputError
 from otoscope.base.report import Report
 from otoscope.base.settings import takes
 from otoscope.base.short_repr import ShortRepr
-from otoscope.corpus.phones import articulation
+from otoscope.corpus.phones import by_class
 from otoscope.harvest.opened import GroupKey, HarvestRun, open_run
 from otoscope.study.phones import report as phone_report
 from otoscope.study.phones import tables as phone_tables
@@ -165,23 +165,18 @@ class PhoneStudy(Result):
 
     def _layers(self, basis: str, note: str) -> Figure:
         """Draw phone by layer: how many features of each site detect each phone, and how well the best does."""
-        run, order = self.run, self._phone_order()
+        run = self.run
+        classes = {p: made for p, made in by_class(run.phones, run.phone_set).items() if run.ground.is_frequent[p]}
+        order = np.array(list(classes), int)
         groups = [group for group in run.groups if group.key.basis == basis]
         detected = [detected_by_phone(run, group.scores) for group in groups]
         return layer_figure(
             {group.key.site: group.key.n_features for group in groups},
-            {run.phones[p]: articulation(run.phones[p], run.phone_set).manner for p in order},
+            {run.phones[p]: made for p, made in classes.items()},
             np.stack([counts[order] for counts in detected], axis=1),
             np.stack([group.best.auroc[order] for group in groups], axis=1),
             note,
         )
-
-    def _phone_order(self) -> np.ndarray:
-        """Phones that can be judged, by manner of articulation, then in the order of the set."""
-        made = [articulation(phone, self.run.phone_set) for phone in self.run.phones]
-        manners = list(dict.fromkeys(phone.manner for phone in made))
-        judged = [p for p in range(len(made)) if self.run.ground.is_frequent[p]]
-        return np.array(sorted(judged, key=lambda p: (manners.index(made[p].manner), not made[p].voiced, p)), int)
 
 
 @takes(PhoneSettings)

@@ -29,9 +29,12 @@ def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]
         _draw(axes, site, bases)
     for axes in panels.flat[len(curves) :]:
         axes.set_visible(False)
-    panels[0, 0].legend(fontsize=6.5, frameon=False, loc="upper left")
-    figure.supxlabel("labelled clips, of which the 10 strongest examples are taken", fontsize=8)
-    figure.suptitle(f"Features whose 10 strongest examples share one phone to at least {purity:.0%}", fontsize=9)
+    marks.legend_below(figure, *panels.flat)
+    figure.supxlabel("labelled clips, of which the 10 strongest examples are taken", fontsize=8, color=pictures.INK)
+    figure.supylabel("share of features", fontsize=8, color=pictures.INK)
+    pictures.heading(
+        figure, f"Features whose 10 strongest examples share one phone to at least {purity:.0%}; bars: 95%"
+    )
     return figure
 
 
@@ -46,6 +49,7 @@ def _draw(axes: Axes, site: str, bases: Mapping[str, Sequence[Mapping[str, Any]]
         style = (COLOURS.get(basis, pictures.GREEN), "o")
         marks.curve(axes, [row["n_clips"] for row in rows], shares, basis, style, has_bars=True)
     marks.share_axis(axes, "y", is_whole=False)
-    axes.set_title(site, fontsize=7.5)
-    axes.tick_params(labelsize=7)
+    axes.set_ylim(bottom=0)
     pictures.plain(axes)
+    axes.tick_params(labelsize=7)
+    axes.set_title(site, fontsize=8, loc="left", color=pictures.INK)

@@ -17,6 +17,10 @@ from matplotlib.ticker import MaxNLocator
 from otoscope.base.numbers import Interval
 from otoscope.study import marks, pictures
 
+MOST_WIDTH_IN = 14.0
+BESIDE = 8
+"""With more sites the two panels stand one above the other."""
+
 AUROC_STEPS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 """Finer where detectors are told apart."""
 
@@ -41,8 +45,18 @@ def layer_figure(
     """Draw, for each phone and site, how many features detect it and how well the best one does."""
     n_phones, n_sites = n_detecting.shape
     height = float(np.clip(2.2 + 0.19 * n_phones, 3.5, 20))
-    figure = pictures.new_figure(float(np.clip(4.5 + 1.15 * n_sites, 6.5, 30)), height)
-    counts, aurocs = figure.subplots(1, 2)
+    if not n_detecting.any():
+        figure = pictures.new_figure(float(np.clip(3.2 + 0.6 * n_sites, 6, MOST_WIDTH_IN)), height)
+        axes = figure.subplots()
+        _draw_aurocs(axes, best_auroc, f"{note}: no feature detects a phone so well; ")
+        _label_axes(axes, sites, phones)
+        return figure
+    if n_sites <= BESIDE:
+        figure = pictures.new_figure(float(np.clip(4.5 + 1.15 * n_sites, 6.5, MOST_WIDTH_IN)), height)
+        counts, aurocs = figure.subplots(1, 2)
+    else:
+        figure = pictures.new_figure(float(np.clip(3 + 0.3 * n_sites, 6.5, MOST_WIDTH_IN)), 2 * height)
+        counts, aurocs = figure.subplots(2, 1)
     saturate = max(1, int(n_detecting.max(initial=0)))
     image = counts.imshow(n_detecting, cmap=pictures.HEAT, vmin=0, vmax=saturate, aspect="auto")
     _write_cells(counts, n_detecting, 0.45 * saturate, "{:.0f}", blank=0)
@@ -51,14 +65,19 @@ def layer_figure(
     image.colorbar.locator = MaxNLocator(integer=True)
     image.colorbar.update_ticks()
     pictures.title(counts, "Features that detect one phone", note)
-    norm = BoundaryNorm(AUROC_STEPS, 256)
-    image = aurocs.imshow(np.ma.masked_invalid(best_auroc), cmap=pictures.HEAT, norm=norm, aspect="auto")
-    _write_cells(aurocs, best_auroc, 0.8, "{:.2f}")
-    pictures.colour_bar(image, [aurocs], "AUROC")
-    pictures.title(aurocs, "AUROC of the best feature", "chosen on one half of the clips, scored on the other")
+    _draw_aurocs(aurocs, best_auroc, "")
     for axes in (counts, aurocs):
         _label_axes(axes, sites, phones)
     return figure
+
+
+def _draw_aurocs(axes: Axes, best_auroc: np.ndarray, note: str) -> None:
+    """Draw how well the best feature of each site detects each phone."""
+    norm = BoundaryNorm(AUROC_STEPS, 256)
+    image = axes.imshow(np.ma.masked_invalid(best_auroc), cmap=pictures.HEAT, norm=norm, aspect="auto")
+    _write_cells(axes, best_auroc, 0.8, "{:.2f}")
+    pictures.colour_bar(image, [axes], "AUROC")
+    pictures.title(axes, "AUROC of the best feature", f"{note}chosen on one half of the clips, scored on the other")
 
 
 def _write_cells(axes: Axes, values: np.ndarray, half: float, form: str, *, blank: float | None = None) -> None:
@@ -108,9 +127,9 @@ def shares_figure(bars: Sequence[ShareBar], rule: str) -> Figure:
     axes.set_yticks(list(labels), list(labels.values()))
     axes.set_ylim(n_rows - 0.4, -0.6)
     highest = max((float(bar.share.high or 0) for bar in bars if bar.share is not None), default=0.0)
-    axes.set_xlim(0, max(0.05, min(1.0, 1.08 * highest)))
+    axes.set_xlim(0, min(1.0, 1.08 * highest) or 0.01)
     marks.share_axis(axes, is_whole=False)
-    axes.set_xlabel("share of the features", fontsize=8)
+    axes.set_xlabel("share of the features", fontsize=8, color=pictures.INK)
     pictures.plain(axes)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", labelsize=7)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from otoscope.base.errors import InputError
 from otoscope.base.report import Column, Report, Table
+from otoscope.corpus.phones import by_class
 from otoscope.harvest.opened import GroupKey, HarvestRun
 from otoscope.study.phones.polysemy import effective_number
 from otoscope.study.phones.purity import count_labels
@@ -61,6 +62,7 @@ class FeatureRanges(Result):
     basis: str
     feature: int
     phones: tuple[str, ...]  # of the run
+    phone_set: str  # to which they belong
     detects: str  # what the feature detects, with its score, in words
     min_samples: int  # ranges with fewer labelled samples have no effective number of phones
     signs: tuple[SignRanges, ...]  # in which it has peaks
@@ -109,7 +111,11 @@ class FeatureRanges(Result):
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Draw the samples by phone for each range, from the top down."""
         heading = f"{self.site} - {self.basis} {self.feature}"
-        return {self.stem: lambda: ranges_figure(heading, self.detects, self.phones, self.signs)}
+        return {
+            self.stem: lambda: ranges_figure(
+                heading, self.detects, self.phones, by_class(self.phones, self.phone_set), self.signs
+            )
+        }
 
 
 def feature_ranges(
@@ -127,7 +133,9 @@ def feature_ranges(
             continue
         counts = count_labels(table.phone[feature], labelled(table.clip[feature], ground), len(run.phones))
         signs.append(SignRanges(sign, table.low[feature], table.high[feature], table.n_peaks[feature], counts))
-    return FeatureRanges(group.site, group.basis, feature, run.phones, detects, min_samples, tuple(signs))
+    return FeatureRanges(
+        group.site, group.basis, feature, run.phones, run.phone_set, detects, min_samples, tuple(signs)
+    )
 
 
 def find_feature(run: HarvestRun, name: str) -> tuple[GroupKey, int]:

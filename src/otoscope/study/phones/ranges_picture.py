@@ -5,7 +5,7 @@ Knows arrays and labels, not runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,32 +28,42 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 OTHERS, NO_PHONE = "#8c8c8c", "#d9d9d9"
 
 
-def ranges_figure(heading: str, name: str, phones: Sequence[str], signs: Sequence[SignRanges]) -> Figure:
+def ranges_figure(
+    heading: str, name: str, phones: Sequence[str], classes: Mapping[int, str], signs: Sequence[SignRanges]
+) -> Figure:
     """Draw the number of samples by phone for each range of strength, the strongest at the left.
+
+    Args:
+        heading: The feature.
+        name: What it detects.
+        phones: Of the run.
+        classes: Index and class of each phone, in the order in which they are drawn.
+        signs: The ranges above zero, and those below.
 
     Source:
         Layout after the charts of polysemantic neurons in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     figure = pictures.new_figure(9.5, 1.2 + 3.2 * max(len(signs), 1))
     rows = figure.subplots(max(len(signs), 1), 1, squeeze=False)[:, 0]
-    colours = _colours(signs)
+    colours = _colours(signs, classes)
     pictures.title(rows[0], heading, name if signs else f"{name}. It has no peaks")
     for axes, ranges in zip(rows, signs, strict=False):
         _draw(axes, phones, ranges, colours)
     if signs:
-        _explain(rows[0], phones, signs, colours)
+        _explain(rows[0], phones, classes, signs, colours)
     else:
         rows[0].set_axis_off()
     return figure
 
 
-def _colours(signs: Sequence[SignRanges]) -> dict[int, str]:
-    """Choose colours for the phones that are most common in some range, in the order of the phone set."""
+def _colours(signs: Sequence[SignRanges], classes: Mapping[int, str]) -> dict[int, str]:
+    """Choose colours for the phones that are most common in some range, class by class."""
     if not signs:
         return {}
     counts = np.concatenate([ranges.counts[:, :-1] for ranges in signs])
     order = np.lexsort((-counts.sum(axis=0), -counts.max(axis=0)))
-    shown = sorted(int(phone) for phone in order[:MOST_PHONES] if counts[:, phone].any())
+    chosen = {int(phone) for phone in order[:MOST_PHONES] if counts[:, phone].any()}
+    shown = [phone for phone in classes if phone in chosen]
     return dict(zip(shown, COLOURS, strict=False))
 
 
@@ -92,9 +102,11 @@ def _bars(phones: Sequence[str], counts: np.ndarray, colours: dict[int, str]) ->
     ]
 
 
-def _explain(axes: Axes, phones: Sequence[str], signs: Sequence[SignRanges], colours: dict[int, str]) -> None:
+def _explain(
+    axes: Axes, phones: Sequence[str], classes: Mapping[int, str], signs: Sequence[SignRanges], colours: dict[int, str]
+) -> None:
     """Say which colour is which phone, beside the first panel."""
-    named = [(phones[phone], colour) for phone, colour in colours.items()]
+    named = [(f"{phones[phone]} ({classes[phone]})", colour) for phone, colour in colours.items()]
     counts = np.concatenate([ranges.counts for ranges in signs])
     if counts[:, :-1].sum() > counts[:, list(colours)].sum():
         named.append(("others", OTHERS))

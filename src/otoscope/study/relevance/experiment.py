@@ -210,8 +210,8 @@ class Relevance(Result):
         return {"relevance": self.relevance, "speech_end_frame": self.speech_end_frame, "kinds": self.kinds}
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw the map of the whole window beside its speech, and its speech with the profile of sources."""
-        return {"relevance": lambda: picture.whole_figure(self), "relevance_zoom": lambda: picture.zoom_figure(self)}
+        """Draw the map of the whole window beside its speech part, with the profile of sources."""
+        return {self.name: lambda: picture.relevance_figure(self)}
 
 
 def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:

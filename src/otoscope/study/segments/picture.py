@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otoscope.base.numbers import written
 from otoscope.study import marks, pictures
 
 if TYPE_CHECKING:
@@ -25,19 +26,16 @@ def segments_figure(result: Segments) -> Figure:
     n_rows = -(-len(result.words) // n_columns)
     n_bars = max(len(word.segments) for word in result.words)
     height = float(np.clip(n_rows * (1.15 + 0.21 * n_bars) + 0.6, 2.4, 60))
-    figure = pictures.new_figure(7.2 * n_columns, height)
+    figure = pictures.new_figure(7.2 if n_columns == 1 else 12, height)
     panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
     for axes, word in zip(panels, result.words, strict=False):
         _draw(axes, word)
     for axes in panels[len(result.words) :]:
         axes.set_visible(False)
-    figure.suptitle(
-        f"{result.model}: stretches of {result.length_s:g} s of {pictures.count(result.n_clips, 'clip')}, each alone. "
-        "Blue: the word is said in it; vermilion: it is not; grey: not known",
-        x=0.01,
-        ha="left",
-        fontsize=8,
-        color=pictures.MUTED,
+    pictures.heading(
+        figure,
+        f"{result.model}: stretches of {result.length_s:g} s of {pictures.count(result.n_clips, 'clip')}, each heard "
+        "alone. Blue: the word is said in it; vermilion: it is not; grey: not known. Right: what is said in it",
     )
     return figure
 
@@ -49,13 +47,16 @@ def _draw(axes: Axes, word: WordSegments) -> None:
         [_short(f"{segment.clip_id} {segment.stretch}", 34) for segment in word.segments],
         [segment.probability for segment in word.segments],
         [colours[segment.is_hit] for segment in word.segments],
-        [
-            f"{segment.probability:.0%}" + ("" if segment.said is None else f"  “{_short(' '.join(segment.said))}”")
-            for segment in word.segments
-        ],
+        [written(segment.probability, "share") for segment in word.segments],
     )
-    axes.set_xlim(0, 1.55)
-    axes.set_xticks(np.linspace(0, 1, 5), [f"{value:.0%}" for value in np.linspace(0, 1, 5)])
+    for row, segment in enumerate(word.segments):
+        if segment.said is not None:
+            axes.annotate(
+                f"“{_short(' '.join(segment.said))}”", (1, row), (4, 0), ("axes fraction", "data"), "offset points",
+                fontsize=7, color=pictures.INK, va="center", annotation_clip=False,
+            )  # fmt: skip
+    marks.share_axis(axes, is_whole=False)
+    axes.set_xlim(0, 1.2 * max((segment.probability for segment in word.segments), default=0.0) or 1.0)
     axes.set_xlabel("probability of the word", fontsize=8, color=pictures.INK)
     pictures.title(axes, word.word, word.in_words)
 
@@ -70,13 +71,12 @@ def pushed_figure(result: PushedUp) -> Figure:
         [_short(pushed.word) for pushed in words],
         [pushed.lift for pushed in words],
         [pictures.BLUE if pushed.lift >= 0 else pictures.ORANGE for pushed in words],
-        [f"{math.exp(pushed.log_probability):.1%}" for pushed in words],
+        [written(math.exp(pushed.log_probability), "share") for pushed in words],
     )
     axes.axvline(0, color=pictures.MUTED, linewidth=0.8)
     axes.margins(x=0.12)
-    axes.set_xlabel(
-        "log-probability less that over padding alone (nats); beside it the probability", fontsize=8, color=pictures.INK
-    )
+    label = "log-probability less that over padding alone (nats); beside each bar the probability"
+    axes.set_xlabel(label, fontsize=8, color=pictures.INK)
     pictures.title(
         axes,
         f"What {result.start_s:.2f} to {result.stop_s:.2f} s of {result.clip_id} pushes up",

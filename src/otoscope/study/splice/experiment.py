@@ -24,7 +24,7 @@ from otoscope.base.layout import one_line
 from otoscope.base.numbers import written
 from otoscope.base.report import Report
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.error_rate import ErrorRate, matched_words, word_errors, words_of
+from otoscope.study.error_rate import ErrorRate, changed_words, word_errors, words_of
 from otoscope.study.results import Result
 from otoscope.study.splice.picture import stretch_figure
 from otoscope.study.writing import Text, join_texts, marked, room_beside, text_of, write_texts, write_windows
@@ -55,9 +55,12 @@ class Splice(Result):
     @property
     def words_gone(self) -> tuple[str, ...]:
         """Words of the original, normalised, that the spliced transcript does not hold in their place."""
-        before = words_of(self.original)
-        matches = matched_words(before, words_of(self.spliced))
-        return tuple(word for word, match in zip(before, matches, strict=True) if match is None)
+        return changed_words(self.original, self.spliced)[0]
+
+    @property
+    def words_new(self) -> tuple[str, ...]:
+        """Words of the spliced transcript, normalised, that the original does not hold in their place."""
+        return changed_words(self.original, self.spliced)[1]
 
     def report(self) -> Report:
         """Show both transcripts, and name the words that went."""
@@ -75,6 +78,7 @@ class Splice(Result):
                 "seconds": [start_s, stop_s],
                 "n_frames": self.n_frames,
                 "words_gone": self.words_gone,
+                "words_new": self.words_new,
                 "n_words": len(words_of(self.original)),
                 "wer": self.words.rate,
             },
@@ -82,15 +86,14 @@ class Splice(Result):
                 ("original", one_line(self.original)),
                 ("spliced", marked(one_line(self.spliced), is_stopped=self.is_stopped)),
                 ("words gone", self.words_gone or "none"),
+                ("words new", self.words_new or "none"),
                 ("word error rate against the original", written(self.words.rate, "share")),
             ],
         )
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw the recording with the replaced stretch, and both transcripts."""
-        head = f"{self.model}, {self.clip_id}"
-        stretch = (self.loudness, self.start, self.stop)
-        return {self.name: lambda: stretch_figure(*stretch, head, self.original, self.spliced)}
+        """Draw the recording with the replaced stretch, both transcripts, and the words that changed."""
+        return {self.name: lambda: stretch_figure(self)}
 
 
 class Spliceable:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from otoscope.audio.clip import Clip
-from otoscope.study.error_rate import matched_words, words_of
+from otoscope.study.error_rate import changed_words, matched_words, words_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Outcome:
     exact: bool  # the transcript is the old one without that word, otherwise unchanged
     lost_one: bool  # the transcript is the old one without one word, whichever, otherwise unchanged
     stopped: bool = False  # the transcript was stopped at its limit of tokens
+    others_gone: tuple[str, ...] = ()  # those `n_others_gone` words
+    new: tuple[str, ...] = ()  # those `n_new` words
 
 
 def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[int]]:
@@ -69,20 +71,19 @@ def judge(
     """
     after = words_of(text)
     others = [word for index, word in enumerate(before) if index not in places]
-    n_found, n_others_found = _n_matched(before, after), _n_matched(others, after)
+    gone, new = changed_words(before, after)
+    others_gone, _ = changed_words(others, after)
+    n_found, n_others_found = len(before) - len(gone), len(others) - len(others_gone)
     return Outcome(
         start=stretch[0],
         stop=stretch[1],
         text=text,
         gone=n_found == n_others_found,
-        n_others_gone=len(others) - n_others_found,
-        n_new=len(after) - n_found,
+        n_others_gone=len(others_gone),
+        n_new=len(new),
         exact=after == others,
         lost_one=len(after) == len(before) - 1 == n_found,
         stopped=stopped,
+        others_gone=others_gone,
+        new=new,
     )
-
-
-def _n_matched(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
-    """Count the words of a reference that a hypothesis holds, in order."""
-    return sum(match is not None for match in matched_words(reference, hypothesis))

@@ -1,49 +1,64 @@
-"""A picture of one spliced recording with both transcripts. Knows numbers and words, not models."""
+"""Pictures of splices: one spliced recording with both transcripts, and the words of many clips spliced out.
+
+Knows frames and words, not models.
+"""
 
 from __future__ import annotations
 
-import textwrap
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
-from otoscope.study import pictures
+from otoscope.base.layout import one_line
+from otoscope.base.report import Estimates
+from otoscope.study import marks, pictures
 
-LINE_LETTERS = 110
-"""Letters of a transcript that fit on one line of the picture."""
+if TYPE_CHECKING:
+    from otoscope.study.splice.experiment import Splice
+    from otoscope.study.splice.outcome import Outcome
 
-TRANSCRIPT_LINES = 3
+TRANSCRIPT_LETTERS = 400
+"""Letters of a transcript that are shown at most."""
 
 
-def stretch_figure(loudness: np.ndarray, start: int, stop: int, name: str, original: str, spliced: str) -> Figure:
-    """Draw a recording with the stretch that was replaced, above both transcripts."""
-    figure = pictures.new_figure(9, 3.6)
-    axes, below = figure.subplots(2, 1, height_ratios=(3, 2))
+def stretch_figure(result: Splice) -> Figure:
+    """Draw a recording with the stretch that was replaced, above both transcripts and the words that changed."""
+    loudness, start, stop = result.loudness, result.start, result.stop
+    figure = pictures.new_figure(9, 4.2)
+    axes, below = figure.subplots(2, 1, height_ratios=(20, 1))
     seconds = np.arange(len(loudness)) * FRAME_S
     axes.fill_between(seconds, -loudness, loudness, color=pictures.MUTED, linewidth=0)
     axes.axvspan(start * FRAME_S, stop * FRAME_S, color=pictures.ORANGE, alpha=0.3, linewidth=0)
     axes.set_xlim(0, max(len(loudness), min(stop, 2 * len(loudness))) * FRAME_S)
     axes.set_yticks([])
-    axes.set_xlabel("seconds", fontsize=8)
+    axes.set_ylabel("wave", fontsize=8, color=pictures.INK)
+    axes.set_xlabel("seconds; shaded: the stretch replaced", fontsize=8, color=pictures.INK)
     pictures.plain(axes)
-    stretch = f"frames {start} to {stop} ({start * FRAME_S:.2f}-{stop * FRAME_S:.2f} s)"
-    pictures.title(axes, f"Final encoder output of {stretch} replaced by that of padding", name)
-    below.set_axis_off()
-    for top, label, text, colour in (
-        (1.0, "as it is", original, pictures.INK),
-        (0.4, "spliced", spliced, pictures.ORANGE),
-    ):
-        lines = textwrap.wrap(text, LINE_LETTERS, max_lines=TRANSCRIPT_LINES, placeholder=" …") or ["(nothing)"]
-        below.text(0, top, f"{label}:", fontsize=8, color=pictures.MUTED, va="top", transform=below.transAxes)
-        below.text(
-            0.09,
-            top,
-            "\n".join(lines),
-            fontsize=8.5,
-            color=colour,
-            va="top",
-            transform=below.transAxes,
-            parse_math=False,
-        )
+    stretch = f"Frames {start} to {stop - 1} ({start * FRAME_S:.2f}-{stop * FRAME_S:.2f} s)"
+    pictures.title(axes, f"{stretch} of the encoder output replaced by padding's", f"{result.model}, {result.clip_id}")
+    went, came = marks.counted_words(result.words_gone), marks.counted_words(result.words_new)
+    rows = [
+        f"original: {_shortened(result.original)}",
+        f"spliced: {_shortened(result.spliced)}",
+        f"words that went: {went}. Words that came: {came}",
+    ]
+    marks.words_panel(below, "Transcripts", rows)
+    return figure
+
+
+def _shortened(text: str) -> str:
+    shown = one_line(text) or "(nothing)"
+    return shown if len(shown) <= TRANSCRIPT_LETTERS else f"{shown[: TRANSCRIPT_LETTERS - 1]}…"
+
+
+def words_figure(group: Estimates, title: str, note: str, outcomes: dict[str, list[Outcome]]) -> Figure:
+    """Draw how often words went and stayed, above the other words that went and came with each kind of splice."""
+    figure = marks.estimates_figure(group, title, note, extra_in=1.2)
+    rows = [
+        f"{label}: {marks.changes([(outcome.others_gone, outcome.new) for outcome in found])}"
+        for label, found in outcomes.items()
+    ]
+    marks.words_panel(figure.axes[1], "Other words that went and came, and how often", rows)
     return figure

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from otoscope.audio.clip import Clip
 from otoscope.base.clocks import FRAME_S, frames_begun, seconds_to_frame, seconds_to_stop_frame
@@ -26,6 +27,7 @@ from otoscope.study.estimates import bootstrap_mean, wilson_interval
 from otoscope.study.results import Result
 from otoscope.study.splice.experiment import Spliceable
 from otoscope.study.splice.outcome import Outcome, heard_words, judge
+from otoscope.study.splice.picture import words_figure
 from otoscope.study.splice.settings import SpliceWordsSettings
 from otoscope.study.writing import Text
 
@@ -141,6 +143,17 @@ class SpliceWords(Result):
             ],
             parts=[Estimates(MEASURES, [self.own, self.elsewhere], "Share of splices", key="")],
         )
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Draw the shares beside the baseline, and which other words went and came."""
+        report = self.report()
+        (shares,) = report.parts
+        assert isinstance(shares, Estimates), "it is the report's one part"
+        outcomes = {
+            self.own.label: [trial.own for trial in self.trials],
+            self.elsewhere.label: [trial.elsewhere for trial in self.trials if trial.elsewhere is not None],
+        }
+        return {self.name: lambda: words_figure(shares, report.title, report.note, outcomes)}
 
 
 @takes(SpliceWordsSettings)

@@ -18,7 +18,7 @@ MOST_TICKS = 8
 SHIFT = 0.006
 """How far intervals of the steering and of random changes are moved apart, as a share of the strengths' span."""
 
-TITLE_LETTERS = 90
+TITLE_LETTERS = 160
 
 
 def rates_panel(
@@ -66,6 +66,6 @@ def sweep_figure(panels: Sequence[Callable[[Axes], None]], title: str, note: str
         draw(axes)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    pictures.title(grid[0], textwrap.shorten(title, TITLE_LETTERS, placeholder=" …"), note)
+    pictures.heading(figure, f"{textwrap.shorten(title, TITLE_LETTERS, placeholder=' …')}. {note}")
     marks.legend_below(figure, grid[0])
     return figure

@@ -137,9 +137,9 @@ class WindowStudy(Result):
         )
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw error rates against k; and the mask, in small with its ones and zeros and at the model's own size."""
+        """Draw error rates against k with the words that changed; and the mask, in small and full size."""
         return {
-            "window": lambda: curve_figure(self.curve(), len(self.clip_ids), self.n_references),
+            "window": lambda: curve_figure(self),
             "window_mask": lambda: mask_figure(self.n_frames, self.masked_ks),
         }
 

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.layout import count
 from otoscope.study import marks, pictures
+from otoscope.study.error_rate import changed_words
 from otoscope.study.estimates import intervals_note
 
 if TYPE_CHECKING:
-    from otoscope.study.window.experiment import CurvePoint
+    from otoscope.study.window.experiment import WindowStudy
 
 SCHEMATIC_FRAMES = 10
 SCHEMATIC_K = 2
@@ -83,24 +84,41 @@ def _draw_mask(axes: Axes, n_frames: int, k: int) -> None:
     pictures.title(axes, f"k = {k} frames ({k * FRAME_S:g} s)", note, lift=pictures.FRAME_AXIS_POINTS)
 
 
-def curve_figure(points: Sequence[CurvePoint], n_clips: int, n_known: int) -> Figure:
-    """Draw word error rate against k, with bands where the intervals have bounds."""
-    figure = pictures.new_figure(7, 4)
-    axes = figure.subplots()
+def curve_figure(result: WindowStudy) -> Figure:
+    """Draw word error rate against k, with bands where the intervals have bounds, and below the words that changed."""
+    points, n_clips = result.curve(), len(result.clip_ids)
     free, masked = points[0], points[1:]
+    figure = pictures.new_figure(8, 4.4 + 0.25 * len(masked))
+    axes, below = figure.subplots(2, 1, height_ratios=(20, 1))
     ks = [point.k or 0 for point in masked]
-    marks.curve(axes, ks, [point.wer for point in masked], "against the unmasked transcript")
+    marks.curve(axes, ks, [point.wer for point in masked], "against the transcript with no limit")
     if free.reference_wer is not None:
-        label = f"against what was said ({count(n_known, 'clip')})"
+        label = f"against what was said ({count(result.n_references, 'clip')})"
         marks.curve(axes, ks, [point.reference_wer for point in masked], label, marks.STYLES[1])
-        label = "no mask, against what was said"
+        label = "no limit, against what was said"
         marks.baseline(axes, free.reference_wer.value, label, colour=pictures.ORANGE)
     pictures.plain(axes)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("k: frames on either side that a frame may attend to (20 ms each)", fontsize=8)
-    axes.set_ylabel("word error rate", fontsize=8)
+    if min(ks) > 0 and max(ks) >= 4 * min(ks):
+        axes.set_xscale("log")
+        axes.minorticks_off()
+    axes.set_xticks(ks, [f"{k}\n{k * FRAME_S:g} s" for k in ks])
+    axes.set_xlabel("k: frames on either side that a frame may attend to", fontsize=8, color=pictures.INK)
+    axes.set_ylabel("word error rate", fontsize=8, color=pictures.INK)
     marks.share_axis(axes, "y", is_whole=False)
     axes.legend(fontsize=7.5, frameon=False)
-    note = f"{count(n_clips, 'clip')}; {intervals_note(n_clips)}"
+    clips = count(n_clips, "clip") if n_clips > 1 else result.clip_ids[0]
+    note = f"{result.model}, {clips}" + (f"; {intervals_note(n_clips)}" if n_clips > 1 else "")
     pictures.title(axes, "Transcripts when the encoder listens only nearby", note)
+    marks.words_panel(below, "Words that went and came, against the transcript with no limit", _changes(result))
     return figure
+
+
+def _changes(result: WindowStudy) -> list[str]:
+    """Say for each k which words changed."""
+    rows = []
+    for index, k in enumerate(result.ks):
+        if k is not None:
+            pairs = [changed_words(clip[0].text, clip[index].text) for clip in result.transcripts]
+            rows.append(f"k = {k}: {marks.changes(pairs)}")
+    return rows

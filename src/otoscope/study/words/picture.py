@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from otoscope.audio.mel import log_mel
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from otoscope.study import pictures
+from otoscope.study.lettering import readable
 from otoscope.study.marks import DASHED
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def words_figure(result: WordSources, window: int) -> Figure:
     numbers = [number for number, word in enumerate(result.words) if word.window == window]
     row_in = min(ROW_IN, max(LEAST_ROW_IN, MAP_IN / len(numbers)))
     map_in = max(row_in * len(numbers), 0.5)
-    figure = pictures.new_figure(9 if len(numbers) <= MANY_WORDS else 14, 4.2 + 3 * (map_in + 0.45))
+    figure = pictures.new_figure(9 if len(numbers) <= MANY_WORDS else 12, 4.2 + 3 * (map_in + 0.45))
     sizes = (1.3, 0.6, *(map_in for _ in TITLES))
     panels = figure.subplots(5, 1, sharex=True, height_ratios=sizes)
     _draw_sound(panels[0], panels[1], result, window)
@@ -73,7 +74,9 @@ def zoom_figure(result: WordSources, number: int) -> Figure:
     panels = figure.subplots(5, 1, sharex=True, height_ratios=(1.3, 0.6, 1, 1, 1))
     _draw_sound(panels[0], panels[1], result, word.window)
     note = f"{_name(result, word.window)}; log-probability {word.log_probability:.2f}; {result.stretch_s:g} s silenced"
-    pictures.title(panels[0], f"Which frames “{word.text}” came from", f"{note} at a time")
+    pictures.title(
+        panels[0], f"Which frames “{readable(word.text.strip(), longest=40)}” came from", f"{note} at a time"
+    )
     for axes, (way, head) in zip(panels[2:], TITLES.items(), strict=True):
         curve = result.curve(way, number)
         seconds = start_s + (np.arange(len(curve)) + 0.5) * FRAME_S
@@ -147,7 +150,7 @@ def _label_words(axes: Axes, result: WordSources, numbers: Sequence[int]) -> Non
         for moment in word.true_s or ():
             axes.axvline(start_s + moment, color=pictures.BLUE, linewidth=0.6, alpha=0.7)
         axes.annotate(
-            word.text,
+            readable(word.text),
             (start_s + (start + stop) / 2, 1),
             (0, 3 + 9 * (row % LEVELS)),
             ("data", "axes fraction"),
@@ -155,7 +158,6 @@ def _label_words(axes: Axes, result: WordSources, numbers: Sequence[int]) -> Non
             fontsize=7,
             color=pictures.INK,
             ha="center",
-            parse_math=False,
         )
 
 
@@ -182,6 +184,6 @@ def _draw_map(axes: Axes, result: WordSources, numbers: Sequence[int], way: str)
         if true_s is not None:
             corner, width = (start_s + true_s[0], row - 0.5), true_s[1] - true_s[0]
             axes.add_patch(Rectangle(corner, width, 1, fill=False, edgecolor=pictures.SKY, linewidth=1))
-    axes.set_yticks(range(len(numbers)), [result.words[number].text for number in numbers], parse_math=False)
+    axes.set_yticks(range(len(numbers)), [readable(result.words[number].text) for number in numbers])
     axes.tick_params(colors=pictures.MUTED, labelsize=7 if len(numbers) <= MANY_WORDS else 6, length=2)
     axes.set_xlim(start_s, _stop_s(result, window))
