@@ -21,7 +21,7 @@ from otoscope.model.load import load
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.settings import CoderChoice
 from otoscope.study.dictionaries.sources import shards_source
-from otoscope.study.dictionaries.train import tasks_of, train_dictionaries
+from otoscope.study.dictionaries.train import tasks_of, train_on
 
 TARGET = 0.05
 ROUNDS = 3
@@ -47,7 +47,7 @@ def measure(settings: Settings) -> list[Row]:
         tasks = tasks_of(source, CoderChoice(k=16))
         train_settings = TrainSettings(N_STEPS * BATCH_FRAMES, BATCH_FRAMES)
         trained = [
-            train_dictionaries(source, tasks, train_settings, folder / f"trained-{turn}")
+            train_on(source, tasks, train_settings, folder / f"trained-{turn}")
             for turn in range(settings.rounds(ROUNDS))
         ]
     shares = Spread.of([training.waited_share for training in trained])

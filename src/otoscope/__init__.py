@@ -18,6 +18,7 @@ def __getattr__(name: str) -> Any:
     """Fetch a public name from its module when it is first asked for."""
     from importlib import import_module
 
+    from otoscope.base.bars import takes_progress, with_bar
     from otoscope.public import HOMES
 
     if name == "__all__":
@@ -25,6 +26,8 @@ def __getattr__(name: str) -> Any:
     if name not in HOMES:
         raise AttributeError(f"module 'otoscope' has no attribute {name!r}; see otoscope.__all__")
     value = getattr(import_module(HOMES[name]), name)
+    if takes_progress(value):
+        value = with_bar(value)
     globals()[name] = value
     return value
 

@@ -12,8 +12,11 @@ HOMES: dict[str, str] = {
     ),
     **dict.fromkeys(("Corpus", "open_corpus"), "otoscope.corpus"),
     "load": "otoscope.model.load",
+    "untrained": "otoscope.model.untrained",
     "Transcription": "otoscope.model.transcription",
     "Whisper": "otoscope.model.whisper",
     "align_words": "otoscope.study.alignment.word_times",
+    **dict.fromkeys(("Feature", "feature_named"), "otoscope.study.feature"),
+    "scaled_features": "otoscope.study.feature_edit",
     **{name: module for experiment in EXPERIMENTS for name, module in experiment.public.items()},
 }

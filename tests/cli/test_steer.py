@@ -17,7 +17,7 @@ from otoscope.study.steer.class_means import class_means
 from otoscope.study.steer.experiment import steer
 from otoscope.study.steer.head_ablation import ablate_heads
 from otoscope.study.steer.sounds import steer_sounds
-from otoscope.study.steer.steering import Change, add, scale_feature, scale_head
+from otoscope.study.steer.steering import Change, add_direction, scale_feature, scale_head
 from otoscope.study.steer.where import Where
 from tests.cli.conftest import Run
 
@@ -41,7 +41,7 @@ def test_changes_are_made_in_json(run: Run, folder: Path, vector: Path, model_fo
     changes: list[Change] = [
         scale_head(model, "decoder.0.cross_attn.1", 0.5),
         scale_feature(feature_named(model, f"{SITE}:3", seed=5), 0.0),
-        add(model, Direction.load(vector)),
+        add_direction(model, Direction.load(vector)),
     ]
     assert result == as_json(steer(model, otoscope.open_corpus(folder), changes, [0, 4], seed=5))
     assert result["steered"][0]["changed"]["value"] == 0
@@ -64,7 +64,7 @@ def test_means_of_classes_come_from_the_corpus_or_from_another(run: Run, model_f
     result = json.loads(run("steer", "demo", "--clips", 3, *words, "--json").out)
     model, corpus = load(model_folder), otoscope.open_corpus("demo").first(3)
     means = class_means(model, corpus, "phone", SITE)
-    change, where = add(model, means.direction("AH", "S")), Where(phones=("S",), lag=means.lag or 0)
+    change, where = add_direction(model, means.direction("AH", "S")), Where(phones=("S",), lag=means.lag or 0)
     assert result == as_json(steer(model, corpus, [change], where=where, draws=0))
     other = json.loads(run("steer", "demo", "--clips", 3, *words, "--means", "demo:en-us-f2-1", "--json").out)
     assert other["length_over_mean_of_site"] != result["length_over_mean_of_site"]
@@ -82,7 +82,7 @@ def test_a_features_direction_is_added_in_its_basis(run: Run, recording: Path, m
     words = ("--add", f"{SITE}:7", "--basis", "random", "--seed", 2, "--strength", 3, "--redetect", "--json")
     result = json.loads(run("steer", recording, *words).out)
     model = load(model_folder)
-    change = add(model, feature_named(model, f"{SITE}:7", "random", seed=2).direction())
+    change = add_direction(model, feature_named(model, f"{SITE}:7", "random", seed=2).direction())
     assert result == as_json(steer(model, otoscope.open_corpus(recording), [change], [3], redetect=True, seed=2))
 
 

@@ -27,10 +27,11 @@ from otoscope.sae.files import save_dictionary
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
 from otoscope.study.dictionaries.entries import Entry, as_corpus, kinds_of
+from otoscope.study.dictionaries.experiment import score_dictionaries
 from otoscope.study.dictionaries.measure import Halves, measure
 from otoscope.study.dictionaries.random import random_decoder
 from otoscope.study.dictionaries.results import DictionaryScores
-from otoscope.study.dictionaries.scores import score_dictionaries, score_dictionary
+from otoscope.study.dictionaries.scores import score_entries
 from otoscope.study.dictionaries.settings import ScoreSettings
 from otoscope.study.dictionaries.transcripts import (
     CLEAN,
@@ -83,7 +84,7 @@ def spoken() -> list[Clip]:
 
 @pytest.fixture(scope="module")
 def scored(model: Whisper, spoken: list[Clip]) -> DictionaryScores:
-    return score_dictionary(model, spoken, perfect(), replace(PLAIN, baseline_frames=2_000))
+    return score_dictionaries(model, spoken, perfect(), replace(PLAIN, baseline_frames=2_000))
 
 
 # by construction
@@ -101,7 +102,7 @@ def test_a_perfect_dictionary_explains_everything_and_changes_no_word(scored: Di
 
 
 def test_a_dictionary_that_says_nothing_is_zero_ablation(model: Whisper, spoken: list[Clip]) -> None:
-    site = score_dictionary(model, spoken, nothing(), PLAIN).sites[0]
+    site = score_dictionaries(model, spoken, nothing(), PLAIN).sites[0]
     silent, zero = site.row("dictionary"), site.row("zero ablation")
     assert silent.heard == zero.heard and silent.heard["ce_loss_score"] == 0
     for kind, scores in silent.by_kind.items():
@@ -283,14 +284,14 @@ def test_no_speaker_is_in_both_halves(spoken: list[Clip]) -> None:
 
 
 def test_one_clip_is_fitted_to_and_scored_and_it_is_said(model: Whisper, clip: Clip) -> None:
-    found = score_dictionary(model, [clip], perfect(), PLAIN)
+    found = score_dictionaries(model, [clip], perfect(), PLAIN)
     assert found.split_by == "nothing" and found.n_scored == 1 and "no halves" in found.notes[0]
 
 
 def test_a_dictionary_is_stable_against_itself_and_random_directions_are_not(
     model: Whisper, spoken: list[Clip]
 ) -> None:
-    found = score_dictionary(model, spoken, drawn(1), replace(PLAIN, has_transcripts=False), second=drawn(1))
+    found = score_dictionaries(model, spoken, drawn(1), replace(PLAIN, has_transcripts=False), second=drawn(1))
     same = found.sites[0].stability
     assert same is not None and same.share == 1 and same.mean == pytest.approx(1)
     assert same.n_dead >= drawn(1).n_features // 4 and same.n_features + same.n_dead == drawn(1).n_features
@@ -299,7 +300,7 @@ def test_a_dictionary_is_stable_against_itself_and_random_directions_are_not(
 
 def test_partners_are_counted_among_active_features_alone(model: Whisper, spoken: list[Clip]) -> None:
     first, second = drawn(1), drawn(2)
-    found = score_dictionary(model, spoken, first, replace(PLAIN, has_transcripts=False, partner=0.6), second=second)
+    found = score_dictionaries(model, spoken, first, replace(PLAIN, has_transcripts=False, partner=0.6), second=second)
     site = found.sites[0]
     a, b = (
         each.weights["W_dec"][site.row(name).by_kind["all"].feature_density > 0]  # type: ignore[union-attr]
@@ -324,15 +325,15 @@ def test_a_dictionary_of_another_site_or_model_is_refused_unless_forced(
     settings = replace(PLAIN, has_transcripts=False)
     entry = Entry(SITE, perfect(**metadata))
     with pytest.raises(InputError, match=message):
-        score_dictionaries(model, spoken, [entry], settings)
-    assert score_dictionaries(model, spoken, [entry], replace(settings, force=True)).sites[0].site == SITE
+        score_entries(model, spoken, [entry], settings)
+    assert score_entries(model, spoken, [entry], replace(settings, force=True)).sites[0].site == SITE
 
 
 def test_a_dictionary_of_another_width_or_of_no_site_is_refused(model: Whisper, spoken: list[Clip]) -> None:
     with pytest.raises(InputError, match=r"takes 4 values.*holds 16"):
-        score_dictionary(model, spoken, perfect(4), replace(PLAIN, force=True))
+        score_dictionaries(model, spoken, perfect(4), replace(PLAIN, force=True))
     with pytest.raises(InputError, match="does not say of which site"):
-        score_dictionary(model, spoken, replace(perfect(), metadata={}), PLAIN)
+        score_dictionaries(model, spoken, replace(perfect(), metadata={}), PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +354,7 @@ def test_activations_that_are_not_finite_stop_the_scoring_and_name_the_clip(mode
         return torch.full_like(x, torch.nan)
 
     with model.edit({SITE: spoil}), pytest.raises(InputError, match=r"NaN or infinite.*'bursts-\d"):
-        score_dictionary(model, spoken, perfect(), PLAIN)
+        score_dictionaries(model, spoken, perfect(), PLAIN)
 
 
 def test_kinds_come_from_the_metadata_and_are_speech_by_default() -> None:
@@ -411,10 +412,10 @@ def test_a_dictionary_that_explains_less_than_components_is_said_to_be_undertrai
     model: Whisper, spoken: list[Clip]
 ) -> None:
     settings = replace(PLAIN, has_transcripts=False)
-    poor = score_dictionary(model, spoken, nothing(), settings)
+    poor = score_dictionaries(model, spoken, nothing(), settings)
     assert poor.sites[0].is_undertrained and poor.to_json()["sites"][0]["is_undertrained"]
     assert any("is undertrained: it explains" in note for note in poor.notes)
-    good = score_dictionary(model, spoken, perfect(), settings)
+    good = score_dictionaries(model, spoken, perfect(), settings)
     assert not good.sites[0].is_undertrained and not any("undertrained" in note for note in good.notes)
 
 
@@ -425,7 +426,7 @@ def test_massive_activations_of_a_site_are_named(model: Whisper, spoken: list[Cl
         return x
 
     with model.edit({SITE: spoil}):
-        found = score_dictionary(model, spoken, perfect(), replace(PLAIN, has_transcripts=False))
+        found = score_dictionaries(model, spoken, perfect(), replace(PLAIN, has_transcripts=False))
     (massive,) = found.sites[0].massive
     assert (massive.dimension, massive.largest) == (5, 5000.0)
     assert found.to_json()["sites"][0]["massive_activations"][0]["dimension"] == 5
@@ -438,7 +439,7 @@ def test_the_frames_that_were_trained_on_are_replaced_and_it_is_said(model: Whis
         for kinds in ("speech", "silence padding")
     }
     of = {
-        (kinds, how): score_dictionary(model, spoken, trained_on[kinds], replace(PLAIN, replaced=how)).to_json()
+        (kinds, how): score_dictionaries(model, spoken, trained_on[kinds], replace(PLAIN, replaced=how)).to_json()
         for kinds in trained_on
         for how in ("trained", "speech", "all")
     }
@@ -457,12 +458,12 @@ def test_the_frames_that_were_trained_on_are_replaced_and_it_is_said(model: Whis
 
 def test_several_sites_have_a_table_each(model: Whisper, spoken: list[Clip], tmp_path: Path) -> None:
     entries = [Entry(SITE, perfect()), Entry(OTHER, perfect(site=OTHER))]
-    found = score_dictionaries(model, spoken, entries, replace(PLAIN, has_transcripts=False), out=tmp_path)
+    found = score_entries(model, spoken, entries, replace(PLAIN, has_transcripts=False), out=tmp_path)
     assert [site.site for site in found.sites] == [SITE, OTHER] and found.hearing is None
     assert all({row.site for row in site.rows} == {site.site} for site in found.sites)
     assert found.to_json()["clean"] is None and found.plot(tmp_path / "it").exists()
     with pytest.raises(InputError, match="each of another site"):
-        score_dictionaries(model, spoken, [entries[0], entries[0]], PLAIN)
+        score_entries(model, spoken, [entries[0], entries[0]], PLAIN)
 
 
 def test_features_that_detect_one_phone_are_those_of_the_harvest(tmp_path: Path) -> None:
@@ -471,7 +472,7 @@ def test_features_that_detect_one_phone_are_those_of_the_harvest(tmp_path: Path)
     entry = Entry(SITE, drawn(0, n=24, d=model.d_model), Path(folder))
     settings = ScoreSettings(has_transcripts=False, baseline_frames=2_000)
     told: list[str] = []
-    found = score_dictionaries(
+    found = score_entries(
         model, clips, [entry], settings, out=tmp_path, progress=lambda what, *_: told.append(what)
     ).sites[0]
     assert found.phones is not None

@@ -17,7 +17,7 @@ from otoscope.study.error_rate import bootstrap_rate, word_errors, words_of
 from otoscope.study.estimates import mean_interval
 from otoscope.study.steer.experiment import steer
 from otoscope.study.steer.rates import pooled_rate, rate_change, swaps
-from otoscope.study.steer.steering import add, scale_head
+from otoscope.study.steer.steering import add_direction, scale_head
 from otoscope.study.steer.transcripts import Steering, steered_transcripts, vector_lengths
 from otoscope.study.steer.where import Where
 from tests.study.conftest import make_clip
@@ -36,7 +36,7 @@ def spoken() -> list[Clip]:
 
 @pytest.mark.parametrize("site", [SITE, "encoder.ln_post", "decoder.blocks.1", "decoder.blocks.0.cross_attn.value"])
 def test_a_strength_of_zero_changes_no_token(model: Whisper, clips: list[Clip], site: str) -> None:
-    result = steer(model, clips, [add(model, direction(site))], [0.0, 40.0], where=None)
+    result = steer(model, clips, [add_direction(model, direction(site))], [0.0, 40.0], where=None)
     still, moved = result.steered
     assert still.texts == (result.clean,) and result.changed(still).value == 0  # type: ignore[union-attr]
     assert moved.texts != (result.clean,)
@@ -45,7 +45,7 @@ def test_a_strength_of_zero_changes_no_token(model: Whisper, clips: list[Clip], 
 
 
 def test_a_steered_transcript_is_that_of_the_edit_made_by_hand(model: Whisper, clips: list[Clip]) -> None:
-    change = add(model, direction())
+    change = add_direction(model, direction())
     result = steer(model, clips, [change], [7.0], draws=0)
     vector = 7.0 * torch.from_numpy(change.direction.vector)
     with model.edit({SITE: lambda x: x + vector}):
@@ -56,20 +56,20 @@ def test_a_steered_transcript_is_that_of_the_edit_made_by_hand(model: Whisper, c
 
 def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip) -> None:
     before = model.encode(clip)
-    steer(model, [clip], [add(model, direction()), scale_head(model, "decoder.0.attn.1")], [3.0])
+    steer(model, [clip], [add_direction(model, direction()), scale_head(model, "decoder.0.attn.1")], [3.0])
     assert torch.equal(model.encode(clip), before)
     assert not any(module._forward_hooks for module in model.hf.modules())
 
 
 def test_edits_that_are_on_go_on_applying(model: Whisper, clips: list[Clip]) -> None:
-    change = add(model, direction())
+    change = add_direction(model, direction())
     doubled = steer(model, clips, [change], [6.0], draws=0).steered[0].texts
     with model.edit({SITE: lambda x: change.apply(x, 3.0)}):
         assert steer(model, clips, [change], [3.0], draws=0).steered[0].texts == doubled
 
 
 def test_windows_of_a_long_clip_are_each_steered_in_their_own_frames(model: Whisper) -> None:
-    long, change = make_clip(3.4, seed=5), add(model, direction())
+    long, change = make_clip(3.4, seed=5), add_direction(model, direction())
     where = Where(frames=(120, 140))
     seen: list[torch.Tensor] = []
     edits = Steering((change,), 9.0).edits
@@ -90,7 +90,7 @@ def test_windows_of_a_long_clip_are_each_steered_in_their_own_frames(model: Whis
 
 def test_groups_of_clips_make_no_difference(model: Whisper) -> None:
     clips = [make_clip(1.0 + 0.3 * (seed % 5), seed=seed) for seed in range(17)]
-    change = add(model, direction())
+    change = add_direction(model, direction())
     together = steer(model, clips, [change], [5.0], draws=0)
     alone = [steer(model, [clip], [change], [5.0], draws=0) for clip in clips]
     assert together.clean == tuple(each.clean[0] for each in alone)
@@ -108,7 +108,7 @@ def test_a_steering_of_the_decoder_encodes_each_clip_once(model: Whisper, clips:
 
 
 def test_the_language_is_that_of_the_clean_run_unless_it_is_found_anew(model: Whisper, clips: list[Clip]) -> None:
-    change = add(model, direction("encoder.ln_post"))
+    change = add_direction(model, direction("encoder.ln_post"))
     kept, anew = (steer(model, clips, [change], [50.0], redetect=redetect) for redetect in (False, True))
     assert kept.steered[0].languages == (kept.clean_languages,) and kept.language_changed(kept.steered[0]).value == 0  # type: ignore[union-attr]
     with model.edit({"encoder.ln_post": lambda x: change.apply(x, 50.0)}):
@@ -121,7 +121,7 @@ def test_the_language_is_that_of_the_clean_run_unless_it_is_found_anew(model: Wh
 def test_rates_come_from_the_transcripts_and_draws_are_pooled(
     demo: Whisper, spoken: list[Clip], tmp_path: Path
 ) -> None:
-    change = add(demo, direction("encoder.ln_post", demo.d_model))
+    change = add_direction(demo, direction("encoder.ln_post", demo.d_model))
     result = steer(demo, spoken, [change], [0.0, 1.5], draws=2, seed=4)
     table = result.to_json()
     said = [clip.transcript or "" for clip in spoken]
@@ -144,7 +144,7 @@ def test_rates_come_from_the_transcripts_and_draws_are_pooled(
 
 def test_without_references_transcripts_are_compared_with_the_clean_ones(model: Whisper, tmp_path: Path) -> None:
     clips = [make_clip(seed=seed, transcript=None) for seed in range(2)]
-    result = steer(model, clips, [add(model, direction())], [1.0, 9.0])
+    result = steer(model, clips, [add_direction(model, direction())], [1.0, 9.0])
     table = result.to_json()
     assert (table["n_references"], table["clean"]["wer"], table["steered"][0]["wer"]) == (0, None, None)
     assert table["steered"][1]["wer_to_clean"]["value"] > 0
@@ -170,7 +170,7 @@ def test_the_length_of_what_a_site_holds_is_measured_over_the_recording_alone(mo
     ],
 )
 def test_bad_input_is_refused(model: Whisper, clips: list[Clip], settings: dict[str, Any], message: str) -> None:
-    own = {"clips": clips, "changes": [add(model, direction())], **settings}
+    own = {"clips": clips, "changes": [add_direction(model, direction())], **settings}
     with pytest.raises(InputError, match=message):
         steer(model, **own)
 
@@ -211,7 +211,7 @@ def test_frames_are_those_whose_middle_is_in_what_was_named(where: Where, wanted
 
 
 def test_phones_are_named_as_in_the_means_of_classes(model: Whisper) -> None:
-    change, phones = add(model, direction()), tuple(Span(0.2 * at, 0.2 * at + 0.2, "AA1") for at in range(4))
+    change, phones = add_direction(model, direction()), tuple(Span(0.2 * at, 0.2 * at + 0.2, "AA1") for at in range(4))
     clips = [make_clip(phones=phones), make_clip(seed=1, phones=(*phones[:2], Span(0.4, 0.5, "S")))]
     named, written = Where(phones=("AA",)), Where(phones=("AA1",))
     assert steer(model, clips, [change], where=named, draws=0).n_frames == 60

@@ -15,14 +15,14 @@ from otoscope.study.error_rate import words_of
 from otoscope.study.steer.experiment import steer
 from otoscope.study.steer.settings import SoundsSettings
 from otoscope.study.steer.sounds import made_sounds, steer_sounds
-from otoscope.study.steer.steering import add, scale_head
+from otoscope.study.steer.steering import add_direction, scale_head
 from tests.study.test_steering import direction
 
 
 def test_every_kind_is_steered_like_any_recording_and_speech_in_the_same_table(
     model: Whisper, clips: list[Clip], tmp_path: Path
 ) -> None:
-    change = add(model, direction())
+    change = add_direction(model, direction())
     result = steer_sounds(model, clips, [change], [0.0, 9.0], n_sounds=6, language="en", seed=2)
     made = made_sounds(model, SoundsSettings(n_sounds=6, seed=2))
     assert result.speech == steer(model, clips, [change], [0.0, 9.0], language="en", seed=2)
@@ -43,7 +43,7 @@ def test_every_kind_is_steered_like_any_recording_and_speech_in_the_same_table(
 
 
 def test_draws_of_one_sound_are_averaged(model: Whisper) -> None:
-    result = steer_sounds(model, [], [add(model, direction())], [9.0], n_sounds=3, draws=2)
+    result = steer_sounds(model, [], [add_direction(model, direction())], [9.0], n_sounds=3, draws=2)
     kind = result.sounds[1]
     draws = kind.result.random[0].texts
     wanted = [(len(words_of(a)) + len(words_of(b))) / 2 for a, b in zip(*draws, strict=True)]

@@ -17,7 +17,7 @@ from otoscope.study.feature import Feature, feature_named
 from otoscope.study.steer.steering import (
     HUGE,
     ScaleFeature,
-    add,
+    add_direction,
     check_sizes,
     check_strengths,
     random_direction,
@@ -52,14 +52,14 @@ def logits(model: Whisper, clip: Clip) -> Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_vector_is_added_times_the_strength_in_the_type_of_the_site(model: Whisper, dtype: torch.dtype) -> None:
-    change, x = add(model, direction()), vectors(dtype)
+    change, x = add_direction(model, direction()), vectors(dtype)
     wanted = (x.float() + 2.5 * torch.from_numpy(change.direction.vector)).to(dtype)
     assert torch.equal(change.apply(x, 2.5), wanted) and torch.equal(change.apply(x, 0.0), x)
 
 
 def test_a_random_twin_is_as_long_and_points_elsewhere(model: Whisper) -> None:
     own, rng = direction(), np.random.default_rng(3)
-    twins = [add(model, own).twin(rng).direction for _ in range(200)]
+    twins = [add_direction(model, own).twin(rng).direction for _ in range(200)]
     assert [twin.length for twin in twins] == pytest.approx([own.length] * 200, rel=1e-5)
     cosines = [float(twin.vector @ own.vector) / own.length**2 for twin in twins]
     assert abs(np.mean(cosines)) < 4 / math.sqrt(200 * D) and np.std(cosines) == pytest.approx(D**-0.5, rel=0.25)
@@ -122,7 +122,7 @@ def test_the_twin_of_a_head_is_another_head_of_the_same_kind(model: Whisper) -> 
 
 
 def test_frames_that_are_not_chosen_keep_every_bit(model: Whisper, clip: Clip) -> None:
-    changes = (add(model, direction()), scale_feature(feature_named(model, f"{SITE}:4"), 0.0))
+    changes = (add_direction(model, direction()), scale_feature(feature_named(model, f"{SITE}:4"), 0.0))
     chosen = torch.zeros(1, model.n_frames, dtype=torch.bool)
     chosen[:, 20:31] = True
     with model.reading([SITE]) as before:
@@ -136,7 +136,7 @@ def test_frames_that_are_not_chosen_keep_every_bit(model: Whisper, clip: Clip) -
 
 
 def test_the_first_layers_have_two_places_for_each_frame(model: Whisper, clip: Clip) -> None:
-    change = add(model, direction("encoder.conv1"))
+    change = add_direction(model, direction("encoder.conv1"))
     chosen = torch.zeros(1, model.n_frames, dtype=torch.bool)
     chosen[:, 20:31] = True
     with model.reading(["encoder.conv1"]) as before:
@@ -161,17 +161,17 @@ def test_the_first_layers_have_two_places_for_each_frame(model: Whisper, clip: C
 )
 def test_vectors_that_cannot_be_added_are_refused(model: Whisper, made: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        add(model, direction(**made))
+        add_direction(model, direction(**made))
 
 
 def test_a_site_that_is_not_there_is_told_with_its_neighbours(model: Whisper) -> None:
     with pytest.raises(SiteError, match=r"encoder\.blocks\.7.*blocks 0-2.*Nearest"):
-        add(model, direction("encoder.blocks.7"))
+        add_direction(model, direction("encoder.blocks.7"))
 
 
 @pytest.mark.parametrize("strength", [HUGE * 10, -HUGE * 10, 1e30])
 def test_huge_vectors_are_refused(model: Whisper, strength: float) -> None:
-    change = add(model, direction())
+    change = add_direction(model, direction())
     with pytest.raises(InputError, match=r"long, and what encoder\.blocks\.1 holds 1 on average"):
         check_sizes(model, [change], [0.0, strength], {SITE: 1.0})
     check_sizes(model, [change], [1.0], {SITE: 1.0})
@@ -179,7 +179,7 @@ def test_huge_vectors_are_refused(model: Whisper, strength: float) -> None:
 
 def test_vectors_beyond_the_type_of_the_model_are_refused(model: Whisper) -> None:
     half = Whisper(model.hf, None, id="half", weights_hash="0")
-    change = add(model, direction(vector=np.full(D, 60.0, np.float32)))
+    change = add_direction(model, direction(vector=np.full(D, 60.0, np.float32)))
     check_sizes(half, [change], [2000.0], {SITE: 1000.0})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Whisper, "dtype", property(lambda _: torch.float16))

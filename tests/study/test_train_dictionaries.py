@@ -30,7 +30,7 @@ from otoscope.study.dictionaries.train import (
     short_training,
     task_of,
     tasks_of,
-    train_dictionaries,
+    train_on,
 )
 from tests.model.tiny import tiny_whisper_folder
 
@@ -75,7 +75,7 @@ def run_folder(tmp_path: Path) -> Path:
 
 
 def trained(source: Source, out: Path, **changes: Any) -> DictionaryTraining:
-    return train_dictionaries(source, tasks_of(source, CHOICE), replace(SETTINGS, **changes), out)
+    return train_on(source, tasks_of(source, CHOICE), replace(SETTINGS, **changes), out)
 
 
 def weights(out: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -228,7 +228,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_dictionaries(
+        train_on(
             source(), tasks_of(source(), CHOICE), replace(SETTINGS, checkpoint_s=0), tmp_path / "cut", progress=stop
         )
     assert not (tmp_path / "cut" / "manifest.json").exists()
@@ -256,7 +256,7 @@ def test_another_source_does_not_go_on_with_a_training(run_folder: Path, tmp_pat
 def test_several_dictionaries_of_one_site_can_be_trained(run_folder: Path, tmp_path: Path) -> None:
     source = shards_source(run_folder, ["a.0"])
     tasks = [task_of(source, f"k{k}", "a.0", replace(CHOICE, k=k).settings(6)) for k in (2, 6)]
-    run = train_dictionaries(source, tasks, SETTINGS, tmp_path / "out")
+    run = train_on(source, tasks, SETTINGS, tmp_path / "out")
     assert [site.name for site in run.sites] == ["k2", "k6"] and run.sites[0].l0 < run.sites[1].l0
 
 

@@ -159,3 +159,9 @@ def _mono_float32(samples: np.ndarray) -> Float32[np.ndarray, " sample"]:
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"an array of {samples.dtype} is not a clip: give floating point (full scale is 1) or int16.")
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def known_seconds(clips: object) -> float:
+    """How much sound a list holds, where its clips were read already; 0 where that is not known."""
+    known = clips if isinstance(clips, list | tuple) else ()
+    return sum(clip.duration_s for clip in known) if all(isinstance(clip, Clip) for clip in known) else 0.0

@@ -10,6 +10,8 @@ import difflib
 import functools
 import inspect
 import math
+import re
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -38,6 +40,9 @@ class Setting:
     is_option: bool = True  # False: the command has no option for it
     has_commas: bool = False  # texts of a tuple may hold commas: the option is repeated for several
 
+
+_REPEATED = re.compile(r"(?:[,;] (?:with commas or repeated|repeat it|repeat for several))")
+"""How an option is given several values, which in Python is a list."""
 
 SEED = Setting("Seed of everything that is drawn at random.", "N", least=0)
 LANGUAGE = Setting("The language spoken (en, de, ...); detected by the model by default.", "CODE")
@@ -243,20 +248,48 @@ def takes(settings: type[Settings]) -> Callable[[Callable[P, R]], Callable[..., 
 
 
 def _with_named_settings(signature: inspect.Signature, settings: type) -> inspect.Signature:
-    """The signature with a keyword for every setting in place of `settings`."""
+    """The signature with a keyword for every setting, and `settings` where it was, which may be left out."""
     kind = inspect.Parameter.KEYWORD_ONLY
+    hints = typing.get_type_hints(settings)
     named = [
         inspect.Parameter(
-            field.name, kind, default=inspect.Parameter.empty if field.default is MISSING else field.default
+            field.name,
+            kind,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=_shown_type(hints[field.name], field),
         )
         for field in setting_fields(settings)
     ]
-    rest = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
+    optional = f"{settings.__name__} | None"
+    rest = [
+        parameter.replace(default=None, annotation=optional) if name == "settings" else parameter
+        for name, parameter in signature.parameters.items()
+    ]
     before = [parameter for parameter in rest if parameter.kind is not kind]
     return signature.replace(parameters=[*before, *named, *(item for item in rest if item.kind is kind)])
 
 
+def _shown_type(hint: Any, field: SettingField) -> str:
+    """A setting's type as a caller may give it: any iterable for a tuple."""
+    if not field.is_tuple:
+        return hint.__name__ if isinstance(hint, type) else str(hint)
+    items = f"Iterable[{field.kind.__name__ if isinstance(field.kind, type) else field.kind}]"
+    return f"{items} | None" if field.can_be_none else items
+
+
 def _with_settings_section(text: str, settings: type) -> str:
-    """The docstring with the help of every setting added at its end."""
-    lines = [f"        {field.name}: {field.about.help}" for field in setting_fields(settings)]
-    return "\n".join([text.rstrip(), "", "    Settings, each by name:", *lines, "    "])
+    """The docstring with the help of every setting after its other arguments."""
+    rows = [
+        textwrap.fill(
+            f"{field.name}: {_REPEATED.sub('', field.about.help)}",
+            120,
+            initial_indent=" " * 8,
+            subsequent_indent=" " * 12,
+        )
+        for field in setting_fields(settings)
+    ]
+    before, args, after = text.partition("\n    Args:\n")
+    if not args:
+        return "\n".join([text.rstrip(), "", "    Args:", *rows, "    "])
+    described, blank, rest = after.partition("\n\n")
+    return f"{before}{args}" + "\n".join([described.rstrip(), *rows]) + (blank + rest if blank else "\n    ")

@@ -74,3 +74,14 @@ def _sequence(value: tuple[Any, ...] | list[Any]) -> str:
 
 def _cut(text: str, most: int = MOST_LETTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+MOST_TENSORS = 12
+
+
+def tensors_repr(name: str, tensors: Mapping[str, Any]) -> str:
+    """Write tensors by name with their types and shapes, one on a line, never their values."""
+    rows = [f"    {key}: {_short(value)}" for key, value in list(tensors.items())[:MOST_TENSORS]]
+    if len(tensors) > MOST_TENSORS:
+        rows.append(f"    ... {len(tensors) - MOST_TENSORS:,} more")
+    return "\n".join([f"{name}(", *rows, ")"]) if rows else f"{name}()"

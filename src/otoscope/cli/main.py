@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from otoscope.base.bars import no_bars
 from otoscope.base.collector import collect_rarely
 from otoscope.base.errors import InputError, OtoscopeError, OtoscopeWarning
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are removed
         _never_fail_to_print()
         _warn_in_one_line()
-        status = _run(sys.argv[1:] if argv is None else list(argv))
+        with no_bars():
+            status = _run(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED

@@ -19,7 +19,6 @@ from otoscope.study.dictionaries.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Whisper
-    from otoscope.sae.dictionary import Dictionary
     from otoscope.study.dictionaries.entries import Entry
 
 
@@ -51,7 +50,7 @@ def score(
     Baselines are fitted to one half of the clips, and all is scored on the other. --out gets scores.json,
     scores.parquet, density.parquet, transcripts.json, scores.png, the trained baselines and the harvest.
     """
-    from otoscope.study.dictionaries.scores import score_dictionaries
+    from otoscope.study.dictionaries.scores import score_entries
 
     recordings = gather([corpus], clips)
     usable = survey(recordings, job.console)
@@ -70,7 +69,7 @@ def score(
     with ExitStack() as stack:
         out = None if job.out is None else stack.enter_context(job.folder(model, manifest, recordings.problems))
         with sae_options.stages(job.console) as progress:
-            result = score_dictionaries(model, recordings, entries, settings, out=out, progress=progress)
+            result = score_entries(model, recordings, entries, settings, out=out, progress=progress)
         if out is not None:
             result.save(out)
     print(to_json_text(result.to_json()) if job.json else result.summary())
@@ -81,11 +80,11 @@ def _entries(
     model: Whisper, folder: Path, second: Path | None, random_decoder: Path | None, site: str | None
 ) -> list[Entry]:
     """Read dictionaries, and find for each those of the same site."""
-    from otoscope.study.dictionaries.entries import Entry
+    from otoscope.study.dictionaries.entries import Entry, read_by_site
 
-    scored = _by_site(model, folder, site)
-    seconds = {} if second is None else _by_site(model, second, site)
-    randoms = {} if random_decoder is None else _by_site(model, random_decoder, site)
+    scored = read_by_site(model, folder, site)
+    seconds = {} if second is None else read_by_site(model, second, site)
+    randoms = {} if random_decoder is None else read_by_site(model, random_decoder, site)
     for option, others, other in (("--second", seconds, second), ("--random-decoder", randoms, random_decoder)):
         if other is not None and not scored.keys() & others.keys():
             raise InputError(
@@ -103,27 +102,3 @@ def _entries(
         )
         for name, (path, dictionary) in scored.items()
     ]
-
-
-def _by_site(model: Whisper, folder: Path, site: str | None) -> dict[str, tuple[Path, Dictionary]]:
-    """Read the dictionaries of a folder by their sites."""
-    from otoscope.sae.files import dictionaries_in, load_dictionary
-    from otoscope.study.dictionaries.entries import site_of
-
-    paths = dictionaries_in(folder)
-    if site is not None and len(paths) > 1:
-        raise InputError(
-            f"'{folder}' holds {len(paths)} dictionaries, and --site is one: name one dictionary's folder."
-        )
-    by_site: dict[str, tuple[Path, Dictionary]] = {}
-    for path in paths.values():
-        dictionary = load_dictionary(path)
-        name = model.expand(site)[0] if site is not None else site_of(model, dictionary)
-        if name in by_site:
-            raise InputError(
-                f"'{by_site[name][0]}' and '{path}' are both of {name}: score them one by one, or a sweep with "
-                "'otoscope sae sweep'."
-            )
-        by_site[name] = (path, dictionary)
-    order = [known.name for known in model.sites()]
-    return dict(sorted(by_site.items(), key=lambda item: order.index(item[0])))

@@ -125,11 +125,11 @@ def _run(
     events: Sequence[Observer],
     console: Console,
 ) -> DictionaryTraining:
-    from otoscope.study.dictionaries.train import train_dictionaries
+    from otoscope.study.dictionaries.train import train_on
 
     assert job.out is not None, "asked for above"
     with console.progress("Training", total=settings.n_steps) as advance:
-        return train_dictionaries(
+        return train_on(
             data,
             tasks,
             settings,

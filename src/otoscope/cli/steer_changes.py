@@ -50,7 +50,7 @@ class ChangeReader:
     def changes(self, add: Sequence[str], scale: Sequence[str], head: Sequence[str]) -> list[Change]:
         """Parse every change: heads first, then features, then vectors."""
         from otoscope.study.feature import feature_named
-        from otoscope.study.steer.steering import add as added
+        from otoscope.study.steer.steering import add_direction as added
         from otoscope.study.steer.steering import scale_feature, scale_head
 
         changes: list[Change] = []

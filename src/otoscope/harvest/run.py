@@ -15,6 +15,7 @@ import torch
 from otoscope.base.errors import InputError
 from otoscope.base.files import output_errors, write_json
 from otoscope.base.results import MANIFEST, full_manifest
+from otoscope.base.settings import takes
 from otoscope.corpus import Corpus, Problem
 from otoscope.harvest.activation_shards import ShardWriter
 from otoscope.harvest.activity import EncoderReader, Reads, check_sites
@@ -42,11 +43,12 @@ Progress = Callable[[str, int, int], None]
 """Takes the stage (`calibrating`, `harvesting`, `writing`), the number of clips done, and their total."""
 
 
+@takes(HarvestSettings)
 def run_harvest(
     model: Whisper,
     corpus: Corpus,
     settings: HarvestSettings,
-    out: str | Path,
+    out: str | Path = "run",
     *,
     workers: int = 1,
     overwrite: bool = False,
@@ -60,7 +62,7 @@ def run_harvest(
     Args:
         model: Any Whisper.
         corpus: The clips.
-        settings: What to gather.
+        settings: What to gather; every setting can be given by name instead.
         out: The folder of the run.
         workers: Number of processes; each loads the model and keeps its own state.
         overwrite: Whether an existing run may be replaced.

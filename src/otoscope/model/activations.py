@@ -13,15 +13,24 @@ import torch
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import tensors_repr
 from otoscope.model.generation import detect, generate_tokens, read_logits, top
 
 if TYPE_CHECKING:
     from otoscope.model.whisper import Sound, Whisper, Windows
 
 
+class Activations(dict[str, Tensor]):
+    """Site to tensor; prints as the shapes."""
+
+    def __repr__(self) -> str:
+        """Write the sites with the types and shapes of their tensors."""
+        return tensors_repr("Activations", self)
+
+
 def activations(
     model: Whisper, clip: Sound, sites: str | Iterable[str], *, text: str | None, language: str | None, batch_size: int
-) -> dict[str, Tensor]:
+) -> Activations:
     """Run a clip through a model and return what its sites hold.
 
     Args:
@@ -55,7 +64,7 @@ def activations(
             ids = text_ids(model, windows, encoding, text, language)
             with torch.no_grad():
                 read_logits(model, encoding, ids)
-    return {name: tape[name] for name in names}
+    return Activations((name, tape[name]) for name in names)
 
 
 def text_ids(model: Whisper, windows: Windows, encoding: Tensor, text: str, language: str | None) -> Tensor:

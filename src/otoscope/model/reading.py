@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.base.errors import InputError, SiteError
+from otoscope.base.short_repr import tensors_repr
 from otoscope.model.sites import Kind, Site
 
 NO_TOKEN = -1
@@ -78,6 +79,10 @@ class Tape(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        """Write the sites with the shapes of what was read."""
+        return tensors_repr("Tape", self)
 
     def parts(self, site: str) -> list[Tensor]:
         """Return the pieces as they passed, one per call of the model, unjoined.

@@ -8,7 +8,7 @@ into a Whisper; `transcribe` turns sound into text.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,11 +22,12 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 from transformers import WhisperForConditionalGeneration, WhisperTokenizer
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import Clip, as_clip, known_seconds
 from otoscope.audio.kinds import window_kinds
 from otoscope.audio.mel import log_mel
 from otoscope.audio.windows import cut
 from otoscope.base import html
+from otoscope.base.bars import bar
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
 from otoscope.base.errors import InputError, ModelError, OtoscopeWarning
 from otoscope.base.files import short_name
@@ -38,6 +39,7 @@ from otoscope.model.reading import Tape
 from otoscope.model.sites import Site, SiteTable
 
 if TYPE_CHECKING:
+    from otoscope.model.activations import Activations
     from otoscope.model.transcription import Transcription
 
 Sound = Clip | np.ndarray | str | Path
@@ -297,7 +299,7 @@ class Whisper:
         language: str | None = None,
         attention_window: int | None = None,
         batch_size: int = 8,
-    ) -> dict[str, Tensor]:
+    ) -> Activations:
         """Return what sites hold for a clip.
 
         Args:
@@ -310,7 +312,8 @@ class Whisper:
             batch_size: Windows the encoder runs at a time.
 
         Returns:
-            Site to tensor on the model's device: [window, frame, d] in the encoder, [window, token, d] in the decoder.
+            A dict of site to tensor on the model's device: [window, frame, d] in the encoder, [window, token, d] in
+            the decoder. It prints as the shapes.
 
         Raises:
             InputError: A site, a text, a language or a number cannot be used.
@@ -323,31 +326,55 @@ class Whisper:
             return activations(self, clip, sites, text=text, language=language, batch_size=batch_size)
 
     def transcribe(
-        self, clip: Sound, *, beams: int = 1, attention_window: int | None = None, **settings: Any
+        self,
+        clip: Sound,
+        *,
+        language: str | None = None,
+        task: str | None = None,
+        timestamps: bool | None = None,
+        word_times: bool = False,
+        beams: int = 1,
+        attention_window: int | None = None,
+        alignment_heads: Sequence[Sequence[int]] | None = None,
+        max_new_tokens: int | None = None,
+        batch_size: int = 8,
+        progress: bool | Callable[[float], None] = True,
     ) -> Transcription:
-        """Write down what is said in a clip; `otoscope.model.transcribe.transcribe`, with its settings.
+        """Write down what is said in a clip.
 
         Args:
             clip: The sound, of any length.
+            language: What is spoken, as code or English name; None for the clip's own, or the one detected.
+            task: `transcribe`, or `translate` into English; None for what the checkpoint is for.
+            timestamps: Whether to split the text into timed sentences; None does so beyond one window.
+            word_times: Whether to find when each word was spoken.
             beams: Hypotheses followed at once; 1 is greedy.
             attention_window: Frames on either side that a frame of the encoder may attend to; None is no limit.
-            settings: `language`, `task`, `timestamps`, `word_times` and the others of that function.
+            alignment_heads: Cross-attention heads to find words by, as (block, head); None for the checkpoint's own.
+            max_new_tokens: Limit for one window; None for the checkpoint's own.
+            batch_size: Windows run at a time, where they do not depend on each other.
+            progress: True shows a bar in a terminal or notebook; False shows none. Or a function, called with the
+                seconds of recording that were finished.
 
         Returns:
-            The transcription.
+            Text, segments and, where requested, words with their times.
 
         Raises:
             InputError: A setting cannot be used, or the decoder is being read with more than one beam.
             AudioError: The recording cannot be used.
+            ModelError: The model has no tokenizer.
         """
-        from otoscope.model.transcribe import transcribe
-
-        self._check_beams(beams)
-        with self._limited(attention_window):
-            return transcribe(self, clip, beams=beams, **settings)
+        given = {name: value for name, value in locals().items() if name not in ("self", "clip")}
+        return self.transcribe_many([clip], **given)[0]
 
     def transcribe_many(
-        self, clips: Iterable[Sound], *, beams: int = 1, attention_window: int | None = None, **settings: Any
+        self,
+        clips: Iterable[Sound],
+        *,
+        beams: int = 1,
+        attention_window: int | None = None,
+        progress: bool | Callable[[float], None] = True,
+        **settings: Any,
     ) -> list[Transcription]:
         """Write down what is said in many clips; settings are those of `transcribe`, and `batch_size`.
 
@@ -358,8 +385,9 @@ class Whisper:
         from otoscope.model.transcribe import transcribe_many
 
         self._check_beams(beams)
-        with self._limited(attention_window):
-            return transcribe_many(self, clips, beams=beams, **settings)
+        with self._limited(attention_window), bar("transcribing", progress is True, known_seconds(clips)) as drawn:
+            told = progress if callable(progress) else drawn and drawn.advance
+            return transcribe_many(self, clips, beams=beams, progress=told, **settings)
 
     def _check_beams(self, beams: int) -> None:
         _check_count("beams", beams, least=1)

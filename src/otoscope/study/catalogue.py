@@ -227,6 +227,13 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "sae",
         "Train, score and convert dictionaries of features.",
         "otoscope.cli.sae:app",
+        public={
+            "Dictionary": "otoscope.sae.dictionary",
+            **dict.fromkeys(("load_dictionary", "save_dictionary"), "otoscope.sae.files"),
+            **dict.fromkeys(("score_dictionaries", "train_dictionaries"), "otoscope.study.dictionaries.experiment"),
+            "DictionaryScores": "otoscope.study.dictionaries.results",
+            "DictionaryTraining": "otoscope.study.dictionaries.train",
+        },
         part=Part(
             "dictionaries",
             "Which sparse features is each block made of?",
@@ -440,6 +447,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             **dict.fromkeys(("HeadAblation", "ablate_heads"), "otoscope.study.steer.head_ablation"),
             **dict.fromkeys(("PhoneSwaps", "steer_phones"), "otoscope.study.steer.phones"),
             **dict.fromkeys(("SteerSounds", "steer_sounds"), "otoscope.study.steer.sounds"),
+            **dict.fromkeys(("add_direction", "scale_feature", "scale_head"), "otoscope.study.steer.steering"),
+            "Where": "otoscope.study.steer.where",
         },
     ),
     Experiment(

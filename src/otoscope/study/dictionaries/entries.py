@@ -15,6 +15,7 @@ from otoscope.corpus.corpus import Source
 from otoscope.harvest.activity import check_sites
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.fit import check_fit, named_site
 from otoscope.study.dictionaries.measure import KIND_NAMES
 from otoscope.study.sites import one_site
@@ -50,6 +51,27 @@ def site_of(model: Whisper, dictionary: Dictionary) -> str:
             "site with --site."
         )
     return one_site(model, named, "a dictionary is").name
+
+
+def read_by_site(model: Whisper, folder: Path, site: str | None) -> dict[str, tuple[Path, Dictionary]]:
+    """Read the dictionaries of a folder by their sites."""
+    paths = dictionaries_in(folder)
+    if site is not None and len(paths) > 1:
+        raise InputError(
+            f"'{folder}' holds {len(paths)} dictionaries, and one site is named: name one dictionary's folder."
+        )
+    by_site: dict[str, tuple[Path, Dictionary]] = {}
+    for path in paths.values():
+        dictionary = load_dictionary(path)
+        name = model.expand(site)[0] if site is not None else site_of(model, dictionary)
+        if name in by_site:
+            raise InputError(
+                f"'{by_site[name][0]}' and '{path}' are both of {name}: score them one by one, or a sweep with "
+                "'otoscope sae sweep'."
+            )
+        by_site[name] = (path, dictionary)
+    order = [known.name for known in model.sites()]
+    return dict(sorted(by_site.items(), key=lambda item: order.index(item[0])))
 
 
 def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:

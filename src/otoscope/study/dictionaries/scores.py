@@ -17,14 +17,12 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.base.errors import InputError
-from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.model.whisper import Whisper
-from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
 from otoscope.sae.scores import Reconstructs
 from otoscope.study.dictionaries.baselines import Fit, fit
-from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds, site_of
+from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
 from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
@@ -54,25 +52,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many clips are, and of how many."""
 
 
-@takes(ScoreSettings)
-def score_dictionary(
-    model: Whisper,
-    clips: Corpus | Iterable[Clip],
-    dictionary: Dictionary,
-    settings: ScoreSettings,
-    *,
-    site: str | None = None,
-    folder: Path | None = None,
-    second: Dictionary | None = None,
-    trained_random_decoder: Dictionary | None = None,
-) -> DictionaryScores:
-    """Score one dictionary beside its baselines; `score_dictionaries` says how."""
-    entry = Entry(site or site_of(model, dictionary), dictionary, folder, second, trained_random_decoder)
-    return score_dictionaries(model, clips, [entry], settings=settings)
-
-
-@takes(ScoreSettings)
-def score_dictionaries(
+def score_entries(
     model: Whisper,
     clips: Corpus | Iterable[Clip],
     entries: Sequence[Entry],

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text, write_json
 from otoscope.base.layout import percent
 from otoscope.base.numbers import finite, rounded
@@ -24,6 +25,8 @@ from otoscope.base.results import MANIFEST
 from otoscope.corpus import Problem
 from otoscope.sae.centre import Massive
 from otoscope.sae.coder_settings import WITH_K, CoderSettings
+from otoscope.sae.dictionary import Dictionary
+from otoscope.sae.files import load_dictionary
 from otoscope.sae.together import ALONE, Together
 from otoscope.sae.training import Observer, Progress, Task, Trained, train
 from otoscope.sae.training_settings import TrainSettings
@@ -126,6 +129,17 @@ class DictionaryTraining(Result):
         short = short_training(self.settings)
         return [*([short] if short else []), *(note for site in self.sites for note in site.notes)]
 
+    def dictionary(self, site: str) -> Dictionary:
+        """Read the dictionary of a site.
+
+        Raises:
+            InputError: None was trained for it.
+        """
+        names = {item.site: item.folder for item in self.sites}
+        if site not in names:
+            raise InputError(f"no dictionary was trained for {site!r}: there are {', '.join(names)}.")
+        return load_dictionary(names[site])
+
     def report(self) -> Report:
         """Say how every dictionary ended; the dictionaries and their curves lie in the training's folder."""
         dictionaries = "1 dictionary" if len(self.sites) == 1 else f"{len(self.sites):,} dictionaries"
@@ -187,7 +201,7 @@ def task_of(source: Source, name: str, site: str, coder: CoderSettings) -> Task:
     return Task(name, site, coder, {**source.metadata(site), "coder": coder.to_json()})
 
 
-def train_dictionaries(
+def train_on(
     source: Source,
     tasks: Sequence[Task],
     settings: TrainSettings,

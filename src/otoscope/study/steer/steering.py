@@ -165,7 +165,7 @@ def random_direction(like: Direction, rng: np.random.Generator) -> Direction:
     return drawn.scaled(like.length) if like.length > 0 else like.scaled(1.0)
 
 
-def add(model: Whisper, direction: Direction, site: str | None = None, *, force: bool = False) -> Add:
+def add_direction(model: Whisper, direction: Direction, site: str | None = None, *, force: bool = False) -> Add:
     """Add a vector to what a site holds.
 
     Args:

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from otoscope.harvest.activity import check_sites
 from otoscope.harvest.bases import check_names
 from otoscope.model.whisper import Whisper
 from otoscope.study.bigrams.no_sound import check_sounds
-from otoscope.study.catalogue import Part, part_names, parts
+from otoscope.study.catalogue import PRESETS, Part, part_names, parts
 from otoscope.study.dictionaries.settings import CoderChoice
 from otoscope.study.rich import Rich
 from otoscope.study.whole import feature_parts
@@ -46,7 +46,8 @@ from otoscope.study.whole.folder import (
     is_finished,
     locked,
 )
-from otoscope.study.whole.settings import StudySettings
+from otoscope.study.whole.settings import StudySettings, with_general
+from otoscope.study.whole.settings import preset as preset_settings
 from otoscope.study.whole.shown import shown
 from otoscope.study.whole.stretches import measured
 from otoscope.study.whole.verdicts import verdicts
@@ -91,6 +92,7 @@ def run_study(
     out: str | Path = "study",
     *,
     preset: str = "",
+    without: Iterable[str] = (),
     overwrite: bool = False,
     progress: Progress = lambda part, done, n_all: None,
 ) -> Study:
@@ -99,9 +101,11 @@ def run_study(
     Args:
         model: Any Whisper.
         corpus: The clips; their labels decide which parts can be done.
-        settings: Settings of every part; the usual ones by default.
+        settings: Settings of every part; those of `preset` by default.
         out: The study's folder. A study that was stopped there continues.
-        preset: Name of the settings, for the record.
+        preset: `quick`, `standard`, `full` or `demo`: how large the samples are; `standard` by default. With
+            `settings`, only a name for them.
+        without: Parts to leave out, such as `dictionaries`; `otoscope.study.catalogue.part_names()` lists all.
         overwrite: Whether another study in the folder may be replaced.
         progress: Called with a part, the amount of it that is done, and the amount in all.
 
@@ -115,7 +119,7 @@ def run_study(
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), whose three claims it tests.
     """
-    settings = settings or StudySettings()
+    settings = _settings(settings, preset, tuple(without))
     _check_request(model, settings)
     folder = Path(out)
     with locked(folder):
@@ -125,6 +129,15 @@ def run_study(
         (folder / MANIFEST).unlink(missing_ok=True)
         context = prepared(model, corpus, settings, folder, progress)
         return _run_all(context, {**_about(context, preset), **began})
+
+
+def _settings(given: StudySettings | None, preset: str, without: tuple[str, ...]) -> StudySettings:
+    """Settle the settings of a study: those given or those of a preset, and without some parts."""
+    if given is None:
+        if preset and preset not in PRESETS:
+            raise InputError(f"the preset is {preset!r}: give one of {', '.join(PRESETS)}.")
+        given = preset_settings(preset or "standard")
+    return with_general(given, without=without) if without else given
 
 
 def prepared(

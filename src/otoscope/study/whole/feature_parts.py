@@ -19,7 +19,7 @@ from otoscope.sae.training import Task
 from otoscope.sae.training_settings import TrainSettings
 from otoscope.study.dictionaries.entries import Entry, site_of
 from otoscope.study.dictionaries.measure import Halves
-from otoscope.study.dictionaries.scores import score_dictionaries
+from otoscope.study.dictionaries.scores import score_entries
 from otoscope.study.dictionaries.settings import (
     DEFAULT_FRAMES,
     MOST_PASSES,
@@ -28,7 +28,7 @@ from otoscope.study.dictionaries.settings import (
     fitting_batch,
 )
 from otoscope.study.dictionaries.sources import Source, corpus_source
-from otoscope.study.dictionaries.train import tasks_of, train_dictionaries
+from otoscope.study.dictionaries.train import tasks_of, train_on
 from otoscope.study.examples.sounds_of_run import write_pieces
 from otoscope.study.examples.traces import write_traces
 from otoscope.study.phones.experiment import phones as score_phones
@@ -48,7 +48,7 @@ OWN_BASIS = f"{DICTIONARY}{DICTIONARIES}"
 def dictionaries(context: Context, out: Path) -> None:
     """Train a sparse dictionary of every block; a training that was stopped resumes."""
     source, tasks, training = training_of(context)
-    train_dictionaries(
+    train_on(
         source,
         tasks,
         training,
@@ -173,7 +173,7 @@ def scores(context: Context, out: Path) -> None:
     clips = context.stretches(settings.clips)
     if len(clips) < 2:
         raise NotHereError("it takes two clips or more: one half is for the baselines")
-    score_dictionaries(
+    score_entries(
         context.model,
         clips,
         sorted(entries, key=lambda entry: order.index(entry.site)),
