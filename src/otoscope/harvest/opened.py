@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int, Int16, UInt32
 from otoscope.audio.clip import Span
 from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.named import on_corpus
 from otoscope.base.results import MANIFEST
 from otoscope.base.short_repr import ShortRepr
 
@@ -327,7 +328,7 @@ class HarvestRun:
         corpus, model = self.manifest["corpus"], self.manifest["model"]
         rows = [tuple(group) for group in self.groups]
         return html.Shown(
-            f"Harvest of {model['id']} on {corpus['name']}",
+            f"Harvest: {on_corpus(model['id'], corpus['name'])}",
             [
                 ("folder", self.folder),
                 ("clips", corpus.get("n_used")),
