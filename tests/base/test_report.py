@@ -54,9 +54,10 @@ def test_a_terminal_is_told_the_same_in_words() -> None:
         (
             ["", "own", "elsewhere"],
             [["it went", "50.0% (25.0% to 75.0%)", "10.0%"], ["it stayed", "–", "100.0% (90.0% to 100.0%)"]],
+            1,
         ),
         "Words:",
-        (["word", "seconds"], [["hi", "1.50 s"], ["ho", "–"]]),
+        (["word", "seconds"], [["hi", "1.50 s"], ["ho", "–"]], 1),
         "... and 1 more",
     ]
 

@@ -161,7 +161,7 @@ def test_without_any_part_nothing_is_judged_and_each_finding_says_why(judge) -> 
     assert {claim["verdict"] for claim in claims.values()} == {"not tested"}
     for one in findings(claims).values():
         assert one["outcome"] == "not tested" and one["value"] is None and not one["needs"]
-        assert one["words"].startswith("Not measured: ")
+        assert one["words"].startswith(f"Not measured whether {one['short']}: ")
     assert why in findings(claims)["neurons_most"]["words"]
 
 
@@ -170,8 +170,7 @@ def test_what_was_not_tested_keeps_a_claim_from_holding_whole(judge) -> None:
     del parts["neighbours/sounds_alike.json"], parts[BIGRAMS]
     claim = judge(parts)["language_model"]
     assert claim["verdict"] == "holds in part"
-    assert "1 of 1 findings bears it out" in claim["sentence"]
-    assert "Not tested: 3 more." in claim["sentence"]
+    assert claim["tally"] == "1 of 4 findings holds, 3 were not tested" and claim["tally"] in claim["sentence"]
     assert (claim["n_tested"], claim["n_findings"]) == (1, 4)
 
 
@@ -340,7 +339,7 @@ def test_names_that_are_hostile_are_kept_as_they_are(judge) -> None:
     parts = files()
     parts["study.json"] = {"model": {"id": "<script>"}, "corpus": {"name": 'a "b" {c} %s'}}
     sentence = judge(parts)["local"]["sentence"]
-    assert '<script> on the corpus a "b" {c} %s' in sentence
+    assert '<script>, on the corpus a "b" {c} %s' in sentence
 
 
 def test_verdicts_need_no_torch() -> None:

@@ -31,7 +31,7 @@ def test_without_random_directions_nothing_holds_by_shuffled_labels_alone(judge)
 def test_what_most_neurons_do_is_read_at_the_rarest_maximum_and_says_so(judge) -> None:
     found = findings(judge(files()))
     for name in ("neuron_maximum", "neurons_most"):
-        assert "Of the top 10 of 2,000 clips (1 in 200; 1 in 40,000 frames of speech)" in found[name]["words"]
+        assert "the top 10 of 2,000 clips (1 in 200; 1 in 40,000 frames of speech)" in found[name]["words"]
         assert "By number of clips: 10.0% of 30, 62.5% of 2,000" in found[name]["words"]
     assert "Mean purity: neurons 70.0%, random directions 70.0%" in found["neuron_maximum"]["words"]
     assert "93.0% where 90% are right" in found["neuron_maximum"]["words"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from otoscope.base import html
 from otoscope.base.layout import is_number
@@ -35,6 +35,7 @@ class Table:
     key: str | None = None  # in the result's JSON; None for a table that is only shown
     most: int = MOST_ROWS
     for_people: bool = True
+    n_keys: int = 1  # how many columns, from the first, say what a row is about
 
     def to_json(self) -> Any:
         """Give a list of rows by column key."""
@@ -85,6 +86,8 @@ class Estimates:
     key: str | None = None  # in the result's JSON; "" beside the facts; None for estimates that are only shown
     for_people: bool = True
     n_more: int = 0
+
+    n_keys: ClassVar[int] = 1
 
     def to_json(self) -> Any:
         """Give the measures of each series by its key."""
@@ -142,13 +145,13 @@ class Report:
         ]
         return facts + [(label, written(value)) for label, value in self.display_only if value not in (None, (), [])]
 
-    def lines(self) -> list[str | tuple[list[str], list[list[str]]]]:
-        """Give what a terminal shows: lines of text, and tables as headings and cells."""
-        lines: list[str | tuple[list[str], list[list[str]]]] = [self.title, *([self.note] if self.note else [])]
+    def lines(self) -> list[str | tuple[list[str], list[list[str]], int]]:
+        """Give what a terminal shows: lines of text, and tables as headings, cells and the number of key columns."""
+        lines: list[str | tuple[list[str], list[list[str]], int]] = [self.title, *([self.note] if self.note else [])]
         lines += [f"{label}: {value}" for label, value in self.labelled()]
         for part in self.parts:
             if part.for_people:
-                lines += [*([f"{part.caption}:"] if part.caption else []), part.cells()]
+                lines += [*([f"{part.caption}:"] if part.caption else []), (*part.cells(), part.n_keys)]
                 lines += [f"... and {part.n_more:,} more"] if part.n_more else []
         return lines
 

@@ -12,7 +12,7 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
-from otoscope.base.layout import size, table
+from otoscope.base.layout import size, table, terminal_width
 from otoscope.base.numbers import written
 from otoscope.cli import options
 from otoscope.cli.command import command
@@ -162,4 +162,4 @@ def summary(rows: list[dict[str, Any]]) -> str:
         for row in rows
         for site in row["sites"]
     ]
-    return table(("clip", "site", "shape", "mean", "std", "min", "max"), cells)
+    return table(("clip", "site", "shape", "mean", "std", "min", "max"), cells, terminal_width(), 2)

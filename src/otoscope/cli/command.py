@@ -13,6 +13,7 @@ import typer
 
 from otoscope.base.settings import SettingField, Settings, setting_fields
 from otoscope.cli import options
+from otoscope.cli.console import GOES_ON, InterruptionError
 from otoscope.cli.job import Job
 from otoscope.study.catalogue import Experiment
 
@@ -69,7 +70,12 @@ def command(
             job = Job(**{name: values[name] if name in names else values.pop(name) for name in taken}, goes_on=goes_on)
             if settings is not None:
                 values["settings"] = settings(**{f.name: _read(f, values.pop(f.name)) for f in fields})
-            function(**values, job=job)
+            try:
+                function(**values, job=job)
+            except KeyboardInterrupt as stop:
+                if not goes_on or job.dry_run:
+                    raise
+                raise InterruptionError(GOES_ON) from stop
 
         parameters = [item.replace(kind=keyword) for item in own_parameters] + setting_parameters + shared_parameters
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

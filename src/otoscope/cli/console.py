@@ -23,6 +23,13 @@ class Advance(Protocol):
         """Show the progress."""
 
 
+GOES_ON = "Give the same command again, and it goes on from there."
+
+
+class InterruptionError(Exception):
+    """Work was interrupted that can be continued; the message says how."""
+
+
 @dataclass(frozen=True)
 class Console:
     """Writes to the terminal of the user."""

@@ -12,7 +12,7 @@ import typer
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
-from otoscope.base.layout import count, duration, table
+from otoscope.base.layout import count, duration, table, terminal_width
 from otoscope.cli import options
 from otoscope.cli.command import command
 from otoscope.cli.console import problem_list
@@ -170,7 +170,14 @@ def _summary(run: HarvestRun) -> str:
                 f"{float(features['share_above_tenth'].mean()):.1%}",
             )
         )
-    lines.append(table(("site", "basis", "features", "constant", "lag", "own lags", "above 0", "above max/10"), rows))
+    lines.append(
+        table(
+            ("site", "basis", "features", "constant", "lag", "own lags", "above 0", "above max/10"),
+            rows,
+            terminal_width(),
+            2,
+        )
+    )
     lines.append(f"Tables in {run.folder}. Score them with: otoscope phones {run.folder}")
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from otoscope.base.bars import no_bars
 from otoscope.base.collector import collect_rarely
 from otoscope.base.errors import InputError, OtoscopeError, OtoscopeWarning
+from otoscope.cli.console import InterruptionError
 
 DONE = 0
 SOME_FAILED = 1
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    advice = ""
     try:
         collect_rarely()
         signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: half-written results are removed
@@ -44,12 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except InterruptionError as interruption:
+        status, advice = INTERRUPTED, f" {interruption}"
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename is not None:
             raise
         status = _stdout_is_gone(error)
     if status == INTERRUPTED:
-        print("otoscope: interrupted.", file=sys.stderr)
+        print(f"otoscope: interrupted.{advice}", file=sys.stderr)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         _leave(status)
     return status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otoscope.base.files import to_json_text
-from otoscope.base.layout import count, size, table
+from otoscope.base.layout import count, size, table, terminal_width
 from otoscope.cli import options
 from otoscope.cli.console import Console
 
@@ -30,7 +30,11 @@ def models(json: options.Json = False, quiet: options.Quiet = False) -> None:
         return
     if known:
         print(
-            table(("name", "format", "parameters", "precision", "on disk", "loads"), [_row(model) for model in known])
+            table(
+                ("name", "format", "parameters", "precision", "on disk", "loads"),
+                [_row(model) for model in known],
+                terminal_width(),
+            )
         )
     for model in known:
         if model.problem is not None:

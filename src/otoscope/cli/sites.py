@@ -8,7 +8,7 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
-from otoscope.base.layout import count, table
+from otoscope.base.layout import count, table, terminal_width
 from otoscope.cli import options
 from otoscope.cli.job import Job
 
@@ -45,7 +45,7 @@ def sites(
     if json:
         print(to_json_text({"model": whisper.id, "sites": [_as_json(row) for row in rows]}))
         return
-    print(table(("site", "shape", "module"), [(row.name, _shape(row), row.path) for row in rows]))
+    print(table(("site", "shape", "module"), [(row.name, _shape(row), row.path) for row in rows], terminal_width()))
     job.console.note(
         f"{count(len(rows), 'site')} in {whisper.id}. Frames are 20 ms; 'otoscope activations' writes them."
     )

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +18,11 @@ from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text
 from otoscope.base.layout import count
 from otoscope.cli import options
-from otoscope.cli.console import Advance, Console, problem_list
+from otoscope.cli.console import GOES_ON, Console, InterruptionError, problem_list
 from otoscope.cli.job import load_model
 
 if TYPE_CHECKING:
+    from otoscope.cli.study_progress import StudyProgress
     from otoscope.corpus import Corpus
     from otoscope.model.whisper import Whisper
     from otoscope.study.whole.experiment import Study
@@ -122,9 +124,7 @@ def with_parts(settings: StudySettings, only: Sequence[str] | None, without: Seq
 
 def run_study(request: Request, settings: StudySettings, preset: str) -> None:
     """Run a study, print its results, and make its pages; exit with status 1 if any of it failed."""
-    from otoscope.cli.sources import gather, note_sounds
-    from otoscope.cli.study_text import summary
-    from otoscope.corpus import Problem
+    from otoscope.cli.sources import gather
 
     console = Console(request.quiet)
     if request.is_dry_run and not request.as_json:
@@ -134,78 +134,98 @@ def run_study(request: Request, settings: StudySettings, preset: str) -> None:
         console.note(note)
     whisper = load_model(console, request.model, request.device, request.dtype)
     if request.is_dry_run:
-        _print_plan(request, whisper, corpus, settings, console)
+        _print_plan(request, whisper, corpus, settings, preset, console)
         return
-    result = _run(request, whisper, corpus, settings, preset, console)
+    with _resumable(request):
+        _study(request, whisper, corpus, settings, preset, console)
+
+
+def _study(
+    request: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, preset: str, console: Console
+) -> None:
+    """Run a study, make its pages, and print what was found, how long it took and what to do next."""
+    from otoscope.cli.sources import note_sounds
+    from otoscope.cli.study_progress import StudyProgress
+    from otoscope.cli.study_text import next_steps, summary
+    from otoscope.corpus import Problem
+
+    shown = StudyProgress(console, has_pages=request.has_pages, is_quick=preset in ("quick", "demo"))
+    with shown.shown():
+        result = _run(request, whisper, corpus, settings, preset, shown)
     note_sounds([Problem(**note) for note in result.about["corpus"].get("sound_notes", ())], console)
     if not request.as_json:
         print(summary(result), flush=True)  # before the pages, in case making them fails
-    index = _make_pages(request, console) if request.has_pages else None
+    index = None
+    if request.has_pages:
+        with shown.shown():
+            index = _make_pages(request, shown)
     if request.as_json:
         print(to_json_text({**result.to_json(), "folder": result.folder, "index": index}))
     else:
-        print(f"\nOpen {index}" if index is not None else f"\nThe study is in {result.folder}.")
+        print(f"\n{next_steps(result, index, shown.seconds)}")
     _end(result, len(corpus))
 
 
-def _print_plan(request: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, console: Console) -> None:
+def _print_plan(
+    request: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, preset: str, console: Console
+) -> None:
     from otoscope.cli.study_text import plan_text
     from otoscope.study.whole.plan import plan_study
 
     with console.progress("Reading and timing", total=1) as advance:
-        shown = _shown(advance, Console(quiet=True))
-        plan = plan_study(whisper, corpus, settings, has_pages=request.has_pages, progress=shown)
-    console.note(plan_text(plan))
+        plan = plan_study(
+            whisper,
+            corpus,
+            settings,
+            has_pages=request.has_pages,
+            progress=lambda part, done, n_all: advance(done / n_all if n_all else 0.0),
+        )
+    console.note(plan_text(plan, is_quick=preset in ("quick", "demo")))
     if request.as_json:
         print(to_json_text({**plan.to_json(), "settings": settings.to_json()}))
 
 
 def _run(
-    request: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, preset: str, console: Console
+    request: Request, whisper: Whisper, corpus: Corpus, settings: StudySettings, preset: str, shown: StudyProgress
 ) -> Study:
+    from otoscope.base.named import on_corpus
     from otoscope.study.whole.experiment import run_study as run
 
-    console.note(f"Studying {whisper.name} on {corpus.name}: {count(len(corpus), 'clip')}, in {request.out}")
-    with console.progress("Study", total=1) as advance:
-        return run(
-            whisper,
-            corpus,
-            settings,
-            request.out,
-            preset=preset,
-            overwrite=request.overwrite,
-            progress=_shown(advance, console),
-        )
+    subject = on_corpus(whisper.name, corpus.name)
+    shown.console.note(f"Studying {subject}: {count(len(corpus), 'clip')}, in {request.out}")
+    return run(
+        whisper,
+        corpus,
+        settings,
+        request.out,
+        preset=preset,
+        overwrite=request.overwrite,
+        progress=shown.tell,
+        watch=shown,
+    )
 
 
-def _shown(advance: Advance, console: Console) -> Callable[[str, float, float], None]:
-    """Make a progress function that names each part when it begins, and shows how far it is."""
-    from otoscope.study.catalogue import parts
-
-    questions = {part.name: part.question for part in parts()}
-
-    def progress(part: str, n_done: float, n_all: float) -> None:
-        if not n_all and part in questions:
-            console.note(f"{part}: {questions[part]}")
-        advance(n_done / n_all if n_all else 0.0, part)
-
-    return progress
-
-
-def _make_pages(request: Request, console: Console) -> Path:
+def _make_pages(request: Request, shown: StudyProgress) -> Path:
     from otoscope.atlas.build import build
     from otoscope.base.processes import usable_cores
 
-    console.note("pages: all results, to browse and listen to")
-    with console.progress("Making pages", total=1) as advance:
-        built = build(
-            request.out,
-            request.out / "atlas",
-            overwrite=True,
-            workers=usable_cores(),
-            progress=lambda n_done, n_all: advance(n_done / n_all if n_all else 1),
-        )
+    shown.tell_pages(0, 0)
+    built = build(request.out, request.out / "atlas", overwrite=True, workers=usable_cores(), progress=shown.tell_pages)
+    shown.ends_pages()
     return built.index
+
+
+@contextmanager
+def _resumable(request: Request) -> Iterator[None]:
+    """Say, where a study is interrupted, that the same command goes on with it, and what is done."""
+    from otoscope.study.whole.folder import done_parts
+
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        done = done_parts(request.out)
+        kept = f"What is done is kept: {', '.join(done)}. " if done else ""
+        raise InterruptionError(f"{kept}{GOES_ON}") from stop
 
 
 def _end(result: Study, n_all: int) -> None:

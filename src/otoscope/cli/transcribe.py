@@ -11,7 +11,7 @@ import typer
 
 from otoscope.base.errors import InputError
 from otoscope.base.files import to_json_text, write_text
-from otoscope.base.layout import one_line, table
+from otoscope.base.layout import one_line, table, terminal_width
 from otoscope.cli import options
 from otoscope.cli.console import Console
 from otoscope.cli.job import Job
@@ -228,7 +228,8 @@ def _readable(transcription: Transcription, *, is_timed: bool, has_words: bool) 
     if has_words:
         words = transcription.words or ()
         rows = [(f"{word.start_s:.2f}", f"{word.end_s:.2f}", word.text, f"{word.probability:.2f}") for word in words]
-        return f"{one_line(transcription.text)}\n{table(('start_s', 'end_s', 'word', 'probability'), rows)}"
+        timed = table(("start_s", "end_s", "word", "probability"), rows, terminal_width())
+        return f"{one_line(transcription.text)}\n{timed}"
     if is_timed:
         from otoscope.model.formats import clock
 

@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int, Int16, UInt32
 from otoscope.audio.clip import Span
 from otoscope.base import html
 from otoscope.base.errors import InputError
-from otoscope.base.files import name_in
+from otoscope.base.named import on_corpus
 from otoscope.base.results import MANIFEST
 from otoscope.base.short_repr import ShortRepr
 
@@ -333,7 +333,7 @@ class HarvestRun:
         corpus = self.manifest["corpus"]
         rows = [tuple(group) for group in self.groups]
         return html.Shown(
-            f"Harvest of {self.model_name} on {corpus['name']}",
+            f"Harvest: {on_corpus(self.model_name, corpus['name'])}",
             [
                 ("folder", self.folder),
                 ("clips", corpus.get("n_used")),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.base.files import write_json
-from otoscope.base.layout import table
+from otoscope.base.layout import paragraph, table, terminal_width
 from otoscope.base.report import Estimates, Report
 from otoscope.study import marks, pictures
 from otoscope.study.result_files import drawn, write_arrays
@@ -89,8 +89,12 @@ class Result(Rich):
         return bool(self.figures())
 
     def summary(self) -> str:
-        """Write the report for a terminal."""
-        return "\n".join(line if isinstance(line, str) else table(*line) for line in self.report().lines())
+        """Write the report for a terminal, as wide as it is; where stdout is none, nothing is cut."""
+        width = terminal_width()
+        return "\n".join(
+            paragraph(line, width) if isinstance(line, str) else table(line[0], line[1], width, line[2])
+            for line in self.report().lines()
+        )
 
     def _shown(self) -> html.Shown:
         return self.report().shown()

@@ -23,6 +23,7 @@ from otoscope.base.clocks import FRAME_S, frame_to_seconds
 from otoscope.base.errors import InputError
 from otoscope.base.files import atomic_path
 from otoscope.base.layout import count
+from otoscope.base.named import on_corpus
 from otoscope.base.report import Column, Report, Table
 from otoscope.base.settings import takes
 from otoscope.harvest.opened import GroupKey, HarvestRun, RunClip
@@ -109,7 +110,7 @@ class Examples(Result):
         silent = f", {self.n_silent:,} of them without any" if self.n_silent else ""
         rows = [example.cells() for example in self.examples]
         return Report(
-            f"What drives features most: {self.model} on {self.corpus}",
+            f"What drives features most: {on_corpus(self.model, self.corpus)}",
             f"{count(len(rows), 'example')} of {count(self.n_features, 'feature')}{silent}; the sound comes before the "
             f"frame by the lag, {lag}",
             {
@@ -122,7 +123,7 @@ class Examples(Result):
                 "n_without_examples": self.n_silent,
                 "examples": self.examples,
             },
-            parts=[Table(COLUMNS, rows, most=max(len(rows), 1))],
+            parts=[Table(COLUMNS, rows, most=max(len(rows), 1), n_keys=4)],
         )
 
     def save(self, folder: str | Path) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.layout import count
+from otoscope.base.named import on_corpus
 from otoscope.base.numbers import Interval, finite
 from otoscope.base.report import Column, Report, Table
 from otoscope.study.phones.claims import GroupComparison, claims, comparisons, notes, rule
@@ -84,7 +85,7 @@ def report(study: PhoneStudy) -> Report:
     main = [claim for claim in claims(study) if not any(f", {basis}" in claim.split(":")[0] for basis in BASELINES)]
     sentences = main or claims(study)  # baselines are not claimed about, unless there is nothing else
     return Report(
-        f"Which phones features detect: {run.model} on {run.corpus}",
+        f"Which phones features detect: {on_corpus(run.model, run.corpus)}",
         f"{count(run.n_labelled, 'clip')} with phones ({run.phone_set}); {_lags(run)}. Phones are chosen on {n_choose} "
         f"frames of speech and scored on {n_held_out}, split by {run.split_by}; 95% intervals",
         display_only=[
@@ -146,7 +147,7 @@ def _maximum(study: PhoneStudy) -> list[Table]:
         f"Features whose 10 strongest examples, one a clip, share one phone to at least {study.settings.purity:.0%}"
     )
     cells = [(*group, *(share.get(size) for size in sizes)) for group, share in shares.items()]
-    return [Table(columns, cells, caption, most=len(cells))]
+    return [Table(columns, cells, caption, most=len(cells), n_keys=2)]
 
 
 _SITE_COLUMNS = (
@@ -175,7 +176,7 @@ def _sites(study: PhoneStudy) -> Table:
         cells.append((row["site"], basis, *(values[key] for _, key, _ in _SITE_COLUMNS)))
     columns = [Column(None, label.format(**thresholds), unit) for label, _, unit in _SITE_COLUMNS]
     caption = "Features that detect one phone"
-    return Table([Column(None, "site"), Column(None, "basis"), *columns], cells, caption, most=len(cells))
+    return Table([Column(None, "site"), Column(None, "basis"), *columns], cells, caption, most=len(cells), n_keys=2)
 
 
 def _phones(study: PhoneStudy) -> Table:

@@ -58,8 +58,9 @@ def _kept(read: PartFiles) -> dict[str, Any]:
         ),
         n=scores.get("n_clips_scored"),
         n_of="clips",
-        words=f"At {worst.site}, where of {len(scores['sites'])} dictionaries it does worst, the word error rate is "
-        f"{percent(rate)}; with nothing replaced {percent(clean)}.{worst.remarks} {_of_clips(scores)} "
+        words=f"With a dictionary's reconstruction in place of the output of {worst.site}, where of "
+        f"{len(scores['sites'])} dictionaries it does worst, the word error rate is {percent(rate)} (nothing replaced: "
+        f"{percent(clean)}).{worst.remarks} {_of_clips(scores)} "
         f"{too_many_errors(clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
@@ -90,8 +91,8 @@ def _chosen(read: PartFiles) -> dict[str, Any]:
         _where_trained(worst, where_heard(worst.clean, decide_below(rate, other.get("low"), "that of the baseline"))),
         n=read("scores/scores.json").get("n_clips_scored"),
         n_of="clips",
-        words=f"At {worst.site} {percent(rate)} of the words are lost with the dictionary and {percent(other)} with a "
-        f"random decoder of as many features{f'; with about as many active {beside}' if beside else ''}."
+        words=f"With the dictionary of {worst.site} in place, {percent(rate)} of the words are lost (a random decoder "
+        f"of as many features: {percent(other)}{f'; with about as many active {beside}' if beside else ''})."
         f"{worst.remarks} {_of_clips(read('scores/scores.json'))} {too_many_errors(worst.clean)}".rstrip(),
         short=short,
         page=SCORES_PAGE,
@@ -116,7 +117,7 @@ def _where_trained(worst: _Worst, judged: Judgement) -> Judgement:
 def _of_clips(scores: Mapping[str, Any]) -> str:
     """Say whether the dictionaries were trained on the clips that they are scored on."""
     is_seen = any("was trained on clips of this corpus" in str(note) for note in scores.get("notes") or [])
-    return "It was trained on these clips, too." if is_seen else "It was trained on other clips."
+    return f"The dictionary was trained on {'these clips, too' if is_seen else 'other clips'}."
 
 
 @dataclass(frozen=True)

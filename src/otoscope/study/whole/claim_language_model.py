@@ -24,7 +24,7 @@ GUESSES = {
     "another context": (
         "bigrams_context",
         "Does the word before bring what it says next closer to what the corpus says after that word?",
-        "it is closer to the corpus's bigrams with the word before than with another",
+        "the decoder is closer to the corpus's bigrams with the word before than with another",
         "given another word",
     ),
 }
@@ -61,8 +61,8 @@ def _agrees(read: PartFiles, guess: str) -> dict[str, Any]:
         decide_gap(gap, "below"),
         n=agreement.get("n_contexts"),
         n_of="words to go on from",
-        words=f"Over {sound.get('sound_label')}, with words given {how}, what it says next diverges by "
-        f"{number(decoder)} bits from the bigrams of the corpus's transcripts; {plain}: {number(other)} bits.",
+        words=f"What the decoder says next over {sound.get('sound_label')}, with words given {how}, diverges by "
+        f"{number(decoder)} bits from the bigrams of the corpus's transcripts ({plain}: {number(other)} bits).",
         short=short,
         page=f"{PAGE}#bigrams",
         pictures=[("bigrams/bigram_agreement.png", "What the decoder says next beside the corpus's own bigrams")],
@@ -93,12 +93,12 @@ def _alike(read: PartFiles) -> dict[str, Any]:
     )
     apart = ", forms of the same word left out" if pairs == "unrelated" else ""
     words = (
-        f"Their mean {distance} distance (0 the same, 1 all different{apart}) is {number(row.get('nearest'))}, that of "
+        f"The mean {distance} distance from a word to the tokens nearest to it in the embedding (0 the same, 1 all "
+        f"different{apart}) is {number(row.get('nearest'))} (random words as frequent: {number(row.get('random'))})."
     )
-    words += f"random words {number(row.get('random'))}."
     if row.get("near_nearest"):
         near, at_random = percent(row["near_nearest"]), percent(row.get("near_random"))
-        words += f" {near} of them are within {number(alikeness.get('close'))}, {at_random} at random."
+        words += f" {near} of the nearest are within {number(alikeness.get('close'))}, {at_random} at random."
     if meaning:
         near, at_random = number(meaning.get("nearest")), number(meaning.get("random"))
         words += f" In meaning (cosine) they are at {near}, random words {at_random}."
@@ -136,9 +136,9 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
             "lens", question, read.lacking("lens", "clips that the model hears words in"), f"{PAGE}#lens", short
         )
     first = next((row["stage"] for row in stages if is_above((row.get("sound") or {}).get("is_likeliest"), HALF)), None)
-    since = f" With its sound it is first in more than half of the places from {first} on." if first else ""
+    since = f" With its sound the due token is first in more than half of the places from {first} on." if first else ""
     chance = (curve.get("chance") or {}).get("is_likeliest")
-    evenly = f", a choice among all tokens alike in {percent(chance)}" if chance is not None else ""
+    evenly = f"; a choice among all tokens alike: {percent(chance)}" if chance is not None else ""
     token = str(plain.get("token"))
     return finding(
         "lens",
@@ -148,8 +148,9 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         decide_gap(plain.get("no_sound_above_it")),
         n=curve.get("n_tokens"),
         n_of="tokens",
-        words=f"Over padding alone it is first in {percent(last)} of the places after the last block; always saying "
-        f"{token!r}, the commonest, would be right in {percent(plain['is_likeliest'])}{evenly}.{since}",
+        words=f"Given the words before and padding alone, the due token is the decoder's first in {percent(last)} of "
+        f"the places after the last block (always saying {token!r}, the commonest: {percent(plain['is_likeliest'])}"
+        f"{evenly}).{since}",
         short=short,
         page=f"{PAGE}#lens",
         pictures=[("lens/lens_curve.png", "The due token by decoder block, with its sound and without")],

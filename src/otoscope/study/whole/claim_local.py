@@ -79,8 +79,8 @@ def _near(read: PartFiles) -> dict[str, Any]:
         decide_gap(shares.get("more_than_even")),
         n=shares.get("n_clips"),
         n_of="clips",
-        words=f"{percent(shares['share'])} of what comes from sound does; {percent(shares.get('if_even'))} would if it "
-        f"were spread evenly over the sound.{beside}",
+        words=f"{percent(shares['share'])} of the relevance to a frame of speech comes from within {seconds} (spread "
+        f"evenly over the sound: {percent(shares.get('if_even'))}).{beside}",
         short=short,
         page=MAP_PAGE,
         pictures=[("relevance/relevance.png", "Which frames each frame of one clip listens to")],
@@ -103,8 +103,8 @@ def _end(read: PartFiles) -> dict[str, Any]:
         decide_gap(shares.get("end_more_than_even")),
         n=shares["end_share"].get("n"),
         n_of="clips",
-        words=f"{percent(shares['end_share'])} of their relevance comes from within {seconds} of it; "
-        f"{percent(shares.get('end_if_even'))} would if it were spread evenly over the window.",
+        words=f"{percent(shares['end_share'])} of the relevance to the frames after the speech comes from within "
+        f"{seconds} of its end (spread evenly over the window: {percent(shares.get('end_if_even'))}).",
         short=short,
         page=MAP_PAGE,
         is_core=False,
@@ -136,24 +136,26 @@ def _heads(read: PartFiles) -> dict[str, Any]:
         judged,
         n=len(heads),
         n_of="heads",
-        words=f"{n} of {len(heads)} heads do.{_far(heads, even, there)}",
+        words=f"{n} of {len(heads)} encoder heads {'gives' if n == 1 else 'give'} {100 * least:g}% of "
+        f"{'its' if n == 1 else 'their'} attention to what is within {within * FRAME_S:g} s."
+        f"{_far(heads, even, there, within)}",
         short=short,
         page=HEADS_PAGE,
         pictures=[("locality/locality.png", "How far each encoder head listens")],
     )
 
 
-def _far(heads: Sequence[Mapping[str, Any]], even: Mapping[str, Any], there: float | None) -> str:
+def _far(heads: Sequence[Mapping[str, Any]], even: Mapping[str, Any], there: float | None, within: int) -> str:
     """Say how far away attention lies, beside even attention, and how much of it falls on padding."""
     words = ""
     distances = [head["mean_frames"] for head in heads if head.get("mean_frames") is not None]
     if distances:
-        words = f" Their attention lies {sum(distances) / len(distances) * FRAME_S:.2g} s away on average"
+        words = f" Attention lies {sum(distances) / len(distances) * FRAME_S:.2g} s away on average over all heads"
         if even.get("mean_frames") is not None:
             words += f", where it would be {even['mean_frames'] * FRAME_S:.2g} s if it were even over the sound"
         words += "."
     if there is not None:
-        words += f" Even attention would have {percent(there)} there."
+        words += f" Even attention would have {percent(there)} within {within * FRAME_S:g} s."
     padding = [head["padding_share"] for head in heads if head.get("padding_share") is not None]
     if padding:
         words += f" Up to {percent(max(padding))} of a head's attention rests on padding, and is left out."
@@ -184,8 +186,8 @@ def _window(read: PartFiles) -> dict[str, Any]:
         where_heard(clean, judged) if clean else judged,
         n=n_clips,
         n_of="clips",
-        words=f"With k = {STUDIED_K} ({STUDIED_K * FRAME_S:g} s) the word error rate against {against} is "
-        f"{percent(point.get(f'{kind}wer'))}, without a limit {percent(free)}. "
+        words=f"Where each frame attends to k = {STUDIED_K} frames ({STUDIED_K * FRAME_S:g} s) on either side alone, "
+        f"the word error rate against {against} is {percent(point.get(f'{kind}wer'))} (no limit: {percent(free)}). "
         f"{(too_many_errors(clean) if clean else '') or _smallest(losses)}{_blind(n_known, n_clips, clean)}",
         short=short,
         page=WINDOW_PAGE,
@@ -233,7 +235,7 @@ def _each_head(read: PartFiles) -> dict[str, Any]:
     bear, fail, unclear = (by_outcome[outcome] for outcome in (HOLDS, FAILS, UNDECIDED))
     n, n_model = len(rows), window.get("n_model_heads") or len(rows)
     needs = f"more clips: of {len(unclear)} heads the interval holds the bar of {100 * LOSS:g} points"
-    drawn = "" if n == n_model else f", drawn from {n_model}"
+    drawn = "" if n == n_model else f" (drawn from {n_model})"
     named = f" ({', '.join(fail[:MOST_NAMED])}{', ...' if len(fail) > MOST_NAMED else ''})" if fail else ""
     judged, share = decide_part(len(bear), n, n_model, n_unclear=len(unclear), needs=needs)
     return finding(
@@ -267,8 +269,8 @@ def _gone(read: PartFiles) -> dict[str, Any]:
         decide_gap(gap.get("gone"), how=BY_WORD),
         n=n,
         n_of="words",
-        words=f"It goes in {percent(at_word['gone'])} of the cases, and in {percent(elsewhere.get('gone'))} when as "
-        "long a stretch elsewhere is replaced.",
+        words=f"A word goes from the transcript in {percent(at_word['gone'])} of the cases when its own frames are "
+        f"replaced by padding's (as long a stretch elsewhere: {percent(elsewhere.get('gone'))}).",
         short=short,
         page=SPLICE_PAGE,
         pictures=[("splice/splice_words.png", "Words spliced away, and what went with them")],
@@ -294,9 +296,9 @@ def _exact(read: PartFiles) -> dict[str, Any]:
         all_of(decide_above(exact, HALF), decide_gap(gap.get("exact")), rule=rule),
         n=n,
         n_of="words",
-        words=f"In {percent(exact)} of the cases the transcript is the old one without that word; {percent(other)} "
-        "when as long a stretch elsewhere is replaced. Else the word stays, another comes in its place, or more "
-        "changes.",
+        words="When a word's own frames are replaced by padding's, exactly that word goes and all else stays as it was "
+        f"in {percent(exact)} of the cases (as long a stretch elsewhere: {percent(other)}). In the others the word "
+        "stays, another comes in its place, or more changes.",
         short=short,
         page=SPLICE_PAGE,
     )
@@ -328,8 +330,9 @@ def _sources(read: PartFiles) -> dict[str, Any]:
         decide_gap(gap, how=BY_WORD),
         n=scores.get("n_words"),
         n_of="words",
-        words=f"It does for {percent(hit)} of the words; dealing out the speech to the words in order, without "
-        f"listening, is right for {percent(blind)}.{f' The other ways: {beside}.' if beside else ''}",
+        words=f"Relevance, carried from a word back to the frames, peaks where the word was said for {percent(hit)} of "
+        f"the words (dealing out the speech to the words in order, without listening: {percent(blind)})."
+        f"{f' The other ways find it: {beside}.' if beside else ''}",
         short=short,
         page=PAGE,
         pictures=[("words/word_scores.png", "How often each way finds a word's sound")],

@@ -127,8 +127,9 @@ def _at_maximum(read: PartFiles, points: Rows, rarest: Rows, basis: str) -> dict
         if (mean := _mean_purity(rarest, name)) is not None
     ]
     words = (
-        f"{_where(rarest)}, {_share_text(compared.share, name)} share one phone to at least {_bar(read)}; "
-        f"{_listed(compared.others)}. Mean purity: {', '.join(purity)}. {_curve(points, basis)} "
+        f"The strongest examples of {_share_text(compared.share, name)} share one phone to at least {_bar(read)} "
+        f"({_listed(compared.others)}). Examples are {_where(rarest)}. Mean purity: {', '.join(purity)}. "
+        f"{_curve(points, basis)} "
         f"{_noise(read, compared.share)}"
     )
     return finding(
@@ -164,8 +165,9 @@ def _most(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
         judged,
         n=neurons[1],
         n_of="neurons",
-        words=f"{_where(rarest)}, {_share_text(neurons, 'neurons')} share one phone to at least {_bar(read)}, and "
-        f"{half[0]:,} ({percent(half[0] / half[1])}) to at least one half. {_curve(points, 'neuron')}".rstrip(),
+        words=f"The strongest examples of {_share_text(neurons, 'neurons')} share one phone to at least {_bar(read)}, "
+        f"and those of {half[0]:,} ({percent(half[0] / half[1])}) to at least one half. Examples are {_where(rarest)}. "
+        f"{_curve(points, 'neuron')}".rstrip(),
         short=short,
         page=MAXIMUM_PAGE,
         pictures=MAXIMUM_PICTURE,
@@ -186,11 +188,13 @@ def _rarer(read: PartFiles, points: Rows, rarest: Rows) -> dict[str, Any]:
         "neurons_rarer",
         question,
         judged["found"],
-        (f"the same neurons, {_where(fewest, 'of')}", judged["base"]),
+        (f"the same neurons, by {_where(fewest)}", judged["base"]),
         judged["judged"],
         n=here[1],
         n_of="neurons",
-        words=_curve(points, "neuron"),
+        words=f"The strongest examples of {_share_text(here, 'neurons')} share one phone where they are "
+        f"{_where(rarest)}, and {percent(there[0] / there[1] if there[1] else None)} where they are {_where(fewest)}. "
+        f"{_curve(points, 'neuron')}".rstrip(),
         short=short,
         page=MAXIMUM_PAGE,
         pictures=MAXIMUM_PICTURE,
@@ -216,9 +220,9 @@ def _below(read: PartFiles, rows: Rows) -> dict[str, Any]:
         compared.judged,
         n=compared.share[1],
         n_of="neurons pure at the top",
-        words=f"Of those with one phone at their strongest, {_share_text(compared.share, 'neurons')} answer to another "
-        f"below; {_listed(others) or 'nothing was looked at to compare'}. In {told_apart[0]:,} neurons, strength also "
-        "tells that other phone from the rest over all frames.",
+        words=f"Of the neurons with one phone at their strongest, {_share_text(compared.share)} "
+        f"answer to another phone below ({_listed(others) or 'nothing was looked at to compare'}). In "
+        f"{told_apart[0]:,} neurons, strength also tells that other phone from the rest over all frames.",
         short=short,
         page=FEATURES_PAGE,
     )
@@ -242,8 +246,8 @@ def _throughout(read: PartFiles, rows: Rows, basis: str) -> dict[str, Any]:
         compared.judged,
         n=compared.share[1],
         n_of=name,
-        words=f"{_share_text(compared.share, name)} do{bar}; {_listed(compared.others)}. The founding study does not "
-        "claim this.",
+        words=f"{_share_text(compared.share, name)} tell one phone from all others over all frames{bar} "
+        f"({_listed(compared.others)}). The founding study does not claim this.",
         short=short,
         page=PHONES_PAGE,
         pictures=DETECT_PICTURE,
@@ -316,13 +320,13 @@ def _noise(read: PartFiles, share: Share) -> str:
     )
 
 
-def _where(rows: Rows, start: str = "Of") -> str:
+def _where(rows: Rows) -> str:
     """Say how rare the examples are at which a share was read."""
     clips, rarity, frames = (
         min((row.get(key, 0) for row in rows), default=0)
         for key in ("n_clips", "clips_an_example", "frames_an_example")
     )
-    return f"{start} the top 10 of {clips:,.0f} clips (1 in {max(rarity, 1):,.0f}; 1 in {frames:,.0f} frames of speech)"
+    return f"the top 10 of {clips:,.0f} clips (1 in {max(rarity, 1):,.0f}; 1 in {frames:,.0f} frames of speech)"
 
 
 def _curve(points: Rows, basis: str) -> str:
@@ -357,9 +361,9 @@ def _sites(rows: Rows, basis: str) -> set[Any]:
     return {row.get("site") for row in rows if row["basis"] == basis}
 
 
-def _share_text(share: Share, what: str) -> str:
+def _share_text(share: Share, what: str = "") -> str:
     n, n_all = share
-    return f"{n:,} of {n_all:,} {what} ({percent(n / n_all if n_all else None)})"
+    return f"{n:,} of {n_all:,}{what and f' {what}'} ({percent(n / n_all if n_all else None)})"
 
 
 def _listed(others: Mapping[str, Share]) -> str:

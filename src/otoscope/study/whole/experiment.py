@@ -20,6 +20,7 @@ import torch
 from otoscope.base import html
 from otoscope.base.errors import InputError, TrainingDivergedError
 from otoscope.base.files import name_in, output_errors, write_json, write_text
+from otoscope.base.named import on_corpus
 from otoscope.base.results import MANIFEST, full_manifest, result_folder
 from otoscope.base.version import __version__
 from otoscope.corpus import Corpus, Problem
@@ -51,6 +52,7 @@ from otoscope.study.whole.settings import preset as preset_settings
 from otoscope.study.whole.shown import shown
 from otoscope.study.whole.stretches import measured
 from otoscope.study.whole.verdicts import verdicts
+from otoscope.study.whole.watch import Watch
 
 KIND, VERSION = "study", 1
 NOT_REQUESTED = "it was not asked for"
@@ -80,9 +82,8 @@ class Study(Rich):
     def __repr__(self) -> str:
         """Name model and corpus, and each verdict."""
         said = ", ".join(f"{claim['id']}: {claim['verdict']}" for claim in self.verdicts["claims"])
-        return (
-            f"Study({name_in(self.about['model'])!r} on {self.about['corpus']['name']!r}; {said}; {str(self.folder)!r})"
-        )
+        subject = on_corpus(name_in(self.about["model"]), self.about["corpus"]["name"])
+        return f"Study({subject}; {said}; {str(self.folder)!r})"
 
 
 def run_study(
@@ -95,6 +96,7 @@ def run_study(
     without: Iterable[str] = (),
     overwrite: bool = False,
     progress: Progress = lambda part, done, n_all: None,
+    watch: Watch | None = None,
 ) -> Study:
     """Run every experiment on a model and a corpus, and say which of the three claims hold.
 
@@ -108,6 +110,7 @@ def run_study(
         without: Parts to leave out, such as `dictionaries`; `otoscope.study.catalogue.part_names()` lists all.
         overwrite: Whether another study in the folder may be replaced.
         progress: Called with a part, the amount of it that is done, and the amount in all.
+        watch: Told when the parts begin, and after each of them.
 
     Returns:
         The finished study.
@@ -128,7 +131,7 @@ def run_study(
             return _opened(folder)
         (folder / MANIFEST).unlink(missing_ok=True)
         context = prepared(model, corpus, settings, folder, progress)
-        return _run_all(context, {**_about(context, preset), **began})
+        return _run_all(context, {**_about(context, preset), **began}, watch or Watch())
 
 
 def _settings(given: StudySettings | None, preset: str, without: tuple[str, ...]) -> StudySettings:
@@ -154,10 +157,11 @@ def prepared(
     return Context(model, corpus, info, clips.lengths_s, settings, folder, progress, list(info.problems))
 
 
-def _run_all(context: Context, about: dict[str, Any]) -> Study:
+def _run_all(context: Context, about: dict[str, Any], watch: Watch) -> Study:
     """Do every part that is not done yet, and record after each how far the study is."""
     folder = context.folder
     rows: dict[str, dict[str, Any]] = {row["name"]: row for row in about["parts"]}
+    watch.begins(context, tuple(rows))
     with output_errors(folder):
         write_text(folder / SETTINGS, context.settings.to_toml())
         write_json(folder / STUDY, about)
@@ -166,6 +170,7 @@ def _run_all(context: Context, about: dict[str, Any]) -> Study:
                 rows[part.name] = _run(part, context)
                 about["parts"] = [rows[name] for name in part_names() if name in rows]
                 write_json(folder / STUDY, about)
+                watch.ends(rows[part.name])
         drop_activity(folder)
         about["minutes"] = sum(row["seconds"] for row in rows.values()) / 60
         about["problems"] = [{"clip": problem.clip, "message": problem.message} for problem in context.problems]
@@ -173,7 +178,6 @@ def _run_all(context: Context, about: dict[str, Any]) -> Study:
         if groups:
             about["corpus"]["groups"] = groups
         write_json(folder / STUDY, about)
-        context.tell("verdicts", 0, 0)
         judged = verdicts(folder)
         write_json(folder / VERDICTS, judged)
         write_json(folder / MANIFEST, full_manifest({"kind": KIND, "settings": context.settings.to_json()}, folder))

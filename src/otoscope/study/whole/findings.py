@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from otoscope.base.layout import count
+from otoscope.base.named import on_corpus
 from otoscope.study.whole.rules import FAILS, HALF, HOLDS, UNDECIDED, UNTESTED, Interval, Judgement
 
 PARTLY = "holds in part"
@@ -93,7 +95,7 @@ def unmeasured(
     """
     reason, needs = why
     judged = Judgement(UNDECIDED if needs else UNTESTED, needs=needs)
-    words = f"Not measured: {reason}."
+    words = f"Not measured whether {short}: {reason}." if short else f"Not measured: {reason}."
     nothing: tuple[str, None] = ("", None)
     return finding(
         name, question, None, nothing, judged, n=None, n_of="", words=words, page=page, short=short, is_core=is_core
@@ -171,19 +173,18 @@ def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Map
     n_tested = sum(map(len, by.values()))
     missing = len(findings) - n_tested
     verdict = _verdict([row["outcome"] for row in findings if row["is_core"]])
-    summary = f"{len(by[HOLDS])} of {n_tested} findings {'bears' if len(by[HOLDS]) == 1 else 'bear'} it out"
+    tally = _tally({outcome: len(rows) for outcome, rows in by.items()}, missing)
     if verdict == UNTESTED:
-        summary = "nothing that the claim says was measured"
-    sentences = [f"For the model {model} on the corpus {corpus}, {summary}."]
+        tally = "nothing that the claim says was measured"
+    sentences = [f"For {on_corpus(model, corpus)}, {tally}."]
     for head, rows in (("Found", by[HOLDS]), ("Not found", by[FAILS]), ("Undecided", by[UNDECIDED])):
         if rows:
             sentences.append(f"{head}: {'; '.join(map(_with_baseline, rows))}.")
-    if missing and n_tested:
-        sentences.append(f"Not tested: {missing} more.")
     return {
         "id": name,
         "title": title,
         "verdict": verdict,
+        "tally": tally,
         "sentence": " ".join(sentences),
         "n_tested": n_tested,
         "n_findings": len(findings),
@@ -198,6 +199,17 @@ def _verdict(outcomes: Sequence[str]) -> str:
     if HOLDS in outcomes:
         return HOLDS if all(outcome == HOLDS for outcome in outcomes) else PARTLY
     return UNDECIDED if UNDECIDED in outcomes else FAILS
+
+
+def _tally(n_of: Mapping[str, int], n_untested: int) -> str:
+    """Count findings in words: `3 of 6 findings hold, 2 are undecided`."""
+    n = sum(n_of.values()) + n_untested
+    words = f"{n_of[HOLDS]} of {count(n, 'finding')} {'holds' if n_of[HOLDS] == 1 else 'hold'}"
+    if n_of[UNDECIDED]:
+        words += f", {n_of[UNDECIDED]} {'is' if n_of[UNDECIDED] == 1 else 'are'} undecided"
+    if n_untested:
+        words += f", {n_untested} {'was' if n_untested == 1 else 'were'} not tested"
+    return words
 
 
 def _with_baseline(row: Mapping[str, Any]) -> str:

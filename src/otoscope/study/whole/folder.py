@@ -98,6 +98,14 @@ def is_finished(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (STUDY, VERDICTS, MANIFEST))
 
 
+def done_parts(folder: Path) -> list[str]:
+    """Name the parts that are done in a folder; none where there is no study, or a damaged one."""
+    try:
+        return [row["name"] for row in _read(folder / STUDY)["parts"] if row["state"] == DONE]
+    except InputError:
+        return []
+
+
 def clear(folder: Path, names: Sequence[str]) -> None:
     """Remove what a study wrote; other files stay.
 

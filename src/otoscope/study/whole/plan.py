@@ -67,6 +67,16 @@ class PartPlan:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """What leaving out a part saves."""
+
+    name: str  # the part
+    also: tuple[str, ...]  # the parts that need it, which are then left out too
+    seconds: float
+    n_bytes: float
+
+
+@dataclass(frozen=True)
 class StudyPlan:
     """What a study will take."""
 
@@ -85,6 +95,27 @@ class StudyPlan:
     def n_bytes(self) -> float:
         """About how much it leaves on the disk."""
         return sum(part.n_bytes for part in self.parts)
+
+    @property
+    def n_parts(self) -> int:
+        """How many parts are not left out."""
+        return sum(part.seconds is not None for part in self.parts)
+
+    def savings(self) -> list[Saving]:
+        """Return what leaving out each part would save, the most time first; parts that need it go with it."""
+        rows = {row.name: row for row in self.parts if row.seconds is not None}
+        found = []
+        for part in parts():
+            if part.name in rows:
+                gone = [part.name, *(later for later in _that_need(part.name) if later in rows)]
+                seconds, n_bytes = (
+                    sum(getattr(rows[name], key) or 0.0 for name in gone) for key in ("seconds", "n_bytes")
+                )
+                if "harvest" in gone and "pages" in rows:  # the pages of its features
+                    seconds += max((rows["pages"].seconds or 0.0) - PAGES.start_s, 0.0)
+                    n_bytes += rows["pages"].n_bytes
+                found.append(Saving(part.name, tuple(gone[1:]), seconds, n_bytes))
+        return sorted(found, key=lambda saving: -saving.seconds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the table."""
@@ -108,13 +139,23 @@ def plan_study(
     progress: Callable[[str, float, float], None] = lambda part, done, n_all: None,
 ) -> StudyPlan:
     """Estimate what a study will take."""
-    context = prepared(model, corpus, settings, Path(), progress)
+    return plan_of(prepared(model, corpus, settings, Path(), progress), has_pages=has_pages)
+
+
+def plan_of(context: Context, *, has_pages: bool = False) -> StudyPlan:
+    """Estimate what a study will take whose corpus was surveyed."""
     unit = _Unit.of(context)
     rows = [_left_out(part, context) or _row(part, context, unit) for part in parts()]
     if has_pages:
         rows.append(_pages(context))
     info = context.info.all
     return StudyPlan(model.name, corpus.name, info.n_clips, info.duration_s, tuple(rows))
+
+
+def _that_need(name: str) -> list[str]:
+    """Name the parts that cannot be done without another one."""
+    found = [part.name for part in parts() if name in part.after and part.after_unless is None]
+    return [*found, *(more for later in found for more in _that_need(later))]
 
 
 def n_features(context: Context) -> int:
