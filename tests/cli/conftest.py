@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ import soundfile
 
 from otoscope.cli.main import main
 from tests.model.tiny import tiny_whisper_folder
+
+if TYPE_CHECKING:
+    from tests.cli.places import Places
 
 RATE_HZ = 16_000
 
@@ -49,6 +52,14 @@ def run(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]
 
     yield run_it
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def places(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """Paths that the lines of the table tests name; read only."""
+    from tests.cli.places import Places
+
+    return Places(tmp_path_factory.mktemp("places"), model_folder)
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:

@@ -90,12 +90,6 @@ def test_the_attention_window_reaches_the_model(run: Run, recording: Path, tmp_p
     assert torch.equal(found, expected)
 
 
-def test_a_dry_run_says_how_many_bytes_and_writes_nothing(run: Run, recording: Path, tmp_path: Path) -> None:
-    ran = run("activations", recording, "--site", "encoder.ln_post", "--out", tmp_path / "out", "--dry-run")
-    assert ran.status == 0 and "13 KB" in ran.err  # 100 frames of 32 values of 4 bytes
-    assert not (tmp_path / "out").exists()
-
-
 def test_what_would_not_fit_in_memory_is_refused(
     run: Run, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,11 +97,6 @@ def test_what_would_not_fit_in_memory_is_refused(
     monkeypatch.setattr(activations, "MEMORY", tmp_path / "meminfo")
     ran = run("activations", recording, "--site", "encoder.ln_post")
     assert ran.status == 2 and "takes about 26 KB of memory, and 10 KB are free. Give fewer sites" in ran.err
-
-
-def test_a_site_must_be_named(run: Run, recording: Path) -> None:
-    ran = run("activations", recording)
-    assert ran.status == 2 and "--site" in ran.err
 
 
 def test_a_text_that_fits_one_recording_and_not_another_does_the_one(run: Run, tmp_path: Path) -> None:

@@ -176,12 +176,6 @@ def test_what_cannot_be_served_is_refused_in_words(run: Run, study: Path, words:
     assert told in ran.err
 
 
-def test_what_is_no_study_is_refused_before_anything_is_served(run: Run, tmp_path: Path) -> None:
-    ran = run("atlas", "serve", tmp_path, model=False)
-    assert ran.status == 2
-    assert "is not a study" in ran.err
-
-
 @pytest.mark.parametrize("name", ["demo", "tiny", "openai/whisper-tiny"])
 def test_the_studys_word_is_taken_for_a_model_that_it_names(name: str) -> None:
     assert _named(name) == name

@@ -74,21 +74,6 @@ def test_a_folder_without_recordings_is_status_2(command: str, run: Run, tmp_pat
     assert ran.status == 2 and "holds no recording" in ran.err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_results_that_are_there_stay_unless_overwriting_is_allowed(
-    command: str, run: Run, recording: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "mine.txt").write_text("mine")
-    words = [command, recording, *COMMANDS[command], "--out", out]
-    ran = run(*words)
-    assert ran.status == 2 and "exists already" in ran.err and "--overwrite" in ran.err
-    assert [path.name for path in out.iterdir()] == ["mine.txt"]
-    assert run(*words, "--overwrite").status == 0
-    assert (out / "mine.txt").read_text() == "mine" and (out / "manifest.json").exists()
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_to_is_status_2(run: Run, recording: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)

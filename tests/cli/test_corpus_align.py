@@ -67,26 +67,6 @@ def test_word_times_of_the_demo_clips_are_kept(run: Run, tmp_path: Path) -> None
         assert ours.path == theirs.path and ours.phones is not None
 
 
-def test_a_dry_run_writes_nothing(run: Run, talks: Path, tmp_path: Path) -> None:
-    ran = run("corpus", "align", talks, "--out", tmp_path / "out", "--dry-run")
-    assert ran.status == 0 and ran.out == "" and "Aligning 2 clips, 2.4 s of audio" in ran.err
-    assert not (tmp_path / "out").exists()
-
-
-def test_without_any_transcript_nothing_is_left(run: Run, recording: Path, tmp_path: Path) -> None:
-    ran = run("corpus", "align", recording, "--out", tmp_path / "out")
-    assert ran.status == 2 and "can be aligned (1 failed)" in ran.err
-    assert not (tmp_path / "out").exists()
-
-
-def test_out_is_needed_and_may_not_be_there(run: Run, talks: Path, tmp_path: Path) -> None:
-    assert run("corpus", "align", talks).status == 2
-    (tmp_path / "out").mkdir()
-    ran = run("corpus", "align", talks, "--out", tmp_path / "out")
-    assert ran.status == 2 and "exists already" in ran.err
-    assert run("corpus", "align", talks, "--out", tmp_path / "out", "--overwrite").status == 0
-
-
 def test_phones_are_found_without_a_model_and_read_back(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx", reason="the extra 'align' is not installed")
     clip = next(iter(open_corpus("demo")))

@@ -96,14 +96,6 @@ def test_sounds_of_the_demo_corpus_come_from_the_package(ask: Ask, tmp_path: Pat
     assert ran.status == 0 and len(list((tmp_path / "out").rglob("*-amplified.wav"))) == 4
 
 
-def test_a_dry_run_says_what_would_be_written_and_writes_nothing(ask: Ask, harvest: Path, tmp_path: Path) -> None:
-    for words in ([], ["--out", tmp_path / "out"]):
-        ran = ask(harvest, "--feature", "0", *words, "--dry-run")
-        assert (ran.status, ran.out) == (0, "")
-        assert "Writing 24 sounds" in ran.err and "from 3 clips" in ran.err
-    assert not (tmp_path / "out").exists()
-
-
 def test_clips_that_are_gone_are_counted_and_the_rest_is_written(
     ask: Ask, harvest: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -132,39 +124,6 @@ def test_a_corpus_that_is_gone_leaves_nothing_and_one_that_moved_can_be_named(
     assert ran.status == 2 and "has none of the clips of the examples, such as 'ann/one'" in ran.err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--site", "encoder.blocks.7"], "site 'encoder.blocks.7' is not in the run"),
-        (["--basis", "pca"], "basis 'pca' is not in the run"),
-        (["--feature", "0-99"], "feature 6 is not in encoder.blocks.1.mlp.1 (neuron basis): its features are 0-5"),
-        (["--feature", "one"], "--feature 'one' is no feature"),
-        (["--top", "4"], "top is 4: the run"),
-        (["--length", "0"], "an excerpt of 0.0 s cannot be heard"),
-        (["--workers", "0"], "--workers is 0: give 1 or more"),
-    ],
-)
-def test_bad_input_is_status_2_and_leaves_nothing(
-    words: list[str], message: str, ask: Ask, harvest: Path, tmp_path: Path
-) -> None:
-    ran = ask(harvest, *words, "--out", tmp_path / "out")
-    assert ran.status == 2 and ran.out == ""
-    assert message in ran.err and not (tmp_path / "out").exists()
-
-
-def test_what_is_no_run_is_status_2(ask: Ask, tmp_path: Path) -> None:
-    ran = ask(tmp_path)
-    assert ran.status == 2 and "is not a harvest run" in ran.err
-
-
-def test_results_that_are_there_stay_unless_overwriting_is_allowed(ask: Ask, harvest: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    words: list[Any] = [harvest, "--feature", "0", "--out", tmp_path / "out"]
-    ran = ask(*words)
-    assert ran.status == 2 and "exists already" in ran.err
-    assert ask(*words, "--overwrite").status == 0
-
-
 def test_a_disk_without_room_is_told_before_anything_is_written(
     ask: Ask, harvest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,10 +144,6 @@ def test_a_disk_that_fills_up_is_status_1_and_leaves_nothing(
     ran = ask(harvest, "--feature", "0", "--out", tmp_path / "out", "--workers", 1)
     assert ran.status == 1 and "cannot be written: the disk is full" in ran.err
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".out*"))
-
-
-def test_quiet_keeps_the_plan_away(ask: Ask, harvest: Path, tmp_path: Path) -> None:
-    assert ask(harvest, "--feature", "0", "--out", tmp_path / "out", "--quiet").err == ""
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from otoscope.corpus.alignment import write_textgrid
 from otoscope.harvest.activation_reader import ShardReader
 from otoscope.harvest.opened import open_run
 from tests.cli.conftest import Run, noise, write
-from tests.sae.saelens import random
-from tests.sae.saelens import write as write_dictionary
+from tests.cli.dictionaries import dictionary_of
 
 SITE = ("--site", "encoder.blocks.1")
 
@@ -67,15 +66,6 @@ def test_json_says_what_the_manifest_says(run: Run, labelled: Path, tmp_path: Pa
     assert (told["phone_set"], told["lag_frames"]) == ("ipa", 2)
 
 
-def test_a_dry_run_says_what_it_would_take_and_writes_nothing(run: Run, folder: Path, tmp_path: Path) -> None:
-    words = ["--save-activations", "float16", "--workers", 1]
-    ran = run("harvest", folder, *SITE, *words, "--dry-run", "--out", tmp_path / "run")
-    assert (ran.status, ran.out) == (0, "") and not (tmp_path / "run").exists()
-    assert "Harvesting 2 clips, about 3.5 s of audio in 3 windows" in ran.err and "MB in memory" in ran.err
-    assert "The corpus has no phones in time" in ran.err and "Activations will take up to 0 MB on disk" in ran.err
-    assert run("harvest", folder, *SITE, "--dry-run", "--workers", 3).err.count("in each of 3 processes") == 1
-
-
 def test_a_clip_that_cannot_be_read_ends_with_status_1(run: Run, mixed_folder: Path, tmp_path: Path) -> None:
     ran = run("harvest", mixed_folder, *SITE, "--out", tmp_path / "run")
     assert ran.status == 1 and "2 of 4 recordings could not be used:" in ran.err
@@ -125,35 +115,7 @@ def test_activations_are_saved(run: Run, folder: Path, tmp_path: Path) -> None:
     assert len(reader) == frames["speech"] + frames["silence"]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--site", "encoder.blocks.9"], "encoder.blocks.9"),
-        (["--site", "decoder.blocks.0"], "a harvest reads sites of the encoder that hold one row for each frame"),
-        (["--basis", "ica"], "there is no basis 'ica': give neuron, random, pca, untrained, or sae:DIR"),
-        (["--basis", "sae:nowhere"], "dictionary 'nowhere' does not exist"),
-        (["--sign", "negative"], "'negative' is not one of 'both', 'positive'"),
-        (["--ranges", 0], "ranges is 0: give a whole number from 1 to 32"),
-        (["--lag", 99], "a lag of 99 frames"),
-        (["--phone-set", "klingon"], "klingon"),
-        (["--workers", 0], "the number of workers is 0: give 1 or more"),
-        (["--workers", 2, "--save-activations", "float16"], "activations are saved by one process"),
-        (["--save-activations", "float8"], "'float8' is not one of 'float16', 'float32'"),
-        (["--clips", 0], "number of clips is 0"),
-    ],
-)
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_what_cannot_be_harvested_is_refused_before_any_work(
-    words: list[object], message: str, dry_run: bool, run: Run, folder: Path, tmp_path: Path
-) -> None:
-    ran = run("harvest", folder, *words, "--out", tmp_path / "run", *["--dry-run"][: int(dry_run)])
-    assert ran.status == 2 and message in ran.err and ran.out == ""
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_place_for_the_tables_is_asked_for(run: Run, folder: Path, tmp_path: Path) -> None:
-    ran = run("harvest", folder)
-    assert ran.status == 2 and "a harvest needs a folder for its tables: give --out DIR" in ran.err
+def test_a_file_in_place_of_the_folder_is_left_alone(run: Run, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     ran = run("harvest", folder, *SITE, "--out", tmp_path / "file")
     assert ran.status != 0 and f"'{tmp_path / 'file'}' cannot be written" in ran.err
@@ -167,10 +129,7 @@ def test_recordings_without_speech_are_told(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_dictionary_of_another_model_is_tried_when_forced(run: Run, folder: Path, tmp_path: Path) -> None:
-    shapes = {"W_enc": (32, 50), "W_dec": (50, 32), "b_enc": (50,), "b_dec": (32,)}
-    weights = {name: random(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items())}
-    metadata = {"site": "encoder.blocks.1", "weights_hash": "ffff"}
-    sae = write_dictionary(tmp_path / "sae", "standard", weights, d_in=32, d_sae=50, metadata=metadata)
+    sae = dictionary_of(None, tmp_path / "sae")
     words = ("harvest", folder, *SITE, "--basis", f"sae:{sae}", "--out", tmp_path / "run")
     refused = run(*words)
     assert refused.status == 2 and "was trained on a model with weights ffff" in refused.err

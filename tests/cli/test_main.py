@@ -9,39 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from otoscope.base.version import __version__
 from otoscope.cli import sites
-from otoscope.cli.app import application
 from otoscope.cli.job import Job
 from otoscope.cli.main import main
+from otoscope.study.catalogue import EXPERIMENTS
 from tests.cli.conftest import Run
 
-COMMANDS = (
-    *("transcribe", "models", "sites", "activations", "relevance", "locality", "window", "splice"),
-    *("harvest", "phones", "examples"),
-    *("bigrams", "neighbours", "lens", "words", "segments", "probe", "steer", "dream"),
-    *("study", "demo", "corpus", "sae", "atlas"),
-)
-WITHOUT_MODEL = {"atlas", "corpus", "examples", "models", "phones", "sae"}
 """They read what is there; `atlas`, `corpus` and `sae` are groups of commands, of which some take a model."""
-TREE = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
-OPTIONS = {name: command.params for name, command in TREE.items()}
-GROUPED = {
-    f"{group} {name}": command.params
-    for group in TREE
-    for name, command in getattr(TREE[group], "commands", {}).items()
-}
 """Commands of groups, such as `corpus info`."""
 
 
 def script(*words: str) -> list[str]:
     return [sys.executable, "-m", "otoscope.cli", *words]
-
-
-def test_every_command_of_the_design_is_there() -> None:
-    assert tuple(OPTIONS) == COMMANDS
 
 
 def test_only_the_commands_that_are_named_are_loaded_and_all_are_listed() -> None:
@@ -57,51 +38,10 @@ print(is_lean, "otoscope.cli.splice" in more, "otoscope.cli.lens" in more)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "True True False"
-    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert all(f"  {name} " in done.stdout for name in [experiment.name for experiment in EXPERIMENTS])
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
-def test_help_imports_no_heavy_library(command: str) -> None:
-    code = f"""
-import sys
-from otoscope.cli.main import main
-assert main(['--help']) == 0 and main([*{command!r}.split(), '--help']) == 0
-heavy = {{'torch', 'transformers', 'numpy', 'matplotlib', 'rich', 'soundfile'}} & set(sys.modules)
-sys.exit(f'imported {{heavy}}' if heavy else 0)
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
-
-
-@pytest.mark.parametrize("command", [*COMMANDS, *GROUPED])
-def test_help_explains_every_option(command: str, run: Run) -> None:
-    ran = run(*command.split(), "--help", model=False)
-    for param in {**OPTIONS, **GROUPED}[command]:
-        assert param.help, f"{param.name} is not explained"
-        assert all(name in ran.out for name in param.opts if name.startswith("-"))
-    assert ran.status == 0
-
-
-OF_THEIR_OWN = {("atlas serve", "--model"), ("study", "--seed")}
 """Without these, the study's own model is asked, and the seed is that of the settings."""
-
-
-@pytest.mark.parametrize(
-    "name", ["--model", "--device", "--dtype", "--json", "--quiet", "--overwrite", "--seed", "--clips"]
-)
-def test_a_shared_option_has_one_default_and_one_meaning(name: str) -> None:
-    given = [
-        (param.default, param.help)
-        for command, params in {**OPTIONS, **GROUPED}.items()
-        for param in params
-        if name in param.opts and (command, name) not in OF_THEIR_OWN
-    ]
-    assert given and all(row == given[0] for row in given)
-
-
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in WITHOUT_MODEL])
-def test_every_command_takes_model_device_dtype_json_and_quiet(command: str) -> None:
-    names = {name for param in OPTIONS[command] for name in param.opts}
-    assert {"--model", "--device", "--dtype", "--json", "--quiet"} <= names
 
 
 def test_the_package_itself_can_be_run() -> None:

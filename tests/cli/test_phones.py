@@ -15,19 +15,6 @@ def harvested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return harvest(tmp_path_factory.mktemp("runs") / "small", small_clips(), PHONES, lag=1)
 
 
-def test_out_gets_tables_and_pictures_and_json_goes_to_stdout(run: Run, harvested: Path, tmp_path: Path) -> None:
-    ran = run("phones", harvested, "--out", tmp_path / "out", "--json", model=False)
-    assert ran.status == 0
-    assert json.loads(ran.out) == json.loads((tmp_path / "out" / "phones.json").read_text())
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "phones.json", "feature_scores.parquet", "detect_counts.parquet", "detect_shares.png",
-        "phone_by_layer_neuron.png", "phone_by_layer_random.png", "manifest.json",
-    }  # fmt: skip
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["run"] == str(harvested) and manifest["settings"]["auroc"] == 0.9
-    assert "Results in" in ran.err
-
-
 def test_the_summary_has_lag_table_claims_and_phones(run: Run, harvested: Path) -> None:
     ran = run("phones", harvested, model=False)
     assert ran.status == 0
@@ -62,27 +49,3 @@ def test_thresholds_top_and_baselines_reach_the_scoring(run: Run, harvested: Pat
     assert any(row["baseline"] == "neuron of untrained" for row in table["comparisons"])
     text = run("phones", harvested, "--baseline", other, model=False).out
     assert "neuron of untrained" in text
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--auroc", "2"], "auroc is 2.0"),
-        (["--top", "99"], "keeps 20 examples"),
-        (["--feature", "7"], "is not named SITE:BASIS:INDEX"),
-    ],
-)
-def test_bad_settings_end_with_status_two(run: Run, harvested: Path, words: list[str], message: str) -> None:
-    ran = run("phones", harvested, *words, model=False)
-    assert ran.status == 2 and message in ran.err and ran.out == ""
-
-
-def test_what_is_no_run_and_a_taken_folder_are_refused(run: Run, harvested: Path, tmp_path: Path) -> None:
-    ran = run("phones", tmp_path, model=False)
-    assert ran.status == 2 and "is not a harvest run: make one with otoscope harvest" in ran.err
-    ran = run("phones", harvested, "--out", tmp_path, model=False)
-    assert ran.status == 2 and "exists already" in ran.err
-
-
-def test_quiet_leaves_stderr_empty(run: Run, harvested: Path) -> None:
-    assert run("phones", harvested, "--quiet", model=False).err == ""

@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import Run
 
 SITE = "encoder.blocks.1"
@@ -41,35 +39,3 @@ def test_saved_activations_are_swept_without_a_model(run: Run, tmp_path: Path) -
               "--out", tmp_path / "out", "--json", model=False)  # fmt: skip
     result = json.loads(ran.out)
     assert result["clean"] is None and result["points"][0]["k"] == 4 and "--test CORPUS" in result["notes"][0]
-
-
-def test_a_dry_run_prints_the_plan_and_stops(run: Run, tmp_path: Path) -> None:
-    ran = run("sae", "sweep", "demo", *QUICK, "--k", "4,8", "--dry-run")
-    assert (ran.status, ran.out) == (0, "") and "Training 2 points (batchtopk-k4, batchtopk-k8; 48 features" in ran.err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--coder", "batchtop"], "'batchtop'"),
-        (["--k", "two"], "--k 'two' is not a whole number"),
-        (["--k", "99"], "k is 99"),
-        (["--coder", "standard"], "--sparsity"),
-        (["--coder", "standard", "--sparsity", "much"], "--sparsity 'much' is not a number"),
-        (["--coder", "standard", "--sparsity", "-1"], "sparsities is -1.0: give a number above 0"),
-        (["--site", "encoder.blocks.*"], "a sweep is of one site"),
-        (["--replace", "vowels"], "'vowels'"),
-        (["--test", "nowhere"], "nowhere"),
-    ],
-)
-def test_bad_requests_are_status_2_and_leave_nothing(
-    run: Run, tmp_path: Path, words: list[object], message: str
-) -> None:
-    ran = run("sae", "sweep", "demo", *QUICK, *words, "--out", tmp_path / "out")
-    assert ran.status == 2 and ran.out == "" and message in ran.err
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_sweep_needs_a_folder(run: Run) -> None:
-    ran = run("sae", "sweep", "demo", *QUICK)
-    assert ran.status == 2 and "--out DIR" in ran.err

@@ -87,14 +87,6 @@ def test_every_coder_can_be_trained(words: tuple[object, ...], run: Run, saved: 
     assert ran.status == 0 and load_dictionary(tmp_path / "out").n_features == 64
 
 
-def test_a_dry_run_plans_and_writes_nothing(run: Run, folder: Path, saved: Path, tmp_path: Path) -> None:
-    for source, words in ((folder, "of audio"), (saved, "frames of speech")):
-        ran = run("sae", "train", source, *SMALL, "--dry-run", "--out", tmp_path / "out")
-        assert (ran.status, ran.out) == (0, "") and not (tmp_path / "out").exists()
-        assert words in ran.err and "passes, and take about" in ran.err and "of memory beside the model" in ran.err
-    assert run("sae", "train", folder, *SMALL, "--dry-run").status == 0
-
-
 def test_clips_that_cannot_be_read_end_with_status_1_each_time(run: Run, mixed_folder: Path, tmp_path: Path) -> None:
     words = ("sae", "train", mixed_folder, *SMALL, "--out", tmp_path / "out")
     first = run(*words)
@@ -109,66 +101,6 @@ def test_another_command_does_not_go_on_with_a_training(run: Run, saved: Path, t
     other = run(*words, "--seed", 3)
     assert other.status == 2 and "--overwrite" in other.err and "seed" in other.err
     assert run(*words, "--seed", 3, "--overwrite").status == 0
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--site", "encoder.blocks.9"], "encoder.blocks.9"),
-        (["--coder", "pca"], "'pca' is not one of 'batchtopk'"),
-        (["--k", 1000], "k is 1000, with 256 features in the dictionary"),
-        (["--k", 0], "k is 0"),
-        (["--features", 0], "n_features is 0: give a whole number of 1 or more"),
-        (["--expansion", "nan"], "expansion is nan"),
-        (["--frames", 10], "do not fill a batch of 32"),
-        (["--batch", 0], "batch_frames is 0: give a whole number of 1 or more"),
-        (["--lr", "-1"], "learning_rate is -1"),
-        (["--lr", "nan"], "learning_rate is nan"),
-        (["--sparsity", "nan", "--coder", "standard"], "sparsity is nan"),
-        (["--kinds", "music"], "there is no kind of frame 'music': choose one of speech, silence, padding"),
-        (["--normalise", "layer"], "'layer' is not one of 'median_length'"),
-        (["--train-dtype", "float16"], "'float16' is not one of 'float32', 'bfloat16'"),
-        (["--checkpoint-minutes", "-1"], "checkpoint_minutes is -1.0: give a number of 0 or more"),
-        (["--device", "tpu"], "device 'tpu' is not one of"),
-    ],
-)
-@pytest.mark.parametrize("kind", ["corpus", "shards"])
-def test_what_cannot_be_trained_is_refused_before_any_work(
-    words: list[object], message: str, kind: str, run: Run, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    source = request.getfixturevalue("folder" if kind == "corpus" else "saved")
-    ran = run("sae", "train", source, "--batch", 32, *words, "--out", tmp_path / "out")
-    assert ran.status == 2 and message in ran.err and ran.out == ""
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--site", "decoder.blocks.0"], "a harvest reads sites of the encoder"),
-        (["--clips", 0], "number of clips is 0"),
-        (["--frames", 100_000, "--batch", 5_000], "and a batch takes 5,000"),
-        (["--batch", 4096], "frames of speech, and a batch takes 4,096"),
-    ],
-)
-def test_a_corpus_that_cannot_be_trained_on_is_refused(
-    words: list[object], message: str, run: Run, folder: Path, tmp_path: Path
-) -> None:
-    ran = run("sae", "train", folder, *words, "--out", tmp_path / "out")
-    assert ran.status == 2 and message in ran.err and not (tmp_path / "out").exists()
-
-
-def test_a_training_without_a_folder_is_refused(run: Run, folder: Path) -> None:
-    ran = run("sae", "train", folder)
-    assert ran.status == 2 and "give --out DIR" in ran.err
-
-
-def test_a_folder_with_something_else_in_it_is_left_alone(run: Run, saved: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("mine")
-    ran = run("sae", "train", saved, *SMALL, "--out", tmp_path / "out")
-    assert ran.status == 2 and "--overwrite" in ran.err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
 def test_shards_that_hold_nan_stop_the_training_and_are_named(run: Run, saved: Path, tmp_path: Path) -> None:

@@ -47,16 +47,13 @@ def test_changes_are_made_in_json(run: Run, folder: Path, vector: Path, model_fo
     assert result["steered"][0]["changed"]["value"] == 0
 
 
-def test_a_table_is_printed_and_files_are_written(run: Run, folder: Path, vector: Path, tmp_path: Path) -> None:
+def test_a_table_is_printed(run: Run, folder: Path, vector: Path) -> None:
     where = ("--frames", "0-49", "--kinds", "speech", "--kinds", "silence")
-    ran = run("steer", folder, "--add", vector, "--strength", "1,30", *where, "--out", tmp_path / "out")
+    ran = run("steer", folder, "--add", vector, "--strength", "1,30", *where)
     lines = ran.out.splitlines()
     assert lines[0].startswith("Steering (add drawn at encoder.blocks.1): ")
     assert lines[1].startswith("frames 0 to 49; speech and silence (100 frames); 2 clips")
     assert any(line.startswith("strength") and "at random" in line for line in lines)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"steer.json", "steer.png", "manifest.json"}
-    settings = json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]
-    assert settings["strength"] == "1,30" and settings["add"] == [str(vector)]
 
 
 def test_means_of_classes_come_from_the_corpus_or_from_another(run: Run, model_folder: Path) -> None:
@@ -92,8 +89,6 @@ def test_hallucinations_are_counted_beside_the_error_rate(
     words = ("--preset", "hallucinations", "--head", "decoder.0.attn.1", "--sounds", 2, "--sound-s", 0.5)
     ran = run("steer", folder, *words, "--language", "en", "--out", tmp_path / "out")
     assert "2 sounds of each kind, 0.5 s" in ran.out and "Clean speech, 2 clips" in ran.out
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"steer_sounds.json", "steer_sounds.png", "manifest.json"}
     model = load(model_folder)
     change = scale_head(model, "decoder.0.attn.1")
     settings = {"n_sounds": 2, "duration_s": 0.5, "language": "en"}
@@ -115,75 +110,3 @@ def test_words_are_turned_into_others(run: Run, tmp_path: Path) -> None:
     assert "2 words with a minimal pair" in ran.out and "encoder.ln_post" in ran.out
     table = json.loads((tmp_path / "out" / "steer_phones.json").read_text())
     assert table["n_pairs"] == 2 and (tmp_path / "out" / "steer_phones.png").is_file()
-
-
-def test_a_recording_that_cannot_be_used_is_told_at_the_end(run: Run, mixed_folder: Path) -> None:
-    ran = run("steer", mixed_folder, "--head", "encoder.0.0", "--json")
-    assert ran.status == 1 and json.loads(ran.out)["n_clips"] == 2 and "2 of 4 recordings" in ran.err
-
-
-def test_a_dry_run_says_the_plan_and_stops(run: Run, folder: Path, tmp_path: Path) -> None:
-    ran = run("steer", folder, "--head", "encoder.0.0", "--dry-run", "--out", tmp_path / "out")
-    assert (ran.status, ran.out) == (0, "") and "Steering (scale head encoder.0.attn.0 by 0): 2 clips" in ran.err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "no change was given"),
-        (["--preset", "hallucinations"], "no change was given"),
-        (["--preset", "heads", "--head", "encoder.0.0"], "has changes of its own"),
-        (["--preset", "heads", "--frames", "1-2"], "presets choose their frames"),
-        (["--preset", "phones"], "needs sites"),
-        (["--preset", "phones", "--site", "decoder.blocks.0"], "sites of the encoder"),
-        (["--head", "decoder.0.3"], "give ROOM.BLOCK.PART.HEAD"),
-        (["--head", "decoder.5.attn.0"], "blocks 0-1"),
-        (["--head", "encoder.0.0=much"], "has no number as its factor"),
-        (["--scale", f"{SITE}:3"], "has no number as its factor"),
-        (["--scale", f"{SITE}:99=0"], "Give a number from 0 to 31"),
-        (["--scale", "encoder.blocks.8:9=0"], "Nearest"),
-        (["--scale", f"{SITE}:3=nan"], "give a finite number"),
-        (["--scale", f"{SITE}:3=0", "--basis", "pca"], "basis 'pca' is not available here"),
-        (["--add", "nowhere.safetensors"], "is neither a vector nor an existing file"),
-        (["--add", "phone:AA-phone:AE"], "give one, such as --site"),
-        (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.*"], "is 2 sites"),
-        (["--add", "phone:AA-phone:AE", "--site", SITE], "has no phone labels"),
-        (["--add", "phone:AA-phone:AE", "--site", "encoder.blocks.7"], "Nearest"),
-        (["--add", "language:en-de", "--site", SITE, "--run", "nowhere"], "is not a harvest run"),
-        (["--head", "encoder.0.0", "--strength", "a,b"], "is not a list of numbers"),
-        (["--head", "encoder.0.0", "--strength", "nan"], "one or more finite numbers"),
-        (["--head", "encoder.0.0", "--strength", "1e9"], "give a finite number"),
-        (["--add", f"{SITE}:3", "--strength", "1e9"], "Give a smaller strength"),
-        (["--head", "encoder.0.0", "--frames", "9"], "give FIRST-LAST"),
-        (["--head", "encoder.0.0", "--frames", "9-3"], "are no stretch"),
-        (["--head", "encoder.0.0", "--kinds", "noise"], "give speech, silence, padding"),
-        (["--head", "encoder.0.0", "--phone", "AA"], "has a frame to steer"),
-        (["--head", "decoder.0.attn.0", "--frames", "1-2"], "goes by tokens"),
-        (["--head", "encoder.0.0", "--draws", "-1"], "draws is -1"),
-        (["--preset", "heads", "--sounds", "0"], "n_sounds is 0"),
-    ],
-)
-def test_what_cannot_be_used_is_status_2(
-    run: Run, recording: Path, tmp_path: Path, words: list[str], message: str
-) -> None:
-    ran = run("steer", recording, *words, "--out", tmp_path / "out")
-    assert ran.status == 2 and ran.out == "" and message in ran.err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("made", "message"),
-    [
-        (np.ones(5, np.float32), "has 5 values, and site"),
-        (np.full(D, np.nan, np.float32), "not finite"),
-        (np.zeros(D, np.float32), "points nowhere"),
-        (np.full(D, 1e12, np.float32), "Give a smaller strength"),
-    ],
-)
-def test_vectors_that_cannot_be_used_are_status_2(
-    run: Run, recording: Path, tmp_path: Path, made: np.ndarray, message: str
-) -> None:
-    path = Direction(made, SITE, "bad").save(tmp_path / "bad.safetensors")
-    ran = run("steer", recording, "--add", path)
-    assert ran.status == 2 and message in ran.err

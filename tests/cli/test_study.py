@@ -75,25 +75,6 @@ def test_a_dry_run_as_json_is_the_plan(run: Run, folder: Path, tmp_path: Path) -
     assert (plan["n_clips"], plan["settings"]["window"]["clips"]) == (2, preset("quick").window.clips)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--quick", "--full"), "--quick and --full are two sizes"),
-        (("--only", "windw"), "a study has no part 'windw'. Did you mean 'window'?"),
-        (("--without", "listen"), "Did you mean 'listening'?"),
-        (("--settings", "none.toml"), "cannot be read"),
-        (("--only", "window", "--without", "window"), "every part of the study is left out"),
-        (("--clips", "0"), "the number of clips is 0"),
-    ],
-)
-def test_what_cannot_be_asked_is_refused_before_the_model_loads(
-    options: tuple[str, ...], words: str, run: Run, folder: Path, tmp_path: Path
-) -> None:
-    ran = run("study", folder, "--out", tmp_path / "study", *options)
-    assert ran.status == 2 and words in ran.err and "Loading" not in ran.err
-    assert not (tmp_path / "study").exists()
-
-
 def test_another_study_is_refused_unless_it_may_be_replaced(
     run: Run, folder: Path, small: Path, tmp_path: Path
 ) -> None:

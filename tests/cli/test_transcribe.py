@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from otoscope.model.load import load
 from otoscope.sae.files import load_dictionary, save_dictionary
 from otoscope.study.feature_edit import scaled_features
 from tests.cli.conftest import Run, noise, write
-from tests.sae.saelens import random
-from tests.sae.saelens import write as write_dictionary
+from tests.cli.dictionaries import dictionary_of
 
 
 def test_the_text_and_nothing_else_is_on_stdout(run: Run, recording: Path, model_folder: Path) -> None:
@@ -87,35 +85,12 @@ def test_alignment_heads_reach_the_model(run: Run, recording: Path, model_folder
     assert json.loads(ran.out) == json.loads(json.dumps(expected))
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--format", "all"], "--format all writes four files"),
-        (["--format", "srt", "--json"], "--json and --format srt both write to stdout"),
-        (["--format", "srt"], "2 recordings as srt make 2 files"),
-        (["--alignment-head", "3"], "--alignment-head '3' is not a head: give block and head from 0, such as 3.1"),
-        (["--alignment-head", "7.0"], r"alignment head \(7, 0\) is not in"),
-        (["--beams", "0"], "beams is 0: give a whole number of 1 or more"),
-        (["--language", "klingon"], "klingon"),
-        (["--attention-window", "-1"], "attention window is -1"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_status_2(run: Run, folder: Path, words: list[str], message: str) -> None:
-    ran = run("transcribe", folder, *words)
-    assert ran.status == 2 and ran.out == ""
-    assert re.search(message, ran.err)
-
-
 # features of a dictionary
 
 
 @pytest.fixture
 def dictionary(model_folder: Path, tmp_path: Path) -> Path:
-    """A dictionary of the tiny model's second block."""
-    shapes = {"W_enc": (32, 50), "W_dec": (50, 32), "b_enc": (50,), "b_dec": (32,)}
-    weights = {name: random(*shape, seed=seed) for seed, (name, shape) in enumerate(shapes.items())}
-    metadata = {"site": "encoder.blocks.1", "weights_hash": load(model_folder).weights_hash}
-    return write_dictionary(tmp_path / "sae", "standard", weights, d_in=32, d_sae=50, metadata=metadata)
+    return dictionary_of(model_folder, tmp_path / "sae")
 
 
 def test_features_are_scaled_while_transcribing(
@@ -150,32 +125,6 @@ def test_a_dictionary_of_another_model_is_refused_unless_forced(
     refused, forced, plain = run(*words, other), run(*words, other, "--force"), run(*words, dictionary)
     assert refused.status == 2 and "was trained on a model with weights ffff" in refused.err and refused.out == ""
     assert (forced.status, forced.out) == (0, plain.out)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--scale", "3=0"], "--sae DIR and --scale FEATURE=FACTOR go together"),
-        (["--sae", "{sae}"], "--sae DIR and --scale FEATURE=FACTOR go together"),
-        (
-            ["--sae", "{sae}", "--scale", "3"],
-            "--scale '3' is not a feature with a factor: give a whole number, = and a",
-        ),
-        (["--sae", "{sae}", "--scale", "x=1"], "--scale 'x=1' is not a feature with a factor"),
-        (["--sae", "{sae}", "--scale", "1.5=1"], "--scale '1.5=1' is not a feature with a factor"),
-        (["--sae", "{sae}", "--scale", "3=off"], "--scale '3=off' is not a feature with a factor"),
-        (["--sae", "{sae}", "--scale", "3=nan"], "the factor of feature 3 is nan: give a finite number"),
-        (["--sae", "{sae}", "--scale", "50=0"], "feature 50 is not in the dictionary, which has 50"),
-        (["--sae", "{sae}", "--scale", "-1=0"], "feature -1 is not in the dictionary"),
-        (["--sae", "{sae}", "--scale", "3=0", "--scale", "3=1"], "--scale names feature 3 twice"),
-        (["--sae", "{sae}/none", "--scale", "3=0"], "none' does not exist: give a folder in SAELens's layout"),
-    ],
-)
-def test_features_that_cannot_be_scaled_are_status_2(
-    run: Run, recording: Path, dictionary: Path, words: list[str], message: str
-) -> None:
-    ran = run("transcribe", recording, *(word.format(sae=dictionary) for word in words))
-    assert ran.status == 2 and ran.out == "" and message in ran.err
 
 
 def test_groups_hold_so_many_clips_or_so_much_audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from otoscope.audio.clip import Clip, Span
+from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 
@@ -29,6 +30,11 @@ def build(*, seconds: int = 2, blocks: int = 3, heads: int = 2, seed: int = 0) -
 @pytest.fixture(scope="session")
 def model() -> Whisper:
     return build()
+
+
+@pytest.fixture(scope="session")
+def demo() -> Whisper:
+    return load("demo", device="cpu")
 
 
 def make_clip(duration_s: float = 1.6, *, seed: int = 0, **labels: object) -> Clip:

@@ -336,19 +336,6 @@ def test_a_dictionary_of_another_width_or_of_no_site_is_refused(model: Whisper, 
         score_dictionaries(model, spoken, replace(perfect(), metadata={}), PLAIN)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"replaced": "vowels"}, "replaced is 'vowels': give one of trained, speech, all"),
-        ({"baseline_frames": -1}, "baseline_frames is -1"),
-        ({"partner": 0.0}, "partner is 0.0: give a number above 0 and up to 1"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        ScoreSettings(**settings)
-
-
 def test_activations_that_are_not_finite_stop_the_scoring_and_name_the_clip(model: Whisper, spoken: list[Clip]) -> None:
     def spoil(x: Tensor) -> Tensor:
         return torch.full_like(x, torch.nan)

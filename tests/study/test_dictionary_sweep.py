@@ -113,21 +113,6 @@ def test_saved_activations_are_scored_without_a_model(model: Whisper, clips: Cor
         sweep(saved, wanted, TRAINING, tmp_path / "elsewhere", test=clips, model=other)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"coders": ("topq",)}, "'topq'"),
-        ({"coders": ("topk", "topk")}, "each once"),
-        ({"coders": ("standard",), "sparsities": ()}, "--sparsity"),
-        ({"coders": ("topk",), "ks": ()}, "no k is given"),
-        ({"replaced": "some"}, "give one of trained, speech, all"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        SweepSettings(**settings)
-
-
 def test_a_k_larger_than_the_dictionary_and_several_sites_are_refused_before_any_work(
     model: Whisper, clips: Corpus, source: Source, tmp_path: Path
 ) -> None:

@@ -64,23 +64,6 @@ def test_a_feature_of_a_dictionary_has_its_strength_and_a_drive_with_a_gradient(
     assert (gradient.norm(dim=-1) > 0).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "basis", "message"),
-    [
-        ("encoder.blocks.1", "neuron", "SITE:INDEX"),
-        (f"{SITE}:-1", "neuron", "SITE:INDEX"),
-        (f"{SITE}:16", "neuron", "0 to 15"),
-        ("encoder.blocks.*:0", "neuron", "Name one"),
-        ("encoder.blocks.0.attn.pattern:0", "neuron", "one vector"),
-        (f"{SITE}:0", "pca", "not available here"),
-        (f"{SITE}:0", "sae:nowhere", "nowhere"),
-    ],
-)
-def test_a_name_that_is_none_is_refused(model: Whisper, name: str, basis: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        feature_named(model, name, basis)
-
-
 def test_a_site_that_is_not_there_and_a_dictionary_of_other_weights_are_refused(model: Whisper, tmp_path: Path) -> None:
     with pytest.raises(SiteError):
         feature_named(model, "encoder.blocks.9:0")

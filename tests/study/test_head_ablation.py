@@ -10,7 +10,6 @@ from torch import Tensor
 
 import otoscope
 from otoscope.audio.clip import Clip
-from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.error_rate import words_of
 from otoscope.study.steer.head_ablation import ablate_heads, all_heads
@@ -72,8 +71,3 @@ def test_every_head_of_the_decoder_is_listed(model: Whisper) -> None:
     heads = all_heads(model)
     assert len({head.short_name for head in heads}) == len(heads) == 2 * model.n_decoder_blocks * 2
     assert {head.factor for head in heads} == {0.0}
-
-
-def test_bad_input_is_refused(model: Whisper) -> None:
-    with pytest.raises(InputError, match="n_sounds is 0"):
-        ablate_heads(model, [], n_sounds=0)

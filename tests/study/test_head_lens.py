@@ -174,14 +174,12 @@ def test_many_heads_are_drawn_as_a_map(clip: Clip, tmp_path: Path) -> None:
     assert head_lens(own, clip, language="en").plot(tmp_path / "one.png").stat().st_size
 
 
-def test_clips_without_words_are_refused(model: Whisper) -> None:
+def test_clips_without_words_are_refused() -> None:
     silent = build()
     end = silent.hf.generation_config.eos_token_id
     silent.hf.generation_config.suppress_tokens = [one for one in range(silent.vocab_size) if one != end]
     with pytest.raises(InputError, match="writes nothing over these clips"):
         head_lens_mean(silent, [make_clip()])
-    with pytest.raises(InputError, match="there are no clips"):
-        head_lens_mean(model, [])
 
 
 def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip, lensed: HeadLens) -> None:

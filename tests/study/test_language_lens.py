@@ -103,11 +103,6 @@ def test_a_model_of_one_language_is_refused(clip: Clip) -> None:
         language_lens(own, clip)
 
 
-def test_no_clips_are_refused(model: Whisper) -> None:
-    with pytest.raises(InputError, match="there are no clips"):
-        language_lens(model, [])
-
-
 def test_the_demo_model_finds_english() -> None:
     result = language_lens(load("demo"), list(open_corpus("demo").first(4)))
     accuracy = result.accuracy(len(result.stages) - 1)

@@ -186,34 +186,11 @@ def test_a_long_transcript_is_drawn_in_strips_and_cut(model: Whisper, tmp_path: 
     assert long.plot(tmp_path / "long.png").stat().st_size
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"text": " "}, r"the text is ' ': give the words"),
-        ({"text": "the <|en|> dog"}, r"holds a special token"),
-        ({"text": "dog " * 60}, r"the text is \d+ tokens: tiny-random has room for \d+"),
-        ({"window": 1}, r"window 1 is not in bursts-0: it has window 0 alone"),
-        ({"window": True}, r"window is True: give a whole number of 0 or more"),
-        ({"top": 0}, r"top is 0: give a whole number of 1 or more"),
-        ({"top": 10**9}, r"top is 1000000000: give a whole number from 1"),
-        ({"language": "klingon"}, r"language 'klingon'"),
-    ],
-)
-def test_what_cannot_be_used_is_named(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        lens(model, clip, **settings)
-
-
 def test_a_text_over_several_windows_needs_one_of_them(model: Whisper) -> None:
     long = make_clip(3.5)
     with pytest.raises(InputError, match="takes 2 windows: a text is said over one"):
         lens(model, long, text="dog")
     assert {token.window for token in lens(model, long, text="dog", window=1, language="en").tokens} == {1}
-
-
-def test_no_clips_are_refused(model: Whisper) -> None:
-    with pytest.raises(InputError, match="there are no clips"):
-        lens_curve(model, [])
 
 
 def test_later_blocks_of_the_demo_model_know_more_and_need_the_sound() -> None:

@@ -9,7 +9,6 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
-from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.locality.experiment import Locality, locality
 from tests.study.conftest import make_clip
@@ -113,20 +112,3 @@ def test_of_many_heads_people_see_a_row_for_each_block(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines[-13:]] == [str(block) for block in range(13)]
     assert all(line.endswith(" of 8") for line in lines[-13:])
     assert len(result.to_json()["heads"]) == 13 * 8
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"local_within": -1}, r"local_within is -1: give a whole number of 0 or more"),
-        ({"local_share": 1.5}, r"local_share is 1.5: give a number above 0 and up to 1"),
-        ({"clips": []}, r"no speech in any clip \(0 given\)"),
-        (
-            {"clips": [np.zeros(16_000, np.float32)]},
-            r"no speech in any clip \(1 given\): distances are measured from speech frames",
-        ),
-    ],
-)
-def test_what_cannot_be_measured_is_refused(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        locality(model, **{"clips": [clip], **settings})

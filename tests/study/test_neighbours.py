@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-import otoscope
 from otoscope.base.errors import InputError, ModelError
 from otoscope.corpus import open_corpus
 from otoscope.corpus.lexicon import Lexicon, lexicon_of
@@ -27,11 +26,6 @@ from otoscope.study.neighbours.tokens import WordToken, are_kin, find_token, who
 from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 from tests.released import released
-
-
-@pytest.fixture(scope="module")
-def demo() -> Whisper:
-    return otoscope.load("demo")
 
 
 @pytest.fixture
@@ -167,22 +161,6 @@ def test_a_word_of_several_tokens_is_stood_for_by_the_longest(demo: Whisper) -> 
 def test_a_piece_that_is_a_token_without_a_space_is_taken_whole(demo: Whisper) -> None:
     asked = find_token(demo, token_texts(demo), "iew")
     assert asked.is_whole and asked.pieces == ("iew",)
-
-
-@pytest.mark.parametrize(
-    ("words", "settings", "message"),
-    [
-        ([], {}, "no word was given"),
-        (["rug", "  "], {}, "word '  ' is empty"),
-        (["🦻"], {}, "has no token for '🦻', nor for a part of it that can be read"),
-        (["<|nosuch|>"], {}, "there is no special token '<|nosuch|>'"),
-        (["rug"], {"k": 0}, "k is 0: give a whole number of 1 or more"),
-    ],
-)
-def test_bad_input_is_named(demo: Whisper, words: list[str], settings: dict, message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        neighbours(demo, words, **settings)
-    assert message in str(caught.value)
 
 
 def test_a_vector_of_zeros_has_no_neighbours_and_is_nobodys(untied: Whisper) -> None:

@@ -47,20 +47,6 @@ def test_a_sound_named_twice_is_one() -> None:
     assert check_sounds(["noise", "padding", "noise"]) == ("noise", "padding")
 
 
-@pytest.mark.parametrize(
-    ("sound", "settings", "message"),
-    [
-        ("quiet", {}, "sound 'quiet' is not known: there are padding, silence, noise, music, mean"),
-        ("mean", {}, "the mean over clips, and none were given"),
-        ("mean", {"clips": []}, "the mean over clips, and there are none"),
-        ("noise", {"level_dbfs": 5}, "level_dbfs is 5: give a number from -120 to 0"),
-    ],
-)
-def test_what_cannot_be_heard_is_refused(model: Whisper, sound: str, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        no_sound(model, sound, **settings)
-
-
 def test_no_sound_at_all_is_refused() -> None:
     with pytest.raises(InputError, match="no sound was named"):
         check_sounds([])

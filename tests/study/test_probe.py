@@ -15,7 +15,6 @@ from otoscope.corpus import Corpus, open_corpus
 from otoscope.harvest.labels import label_set
 from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
-from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.direction import Direction
 from otoscope.study.probe.experiment import as_corpus, probe, probe_saved
@@ -23,11 +22,6 @@ from otoscope.study.probe.labels import ProbeLabels
 from otoscope.study.probe.result import Probe
 from otoscope.study.probe.rows import Question, check_sites, rows_from_model
 from tests.study.conftest import build, make_clip
-
-
-@pytest.fixture(scope="module")
-def demo() -> Whisper:
-    return load("demo")
 
 
 @pytest.fixture(scope="module")
@@ -242,30 +236,23 @@ def test_files_hold_what_the_result_holds(model: Whisper, tones: list[Clip], tmp
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"task": "sex"}, "task 'sex' is not one that clips have labels for"),
-        ({"task": "language"}, "no clip has a language"),
-        ({"task": "phone"}, "no clip has phones in time"),
         ({"task": " "}, "the task is ' '"),
         ({"task": "speech", "labels": PITCH}, "labels were given for task 'speech'"),
         ({"labels": dict.fromkeys(PITCH, "low")}, "'pitch' has 1 class that can be learnt"),
         ({"labels": {**dict.fromkeys(PITCH, "low"), "voice-0": "high"}}, "'high' is of one speaker alone"),
         ({"labels": {"nobody": "low"}}, "no clip has a label of 'pitch': do the labels name these clips"),
-        ({"rows": 3}, "rows is 3"),
         ({"folds": 1}, "folds is 1"),
-        ({"classifier": "deep"}, "classifier is 'deep': give one of logistic, ridge"),
         ({"lag": 99}, "a lag of 99 frames"),
         ({"split": "x"}, "split is 'x': give one of auto, speakers, clips"),
         ({"task": "speaker", "labels": None, "split": "speakers"}, "cannot be learnt from other speakers"),
-        ({"sites": "encoder.blocks.9"}, "site 'encoder.blocks.9' is not in tiny-random"),
         ({"sites": "encoder.blocks.0.attn.pattern"}, "a probe reads sites with one vector for each frame"),
-        ({"task": "speech", "labels": None, "sites": "decoder.blocks.0"}, "has one vector for each token"),
         ({"rows": 10**9}, "are held. Draw"),
         ({"clips": []}, "there are no clips"),
     ],
 )
 def test_what_cannot_be_learnt_is_refused(model: Whisper, tones: list[Clip], settings: dict, message: str) -> None:
     given = {"clips": tones, "task": "pitch", "labels": PITCH, "sites": "encoder.blocks.0", **settings}
-    if given["task"] in ("sex", "language", "phone", " "):
+    if given["task"] == " ":
         given["labels"] = None
     with pytest.raises(InputError) as caught:
         probe(model, given.pop("clips"), given.pop("task"), given.pop("sites"), **given)

@@ -9,7 +9,6 @@ import torch
 
 from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
-from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.relevance.experiment import Relevance, propagate, relevance
 from otoscope.study.target import Frames, SpokenWord, TargetWord
@@ -229,22 +228,3 @@ def test_files_hold_what_the_result_holds(model: Whisper, clip: Clip, tmp_path: 
     assert list(table["share_within"]) == ["5", "10", "25", "50", "75", "100"]
     for name in names[2:]:
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"window": 1}, r"window 1 is not in this clip: it has window 0 alone"),
-        ({"window": -1}, r"window is -1: give a whole number of 0 or more"),
-        ({"target": 100}, r"target frames 100 to 101 .* it has frames 0 to 99"),
-        ({"target": (40, 40)}, r"target frames 40 to 40 .* the first comes before the last"),
-        ({"target": (-1, 5)}, r"target frames -1 to 5"),
-        ({"target": (1.5, 5)}, r"frame 1.5 is not a whole number"),
-        ({"target": "xylophone"}, r"word 'xylophone' is not in the transcript '.+'\. Give a word that occurs once"),
-        ({"target": TargetWord(99)}, r"word 99 is not in the transcript '.+': it has words 0 to \d+"),
-        ({"target": 2.5}, r"target 2.5 is not understood: None \(the whole output\), a frame"),
-    ],
-)
-def test_what_is_not_there_is_named(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        relevance(model, clip, **settings)

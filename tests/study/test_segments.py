@@ -12,20 +12,13 @@ import soundfile
 import torch
 
 from otoscope.audio.clip import Span
-from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus, open_corpus
 from otoscope.model.generation import prompt_tokens
-from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.segments.experiment import holds, segments
 from otoscope.study.segments.pushed import pushed_up
 from otoscope.study.segments.score import starts_in
 from tests.study.conftest import make_clip
-
-
-@pytest.fixture(scope="module")
-def demo() -> Whisper:
-    return load("demo")
 
 
 def slow_log_probability(model: Whisper, encoding: torch.Tensor, text: str, language: str, before: str = "") -> float:
@@ -200,46 +193,3 @@ def test_files_hold_what_the_result_holds(model: Whisper, tmp_path: Path) -> Non
     first = found.words[0].segments[0]
     assert rate == 16_000 and len(sound) == pytest.approx((first.stop_s - first.start_s) * 16_000, abs=2)
     assert np.abs(sound).max() > 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"words": []}, "no word is named"),
-        ({"words": ["  "]}, "the word is '  '"),
-        ({"words": ["dog " * 40]}, "tokens, and after the start tokens there is room for"),
-        ({"words": ["<|en|>"]}, "is unknown to the tokenizer"),
-        ({"context": "dog " * 40}, "the context takes"),
-        ({"length_s": 0.0}, "length_s is 0.0: give a number of 0.02 or more"),
-        ({"length_s": 2.5}, "to 2 (a window)"),
-        ({"step_s": float("nan")}, "step_s is nan"),
-        ({"top": 0}, "top is 0"),
-        ({"sound_format": "mp3"}, "sound_format is 'mp3': give one of flac, wav"),
-        ({"language": "xx"}, "language 'xx' is not one of"),
-        ({"clips": []}, "there are no clips to search"),
-    ],
-)
-def test_what_cannot_be_searched_is_refused(model: Whisper, settings: dict, message: str) -> None:
-    given = {"clips": [make_clip(1.0)], "words": ["dog"], **settings}
-    with pytest.raises(InputError) as caught:
-        segments(model, given.pop("clips"), given.pop("words"), **given)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("stretch", "settings", "message"),
-    [
-        ((0.5, 0.5), {}, "are no stretch"),
-        ((0.5, 9.0), {}, "go past the end"),
-        ((1.5, 2.5), {}, "lie in two windows: end at 2 s"),
-        ((0.2, 0.5), {"top": 0}, "top is 0"),
-        ((0.2, 0.5), {"least": 1.1}, "least is 1.1"),
-        ((0.2, 0.5), {"context": "dog " * 40}, "leaves no room"),
-    ],
-)
-def test_a_stretch_that_cannot_be_heard_is_refused(
-    model: Whisper, stretch: tuple[float, float], settings: dict, message: str
-) -> None:
-    with pytest.raises(InputError) as caught:
-        pushed_up(model, make_clip(3.0), *stretch, **settings)
-    assert message in str(caught.value)

@@ -30,11 +30,6 @@ def one_class(word: str, target: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Whisper:
-    return otoscope.load("demo")
-
-
-@pytest.fixture(scope="module")
 def some() -> Corpus:
     """Four clips of each voice."""
     return Corpus("some", otoscope.open_corpus("demo").sources[::2])

@@ -147,23 +147,6 @@ def test_the_first_layers_have_two_places_for_each_frame(model: Whisper, clip: C
     assert touched.tolist() == list(range(40, 62))
 
 
-@pytest.mark.parametrize(
-    ("made", "message"),
-    [
-        ({"d": 5}, "has 5 values, and site"),
-        ({"vector": np.full(D, np.nan, np.float32)}, "not finite"),
-        ({"vector": np.full(D, np.inf, np.float32)}, "not finite"),
-        ({"vector": np.zeros(D, np.float32)}, "is all zeros"),
-        ({"site": ""}, "names no site"),
-        ({"weights_hash": "another"}, "was found in model"),
-        ({"site": "encoder.blocks.0.attn.pattern"}, "has axes|has 16 values"),
-    ],
-)
-def test_vectors_that_cannot_be_added_are_refused(model: Whisper, made: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        add_direction(model, direction(**made))
-
-
 def test_a_site_that_is_not_there_is_told_with_its_neighbours(model: Whisper) -> None:
     with pytest.raises(SiteError, match=r"encoder\.blocks\.7.*blocks 0-2.*Nearest"):
         add_direction(model, direction("encoder.blocks.7"))

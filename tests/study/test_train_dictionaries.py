@@ -146,19 +146,6 @@ def test_a_corpus_of_which_nothing_can_be_read_is_refused(clips: Corpus) -> None
 # what is asked for
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"coder": "topkk"}, "coder is 'topkk': give one of batchtopk, .* Did you mean 'topk'?"),
-        ({"n_features": 0}, "n_features is 0: give a whole number of 1 or more"),
-        ({"expansion": 0.0}, "expansion is 0"),
-    ],
-)
-def test_dictionaries_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        replace(CHOICE, **changes)
-
-
 def test_features_follow_the_width_unless_they_are_given(run_folder: Path) -> None:
     source = shards_source(run_folder, ["a.*"])
     assert [task.coder.n_features for task in tasks_of(source, CHOICE)] == [12, 20]

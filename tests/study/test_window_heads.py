@@ -107,14 +107,6 @@ def test_progress_counts_every_transcription(model: Whisper, clips: list[Clip]) 
     assert seen == [(2, 3), (3, 3)]
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"), [({"k": -1}, "k is -1: give a whole number"), ({"most_heads": 0}, "most_heads is 0: give")]
-)
-def test_bad_settings_are_refused(model: Whisper, clips: list[Clip], settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        window_by_head(model, clips, **settings)
-
-
 @pytest.mark.real
 def test_in_a_released_model_some_heads_bear_a_narrow_window_and_all_together_do_not() -> None:
     """The author's remark on tiny: most heads bear k = 10, one or two of a block do not."""

@@ -14,7 +14,6 @@ from otoscope.audio.kinds import Kind, frame_kinds
 from otoscope.base.errors import InputError, ModelError, SiteError
 from otoscope.corpus.demo_clips import read_index
 from otoscope.model.generation import prompt_tokens
-from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.study.alignment.word_times import align_words
 from tests.model.lively import lively, noise
@@ -27,11 +26,6 @@ TEXT = "the little dog sees a green boat"
 @pytest.fixture(scope="module")
 def whisper() -> Whisper:
     return lively()
-
-
-@pytest.fixture(scope="module")
-def demo() -> Whisper:
-    return load("demo")
 
 
 @pytest.fixture(scope="module")

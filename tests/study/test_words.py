@@ -197,26 +197,6 @@ def test_the_word_drawn_large_can_be_chosen(model: Whisper, clip: Clip, found: W
     assert words(model, clip, language="en", step_s=0.2, word=found.words[number].text).zoom == number
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"window": 1}, r"window 1 is not in this clip: it has window 0 alone"),
-        ({"word": "xylophone"}, r"word 'xylophone' is not in the transcript"),
-        ({"word": 99}, r"word 99 is not in the transcript '.+': it has words 0 to \d+"),
-        ({"stretch_s": 0}, r"stretch_s is 0: give a number of 0.02 or more"),
-        ({"step_s": -1}, r"step_s is -1: give a number of 0.02 or more"),
-        ({"step_s": 0.3}, r"step_s=0.3 is more than stretch_s=0.2"),
-        ({"stretch_s": 5}, r"stretch_s=5 is longer than the model's window of 2 s"),
-        ({"batch_size": 0}, r"batch_size is 0: give a whole number of 1 or more"),
-        ({"alignment_heads": []}, r"alignment_heads is empty"),
-        ({"language": "xx"}, r"language 'xx'"),
-    ],
-)
-def test_what_cannot_be_used_is_named(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        words(model, clip, **settings)
-
-
 def test_a_head_that_is_not_there_is_named(model: Whisper, clip: Clip) -> None:
     with pytest.raises(SiteError, match=r"alignment head \(9, 0\)"):
         words(model, clip, alignment_heads=[(9, 0)])

@@ -9,7 +9,6 @@ import pytest
 
 import otoscope
 from otoscope.audio.clip import Clip, Span
-from otoscope.base.errors import InputError
 from otoscope.model.whisper import Whisper
 from otoscope.study.estimates import bootstrap_mean
 from otoscope.study.words.experiment import WAYS, WordSources, words
@@ -133,18 +132,6 @@ def test_progress_counts_clips(model: Whisper, labelled: list[Clip]) -> None:
     calls: list[tuple[int, int]] = []
     word_sources(model, labelled[:2], step_s=0.2, progress=lambda done, n: calls.append((done, n)))
     assert calls == [(1, 2), (2, 2)]
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({}, r"none of 1 clips has words in time"),
-        ({"tolerance_s": -0.1}, r"tolerance_s is -0.1: give a number of 0 or more"),
-    ],
-)
-def test_what_cannot_be_scored_is_named(model: Whisper, clip: Clip, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        word_sources(model, [clip], **settings)
 
 
 def demo_scores(every: int) -> WordScores:

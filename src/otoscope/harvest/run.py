@@ -129,14 +129,18 @@ def run_over(
         return open_run(out)
     saved = work.arrays("calibration")
     if saved is None:
-        calibration = calibrate(
-            reader,
-            corpus,
-            labels,
-            settings,
-            excluded=frozenset(work.failed()),
-            progress=lambda done: progress("calibrating", done, len(corpus)),
-        )
+        try:
+            calibration = calibrate(
+                reader,
+                corpus,
+                labels,
+                settings,
+                excluded=frozenset(work.failed()),
+                progress=lambda done: progress("calibrating", done, len(corpus)),
+            )
+        except InputError:
+            work.give_up()  # nothing was gathered yet, and another corpus may be named next time
+            raise
         work.save_arrays("calibration", arrays_of(calibration))
     else:
         calibration = calibration_of(saved[0], reader, settings)

@@ -32,7 +32,7 @@ DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
 def locked(folder: Path) -> Iterator[None]:
     """Keep other studies out of a folder; the system releases the lock when the process ends, however it ends.
 
-    A new folder in which nothing was begun is removed again.
+    Where no study was begun, the lock is removed again, and so is a new folder.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{str(folder)!r} is a file, and a study is a folder. Choose another name.")
@@ -50,6 +50,8 @@ def locked(folder: Path) -> Iterator[None]:
         finally:  # only the holder of the lock removes it
             if is_new and folder.is_dir() and os.listdir(folder) == [LOCK]:
                 shutil.rmtree(folder)
+            elif not (folder / STUDY).is_file():
+                (folder / LOCK).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
