@@ -33,7 +33,7 @@ from otoscope.study.splice.words import splice_words
 from otoscope.study.steer.experiment import steer
 from otoscope.study.steer.head_ablation import ablate_heads
 from otoscope.study.steer.sounds import steer_sounds
-from otoscope.study.steer.steering import add, scale_head
+from otoscope.study.steer.steering import add_direction, scale_head
 from otoscope.study.steer.where import Where
 from otoscope.study.target import TargetWord
 from otoscope.study.window.heads import window_by_head
@@ -198,7 +198,7 @@ OF_CLIPS: list[tuple[Callable[..., object], dict[str, Any], str]] = [
 def test_what_cannot_be_asked_of_clips_is_refused(
     function: Callable[..., object], given: dict[str, Any], message: str, model: Whisper, clips: list[Clip]
 ) -> None:
-    changes = {steer: [add(model, direction())], steer_sounds: [scale_head(model, "decoder.0.attn.0")]}
+    changes = {steer: [add_direction(model, direction())], steer_sounds: [scale_head(model, "decoder.0.attn.0")]}
     given = {"changes": changes[function], **given} if function in changes else dict(given)
     with pytest.raises(InputError, match=message):
         function(model, given.pop("clips", clips), **given)
@@ -218,4 +218,4 @@ def test_what_cannot_be_asked_of_clips_is_refused(
 )
 def test_vectors_that_cannot_be_added_are_refused(model: Whisper, made: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        add(model, direction(**made))
+        add_direction(model, direction(**made))
