@@ -95,14 +95,7 @@ class CorpusInfo:
         }
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write `corpus_info.json`.
-
-        Args:
-            folder: The folder; made if missing.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
+        """Write `corpus_info.json`."""
         return [write_json(Path(folder) / "corpus_info.json", self.to_json())]
 
 

@@ -26,11 +26,7 @@ from otoscope.harvest.part import PartLog, State
 
 
 class Work:
-    """The working files of an unfinished run.
-
-    Args:
-        run: The run's folder.
-    """
+    """The working files of an unfinished run."""
 
     def __init__(self, run: Path) -> None:
         self.run = run

@@ -65,8 +65,7 @@ def generate_tokens(
     The encoder runs once, the decoder once for the prompt and once for every token, and readings see just that: where
     the language must be detected first, they do not see the detection.
 
-    Returns:
-        New ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
+    Returns new ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
     """
     words = model.vocabulary
     code = words.check_language(language)
@@ -79,18 +78,7 @@ def generate_tokens(
 def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", timestamps: bool = False) -> list[int]:
     """Return the tokens that a transcript begins with.
 
-    Args:
-        model: Any Whisper.
-        language: Code or English name.
-        task: `transcribe` or `translate`.
-        timestamps: Whether the transcript will hold timestamps.
-
-    Returns:
-        Ids from `<|startoftranscript|>` on.
-
-    Raises:
-        InputError: The language or task is not the model's.
-        ModelError: The model has no tokenizer.
+    Returns ids from `<|startoftranscript|>` on.
     """
     words = model.vocabulary
     return words.prompt(words.check_language(language) or "en", words.check_task(task), timestamps=timestamps)
@@ -107,17 +95,8 @@ def forced_logits(
 
     Edits apply; readings do not see this pass, which is not part of a transcript being written.
 
-    Args:
-        model: Any Whisper.
-        encoded: The encoder's output.
-        tokens: Ids, prompt included.
-        seen: Keys and values of the same windows, if the decoder has just written for all of them; used as they are.
-
-    Returns:
-        Logits in float32.
-
-    Raises:
-        ModelError: A logit is not a number; the first site that holds one is named.
+    `seen`: keys and values of the same windows, if the decoder has just written for all of them; used as they are.
+    Returns logits in float32.
     """
     with model.reading_paused():
         return read_logits(model, encoded, tokens, seen)
@@ -131,17 +110,8 @@ def read_logits(
 ) -> Float[Tensor, "window token vocab"]:
     """Run the decoder as `forced_logits` does, but seen by readings and, where gradients are on, in the graph.
 
-    Args:
-        model: Any Whisper.
-        encoded: The encoder's output.
-        tokens: Ids, prompt included.
-        seen: Keys and values of the same windows, if the decoder has just written for all of them; used as they are.
-
-    Returns:
-        Logits in float32.
-
-    Raises:
-        ModelError: A logit is not a number; the first site that holds one is named.
+    `seen`: keys and values of the same windows, if the decoder has just written for all of them; used as they are.
+    Returns logits in float32.
     """
     ids = tokens.to(model.device)
 
@@ -157,16 +127,9 @@ def read_logits(
 def detect(model: Whisper, words: Vocabulary, encoded: Float[Tensor, "window frame d_model"]) -> list[dict[str, float]]:
     """Find the language of every window.
 
-    Args:
-        model: A multilingual Whisper.
-        words: What the model's tokens mean.
-        encoded: The encoder's output.
-
-    Returns:
-        For every window the probability of every language the model knows, adding up to 1.
-
-    Source:
-        Radford et al. 2022 (arXiv 2212.04356), section 2.3; OpenAI Whisper, `whisper/decoding.py`, `detect_language`.
+    Returns for every window the probability of every language the model knows, adding up to 1.
+    Source: Radford et al. 2022 (arXiv 2212.04356), section 2.3; OpenAI Whisper, `whisper/decoding.py`,
+    `detect_language`.
     """
     start = torch.full((len(encoded), 1), words.start_id)
     logits = forced_logits(model, encoded, start)[:, -1]
@@ -191,16 +154,8 @@ def write(
 ) -> list[Written]:
     """Let the decoder write for a batch of windows.
 
-    Args:
-        model: Any Whisper.
-        words: What the model's tokens mean.
-        encoded: The encoder's output.
-        languages: One code for every window.
-        decoding: How to decode.
-        n_passes_before: How many windows of the same recording came before.
-
-    Returns:
-        What was written, for every window.
+    `n_passes_before`: how many windows of the same recording came before.
+    Returns what was written, for every window.
     """
     n_prompt = len(words.prompt(languages[0], decoding.task, timestamps=decoding.timestamps))
     chosen = ChosenLogprobs()

@@ -26,11 +26,7 @@ KEY = "training"
 
 
 class TrainingFolder:
-    """A training's folder.
-
-    Args:
-        path: The folder's path.
-    """
+    """A training's folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -42,15 +42,8 @@ BRIGHTEST_QUANTILE = 0.999
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Start a picture.
 
-    Args:
-        width_in: Width in inches.
-        height_in: Height in inches.
-
-    Returns:
-        An empty figure on its own Agg canvas, laid out so that labels do not overlap.
-
-    Source:
-        matplotlib user guide, "Embedding in a web application server".
+    Returns an empty figure on its own Agg canvas, laid out so that labels do not overlap.
+    Source: matplotlib user guide, "Embedding in a web application server".
     """
     figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=EDGE_IN, w_pad=EDGE_IN)
@@ -71,11 +64,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
     """Write a panel's title, and below it in grey how it was measured.
 
-    Args:
-        axes: The panel.
-        text: What it shows.
-        note: Sample size, baseline, settings.
-        lift: Points to leave free above the panel, for an upper axis.
+    `lift`: points to leave free above the panel, for an upper axis.
     """
     axes.set_title(text, loc="left", fontsize=10, color=INK, fontweight="bold", pad=lift + (20 if note else 8))
     if note:
@@ -87,11 +76,7 @@ def title(axes: Axes, text: str, note: str = "", *, lift: int = 0) -> None:
 def plain(axes: Axes) -> None:
     """Draw a chart's axes plainly: no box, a pale grid behind the marks.
 
-    Args:
-        axes: The panel.
-
-    Source:
-        Tufte 1983, "The Visual Display of Quantitative Information", chapter 4 (data ink).
+    Source: Tufte 1983, "The Visual Display of Quantitative Information", chapter 4 (data ink).
     """
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
@@ -107,8 +92,7 @@ FRAME_AXIS_POINTS = 16
 def brightest(values: np.ndarray) -> float:
     """Choose where a heat map saturates.
 
-    Returns:
-        The quantile `BRIGHTEST_QUANTILE` of the values above zero; 1 when there are none.
+    Returns the quantile `BRIGHTEST_QUANTILE` of the values above zero; 1 when there are none.
     """
     above = values[values > 0]
     return float(np.quantile(above, BRIGHTEST_QUANTILE)) if above.size else 1.0
@@ -117,8 +101,7 @@ def brightest(values: np.ndarray) -> float:
 def frame_map(axes: Axes, values: np.ndarray, *, saturate: float) -> AxesImage:
     """Draw a [destination frame, source frame] map with axes in seconds (left, bottom) and frames (right, top).
 
-    Source:
-        Layout after the attention maps in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
+    Source: Layout after the attention maps in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     end_s = len(values) * FRAME_S
     image = axes.imshow(
@@ -148,11 +131,7 @@ def _frames_to_seconds(frames: ArrayLike) -> ArrayLike:
 def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open: bool = False) -> None:
     """Explain the colours of a map.
 
-    Args:
-        image: The map.
-        panels: The panels that share its colours.
-        label: What the colours stand for.
-        is_open: Values may lie above the darkest colour; the bar then ends in a point.
+    `is_open`: values may lie above the darkest colour; the bar then ends in a point.
     """
     figure = panels[0].get_figure(root=True)
     assert figure is not None, "a panel is part of a figure"
@@ -164,12 +143,7 @@ def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open:
 def count(n: int, thing: str) -> str:
     """Write how many there are of something: "1 clip", "1,200 clips".
 
-    Args:
-        n: How many.
-        thing: The word in the singular.
-
-    Returns:
-        Number and word.
+    Returns number and word.
     """
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 

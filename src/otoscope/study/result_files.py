@@ -19,8 +19,7 @@ from otoscope.base.files import atomic_path
 def write_arrays(path: Path, **arrays: Any) -> Path:
     """Write a result's arrays as a compressed `.npz`.
 
-    Source:
-        numpy.savez_compressed.
+    Source: numpy.savez_compressed.
     """
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
@@ -40,17 +39,8 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) -> list[Path]:
     """Draw a picture of a result whose tables are written; a failure only warns, so that no result is lost.
 
-    Args:
-        plot: Draws it to a path, and returns that.
-        path: Where to.
-        args: Further arguments of `plot`.
-        settings: Further arguments of `plot`, by name.
-
-    Returns:
-        The file, or nothing where it could not be drawn; a warning then says so.
-
-    Raises:
-        OutputError: The file cannot be written.
+    `plot`: draws it to a path, and returns that.
+    Returns the file, or nothing where it could not be drawn; a warning then says so.
     """
     try:
         return [plot(path, *args, **settings)]

@@ -28,11 +28,7 @@ class TensorFiles:
 
 
 def read_json(path: Path, *, source: str, why: str) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        ModelError: there is no such file, or it does not hold a JSON object.
-    """
+    """Read a JSON object from a file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -55,11 +51,7 @@ def is_lfs_pointer(path: Path) -> bool:
 
 
 def refuse_lfs_pointer(path: Path, *, source: str) -> None:
-    """Refuse a file that should hold weights and is a Git LFS pointer.
-
-    Raises:
-        ModelError: the file is a Git LFS pointer.
-    """
+    """Refuse a file that should hold weights and is a Git LFS pointer."""
     if is_lfs_pointer(path):
         raise lfs_refusal(path, source=source)
 
@@ -73,15 +65,7 @@ def lfs_refusal(path: Path, *, source: str) -> ModelError:
 
 
 def open_safetensors(paths: Sequence[Path], *, source: str) -> TensorFiles:
-    """Look into safetensors files.
-
-    Args:
-        paths: One file, or all shards.
-        source: What the checkpoint is called in messages.
-
-    Raises:
-        ModelError: a file is damaged, or a tensor is in two of them; reading raises it too.
-    """
+    """Look into safetensors files."""
     stored: dict[str, Stored] = {}
     for path in paths:
         refuse_lfs_pointer(path, source=source)

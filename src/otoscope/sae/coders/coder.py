@@ -122,12 +122,8 @@ class Coder(nn.Module, ABC):
     def finished(self, scale: float, metadata: Mapping[str, Any]) -> Dictionary:
         """Return the dictionary with the current weights, for vectors that are not scaled.
 
-        Args:
-            scale: The factor of vectors in training; it is folded into the weights, and strengths stay the same.
-            metadata: What to write down about it.
-
-        Source:
-            SAELens 6.54, `fold_activation_norm_scaling_factor`.
+        `scale`: the factor of vectors in training; it is folded into the weights, and strengths stay the same.
+        Source: SAELens 6.54, `fold_activation_norm_scaling_factor`.
         """
         architecture, more, k = self.architecture()
         weights = {

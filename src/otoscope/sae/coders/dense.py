@@ -20,11 +20,7 @@ from otoscope.sae.coders.topk import LEARNING_RATE, LEARNING_RATE_FEATURES
 
 
 class Dense(Coder):
-    """A coder whose strengths are pushed towards 0 by a term of its loss, instead of being chosen.
-
-    Args:
-        settings: What to make it from.
-    """
+    """A coder whose strengths are pushed towards 0 by a term of its loss, instead of being chosen."""
 
     term: ClassVar[str]
     """The name of its sparsity term among the parts of the loss."""
@@ -111,9 +107,8 @@ class Dense(Coder):
     def learning_rate(self) -> float:
         """2e-4 for 2**14 features, proportional to one over the square root of their number.
 
-        Source:
-            The rule of Gao et al. 2024 for TopK; the papers of these coders give a single small rate (5e-5, 7e-5) for
-            runs of 100,000 steps and more.
+        Source: The rule of Gao et al. 2024 for TopK; the papers of these coders give a single small rate (5e-5, 7e-5)
+        for runs of 100,000 steps and more.
         """
         return LEARNING_RATE / math.sqrt(self.settings.n_features / LEARNING_RATE_FEATURES)
 
@@ -121,8 +116,7 @@ class Dense(Coder):
 class UnitRows(Dense):
     """A dense coder whose decoder rows always have length 1.
 
-    Source:
-        Bricken et al. 2023, Towards monosemanticity, for the projection of the gradients.
+    Source: Bricken et al. 2023, Towards monosemanticity, for the projection of the gradients.
     """
 
     def project_gradients(self) -> None:

@@ -34,12 +34,6 @@ class TopK(Coder):
     """Keeps the k strongest features of every frame, if they are above 0.
 
     Rows of the decoder always have length 1. Dead features learn from the residual of the others.
-
-    Args:
-        settings: The coder's settings.
-
-    Raises:
-        InputError: `k` is more than the number of features.
     """
 
     name: ClassVar[str] = "topk"

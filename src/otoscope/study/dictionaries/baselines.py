@@ -137,17 +137,8 @@ def fit(
 ) -> dict[str, Fit]:
     """Fit baselines to every site, in one pass over clips.
 
-    Args:
-        model: Any Whisper.
-        clips: In an order in which the first are as good as any, since the frames kept are theirs.
-        sites: Sites of the encoder.
-        kinds: The frames that baselines are fitted to.
-        replaced: The frames that will be replaced.
-        pool_frames: Frames kept of each site.
-        progress: Called with the clips done.
-
-    Raises:
-        InputError: No clip holds a frame of those kinds, a site holds what is not finite, or is not one of the encoder.
+    `clips`: in an order in which the first are as good as any, since the frames kept are theirs.
+    `kinds`: the frames that baselines are fitted to.
     """
     reader = EncoderReader(model, sites)
     sums = {site: _Sums(width, pool_frames) for site, width in reader.widths.items()}

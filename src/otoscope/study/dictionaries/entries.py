@@ -38,11 +38,7 @@ class Entry:
 
 
 def site_of(model: Whisper, dictionary: Dictionary) -> str:
-    """Find the site that a dictionary says it belongs to.
-
-    Raises:
-        InputError: It does not say, or the model has no such site.
-    """
+    """Find the site that a dictionary says it belongs to."""
     named = named_site(dictionary.metadata, [site.name for site in model.sites()])
     if named is None:
         raise InputError(

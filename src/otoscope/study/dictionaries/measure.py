@@ -93,17 +93,8 @@ def measure(
 ) -> dict[Any, ByKind]:
     """Score what puts activations together again.
 
-    Args:
-        model: Any Whisper.
-        clips: The clips.
-        things: Name to a site and what is scored there.
-        progress: Called with the clips done.
-
-    Returns:
-        For each name the scores by kind of frame.
-
-    Raises:
-        InputError: There is no clip, a site is not one of the encoder, or holds what is not finite.
+    `things`: name to a site and what is scored there.
+    Returns for each name the scores by kind of frame.
     """
     reader = EncoderReader(model, list(dict.fromkeys(site for site, _ in things.values())))
     sums = {

@@ -45,17 +45,7 @@ class TrainingPlan:
 def plan_training(
     source: Source, tasks: Sequence[Task], settings: TrainSettings, *, device: str | torch.device = "cpu"
 ) -> TrainingPlan:
-    """Find out what a training will take.
-
-    Args:
-        source: Where vectors come from.
-        tasks: The dictionaries.
-        settings: How to train.
-        device: Where to train.
-
-    Raises:
-        InputError: The source has fewer frames than a batch, or a coder cannot be made.
-    """
+    """Find out what a training will take."""
     n_pass = source.amount.n_frames
     if source.amount.is_exact and n_pass < settings.batch_frames:
         raise InputError(

@@ -230,9 +230,8 @@ class DictionaryScores(Result):
     def save(self, folder: str | Path) -> list[Path]:
         """Write the tables and the picture.
 
-        Returns:
-            `scores.json`, `scores.png`, `scores.parquet` (a row for each site, thing and kind of frame),
-            `density.parquet` (for each feature of each), and `transcripts.json` where there are any.
+        Returns `scores.json`, `scores.png`, `scores.parquet` (a row for each site, thing and kind of frame),
+        `density.parquet` (for each feature of each), and `transcripts.json` where there are any.
         """
         where = Path(folder)
         rows = [row for site in self.sites for row in site.rows]
@@ -302,11 +301,7 @@ def flat_rows(row: ScoreRow) -> Iterator[dict[str, Any]]:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write rows as Parquet: text, whole numbers for `n_` and `dead_features`, float64 for the rest.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write rows as Parquet: text, whole numbers for `n_` and `dead_features`, float64 for the rest."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     schema = pa.schema([(name, _type_of(name, rows)) for name in names])
     return _write(path, pa.Table.from_pylist([dict(row) for row in rows], schema))

@@ -73,25 +73,10 @@ def sweep(
 ) -> DictionarySweep:
     """Train dictionaries of one site at many sparsities, and score them.
 
-    Args:
-        source: Where vectors come from, at one site.
-        settings: Which dictionaries.
-        training: How to train.
-        out: The folder of the training; what was stopped goes on, and a finished training is scored alone.
-        test: What to score on; None for the corpus that was trained on, or for saved activations as they are.
-        model: Hears the test; None for the source's own.
-        device: Where to train.
-        overwrite: Whether a training that is there may be replaced.
-        progress: Told how far it is.
-
-    Returns:
-        The frontier; its `save` writes beside the dictionaries.
-
-    Raises:
-        InputError: A setting cannot be used, the source has several sites, there is a test and no model, or another
-            model than the activations are of.
-        TrainingDivergedError: A loss grew without end.
-        OutputError: The folder cannot be written.
+    `source`: where vectors come from, at one site.
+    `test`: what to score on; None for the corpus that was trained on, or for saved activations as they are.
+    `model`: hears the test; None for the source's own.
+    Returns the frontier; its `save` writes beside the dictionaries.
     """
     site = next(iter(source.widths))
     model, corpus = model or source.model, test or source.corpus

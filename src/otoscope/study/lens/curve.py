@@ -225,11 +225,7 @@ class Counted:
             self._progress(n_done, clip_count(self._clips))
 
     def check(self) -> None:
-        """Refuse an empty input.
-
-        Raises:
-            InputError: There were no clips.
-        """
+        """Refuse an empty input."""
         if not self.ids:
             raise InputError("there are no clips: one or more are needed. Give a recording or a corpus.")
 

@@ -273,9 +273,8 @@ def _multilingual(model: Whisper) -> Vocabulary:
 def _heard(model: Whisper, words: Vocabulary, encoded: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the languages in encoder outputs.
 
-    Returns:
-        Probabilities [window, stage, language]; what each part adds to the language found [window, part]; and to
-        every language, summed over windows [part, language].
+    Returns probabilities [window, stage, language]; what each part adds to the language found [window, part]; and to
+    every language, summed over windows [part, language].
     """
     known = torch.tensor(list(words.language_ids.values()), device=model.device)
     start = torch.full((len(encoded), 1), words.start_id, device=model.device)

@@ -82,8 +82,7 @@ class Pairs:
     ) -> Pairs:
         """Pair words.
 
-        Returns:
-            The pairs. Random words are never the word itself, nor forms of it where these are left out.
+        Returns the pairs. Random words are never the word itself, nor forms of it where these are left out.
         """
         chosen = _without_kin(words, candidates, k) if without_kin else candidates[:, :k]
         like = np.repeat(chosen[:, :, None], draws, axis=2)

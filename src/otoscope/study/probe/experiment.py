@@ -284,12 +284,7 @@ class _Counter:
 
 
 def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
-    """Return a corpus as it is, and make one of clips, arrays or paths, which are read here.
-
-    Raises:
-        InputError: Two clips have one id, or there are none.
-        AudioError: A recording cannot be used.
-    """
+    """Return a corpus as it is, and make one of clips, arrays or paths, which are read here."""
     if isinstance(clips, Corpus):
         return clips
     read = [as_clip(clip) for clip in clips]

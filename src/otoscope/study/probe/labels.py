@@ -60,11 +60,7 @@ def is_frame_task(task: str) -> bool:
 
 
 def check_task(task: str, labels: ProbeLabels | None) -> None:
-    """Refuse a task without labels.
-
-    Raises:
-        InputError: It is neither one of those that clips answer nor a column of a file of labels.
-    """
+    """Refuse a task without labels."""
     known = ", ".join((*FRAME_TASKS, *CLIP_TASKS))
     if not task.strip():
         raise InputError(f"the task is {task!r}: give {known}, or a column of a file of labels.")

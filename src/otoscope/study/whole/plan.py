@@ -118,11 +118,7 @@ def plan_study(
 
 
 def n_features(context: Context) -> int:
-    """Count the features that the harvest of a study looks at.
-
-    Args:
-        context: The study.
-    """
+    """Count the features that the harvest of a study looks at."""
     settings = context.settings
     expansion = settings.dictionaries.expansion
     trained = set(check_sites(context.model, settings.dictionaries.sites))

@@ -40,12 +40,7 @@ class Judgement:
     times: float | None = None
 
     def needed(self, n: int | None, n_of: str) -> str:
-        """Say what would decide an undecided finding; empty for one that is decided or was not tested.
-
-        Args:
-            n: The sample size.
-            n_of: What `n` counts, such as `clips`.
-        """
+        """Say what would decide an undecided finding; empty for one that is decided or was not tested."""
         if self.outcome != UNDECIDED:
             return ""
         if self.needs:
@@ -89,12 +84,9 @@ def decide_below(
 def decide_more(share: Share, other: Share) -> dict[str, Any]:
     """Decide whether one share is larger than another, independent one.
 
-    Returns:
-        For `finding`: the share's interval as `found`, the baseline's as `base`, and the judgement as `judged`.
-
-    Source:
-        Newcombe 1998, see `newcombe_interval`. That the interval of a difference may lie too close to nothing to count
-        is an equivalence test (Schuirmann 1987) with a margin of `SMALLEST_GAP`.
+    Returns for `finding`: the share's interval as `found`, the baseline's as `base`, and the judgement as `judged`.
+    Source: Newcombe 1998, see `newcombe_interval`. That the interval of a difference may lie too close to nothing to
+    count is an equivalence test (Schuirmann 1987) with a margin of `SMALLEST_GAP`.
     """
     judged = decide_above(bounds(newcombe_interval(*share, *other)), 0.0, least=SMALLEST_GAP)
     rule = (
@@ -149,8 +141,7 @@ def decide_part(
 ) -> tuple[Judgement, dict[str, Any]]:
     """Decide whether most of all do, where all were tried (`decide_census`) or some were drawn at random.
 
-    Returns:
-        The judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
+    Returns the judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
     """
     if n_tried == n_all:
         return decide_census(n, n_tried, bar, n_unclear, needs), {"value": n / n_tried}

@@ -29,16 +29,11 @@ CLAIMS = (
 def verdicts(folder: Path) -> dict[str, Any]:
     """Judge the three claims.
 
-    Args:
-        folder: The study's folder, with the parts that were done.
-
-    Returns:
-        `claims`: for each its `id`, `title`, `verdict` (holds, holds in part, does not hold, not tested), a `sentence`
-        made of its figures, and its `findings`: each with the value, its 95% interval and unit, the baseline, the
-        sample size, the rule by which it holds, and the answer in words.
-
-    Source:
-        "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claims 1 to 3.
+    `folder`: the study's folder, with the parts that were done.
+    Returns `claims`: for each its `id`, `title`, `verdict` (holds, holds in part, does not hold, not tested), a
+    `sentence` made of its figures, and its `findings`: each with the value, its 95% interval and unit, the baseline,
+    the sample size, the rule by which it holds, and the answer in words.
+    Source: "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claims 1 to 3.
     """
     read = PartFiles(folder)
     about = read("study.json")
