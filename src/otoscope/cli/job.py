@@ -244,12 +244,7 @@ def check_out(out: Path | None, *, overwrite: bool) -> None:
 
 def describe(model: Whisper) -> dict[str, str]:
     """Describe a model and how it runs, for a manifest."""
-    return {
-        "id": model.id,
-        "weights_hash": model.weights_hash,
-        "device": str(model.device),
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
+    return {**model.about(), "device": str(model.device)}
 
 
 def load_model(console: Console, source: str, device: str, dtype: str) -> Whisper:

@@ -34,7 +34,6 @@ def processes(
     parts: range,
     failed: dict[int, str],
     n_workers: int,
-    done: Callable[[int], None] = lambda part: None,
 ) -> Iterator[tuple[int, PartLog]]:
     """Do parts in several processes.
 
@@ -66,7 +65,6 @@ def processes(
                         failed[error.clip] = error.message
                         work.save_failed(failed)
                         waiting[part] = pool.submit(_do, part, dict(failed))
-                done(part)
                 yield part, log
         except BrokenProcessPool as error:
             raise OtoscopeError(

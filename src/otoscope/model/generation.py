@@ -56,9 +56,6 @@ def generate_tokens(
     mel: Float[Tensor, "window n_mels mel_frame"],
     *,
     language: str | None = None,
-    task: str | None = None,
-    timestamps: bool = False,
-    max_new_tokens: int | None = None,
 ) -> list[list[int]]:
     """Let the decoder write greedily for every window, in one call of the framework's `generate`.
 
@@ -69,19 +66,15 @@ def generate_tokens(
     """
     words = model.vocabulary
     code = words.check_language(language)
-    decoding = Decoding(task=words.check_task(task), timestamps=timestamps, max_new_tokens=max_new_tokens)
     encoded = model.encode_mel(mel, batch_size=len(mel))
     languages = [code] * len(mel) if code else [top(probabilities) for probabilities in detect(model, words, encoded)]
-    return [row.tokens for row in write(model, words, encoded, languages, decoding)]
+    return [row.tokens for row in write(model, words, encoded, languages, Decoding(task=words.check_task(None)))]
 
 
-def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", timestamps: bool = False) -> list[int]:
-    """Return the tokens that a transcript begins with.
-
-    Returns ids from `<|startoftranscript|>` on.
-    """
+def prompt_tokens(model: Whisper, *, language: str) -> list[int]:
+    """Return the tokens that a transcript begins with, from `<|startoftranscript|>` on."""
     words = model.vocabulary
-    return words.prompt(words.check_language(language) or "en", words.check_task(task), timestamps=timestamps)
+    return words.prompt(words.check_language(language) or "en", "transcribe", timestamps=False)
 
 
 @torch.no_grad()

@@ -140,14 +140,6 @@ def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open:
     bar.ax.tick_params(labelsize=7, colors=MUTED)
 
 
-def count(n: int, thing: str) -> str:
-    """Write how many there are of something: "1 clip", "1,200 clips".
-
-    Returns number and word.
-    """
-    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
-
-
 def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:
     """Mark on a frame map where speech ends, on both axes."""
     end_s = speech_end_frame * FRAME_S

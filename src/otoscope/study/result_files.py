@@ -8,12 +8,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from otoscope.base.errors import OtoscopeError
 from otoscope.base.files import atomic_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def write_arrays(path: Path, **arrays: Any) -> Path:
@@ -26,14 +29,20 @@ def write_arrays(path: Path, **arrays: Any) -> Path:
     return path
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write rows by column as Parquet."""
-    import pyarrow as pa
+def write_parquet(path: Path, table: pa.Table) -> Path:
+    """Write a table as Parquet."""
     import pyarrow.parquet as pq
 
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        pq.write_table(table, temporary, compression="zstd")
     return path
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows by column as Parquet."""
+    import pyarrow as pa
+
+    return write_parquet(path, pa.Table.from_pylist(rows))
 
 
 def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) -> list[Path]:

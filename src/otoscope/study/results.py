@@ -32,6 +32,10 @@ class Result(Rich):
         """Report what was found: facts, tables and estimates."""
         raise NotImplementedError
 
+    def fields(self, *names: str) -> dict[str, Any]:
+        """Return some of its attributes by name, for a report."""
+        return {name: getattr(self, name) for name in names}
+
     def arrays(self) -> Mapping[str, Any]:
         """Return what goes into `NAME.npz`: arrays by key, or nothing."""
         return {}

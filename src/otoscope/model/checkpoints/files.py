@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -115,6 +116,19 @@ def of_tensors(weights: dict[str, torch.Tensor]) -> TensorFiles:
         name: Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in weights.items()
     }
     return TensorFiles(stored, lambda: dict(weights))
+
+
+def take(opened: BinaryIO, layout: str) -> tuple[int, ...]:
+    """Read the next values of a binary file, by a layout of `struct`."""
+    return struct.unpack(layout, opened.read(struct.calcsize(layout)))
+
+
+def damaged(file: Path, source: str, what: str) -> ModelError:
+    """Say what is wrong with a file that is not whole."""
+    return ModelError(
+        f"checkpoint {source!r}: {file.name} ({file.stat().st_size} bytes) is cut short or damaged: {what}. "
+        "Copy or download it again."
+    )
 
 
 def state_of(loaded: Any, file: str, *, source: str) -> dict[str, torch.Tensor]:

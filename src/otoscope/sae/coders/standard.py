@@ -48,9 +48,6 @@ class Standard(Dense):
     def _default_sparsity(self) -> float:
         return SPARSITY * math.sqrt(self.settings.d_in)
 
-    def _activate(self, pre: Tensor) -> Tensor:
-        return pre.relu()
-
     def _penalty(self, pre: Tensor, strength: Tensor) -> Tensor:
         return strength.sum(dim=0) @ self.W_dec.norm(dim=1)
 

@@ -151,12 +151,7 @@ class BigramAgreement(Result):
             f"Bigrams of {self.model} with no sound, against {self.known}",
             f"{contexts}, weighted by frequency; 95% intervals over contexts",
             {
-                "model": self.model,
-                "language": self.language,
-                "known": self.known,
-                "in_sentences": self.in_sentences,
-                "n_contexts": self.n_contexts,
-                "n_prompts": self.n_prompts,
+                **self.fields("model", "language", "known", "in_sentences", "n_contexts", "n_prompts"),
                 "share_of_bigrams": Fact(self.share, "share of all bigrams", "share"),
                 "n_followers": self.n_followers,
                 "floor_bits": Fact(

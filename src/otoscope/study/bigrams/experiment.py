@@ -101,11 +101,7 @@ class Bigrams(Result):
             f"What comes next with no sound: {self.model}",
             f"language {self.language}; {self.vocab_size:,} tokens to choose from",
             {
-                "model": self.model,
-                "language": self.language,
-                "start": self.start,
-                "vocab_size": self.vocab_size,
-                "only_text": self.only_text,
+                **self.fields("model", "language", "start", "vocab_size", "only_text"),
                 "n_prompts": len(self.prompts),
                 "sounds": self.sounds,
                 "continuations": self.continuations,

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
-from otoscope.base.files import atomic_path, write_json
+from otoscope.base.files import write_json
 from otoscope.base.layout import count, percent
 from otoscope.base.numbers import Interval, finite, rounded, written
 from otoscope.base.report import Column, Report, Table
@@ -25,6 +24,7 @@ from otoscope.study.dictionaries.measure import ALL, KIND_NAMES, ByKind
 from otoscope.study.dictionaries.settings import ScoreSettings
 from otoscope.study.dictionaries.transcripts import Hearing, ce_scores
 from otoscope.study.dictionaries.undertrained import is_undertrained
+from otoscope.study.result_files import write_parquet
 from otoscope.study.results import Result
 
 DICTIONARY, SECOND, RANDOM_DECODER = "dictionary", "second", "random decoder"
@@ -203,9 +203,7 @@ class DictionaryScores(Result):
             f"Dictionaries beside baselines: {self.model}",
             f"{count(self.n_scored, 'clip')} of {self.corpus}; intervals are {intervals}",
             {
-                "model": self.model,
-                "corpus": self.corpus,
-                "settings": self.settings,
+                **self.fields("model", "corpus", "settings"),
                 "n_clips_fitted": self.n_fitted,
                 "n_clips_scored": self.n_scored,
                 "split_by": self.split_by,
@@ -238,7 +236,7 @@ class DictionaryScores(Result):
         return [
             *super().save(where),
             write_table(where / "scores.parquet", [flat for row in rows for flat in flat_rows(row)]),
-            _write(where / "density.parquet", _densities(rows)),
+            write_parquet(where / "density.parquet", _densities(rows)),
             *write_transcripts(where / "transcripts.json", self.hearing),
         ]
 
@@ -304,7 +302,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write rows as Parquet: text, whole numbers for `n_` and `dead_features`, float64 for the rest."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     schema = pa.schema([(name, _type_of(name, rows)) for name in names])
-    return _write(path, pa.Table.from_pylist([dict(row) for row in rows], schema))
+    return write_parquet(path, pa.Table.from_pylist([dict(row) for row in rows], schema))
 
 
 def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.DataType:
@@ -325,9 +323,3 @@ def _densities(rows: Sequence[ScoreRow]) -> pa.Table:
             columns["feature_density"] += [] if scores is None else scores.feature_density.tolist()
     types = [pa.string(), pa.string(), pa.string(), pa.int32(), pa.float64()]
     return pa.table({name: pa.array(column, kind) for (name, column), kind in zip(columns.items(), types, strict=True)})
-
-
-def _write(path: Path, table: pa.Table) -> Path:
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    return path

@@ -8,8 +8,8 @@ encoder, of the raw neurons, and of as many principal components as the dictiona
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +20,10 @@ from otoscope.base.errors import InputError
 from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.model.whisper import Whisper
-from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
 from otoscope.sae.scores import Reconstructs
 from otoscope.study.dictionaries.baselines import Fit, fit
-from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds, site_of
+from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
 from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
@@ -55,23 +54,6 @@ Progress = Callable[[str, int, int], None]
 
 
 @takes(ScoreSettings)
-def score_dictionary(
-    model: Whisper,
-    clips: Corpus | Iterable[Clip],
-    dictionary: Dictionary,
-    settings: ScoreSettings,
-    *,
-    site: str | None = None,
-    folder: Path | None = None,
-    second: Dictionary | None = None,
-    trained_random_decoder: Dictionary | None = None,
-) -> DictionaryScores:
-    """Score one dictionary beside its baselines; `score_dictionaries` says how."""
-    entry = Entry(site or site_of(model, dictionary), dictionary, folder, second, trained_random_decoder)
-    return score_dictionaries(model, clips, [entry], settings=settings)
-
-
-@takes(ScoreSettings)
 def score_dictionaries(
     model: Whisper,
     clips: Corpus | Iterable[Clip],
@@ -89,7 +71,8 @@ def score_dictionaries(
     for entry in entries:
         check_entry(model, entry, force=settings.force)
     halves = Halves(corpus)
-    with _folder(out) as home:
+    with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
+        home = Path(folder)
         fits = _fit(model, halves, entries, settings, progress)
         entries = [_with_random_decoder(entry, fits[entry.site], settings, home) for entry in entries]
         ks = {entry.site: fits[entry.site].active(entry.dictionary) for entry in entries}
@@ -114,15 +97,6 @@ def score_dictionaries(
         hearing=hearing,
         notes=tuple(notes(corpus, halves, entries, fits, tables, hearing, settings, unjudged)),
     )
-
-
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield out
-        return
-    with tempfile.TemporaryDirectory() as home:
-        yield Path(home)
 
 
 def _fit(

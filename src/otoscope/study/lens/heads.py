@@ -69,10 +69,7 @@ class HeadLens(Result):
             f"What adds to the logit of each token: {self.model}, {self.clip_id}",
             sample(self.tokens, is_own_text=self.is_own_text),
             {
-                "model": self.model,
-                "audio": self.audio,
-                "text": self.text,
-                "is_own_text": self.is_own_text,
+                **self.fields("model", "audio", "text", "is_own_text"),
                 "n_tokens": len(self.tokens),
                 "unit": UNIT,
                 "largest_rest": Fact(float(np.abs(self.groups()["rest"]).max()), "edits and rounding add at most"),

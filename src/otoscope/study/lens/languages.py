@@ -186,11 +186,9 @@ class LanguageLens(Result):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all probabilities and contributions, with the names that they belong to."""
         return {
-            "probabilities": self.probabilities,
-            "no_sound": self.no_sound,
-            "found_contributions": self.found_contributions,
-            "mean_contributions": self.mean_contributions,
-            "no_sound_contributions": self.no_sound_contributions,
+            **self.fields(
+                "probabilities", "no_sound", "found_contributions", "mean_contributions", "no_sound_contributions"
+            ),
             "languages": np.array(self.languages),
             "parts": np.array([part.name for part in self.parts]),
             "clips": np.array(self.clip_ids),

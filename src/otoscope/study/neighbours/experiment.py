@@ -136,14 +136,9 @@ class Neighbours(Result):
             f"Nearest tokens: {self.model}",
             f"{self.n_tokens:,} tokens, {matrices}; {phones}{meaning}. Distances: 0 alike, 1 not.",
             {
-                "model": self.model,
-                "is_tied": self.is_tied,
-                "n_tokens": self.n_tokens,
-                "common": self.common,
-                "special": self.special,
-                "pronunciations": self.pronunciations,
-                "meanings": self.meanings,
-                "words": self.words,
+                **self.fields(
+                    "model", "is_tied", "n_tokens", "common", "special", "pronunciations", "meanings", "words"
+                ),
             },
             display_only=in_common(self.common),
             parts=[word.table() for word in self.words],

@@ -184,10 +184,7 @@ class Relevance(Result):
             f"Relevance in {self.clip_id}, window {self.window}: {self.model}",
             f"relevance to {self.target_label}; {speech}",
             {
-                "model": self.model,
-                "audio": self.audio,
-                "window": self.window,
-                "window_start_s": self.window_start_s,
+                **self.fields("model", "audio", "window", "window_start_s"),
                 "target": "the sum of the final encoder output" if self.target is None else self.target,
                 "n_frames": len(self.added),
                 "frame_s": FRAME_S,

@@ -159,12 +159,7 @@ class Segments(Result):
             f"Where the decoder is surest of words: {self.model}",
             f"stretches of {self.length_s:g} s of {count(self.n_clips, 'clip')}, each heard alone; 95% intervals",
             {
-                "model": self.model,
-                "n_clips": self.n_clips,
-                "length_s": self.length_s,
-                "step_s": self.step_s,
-                "top": self.top,
-                "context": self.context,
+                **self.fields("model", "n_clips", "length_s", "step_s", "top", "context"),
                 "hit_rate": Fact(self.hit_rate, "stretches that hold their word", "share"),
                 "chance": Fact(self.chance, "at random", "share"),
                 "intervals": "Wilson, 95%, stretches taken as independent",

@@ -177,9 +177,7 @@ class Steer(Result):
             f"Steering ({' and '.join(self.changes)}): {self.model}",
             f"{self.where} ({count(self.n_frames, 'frame')}); {self.sample}",
             {
-                "model": self.model,
-                "changes": self.changes,
-                "where": self.where,
+                **self.fields("model", "changes", "where"),
                 "n_frames_steered": self.n_frames,
                 "length_over_mean_of_site": self.lengths,
                 "n_clips": len(self.clip_ids),

@@ -90,10 +90,7 @@ class HeadAblation(Result):
             f"Heads of the decoder removed one by one: {self.model}",
             f"{sounds}{speech}; 95% intervals, each head by itself",
             {
-                "model": self.model,
-                "n_sounds": self.n_sounds,
-                "n_clips": self.n_clips,
-                "duration_s": self.duration_s,
+                **self.fields("model", "n_sounds", "n_clips", "duration_s"),
                 "all_heads": {"words_per_sound": self.words, "wer": self.wer},
                 "heads": heads.to_json(),
                 "intervals": "95%, bootstrap over sounds and clips, changes paired; each head by itself, not corrected "

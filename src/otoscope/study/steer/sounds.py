@@ -126,10 +126,7 @@ class SteerSounds(Result):
             f"Steering ({' and '.join(self.changes)}) over sounds without speech: {self.model}",
             self._note,
             {
-                "model": self.model,
-                "changes": self.changes,
-                "duration_s": self.duration_s,
-                "levels_dbfs": self.levels_dbfs,
+                **self.fields("model", "changes", "duration_s", "levels_dbfs"),
                 "sounds": [kind.to_json() for kind in self.sounds],
                 "speech": None if self.speech is None else self.speech.to_json(),
                 "intervals": "95%; shares: Wilson; words and changes of them: bootstrap over sounds, paired",

@@ -150,14 +150,9 @@ class Context:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["clips"]
         return [row["said"] or row["heard"] for row in rows]
 
-    def frequent_words(self, n: int, *, least_letters: int = 4) -> tuple[str, ...]:
+    def frequent_words(self, n: int) -> tuple[str, ...]:
         """Name frequent words of the transcripts, the most frequent first."""
-        counts = Counter(
-            word
-            for line in self.transcripts
-            for word in words_of(line)
-            if len(word) >= least_letters and re.fullmatch(r"\w+", word)
-        )
+        counts = Counter(word for line in self.transcripts for word in words_of(line) if re.fullmatch(r"\w{4,}", word))
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         if not ranked:
             raise NotHereError("no word was heard in the corpus, and none was named in the settings")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +52,7 @@ from otoscope.study.whole.verdicts import verdicts
 
 KIND, VERSION = "study", 1
 NOT_REQUESTED = "it was not asked for"
+SIZES = ("n_mels", "window_s", "n_frames", "d_model", "n_heads", "n_encoder_blocks", "n_decoder_blocks", "vocab_size")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,16 +197,11 @@ def _check_request(model: Whisper, settings: StudySettings) -> None:
 
 def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dict[str, Any]:
     """Return what must be the same for a study to continue; which parts are left out may change."""
-    ids = "\n".join(source.id for source in corpus.sources)
     tables = settings.to_json()
     tables["study"].pop("without")
     return {
-        "model": {"id": model.id, "weights_hash": model.weights_hash, "dtype": str(model.dtype).removeprefix("torch.")},
-        "corpus": {
-            "name": short_name(corpus.name),
-            "n_clips": len(corpus),
-            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
-        },
+        "model": {name: value for name, value in model.about().items() if name != "device"},
+        "corpus": {**corpus.about(), "name": short_name(corpus.name)},
         "settings": tables,
     }
 
@@ -239,16 +234,8 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
         "settings": context.settings.to_json(),
         "versions": full_manifest({}, context.folder)["versions"],
         "model": {
-            "id": model.id,
-            "weights_hash": model.weights_hash,
-            "device": model.device.type,
-            "dtype": str(model.dtype).removeprefix("torch."),
-            **{
-                name: getattr(model, name)
-                for name in ("n_mels", "window_s", "n_frames", "d_model", "n_heads", "n_encoder_blocks")
-            },
-            "n_decoder_blocks": model.n_decoder_blocks,
-            "vocab_size": model.vocab_size,
+            **model.about(),
+            **{name: getattr(model, name) for name in SIZES},
         },
         "corpus": {
             "name": short_name(context.corpus.name),

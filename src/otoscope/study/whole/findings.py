@@ -6,6 +6,7 @@ Knows numbers and words alone: neither models nor files. The rules by which find
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from otoscope.study.whole.rules import FAILS, HALF, HOLDS, UNDECIDED, UNTESTED, Interval, Judgement
@@ -52,7 +53,7 @@ def finding(
         is_core: Whether it tests what the claim says, and not only something related.
 
     Returns:
-        The row of verdicts.json. `outcome` is one of `rules.OUTCOMES`, `needs` what would decide it where it is
+        The row of verdicts.json. `outcome` is one of those in `rules`, `needs` what would decide it where it is
         undecided.
     """
     value, base = triple(estimate), triple(baseline[1])
@@ -123,7 +124,7 @@ def where_heard(free: Interval, judged: Judgement) -> Judgement:
     rule = judged.rule + WHERE_HEARD
     if too_many_errors(free):
         return Judgement(UNDECIDED, rule, "speech of which the model hears more than half of the words")
-    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+    return replace(judged, rule=rule)
 
 
 def percent(share: float | Interval | None) -> str:
