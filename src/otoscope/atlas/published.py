@@ -26,12 +26,7 @@ _CLIPS = "harvest/clips.parquet"
 def published(path: Path, relative: str) -> bytes | None:
     """Give a file's content without the folders that it names.
 
-    Args:
-        path: The file.
-        relative: Its path within the study, with forward slashes.
-
-    Returns:
-        The content to publish instead; None if the file can be published as it is.
+    Returns the content to publish instead; None if the file can be published as it is.
     """
     if relative == _CLIPS:
         return _without_column(path, "path")
@@ -48,8 +43,7 @@ def published(path: Path, relative: str) -> bytes | None:
 def without_paths(value: Any) -> Any:
     """Shorten each path in a JSON value to its last name, because pages are read by others.
 
-    Args:
-        value: Any JSON value. Transcripts stay as they are.
+    `value`: any JSON value. Transcripts stay as they are.
     """
     if isinstance(value, str):
         return _PATH.sub("", _WHOLE_PATH.sub("", value))

@@ -8,12 +8,7 @@ from collections.abc import Sequence
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table: columns of numbers are aligned to the right, others to the left.
 
-    Args:
-        header: A name for each column.
-        rows: The cells.
-
-    Returns:
-        Lines, without a line end after the last.
+    Returns lines, without a line end after the last.
     """
     columns = [[name, *(row[index] for row in rows)] for index, name in enumerate(header)]
     widths = [max(map(len, column)) for column in columns]
