@@ -24,9 +24,10 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
+from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
-from otoscope.study.dictionaries.entries import Entry, as_corpus, kinds_of, site_of
+from otoscope.study.dictionaries.entries import Entry, kinds_of, site_of
 from otoscope.study.dictionaries.measure import Halves, measure
 from otoscope.study.dictionaries.random import random_decoder
 from otoscope.study.dictionaries.results import DictionaryScores

@@ -6,7 +6,7 @@ of contexts. What is known comes from `known`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,9 +164,9 @@ class BigramAgreement(Result):
             parts=[part for sound in self.sounds for part in sound.tables()],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the scores of the guesses with their intervals, sound by sound."""
-        return {self.name: lambda: agreement_figure(self, GUESSES)}
+        return agreement_figure(self, GUESSES)
 
 
 @takes(NoSoundSettings)

@@ -5,7 +5,7 @@ Knows numbers, not models or clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,9 @@ class DictionarySweep(Result):
         ]
         return Table([Column(None, name, unit) for name, unit in units.items()], rows, most=max(len(rows), 1))
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the frontier of sparsity against explained variance and WER."""
-        return {self.name: lambda: dictionary_picture.frontier_figure(self)}
+        return dictionary_picture.frontier_figure(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write `sweep.json`, `sweep.png`, `sweep.parquet` (a row for each thing and kind of frame) and transcripts."""

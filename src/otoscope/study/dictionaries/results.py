@@ -5,7 +5,7 @@ Knows numbers, not models or clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,9 +221,9 @@ class DictionaryScores(Result):
             parts=[site.table() for site in self.sites],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw explained variance, WER and, where phones were looked for, the share of one-phone features by site."""
-        return {self.name: lambda: dictionary_picture.score_figure(self)}
+        return dictionary_picture.score_figure(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write the tables and the picture.

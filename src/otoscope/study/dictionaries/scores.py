@@ -22,8 +22,9 @@ from otoscope.corpus import Corpus
 from otoscope.model.whisper import Whisper
 from otoscope.sae.files import save_dictionary
 from otoscope.sae.scores import Reconstructs
+from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries.baselines import Fit, fit
-from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds
+from otoscope.study.dictionaries.entries import Entry, check_entry, kinds_of, replaced_kinds
 from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
 from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
@@ -64,7 +65,7 @@ def score_dictionaries(
     progress: Progress = lambda what, done, n: None,
 ) -> DictionaryScores:
     """Score dictionaries of several sites, each beside its baselines."""
-    corpus = clips if isinstance(clips, Corpus) else as_corpus(clips)
+    corpus = as_corpus(clips)
     sites = [entry.site for entry in entries]
     if not entries or len(set(sites)) != len(sites):
         raise InputError(f"dictionaries are of the sites {sites}: give one or more, each of another site.")

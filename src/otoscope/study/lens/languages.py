@@ -7,7 +7,7 @@ over a single token; of a long recording the first window is heard, as in transc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -194,10 +194,10 @@ class LanguageLens(Result):
             "clips": np.array(self.clip_ids),
         }
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the likeliest languages by block, how sure each block is, and what each head adds."""
         note = f"{self.model}: {count(len(self.clip_ids), 'clip')}, {len(self.languages)} languages"
-        return {self.name: lambda: languages_figure(self, note)}
+        return languages_figure(self, note)
 
 
 @takes(LanguageLensSettings)

@@ -185,9 +185,9 @@ class Locality(Result):
             **self.fields("by_offset", "uniform_by_offset", "padding_share"),
         }
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw all heads: how far each listens, and which are local."""
-        return {self.name: lambda: heads_figure(self)}
+        return heads_figure(self)
 
 
 def _normalised(by_offset: np.ndarray) -> np.ndarray:

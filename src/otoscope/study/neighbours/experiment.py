@@ -8,7 +8,7 @@ It does not know where pronunciations come from. `sounds_alike` measures whether
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,9 +144,9 @@ class Neighbours(Result):
             parts=[word.table() for word in self.words],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw one panel a word: the neighbours by their cosines, and in colour how alike they sound."""
-        return {self.name: lambda: neighbours_figure(self)}
+        return neighbours_figure(self)
 
 
 @takes(NeighboursSettings)

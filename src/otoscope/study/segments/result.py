@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -182,9 +181,9 @@ class Segments(Result):
             parts=[word.table() for word in self.words],
         )
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw how sure the decoder is in the stretches of each word, and what is said in them."""
-        return {self.name: lambda: segments_figure(self)}
+        return segments_figure(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write `segments.json`, `segments.png`, `segments.parquet`, and `sounds/` with every stretch.

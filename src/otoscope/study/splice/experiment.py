@@ -7,7 +7,7 @@ whole words over many clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,11 +83,11 @@ class Splice(Result):
             ],
         )
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the recording with the replaced stretch, and both transcripts."""
         head = f"{self.model}, {self.clip_id}"
         stretch = (self.loudness, self.start, self.stop)
-        return {self.name: lambda: stretch_figure(*stretch, head, self.original, self.spliced)}
+        return stretch_figure(*stretch, head, self.original, self.spliced)
 
 
 class Spliceable:

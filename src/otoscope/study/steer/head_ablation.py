@@ -123,11 +123,8 @@ class HeadAblation(Result):
         """Return both changes for every head, [block, head], by part of the decoder."""
         return {f"{part}_{measure}": self.grid(part, measure) for part in PARTS for measure in MEASURES}
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw both changes for every head, block by head."""
-        return {self.name: self._figure}
-
-    def _figure(self) -> Figure:
         notes = [f"{count(self.n_sounds, 'sound')} of {self.duration_s:g} s; {self.words.value:.1f} words a sound"]
         titles = [f"{self.model}, one head removed: words over no speech"]
         if self.wer is not None:

@@ -143,11 +143,8 @@ class SteerSounds(Result):
         n_sounds = count(len(self.sounds[0].result.clip_ids), "sound")
         return f"{n_sounds} of each kind, {self.duration_s:g} s; 95% intervals"
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw words over each kind of sound, and the word error rate on speech, against strength."""
-        return {self.name: self._figure}
-
-    def _figure(self) -> Figure:
         panels: list[Callable[[Axes], None]] = [
             partial(
                 rates_panel,
