@@ -381,7 +381,7 @@ def test_results_are_written_with_a_row_for_each_thing_and_kind(scored: Dictiona
     assert {"explained_variance", "ce_loss_score", "wer", "wer_low", "dead_features"} <= set(table[0])
     assert json.loads((tmp_path / "scores.json").read_text()) == json.loads(json.dumps(scored.to_json()))
     density = pq.read_table(tmp_path / "density.parquet")
-    assert density.num_rows == sum(4 * row.n_features for row in rows)
+    assert density.num_rows == sum(4 * row.everything.n_features for row in rows)
     heard = json.loads((tmp_path / "transcripts.json").read_text())
     assert len(heard) == scored.n_scored and set(heard[0][SITE]) == {row.name for row in rows}
     stopped = [name for clip in heard for site, name in clip["stopped"] if site == SITE]

@@ -41,16 +41,20 @@ class ScoreRow:
     site: str
     name: str  # `dictionary`, or which baseline
     what: str  # what it is, in words
-    n_features: int
     by_kind: ByKind
     heard: Mapping[str, Any]  # what the transcripts say: CE and its parts, error rates; empty where there are none
 
     @property
-    def in_speech(self) -> Scores:
-        """Scores of speech frames, or of all frames where there is no speech."""
-        scores = self.by_kind["speech"] or self.by_kind[ALL]
+    def everything(self) -> Scores:
+        """Scores of all frames."""
+        scores = self.by_kind[ALL]
         assert scores is not None, "some frame was scored"
         return scores
+
+    @property
+    def in_speech(self) -> Scores:
+        """Scores of speech frames, or of all frames where there is no speech."""
+        return self.by_kind["speech"] or self.everything
 
     def rate(self, name: str) -> Interval | None:
         """Give an error rate by its key; None where it is not known."""
@@ -64,13 +68,8 @@ class ScoreRow:
     def to_json(self) -> dict[str, Any]:
         """Give the row."""
         by_kind = {kind: scores and rounded(scores.to_json()) for kind, scores in self.by_kind.items()}
-        return {
-            "name": self.name,
-            "what": self.what,
-            "n_features": self.n_features,
-            "scores": by_kind,
-            **self.heard,
-        }
+        n_features = self.everything.n_features
+        return {"name": self.name, "what": self.what, "n_features": n_features, "scores": by_kind, **self.heard}
 
 
 @dataclass(frozen=True)
@@ -161,14 +160,13 @@ class SiteScores:
 
 def _cells(row: ScoreRow) -> tuple[Any, ...]:
     """What a table shows of a row, but for its phones."""
-    everything = row.by_kind[ALL]
-    assert everything is not None, "some frame was scored"
+    everything = row.everything
     return (
         row.name,
         row.in_speech.l0,
         *(None if scores is None else scores.explained_variance for scores in row.by_kind.values()),
         row.in_speech.cossim,
-        f"{everything.dead_features} of {row.n_features}" if row.n_features else None,
+        f"{everything.dead_features} of {everything.n_features}" if everything.n_features else None,
         row.heard.get("ce_loss_score"),
         *row.rates(),
     )

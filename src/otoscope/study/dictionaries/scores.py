@@ -25,7 +25,7 @@ from otoscope.sae.scores import Reconstructs
 from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries.baselines import Fit, fit
 from otoscope.study.dictionaries.entries import Entry, check_entry, kinds_of, replaced_kinds
-from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
+from otoscope.study.dictionaries.measure import ByKind, Halves, measure
 from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
 from otoscope.study.dictionaries.random import random_decoder
@@ -141,17 +141,8 @@ def _things(entry: Entry, fitted: Fit, k: int, device: torch.device) -> dict[str
         things[SECOND] = entry.second.to(device)
     if entry.random_decoder is not None:
         things[RANDOM_DECODER] = entry.random_decoder.to(device)
-    return {**things, **baselines(fitted, k)}
-
-
-def baselines(fitted: Fit, k: int) -> dict[str, Reconstructs]:
-    """Name the baselines that need no training."""
-    return {
-        NEURONS: fitted.neurons(k),
-        PCA: fitted.components(k),
-        MEAN: fitted.mean_ablation(),
-        ZERO: fitted.zero_ablation(),
-    }
+    ablations: dict[str, Reconstructs] = {MEAN: fitted.mean_ablation(), ZERO: fitted.zero_ablation()}
+    return {**things, NEURONS: fitted.neurons(k), PCA: fitted.components(k), **ablations}
 
 
 def _hear(
@@ -215,7 +206,6 @@ def _site(
             site=site,
             name=name,
             what=words[name],
-            n_features=_n_features(by_kind),
             by_kind=by_kind,
             heard={} if hearing is None or (site, name) not in hearing.by_name else heard_row(hearing, site, name),
         )
@@ -241,9 +231,3 @@ def _site(
         phones=None if phone_rows is None else phone_rows.rows,
         claims=() if phone_rows is None else phone_rows.claims,
     )
-
-
-def _n_features(by_kind: ByKind) -> int:
-    scores = by_kind[ALL]
-    assert scores is not None, "some frame was scored"
-    return scores.n_features

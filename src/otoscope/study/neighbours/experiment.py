@@ -135,11 +135,7 @@ class Neighbours(Result):
         return Report(
             f"Nearest tokens: {self.model}",
             f"{self.n_tokens:,} tokens, {matrices}; {phones}{meaning}. Distances: 0 alike, 1 not.",
-            {
-                **self.fields(
-                    "model", "is_tied", "n_tokens", "common", "special", "pronunciations", "meanings", "words"
-                ),
-            },
+            self.fields("model", "is_tied", "n_tokens", "common", "special", "pronunciations", "meanings", "words"),
             display_only=in_common(self.common),
             parts=[word.table() for word in self.words],
         )
