@@ -12,7 +12,8 @@ from otoscope.base.errors import InputError, SiteError
 from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
-from otoscope.study.steer.class_means import ClassMeans, as_corpus, class_means, means_at, means_of_run
+from otoscope.study.clips import as_corpus
+from otoscope.study.steer.class_means import ClassMeans, class_means, means_at, means_of_run
 from tests.study.conftest import make_clip
 
 SITE = "encoder.blocks.1"

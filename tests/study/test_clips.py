@@ -6,8 +6,7 @@ import numpy as np
 
 from otoscope.audio.clip import Clip
 from otoscope.corpus.corpus import Corpus
-from otoscope.study.clips import clip_count, each_clip
-from otoscope.study.steer.class_means import as_corpus
+from otoscope.study.clips import as_corpus, clip_count, each_clip
 
 SAMPLES = np.full(800, 0.1, np.float32)
 

@@ -24,9 +24,10 @@ from otoscope.model.load import load
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import save_dictionary
+from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
-from otoscope.study.dictionaries.entries import Entry, as_corpus, kinds_of
+from otoscope.study.dictionaries.entries import Entry, kinds_of
 from otoscope.study.dictionaries.experiment import score_dictionaries
 from otoscope.study.dictionaries.measure import Halves, measure
 from otoscope.study.dictionaries.random import random_decoder
@@ -75,6 +76,13 @@ def _standard(encoder: Tensor, decoder: Tensor, metadata: dict) -> Dictionary:
     weights = {"W_enc": encoder.T.contiguous(), "b_enc": torch.zeros(len(encoder)), "W_dec": decoder.clone()}
     weights["b_dec"] = torch.zeros(encoder.shape[1])
     return Dictionary("standard", weights, True, "none", False, None, metadata)
+
+
+def score_dictionary(
+    model: Whisper, clips: list[Clip], dictionary: Dictionary, settings: ScoreSettings, second: Dictionary | None = None
+) -> DictionaryScores:
+    entry = Entry(site_of(model, dictionary), dictionary, second=second)
+    return score_dictionaries(model, clips, [entry], settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -361,7 +369,7 @@ def test_results_are_written_with_a_row_for_each_thing_and_kind(scored: Dictiona
     assert {"explained_variance", "ce_loss_score", "wer", "wer_low", "dead_features"} <= set(table[0])
     assert json.loads((tmp_path / "scores.json").read_text()) == json.loads(json.dumps(scored.to_json()))
     density = pq.read_table(tmp_path / "density.parquet")
-    assert density.num_rows == sum(4 * row.n_features for row in rows)
+    assert density.num_rows == sum(4 * row.everything.n_features for row in rows)
     heard = json.loads((tmp_path / "transcripts.json").read_text())
     assert len(heard) == scored.n_scored and set(heard[0][SITE]) == {row.name for row in rows}
     stopped = [name for clip in heard for site, name in clip["stopped"] if site == SITE]

@@ -17,7 +17,7 @@ from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
 from otoscope.sae.files import dictionaries_in, load_dictionary
 from otoscope.sae.training_settings import TrainSettings
-from otoscope.study.dictionaries.entries import as_corpus
+from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries.frontier import DictionarySweep
 from otoscope.study.dictionaries.settings import SweepSettings
 from otoscope.study.dictionaries.sources import Source, corpus_source, shards_source

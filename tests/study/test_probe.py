@@ -16,8 +16,9 @@ from otoscope.harvest.labels import label_set
 from otoscope.harvest.run import run_harvest
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Whisper
+from otoscope.study.clips import as_corpus
 from otoscope.study.direction import Direction
-from otoscope.study.probe.experiment import as_corpus, probe, probe_saved
+from otoscope.study.probe.experiment import probe, probe_saved
 from otoscope.study.probe.labels import ProbeLabels
 from otoscope.study.probe.result import Probe
 from otoscope.study.probe.rows import Question, check_sites, rows_from_model

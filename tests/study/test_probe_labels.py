@@ -66,16 +66,16 @@ def test_a_manifest_with_another_column_is_a_file_of_labels_and_names_speakers(t
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "x", "are not a table of a known kind: give a file that ends in .csv"),
-        ("a.csv", "speaker,sex\nanna,f,1\n", "line 2: 3 values under 2 column names"),
+        ("a.txt", "x", "are not a table of a known kind: give a file that ends in .jsonl"),
+        ("a.csv", "speaker,sex\nanna,f,1\n", "line 2: it has 3 cells, and the first line names 2 columns"),
         ("a.csv", "speaker,sex\nanna,f\nanna,m\n", "line 3: speaker 'anna' is 'm', and 'f' on line 2"),
         ("a.csv", "who,sex\nanna,f\n", "there is no column 'clip', 'id' or 'speaker'; there are 'who', 'sex'"),
         ("a.csv", "speaker,age\nanna,3\n", "line 2: there is no column 'sex'; there are 'speaker', 'age'"),
-        ("a.csv", "speaker,sex\n,f\n", "line 2: 'speaker' is ''"),
+        ("a.csv", "speaker,sex\n,f\n", "line 2: 'speaker' is None"),
         ("a.csv", "speaker,sex\nanna,\n", "hold no 'sex'"),
         ("a.csv", "", "hold no 'sex'"),
-        ("a.jsonl", "[1]\n", "line 1: it is '[1]': expected one JSON object a line"),
-        ("a.jsonl", "{oh\n", "line 1: it is '{oh'"),
+        ("a.jsonl", "[1]\n", "line 1: it is [1]: expected one JSON object a line"),
+        ("a.jsonl", "{oh\n", "line 1: it is not JSON"),
         ("a.jsonl", '{"speaker": "anna", "sex": 1.5}\n', "line 1: 'sex' is 1.5: expected text"),
     ],
 )

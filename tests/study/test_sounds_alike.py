@@ -150,7 +150,7 @@ def pairs_of(words: Sequence[str], *, without_kin: bool, draws: int = 20) -> tup
     found = np.stack(
         [rng.permutation([other for other in range(len(words)) if other != row]) for row in range(len(words))]
     )
-    bins = Bins.of(np.arange(len(words)))
+    bins = Bins.of(len(words))
     return Pairs.of(words, found, bins, 4, draws, rng, without_kin=without_kin), bins
 
 

@@ -207,7 +207,7 @@ def planted(curves: dict[str, list[list[float]]], aligned: list[tuple[int, int]]
     n_words, n_frames = arrays["attention"].shape
     kinds = np.full((1, n_frames), Kind.SPEECH, np.int8)
     kinds[0, -5:] = Kind.PADDING
-    sources = tuple(WordSource(0, i, f"w{i}", (i,), -1.0, aligned[i], None) for i in range(n_words))
+    sources = tuple(WordSource(f"w{i}", (i,), -1.0, aligned[i], 0, i, None) for i in range(n_words))
     return WordSources(
         model="m", clip_id="c", audio="c", samples=np.zeros(10, np.float32), n_mels=80, windows=(0,), kinds=kinds,
         language="en", transcript="w0", words=sources, heads=((0, 0),), stretch_s=0.2, step_s=0.1, zoom=0, **arrays

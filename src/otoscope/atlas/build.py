@@ -72,20 +72,9 @@ def build(
 ) -> Built:
     """Make the pages of a study.
 
-    Args:
-        study: The folder that `otoscope study --out` wrote.
-        out: The folder for the pages.
-        overwrite: Whether `out` may exist already.
-        workers: Processes that make records; 1 uses this process alone, as a small study always does. A script that
-            asks for more must do its work under `if __name__ == "__main__":`.
-        progress: Called with the number of records and files done, and the number of all.
-
-    Returns:
-        Where the pages are, and how much was written.
-
-    Raises:
-        InputError: There is no finished study, or a table of it is damaged.
-        OutputError: The folder cannot be written, or lies inside the study.
+    `workers`: processes that make records; 1 uses this process alone, as a small study always does. A script that asks
+    for more must do its work under `if __name__ == "__main__":`.
+    Returns where the pages are, and how much was written.
     """
     started = time.perf_counter()
     folder, out = StudyFolder(study), Path(out)

@@ -46,23 +46,14 @@ class Answers(Protocol):
     def ask(self, samples: Float32[np.ndarray, " sample"], check: Check) -> tuple[dict[str, Any], Any]:
         """Transcribe and examine a recording of at most one window.
 
-        Returns:
-            The record, and the state that `word` and `change` take.
+        Returns the record, and the state that `word` and `change` take.
         """
 
     def word(self, state: Any, number: int, check: Check) -> dict[str, Any]:
-        """Find which frames a word came from, in three ways.
-
-        Raises:
-            InputError: There is no such word.
-        """
+        """Find which frames a word came from, in three ways."""
 
     def change(self, state: Any, changes: Sequence[Mapping[str, Any]], check: Check) -> dict[str, Any]:
-        """Transcribe again with features and heads scaled.
-
-        Raises:
-            InputError: A change cannot be made.
-        """
+        """Transcribe again with features and heads scaled."""
 
 
 class StoppedError(Exception):
@@ -80,10 +71,9 @@ class Kept:
 class Live:
     """Queues questions, and refuses them when there are too many.
 
-    Args:
-        start: Makes the object that answers; called at the first question, in the thread that answers.
-        window_s: The model's window in seconds; a longer recording is cut to it.
-        answer_s: Seconds after which a question is given up, not counting the time to load the model.
+    `start`: makes the object that answers; called at the first question, in the thread that answers.
+    `window_s`: the model's window in seconds; a longer recording is cut to it.
+    `answer_s`: seconds after which a question is given up, not counting the time to load the model.
     """
 
     def __init__(self, start: Callable[[], Answers], window_s: float, *, answer_s: float = ANSWER_S) -> None:

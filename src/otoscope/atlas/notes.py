@@ -67,11 +67,7 @@ class NoteChangedError(InputError):
 
 
 class Notes:
-    """The notes of a study.
-
-    Args:
-        path: The study's folder.
-    """
+    """The notes of a study."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path) / FILE
@@ -79,11 +75,7 @@ class Notes:
     def read(self) -> dict[str, Note]:
         """Read all notes.
 
-        Returns:
-            `SITE/BASIS/INDEX` to note; empty if there is no file.
-
-        Raises:
-            InputError: The file is damaged, or is not a file of notes.
+        Returns `SITE/BASIS/INDEX` to note; empty if there is no file.
         """
         content = _content(self._path)
         if content is None:
@@ -91,29 +83,14 @@ class Notes:
         return notes_of(content, f"'{self._path}'")
 
     def to_json(self) -> dict[str, Any]:
-        """Give the notes as they are exported.
-
-        Raises:
-            InputError: The file is damaged, or is not a file of notes.
-        """
+        """Give the notes as they are exported."""
         return as_json(self.read())
 
     def save(self, key: str, name: str, note: str, version: int) -> Note:
         """Save one note.
 
-        Args:
-            key: `SITE/BASIS/INDEX`.
-            name: The user's name for the feature.
-            note: The text.
-            version: The version that the user edited; 0 for a new note.
-
-        Returns:
-            The note as it was saved.
-
-        Raises:
-            NoteChangedError: The stored note has another version.
-            InputError: The key is invalid, a text is too long, there are too many notes, or the file is damaged.
-            OutputError: The file cannot be written, or would be too large.
+        `version`: the version that the user edited; 0 for a new note.
+        Returns the note as it was saved.
         """
         check_key(key)
         name, note = _text(name, "the name", MOST_NAME), _text(note, "the note", MOST_NOTE)
@@ -133,16 +110,8 @@ class Notes:
 
         If both have a note on a feature, the newer one is kept.
 
-        Args:
-            given: An export.
-
-        Returns:
-            `added`, `changed` and `kept`: the number of notes that are new, that replaced an older one, and that were
-            left as they were.
-
-        Raises:
-            InputError: `given` is not an export, or the file is damaged.
-            OutputError: The file cannot be written, or would be too large.
+        Returns `added`, `changed` and `kept`: the number of notes that are new, that replaced an older one, and that
+        were left as they were.
         """
         theirs = notes_of(given, "the import")
         counts = {"added": 0, "changed": 0, "kept": 0}

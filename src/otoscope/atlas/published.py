@@ -30,13 +30,7 @@ _CLIPS = "harvest/clips.parquet"
 def published(path: Path, relative: str, study: Mapping[str, Any] | None = None) -> bytes | None:
     """Give a file's content without the folders that it names.
 
-    Args:
-        path: The file.
-        relative: Its path within the study, with forward slashes.
-        study: The study's study.json, for the name of a model that was given as a path.
-
-    Returns:
-        The content to publish instead; None if the file can be published as it is.
+    Returns the content to publish instead; None if the file can be published as it is.
     """
     if relative == _CLIPS:
         return _without_column(path, "path")
@@ -70,8 +64,7 @@ def named(value: Any, study: Mapping[str, Any]) -> Any:
 def without_paths(value: Any) -> Any:
     """Shorten each path in a JSON value to its last name, because pages are read by others.
 
-    Args:
-        value: Any JSON value. Transcripts stay as they are.
+    `value`: any JSON value. Transcripts stay as they are.
     """
     if isinstance(value, str):
         return _PATH.sub("", _WHOLE_PATH.sub("", value))

@@ -118,12 +118,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Refuses foreign requests, and adds headers to every answer.
-
-    Args:
-        app: The application that answers.
-        hosts: The names under which it answers.
-    """
+    """Refuses foreign requests, and adds headers to every answer."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self._app = app
@@ -171,8 +166,7 @@ class BusyError(Exception):
 class Slots:
     """Admits a few requests at a time, and refuses others before their bodies are read; for one event loop.
 
-    Args:
-        most: How many are admitted at a time.
+    `most`: how many are admitted at a time.
     """
 
     def __init__(self, most: int) -> None:
@@ -180,11 +174,7 @@ class Slots:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold a slot.
-
-        Raises:
-            BusyError: None is free.
-        """
+        """Hold a slot."""
         if self._n_taken >= self._most:
             raise BusyError
         self._n_taken += 1

@@ -58,13 +58,8 @@ GONE = "This recording is no longer kept: send it again."
 def application(folder: StudyFolder, hosts: Hosts, live: Live | None = None) -> Guard:
     """Make the server of a study.
 
-    Args:
-        folder: The study.
-        hosts: The names under which it answers.
-        live: Takes live questions; None for no live page. The caller closes it.
-
-    Returns:
-        An ASGI application.
+    `live`: takes live questions; None for no live page. The caller closes it.
+    Returns an ASGI application.
     """
     pages, notes = _Pages(folder, live), _NotePages(folder)
     routes = [

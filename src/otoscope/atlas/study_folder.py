@@ -44,14 +44,7 @@ MEDIA_TYPES = {
 
 
 class StudyFolder:
-    """A finished study.
-
-    Args:
-        path: The folder that `otoscope study --out` wrote.
-
-    Raises:
-        InputError: There is no study, it is not finished, it is damaged, or it is from another version.
-    """
+    """A finished study."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -60,14 +53,7 @@ class StudyFolder:
     def json(self, relative: str) -> dict[str, Any] | None:
         """Read a JSON object of the study.
 
-        Args:
-            relative: Its path within the study, with forward slashes.
-
-        Returns:
-            The object, with NaN and infinity as None; None if there is no such file.
-
-        Raises:
-            InputError: It is damaged.
+        Returns the object, with NaN and infinity as None; None if there is no such file.
         """
         path = self._inside(relative)
         return None if path is None else _json_object(path)
@@ -75,14 +61,7 @@ class StudyFolder:
     def table(self, relative: str) -> pa.Table | None:
         """Read a Parquet table of the study.
 
-        Args:
-            relative: Its path within the study, with forward slashes.
-
-        Returns:
-            The table; None if there is no such file.
-
-        Raises:
-            InputError: It is damaged.
+        Returns the table; None if there is no such file.
         """
         path = self._inside(relative)
         if path is None:
@@ -94,11 +73,7 @@ class StudyFolder:
 
     @cached_property
     def run(self) -> HarvestRun | None:
-        """The study's harvest; None if it has none.
-
-        Raises:
-            InputError: It is damaged, from another version, or a file of it is a link.
-        """
+        """The study's harvest; None if it has none."""
         names = (MANIFEST, *(f"{table}.parquet" for table in TABLES))
         paths = [_own_file(self.path, f"harvest/{name}") for name in names]
         return open_run(self.path / "harvest") if paths[0] else None
@@ -111,8 +86,7 @@ class StudyFolder:
     def shared_files(self) -> list[str]:
         """List the files that pages may show or link to: relative, with forward slashes, sorted.
 
-        Returns:
-            Regular files of the types in `MEDIA_TYPES`; no links, nothing hidden, none of the pages themselves.
+        Returns regular files of the types in `MEDIA_TYPES`; no links, nothing hidden, none of the pages themselves.
         """
         relatives = []
         for folder, folders, files in os.walk(self.path):
@@ -129,11 +103,7 @@ class StudyFolder:
     def shared_file(self, relative: str) -> Path | None:
         """Find a file that pages may show or link to.
 
-        Args:
-            relative: Its path within the study, with forward slashes.
-
-        Returns:
-            Its full path; None if there is no such file, or pages may not show it.
+        Returns its full path; None if there is no such file, or pages may not show it.
         """
         parts = PurePosixPath(relative).parts
         if PurePosixPath(relative).suffix not in MEDIA_TYPES or not parts or parts[0] == PAGES:

@@ -45,11 +45,8 @@ class Upload:
 class Decoder:
     """Decodes recordings, each in a new process.
 
-    Args:
-        keep_s: Seconds of a recording that are kept, from its start.
-        most_s: Length of the longest recording that is accepted, in seconds.
-        decode_s: CPU seconds that decoding may take.
-        memory_bytes: Memory that decoding may take.
+    `keep_s`: seconds of a recording that are kept, from its start.
+    `most_s`: length of the longest recording that is accepted, in seconds.
     """
 
     def __init__(
@@ -75,14 +72,8 @@ class Decoder:
 
         Uses the waiting process, if there is one; `prepare` starts the next.
 
-        Args:
-            content: The whole file: WAV, FLAC, Ogg, Opus or MP3.
-
-        Returns:
-            Its beginning.
-
-        Raises:
-            AudioError: It cannot be read, is too long, or takes too much time or memory.
+        `content`: the whole file: WAV, FLAC, Ogg, Opus or MP3.
+        Returns its beginning.
         """
         with self._lock:
             process, self._spare = self._spare or self._start(), None

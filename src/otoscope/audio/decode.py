@@ -77,18 +77,7 @@ class Stream:
 
 
 def read_audio(path: str | Path) -> Sound:
-    """Read a recording of any format, rate and number of channels.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its samples, and notes on them.
-
-    Raises:
-        AudioError: The file is missing, a folder, empty, cut short, not a recording, without sound, not readable, or
-            holds samples that are not finite.
-    """
+    """Read a recording of any format, rate and number of channels."""
     path = Path(path)
     with decoder_errors(path):
         return _read(map_file(path), path)
@@ -143,17 +132,7 @@ def check_layout(layout: Layout, name: str | Path) -> None:
 def decode(content: Content, layout: Layout, name: str | Path, notes: list[str]) -> Float32[np.ndarray, " sample"]:
     """Decode all recordings of a file, one after the other, without changing their scale.
 
-    Args:
-        content: The file.
-        layout: The recordings in it.
-        name: Its name in messages.
-        notes: Notes on the recording are appended here.
-
-    Returns:
-        Mono samples at 16 kHz, at least one.
-
-    Raises:
-        AudioError: It is cut short, or cannot be decoded.
+    Returns mono samples at 16 kHz, at least one.
     """
     check_layout(layout, name)
     sounds = [_read_part(content, part, name, notes) for part in layout.parts]
@@ -211,8 +190,7 @@ def counted_s(content: Content, layout: Layout) -> float | None:
 def open_part(content: Content, part: SoundPart) -> Forward | None:
     """Open one recording of a file with libsndfile.
 
-    Returns:
-        The recording; None for a format that libsndfile does not know.
+    Returns the recording; None for a format that libsndfile does not know.
     """
     if part.is_ffmpeg:
         return None

@@ -114,18 +114,8 @@ def amplified(
 def encode(samples: Float32[np.ndarray, " sample"], format_: str) -> bytes:
     """Encode a sound as the bytes of a file, 16 bits a sample.
 
-    Args:
-        samples: Mono at 16 kHz, within full scale.
-        format_: `flac` or `wav`.
-
-    Returns:
-        The whole file.
-
-    Raises:
-        InputError: There is no such format.
-
-    Source:
-        libsndfile, through soundfile.
+    `samples`: mono at 16 kHz, within full scale.
+    Source: libsndfile, through soundfile.
     """
     if format_ not in FORMATS:
         raise InputError(f"sounds are not written as {format_!r}: choose {' or '.join(FORMATS)}.")

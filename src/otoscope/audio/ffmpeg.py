@@ -58,17 +58,7 @@ def blocks(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode the sound of a file.
 
-    Args:
-        file: The file, seekable.
-        content: The same as bytes.
-        name: Its name in messages.
-        notes: Notes on the recording are appended here.
-
-    Yields:
-        Rate in Hz, and float32 [sample, channel].
-
-    Raises:
-        AudioError: `av` is not installed, or the file is not a recording, has no sound, is damaged or cut short.
+    Yields rate in Hz, and float32 [sample, channel].
     """
     if importlib.util.find_spec("av") is None:
         if Path(name).suffix.lower() in VIDEO_SUFFIXES or _is_media(content[:16]):
@@ -239,11 +229,7 @@ def _is_media(head: bytes) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """The last part of a library's message, without the path that it repeats.
-
-    Args:
-        error: The library's exception.
-    """
+    """The last part of a library's message, without the path that it repeats."""
     strerror = getattr(error, "strerror", None)
     if strerror:
         return str(strerror)

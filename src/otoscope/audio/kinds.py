@@ -40,19 +40,11 @@ class Kind(IntEnum):
 def frame_kinds(samples: Float32[np.ndarray, " sample"], n_frames: int) -> Int8[np.ndarray, " frame"]:
     """Classify every frame as speech, silence or padding.
 
-    Args:
-        samples: The whole recording, mono at 16 kHz, without padding: the level of speech is taken from all of it.
-        n_frames: Number of frames to classify, 20 ms each: that of one window, or of all windows together. Frames that
-            begin at or after the end of the recording are padding.
-
-    Returns:
-        A `Kind` per frame.
-
-    Raises:
-        InputError: There are no samples, or fewer frames than the recording has.
-
-    Source:
-        The constants were chosen on forced alignments of 32 sentences of LJ Speech.
+    `samples`: the whole recording, mono at 16 kHz, without padding: the level of speech is taken from all of it.
+    `n_frames`: number of frames to classify, 20 ms each: that of one window, or of all windows together. Frames that
+    begin at or after the end of the recording are padding.
+    Returns a `Kind` per frame.
+    Source: The constants were chosen on forced alignments of 32 sentences of LJ Speech.
     """
     if samples.ndim != 1 or len(samples) == 0:
         raise InputError(f"samples of shape {list(samples.shape)} have no kinds: give one row, not empty.")
@@ -67,15 +59,9 @@ def frame_kinds(samples: Float32[np.ndarray, " sample"], n_frames: int) -> Int8[
 def window_kinds(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Int8[np.ndarray, "window frame"]:
     """Classify a recording's frames in windows, cut as by `windows.cut`.
 
-    Args:
-        samples: The whole recording, mono at 16 kHz.
-        window_samples: Length of a window, a multiple of a frame's 320 samples.
-
-    Returns:
-        A `Kind` per frame.
-
-    Raises:
-        InputError: There are no samples, or a window is not made of whole frames.
+    `samples`: the whole recording, mono at 16 kHz.
+    `window_samples`: length of a window, a multiple of a frame's 320 samples.
+    Returns a `Kind` per frame.
     """
     if window_samples < FRAME_SAMPLES or window_samples % FRAME_SAMPLES:
         raise InputError(f"a window of {window_samples} samples is not made of whole frames of {FRAME_SAMPLES}.")
@@ -87,11 +73,7 @@ def window_kinds(samples: Float32[np.ndarray, " sample"], window_samples: int) -
 def speech_end_frame(kinds: Int8[np.ndarray, " frame"]) -> int:
     """Find where speech ends.
 
-    Args:
-        kinds: A `Kind` per frame.
-
-    Returns:
-        The index after the last frame of speech; 0 where there is none.
+    Returns the index after the last frame of speech; 0 where there is none.
     """
     speech = np.flatnonzero(np.asarray(kinds) == Kind.SPEECH)
     return int(speech[-1]) + 1 if len(speech) else 0

@@ -43,14 +43,7 @@ def peak(samples: Float32[np.ndarray, " sample"]) -> float:
 
 
 def measure(samples: Float32[np.ndarray, " sample"]) -> Level:
-    """Find the scale of a recording.
-
-    Args:
-        samples: All of it, mono at 16 kHz, finite.
-
-    Returns:
-        Its scale.
-    """
+    """Find the scale of a recording."""
     largest = peak(samples)
     if 0 < largest < FAINT and (frame_kinds(samples, frames_begun(len(samples))) == Kind.SPEECH).any():
         gain_db = 20 * math.log10(TURNED_UP_TO / largest)

@@ -25,18 +25,10 @@ WINDOWS_AT_ONCE = 8  # a 30 s window's spectrum takes 5 MB; that of two hours wo
 def log_mel(samples: Float[Tensor, "*batch sample"], n_mels: int) -> Float[Tensor, "*batch n_mels mel_frame"]:
     """Turn padded windows of samples into log-mel spectrograms.
 
-    Args:
-        samples: Mono at 16 kHz, padded to the window; the loudest point is taken window by window.
-        n_mels: Mel bands: 80, or 128 for large-v3 and turbo.
-
-    Returns:
-        One column for every 10 ms, roughly between -1 and 1.5; float32.
-
-    Raises:
-        InputError: A window is shorter than 25 ms, or n_mels is below 1.
-
-    Source:
-        OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`.
+    `samples`: mono at 16 kHz, padded to the window; the loudest point is taken window by window.
+    `n_mels`: mel bands: 80, or 128 for large-v3 and turbo.
+    Returns one column for every 10 ms, roughly between -1 and 1.5; float32.
+    Source: OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`.
     """
     n_samples = samples.shape[-1] if samples.ndim else 0
     if n_samples < N_FFT:
@@ -91,8 +83,7 @@ def _mel_filters(n_mels: int, device: torch.device) -> Float[Tensor, "n_mels fre
 def mel_filters(n_mels: int) -> Float[Tensor, "n_mels frequency"]:
     """Build the triangular mel filters: evenly spaced in mel from 0 Hz to 8 kHz, each of area 1 in Hz.
 
-    Source:
-        Slaney, Auditory Toolbox (1998): linear below 1 kHz (200/3 Hz a mel), then 27 mels for each factor of 6.4.
+    Source: Slaney, Auditory Toolbox (1998): linear below 1 kHz (200/3 Hz a mel), then 27 mels for each factor of 6.4.
     """
     frequency_hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, N_FFT // 2 + 1, dtype=torch.float64)
     edge_mel = torch.linspace(0, _hz_to_mel(SAMPLE_RATE_HZ / 2), n_mels + 2, dtype=torch.float64)

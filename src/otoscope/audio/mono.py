@@ -27,12 +27,7 @@ NOTED_S = 0.5
 
 
 class Mixer:
-    """Mixes one stream, block after block.
-
-    Args:
-        n_channels: Channels of the stream.
-        rate_hz: Its sampling rate.
-    """
+    """Mixes one stream, block after block."""
 
     def __init__(self, n_channels: int, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -42,8 +37,7 @@ class Mixer:
     def mix(self, block: Float32[np.ndarray, "sample channel"]) -> Float32[np.ndarray, " sample"]:
         """Mix a block.
 
-        Returns:
-            The mean of the channels, some of them inverted where they would cancel.
+        Returns the mean of the channels, some of them inverted where they would cancel.
         """
         if block.shape[1] == 1:
             return block[:, 0]

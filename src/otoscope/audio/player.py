@@ -36,13 +36,7 @@ _INK, _WAVE, _GROUND = "#222222", "#0072B2", "#ffffff"
 def player(samples: np.ndarray, label: str, *, width: str = "22em") -> html.Html:
     """Write a player of a sound; of one longer than `MOST_S` only the beginning is played, and a line says so.
 
-    Args:
-        samples: Mono at 16 kHz, floating point [sample]; scaled down as a whole if it is beyond full scale.
-        label: What is heard, for screen readers.
-        width: Its width in CSS.
-
-    Returns:
-        The player.
+    `samples`: mono at 16 kHz, floating point [sample]; scaled down as a whole if it is beyond full scale.
     """
     most = seconds_to_sample(MOST_S)
     played = samples[:most]
@@ -68,12 +62,8 @@ def _encode(samples: np.ndarray) -> tuple[bytes, str]:
 def waveform(samples: np.ndarray, words: Sequence[Span] | None = None) -> html.Html:
     """Draw the waveform of a sound over an axis in seconds, with its words below if they are known.
 
-    Args:
-        samples: Mono at 16 kHz [sample]; the first `MOST_S` of it are drawn.
-        words: Its words in time.
-
-    Returns:
-        An SVG picture with its own background.
+    `samples`: mono at 16 kHz [sample]; the first `MOST_S` of it are drawn.
+    Returns an SVG picture with its own background.
     """
     drawn = samples[: seconds_to_sample(MOST_S)]
     seconds = sample_to_seconds(len(drawn))

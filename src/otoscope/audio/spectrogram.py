@@ -26,18 +26,9 @@ RANGE = 8.0
 def grey(samples: Float32[np.ndarray, " sample"], n_mels: int = N_MELS) -> UInt8[np.ndarray, "n_mels mel_frame"]:
     """Draw a sound's log-mel as a picture: white for its loudest point, black from eight powers of ten below.
 
-    Args:
-        samples: Mono at 16 kHz.
-        n_mels: Mel bands.
-
-    Returns:
-        Low frequencies in the bottom row, one column for every 10 ms; all black for silence.
-
-    Raises:
-        InputError: There are no samples.
-
-    Source:
-        OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`; the same up to a shade of grey, except for silence.
+    Returns low frequencies in the bottom row, one column for every 10 ms; all black for silence.
+    Source: OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`; the same up to a shade of grey, except for
+    silence.
     """
     log = _log_power(samples, n_mels)
     loudest = log.max()
@@ -47,18 +38,7 @@ def grey(samples: Float32[np.ndarray, " sample"], n_mels: int = N_MELS) -> UInt8
 
 
 def png(samples: Float32[np.ndarray, " sample"], n_mels: int = N_MELS) -> bytes:
-    """Draw a sound's log-mel as the bytes of an 8-bit grey PNG; see `grey`.
-
-    Args:
-        samples: Mono at 16 kHz.
-        n_mels: Mel bands.
-
-    Returns:
-        The whole file.
-
-    Raises:
-        InputError: There are no samples.
-    """
+    """Draw a sound's log-mel as the bytes of an 8-bit grey PNG; see `grey`."""
     file = io.BytesIO()
     Image.fromarray(grey(samples, n_mels)).save(file, format="PNG")
     return file.getvalue()

@@ -43,8 +43,7 @@ MARGIN_S = 0.5
 def read_stretch(path: str | Path, start_s: float, end_s: float | None = None) -> Sound:
     """Read a stretch of a recording.
 
-    Returns:
-        Its samples, at least one, and notes on the recording.
+    Returns its samples, at least one, and notes on the recording.
     """
     path = Path(path)
     first = seconds_to_sample(start_s)

@@ -19,15 +19,9 @@ FULL_SCALE = 0.98
 def vorbis(samples: Float32[np.ndarray, " sample"]) -> bytes:
     """Encode a sound as the bytes of an Ogg Vorbis file of about 35 kbit/s.
 
-    Args:
-        samples: Mono at 16 kHz; if one is beyond full scale, all are scaled down by one factor. NaN is replaced by
-            silence.
-
-    Returns:
-        The whole file.
-
-    Source:
-        libsndfile, through soundfile.
+    `samples`: mono at 16 kHz; if one is beyond full scale, all are scaled down by one factor. NaN is replaced by
+    silence.
+    Source: libsndfile, through soundfile.
     """
     sound = np.nan_to_num(np.asarray(samples, np.float32))
     loudest = float(np.abs(sound).max(initial=0))

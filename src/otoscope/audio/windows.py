@@ -11,15 +11,8 @@ from otoscope.base.errors import InputError
 def cut(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Float32[np.ndarray, "window window_samples"]:
     """Cut samples into consecutive windows, the last one padded with zeros.
 
-    Args:
-        samples: Mono at 16 kHz. Exactly one window's worth gives one window.
-        window_samples: Length of a window.
-
-    Returns:
-        Windows in order of time, a copy.
-
-    Raises:
-        InputError: There are no samples, or a window is shorter than one sample.
+    `samples`: mono at 16 kHz. Exactly one window's worth gives one window.
+    Returns windows in order of time, a copy.
     """
     if window_samples < 1:
         raise InputError(f"a window of {window_samples} samples cannot be cut: it takes at least 1.")
@@ -32,16 +25,7 @@ def cut(samples: Float32[np.ndarray, " sample"], window_samples: int) -> Float32
 
 
 def check_window(window: int, n_windows: int, clip: str = "this clip") -> None:
-    """Refuse a window that a clip does not have.
-
-    Args:
-        window: Its number.
-        n_windows: How many the clip has.
-        clip: The clip's name in the message.
-
-    Raises:
-        InputError: There is no such window.
-    """
+    """Refuse a window that a clip does not have."""
     if isinstance(window, bool) or not isinstance(window, int) or not 0 <= window < n_windows:
         allowed = "window 0 alone" if n_windows == 1 else f"windows 0 to {n_windows - 1}"
         raise InputError(f"window {window!r} is not in {clip}: it has {allowed}. Choose one of these.")

@@ -24,14 +24,8 @@ FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 def seconds_to_sample(seconds: float) -> int:
     """Find the sample nearest to a moment.
 
-    Args:
-        seconds: Time from the start of the recording, 0 or more.
-
-    Returns:
-        Index of the sample.
-
-    Raises:
-        InputError: The time is negative, infinite or not a number.
+    `seconds`: time from the start of the recording, 0 or more.
+    Returns index of the sample.
     """
     if not math.isfinite(seconds) or seconds < 0:
         raise InputError(f"a time of {seconds} s is not in a recording: give seconds from its start, 0 or more.")
@@ -46,14 +40,8 @@ def sample_to_seconds(sample: int) -> float:
 def seconds_to_frame(seconds: float) -> int:
     """Find the frame that holds a moment; a stretch of frames starts here.
 
-    Args:
-        seconds: Time from the start of the recording, 0 or more.
-
-    Returns:
-        Index of the frame, 20 ms each.
-
-    Raises:
-        InputError: The time is negative, infinite or not a number.
+    `seconds`: time from the start of the recording, 0 or more.
+    Returns index of the frame, 20 ms each.
     """
     return seconds_to_sample(seconds) // FRAME_SAMPLES
 
@@ -61,14 +49,8 @@ def seconds_to_frame(seconds: float) -> int:
 def seconds_to_stop_frame(seconds: float) -> int:
     """Find the first frame that begins at or after a moment; a stretch of frames [start, stop) stops here.
 
-    Args:
-        seconds: Time from the start of the recording, 0 or more.
-
-    Returns:
-        Index of the frame, 20 ms each.
-
-    Raises:
-        InputError: The time is negative, infinite or not a number.
+    `seconds`: time from the start of the recording, 0 or more.
+    Returns index of the frame, 20 ms each.
     """
     return frames_begun(seconds_to_sample(seconds))
 

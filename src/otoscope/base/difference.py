@@ -9,13 +9,9 @@ from typing import Any
 def difference(before: Any, now: Any, name: str = "") -> str:
     """Describe how two sets of settings differ.
 
-    Args:
-        before: The old settings as JSON: tables, lists and plain values.
-        now: The new settings, likewise.
-        name: The name of the table that both belong to, where they are part of another.
-
-    Returns:
-        Every plain value that differs, as `table.name was 1 and is 2`, with semicolons between.
+    `before`: the old settings as JSON: tables, lists and plain values.
+    `name`: the name of the table that both belong to, where they are part of another.
+    Returns every plain value that differs, as `table.name was 1 and is 2`, with semicolons between.
     """
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [key for key in dict.fromkeys([*now, *before]) if before.get(key) != now.get(key)]

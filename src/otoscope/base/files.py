@@ -40,14 +40,7 @@ _CACHED_MODEL = "models--"
 def output_errors(target: Path) -> Iterator[None]:
     """Turn errors of the disk into `OutputError` while something is written.
 
-    Args:
-        target: What is being written, for the message.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        OutputError: The disk is full or read-only, or there is no permission.
+    `target`: what is being written, for the message.
     """
     try:
         yield
@@ -64,15 +57,8 @@ def output_errors(target: Path) -> Iterator[None]:
 def atomic_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Write one file under a temporary name that becomes `path` when the block ends well.
 
-    Args:
-        path: The file to write. Its folder is made if missing.
-        overwrite: Whether an existing file is replaced; it stays as it is until the new one is complete.
-
-    Yields:
-        A path beside it with the same ending, to write to.
-
-    Raises:
-        OutputError: The file exists and may not be replaced, or cannot be written.
+    `path`: the file to write. Its folder is made if missing.
+    Yields a path beside it with the same ending, to write to.
     """
     path = Path(path)
     if path.is_dir():
@@ -91,18 +77,7 @@ def atomic_path(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file in UTF-8, completely or not at all.
-
-    Args:
-        path: The file; an existing one is replaced.
-        text: Its content.
-
-    Returns:
-        The file.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write a text file in UTF-8, completely or not at all."""
     with atomic_path(path) as temporary:
         # the text may hold a file name that is not UTF-8; escaped like this it is still JSON
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -110,33 +85,16 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    """Write a JSON file, completely or not at all; see `to_json_text` for what it may hold.
-
-    Args:
-        path: The file; an existing one is replaced.
-        value: Its content.
-
-    Returns:
-        The file.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write a JSON file, completely or not at all; see `to_json_text` for what it may hold."""
     return write_text(path, to_json_text(value) + "\n")
 
 
 def to_json_text(value: Any) -> str:
     """Write a value as JSON.
 
-    Args:
-        value: JSON's own types, and dataclasses, paths, enums, sets (sorted), NumPy scalars and arrays, tensors.
-            A number that is not finite becomes null, since JSON has no such numbers.
-
-    Returns:
-        Indented text.
-
-    Raises:
-        TypeError: Something in it has no form in JSON.
+    `value`: JSON's own types, and dataclasses, paths, enums, sets (sorted), NumPy scalars and arrays, tensors. A number
+    that is not finite becomes null, since JSON has no such numbers.
+    Returns indented text.
     """
     return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -149,11 +107,7 @@ def sibling(path: Path) -> Path:
 def short_name(name: str) -> str:
     """Name a corpus or a model without its folder, since results are read on other machines.
 
-    Args:
-        name: The name or path that the user gave.
-
-    Returns:
-        The last part of a path, or the repository's name in the cache of Hugging Face; other names unchanged.
+    `name`: the name or path that the user gave.
     """
     given = os.path.expanduser(name)
     if not (os.path.exists(given) or os.path.isabs(given) or given.startswith((".", "~"))):

@@ -62,9 +62,7 @@ class Shown:
 def data(text: object, most: int = MOST_LETTERS) -> Html:
     """Write a text that a person or a model wrote: escaped, isolated in its direction, and cut where it is long.
 
-    Args:
-        text: Any object; `str` of it is shown.
-        most: How many letters are shown.
+    `text`: any object; `str` of it is shown.
     """
     whole = str(text)
     rest = len(whole) - most
@@ -78,8 +76,7 @@ def data(text: object, most: int = MOST_LETTERS) -> Html:
 def cell(value: Any) -> Html:
     """Write a value: numbers to three digits, estimates with their bounds, sequences with commas, all else as data.
 
-    Args:
-        value: A number, a text, an estimate (anything with `value`, `low` and `high`), a sequence of texts, or None.
+    `value`: a number, a text, an estimate (anything with `value`, `low` and `high`), a sequence of texts, or None.
     """
     if isinstance(value, Html):
         return value
@@ -96,8 +93,7 @@ def cell(value: Any) -> Html:
 def share(value: Any) -> Html | None:
     """Write a share, or an estimate of one, in per cent.
 
-    Args:
-        value: A number from 0 to 1, an estimate, or None.
+    `value`: a number from 0 to 1, an estimate, or None.
     """
     return None if value is None else Figure(written(value, "share"))
 
@@ -108,11 +104,7 @@ def figure(text: str) -> Figure:
 
 
 def table(shown: ShownTable) -> Html:
-    """Write a table; rows beyond `MOST_ROWS` are counted in a line below it, and empty columns are left out.
-
-    Args:
-        shown: The table.
-    """
+    """Write a table; rows beyond `MOST_ROWS` are counted in a line below it, and empty columns are left out."""
     whole = shown.rows[:MOST_ROWS]
     more = (len(shown.rows) if shown.n_all is None else shown.n_all) - len(whole)
     kept = [index for index in range(len(shown.columns)) if not whole or any(row[index] is not None for row in whole)]
@@ -150,8 +142,7 @@ def _cell(tag: str, content: str, right: bool) -> str:
 def facts(pairs: Sequence[tuple[str, Any]]) -> Html:
     """Write names and values, one pair a line; pairs without a value are left out.
 
-    Args:
-        pairs: Names and values; `cell` writes the values.
+    `pairs`: names and values; `cell` writes the values.
     """
     style = f"{_CELL}text-align:left;vertical-align:top;"
     rows = "".join(
@@ -166,11 +157,7 @@ def facts(pairs: Sequence[tuple[str, Any]]) -> Html:
 def image(file: bytes, alt: str, kind: str = "image/png", width: str = "") -> Html:
     """Write a picture into the page.
 
-    Args:
-        file: The whole file.
-        alt: What it shows.
-        kind: Its media type.
-        width: Its width in CSS; by default its own, or the page's where that is less.
+    `width`: its width in CSS; by default its own, or the page's where that is less.
     """
     style = f"max-width:100%;height:auto;display:block;border-radius:4px;{f'width:{width};' if width else ''}"
     return Html(f'<img alt="{_attribute(alt)}" style="{style}" src="{_address(file, kind)}">')
@@ -198,13 +185,10 @@ def line(text: str) -> Html:
 def display(result: object, shown: Callable[[], Shown], picture: Callable[[str], Html] | None = None) -> str:
     """Write a result. A part that fails is replaced by a line that says so: a display never raises.
 
-    Args:
-        result: The result, for its name and its text.
-        shown: Returns what is shown beside the picture.
-        picture: Draws the picture, given the title; None where there is none.
-
-    Returns:
-        HTML; parts for which `MOST_BYTES` leaves no room are left out, and a line says so.
+    `result`: the result, for its name and its text.
+    `shown`: returns what is shown beside the picture.
+    `picture`: draws the picture, given the title; None where there is none.
+    Returns HTML; parts for which `MOST_BYTES` leaves no room are left out, and a line says so.
     """
     try:
         what = shown()

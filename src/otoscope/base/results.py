@@ -33,18 +33,9 @@ LIBRARIES = ("numpy", "safetensors", "soundfile", "soxr", "tokenizers", "torch",
 def result_folder(out: str | Path, *, overwrite: bool, manifest: dict[str, Any]) -> Iterator[Path]:
     """Build a folder of results that appears when it is complete.
 
-    Args:
-        out: The folder. Missing parents are made.
-        overwrite: Whether an existing folder may be written to. Results that were there before are replaced once
-            the new ones are complete; files that otoscope did not write stay.
-        manifest: What made the results; goes into manifest.json beside, or in place of, the entries that are filled in
-            automatically (`schema_version`, `otoscope`, `command`, `settings`, `created`, `versions`, `files`).
-
-    Yields:
-        A temporary folder beside `out`, to write to.
-
-    Raises:
-        OutputError: The folder exists and may not be overwritten, or it cannot be written.
+    `manifest`: what made the results; goes into manifest.json beside, or in place of, the entries that are filled in
+    automatically (`schema_version`, `otoscope`, `command`, `settings`, `created`, `versions`, `files`).
+    Yields a temporary folder beside `out`, to write to.
     """
     out = Path(out)
     check_out(out, overwrite=overwrite)
@@ -67,15 +58,7 @@ def result_folder(out: str | Path, *, overwrite: bool, manifest: dict[str, Any])
 
 
 def check_out(out: str | Path, *, overwrite: bool) -> None:
-    """Check that results can be written to a folder, before any long work.
-
-    Args:
-        out: The folder.
-        overwrite: Whether an existing folder may be written to.
-
-    Raises:
-        OutputError: It is a file, it exists and may not be overwritten, or nothing may be written there.
-    """
+    """Check that results can be written to a folder, before any long work."""
     out = Path(out)
     with output_errors(out):
         if out.exists() and not out.is_dir():

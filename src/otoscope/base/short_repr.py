@@ -28,12 +28,8 @@ class ShortRepr:
 def short_repr(value: Any, **before: str) -> str:
     """Write a dataclass with its fields, in a few lines at most.
 
-    Args:
-        value: An instance of a dataclass.
-        **before: Texts by name that may be longer; they come before the fields.
-
-    Returns:
-        `Name(field=..., ...)`, on one line if it fits, otherwise wrapped at `WIDTH` letters.
+    `**before`: texts by name that may be longer; they come before the fields.
+    Returns `Name(field=..., ...)`, on one line if it fits, otherwise wrapped at `WIDTH` letters.
     """
     parts = [f"{name}={_cut(repr(text), MOST_LETTERS_BEFORE)}" for name, text in before.items()]
     parts += [f"{field.name}={_short(getattr(value, field.name, None))}" for field in dataclasses.fields(value)]

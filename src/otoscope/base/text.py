@@ -20,18 +20,9 @@ _SHOWN_FORMATS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08
 def decode(content: bytes, *, eight_bit: bool = False) -> str:
     """Decode a text file: UTF-8 or UTF-16, with or without a byte-order mark.
 
-    Args:
-        content: The file's bytes.
-        eight_bit: Whether a file that is neither, and holds no letter in UTF-8, is read as Windows-1252 or Latin-1.
-
-    Returns:
-        The text, without the mark. Zero characters in it show that the encoding is neither.
-
-    Raises:
-        UnicodeDecodeError: It is in none of these encodings; `start` is the offending byte.
-
-    Source:
-        RFC 2781, section 4.3, on UTF-16 without a mark; here the byte order follows from where zero bytes occur.
+    `eight_bit`: whether a file that is neither, and holds no letter in UTF-8, is read as Windows-1252 or Latin-1.
+    Returns the text, without the mark. Zero characters in it show that the encoding is neither.
+    Source: RFC 2781, section 4.3, on UTF-16 without a mark; here the byte order follows from where zero bytes occur.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
@@ -65,15 +56,9 @@ def lines(text: str) -> list[str]:
 def clean(text: str) -> str:
     """Remove invisible characters and compose letters with their marks (NFC).
 
-    Args:
-        text: Any text.
-
-    Returns:
-        The text without control and format characters (zero-width spaces, byte-order marks, soft hyphens, marks of
-        direction) and variation selectors. White space stays, and so do joiners that are part of the spelling.
-
-    Source:
-        Unicode Standard, general categories Cc and Cf, and annex 15 (normalisation forms).
+    Returns the text without control and format characters (zero-width spaces, byte-order marks, soft hyphens, marks of
+    direction) and variation selectors. White space stays, and so do joiners that are part of the spelling.
+    Source: Unicode Standard, general categories Cc and Cf, and annex 15 (normalisation forms).
     """
     if text.isascii() and text.isprintable():
         return text

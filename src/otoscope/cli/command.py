@@ -38,15 +38,11 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command from a function.
 
-    Args:
-        settings: The class whose settings become options; the function takes them as `settings`.
-        runs_model: Whether the command runs a model, and so takes `MODEL_OPTIONS`.
-        goes_on: Whether the command continues what lies in its folder, and checks itself what that is.
-
-    Returns:
-        A decorator. The function takes its own parameters, `settings` and `job`; the command takes the function's own
-        parameters, an option for every setting, and the options of `SHARED`, unless the function has a parameter of
-        that name.
+    `runs_model`: whether the command runs a model, and so takes `MODEL_OPTIONS`.
+    `goes_on`: whether the command continues what lies in its folder, and checks itself what that is.
+    Returns a decorator. The function takes its own parameters, `settings` and `job`; the command takes the function's
+    own parameters, an option for every setting, and the options of `SHARED`, unless the function has a parameter of
+    that name.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

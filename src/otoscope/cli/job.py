@@ -40,11 +40,7 @@ class Deliverable(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a command.
-
-    Raises:
-        InputError: Results may not be written to `out`. Nothing was done yet.
-    """
+    """One run of a command."""
 
     model: str = ""  # as given on the command line
     device: str = ""
@@ -66,11 +62,7 @@ class Job:
         return Console(self.quiet)
 
     def load(self) -> Whisper:
-        """Load the model.
-
-        Raises:
-            InputError: The model, the device or the dtype cannot be used.
-        """
+        """Load the model."""
         return load_model(self.console, self.model, self.device, self.dtype)
 
     @contextmanager
@@ -83,17 +75,9 @@ class Job:
     ) -> Iterator[Path]:
         """Make the folder of results, and print where it is; there must be an `out`.
 
-        Args:
-            model: The model that makes the results, or its entry in an earlier manifest.
-            settings: The command's settings, for the manifest.
-            failed: Recordings that could not be used, for the manifest; the list may still grow inside the block.
-            more: Further keys of the manifest.
-
-        Yields:
-            A temporary folder to write to.
-
-        Raises:
-            OutputError: The folder cannot be written.
+        `model`: the model that makes the results, or its entry in an earlier manifest.
+        `failed`: recordings that could not be used, for the manifest; the list may still grow inside the block.
+        Yields a temporary folder to write to.
         """
         from otoscope.base.results import result_folder
 
@@ -118,16 +102,9 @@ class Job:
     ) -> None:
         """Write a result to its folder, if there is one, and print it as JSON or as its summary.
 
-        Args:
-            result: The result.
-            model: The model that made it, or its entry in an earlier manifest.
-            settings: The command's settings, for the manifest.
-            failed: Recordings that could not be used, for the manifest.
-            text: Printed instead of the result's own summary.
-            more: Further keys of the manifest.
-
-        Raises:
-            OutputError: The folder cannot be written.
+        `model`: the model that made it, or its entry in an earlier manifest.
+        `failed`: recordings that could not be used, for the manifest.
+        `text`: printed instead of the result's own summary.
         """
         if self.out is not None:
             with self.folder(model, settings, failed, **more) as folder:
@@ -149,13 +126,9 @@ class Job:
     ) -> None:
         """Measure on one recording, and deliver the result.
 
-        Args:
-            audio: The recording.
-            doing: What is done, for the plan: "Splicing".
-            measure: The function, as `module:name`.
-            settings: Its settings, if it has any.
-            manifest: Entries of the manifest that differ from the function's arguments.
-            more: The function's other arguments, by name; written to the manifest too.
+        `doing`: what is done, for the plan: "Splicing".
+        `manifest`: entries of the manifest that differ from the function's arguments.
+        `more`: the function's other arguments, by name; written to the manifest too.
         """
         clip = read_recording(audio, self.console)
         self.console.note(f"{doing} {clip.id} ({duration(clip.duration_s)}), with {self.model}")
@@ -225,12 +198,7 @@ def _plain(settings: Settings | None) -> dict[str, Any]:
 def check_out(out: Path | None, *, overwrite: bool) -> None:
     """Check that results may be written, before anything is read.
 
-    Args:
-        out: The folder for results; None to write nothing.
-        overwrite: Whether it may exist already.
-
-    Raises:
-        InputError: Results may not be written there.
+    `out`: the folder for results; None to write nothing.
     """
     if out is None:
         return
@@ -244,21 +212,11 @@ def check_out(out: Path | None, *, overwrite: bool) -> None:
 
 def describe(model: Whisper) -> dict[str, str]:
     """Describe a model and how it runs, for a manifest."""
-    return {
-        "id": model.id,
-        "name": model.name,
-        "weights_hash": model.weights_hash,
-        "device": str(model.device),
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
+    return {**model.about(), "device": str(model.device)}
 
 
 def load_model(console: Console, source: str, device: str, dtype: str) -> Whisper:
-    """Load a model, and print notes on its checkpoint.
-
-    Raises:
-        InputError: The model, the device or the dtype cannot be used.
-    """
+    """Load a model, and print notes on its checkpoint."""
     with console.progress(f"Loading {source}"):
         from otoscope.model.load import load
 

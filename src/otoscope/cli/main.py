@@ -29,11 +29,8 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Args:
-        argv: The arguments after `otoscope`; those of the process by default.
-
-    Returns:
-        The exit status.
+    `argv`: the arguments after `otoscope`; those of the process by default.
+    Returns the exit status.
     """
     advice = ""
     try:

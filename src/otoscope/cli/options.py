@@ -99,16 +99,9 @@ def heads(values: Sequence[str] | None) -> tuple[tuple[int, int], ...] | None:
 def numbers(values: Sequence[str] | None, option: str, *, least: int | None = None) -> tuple[int, ...] | None:
     """Parse whole numbers given with commas, by repeating an option, or both.
 
-    Args:
-        values: The option's values; None if it was not given.
-        option: Its name, for messages.
-        least: The smallest number that is allowed; None for any.
-
-    Returns:
-        The numbers in order, or None if there are none.
-
-    Raises:
-        InputError: A value is not a whole number, or is too small.
+    `values`: the option's values; None if it was not given.
+    `least`: the smallest number that is allowed; None for any.
+    Returns the numbers in order, or None if there are none.
     """
     if not values:
         return None

@@ -79,16 +79,10 @@ def gather(audio: Sequence[str], n_clips: int | None = None, *, phone_set: str |
     A source that is missing or not a recording becomes a problem when it is read, so that one wrong name among many
     does not stop the others.
 
-    Args:
-        audio: Recordings, folders, manifests, `hf:NAME`, `demo` or `demo:ID`.
-        n_clips: Use only the first so many; None for all.
-        phone_set: The phone set of the labels; detected by default.
-
-    Returns:
-        The corpus, every clip with a unique name.
-
-    Raises:
-        InputError: The number of clips is below 1, there is no such phone set, or the only source is missing or wrong.
+    `audio`: recordings, folders, manifests, `hf:NAME`, `demo` or `demo:ID`.
+    `n_clips`: use only the first so many; None for all.
+    `phone_set`: the phone set of the labels; detected by default.
+    Returns the corpus, every clip with a unique name.
     """
     from otoscope.corpus import Corpus
 
@@ -102,15 +96,7 @@ def gather(audio: Sequence[str], n_clips: int | None = None, *, phone_set: str |
 def survey(corpus: Corpus, console: Console) -> Survey:
     """Read a whole corpus once, to find out how much there is to do and what cannot be used.
 
-    Args:
-        corpus: The recordings; its `problems` are filled.
-        console: Shows progress.
-
-    Returns:
-        The usable clips.
-
-    Raises:
-        InputError: No clip can be used.
+    Returns the usable clips.
     """
     for note in corpus.notes:
         console.note(note)
@@ -127,12 +113,7 @@ def survey(corpus: Corpus, console: Console) -> Survey:
 
 
 def note_sounds(notes: Sequence[Problem], console: Console) -> None:
-    """Print notes on recordings whose sound differs from their header, or may be incomplete.
-
-    Args:
-        notes: The notes.
-        console: Prints them.
-    """
+    """Print notes on recordings whose sound differs from their header, or may be incomplete."""
     for note in notes[:MOST_NOTES]:
         console.note(f"{note.clip}: {note.message}.")
     if len(notes) > MOST_NOTES:

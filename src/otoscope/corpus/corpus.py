@@ -5,11 +5,13 @@ Holds paths, not samples, so it needs the memory of one clip.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from otoscope.audio.clip import Clip
 from otoscope.base import html
@@ -120,6 +122,15 @@ class Corpus(ShortRepr):
         if n_clips < 1:
             raise InputError(f"the number of clips is {n_clips}: it must be 1 or more.")
         return Corpus(self.name, self.sources[:n_clips], notes=self.notes, asked_phone_set=self.asked_phone_set)
+
+    def about(self) -> dict[str, Any]:
+        """Describe which clips it holds, for a manifest."""
+        ids = "\n".join(source.id for source in self.sources)
+        return {
+            "name": self.name,
+            "n_clips": len(self),
+            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
+        }
 
     def _repr_html_(self) -> str:
         """Write what a notebook shows: what is known about the clips without decoding any."""

@@ -19,8 +19,7 @@ CONTACT_S = 2.0
 def locate(name: str) -> tuple[str, tuple[str, ...]]:
     """Find where a dataset is read from.
 
-    Returns:
-        The folder or id, and a note if it is read from the cache.
+    Returns the folder or id, and a note if it is read from the cache.
     """
     import httpx2
     from huggingface_hub import HfApi, constants
@@ -65,14 +64,7 @@ def locate(name: str) -> tuple[str, tuple[str, ...]]:
 def reading(name: str) -> Iterator[None]:
     """Turn what the datasets library raises while it reads into an `InputError`.
 
-    Args:
-        name: The name by which the corpus was opened.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        InputError: A configuration or split is missing, files are damaged, or the network broke off.
+    `name`: the name by which the corpus was opened.
     """
     import httpx2
 

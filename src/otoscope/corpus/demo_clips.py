@@ -55,11 +55,7 @@ def clips_folder() -> Path:
 
 
 def read_index(folder: Path | None = None) -> list[DemoClip]:
-    """Read the labels of all demo clips, voices heard in training first.
-
-    Raises:
-        InputError: The clips are missing from the installation, or of another version.
-    """
+    """Read the labels of all demo clips, voices heard in training first."""
     folder = folder or clips_folder()
     index = folder / "clips.json"
     if not index.is_file():

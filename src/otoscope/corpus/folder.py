@@ -29,15 +29,8 @@ NO_SPEAKERS = frozenset({"train", "training", "test", "testing", "dev", "valid",
 def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
     """Find the recordings below a folder; a path may also be a single recording.
 
-    Args:
-        root: The folder or recording.
-
-    Returns:
-        The clips, sorted by path, and notes on files that are not used. Only file names and tables of transcripts are
-        read.
-
-    Raises:
-        InputError: The path does not exist, there is no recording in it, or a table of transcripts is wrong.
+    Returns the clips, sorted by path, and notes on files that are not used. Only file names and tables of transcripts
+    are read.
     """
     if root.is_file():
         return [one_recording(root)], ()
@@ -78,8 +71,7 @@ def one_recording(path: Path) -> Source:
 def find_labels(index: AlignmentIndex, path: Path) -> tuple[Path | None, str | None]:
     """Find the alignment of a recording.
 
-    Returns:
-        The alignment if there is one, and an error message if two are equally near.
+    Returns the alignment if there is one, and an error message if two are equally near.
     """
     try:
         return index.find(path), None
@@ -129,9 +121,8 @@ def notes_on(
 ) -> list[str]:
     """List files that belong to a corpus but are not used.
 
-    Returns:
-        Notes on recordings without a transcript, where others have one, and on transcripts and alignments of no
-        recording.
+    Returns notes on recordings without a transcript, where others have one, and on transcripts and alignments of no
+    recording.
     """
     notes = []
     if 0 < len(without_text) < len(paths):

@@ -64,12 +64,7 @@ class Opening:
 
 
 class RowStream:
-    """The sound of a dataset's rows, read in order from one stream; a pickled copy reopens it.
-
-    Args:
-        opening: How to open the dataset.
-        audio: The column that holds the sound.
-    """
+    """The sound of a dataset's rows, read in order from one stream; a pickled copy reopens it."""
 
     def __init__(self, opening: Opening, audio: str) -> None:
         self.opening = opening
@@ -82,11 +77,7 @@ class RowStream:
         return {**self.__dict__, "_rows": None}
 
     def sound(self, number: int) -> Any:
-        """Give the content of the audio column in a row.
-
-        Raises:
-            InputError: The stream cannot be read, or ends before this row.
-        """
+        """Give the content of the audio column in a row."""
         with datasets_hub.reading(self.opening.name):
             if self._rows is None or number != self._next:
                 dataset = undecoded(self.opening.open(), self._audio).select_columns([self._audio])
@@ -143,14 +134,8 @@ def is_name(source: str) -> bool:
 def sources(name: str) -> tuple[list[Source], tuple[str, ...]]:
     """Find the clips of a dataset in one pass over its columns other than sound.
 
-    Args:
-        name: `hf:NAME[:CONFIG[:SPLIT]]`; NAME is a repository's id or a local folder.
-
-    Returns:
-        The clips in the dataset's order, and notes.
-
-    Raises:
-        InputError: `datasets` is not installed, or there is no such dataset, configuration, split or sound in it.
+    `name`: `hf:NAME[:CONFIG[:SPLIT]]`; NAME is a repository's id or a local folder.
+    Returns the clips in the dataset's order, and notes.
     """
     if importlib.util.find_spec("datasets") is None:
         raise InputError(

@@ -95,14 +95,7 @@ class CorpusInfo:
         }
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write `corpus_info.json`.
-
-        Args:
-            folder: The folder; made if missing.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
+        """Write `corpus_info.json`."""
         return [write_json(Path(folder) / "corpus_info.json", self.to_json())]
 
 
@@ -124,15 +117,11 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
     return CorpusInfo(
         name=corpus.name,
         n_sources=len(corpus),
-        all=tally.all,
         shortest_s=min(tally.lengths_s, default=None),
         longest_s=max(tally.lengths_s, default=None),
         speakers=_largest_first(tally.speakers),
         languages=_largest_first(tally.languages),
-        transcripts=tally.transcripts,
-        transcripts_from_labels=tally.transcripts_from_labels,
-        words=tally.words,
-        phones=tally.phones,
+        **tally.amounts,
         phone_set=corpus.phone_set,
         unknown_phones=dict(corpus.unknown_phones.most_common()),
         phone_counts=tuple(
@@ -146,15 +135,15 @@ def describe(corpus: Corpus, *, progress: Callable[[int], None] | None = None) -
     )
 
 
+AMOUNTS = ("all", "transcripts", "transcripts_from_labels", "words", "phones")
+"""Fields of `CorpusInfo`."""
+
+
 @dataclass
 class _Tally:
     """The counts so far."""
 
-    all: Amount = Amount()
-    transcripts: Amount = Amount()
-    transcripts_from_labels: Amount = Amount()
-    words: Amount = Amount()
-    phones: Amount = Amount()
+    amounts: dict[str, Amount] = field(default_factory=lambda: dict.fromkeys(AMOUNTS, Amount()))
     lengths_s: set[float] = field(default_factory=set)
     speakers: dict[str, Amount] = field(default_factory=dict)
     languages: dict[str, Amount] = field(default_factory=dict)
@@ -163,21 +152,16 @@ class _Tally:
 
     def add(self, clip: Clip) -> None:
         length_s = clip.duration_s
-        self.all = self.all.plus(length_s)
         self.lengths_s = {min({length_s} | self.lengths_s), max({length_s} | self.lengths_s)}
-        if clip.transcript:
-            self.transcripts = self.transcripts.plus(length_s)
-        if clip.is_transcript_from_labels:
-            self.transcripts_from_labels = self.transcripts_from_labels.plus(length_s)
-        if clip.speaker is not None:
-            self.speakers[clip.speaker] = self.speakers.get(clip.speaker, Amount()).plus(length_s)
-        if clip.language is not None:
-            self.languages[clip.language] = self.languages.get(clip.language, Amount()).plus(length_s)
-        if clip.words:
-            self.words = self.words.plus(length_s, len(clip.words))
-        if clip.phones:
-            spoken = [phone for phone in clip.phones if not is_pause(phone.text)]
-            self.phones = self.phones.plus(length_s, len(spoken))
+        n_spoken = sum(not is_pause(phone.text) for phone in clip.phones or ())
+        has = (True, clip.transcript, clip.is_transcript_from_labels, clip.words, clip.phones)
+        n_labels = (0, 0, 0, len(clip.words or ()), n_spoken)
+        for name, is_there, n in zip(AMOUNTS, has, n_labels, strict=True):
+            if is_there:
+                self.amounts[name] = self.amounts[name].plus(length_s, n)
+        for amounts, owner in ((self.speakers, clip.speaker), (self.languages, clip.language)):
+            if owner is not None:
+                amounts[owner] = amounts.get(owner, Amount()).plus(length_s)
         for phone in clip.phones or ():
             self.n_phones[phone.text] += 1
             self.phone_s[phone.text] = self.phone_s.get(phone.text, 0.0) + phone.end_s - phone.start_s

@@ -12,9 +12,8 @@ from otoscope.corpus.phones import PHONE_SETS, detect_phone_set, is_pause, to_ph
 def common_phone_set(labelled: Iterable[set[str]]) -> str | None:
     """Find the phone set of most clips, so that a few mistyped labels do not hide it.
 
-    Returns:
-        The phone set that has all symbols, or else the one that has those of the most clips; None where there are no
-        phones or no set has those of any clip.
+    Returns the phone set that has all symbols, or else the one that has those of the most clips; None where there are
+    no phones or no set has those of any clip.
     """
     clips = [symbols for symbols in labelled if not all(map(is_pause, symbols))]
     if not clips:
@@ -31,12 +30,8 @@ def common_phone_set(labelled: Iterable[set[str]]) -> str | None:
 def unknown_phones(phones: Sequence[Span], phone_set: str | None) -> list[str]:
     """List the symbols that a phone set lacks, each once, in order of time.
 
-    Args:
-        phones: A clip's phones.
-        phone_set: The phone set; None where no set has the corpus's phones, and all are unknown.
-
-    Returns:
-        The symbols; pauses belong to every set.
+    `phone_set`: the phone set; None where no set has the corpus's phones, and all are unknown.
+    Returns the symbols; pauses belong to every set.
     """
     unknown = _unknown_symbols({span.text for span in phones}, phone_set)
     return list(dict.fromkeys(span.text for span in phones if span.text in unknown))

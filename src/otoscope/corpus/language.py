@@ -6,10 +6,6 @@ from __future__ import annotations
 def language_code(language: str | None) -> str | None:
     """Give the language of a locale: `en` of `en-US`, `en_GB` and `EN`; an English name (`German`) stays a name.
 
-    Args:
-        language: A code, a locale or a name; None where it is unknown.
-
-    Returns:
-        The code or the name in lower case; None where there is none.
+    Returns the code or the name in lower case; None where there is none.
     """
     return None if language is None else language.strip().replace("_", "-").split("-")[0].lower() or None

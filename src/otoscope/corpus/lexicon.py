@@ -52,11 +52,7 @@ class Lexicon:
     def __call__(self, words: Sequence[str], /) -> list[tuple[Pronunciation, ...]]:
         """Give each word's pronunciations; empty for a word that is not in the lexicon.
 
-        Args:
-            words: Words in any case.
-
-        Returns:
-            For each word its pronunciations in the IPA.
+        Returns for each word its pronunciations in the IPA.
         """
         return [self.entries.get(_key(word), ()) for word in words]
 

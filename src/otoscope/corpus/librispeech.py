@@ -29,14 +29,7 @@ def is_tree(root: Path) -> bool:
 def sources(root: Path) -> tuple[list[Source], tuple[str, ...]]:
     """Find the utterances of a tree.
 
-    Args:
-        root: The tree, or a part of it.
-
-    Returns:
-        The clips, sorted by path, and notes on files that are not used; the transcripts are read, the sound is not.
-
-    Raises:
-        InputError: A `.trans.txt` is wrong, two recordings have the same name, or there is no recording.
+    Returns the clips, sorted by path, and notes on files that are not used; the transcripts are read, the sound is not.
     """
     paths = find_recordings(root)
     check_ids(((path.stem, f"'{path}'") for path in paths), f"LibriSpeech tree '{root}'")

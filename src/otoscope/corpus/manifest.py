@@ -32,15 +32,8 @@ def is_manifest(path: Path) -> bool:
 def sources(path: Path) -> tuple[list[Source], tuple[str, ...]]:
     """Read a manifest.
 
-    Args:
-        path: A `.jsonl`, `.csv`, `.tsv` or `.parquet` file.
-
-    Returns:
-        The clips in the manifest's order, and notes on unknown columns.
-
-    Raises:
-        InputError: It does not exist, cannot be read, has no rows, a column is missing or wrong, or two clips have the
-            same id; the message says which file and line.
+    `path`: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file.
+    Returns the clips in the manifest's order, and notes on unknown columns.
     """
     if not path.is_file():
         raise InputError(f"there is no manifest '{path}'. Check the path; it is taken from {Path.cwd()}.")

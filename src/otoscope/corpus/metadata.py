@@ -46,8 +46,7 @@ class _Row:
 def read_tables(root: Path, recordings: Sequence[Path]) -> tuple[dict[Path, TableEntry], list[str]]:
     """Read the tables of transcripts below a folder.
 
-    Returns:
-        The entry of each recording, and notes on rows of missing recordings and on tables that are ignored.
+    Returns the entry of each recording, and notes on rows of missing recordings and on tables that are ignored.
     """
     by_name: dict[str, list[Path]] = defaultdict(list)
     for path in recordings:
@@ -124,8 +123,7 @@ def _first(values: dict[str, Any], columns: Sequence[str]) -> str | None:
 def _unnamed_rows(table: Path, text: str, delimiter: str) -> Iterator[_Row]:
     """Rows `id|text|normalised text` as in LJ Speech, or with tabs: never quoted; the normalised text is preferred.
 
-    Source:
-        LJ Speech 1.1, README.
+    Source: LJ Speech 1.1, README.
     """
     for number, line in enumerate(lines(text), 1):
         if not line.strip():

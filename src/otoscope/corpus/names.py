@@ -18,9 +18,7 @@ class NameIndex:
 
     Make one index for a corpus and use it for every clip.
 
-    Args:
-        root: The corpus's folder.
-        endings: Endings that follow the recording's name, in any case; the best first.
+    `endings`: endings that follow the recording's name, in any case; the best first.
     """
 
     def __init__(self, root: Path, endings: tuple[str, ...]) -> None:
@@ -34,10 +32,9 @@ class NameIndex:
     def find(self, audio: Path) -> Path | None:
         """Find the file of a recording.
 
-        Returns:
-            The file beside the recording with the best ending; otherwise the nearest one below the folder: first by
-            folders of the same names, then by the number of folders between, then by ending. None if there is none, or
-            if it is nearer to another recording of the same name.
+        Returns the file beside the recording with the best ending; otherwise the nearest one below the folder: first by
+        folders of the same names, then by the number of folders between, then by ending. None if there is none, or if
+        it is nearer to another recording of the same name.
         """
         audio = Path(audio)
         for stem in self.stems(audio):

@@ -42,12 +42,7 @@ class Reader:
     end_s: float | None = None  # where it ends; None for the recording's end
 
     def __call__(self) -> Clip:
-        """Read the clip.
-
-        Raises:
-            AudioError: The recording cannot be used.
-            InputError: Its transcript is not UTF-8 text.
-        """
+        """Read the clip."""
         is_part, start_s = self._is_stretch, self.start_s or 0.0
         sound = read_stretch(self.path, start_s, self.end_s) if is_part else read_audio(self.path)
         samples, text = sound.samples, self._transcript(len(sound.samples))
@@ -70,12 +65,7 @@ class Reader:
         )
 
     def labels(self) -> Alignment | None:
-        """Read the words and phones, without decoding the sound if its header gives the length.
-
-        Raises:
-            AudioError: The recording cannot be used.
-            LabelError: The labels cannot be used.
-        """
+        """Read the words and phones, without decoding the sound if its header gives the length."""
         return None if self.alignment is None else self._labels(recording_duration_s(self.path))
 
     def source(self) -> Source:

@@ -22,8 +22,7 @@ Row = tuple[str, dict[str, Any]]
 def read_rows(path: Path, what: str, *, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
     """Read a table row by row; `what` names the table in messages, `columns` those that are read from Parquet.
 
-    Yields:
-        Its rows. CSV and TSV hold only text; an empty cell is None.
+    Yields its rows. CSV and TSV hold only text; an empty cell is None.
     """
     if path.suffix.lower() == ".parquet":
         return _parquet_rows(path, what, columns)

@@ -34,12 +34,7 @@ class Source:
 def check_ids(clips: Iterable[tuple[str, str]], what: str) -> None:
     """Refuse two clips of the same id, since results are filed under it.
 
-    Args:
-        clips: Id and location of each clip; the location is a line or a file, for the message.
-        what: The corpus, for the message.
-
-    Raises:
-        InputError: Two clips have the same id.
+    `clips`: id and location of each clip; the location is a line or a file, for the message.
     """
     locations: dict[str, str] = {}
     for name, location in clips:
@@ -59,12 +54,7 @@ def is_name(name: str) -> bool:
 def check_name(name: str, where: str) -> None:
     """Refuse an id that cannot name results inside a folder.
 
-    Args:
-        name: The id.
-        where: Its file and line, for the message.
-
-    Raises:
-        InputError: The id is empty, absolute or leads upwards.
+    `where`: its file and line, for the message.
     """
     if not is_name(name):
         raise InputError(

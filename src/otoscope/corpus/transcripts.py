@@ -26,8 +26,7 @@ class TranscriptIndex(NameIndex):
     VCTK has one text for the recordings of two microphones: `txt/p225/p225_001.txt` belongs to
     `wav48_silence_trimmed/p225/p225_001_mic1.flac`.
 
-    Args:
-        root: The corpus's folder; or a recording, to search only beside it.
+    `root`: the corpus's folder; or a recording, to search only beside it.
     """
 
     def __init__(self, root: Path) -> None:

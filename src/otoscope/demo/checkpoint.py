@@ -40,8 +40,7 @@ def save(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer,
 def restore(path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Read a checkpoint into a network and its optimizer.
 
-    Returns:
-        How far training was when the checkpoint was written.
+    Returns how far training was when the checkpoint was written.
     """
     with safe_open(path, framework="pt") as file, torch.no_grad():
         names = set(file.keys())

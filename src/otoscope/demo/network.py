@@ -90,8 +90,7 @@ def _generation_config(tokenizer: WhisperTokenizer) -> GenerationConfig:
 def set_window(network: WhisperForConditionalGeneration, window_s: float) -> None:
     """Let the encoder take windows of another length, which its fixed sinusoidal positions allow.
 
-    Source:
-        A row of the table of sinusoids depends on its index alone (openai-whisper, `model.py`, `sinusoids`).
+    Source: A row of the table of sinusoids depends on its index alone (openai-whisper, `model.py`, `sinusoids`).
     """
     encoder = network.model.encoder
     n_frames = round(window_s / FRAME_S)
@@ -102,14 +101,7 @@ def set_window(network: WhisperForConditionalGeneration, window_s: float) -> Non
 def export(
     network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, folder: Path, window_s: float
 ) -> None:
-    """Write the network as a Hugging Face checkpoint folder in half precision.
-
-    Args:
-        network: With its window set to `window_s`.
-        tokenizer: The one it was trained with.
-        folder: The checkpoint's folder; made if missing.
-        window_s: Length of the window in seconds.
-    """
+    """Write the network as a Hugging Face checkpoint folder in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
     half = WhisperForConditionalGeneration(network.config)
     half.load_state_dict(network.state_dict())

@@ -19,12 +19,9 @@ _SENTENCES = 60_000
 def build_tokenizer(window_s: float) -> WhisperTokenizer:
     """Train the BPE on sentences of the grammar and add the special tokens.
 
-    Returns:
-        The tokenizer; most words of the language, with a space before them, are one token.
-
-    Source:
-        Order of special tokens: openai-whisper, `tokenizer.py`. The library finds a language by its offset, so every
-        language is there although only English is used; timestamps come last and are not special.
+    Returns the tokenizer; most words of the language, with a space before them, are one token.
+    Source: Order of special tokens: openai-whisper, `tokenizer.py`. The library finds a language by its offset, so
+    every language is there although only English is used; timestamps come last and are not special.
     """
     rng = random.Random(0)
     texts = [f" {grammar.sentence(rng)}" for _ in range(_SENTENCES)]

@@ -84,8 +84,7 @@ class ShardLayout:
     def header(self, site: str, shard: int, n_rows: int) -> bytes:
         """Build the header of a finished shard.
 
-        Source:
-            The safetensors format: length as uint64, JSON that may end in spaces, data without gaps.
+        Source: The safetensors format: length as uint64, JSON that may end in spaces, data without gaps.
         """
         entries: dict[str, Any] = {"__metadata__": {"otoscope": __version__, "site": site, "shard": str(shard)}}
         for name, (dtype, shape, start) in self.columns(site, n_rows).items():
@@ -114,11 +113,7 @@ class ShardLayout:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> ShardLayout:
-        """Read back what `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: The table does not describe a layout.
-        """
+        """Read back what `to_json` gave."""
         return cls(
             sites={str(row["site"]): int(row["d"]) for row in table["sites"]},
             dtype=str(table["dtype"]),
@@ -174,8 +169,7 @@ def new_layout(
 ) -> ShardLayout:
     """Decide how shards are laid out.
 
-    Returns:
-        The layout, with as many rows per shard as fit, in whole blocks.
+    Returns the layout, with as many rows per shard as fit, in whole blocks.
     """
     if not sites or min(sites.values()) < 1:
         raise InputError(f"activations of {dict(sites)} cannot be saved: name sites, each with a width of 1 or more.")
@@ -197,8 +191,7 @@ def new_layout(
 def read_journal(folder: Path) -> tuple[ShardLayout, list[Counts]]:
     """Read the layout and the parts of unfinished shards; a line that was cut short by a kill does not count.
 
-    Returns:
-        The layout, and what had been written before the first part and after each.
+    Returns the layout, and what had been written before the first part and after each.
     """
     journal = folder / JOURNAL
     if not journal.exists() and not (folder / MANIFEST).exists():

@@ -71,10 +71,8 @@ class Reads(Protocol):
 class EncoderReader:
     """Reads sites of a Whisper's encoder.
 
-    Args:
-        model: Any Whisper.
-        sites: Names of sites of shape [window, frame, d].
-        untrained_seed: Seeds a model of the same shape with random weights, which is read too; None for no such model.
+    `sites`: names of sites of shape [window, frame, d].
+    `untrained_seed`: seeds a model of the same shape with random weights, which is read too; None for no such model.
     """
 
     def __init__(self, model: Whisper, sites: Sequence[str], untrained_seed: int | None = None) -> None:
@@ -102,12 +100,7 @@ class EncoderReader:
 
 
 def check_sites(model: Whisper, patterns: Sequence[str]) -> dict[str, int]:
-    """Expand patterns to sites that can be harvested, each with its width.
-
-    Raises:
-        SiteError: A pattern matches no site.
-        InputError: A site is not in the encoder, or does not hold one row per frame.
-    """
+    """Expand patterns to sites that can be harvested, each with its width."""
     table = {site.name: site for site in model.sites()}
     widths = {}
     for name in model.expand(patterns):

@@ -125,16 +125,9 @@ def groups_of(
 ) -> list[Group]:
     """Build the groups of features: site by site, each with its bases in order.
 
-    Args:
-        widths: Sites and their widths.
-        bases: Names of bases.
-        components: The principal components of every site, if `pca` is among the bases.
-        seed: Seeds the random directions.
-        force: Use a dictionary of another site on the only site of its width.
-        root: Folder that a relative `sae:DIR` is relative to; None for the working directory.
-
-    Raises:
-        InputError: A dictionary does not fit any site, or its site is not known.
+    `components`: the principal components of every site, if `pca` is among the bases.
+    `force`: use a dictionary of another site on the only site of its width.
+    `root`: folder that a relative `sae:DIR` is relative to; None for the working directory.
     """
     dictionaries = {
         basis: _placed(basis, _read(basis, root), widths, force=force)

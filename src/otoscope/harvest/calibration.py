@@ -57,16 +57,7 @@ def calibrate(
 ) -> Calibration:
     """Find lags, bins of strength and principal components from a few clips.
 
-    Args:
-        reader: Turns clips into activations.
-        corpus: The clips.
-        labels: The corpus's labels.
-        settings: Bases, seed, and the lag if it is given.
-        excluded: Numbers of clips that cannot be used.
-        progress: Called with the number of clips read so far.
-
-    Raises:
-        InputError: There is no frame of speech in any clip.
+    `excluded`: numbers of clips that cannot be used.
     """
     look = _look(reader, corpus, labels, "pca" in settings.bases, excluded, progress)
     components = {site: _components(look, site) for site in reader.widths} if "pca" in settings.bases else {}

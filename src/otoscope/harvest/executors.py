@@ -34,24 +34,12 @@ def processes(
     parts: range,
     failed: dict[int, str],
     n_workers: int,
-    done: Callable[[int], None] = lambda part: None,
 ) -> Iterator[tuple[int, PartLog]]:
     """Do parts in several processes.
 
-    Args:
-        recipe: How each process builds its pass.
-        work: The folder for states, also those of a run that was killed.
-        parts: Which parts.
-        failed: Clips known to fail, with the reason; those that fail meanwhile are added.
-        n_workers: How many processes.
-        done: Called with each part that is finished, in order.
-
-    Yields:
-        The number and log of every part, in order; its state is in the work folder.
-
-    Raises:
-        InputError: The corpus or the model cannot be sent to another process.
-        OtoscopeError: A process died.
+    `work`: the folder for states, also those of a run that was killed.
+    `failed`: clips known to fail, with the reason; those that fail meanwhile are added.
+    Yields the number and log of every part, in order; its state is in the work folder.
     """
     try:
         pickle.dumps(recipe)
@@ -77,7 +65,6 @@ def processes(
                         failed[error.clip] = error.message
                         work.save_failed(failed)
                         waiting[part] = pool.submit(_do, part, dict(failed))
-                done(part)
                 yield part, log
         except BrokenProcessPool as error:
             raise OtoscopeError(

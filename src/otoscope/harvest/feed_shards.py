@@ -77,15 +77,8 @@ class ShardFeed:
     def batches(self, batch_frames: int, position: Position | None = None) -> Iterator[FrameBatch]:
         """Give batches without end.
 
-        Args:
-            batch_frames: Frames in a batch.
-            position: The `position` of the last batch that was used; None to start at the beginning.
-
-        Returns:
-            An iterator of batches, all of them full.
-
-        Raises:
-            InputError: There are fewer frames than a batch takes, or a value is not finite; the message says which.
+        `position`: the `position` of the last batch that was used; None to start at the beginning.
+        Returns an iterator of batches, all of them full.
         """
         check_batch(batch_frames)
         if len(self.reader) < batch_frames:
@@ -135,8 +128,7 @@ class ShardFeed:
 def shards_in(folder: str | Path) -> Path | None:
     """Find the shards of a folder: in the folder itself, or in a harvest's run.
 
-    Returns:
-        The folder of the shards; None if there are no finished ones.
+    Returns the folder of the shards; None if there are no finished ones.
     """
     for path in (Path(folder) / ACTIVATIONS, Path(folder)):
         if (path / MANIFEST).is_file() and any(path.glob("*.safetensors")):
@@ -147,15 +139,7 @@ def shards_in(folder: str | Path) -> Path | None:
 def expand(reader: ShardReader, patterns: Sequence[str]) -> list[str]:
     """Expand names and patterns to sites that were saved.
 
-    Args:
-        reader: The shards.
-        patterns: `*` stands for any text without a dot, `**` for any text, `?` for one character that is not a dot.
-
-    Returns:
-        Names, each once.
-
-    Raises:
-        InputError: A pattern matches no site.
+    `patterns`: `*` stands for any text without a dot, `**` for any text, `?` for one character that is not a dot.
     """
     names: dict[str, None] = {}
     for pattern in patterns:

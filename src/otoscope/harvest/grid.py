@@ -48,10 +48,5 @@ def cell_edges(top_octave: Int[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*s
     return np.concatenate([np.zeros((*steps.shape[:-1], 1), np.float32), _floats(steps, CELL_SHIFT)], axis=-1)
 
 
-def octave_of(strength: Float32[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
-    """The octave of positive strengths: the biased exponent of the float."""
-    return (np.ascontiguousarray(strength, dtype=np.float32).view(np.int32) >> MANTISSA_BITS).astype(np.int32)
-
-
 def _floats(steps: np.ndarray, shift: int) -> np.ndarray:
     return (steps.astype(np.int64) << shift).astype(np.int32).view(np.float32)

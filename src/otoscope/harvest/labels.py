@@ -36,11 +36,7 @@ class LabelSet:
     seed: int  # seeds the shuffling of phones
 
     def phones_of(self, clip: Clip) -> tuple[Span, ...] | None:
-        """Convert the phones of a clip to the target set, pauses left out; None without labels.
-
-        Raises:
-            InputError: A phone is not in the corpus's phone set.
-        """
+        """Convert the phones of a clip to the target set, pauses left out; None without labels."""
         if clip.phones is None or self.source is None or self.target is None:
             return None
         return tuple(part for span in convert_spans(clip.phones, self.source, self.target) for part in _split(span))
@@ -48,13 +44,9 @@ class LabelSet:
     def frame_phones(self, phones: Sequence[Span], n_frames: int, lag: int) -> Int16[np.ndarray, " frame"]:
         """Find the number of the phone that each frame answers to.
 
-        Args:
-            phones: Phones in the target set, in time.
-            n_frames: How many frames to label.
-            lag: Frames by which the encoder answers later than the sound.
-
-        Returns:
-            Indices into `self.phones`; its length where no phone covers the frame's middle.
+        `phones`: phones in the target set, in time.
+        `lag`: frames by which the encoder answers later than the sound.
+        Returns indices into `self.phones`; its length where no phone covers the frame's middle.
         """
         numbers = {phone: number for number, phone in enumerate(self.phones)}
         return _cover(phones, [numbers[span.text] for span in phones], n_frames, lag, len(self.phones))
@@ -74,13 +66,7 @@ class LabelSet:
 def label_set(corpus: Corpus, target: str | None, seed: int) -> LabelSet:
     """Collect the labels of a corpus.
 
-    Args:
-        corpus: The corpus; its clips are not decoded.
-        target: The phone set to convert labels to; None for ARPAbet if they are English, otherwise IPA.
-        seed: Seeds the shuffling.
-
-    Raises:
-        InputError: There is no such phone set.
+    `target`: the phone set to convert labels to; None for ARPAbet if they are English, otherwise IPA.
     """
     source = corpus.phone_set
     if target is not None:

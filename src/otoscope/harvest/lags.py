@@ -42,10 +42,7 @@ def lag_scores(
 ) -> dict[int, float]:
     """Compute the mean share of a feature's variance that phones explain (eta squared) at every lag of `LAGS`.
 
-    Args:
-        strengths: Strengths at frames of speech.
-        phones: Number of each frame's phone at each lag; `n_phones` for no phone.
-        n_phones: How many phones there are.
+    `phones`: number of each frame's phone at each lag; `n_phones` for no phone.
     """
     x = _standardised(strengths[:, :: max(1, strengths.shape[1] // MOST_FEATURES)])
     scores = {}
@@ -77,16 +74,10 @@ def feature_lags(
 ) -> tuple[Int[np.ndarray, " feature"], tuple[float, float, float] | None]:
     """Choose a lag for each feature; all keep the group's unless that gains AUROC on clips they were not chosen on.
 
-    Args:
-        strengths: Strengths at frames of speech.
-        phones: Number of each frame's phone at each lag; `n_phones` for no phone.
-        n_phones: How many phones there are.
-        edges: Of the bins into which strengths are put, ascending.
-        is_second: Which of two halves of the clips each frame is in: lags chosen on one are tested on the other.
-        lag: The group's lag.
-
-    Returns:
-        The lag of each feature, and the AUROC gained: mean, low, high.
+    `phones`: number of each frame's phone at each lag; `n_phones` for no phone.
+    `edges`: of the bins into which strengths are put, ascending.
+    `is_second`: which of two halves of the clips each frame is in: lags chosen on one are tested on the other.
+    Returns the lag of each feature, and the AUROC gained: mean, low, high.
     """
     tried = [candidate for candidate in LAGS if abs(candidate - lag) <= REACH]
     columns, at_group = [LAGS.index(candidate) for candidate in tried], tried.index(lag)

@@ -27,12 +27,7 @@ class ClipSamples:
 
 
 def clip_samples(n_clips: int, seed: int) -> ClipSamples:
-    """Draw the samples of a corpus's clips.
-
-    Args:
-        n_clips: How many clips it has.
-        seed: Seeds the drawing.
-    """
+    """Draw the samples of a corpus's clips."""
     order = np.random.default_rng([seed, n_clips]).permutation(n_clips)
     sizes: list[int] = []
     columns = []

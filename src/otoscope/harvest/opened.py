@@ -410,7 +410,6 @@ def _spread(
 def basis_name(basis: str) -> str:
     """Return the name of a basis without the path of its dictionaries.
 
-    Args:
-        basis: The name in a run: `neuron`, `sae:DIR`.
+    `basis`: the name in a run: `neuron`, `sae:DIR`.
     """
     return "sae" if basis.startswith("sae:") else basis

@@ -39,12 +39,9 @@ def ranges_of(
 ) -> Ranges:
     """Compute the ranges.
 
-    Args:
-        kind: `width` for ranges of equal width, or `quantile`.
-        n_ranges: How many ranges of equal width.
-        counts: Peaks in each cell.
-        octaves: The octave of each feature's strongest peak.
-        highest: Each feature's strongest peak; 0 where there is none.
+    `kind`: `width` for ranges of equal width, or `quantile`.
+    `octaves`: the octave of each feature's strongest peak.
+    `highest`: each feature's strongest peak; 0 where there is none.
     """
     edges = cell_edges(octaves)  # [feature, cell]: where each cell begins
     n = counts.shape[0]

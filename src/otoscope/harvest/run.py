@@ -80,14 +80,16 @@ def run_harvest(
     check_request(model, settings, workers)
     seed = settings.seed if "untrained" in settings.bases else None
     reader = EncoderReader(model, list(settings.sites), seed) if reader is None else reader
-    about = {
-        "id": model.id,
-        "name": model.name,
-        "weights_hash": model.weights_hash,
-        "device": model.device.type,
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
-    return run_over(reader, about, corpus, settings, Path(out), workers=workers, overwrite=overwrite, progress=progress)
+    return run_over(
+        reader,
+        model.about(),
+        corpus,
+        settings,
+        Path(out),
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
 
 
 def check_request(model: Whisper, settings: HarvestSettings, workers: int = 1) -> int:
@@ -355,8 +357,8 @@ def _write(
     logs: list[PartLog],
 ) -> None:
     """Write the tables, and the manifest last: a run without one is not finished."""
-    out, labels = work.run, corpus_pass.labels
-    temporary = work.folder / "tables"
+    out, labels = work.path, corpus_pass.labels
+    temporary = work.scratch / "tables"
     shutil.rmtree(temporary, ignore_errors=True)  # left behind by a run that was killed
     with output_errors(out):
 
@@ -410,11 +412,10 @@ def _write(
         "label_problems": [problem for log in logs for problem in log.label_problems],
         "sound_notes": [note for log in logs for note in log.sound_notes],
     }
-    write_json(
-        work.folder / MANIFEST, full_manifest(manifest, out)
-    )  # a run killed here leaves no partial file in `out`
+    # a run killed here leaves no partial file in `out`
+    write_json(work.scratch / MANIFEST, full_manifest(manifest, out))
     with output_errors(out):
-        (work.folder / MANIFEST).replace(out / MANIFEST)
+        (work.scratch / MANIFEST).replace(out / MANIFEST)
 
 
 def _about(group: Group, lags: GroupLags, has_lag: bool) -> dict[str, Any]:

@@ -154,12 +154,10 @@ def _runs(labels: np.ndarray) -> np.ndarray:
 class GroupState:
     """What was gathered about a group of features.
 
-    Args:
-        settings: Sizes and seed.
-        edges: Edges of the bins of strength by phone, float32 [feature, edge], ascending; sums of powers are taken
-            about the middle one, so that digits do not cancel where strengths are far from zero.
-        lag: Index, among the lags of the pass, of the group's lag, at which means by phone are taken.
-        own_lags: Index of each feature's lag, at which frames are counted by phone; None for the group's.
+    `edges`: edges of the bins of strength by phone, float32 [feature, edge], ascending; sums of powers are taken about
+    the middle one, so that digits do not cancel where strengths are far from zero.
+    `lag`: index, among the lags of the pass, of the group's lag, at which means by phone are taken.
+    `own_lags`: index of each feature's lag, at which frames are counted by phone; None for the group's.
     """
 
     def __init__(
@@ -216,8 +214,8 @@ class GroupState:
     def add(self, strength: Float32[np.ndarray, "frame feature"], frames: WindowFrames, pool: Pool) -> int:
         """Add one window; the windows of a clip come one after another.
 
-        Returns:
-            The first feature with a strength that is not finite, after which the state is useless; -1 if there is none.
+        Returns the first feature with a strength that is not finite, after which the state is useless; -1 if there is
+        none.
         """
         arrays = self.arrays
         sums = tuple(self._part_sums.get(name, arrays.get(name)) for name in SUMS)
@@ -277,11 +275,7 @@ _T = TypeVar("_T")
 
 
 class Pool:
-    """Threads among which features are divided; the compiled loops release Python's lock.
-
-    Args:
-        n_threads: How many threads.
-    """
+    """Threads among which features are divided; the compiled loops release Python's lock."""
 
     def __init__(self, n_threads: int) -> None:
         self._n_threads = max(1, n_threads)

@@ -29,13 +29,9 @@ KINDS = "kinds"
 class StoredReader:
     """Reads a clip's activations from a folder, or else runs the model and stores them there.
 
-    Args:
-        reader: Gives the sites that are read, and runs if nothing can be stored.
-        make_whole: Makes the reader whose activations are stored: all sites of all readers that share the folder.
-        folder: The folder of the files, for one model.
-        window_samples: Length of the model's window.
-        most_bytes: No more files are added once they take this much; `MOST_BYTES` by default, and less if the disk is
-            nearly full.
+    `make_whole`: makes the reader whose activations are stored: all sites of all readers that share the folder.
+    `most_bytes`: no more files are added once they take this much; `MOST_BYTES` by default, and less if the disk is
+    nearly full.
     """
 
     def __init__(

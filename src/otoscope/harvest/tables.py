@@ -245,8 +245,8 @@ _RANKED = ("top", "sample", "cell")
 def _phones_of_peaks(state: GroupState, gathered: Gathered) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Number the phone at every example, every strongest peak of a sample of clips, and every peak in a cell.
 
-    Returns:
-        Phones as labelled, and after shuffling the clip's phones: each maps `_RANKED` to arrays like those of clips.
+    Returns phones as labelled, and after shuffling the clip's phones: each maps `_RANKED` to arrays like those of
+    clips.
     """
     clip_of, frame_of = _clips_and_frames(state)
     shapes = [clip_of[kind].shape for kind in _RANKED]
@@ -324,9 +324,7 @@ def most_common(
 ) -> tuple[Int[np.ndarray, "*rows"], Int[np.ndarray, "*rows"]]:
     """Find the most common phone of each row of peaks: how many peaks it has, and which it is, the first of equals.
 
-    Args:
-        phones: Numbers of phones; those below zero are not phones.
-        n_phones: How many phones there are.
+    `phones`: numbers of phones; those below zero are not phones.
     """
     flat = phones.reshape(-1, phones.shape[-1])
     counts = np.zeros((len(flat), n_phones), np.uint8)

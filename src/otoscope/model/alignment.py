@@ -59,20 +59,9 @@ class AlignedWord:
 def check_heads(model: Whisper, heads: Sequence[Sequence[int]] | None) -> tuple[Head, ...]:
     """Return the heads that words are aligned by.
 
-    Args:
-        model: Any Whisper.
-        heads: Block and head of each, counted from 0. None takes those that the checkpoint names and its decoder has,
-            or, where there are none, every head of the last half of the decoder's blocks.
-
-    Returns:
-        The heads.
-
-    Raises:
-        InputError: The list is empty, or an item is not a pair of numbers.
-        SiteError: A block or head is not in the model.
-
-    Source:
-        OpenAI Whisper, `whisper/model.py`, for the heads of a checkpoint that names none.
+    `heads`: block and head of each, counted from 0. None takes those that the checkpoint names and its decoder has, or,
+    where there are none, every head of the last half of the decoder's blocks.
+    Source: OpenAI Whisper, `whisper/model.py`, for the heads of a checkpoint that names none.
     """
     n_blocks, n_heads = model.n_decoder_blocks, int(model.hf.config.decoder_attention_heads)
     if heads is None:
@@ -135,22 +124,11 @@ def align(
 ) -> list[list[AlignedWord]]:
     """Find where the words of one window are.
 
-    Args:
-        model: Any Whisper.
-        words: What the model's tokens mean.
-        encoded: The encoder's output for the window.
-        pieces: The ids of its text, segment by segment, without timestamps.
-        language: What is spoken, as Whisper's code.
-        task: `transcribe` or `translate`.
-        heads: The cross-attention heads to follow.
-        n_frames: How many frames of the window hold the sound of this text, at least 1.
-
-    Returns:
-        The words of every segment, in order and without overlaps.
-
-    Source:
-        OpenAI Whisper, `whisper/timing.py`, `find_alignment`; where a word begins is ours. OpenAI cuts a long first
-        word to twice the median length, which leaves it half a second of the music before it.
+    `pieces`: the ids of its text, segment by segment, without timestamps.
+    `n_frames`: how many frames of the window hold the sound of this text, at least 1.
+    Returns the words of every segment, in order and without overlaps.
+    Source: OpenAI Whisper, `whisper/timing.py`, `find_alignment`; where a word begins is ours. OpenAI cuts a long first
+    word to twice the median length, which leaves it half a second of the music before it.
     """
     text = [token for piece in pieces for token in piece]
     if not text:
@@ -206,8 +184,7 @@ def _without_hesitation(pieces: list[list[AlignedWord]]) -> list[list[AlignedWor
 def onset(heard: Float[np.ndarray, " frame"]) -> int:
     """Find where a token begins to be heard.
 
-    Returns:
-        The first of the frames around its highest value that reach `HEARD_SHARE` of it; 0 where nothing stands out.
+    Returns the first of the frames around its highest value that reach `HEARD_SHARE` of it; 0 where nothing stands out.
     """
     if not len(heard) or heard.max() <= 0:
         return 0
@@ -240,9 +217,8 @@ def sharpen(patterns: Float[np.ndarray, "head token frame"]) -> Float[np.ndarray
     Each row becomes a distribution over the frames given. What all tokens attend to equally is removed: each frame
     of each head is standardised over the tokens. A median over frames removes single peaks, and the heads are averaged.
 
-    Source:
-        OpenAI Whisper, `whisper/timing.py`, which takes the softmax over the sound's frames only: the same as dividing
-        the softmax over the window by its sum there.
+    Source: OpenAI Whisper, `whisper/timing.py`, which takes the softmax over the sound's frames only: the same as
+    dividing the softmax over the window by its sum there.
     """
     tiny = np.finfo(np.float32).tiny
     shares = patterns / np.maximum(patterns.sum(axis=-1, keepdims=True), tiny)
@@ -255,8 +231,7 @@ def sharpen(patterns: Float[np.ndarray, "head token frame"]) -> Float[np.ndarray
 def median_filter(x: Float[np.ndarray, "... frame"], width: int) -> Float[np.ndarray, "... frame"]:
     """Replace each value by the median of those around it along the last axis, mirrored at both ends.
 
-    Source:
-        OpenAI Whisper, `whisper/timing.py`; tests compare with SciPy.
+    Source: OpenAI Whisper, `whisper/timing.py`; tests compare with SciPy.
     """
     reach = width // 2
     if x.shape[-1] <= reach:
@@ -279,8 +254,7 @@ def dtw(cost: Float[np.ndarray, "token frame"]) -> Path:
     A step goes one token on, one frame on, or both. Of equally cheap steps into a cell, one frame on is preferred, then
     one token on. Runs along the anti-diagonals of the table, whose cells do not depend on each other.
 
-    Source:
-        Sakoe and Chiba 1978; OpenAI Whisper, `whisper/timing.py`, for the preference among equally cheap steps.
+    Source: Sakoe and Chiba 1978; OpenAI Whisper, `whisper/timing.py`, for the preference among equally cheap steps.
     """
     n_tokens, n_frames = cost.shape
     total = np.full((n_tokens + 1, n_frames + 1), np.inf)

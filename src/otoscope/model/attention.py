@@ -46,15 +46,8 @@ def window_mask(
 ) -> Tensor | None:
     """Compute which frame may attend to which, under all windows together.
 
-    Args:
-        windows: The limits of one block.
-        n_frames: Frames in the model's window.
-        n_heads: Heads of the block.
-        device: Device of the mask.
-
-    Returns:
-        Boolean [1, 1 or head, frame, frame], destination by source, True where attention is allowed; None where nothing
-        is out of reach.
+    Returns boolean [1, 1 or head, frame, frame], destination by source, True where attention is allowed; None where
+    nothing is out of reach.
     """
     reach = torch.full((n_heads,), n_frames - 1)
     for window in windows:
@@ -73,11 +66,8 @@ def window_mask(
 def attention_probabilities(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float = 1.0) -> Tensor:
     """Compute an attention pattern explicitly, so that it can be differentiated.
 
-    Returns:
-        Probabilities [window, head, destination, source] in the dtype given.
-
-    Source:
-        "Attention Is All You Need" (Vaswani et al., 2017), section 3.2.1.
+    Returns probabilities [window, head, destination, source] in the dtype given.
+    Source: "Attention Is All You Need" (Vaswani et al., 2017), section 3.2.1.
     """
     scores = torch.matmul(query, key.transpose(-2, -1))
     if scaling != 1.0:
@@ -166,10 +156,7 @@ def _explicit_mask(module: nn.Module, query: Tensor, key: Tensor, mask: Tensor |
 class Route:
     """Stands in for a module's config while its attention is routed; the framework reads only its attention's name.
 
-    Args:
-        config: The config it stands in for.
-        site: The pattern's site.
-        board: Holds the edits, tapes and windows that are on.
+    `board`: holds the edits, tapes and windows that are on.
     """
 
     def __init__(self, config: WhisperConfig, site: Site, board: Switchboard) -> None:
@@ -183,8 +170,7 @@ class Route:
     ) -> tuple[Tensor, Tensor | None]:
         """Run one attention, with the edits, tapes and windows that are on.
 
-        Returns:
-            Output [window, destination, head, d_head], and the pattern where it was computed explicitly.
+        Returns output [window, destination, head, d_head], and the pattern where it was computed explicitly.
         """
         limits = self.board.window_mask(self.site, query.device)
         scaling = settings.get("scaling", 1.0)

@@ -36,18 +36,10 @@ def build(
 ) -> tuple[WhisperForConditionalGeneration, str]:
     """Check a checkpoint and build the model from it.
 
-    Args:
-        checkpoint: Read from a folder or a file; notes are added to it.
-        device: Device of the model.
-        dtype: Dtype of its weights, whatever the file holds.
-
-    Returns:
-        The model, in evaluation mode, its weights without gradients, on the fast attention kernels; and the hash of its
-        weights.
-
-    Raises:
-        ModelError: no model can be made from the config; tensors are missing, left over, misshapen or not finite;
-            or the tokenizer has ids that the model does not have.
+    `checkpoint`: read from a folder or a file; notes are added to it.
+    `dtype`: dtype of its weights, whatever the file holds.
+    Returns the model, in evaluation mode, its weights without gradients, on the fast attention kernels; and the hash of
+    its weights.
     """
     config, source = checkpoint.described.config, checkpoint.source
     weights = checkpoint.described.read()
@@ -91,8 +83,7 @@ def _complete_ids(config: WhisperConfig, tokenizer: WhisperTokenizer | None) -> 
 def _alignment_heads(checkpoint: Checkpoint) -> list[list[int]] | None:
     """Choose the heads that word times are read off: the checkpoint's own, or those of the release of its shape.
 
-    Returns:
-        Pairs (block, head), or None to use every head of the last half of the decoder.
+    Returns pairs (block, head), or None to use every head of the last half of the decoder.
     """
     config = checkpoint.described.config
     named = getattr(checkpoint.generation, "alignment_heads", None)

@@ -37,13 +37,8 @@ def _keys_values(attention: Any, encoded: Tensor) -> KeysValues:
 def decoder_cache(model: Whisper, cross: Sequence[KeysValues], n_rows: int) -> dict[str, EncoderDecoderCache]:
     """Make the decoder's cache argument, with the cross-attention filled in.
 
-    Args:
-        model: Any Whisper.
-        cross: Keys and values of every block, of as many windows as there are rows or of one that all rows share.
-        n_rows: Rows of the decoder's batch.
-
-    Returns:
-        The argument by its name: `past_key_values` up to transformers 5.23, `cache` from 5.24 on.
+    `cross`: keys and values of every block, of as many windows as there are rows or of one that all rows share.
+    Returns the argument by its name: `past_key_values` up to transformers 5.23, `cache` from 5.24 on.
     """
     filled = DynamicCache()
     for block, (keys, values) in enumerate(cross):

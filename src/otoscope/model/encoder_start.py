@@ -27,18 +27,9 @@ def encoder_start(
 ) -> dict[str, Tensor]:
     """Run the encoder until it has computed the last of some sites.
 
-    Args:
-        model: Any Whisper.
-        mel: Log-mels; a gradient flows back to them where they require one.
-        sites: Names, aliases or patterns of sites of the encoder.
-
-    Returns:
-        Site to tensor, in the site's axes and the model's dtype.
-
-    Raises:
-        SiteError: A site is not in the model.
-        InputError: A site is not one of the encoder, or no site is given.
-        ModelError: A value is NaN or infinite; the first site that holds one is named.
+    `mel`: log-mels; a gradient flows back to them where they require one.
+    `sites`: names, aliases or patterns of sites of the encoder.
+    Returns site to tensor, in the site's axes and the model's dtype.
     """
     names = set(model.expand(sites))
     chosen = [site for site in model.sites() if site.name in names]

@@ -33,13 +33,7 @@ def are_numbers(logits: Tensor) -> bool:
 def check_finite(model: Whisper, values: Tensor, again: Callable[[], object]) -> None:
     """Refuse an output that holds NaN or infinite values.
 
-    Args:
-        model: The model that computed the output.
-        values: The output.
-        again: Computes the output once more, to find where such values began.
-
-    Raises:
-        ModelError: A value is not finite; the first site that holds one is named.
+    `again`: computes the output once more, to find where such values began.
     """
     if not bool(torch.isfinite(values.detach()).all()):
         raise not_finite(model, again)
@@ -48,15 +42,7 @@ def check_finite(model: Whisper, values: Tensor, again: Callable[[], object]) ->
 def finite_logits(model: Whisper, run: Callable[[], Tensor]) -> Tensor:
     """Run the decoder, and refuse logits that are NaN or infinite.
 
-    Args:
-        model: Any Whisper.
-        run: Computes the logits; called again where they are not numbers.
-
-    Returns:
-        The logits in float32.
-
-    Raises:
-        ModelError: A logit is not a number; the first site that holds one is named.
+    `run`: computes the logits; called again where they are not numbers.
     """
     logits = run()
     if not are_numbers(logits):

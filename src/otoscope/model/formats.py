@@ -18,13 +18,9 @@ if TYPE_CHECKING:
 def clock(seconds: float, *, decimal_mark: str = ".", always_hours: bool = False) -> str:
     """Write a time as subtitles do, `01:02.500` or `01:00:02,500`.
 
-    Args:
-        seconds: Time from the start, 0 or more.
-        decimal_mark: Separates seconds from milliseconds.
-        always_hours: Write the hours even where they are 0.
-
-    Returns:
-        The time to the nearest millisecond.
+    `seconds`: time from the start, 0 or more.
+    `always_hours`: write the hours even where they are 0.
+    Returns the time to the nearest millisecond.
     """
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
@@ -40,12 +36,8 @@ def to_text(transcription: Transcription) -> str:
 def to_json(transcription: Transcription) -> dict[str, Any]:
     """Write the layout of openai-whisper's result.
 
-    Args:
-        transcription: What a model heard.
-
-    Returns:
-        `text`, `segments` and `language`; times in seconds, `seek` in mel frames of 10 ms. A segment has `words` where
-        they were requested.
+    Returns `text`, `segments` and `language`; times in seconds, `seek` in mel frames of 10 ms. A segment has `words`
+    where they were requested.
     """
     return {
         "text": transcription.text,

@@ -56,44 +56,25 @@ def generate_tokens(
     mel: Float[Tensor, "window n_mels mel_frame"],
     *,
     language: str | None = None,
-    task: str | None = None,
-    timestamps: bool = False,
-    max_new_tokens: int | None = None,
 ) -> list[list[int]]:
     """Let the decoder write greedily for every window, in one call of the framework's `generate`.
 
     The encoder runs once, the decoder once for the prompt and once for every token, and readings see just that: where
     the language must be detected first, they do not see the detection.
 
-    Returns:
-        New ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
+    Returns new ids for every window, prompt and end excluded; decoder positions are `prompt_tokens` and then these.
     """
     words = model.vocabulary
     code = words.check_language(language)
-    decoding = Decoding(task=words.check_task(task), timestamps=timestamps, max_new_tokens=max_new_tokens)
     encoded = model.encode_mel(mel, batch_size=len(mel))
     languages = [code] * len(mel) if code else [top(probabilities) for probabilities in detect(model, words, encoded)]
-    return [row.tokens for row in write(model, words, encoded, languages, decoding)]
+    return [row.tokens for row in write(model, words, encoded, languages, Decoding(task=words.check_task(None)))]
 
 
-def prompt_tokens(model: Whisper, *, language: str, task: str = "transcribe", timestamps: bool = False) -> list[int]:
-    """Return the tokens that a transcript begins with.
-
-    Args:
-        model: Any Whisper.
-        language: Code or English name.
-        task: `transcribe` or `translate`.
-        timestamps: Whether the transcript will hold timestamps.
-
-    Returns:
-        Ids from `<|startoftranscript|>` on.
-
-    Raises:
-        InputError: The language or task is not the model's.
-        ModelError: The model has no tokenizer.
-    """
+def prompt_tokens(model: Whisper, *, language: str) -> list[int]:
+    """Return the tokens that a transcript begins with, from `<|startoftranscript|>` on."""
     words = model.vocabulary
-    return words.prompt(words.check_language(language) or "en", words.check_task(task), timestamps=timestamps)
+    return words.prompt(words.check_language(language) or "en", "transcribe", timestamps=False)
 
 
 @torch.no_grad()
@@ -107,17 +88,8 @@ def forced_logits(
 
     Edits apply; readings do not see this pass, which is not part of a transcript being written.
 
-    Args:
-        model: Any Whisper.
-        encoded: The encoder's output.
-        tokens: Ids, prompt included.
-        seen: Keys and values of the same windows, if the decoder has just written for all of them; used as they are.
-
-    Returns:
-        Logits in float32.
-
-    Raises:
-        ModelError: A logit is not a number; the first site that holds one is named.
+    `seen`: keys and values of the same windows, if the decoder has just written for all of them; used as they are.
+    Returns logits in float32.
     """
     with model.reading_paused():
         return read_logits(model, encoded, tokens, seen)
@@ -131,17 +103,8 @@ def read_logits(
 ) -> Float[Tensor, "window token vocab"]:
     """Run the decoder as `forced_logits` does, but seen by readings and, where gradients are on, in the graph.
 
-    Args:
-        model: Any Whisper.
-        encoded: The encoder's output.
-        tokens: Ids, prompt included.
-        seen: Keys and values of the same windows, if the decoder has just written for all of them; used as they are.
-
-    Returns:
-        Logits in float32.
-
-    Raises:
-        ModelError: A logit is not a number; the first site that holds one is named.
+    `seen`: keys and values of the same windows, if the decoder has just written for all of them; used as they are.
+    Returns logits in float32.
     """
     ids = tokens.to(model.device)
 
@@ -157,16 +120,9 @@ def read_logits(
 def detect(model: Whisper, words: Vocabulary, encoded: Float[Tensor, "window frame d_model"]) -> list[dict[str, float]]:
     """Find the language of every window.
 
-    Args:
-        model: A multilingual Whisper.
-        words: What the model's tokens mean.
-        encoded: The encoder's output.
-
-    Returns:
-        For every window the probability of every language the model knows, adding up to 1.
-
-    Source:
-        Radford et al. 2022 (arXiv 2212.04356), section 2.3; OpenAI Whisper, `whisper/decoding.py`, `detect_language`.
+    Returns for every window the probability of every language the model knows, adding up to 1.
+    Source: Radford et al. 2022 (arXiv 2212.04356), section 2.3; OpenAI Whisper, `whisper/decoding.py`,
+    `detect_language`.
     """
     start = torch.full((len(encoded), 1), words.start_id)
     logits = forced_logits(model, encoded, start)[:, -1]
@@ -191,16 +147,8 @@ def write(
 ) -> list[Written]:
     """Let the decoder write for a batch of windows.
 
-    Args:
-        model: Any Whisper.
-        words: What the model's tokens mean.
-        encoded: The encoder's output.
-        languages: One code for every window.
-        decoding: How to decode.
-        n_passes_before: How many windows of the same recording came before.
-
-    Returns:
-        What was written, for every window.
+    `n_passes_before`: how many windows of the same recording came before.
+    Returns what was written, for every window.
     """
     n_prompt = len(words.prompt(languages[0], decoding.task, timestamps=decoding.timestamps))
     chosen = ChosenLogprobs()

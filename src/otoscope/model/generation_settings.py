@@ -114,15 +114,7 @@ class SettledConfig(GenerationConfig):
 def settle(given: GenerationConfig, model_id: str) -> tuple[SettledConfig, list[str]]:
     """Copy the settings that are understood.
 
-    Args:
-        given: The checkpoint's generation config.
-        model_id: What the checkpoint is called in messages.
-
-    Returns:
-        A config with only these, without token ids and languages; and notes on what is left out.
-
-    Raises:
-        ModelError: A setting that is understood has a value that cannot be used.
+    Returns a config with only these, without token ids and languages; and notes on what is left out.
     """
     settled, left_out = SettledConfig(), {}
     usual = given._get_default_generation_params()
@@ -167,12 +159,9 @@ def complete_generation(
 
     Language and task that an older file gives as `forced_decoder_ids` become `language` and `task`.
 
-    Returns:
-        A generation config that Whisper's `generate` accepts for languages, tasks and timestamps.
-
-    Source:
-        openai-whisper: `whisper/decoding.py` for the suppressed tokens and the first timestamp, `whisper/model.py` for
-        the alignment heads of an unknown checkpoint (every head of the last half of the decoder blocks).
+    Returns a generation config that Whisper's `generate` accepts for languages, tasks and timestamps.
+    Source: openai-whisper: `whisper/decoding.py` for the suppressed tokens and the first timestamp, `whisper/model.py`
+    for the alignment heads of an unknown checkpoint (every head of the last half of the decoder blocks).
     """
     settings = given if given is not None else GenerationConfig()
     forced = vars(settings).pop("forced_decoder_ids", None), vars(config).pop("forced_decoder_ids", None)

@@ -33,10 +33,7 @@ CONV_REACH_MEL_FRAMES = 4
 class HeldWindow:
     """One window whose frames from `stop` on keep what they held at first.
 
-    Args:
-        model: Any Whisper. Edits and attention windows do not apply here: none may be on.
-        mel: The window's log-mel.
-        stop: The first frame that is held, at least 1; the model's `n_frames` holds none.
+    `stop`: the first frame that is held, at least 1; the model's `n_frames` holds none.
     """
 
     @torch.no_grad()

@@ -70,12 +70,7 @@ class _ByThread(Generic[_T]):
 
 
 class Switchboard:
-    """Holds what is on, and keeps the model's hooks in step with it.
-
-    Args:
-        hf: The framework's model.
-        table: The model's sites.
-    """
+    """Holds what is on, and keeps the model's hooks in step with it."""
 
     def __init__(self, hf: WhisperForConditionalGeneration, table: SiteTable) -> None:
         self._hf = hf
@@ -174,8 +169,7 @@ class Switchboard:
     def passes(self, site: Site, x: Tensor) -> Tensor:
         """Send one tensor through the edits of a site, in the order they were put on, and onto its tapes.
 
-        Returns:
-            What the model goes on with: `x` itself where nothing changes it.
+        Returns what the model goes on with: `x` itself where nothing changes it.
         """
         self._check_thread()
         for edits in (*self._edits.current, *self._looks.current):

@@ -43,15 +43,8 @@ _CONTACT_S = 2.0  # to reach the hub at all; HF_HUB_ETAG_TIMEOUT, the hub client
 def fetch(name: str) -> Path:
     """Return a local folder that holds the checkpoint called `name`.
 
-    Args:
-        name: A Hugging Face id, or one of `SHORT_NAMES`.
-
-    Returns:
-        The snapshot folder in the Hugging Face cache.
-
-    Raises:
-        ModelError: the name is not an id; the hub cannot be reached, refuses or has no such checkpoint; or the
-            download breaks off.
+    `name`: a Hugging Face id, or one of `SHORT_NAMES`.
+    Returns the snapshot folder in the Hugging Face cache.
     """
     repo_id = checked_id(name)
     folder = cached(repo_id)

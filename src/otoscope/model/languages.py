@@ -173,9 +173,8 @@ def read_vocabulary(
 ) -> tuple[Vocabulary, tuple[str, ...]]:
     """Read what a checkpoint's tokens mean.
 
-    Returns:
-        The vocabulary: special tokens, languages, and the settings of the generation config that are followed, with
-        what was missing filled in; and notes on what is not followed, one sentence each.
+    Returns the vocabulary: special tokens, languages, and the settings of the generation config that are followed, with
+    what was missing filled in; and notes on what is not followed, one sentence each.
     """
     ids = tokenizer.get_vocab()
     given: Any = hf.generation_config

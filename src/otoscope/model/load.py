@@ -86,8 +86,7 @@ def _split(source: str | Path, base_model: str | Path | None) -> tuple[str | Pat
 def find_model(source: str | Path) -> tuple[Path, str]:
     """Find the file or folder that a source stands for.
 
-    Returns:
-        The file or folder, and what manifests and messages call the model.
+    Returns the file or folder, and what manifests and messages call the model.
     """
     if not isinstance(source, str | Path) or not str(source):
         raise InputError(f"model {source!r} is not a name or a path. {hub.describe_choices(str(source))}")

@@ -24,8 +24,7 @@ def long_log_mel(samples: Float[Tensor, " sample"], n_mels: int) -> Float[Tensor
     `log_mel` clips what lies eight powers of ten below its loudest point. A piece is never louder than the whole, so it
     keeps all that the whole keeps, and clipping the joined pieces once more gives the numbers of the whole.
 
-    Source:
-        OpenAI Whisper, `whisper/audio.py`, for the whole; computing it piece by piece is ours.
+    Source: OpenAI Whisper, `whisper/audio.py`, for the whole; computing it piece by piece is ours.
     """
     if len(samples) <= 2 * PIECE_SAMPLES:
         return log_mel(samples, n_mels)

@@ -106,12 +106,7 @@ class PromptReader:
 
 
 def prompt_reader(model: Whisper, language: str | None) -> PromptReader:
-    """Make a reader of prompts in a language; None takes the checkpoint's own, or English, or its first language.
-
-    Raises:
-        InputError: The language is not the model's.
-        ModelError: The model has no tokenizer.
-    """
+    """Make a reader of prompts in a language; None takes the checkpoint's own, or English, or its first language."""
     words = model.vocabulary
     code = words.check_language(language)
     if code is None:

@@ -196,8 +196,7 @@ ALIGNMENT_HEADS: dict[str, Heads] = {
 def known_heads(config: WhisperConfig, *, is_english_only: bool, name: str) -> tuple[Heads, str] | None:
     """Find the alignment heads of the release whose shape a model has.
 
-    Returns:
-        The heads and the release's short name, or None where no release has this shape.
+    Returns the heads and the release's short name, or None where no release has this shape.
     """
     shape = _Shape(config.d_model, config.encoder_layers, config.decoder_layers, is_english_only, config.num_mel_bins)
     matches = [release for release, known in _SHAPES.items() if known == shape]

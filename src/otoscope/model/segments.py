@@ -36,16 +36,11 @@ def cut(tokens: Sequence[int], frame_of: Callable[[int], int | None], n_mel_fram
     Two timestamps side by side end one segment and begin the next. A last timestamp alone says that nothing is spoken
     after it; otherwise what follows the last pair is unfinished, and the next window begins at that pair.
 
-    Args:
-        tokens: Ids as generated, prompt and end excluded.
-        frame_of: The frame that a timestamp names; None for any other token.
-        n_mel_frames: How much of the recording the window holds.
-
-    Returns:
-        The segments and how far to advance.
-
-    Source:
-        OpenAI Whisper, `whisper/transcribe.py`; transformers, `WhisperGenerationMixin._retrieve_segment`.
+    `tokens`: ids as generated, prompt and end excluded.
+    `frame_of`: the frame that a timestamp names; None for any other token.
+    `n_mel_frames`: how much of the recording the window holds.
+    Returns the segments and how far to advance.
+    Source: OpenAI Whisper, `whisper/transcribe.py`; transformers, `WhisperGenerationMixin._retrieve_segment`.
     """
     frames = [frame_of(token) for token in tokens]
     is_time = [frame is not None for frame in frames]

@@ -220,9 +220,9 @@ class SiteTable:
         see = f" See 'otoscope sites {self.model_id}'."
         return SiteError(f"site {name!r} {verb} {self.model_id}: its {blocks}.{nearest}{see}")
 
-    def check_blocks(self, blocks: Iterable[int] | None, room: str = "encoder") -> frozenset[int]:
-        """Return the blocks with these indices; None is all of them."""
-        return self._check("block", blocks, self.n_blocks[room], room)
+    def check_blocks(self, blocks: Iterable[int] | None) -> frozenset[int]:
+        """Return the encoder's blocks with these indices; None is all of them."""
+        return self._check("block", blocks, self.n_blocks["encoder"], "encoder")
 
     def check_heads(self, heads: Iterable[int] | None, room: str = "encoder") -> frozenset[int]:
         """Return the heads with these indices; None is all of them."""

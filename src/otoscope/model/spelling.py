@@ -22,17 +22,9 @@ def split_words(tokenizer: Any, text: Sequence[int], language: str) -> list[tupl
     A word begins at white space. In languages written without it each character, or each token of several characters,
     is a word, and punctuation stays with the word it belongs to.
 
-    Args:
-        tokenizer: Turns ids into text.
-        text: Ids without timestamps and special tokens.
-        language: Whisper's code.
-
-    Returns:
-        Each word as written, spaces included, with its ids; joined, they give the text and its ids again.
-
-    Source:
-        OpenAI Whisper, `whisper/tokenizer.py`, `split_to_word_tokens`; where white space separates words, ours is
-        simpler: "don't" and "well-known" stay whole however they were tokenized.
+    Returns each word as written, spaces included, with its ids; joined, they give the text and its ids again.
+    Source: OpenAI Whisper, `whisper/tokenizer.py`, `split_to_word_tokens`; where white space separates words, ours is
+    simpler: "don't" and "well-known" stay whole however they were tokenized.
     """
     begins = _begins_unspaced if language in UNSPACED_LANGUAGES else _begins_spaced
     words: list[tuple[str, list[int]]] = []
@@ -99,10 +91,6 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:
     """The text of text tokens; bytes that are not valid text become U+FFFD.
 
     The framework's own `decode` takes the letters of added words for bytes: "café" comes out as "caf" and U+FFFD.
-
-    Args:
-        tokenizer: Turns ids into tokens.
-        ids: Tokens of text.
     """
     return b"".join(token_bytes(tokenizer, ids)).decode(errors="replace")
 

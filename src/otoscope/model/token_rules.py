@@ -21,10 +21,7 @@ from otoscope.model.languages import Vocabulary
 class Suppressed(LogitsProcessor):
     """Keeps tokens from being written; some of them only as the first token.
 
-    Args:
-        words: What the tokens mean, and which are suppressed.
-        n_prompt: How many tokens the prompt has.
-        device: Device of the logits.
+    `words`: what the tokens mean, and which are suppressed.
     """
 
     def __init__(self, words: Vocabulary, n_prompt: int, device: torch.device) -> None:
@@ -41,11 +38,6 @@ class TimestampRules(WhisperTimeStampLogitsProcessor):
     """The framework's rules for timestamps, for a vocabulary whose timestamps may be anywhere.
 
     Where the vocabulary is not in the order that those rules assume, it is brought into that order.
-
-    Args:
-        words: What the tokens mean.
-        n_prompt: How many tokens the prompt has.
-        device: Device of the logits.
     """
 
     def __init__(self, words: Vocabulary, n_prompt: int, device: torch.device) -> None:

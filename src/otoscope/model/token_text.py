@@ -40,14 +40,7 @@ class TokenTexts:
 def token_texts(model: Whisper) -> TokenTexts:
     """Look up what every token stands for.
 
-    Args:
-        model: Any Whisper with a tokenizer.
-
-    Returns:
-        One entry for each of the model's `vocab_size` ids.
-
-    Raises:
-        ModelError: There is no tokenizer.
+    Returns one entry for each of the model's `vocab_size` ids.
     """
     words = model.vocabulary
     known = min(model.vocab_size, len(model.tokenizer))
@@ -74,15 +67,7 @@ def token_texts(model: Whisper) -> TokenTexts:
 def pieces(model: Whisper, text: str) -> list[int]:
     """Cut a text into tokens, with nothing put before or after it.
 
-    Args:
-        model: Any Whisper with a tokenizer.
-        text: The text; the name of a command (`<|en|>`) becomes that command's token.
-
-    Returns:
-        Ids.
-
-    Raises:
-        ModelError: There is no tokenizer.
+    `text`: the text; the name of a command (`<|en|>`) becomes that command's token.
     """
     ids: list[int] = model.tokenizer.encode(text, add_special_tokens=False)
     return ids

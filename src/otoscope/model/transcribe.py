@@ -38,19 +38,8 @@ __all__ = ["Transcription", "transcribe", "transcribe_many"]
 def transcribe(model: Whisper, clip: Sound, *, batch_size: int = 8, **settings: object) -> Transcription:
     """Write down what is said in one recording.
 
-    Args:
-        model: Any Whisper with a tokenizer.
-        clip: The sound, of any length.
-        batch_size: Windows run at a time, where they do not depend on each other.
-        settings: Those of `transcribe_many`.
-
-    Returns:
-        Text, segments and, where requested, words in time.
-
-    Raises:
-        InputError: A setting cannot be used; the message says which are allowed.
-        AudioError: The recording cannot be used.
-        ModelError: The model has no tokenizer.
+    `batch_size`: windows run at a time, where they do not depend on each other.
+    Returns text, segments and, where requested, words in time.
     """
     return transcribe_many(model, [clip], batch_size=batch_size, **settings)[0]  # type: ignore[arg-type]
 

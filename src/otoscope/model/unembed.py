@@ -31,18 +31,8 @@ ATTENTIONS = ("attn", "cross_attn")
 def unembed(model: Whisper, hidden: Float[Tensor, "*row d_model"]) -> Float[Tensor, "*row vocab"]:
     """Apply the final layer norm and the unembedding to states of the decoder's residual stream.
 
-    Args:
-        model: Any Whisper.
-        hidden: The states.
-
-    Returns:
-        Logits in float32, on the model's device.
-
-    Raises:
-        ModelError: A logit is not a number; the first site that holds one is named.
-
-    Source:
-        nostalgebraist 2020, "interpreting GPT: the logit lens".
+    Returns logits in float32, on the model's device.
+    Source: nostalgebraist 2020, "interpreting GPT: the logit lens".
     """
     hidden = hidden.to(model.device, model.dtype)
 
@@ -60,8 +50,7 @@ def decoder_stream(
 ) -> Float[Tensor, "stage window token d_model"]:
     """Run the decoder over given tokens, and keep its residual stream at every stage.
 
-    Returns:
-        The sum of both embeddings, then the output of each block, in the model's dtype.
+    Returns the sum of both embeddings, then the output of each block, in the model's dtype.
     """
     blocks = [f"decoder.blocks.{block}" for block in range(model.n_decoder_blocks)]
     with model.reading(["decoder.token_embedding", *blocks]) as tape:
@@ -99,8 +88,8 @@ def encoder_stages(
 ) -> Iterator[Float[Tensor, "window frame d_model"]]:
     """Run the encoder once, and yield what the decoder would be given if the encoder ended after each stage.
 
-    Yields:
-        `encoder.ln_post` of the embedded sound, then of the output of each block; the last is the encoder's own output.
+    Yields `encoder.ln_post` of the embedded sound, then of the output of each block; the last is the encoder's own
+    output.
     """
     encoder = model.hf.model.encoder
     blocks = [f"encoder.blocks.{block}" for block in range(model.n_encoder_blocks)]
@@ -118,8 +107,7 @@ def encoder_stages(
 def head_outputs(model: Whisper) -> Iterator[dict[tuple[int, str], Tensor]]:
     """Catch what the heads of the decoder put out, side by side, before the matrix that mixes them.
 
-    Yields:
-        Filled by a run of the decoder: (block, one of `ATTENTIONS`) to [window, token, head * d_head].
+    Yields filled by a run of the decoder: (block, one of `ATTENTIONS`) to [window, token, head * d_head].
     """
     caught: dict[tuple[int, str], Tensor] = {}
 
@@ -201,8 +189,7 @@ def readout(
 
     Logits are relative to their mean over `among`, ids of tokens, or over all tokens where it is None.
 
-    Source:
-        Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct contributions to logits.
+    Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct contributions to logits.
     """
     norm = model.hf.model.decoder.layer_norm
     weight = cast(Tensor, model.hf.proj_out.weight).detach()

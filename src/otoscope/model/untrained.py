@@ -11,15 +11,8 @@ from otoscope.model.whisper import Whisper
 def untrained(model: Whisper, seed: int = 0) -> Whisper:
     """Make a model of the same shape, on the same device and in the same dtype, with random weights.
 
-    Args:
-        model: The model whose shape is copied.
-        seed: Seed of the weights; the state of torch's own generator stays as it is.
-
-    Returns:
-        The model, weights drawn as the framework draws them before training. It has no tokenizer.
-
-    Source:
-        transformers, `WhisperPreTrainedModel._init_weights`.
+    Returns the model, weights drawn as the framework draws them before training. It has no tokenizer.
+    Source: transformers, `WhisperPreTrainedModel._init_weights`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

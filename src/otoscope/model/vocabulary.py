@@ -37,15 +37,9 @@ RELEASED = {
 def read_tokenizer(folder: Path, vocab_size: int) -> WhisperTokenizer | None:
     """Read the tokenizer files of a folder, of any age.
 
-    Args:
-        folder: Where `tokenizer.json`, or `vocab.json` with `merges.txt`, may lie.
-        vocab_size: The model's; early releases left the timestamps out of their files, and these are added.
-
-    Returns:
-        The tokenizer, or None where the folder has no tokenizer files.
-
-    Raises:
-        ModelError: the files are there and cannot be read, or lack Whisper's special tokens.
+    `folder`: where `tokenizer.json`, or `vocab.json` with `merges.txt`, may lie.
+    `vocab_size`: the model's; early releases left the timestamps out of their files, and these are added.
+    Returns the tokenizer, or None where the folder has no tokenizer files.
     """
     if not ((folder / "tokenizer.json").exists() or (folder / "vocab.json").exists()):
         return None
@@ -77,8 +71,7 @@ def tokenizer_beside(folders: Iterable[Path], vocab_size: int) -> WhisperTokeniz
 def released_tokenizer(vocab_size: int) -> tuple[WhisperTokenizer, str] | None:
     """Look for a release of OpenAI's with this vocabulary in the local cache.
 
-    Returns:
-        Its tokenizer and its Hugging Face id, or None where the cache has none.
+    Returns its tokenizer and its Hugging Face id, or None where the cache has none.
     """
     for name in RELEASED.get(vocab_size, ()):
         repo_id = hub.SHORT_NAMES[name]
@@ -101,11 +94,8 @@ def tokenizer_from_texts(texts: Sequence[str], vocab_size: int) -> WhisperTokeni
     A byte-level vocabulary is written in the order in which its merges were learnt, so that the merge that makes a
     token is the last one applied when its letters are put together by the tokens before it.
 
-    Returns:
-        The tokenizer, or None where the vocabulary is not built like Whisper's.
-
-    Source:
-        transformers, `convert_slow_tokenizer.py`, `TikTokenConverter.extract_vocab_merges_from_model`.
+    Returns the tokenizer, or None where the vocabulary is not built like Whisper's.
+    Source: transformers, `convert_slow_tokenizer.py`, `TikTokenConverter.extract_vocab_merges_from_model`.
     """
     end = next((i for i, text in enumerate(texts) if _SPECIAL.fullmatch(text)), len(texts))
     vocab = {text: i for i, text in enumerate(texts[:end])}
@@ -148,19 +138,10 @@ def _last_merge(text: str, vocab: Mapping[str, int], limit: int) -> tuple[str, s
 def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str, int]:
     """Return the ids of Whisper's special tokens, timestamps left out.
 
-    Args:
-        vocab_size: The model's.
-        tokenizer: Gives the ids, from tokens marked as special; without one they follow from the size, which identifies
-            the release.
-
-    Returns:
-        Token text, `<|endoftext|>` and so on, to id.
-
-    Raises:
-        ModelError: there is no tokenizer and the size is that of no release.
-
-    Source:
-        openai-whisper, `whisper/tokenizer.py`, get_encoding.
+    `tokenizer`: gives the ids, from tokens marked as special; without one they follow from the size, which identifies
+    the release.
+    Returns token text, `<|endoftext|>` and so on, to id.
+    Source: openai-whisper, `whisper/tokenizer.py`, get_encoding.
     """
     if tokenizer is not None:
         return _special(tokenizer.get_added_vocab())  # a few tokens; reading the whole vocabulary is slow
@@ -179,11 +160,8 @@ def special_ids(vocab_size: int, tokenizer: WhisperTokenizer | None) -> dict[str
 def is_english_only(ids: Mapping[str, int]) -> bool:
     """Whether a vocabulary is that of the English-only releases, however many tokens were added to it.
 
-    Args:
-        ids: Token text to id; at least `<|endoftext|>`, which follows the text tokens.
-
-    Source:
-        OpenAI Whisper, `whisper/tokenizer.py`: `gpt2.tiktoken` and `multilingual.tiktoken` differ by one entry.
+    `ids`: token text to id; at least `<|endoftext|>`, which follows the text tokens.
+    Source: OpenAI Whisper, `whisper/tokenizer.py`: `gpt2.tiktoken` and `multilingual.tiktoken` differ by one entry.
     """
     return ids.get("<|endoftext|>") == ENGLISH_ONLY_TEXT
 

@@ -98,6 +98,16 @@ class Whisper:
             f"window_s={self.window_s:g}, device={str(self.device)!r}, dtype={str(self.dtype)!r})"
         )
 
+    def about(self) -> dict[str, str]:
+        """Describe it and how it runs, for a manifest."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "weights_hash": self.weights_hash,
+            "device": self.device.type,
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
     def _repr_html_(self) -> str:
         """Write what a notebook shows: the sizes."""
         return html.display(self, self._shown)

@@ -31,9 +31,8 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
     Whisper has a few vectors of enormous length, which pull the mean far away from most others, but hardly move the
     geometric median.
 
-    Source:
-        Weiszfeld 1937; Vardi and Zhang 2000 (doi 10.1073/pnas.97.4.1423) for a median that is one of the vectors.
-        Bricken et al. 2023, Towards monosemanticity, for its use.
+    Source: Weiszfeld 1937; Vardi and Zhang 2000 (doi 10.1073/pnas.97.4.1423) for a median that is one of the vectors.
+    Bricken et al. 2023, Towards monosemanticity, for its use.
     """
     _check(x)
     points = x.detach().double()
@@ -61,8 +60,7 @@ def geometric_median(x: Float[Tensor, "frame d_in"]) -> Float[Tensor, " d_in"]:
 def input_scale(x: Float[Tensor, "frame d_in"], normalise: str = MEDIAN_LENGTH) -> float:
     """Find the factor that makes vectors typically as long as the square root of `d_in`.
 
-    Source:
-        SAELens 6.54, `expected_average_only_in`, for the mean; Anthropic, Circuits updates, April 2024.
+    Source: SAELens 6.54, `expected_average_only_in`, for the mean; Anthropic, Circuits updates, April 2024.
     """
     _check(x)
     lengths = torch.linalg.vector_norm(x.detach().double(), dim=1)
@@ -86,14 +84,10 @@ class Massive(NamedTuple):
 def massive_activations(x: Float[Tensor, "frame d_in"]) -> list[Massive]:
     """Find the dimensions with massive activations: few values, each far above all others.
 
-    Args:
-        x: The vectors.
-
-    Returns:
-        Dimensions with an absolute value of at least 100, and at least 100 times the median of all; the largest first.
-
-    Source:
-        Sun et al. 2024, Massive activations in large language models (arXiv 2402.17762), whose ratio is about 1,000.
+    Returns dimensions with an absolute value of at least 100, and at least 100 times the median of all; the largest
+    first.
+    Source: Sun et al. 2024, Massive activations in large language models (arXiv 2402.17762), whose ratio is about
+    1,000.
     """
     size = x.detach().float().abs()
     if not len(size):

@@ -15,66 +15,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from otoscope.base.difference import difference
 from otoscope.base.errors import InputError
-from otoscope.base.files import atomic_path, output_errors, write_json
+from otoscope.base.files import atomic_path
 from otoscope.base.results import MANIFEST
+from otoscope.base.unfinished import Unfinished
 from otoscope.sae.curves import FILE as CURVES
 
 KEY = "training"
 """The manifest's key for the settings of a finished training."""
 
 
-class TrainingFolder:
-    """A training's folder.
+class TrainingFolder(Unfinished):
+    """A training's folder."""
 
-    Args:
-        path: The folder's path.
-    """
+    kind = folder_kind = "training"
+    settings_key = KEY
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._work = path / ".work"
-        self._checkpoint = self._work / "checkpoint.safetensors"
+        super().__init__(path)
+        self._checkpoint = self.scratch / "checkpoint.safetensors"
 
-    def begin(self, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
-        """Begin a training, or resume one."""
-        settings = json.loads(json.dumps(settings))
-        existing = self._settings()
-        if existing is None:
-            is_taken = self.path.is_dir() and bool({*self.path.iterdir()} - {self._work})
-            if is_taken and not overwrite:
-                raise InputError(
-                    f"the folder '{self.path}' exists and is not a training. Choose another name, or pass --overwrite."
-                )
-        elif existing != settings:
-            if not overwrite and (self._checkpoint.exists() or (self.path / MANIFEST).is_file()):
-                raise InputError(
-                    f"'{self.path}' holds a training with other settings: {difference(existing, settings)}. Choose "
-                    "another folder, or pass --overwrite to replace it."
-                )
-        elif (self.path / MANIFEST).is_file():
-            if not overwrite:
-                shutil.rmtree(self._work, ignore_errors=True)
-                return True
-        else:
-            return False
-        with output_errors(self.path):
-            self._clear(existing)
-            self._work.mkdir(parents=True)
-        write_json(self._work / "settings.json", settings)
-        return False
+    def is_worth_keeping(self) -> bool:
+        """Whether it has come as far as a checkpoint."""
+        return self._checkpoint.exists() or (self.path / MANIFEST).is_file()
 
-    def _settings(self) -> dict[str, Any] | None:
-        for path, key in ((self._work / "settings.json", None), (self.path / MANIFEST, KEY)):
-            try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-                return content if key is None else content[key]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-        return None
-
-    def _clear(self, existing: Mapping[str, Any] | None) -> None:
+    def clear(self, existing: Mapping[str, Any] | None) -> None:
         """Remove an old training, its manifest first: without it the training is not finished. Other files stay."""
         for name in (MANIFEST, CURVES):
             (self.path / name).unlink(missing_ok=True)
@@ -82,7 +47,7 @@ class TrainingFolder:
             folder = self.path / str(task["name"])
             if folder.parent == self.path and folder.name not in ("", ".."):  # never delete a folder elsewhere
                 shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(self._work, ignore_errors=True)
+        self.finish()
 
     def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Write a checkpoint, which replaces the last one when it is complete."""
@@ -104,7 +69,3 @@ class TrainingFolder:
                 f"checkpoint '{self._checkpoint}' is damaged ({error}), so the training cannot be resumed. "
                 "Begin again with --overwrite."
             ) from error
-
-    def finish(self) -> None:
-        """Remove the working files."""
-        shutil.rmtree(self._work, ignore_errors=True)

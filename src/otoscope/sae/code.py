@@ -37,13 +37,6 @@ class Code:
         fired = torch.zeros(self.n_features, dtype=torch.bool, device=self.features.device)
         return fired.index_fill_(0, self.features.long(), True)
 
-    def dense(self) -> Float[Tensor, "frame feature"]:
-        """Convert the code to a dense tensor."""
-        frames = torch.repeat_interleave(self.offsets.diff())
-        strength = torch.zeros(self.n_frames, self.n_features, device=self.values.device)
-        strength[frames, self.features.long()] = self.values
-        return strength
-
 
 @dataclass(frozen=True)
 class Weights:

@@ -88,10 +88,7 @@ class _Chunk:
 class _Screen:
     """Computes rough products of frames with features, some frames at a time.
 
-    Args:
-        weights: The coder's weights.
-        n_frames: How many frames there will be.
-        columns: Which features; None for all.
+    `columns`: which features; None for all.
     """
 
     def __init__(self, weights: Weights, n_frames: int, columns: Tensor | None = None) -> None:
@@ -161,16 +158,10 @@ def choose_rows(
 ) -> Code:
     """Choose the k largest strengths of every frame.
 
-    Args:
-        x: float32 [frame, d_in].
-        weights: The coder's weights.
-        k: How many to choose.
-        least: Only strengths above this are chosen.
-        columns: Features to choose from, ascending; None for all.
-        chunk: Frames at a time, 0 for the default; affects only time and memory.
-
-    Returns:
-        The code; of equal strengths the earlier features are chosen.
+    `x`: float32 [frame, d_in].
+    `columns`: features to choose from, ascending; None for all.
+    `chunk`: frames at a time, 0 for the default; affects only time and memory.
+    Returns the code; of equal strengths the earlier features are chosen.
     """
     screen = _Screen(weights, len(x), columns)
     n = len(x)
@@ -198,15 +189,9 @@ def choose_rows(
 def choose_above(x: Tensor, weights: Weights, bar: float, most: int, *, chunk: int = 0) -> Code:
     """Choose all strengths above a bar, or if these are many, at least the `most` largest.
 
-    Args:
-        x: float32 [frame, d_in].
-        weights: The coder's weights.
-        bar: Only strengths above this are chosen.
-        most: As soon as there are clearly more, those that are not among the `most` largest are dropped.
-        chunk: Frames at a time, 0 for the default.
-
-    Returns:
-        The code.
+    `x`: float32 [frame, d_in].
+    `most`: as soon as there are clearly more, those that are not among the `most` largest are dropped.
+    `chunk`: frames at a time, 0 for the default.
     """
     screen, n_features = _Screen(weights, len(x)), weights.n_features
     chunk = min(chunk or weights.chunk_frames, len(x))
@@ -328,11 +313,7 @@ def strength_gradients(
 
 
 class ByFeature:
-    """The entries of a code, sorted by feature.
-
-    Args:
-        code: The code.
-    """
+    """The entries of a code, sorted by feature."""
 
     def __init__(self, code: Code) -> None:
         n = len(code.features)

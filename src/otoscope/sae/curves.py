@@ -42,11 +42,7 @@ Columns = dict[str, np.ndarray]
 
 
 class Curves:
-    """Rows of numbers for each of several dictionaries.
-
-    Args:
-        names: The dictionaries' names.
-    """
+    """Rows of numbers for each of several dictionaries."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._rows: dict[str, list[list[float]]] = {name: [] for name in names}

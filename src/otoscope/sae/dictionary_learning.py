@@ -54,9 +54,8 @@ class _Class(NamedTuple):
 def read_dictionary_learning(folder: Path) -> Dictionary:
     """Read a dictionary from dictionary_learning's folder.
 
-    Returns:
-        The dictionary on the CPU, its weights in float32 whatever the file holds. What the file says about its training
-        is in `metadata["dictionary_learning"]`, and also under SAELens's names where it has some.
+    Returns the dictionary on the CPU, its weights in float32 whatever the file holds. What the file says about its
+    training is in `metadata["dictionary_learning"]`, and also under SAELens's names where it has some.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():

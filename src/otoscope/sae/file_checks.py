@@ -32,11 +32,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def whole_number(folder: Path, config: Mapping[str, Any], name: str, file: str, most: int | None = None) -> int:
-    """Read a setting that is a whole number of 1 or more.
-
-    Raises:
-        InputError: It is missing, not a whole number, or out of range.
-    """
+    """Read a setting that is a whole number of 1 or more."""
     value = config.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (most is not None and value > most):
         rule = "1 or more" if most is None else f"1 to {most}"

@@ -52,14 +52,7 @@ def load_dictionary(folder: str | Path) -> Dictionary:
 def dictionaries_in(folder: str | Path) -> dict[str, Path]:
     """Find the dictionaries of a folder: the folder itself, or its subfolders, as a training leaves them.
 
-    Args:
-        folder: The folder of a dictionary or of a training.
-
-    Returns:
-        Names of folders, sorted, to their paths; at least one. They have not been read.
-
-    Raises:
-        InputError: There is no dictionary.
+    Returns names of folders, sorted, to their paths; at least one. They have not been read.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -16,12 +16,8 @@ from otoscope.sae.dictionary import Dictionary
 def named_site(metadata: Mapping[str, Any], known: Collection[str]) -> str | None:
     """Find the site that metadata names.
 
-    Args:
-        metadata: A dictionary's metadata.
-        known: Possible sites; another tool's name counts if its first part is that of one of them.
-
-    Returns:
-        The site, whether known or not; None if none is named.
+    `known`: possible sites; another tool's name counts if its first part is that of one of them.
+    Returns the site, whether known or not; None if none is named.
     """
     site = metadata.get("site")
     if isinstance(site, str) and site:
@@ -67,15 +63,7 @@ def check_model(
 ) -> None:
     """Refuse a dictionary that was trained on other weights; if either hash is unknown, it is accepted.
 
-    Args:
-        dictionary: The dictionary.
-        model_id: The model's name in messages.
-        weights_hash: The hash of the model's weights; None if unknown.
-        force: Accept it in any case.
-        name: The dictionary's name in messages.
-
-    Raises:
-        InputError: The hashes differ.
+    `weights_hash`: the hash of the model's weights; None if unknown.
     """
     trained_on = named_hash(dictionary.metadata)
     if force or trained_on is None or weights_hash is None or trained_on == weights_hash:

@@ -38,8 +38,7 @@ class Stability:
 def best_cosines(a: Float[Tensor, "n d_in"], b: Float[Tensor, "m d_in"]) -> Float[Tensor, " n"]:
     """Compute for every direction of `a` its cosine with the closest one of `b`.
 
-    Returns:
-        Cosines in float32, -1 to 1; a row of zeros has the cosine 0 with everything.
+    Returns cosines in float32, -1 to 1; a row of zeros has the cosine 0 with everything.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise InputError(
@@ -57,16 +56,9 @@ def best_cosines(a: Float[Tensor, "n d_in"], b: Float[Tensor, "m d_in"]) -> Floa
 def stability(a: Float[Tensor, "n d_in"], b: Float[Tensor, "m d_in"], least: float = SAME) -> Stability:
     """Measure how much of `a` is in `b`.
 
-    Args:
-        a: Directions in rows, such as the decoder of one run without its dead features.
-        b: The same from another run.
-        least: Cosine at which two directions are partners.
-
-    Returns:
-        The share of `a` that has a partner, and the mean cosine with the closest ones.
-
-    Raises:
-        InputError: The rows of the two have different lengths, or one has none.
+    `a`: directions in rows, such as the decoder of one run without its dead features.
+    `least`: cosine at which two directions are partners.
+    Returns the share of `a` that has a partner, and the mean cosine with the closest ones.
     """
     if not len(a):
         raise InputError("there are no directions to look for: at least one is needed. Give another dictionary.")

@@ -122,11 +122,7 @@ def strength_gradients(
 
 
 class ByFeature:
-    """The entries of a code, to be added up by feature.
-
-    Args:
-        code: The code.
-    """
+    """The entries of a code, to be added up by feature."""
 
     def __init__(self, code: Code) -> None:
         self._code = code

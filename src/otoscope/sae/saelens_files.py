@@ -44,8 +44,7 @@ SAELENS_WORDS = {"hook_name": "site", "model_name": "model"}
 def read_saelens(folder: Path) -> Dictionary:
     """Read a dictionary from a folder in SAELens's layout.
 
-    Returns:
-        The dictionary on the CPU, its weights in float32 whatever the file holds.
+    Returns the dictionary on the CPU, its weights in float32 whatever the file holds.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
@@ -79,16 +78,7 @@ def save_dictionary(dictionary: Dictionary, folder: str | Path, *, overwrite: bo
 
     A new folder appears only when it is complete. In an existing folder the two files are replaced, and others stay.
 
-    Args:
-        dictionary: The dictionary; its weights are written in float32.
-        folder: The folder to write. Missing parents are created.
-        overwrite: Whether the folder may exist.
-
-    Returns:
-        The folder.
-
-    Raises:
-        OutputError: The folder exists and may not, or cannot be written.
+    `folder`: the folder to write. Missing parents are created.
     """
     folder = Path(folder)
     check_out(folder, overwrite=overwrite)

@@ -39,11 +39,10 @@ class Reconstructs(Protocol):
 class Scores:
     """The standard scores, under SAELens's names; None if a denominator is 0.
 
-    Source:
-        SAELens 6.54, `sae_lens/evals.py`, with three differences. `explained_variance` is its current formula over all
-        frames; `explained_variance_legacy`, a mean of each frame's ratio within its batch, depends on batches and is
-        left out. `relative_reconstruction_bias` (Rajamanoharan et al. 2024, arXiv 2404.16014, equation 10) is one ratio
-        over all frames and not a mean over batches. A zero vector has the cosine 0, in SAELens NaN.
+    Source: SAELens 6.54, `sae_lens/evals.py`, with three differences. `explained_variance` is its current formula over
+    all frames; `explained_variance_legacy`, a mean of each frame's ratio within its batch, depends on batches and is
+    left out. `relative_reconstruction_bias` (Rajamanoharan et al. 2024, arXiv 2404.16014, equation 10) is one ratio
+    over all frames and not a mean over batches. A zero vector has the cosine 0, in SAELens NaN.
     """
 
     n_frames: int  # frames scored
@@ -84,12 +83,7 @@ class Scores:
 
 
 class ScoreSums:
-    """Adds up the sums from which scores are computed.
-
-    Args:
-        d_in: Length of the vectors.
-        n_features: Number of features.
-    """
+    """Adds up the sums from which scores are computed."""
 
     def __init__(self, d_in: int, n_features: int) -> None:
         self.n_frames = 0
@@ -105,10 +99,7 @@ class ScoreSums:
     ) -> None:
         """Add frames, possibly none.
 
-        Args:
-            x: The vectors.
-            x_hat: Their reconstruction.
-            strength: The strengths from which it was made.
+        `strength`: the strengths from which it was made.
         """
         if not len(x):
             return

@@ -36,8 +36,7 @@ def loops(device: torch.device) -> ModuleType:
 def choose_rows(x: Float[Tensor, "frame d_in"], weights: Weights, k: int) -> Code:
     """Choose the k largest strengths of every frame, if they are above 0.
 
-    Source:
-        Gao et al. 2024 (arXiv 2406.04093), TopK.
+    Source: Gao et al. 2024 (arXiv 2406.04093), TopK.
     """
     code: Code = loops(x.device).choose_rows(x, weights, k)
     return code
@@ -51,11 +50,8 @@ def choose_batch(
     With several processes, the batch is all of their shares together. Of strengths that equal the smallest chosen one,
     those in earlier frames are preferred, then those of earlier features; an earlier process's frames come first.
 
-    Returns:
-        The code of this share, and the smallest strength that was chosen in any; 0 if none was.
-
-    Source:
-        Bussmann et al. 2024 (arXiv 2412.06410), BatchTopK.
+    Returns the code of this share, and the smallest strength that was chosen in any; 0 if none was.
+    Source: Bussmann et al. 2024 (arXiv 2412.06410), BatchTopK.
     """
     most = k * len(x) * together.size
     with_loops = loops(x.device)
@@ -199,9 +195,8 @@ def _learn_dead(x: Tensor, residual: Tensor, weights: Weights, dead: Dead, gradi
 
     The residual is treated as a constant. Negative strengths are allowed: otherwise a dead feature would learn nothing.
 
-    Source:
-        Gao et al. 2024 (arXiv 2406.04093), appendix A.2; SAELens 6.54, `calculate_topk_aux_loss`, which does not
-        divide by the variance of the residual.
+    Source: Gao et al. 2024 (arXiv 2406.04093), appendix A.2; SAELens 6.54, `calculate_topk_aux_loss`, which does not
+    divide by the variance of the residual.
     """
     columns = dead.is_dead.nonzero()[:, 0]
     if not len(columns):

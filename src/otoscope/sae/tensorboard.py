@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """Writes every row of a training's curves as events: `COLUMN/DICTIONARY` over steps.
-
-    Args:
-        folder: The folder for events.
-    """
+    """Writes every row of a training's curves as events: `COLUMN/DICTIONARY` over steps."""
 
     def __init__(self, folder: Path) -> None:
         try:

@@ -76,9 +76,7 @@ ALONE = Together()
 class Processes(Together):
     """One of several processes of `torch.distributed`.
 
-    Args:
-        device: Device from which tensors must be sent; None for the one that they are on.
-        group: The process group; None for the default one.
+    `group`: the process group; None for the default one.
     """
 
     def __init__(self, device: torch.device | None = None, group: Any = None) -> None:
@@ -158,15 +156,8 @@ class Processes(Together):
 def join(device: str | torch.device = "cpu") -> Together:
     """Connect to the processes that `torchrun` started with this one.
 
-    Args:
-        device: Device of the training: with `cuda`, processes use NCCL, each on the CUDA device of its number.
-
-    Returns:
-        The processes, or `ALONE` if this one was not started by torchrun or is the only one. Use it as a context
-        manager.
-
-    Raises:
-        InputError: The other processes do not answer, or there are more processes than CUDA devices.
+    Returns the processes, or `ALONE` if this one was not started by torchrun or is the only one. Use it as a context
+    manager.
     """
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or os.environ["WORLD_SIZE"] == "1":
         return ALONE

@@ -74,11 +74,7 @@ class Trainer:
     def start(self, x: Float[Tensor, "frame d_in"]) -> None:
         """Initialise from data: the length of vectors, and their centre.
 
-        Args:
-            x: A few thousand vectors, the same in all processes.
-
-        Raises:
-            InputError: One is not finite, or all are zeros.
+        `x`: a few thousand vectors, the same in all processes.
         """
         x = x.to(self.device, torch.float32)
         self.massive = massive_activations(x)
@@ -89,15 +85,9 @@ class Trainer:
     def step(self, x: Float[Tensor, "frame d_in"]) -> dict[str, float]:
         """Learn from a batch.
 
-        Args:
-            x: This process's share of the batch, not scaled yet.
-
-        Returns:
-            `total`, the terms of the loss (an L0 term as `l0_loss`) and `l0`, all over the whole batch; `gradient`,
-            the length of the gradient before it was limited.
-
-        Raises:
-            TrainingDivergedError: The loss is not finite or has grown without bound; the weights are unchanged.
+        `x`: this process's share of the batch, not scaled yet.
+        Returns `total`, the terms of the loss (an L0 term as `l0_loss`) and `l0`, all over the whole batch; `gradient`,
+        the length of the gradient before it was limited.
         """
         x = x.to(self.device, torch.float32, non_blocking=True)
         if self.scale != 1.0:
@@ -171,12 +161,7 @@ class Trainer:
         return tensors, {**numbers, "massive": [list(dimension) for dimension in self.massive]}
 
     def restore(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Restore a state.
-
-        Args:
-            tensors: Tensors from `state`.
-            numbers: JSON from `state`.
-        """
+        """Restore a state."""
         weights = {name.removeprefix("coder."): value for name, value in tensors.items() if name.startswith("coder.")}
         self.coder.load_state_dict(weights)
         kept: dict[int, dict[str, Tensor]] = {}
@@ -195,11 +180,10 @@ class Trainer:
     def finish(self, metadata: Mapping[str, Any], last: Sequence[Float[Tensor, "frame d_in"]] = ()) -> Dictionary:
         """Return the current dictionary, for vectors that are not scaled.
 
-        Args:
-            metadata: What to write down about it; added are the scale, the number of frames it was trained on,
-                dimensions with massive activations, and its scores on the last batches.
-            last: The last batches, complete and not scaled: thresholds are set by them (see `Coder.settle`), and the
-                dictionary is measured on them.
+        `metadata`: what to write down about it; added are the scale, the number of frames it was trained on, dimensions
+        with massive activations, and its scores on the last batches.
+        `last`: the last batches, complete and not scaled: thresholds are set by them (see `Coder.settle`), and the
+        dictionary is measured on them.
         """
         learned: dict[str, Any] = {
             "normalisation": {"kind": self.settings.normalise, "factor": self.scale},
@@ -219,13 +203,8 @@ class Trainer:
 def measured(dictionary: Dictionary, x: Float[Tensor, "frame d_in"]) -> dict[str, Any]:
     """Measure a dictionary on frames, against as many of their principal components as it has active features.
 
-    Args:
-        dictionary: The dictionary, on the CPU.
-        x: The frames.
-
-    Returns:
-        `n_frames`, `l0`, `explained_variance`, `pca_explained_variance`, `pca_components`; shares are None if there is
-        no variance.
+    Returns `n_frames`, `l0`, `explained_variance`, `pca_explained_variance`, `pca_components`; shares are None if there
+    is no variance.
     """
     n_active, error = 0, 0.0
     for part in x.split(CHUNK_FRAMES):

@@ -15,11 +15,8 @@ SHARE_FRAMES = (5, 10, 25, 50, 75, 100)
 def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
     """Sum a map along its diagonals, over chosen destinations and sources.
 
-    Returns:
-        Mass at each offset source - destination, from -(frame - 1) to frame - 1, [..., 2 * frame - 1].
-
-    Source:
-        The skewing trick of Huang et al. 2018, "Music Transformer", section 3.4.1, run backwards.
+    Returns mass at each offset source - destination, from -(frame - 1) to frame - 1, [..., 2 * frame - 1].
+    Source: The skewing trick of Huang et al. 2018, "Music Transformer", section 3.4.1, run backwards.
     """
     n_frames = maps.shape[-1]
     mass = maps.new_zeros(*maps.shape[:-2], 2 * n_frames - 1)
@@ -42,9 +39,8 @@ def offset_mass(maps: Tensor, rows: Tensor, sources: Tensor) -> Tensor:
 def uniform_offset_mass(rows: np.ndarray, sources: np.ndarray) -> np.ndarray:
     """Return what `offset_mass` would give if every chosen destination attended to all chosen sources equally.
 
-    Returns:
-        Mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count, or to 0 where no
-        source does.
+    Returns mass at each offset, float64 [2 * frame - 1]; sums to the number of destinations that count, or to 0 where
+    no source does.
     """
     return np.correlate(sources.astype(np.float64), rows.astype(np.float64), mode="full") / max(int(sources.sum()), 1)
 
@@ -60,11 +56,8 @@ def distance_mass(by_offset: np.ndarray) -> np.ndarray:
 def mass_quantile(by_distance: np.ndarray, share: float) -> np.ndarray:
     """Find the distance within which a share of the mass lies.
 
-    Returns:
-        The smallest distance, in frames, that holds at least this share; int64 [...].
-
-    Source:
-        The inverse of the cumulative distribution, definition 1 of Hyndman and Fan 1996, "Sample quantiles".
+    Returns the smallest distance, in frames, that holds at least this share; int64 [...].
+    Source: The inverse of the cumulative distribution, definition 1 of Hyndman and Fan 1996, "Sample quantiles".
     """
     cumulative = np.cumsum(by_distance, axis=-1)
     # Summation order may leave the total a rounding error short of the requested share.
@@ -75,12 +68,9 @@ def mass_quantile(by_distance: np.ndarray, share: float) -> np.ndarray:
 def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
     """Return the share of the mass that lies at most `frames` away.
 
-    Args:
-        by_distance: Mass at each distance, [..., frame].
-        frames: The distance, which itself counts as within.
-
-    Returns:
-        Shares from 0 to 1, [...]; NaN where there is no mass.
+    `by_distance`: mass at each distance, [..., frame].
+    `frames`: the distance, which itself counts as within.
+    Returns shares from 0 to 1, [...]; NaN where there is no mass.
     """
     total = by_distance.sum(axis=-1)
     near = by_distance[..., : frames + 1].sum(axis=-1)
@@ -90,8 +80,7 @@ def share_within(by_distance: np.ndarray, frames: int) -> np.ndarray:
 def row_share_within(values: np.ndarray, frames: int, rows: np.ndarray) -> np.ndarray:
     """Return, for chosen destinations, the share of their rows that lies at most `frames` away.
 
-    Returns:
-        Shares from 0 to 1, float64, one for each destination in order; NaN where a row is empty.
+    Returns shares from 0 to 1, float64, one for each destination in order; NaN where a row is empty.
     """
     n_frames = len(values)
     chosen = np.flatnonzero(rows)

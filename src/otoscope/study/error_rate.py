@@ -29,15 +29,9 @@ def normalise(text: str) -> str:
     not a letter, a mark, a digit or an apostrophe inside a word becomes a space, and runs of spaces become one. Numbers
     stay as they are written: "20" and "twenty" are different words here.
 
-    Args:
-        text: A transcript in any language.
-
-    Returns:
-        The normalised transcript; empty when there is nothing but punctuation.
-
-    Source:
-        A stricter variant of Whisper's BasicTextNormalizer (Radford et al. 2022, appendix C) that keeps bracketed words
-        and marks, so that everything a model said is counted.
+    Returns the normalised transcript; empty when there is nothing but punctuation.
+    Source: A stricter variant of Whisper's BasicTextNormalizer (Radford et al. 2022, appendix C) that keeps bracketed
+    words and marks, so that everything a model said is counted.
     """
     folded = unicodedata.normalize("NFKC", without_joiners(clean(text))).casefold()
     kept = []
@@ -59,11 +53,7 @@ def _is_inside_word(text: str, index: int) -> bool:
 def words_of(text: str) -> list[str]:
     """Split a transcript into normalised words.
 
-    Args:
-        text: A transcript.
-
-    Returns:
-        Its words, normalised, in order.
+    Returns its words, normalised, in order.
     """
     return normalise(text).split()
 
@@ -108,15 +98,8 @@ class ErrorRate:
 def word_errors(reference: str, hypothesis: str) -> ErrorRate:
     """Count the word errors of a transcript.
 
-    Args:
-        reference: What should have been said.
-        hypothesis: What was transcribed.
-
-    Returns:
-        Counts over normalised words; `.rate` is the WER.
-
-    Source:
-        jiwer `process_words` (Levenshtein alignment), after `normalise`.
+    Returns counts over normalised words; `.rate` is the WER.
+    Source: jiwer `process_words` (Levenshtein alignment), after `normalise`.
     """
     counts = jiwer.process_words([normalise(reference)], [normalise(hypothesis)])
     return ErrorRate(counts.hits, counts.substitutions, counts.deletions, counts.insertions)
@@ -125,11 +108,8 @@ def word_errors(reference: str, hypothesis: str) -> ErrorRate:
 def character_errors(reference: str, hypothesis: str) -> ErrorRate:
     """Count the character errors of a transcript.
 
-    Returns:
-        Counts over the characters of the normalised text, spaces included; `.rate` is the CER.
-
-    Source:
-        jiwer `process_characters`, after `normalise`.
+    Returns counts over the characters of the normalised text, spaces included; `.rate` is the CER.
+    Source: jiwer `process_characters`, after `normalise`.
     """
     counts = jiwer.process_characters([normalise(reference)], [normalise(hypothesis)])
     return ErrorRate(counts.hits, counts.substitutions, counts.deletions, counts.insertions)
@@ -141,15 +121,8 @@ def matched_words(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[
     An alignment with the fewest errors, as error rates use, does not work here: it prefers two substitutions to one
     deletion and one insertion, and so counts a word as gone that stayed between them.
 
-    Args:
-        reference: Normalised words.
-        hypothesis: Normalised words.
-
-    Returns:
-        For each reference word the index of the equal hypothesis word, or None.
-
-    Source:
-        The longest common subsequence, Wagner and Fischer 1974, "The string-to-string correction problem".
+    Returns for each reference word the index of the equal hypothesis word, or None.
+    Source: The longest common subsequence, Wagner and Fischer 1974, "The string-to-string correction problem".
     """
     # longest[i][j]: how many words of reference[i:] can be found in hypothesis[j:]
     longest = [[0] * (len(hypothesis) + 1) for _ in range(len(reference) + 1)]
@@ -190,15 +163,7 @@ def changed_words(before: str | Sequence[str], after: str | Sequence[str]) -> tu
 
 
 def bootstrap_rate(counts: Sequence[ErrorRate], *, seed: int = 0) -> Interval:
-    """Estimate the pooled error rate of several clips with its 95% interval over clips.
-
-    Args:
-        counts: One comparison for each clip.
-        seed: Seeds the draws.
-
-    Raises:
-        InputError: There is no comparison.
-    """
+    """Estimate the pooled error rate of several clips with its 95% interval over clips."""
     if not counts:
         raise InputError("no transcripts to compare: an error rate needs one or more. Give clips.")
     return bootstrap(np.array([(count.errors, count.n_reference) for count in counts]), _rate, seed=seed).at()
@@ -220,9 +185,8 @@ def bootstrap_loss(
 ) -> Interval:
     """Estimate by how much the pooled error rate rose with a change, with its 95% interval over clips in pairs.
 
-    Returns:
-        The rise, below zero where there are fewer errors. Where no clip changed, resampling shows no spread, and
-        the bounds are Wilson's for no error in that many words.
+    Returns the rise, below zero where there are fewer errors. Where no clip changed, resampling shows no spread, and
+    the bounds are Wilson's for no error in that many words.
     """
     if not counts or (before is not None and len(before) != len(counts)):
         there = "as many" if before is None else str(len(before))

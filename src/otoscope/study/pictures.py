@@ -44,15 +44,8 @@ BRIGHTEST_QUANTILE = 0.995
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Start a picture.
 
-    Args:
-        width_in: Width in inches.
-        height_in: Height in inches.
-
-    Returns:
-        An empty figure on its own Agg canvas, laid out so that labels do not overlap, its captions wrapped to fit.
-
-    Source:
-        matplotlib user guide, "Embedding in a web application server".
+    Returns an empty figure on its own Agg canvas, laid out so that labels do not overlap.
+    Source: matplotlib user guide, "Embedding in a web application server".
     """
     figure = Picture(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=EDGE_IN, w_pad=EDGE_IN)
@@ -101,11 +94,7 @@ def heading(figure: Figure, text: str) -> None:
 def plain(axes: Axes) -> None:
     """Draw a chart's axes plainly: no box, a pale grid behind the marks.
 
-    Args:
-        axes: The panel.
-
-    Source:
-        Tufte 1983, "The Visual Display of Quantitative Information", chapter 4 (data ink).
+    Source: Tufte 1983, "The Visual Display of Quantitative Information", chapter 4 (data ink).
     """
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
@@ -124,8 +113,7 @@ MARK_POINTS = 12
 def brightest(values: np.ndarray) -> float:
     """Choose where a heat map saturates.
 
-    Returns:
-        The quantile `BRIGHTEST_QUANTILE` of the values above zero; 1 when there are none.
+    Returns the quantile `BRIGHTEST_QUANTILE` of the values above zero; 1 when there are none.
     """
     above = values[values > 0]
     return float(np.quantile(above, BRIGHTEST_QUANTILE)) if above.size else 1.0
@@ -134,10 +122,7 @@ def brightest(values: np.ndarray) -> float:
 def frame_map(axes: Axes, values: np.ndarray, *, saturate: float) -> AxesImage:
     """Draw a [destination frame, source frame] map with axes in seconds (left, bottom) and frames (right, top).
 
-    Colours follow the square root of the values, or a few frames would leave all others pale.
-
-    Source:
-        Layout after the attention maps in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
+    Source: Layout after the attention maps in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     end_s = len(values) * FRAME_S
     image = axes.imshow(
@@ -171,30 +156,13 @@ def _frames_to_seconds(frames: ArrayLike) -> ArrayLike:
 def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open: bool = False) -> None:
     """Explain the colours of a map.
 
-    Args:
-        image: The map.
-        panels: The panels that share its colours.
-        label: What the colours stand for.
-        is_open: Values may lie above the darkest colour; the bar then ends in a point.
+    `is_open`: values may lie above the darkest colour; the bar then ends in a point.
     """
     figure = panels[0].get_figure(root=True)
     assert figure is not None, "a panel is part of a figure"
     bar = figure.colorbar(image, ax=list(panels), extend="max" if is_open else "neither", shrink=0.75, pad=0.02)
     bar.set_label(label, fontsize=8, color=INK)
     bar.ax.tick_params(labelsize=7, colors=MUTED)
-
-
-def count(n: int, thing: str) -> str:
-    """Write how many there are of something: "1 clip", "1,200 clips".
-
-    Args:
-        n: How many.
-        thing: The word in the singular.
-
-    Returns:
-        Number and word.
-    """
-    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:

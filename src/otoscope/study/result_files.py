@@ -8,49 +8,48 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from otoscope.base.errors import OtoscopeError
 from otoscope.base.files import atomic_path
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def write_arrays(path: Path, **arrays: Any) -> Path:
     """Write a result's arrays as a compressed `.npz`.
 
-    Source:
-        numpy.savez_compressed.
+    Source: numpy.savez_compressed.
     """
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
     return path
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write rows by column as Parquet."""
-    import pyarrow as pa
+def write_parquet(path: Path, table: pa.Table) -> Path:
+    """Write a table as Parquet."""
     import pyarrow.parquet as pq
 
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        pq.write_table(table, temporary, compression="zstd")
     return path
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows by column as Parquet."""
+    import pyarrow as pa
+
+    return write_parquet(path, pa.Table.from_pylist(rows))
 
 
 def drawn(plot: Callable[..., Path], path: Path, *args: Any, **settings: Any) -> list[Path]:
     """Draw a picture of a result whose tables are written; a failure only warns, so that no result is lost.
 
-    Args:
-        plot: Draws it to a path, and returns that.
-        path: Where to.
-        args: Further arguments of `plot`.
-        settings: Further arguments of `plot`, by name.
-
-    Returns:
-        The file, or nothing where it could not be drawn; a warning then says so.
-
-    Raises:
-        OutputError: The file cannot be written.
+    `plot`: draws it to a path, and returns that.
+    Returns the file, or nothing where it could not be drawn; a warning then says so.
     """
     try:
         return [plot(path, *args, **settings)]

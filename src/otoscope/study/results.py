@@ -22,7 +22,7 @@ class Result(Rich):
     """What an experiment found: a frozen dataclass that gives a report.
 
     A subclass sets `name` and writes `report`; it overrides `arrays` where numbers are too many for a table, and
-    `figures` where its pictures are its own.
+    `figure` where its picture is its own, or `figures` where it has several.
     """
 
     name: ClassVar[str]
@@ -32,15 +32,25 @@ class Result(Rich):
         """Report what was found: facts, tables and estimates."""
         raise NotImplementedError
 
+    def fields(self, *names: str) -> dict[str, Any]:
+        """Return some of its attributes by name, for a report."""
+        return {name: getattr(self, name) for name in names}
+
     def arrays(self) -> Mapping[str, Any]:
         """Return what goes into `NAME.npz`: arrays by key, or nothing."""
         return {}
 
+    def figure(self) -> Figure:
+        """Draw its picture: by default that of its first estimates."""
+        report = self.report()
+        estimates = next(part for part in report.parts if isinstance(part, Estimates))
+        return marks.estimates_figure(estimates, report.title, report.note)
+
     def figures(self) -> Mapping[str, Callable[[], Figure]]:
         """Return the pictures: file stem to a function that draws it; `plot` draws the first by default."""
-        report = self.report()
-        estimates = [part for part in report.parts if isinstance(part, Estimates)]
-        return {self.name: lambda: marks.estimates_figure(estimates[0], report.title, report.note)} if estimates else {}
+        has_own = type(self).figure is not Result.figure
+        is_drawn = has_own or any(isinstance(part, Estimates) for part in self.report().parts)
+        return {self.name: self.figure} if is_drawn else {}
 
     def to_json(self) -> dict[str, Any]:
         """Return the table: plain values, numbers rounded to six digits."""

@@ -54,12 +54,7 @@ class Rich(ShortRepr):
 
 
 def picture(plot: Callable[[Path], Path], alt: str) -> html.Html:
-    """Write what a result's `plot` draws.
-
-    Args:
-        plot: Draws to a path.
-        alt: What is drawn.
-    """
+    """Write what a result's `plot` draws."""
     with tempfile.TemporaryDirectory() as folder:
         file = plot(Path(folder) / "picture.png").read_bytes()
     file, width = _small(file)

@@ -10,14 +10,7 @@ from otoscope.model.whisper import Whisper
 def one_site(model: Whisper, name: str, needing: str) -> Site:
     """Return the one site that a name stands for.
 
-    Args:
-        model: Any Whisper.
-        name: A name, alias or pattern.
-        needing: What belongs to one site, with its verb, for the message: `a feature is`.
-
-    Raises:
-        SiteError: The site is not in the model.
-        InputError: The name stands for several.
+    `needing`: what belongs to one site, with its verb, for the message: `a feature is`.
     """
     names = model.expand(name)
     if len(names) != 1:
@@ -28,13 +21,7 @@ def one_site(model: Whisper, name: str, needing: str) -> Site:
 def vector_width(site: Site, needing: str, example: str) -> int:
     """Return the length of a site's vectors.
 
-    Args:
-        site: The site.
-        needing: What takes vectors, with its verb: `features are scaled`.
-        example: A site that would do.
-
-    Raises:
-        InputError: The site does not hold one vector for each frame or token.
+    `needing`: what takes vectors, with its verb: `features are scaled`.
     """
     width = site.shape[-1]
     if len(site.shape) != 3 or width is None:

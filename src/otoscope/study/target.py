@@ -25,11 +25,7 @@ class Frames:
         return f"frames {self.start} to {self.stop - 1} ({seconds})"
 
     def check(self, n_frames: int) -> None:
-        """Refuse frames that are not in a window of `n_frames` frames.
-
-        Raises:
-            InputError: The stretch is empty, negative or past the end.
-        """
+        """Refuse frames that are not in a window of `n_frames` frames."""
         for value in (self.start, self.stop):
             if isinstance(value, bool) or not isinstance(value, int):
                 raise InputError(f"frame {value!r} is not a whole number: frames count 20 ms each. Give whole numbers.")

@@ -52,12 +52,9 @@ class WordScorer:
     def score(self, encoding: Float[Tensor, "1 frame d_model"]) -> Float[Tensor, ""]:
         """Sum the log-probabilities of the word's tokens, each given the sound and the tokens before it.
 
-        Returns:
-            Natural log of the probability of the word, over the whole vocabulary; differentiable.
-
-        Source:
-            The target logit of Chefer, Gur and Wolf 2021 (arXiv 2103.15679), made a log-probability because a logit
-            that rises together with all others says nothing.
+        Returns natural log of the probability of the word, over the whole vocabulary; differentiable.
+        Source: The target logit of Chefer, Gur and Wolf 2021 (arXiv 2103.15679), made a log-probability because a logit
+        that rises together with all others says nothing.
         """
         given = [*self.prompt, *self.tokens[: self.stop - 1]]
         logits = read_logits(self.model, encoding, torch.tensor([given]))[0]

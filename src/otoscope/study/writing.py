@@ -40,21 +40,10 @@ def write_windows(
 ) -> list[tuple[str, Written]]:
     """Transcribe each window's encoder output greedily, without timestamps.
 
-    Args:
-        model: Any Whisper.
-        encodings: Final encoder outputs.
-        languages: Language spoken in each window, as code or English name; None to let the model detect it from that
-            window's encoder output.
-        most_tokens: Where to stop; None, or more than the checkpoint's own limit, means that limit.
-
-    Returns:
-        For each window its language and what was written.
-
-    Raises:
-        InputError: A language is not the model's.
-
-    Source:
-        Radford et al. 2022 (arXiv 2212.04356), section 2.3.
+    `languages`: language spoken in each window, as code or English name; None to let the model detect it from that
+    window's encoder output.
+    Returns for each window its language and what was written.
+    Source: Radford et al. 2022 (arXiv 2212.04356), section 2.3.
     """
     words = model.vocabulary
     codes = [words.check_language(language) for language in languages]
@@ -79,14 +68,9 @@ def write_texts(
 ) -> list[Text]:
     """Transcribe each window to text, as `write_windows` does.
 
-    Args:
-        model: Any Whisper.
-        encodings: Final encoder outputs.
-        languages: Language spoken in each window; None to let the model detect it.
-        most_tokens: For each window where to stop; None for the checkpoint's own limit.
-
-    Returns:
-        For each window its text.
+    `languages`: language spoken in each window; None to let the model detect it.
+    `most_tokens`: for each window where to stop; None for the checkpoint's own limit.
+    Returns for each window its text.
     """
     if most_tokens is None:
         written = write_windows(model, encodings, languages)
@@ -123,12 +107,8 @@ def text_of(model: Whisper, tokens: Sequence[int]) -> str:
 def join_texts(rows: Sequence[Text]) -> Text:
     """Join the texts of windows that lie side by side.
 
-    Args:
-        rows: The text of each window, in order of time.
-
-    Returns:
-        One line in the language of the first, with spaces between windows where that has spaces between words; stopped
-        where any of them was.
+    Returns one line in the language of the first, with spaces between windows where that has spaces between words;
+    stopped where any of them was.
     """
     language = rows[0].language if rows else ""
     between = "" if language in UNSPACED_LANGUAGES else " "

@@ -67,12 +67,7 @@ FORMATS = (
 def layout(content: Content, start: int) -> Layout | None:
     """Look into a container of chunks.
 
-    Args:
-        content: The file.
-        start: Where the recording begins in it.
-
-    Returns:
-        Its recordings; None where it is not one of these containers.
+    Returns its recordings; None where it is not one of these containers.
     """
     fmt = _format_at(content, start)
     if fmt is None:
@@ -190,8 +185,7 @@ def _sound_stop(
 ) -> tuple[int, str | None, str | None]:
     """Find where the sound ends, and note where that differs from the header.
 
-    Returns:
-        The byte after the sound, a note, and what is missing if it is cut short.
+    Returns the byte after the sound, a note, and what is missing if it is cut short.
     """
     end = len(content)
     present = end - body

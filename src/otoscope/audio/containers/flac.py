@@ -29,12 +29,7 @@ _BEGINS = (MAGIC + b"\0\0\0\x22", MAGIC + b"\x80\0\0\x22")
 def layout(content: Content, start: int) -> Layout | None:
     """Look into a FLAC file, or several in a row.
 
-    Args:
-        content: The file.
-        start: Where the recording begins.
-
-    Returns:
-        Its recordings; None where it is not FLAC.
+    Returns its recordings; None where it is not FLAC.
     """
     if content[start : start + 8] not in _BEGINS:
         return None

@@ -17,12 +17,7 @@ AU, SPHERE = b".snd", b"NIST_1A\n"
 def layout(content: Content, start: int) -> Layout | None:
     """Look into an AU or SPHERE file, or several in a row.
 
-    Args:
-        content: The file.
-        start: Where the recording begins.
-
-    Returns:
-        Its recordings; None where it is neither.
+    Returns its recordings; None where it is neither.
     """
     parts: list[SoundPart] = []
     notes: list[str] = []

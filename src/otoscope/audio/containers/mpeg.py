@@ -108,13 +108,8 @@ class _Stream:
 def layout(content: Content, start: int, stop: int | None = None) -> Layout | None:
     """Look for MPEG audio.
 
-    Args:
-        content: The file.
-        start: Where to begin.
-        stop: Where the sound ends; None for the end of the file.
-
-    Returns:
-        Its streams; None where there are not enough frames in a row.
+    `stop`: where the sound ends; None for the end of the file.
+    Returns its streams; None where there are not enough frames in a row.
     """
     end = len(content) if stop is None else stop
     at = _next_frame(content, start, min(end, start + SEARCHED_BYTES), end, N_SURE)

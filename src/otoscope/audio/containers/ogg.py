@@ -43,12 +43,7 @@ class _Link:
 def layout(content: Content, start: int) -> Layout | None:
     """Look into an Ogg file.
 
-    Args:
-        content: The file.
-        start: Where it begins.
-
-    Returns:
-        Its recordings; None where it is not Ogg. What libsndfile does not read is left to FFmpeg, as one recording.
+    Returns its recordings; None where it is not Ogg. What libsndfile does not read is left to FFmpeg, as one recording.
     """
     if content[start : start + 4] != MAGIC:
         return None

@@ -29,11 +29,7 @@ class SoundPart:
     is_counted: bool = True
 
     def open(self, content: Content) -> io.BufferedReader:
-        """Open it as a file.
-
-        Args:
-            content: The whole file.
-        """
+        """Open it as a file."""
         return io.BufferedReader(_PiecedFile(content if self.data is None else self.data, self.pieces), 1 << 16)
 
 

@@ -12,12 +12,9 @@ SLACK_BYTES = 4096
 def too_large(size: int, present: int) -> tuple[str | None, str | None]:
     """Judge a size beyond the end of the file.
 
-    Args:
-        size: Bytes of sound that the header counts.
-        present: Bytes up to the end of the file, fewer than `size`.
-
-    Returns:
-        A note, if the size is a placeholder; and what is missing, if the recording is cut short.
+    `size`: bytes of sound that the header counts.
+    `present`: bytes up to the end of the file, fewer than `size`.
+    Returns a note, if the size is a placeholder; and what is missing, if the recording is cut short.
     """
     if size >= OPEN_ENDED_BYTES:
         return "its header does not say how long it is (a placeholder): it is read to the end of the file", None
@@ -29,9 +26,8 @@ def too_large(size: int, present: int) -> tuple[str | None, str | None]:
 def too_small(size: int, present: int) -> str:
     """Say that more sound is there than the header counts.
 
-    Args:
-        size: Bytes of sound that the header counts.
-        present: Bytes up to the end of the file.
+    `size`: bytes of sound that the header counts.
+    `present`: bytes up to the end of the file.
     """
     if size == 0:
         return "its header says that it is empty: it is read to the end of the file"

@@ -16,11 +16,7 @@ OVERLAP_S = 0.02
 
 
 def read(path: Path, clip_id: str) -> Labels:
-    """Read one recording's rows, and those of the file's partner (`words.ctm` beside `phones.ctm`) if there is one.
-
-    Raises:
-        LabelError: A line is not as expected, or there is no row of this recording.
-    """
+    """Read one recording's rows, and those of the file's partner (`words.ctm` beside `phones.ctm`) if there is one."""
     other = partner(path)
     rows = _of_clip(path, clip_id)
     if not rows:
@@ -56,11 +52,7 @@ def _of_clip(path: Path, clip_id: str) -> list[LabelRow]:
 
 
 def recordings(path: Path) -> set[str]:
-    """The names of the recordings that a CTM file holds.
-
-    Raises:
-        LabelError: A line is not as expected.
-    """
+    """The names of the recordings that a CTM file holds."""
     return {parts[0] for _, parts in _rows(path)}
 
 

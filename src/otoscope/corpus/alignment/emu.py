@@ -40,11 +40,7 @@ class _Annotation:
 
 
 def read(path: Path) -> Labels:
-    """Read the phones and words of an EMU annotation.
-
-    Raises:
-        LabelError: It is not an EMU annotation, or has neither words nor phones.
-    """
+    """Read the phones and words of an EMU annotation."""
     text = read_text(path)
     try:
         annotation = _annotation(path, text)

@@ -22,9 +22,6 @@ class AlignmentIndex(NameIndex):
     """The alignments below a folder, by the recordings they are named after; CTM files also by the recordings in them.
 
     A `.lab` that holds a transcript, as the Montreal Forced Aligner reads it, is not an alignment.
-
-    Args:
-        root: The corpus's folder.
     """
 
     def __init__(self, root: Path) -> None:

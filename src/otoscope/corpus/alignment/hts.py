@@ -17,11 +17,7 @@ _STATE = re.compile(r"(.*)\[(\d+)\]", re.DOTALL)
 
 
 def read(path: Path) -> Labels:
-    """Read an HTS label file, full-context or plain, by phone or by state.
-
-    Raises:
-        LabelError: A line is not as expected.
-    """
+    """Read an HTS label file, full-context or plain, by phone or by state."""
     rows: list[LabelRow] = []
     context, state = "", 0
     for line, text in read_lines(path):

@@ -71,15 +71,7 @@ def label_error(path: Path, line: int | None, message: str) -> LabelError:
 def read_text(path: Path, *, eight_bit: bool = False) -> str:
     """Read a label file in UTF-8 or UTF-16; line ends become LF.
 
-    Args:
-        path: The file.
-        eight_bit: Whether it may also be Latin-1 or Windows-1252.
-
-    Returns:
-        The text.
-
-    Raises:
-        LabelError: It cannot be read, or is in another encoding.
+    `eight_bit`: whether it may also be Latin-1 or Windows-1252.
     """
     try:
         content = path.read_bytes()
@@ -101,21 +93,13 @@ def read_text(path: Path, *, eight_bit: bool = False) -> str:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Read the non-empty lines of a label file, each with its number, counted from 1.
-
-    Raises:
-        LabelError: It cannot be read, or is in another encoding.
-    """
+    """Read the non-empty lines of a label file, each with its number, counted from 1."""
     numbered = enumerate(read_text(path).split("\n"), start=1)
     return [(number, line.strip()) for number, line in numbered if line.strip()]
 
 
 def number(path: Path, line: int, text: str, what: str) -> float:
-    """Read a number; `what` says what was expected, for the message.
-
-    Raises:
-        LabelError: It is not a finite number.
-    """
+    """Read a number; `what` says what was expected, for the message."""
     try:
         value = float(re.sub(r"^([+-]?\d+),(\d+)$", r"\1.\2", text))  # a decimal comma, as some countries write it
     except ValueError:
@@ -126,11 +110,7 @@ def number(path: Path, line: int, text: str, what: str) -> float:
 
 
 def whole_number(path: Path, line: int, text: str, what: str) -> int:
-    """Read a whole number; `what` says what was expected, for the message.
-
-    Raises:
-        LabelError: It is not a whole number.
-    """
+    """Read a whole number; `what` says what was expected, for the message."""
     if not re.fullmatch(r"[+-]?\d{1,15}", text, re.ASCII):
         raise label_error(path, line, f"{text!r} is not a whole number. Expected {what}.")
     return int(text)

@@ -27,8 +27,7 @@ def read_alignment(path: Path, *, duration_s: float, clip_id: str, rate_hz: int 
 
     `clip_id` finds the recording in files that hold several; `rate_hz` is its sampling rate, for labels in samples.
 
-    Returns:
-        The alignment; labels that reach at most 50 ms beyond the audio are cut there.
+    Returns the alignment; labels that reach at most 50 ms beyond the audio are cut there.
     """
     path = Path(path)
     labels = _read(path, clip_id, duration_s, rate_hz)

@@ -63,11 +63,7 @@ class _Tier:
 
 
 def read(path: Path) -> Labels:
-    """Read a TextGrid's tiers of words and of phones.
-
-    Raises:
-        LabelError: It is binary, damaged, or has neither tier.
-    """
+    """Read a TextGrid's tiers of words and of phones."""
     _refuse_binary(path)
     tokens = _Tokens(path, read_text(path, eight_bit=True))
     kind, object_class = tokens.next("text", "the file type").text, tokens.next("text", "the class").text

@@ -22,18 +22,7 @@ def write_textgrid(
 ) -> Path:
     """Write a TextGrid with the tiers `words` and `phones`.
 
-    Args:
-        path: The file; an existing one is replaced.
-        words: The words, sorted; gaps between them become empty intervals. None leaves the tier out.
-        phones: The phones, likewise.
-        duration_s: Length of the recording in seconds.
-
-    Returns:
-        The file.
-
-    Raises:
-        InputError: There is nothing to write, or spans overlap, are unsorted or reach beyond the recording.
-        OutputError: The file cannot be written.
+    `words`: the words, sorted; gaps between them become empty intervals. None leaves the tier out.
     """
     if not (math.isfinite(duration_s) and duration_s > 0):
         raise InputError(f"a recording of {duration_s} s has no labels: its length is a number of seconds above 0.")

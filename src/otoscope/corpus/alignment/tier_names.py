@@ -27,13 +27,9 @@ Tier = TypeVar("Tier", bound=Named)
 def choose(tiers: Sequence[Tier], names: Sequence[str]) -> list[Tier]:
     """Choose the tiers with the best name; several where several speakers have one each.
 
-    Args:
-        tiers: The candidates.
-        names: The names to look for, the best first; case is ignored.
-
-    Returns:
-        Tiers with one of the names, alone or beside a speaker's (`Ann - words`); otherwise those whose name contains it
-        among other parts; empty where there is no such tier.
+    `names`: the names to look for, the best first; case is ignored.
+    Returns tiers with one of the names, alone or beside a speaker's (`Ann - words`); otherwise those whose name
+    contains it among other parts; empty where there is no such tier.
     """
     for is_like in (matches, _contains):
         for name in names:

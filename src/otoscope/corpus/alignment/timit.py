@@ -36,16 +36,8 @@ NEAR = 0.01
 def read(path: Path, duration_s: float, rate_hz: int | None = None) -> Labels:
     """Read a `.phn` or `.wrd` file, and its partner if it is beside it.
 
-    Args:
-        path: The file.
-        duration_s: Length of the recording in seconds.
-        rate_hz: Its sampling rate; None where it is unknown, and 16 kHz is assumed.
-
-    Returns:
-        Words, phones or both.
-
-    Raises:
-        LabelError: A line is not as expected.
+    `rate_hz`: its sampling rate; None where it is unknown, and 16 kHz is assumed.
+    Returns words, phones or both.
     """
     words_path, phones_path = _partner(path, ".wrd"), _partner(path, ".phn")
     words = None if words_path is None else _rows(words_path)

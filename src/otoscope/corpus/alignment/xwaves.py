@@ -18,11 +18,7 @@ def is_xwaves(path: Path) -> bool:
 
 
 def read(path: Path) -> Labels:
-    """Read an xwaves label file.
-
-    Raises:
-        LabelError: A line is not as expected.
-    """
+    """Read an xwaves label file."""
     lines = read_lines(path)
     n_header = next(index for index, (_, text) in enumerate(lines) if text == "#") + 1
     rows: list[LabelRow] = []

@@ -27,15 +27,7 @@ _NO_SOUND = "closure"
 def articulation(symbol: str, phone_set: str) -> Articulation:
     """Describe how a phone is made; a unit of two phones is described by its first.
 
-    Args:
-        symbol: A phone of the set.
-        phone_set: One of `PHONE_SETS`.
-
-    Returns:
-        Voicing, place, manner, height, backness and rounding.
-
-    Raises:
-        InputError: The set does not have it, or it is a pause.
+    Returns voicing, place, manner, height, backness and rounding.
     """
     symbols = spell(symbol, phone_set)
     if not symbols:
@@ -72,14 +64,7 @@ def phone_classes(phone_set: str) -> dict[str, frozenset[str]]:
     Diphthongs are only in `vowel`, `diphthong` and `voiced`, since they move; closures only in `closure`, since place
     and voice cannot be heard in them.
 
-    Args:
-        phone_set: One of `PHONE_SETS`.
-
-    Returns:
-        Each class's symbols. A class has at least two phones, but not all, and no two classes are equal.
-
-    Raises:
-        InputError: There is no such phone set.
+    Returns each class's symbols. A class has at least two phones, but not all, and no two classes are equal.
     """
     phones = {symbol: articulation(symbol, phone_set) for symbol in inventory(phone_set)}
     classes: dict[str, frozenset[str]] = {}

@@ -91,13 +91,10 @@ def _backness_of(place: str | None) -> float:
 def substitution_costs() -> np.ndarray:
     """Give the cost of substituting any sound for any other.
 
-    Returns:
-        Float32 [sound, sound] from 0 to 1, in the order of the IPA inventory; read-only. It is a metric.
-
-    Source:
-        The city-block distance between articulations, at most 1. The steps of openness and place, and their large
-        weights, follow ALINE: Kondrak 2000, "A new algorithm for the alignment of phonetic sequences", NAACL.
-        Tests compare it with panphon's features (Mortensen et al. 2016).
+    Returns float32 [sound, sound] from 0 to 1, in the order of the IPA inventory; read-only. It is a metric.
+    Source: The city-block distance between articulations, at most 1. The steps of openness and place, and their large
+    weights, follow ALINE: Kondrak 2000, "A new algorithm for the alignment of phonetic sequences", NAACL. Tests compare
+    it with panphon's features (Mortensen et al. 2016).
     """
     points = np.stack([_place_in_space(symbol) for symbol in ROWS])
     distances = np.abs(points[:, None] - points[None]).sum(axis=-1) + _WEIGHTS["different"]
@@ -130,11 +127,8 @@ def numbered(phones: Sequence[str], phone_set: str = "ipa") -> np.ndarray:
 def substitution_cost(first: str, second: str, phone_set: str = "ipa") -> float:
     """Give the cost of substituting one phone for another.
 
-    Returns:
-        0 for the same sound, at most 1; more than 1 only where a symbol stands for two sounds.
-
-    Source:
-        See `substitution_costs`.
+    Returns 0 for the same sound, at most 1; more than 1 only where a symbol stands for two sounds.
+    Source: See `substitution_costs`.
     """
     return _distance(numbered([first], phone_set), numbered([second], phone_set))
 
@@ -144,8 +138,7 @@ def phone_distance(
 ) -> float:
     """Give the distance of two pronunciations; normalised, it is divided by the length of the longer one.
 
-    Source:
-        Weighted edit distance: Wagner and Fischer 1974, "The string-to-string correction problem".
+    Source: Weighted edit distance: Wagner and Fischer 1974, "The string-to-string correction problem".
     """
     left, right = numbered(first, phone_set), numbered(second, phone_set)
     longer = max(len(left), len(right))

@@ -70,16 +70,7 @@ def convert_spans(spans: Sequence[Span], source: str, target: str) -> tuple[Span
     A unit of two phones stays one span, with a space between its symbols, since the boundary between them is unknown.
     The breath `H` after a stop of Australian English becomes part of that stop's span.
 
-    Args:
-        spans: The phones of one clip, sorted.
-        source: The set of these phones.
-        target: The set to convert them to.
-
-    Returns:
-        The phones in the target's symbols.
-
-    Raises:
-        InputError: There is no such phone set, the source does not have a phone, or the target has no symbol for it.
+    Returns the phones in the target's symbols.
     """
     converted: list[Span] = []
     is_stop = False  # whether the last label was a stop that became a span

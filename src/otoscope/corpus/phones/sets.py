@@ -37,11 +37,7 @@ def is_pause_among_words(text: str) -> bool:
 
 @cache
 def inventory(phone_set: str) -> tuple[str, ...]:
-    """The symbols of a phone set, pauses left out, in the order in which harvests number them.
-
-    Raises:
-        InputError: There is no such phone set.
-    """
+    """The symbols of a phone set, pauses left out, in the order in which harvests number them."""
     if phone_set == "timit61":
         return tuple(tables.TIMIT61)
     if phone_set == "timit39":
@@ -69,15 +65,8 @@ def numbers(phone_set: str) -> dict[str, int]:
 def spell(symbol: str, phone_set: str) -> tuple[str, ...] | None:
     """Find the symbols of a set's inventory that a label of that set stands for.
 
-    Args:
-        symbol: The label as written, perhaps several symbols separated by spaces.
-        phone_set: The set.
-
-    Returns:
-        The symbols; () for a pause or for a sound that is part of another; None if the label is unknown.
-
-    Raises:
-        InputError: There is no such phone set.
+    `symbol`: the label as written, perhaps several symbols separated by spaces.
+    Returns the symbols; () for a pause or for a sound that is part of another; None if the label is unknown.
     """
     known = numbers(phone_set)
     if is_pause(symbol):
@@ -118,14 +107,8 @@ def detect_phone_set(symbols: Iterable[str]) -> str:
     closure, `ax-h`, `hv`, `eng`, `h#`), and TIMIT-39 if there are at least 30 different symbols, none of which TIMIT-39
     leaves out.
 
-    Args:
-        symbols: The labels, in any number and order; pauses may be among them.
-
-    Returns:
-        One of `PHONE_SETS`.
-
-    Raises:
-        InputError: There is no phone among them, or no set has them all; the message names the unknown symbols.
+    `symbols`: the labels, in any number and order; pauses may be among them.
+    Returns one of `PHONE_SETS`.
     """
     written = set(symbols)
     phones = {symbol for symbol in written if not is_pause(symbol)}

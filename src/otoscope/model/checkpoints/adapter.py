@@ -65,17 +65,10 @@ def base_of(path: Path, *, source: str) -> str | None:
 def merged(path: Path, base: CheckpointDescription, *, source: str, base_name: str) -> CheckpointDescription:
     """Describe the base with the adapter merged into it.
 
-    Args:
-        path: The adapter's folder.
-        base: The model that it was trained on.
-        source: What the adapter is called in messages.
-        base_name: What the base is called in messages.
-
-    Returns:
-        A checkpoint with the base's config and the adapter's tokenizer, where it has one.
-
-    Raises:
-        ModelError: the adapter cannot be merged, is damaged, or does not fit the base; reading it may raise this too.
+    `base`: the model that it was trained on.
+    `source`: what the adapter is called in messages.
+    `base_name`: what the base is called in messages.
+    Returns a checkpoint with the base's config and the adapter's tokenizer, where it has one.
     """
     settings = _config(path, source)
     _refuse_other_methods(settings, source)
@@ -193,8 +186,7 @@ def _scale(settings: dict[str, Any], module: str, rank: int, source: str) -> flo
 def _module_setting(settings: dict[str, Any], patterns: str, default: str, module: str) -> Any:
     """Return the value of the first pattern that matches the end of a module's name, or else the default's.
 
-    Source:
-        PEFT, `get_pattern_key`.
+    Source: PEFT, `get_pattern_key`.
     """
     for pattern, value in (settings.get(patterns) or {}).items():
         if re.match(rf"(.*\.)?({pattern})$", module):

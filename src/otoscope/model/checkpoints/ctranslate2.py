@@ -23,7 +23,7 @@ from transformers import GenerationConfig, WhisperConfig, WhisperTokenizer
 
 from otoscope.base.errors import ModelError
 from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
-from otoscope.model.checkpoints.files import read_json, refuse_lfs_pointer
+from otoscope.model.checkpoints.files import damaged, read_json, refuse_lfs_pointer, take
 from otoscope.model.checkpoints.names import (
     config_from_dims,
     dims_from_shapes,
@@ -144,7 +144,7 @@ def _index(file: Path, source: str) -> tuple[dict[str, _Variable], set[str]]:
     last = "its header"
     try:
         with file.open("rb") as opened:
-            (version,) = _take(opened, "<I")
+            (version,) = take(opened, "<I")
             if version != _VERSION:
                 raise ModelError(
                     f"checkpoint {source!r}: {file.name} is of CTranslate2's binary version {version}, and version "
@@ -156,54 +156,43 @@ def _index(file: Path, source: str) -> tuple[dict[str, _Variable], set[str]]:
                     f"checkpoint {source!r} is a CTranslate2 model of the kind {spec!r}, and a Whisper is {_SPEC!r}. "
                     "Give a Whisper."
                 )
-            _take(opened, "<I")
-            (n_variables,) = _take(opened, "<I")
+            take(opened, "<I")
+            (n_variables,) = take(opened, "<I")
             for _ in range(n_variables):
                 last = name = _text(opened)
-                (rank,) = _take(opened, "<B")
-                shape = _take(opened, f"<{rank}I")
-                type_, n_bytes = _take(opened, "<BI")
+                (rank,) = take(opened, "<B")
+                shape = take(opened, f"<{rank}I")
+                type_, n_bytes = take(opened, "<BI")
                 if type_ >= len(_TYPES):
-                    raise _damaged(file, source, f"tensor {name!r} is of the unknown type {type_}")
+                    raise damaged(file, source, f"tensor {name!r} is of the unknown type {type_}")
                 variable = _Variable(shape, type_, opened.tell())
                 if variable.n_bytes != n_bytes or name in variables:
-                    raise _damaged(file, source, f"tensor {name!r} {list(shape)} has {n_bytes} bytes or comes twice")
+                    raise damaged(file, source, f"tensor {name!r} {list(shape)} has {n_bytes} bytes or comes twice")
                 if variable.offset + n_bytes > size:
-                    raise _damaged(file, source, f"it ends within tensor {name!r}")
+                    raise damaged(file, source, f"it ends within tensor {name!r}")
                 variables[name] = variable
                 opened.seek(n_bytes, 1)
             last = "its aliases"
-            for alias, target in [(_text(opened), _text(opened)) for _ in range(_take(opened, "<I")[0])]:
+            for alias, target in [(_text(opened), _text(opened)) for _ in range(take(opened, "<I")[0])]:
                 if target not in variables:
-                    raise _damaged(file, source, f"tensor {alias!r} is said to be {target!r}, which is not there")
+                    raise damaged(file, source, f"tensor {alias!r} is said to be {target!r}, which is not there")
                 aliases.add(alias)
                 variables[alias] = variables[target]
                 if target + _SCALE in variables:
                     variables[alias + _SCALE] = variables[target + _SCALE]
             if opened.tell() != size:
-                raise _damaged(file, source, f"{size - opened.tell()} bytes follow its last tensor")
+                raise damaged(file, source, f"{size - opened.tell()} bytes follow its last tensor")
     except (struct.error, UnicodeDecodeError) as error:
-        raise _damaged(file, source, f"it ends or breaks at {last}") from error
+        raise damaged(file, source, f"it ends or breaks at {last}") from error
     return variables, aliases
 
 
-def _take(opened: BinaryIO, layout: str) -> tuple[int, ...]:
-    return struct.unpack(layout, opened.read(struct.calcsize(layout)))
-
-
 def _text(opened: BinaryIO) -> str:
-    (length,) = _take(opened, "<H")
+    (length,) = take(opened, "<H")
     raw = opened.read(length)
     if len(raw) < length or not raw.endswith(b"\0"):
         raise struct.error("a name is cut short")
     return raw[:-1].decode()
-
-
-def _damaged(file: Path, source: str, what: str) -> ModelError:
-    return ModelError(
-        f"checkpoint {source!r}: {file.name} ({file.stat().st_size} bytes) is cut short or damaged: {what}. "
-        "Copy or download it again."
-    )
 
 
 def _is_scale(name: str) -> bool:
@@ -265,7 +254,7 @@ def _read(file: Path, variables: dict[str, _Variable], config: WhisperConfig, so
             values = values.float() / _scale(raw, name, variables, source)
         parts = list(_parts(name, variable.shape))
         if variable.shape[0] % len(parts):
-            raise _damaged(file, source, f"tensor {name!r} has {variable.shape[0]} rows for {len(parts)} parts")
+            raise damaged(file, source, f"tensor {name!r} has {variable.shape[0]} rows for {len(parts)} parts")
         for part, rows in zip(parts, values.chunk(len(parts)), strict=True):
             if part.endswith("k_proj.bias"):
                 _check_no_bias(rows, name, source)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -28,11 +29,7 @@ class TensorFiles:
 
 
 def read_json(path: Path, *, source: str, why: str) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        ModelError: there is no such file, or it does not hold a JSON object.
-    """
+    """Read a JSON object from a file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -55,11 +52,7 @@ def is_lfs_pointer(path: Path) -> bool:
 
 
 def refuse_lfs_pointer(path: Path, *, source: str) -> None:
-    """Refuse a file that should hold weights and is a Git LFS pointer.
-
-    Raises:
-        ModelError: the file is a Git LFS pointer.
-    """
+    """Refuse a file that should hold weights and is a Git LFS pointer."""
     if is_lfs_pointer(path):
         raise lfs_refusal(path, source=source)
 
@@ -73,15 +66,7 @@ def lfs_refusal(path: Path, *, source: str) -> ModelError:
 
 
 def open_safetensors(paths: Sequence[Path], *, source: str) -> TensorFiles:
-    """Look into safetensors files.
-
-    Args:
-        paths: One file, or all shards.
-        source: What the checkpoint is called in messages.
-
-    Raises:
-        ModelError: a file is damaged, or a tensor is in two of them; reading raises it too.
-    """
+    """Look into safetensors files."""
     stored: dict[str, Stored] = {}
     for path in paths:
         refuse_lfs_pointer(path, source=source)
@@ -131,6 +116,19 @@ def of_tensors(weights: dict[str, torch.Tensor]) -> TensorFiles:
         name: Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in weights.items()
     }
     return TensorFiles(stored, lambda: dict(weights))
+
+
+def take(opened: BinaryIO, layout: str) -> tuple[int, ...]:
+    """Read the next values of a binary file, by a layout of `struct`."""
+    return struct.unpack(layout, opened.read(struct.calcsize(layout)))
+
+
+def damaged(file: Path, source: str, what: str) -> ModelError:
+    """Say what is wrong with a file that is not whole."""
+    return ModelError(
+        f"checkpoint {source!r}: {file.name} ({file.stat().st_size} bytes) is cut short or damaged: {what}. "
+        "Copy or download it again."
+    )
 
 
 def state_of(loaded: Any, file: str, *, source: str) -> dict[str, torch.Tensor]:

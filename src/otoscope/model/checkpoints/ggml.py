@@ -19,6 +19,7 @@ import torch
 
 from otoscope.base.errors import ModelError
 from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
+from otoscope.model.checkpoints.files import damaged, take
 from otoscope.model.checkpoints.names import canonical_names, config_from_dims
 from otoscope.model.checkpoints.quantised import approximate, dequantise, precision_of, sizes_of
 from otoscope.model.vocabulary import bytes_as_text, tokenizer_from_texts
@@ -62,7 +63,7 @@ def _describe(path: Path, source: str) -> CheckpointDescription:
             dims, version, texts = _head(opened, path, source)
             tensors = _index(opened, path, source)
     except struct.error as error:
-        raise _damaged(path, source, "it ends within its header") from error
+        raise damaged(path, source, "it ends within its header") from error
     quantised = sorted({precision_of(t.type) for t in tensors.values() if t.type > 1})
     notes = []
     if quantised:
@@ -90,9 +91,9 @@ def _describe(path: Path, source: str) -> CheckpointDescription:
 def _head(opened: BinaryIO, path: Path, source: str) -> tuple[dict[str, int], int, list[str]]:
     """Read sizes, version of the quantisation, and tokens; skip the filters."""
     opened.seek(4)
-    dims = dict(zip(_HEADER, _take(opened, f"<{len(_HEADER)}i"), strict=True))
-    (file_type,) = _take(opened, "<i")
-    n_mels, n_fft = _take(opened, "<2i")
+    dims = dict(zip(_HEADER, take(opened, f"<{len(_HEADER)}i"), strict=True))
+    (file_type,) = take(opened, "<i")
+    n_mels, n_fft = take(opened, "<2i")
     sizes = [*dims.values(), n_mels, n_fft]
     if not all(0 < size < _MOST for size in sizes) or n_mels != dims["n_mels"]:
         raise ModelError(
@@ -100,12 +101,12 @@ def _head(opened: BinaryIO, path: Path, source: str) -> tuple[dict[str, int], in
             "filters. Give a Whisper of whisper.cpp (ggml-base.en.bin), or copy the file again."
         )
     opened.seek(4 * n_mels * n_fft, 1)
-    (n_tokens,) = _take(opened, "<i")
+    (n_tokens,) = take(opened, "<i")
     if not 0 <= n_tokens <= dims["n_vocab"]:
-        raise _damaged(path, source, f"it has {n_tokens} tokens for a vocabulary of {dims['n_vocab']}")
+        raise damaged(path, source, f"it has {n_tokens} tokens for a vocabulary of {dims['n_vocab']}")
     texts = []
     for _ in range(n_tokens):
-        (length,) = _take(opened, "<I")
+        (length,) = take(opened, "<I")
         raw = opened.read(length) if length < _MOST else b""
         if len(raw) < length:
             raise struct.error("a token is cut short")
@@ -119,36 +120,25 @@ def _index(opened: BinaryIO, path: Path, source: str) -> dict[str, _Tensor]:
     tensors: dict[str, _Tensor] = {}
     while opened.tell() < size:
         try:
-            n_dims, length, type_ = _take(opened, "<3i")
+            n_dims, length, type_ = take(opened, "<3i")
             if not (0 < n_dims <= 4 and 0 < length < 256):
                 raise struct.error("no tensor begins here")
-            shape = tuple(reversed(_take(opened, f"<{n_dims}i")))
+            shape = tuple(reversed(take(opened, f"<{n_dims}i")))
             name = opened.read(length).decode()
         except (struct.error, UnicodeDecodeError) as error:
-            raise _damaged(path, source, f"what follows {last} is not a tensor") from error
+            raise damaged(path, source, f"what follows {last} is not a tensor") from error
         block, block_bytes = sizes_of(type_, name=name, source=source)
         if min(shape) < 1 or shape[-1] % block:
-            raise _damaged(path, source, f"tensor {name!r} has the shape {list(shape)} in blocks of {block}")
+            raise damaged(path, source, f"tensor {name!r} has the shape {list(shape)} in blocks of {block}")
         n_bytes = math.prod(shape) // block * block_bytes
         if opened.tell() + n_bytes > size:
-            raise _damaged(path, source, f"it ends within tensor {name!r}")
+            raise damaged(path, source, f"it ends within tensor {name!r}")
         if name in tensors:
-            raise _damaged(path, source, f"tensor {name!r} is in it twice")
+            raise damaged(path, source, f"tensor {name!r} is in it twice")
         tensors[name] = _Tensor(shape, type_, opened.tell(), n_bytes)
         opened.seek(n_bytes, 1)
         last = f"tensor {name!r}"
     return tensors
-
-
-def _take(opened: BinaryIO, layout: str) -> tuple[int, ...]:
-    return struct.unpack(layout, opened.read(struct.calcsize(layout)))
-
-
-def _damaged(path: Path, source: str, what: str) -> ModelError:
-    return ModelError(
-        f"checkpoint {source!r}: {path.name} ({path.stat().st_size} bytes) is cut short or damaged: {what}. "
-        "Copy or download it again."
-    )
 
 
 def _read(path: Path, tensors: dict[str, _Tensor], names: dict[str, str], source: str) -> dict[str, torch.Tensor]:

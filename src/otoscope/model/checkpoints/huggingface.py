@@ -84,8 +84,7 @@ class Surroundings:
 def read_surroundings(folder: Path, source: str, *, must_be_whisper: bool) -> Surroundings | None:
     """Read what a folder says about a Whisper, apart from the weights.
 
-    Returns:
-        Config and settings, or None where there is no config of a Whisper.
+    Returns config and settings, or None where there is no config of a Whisper.
     """
     path = folder / "config.json"
     if not path.exists():

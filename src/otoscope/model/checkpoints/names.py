@@ -57,8 +57,7 @@ _IN_FRONT = re.compile(
 def to_transformers_name(name: str) -> str:
     """Return transformers' name of one of OpenAI's tensors; an unknown name comes back as it is.
 
-    Source:
-        The module names of openai-whisper's `whisper/model.py` and of transformers' `modeling_whisper.py`.
+    Source: The module names of openai-whisper's `whisper/model.py` and of transformers' `modeling_whisper.py`.
     """
     if name in _OUTSIDE_BLOCKS:
         return f"model.{_OUTSIDE_BLOCKS[name]}"
@@ -74,16 +73,9 @@ def to_transformers_name(name: str) -> str:
 def canonical_names(stored: Iterable[str], *, source: str) -> dict[str, str]:
     """Map the names in a file to transformers' names: wrappers' prefixes are removed, OpenAI's names are translated.
 
-    Args:
-        stored: The file's names: transformers' or OpenAI's, of the whole model or its body, in any wrapper of
-            `torch.compile`, `DataParallel`, FSDP, Lightning and PEFT.
-        source: What the checkpoint is called in messages.
-
-    Returns:
-        Stored name to transformers' name; a name that is not Whisper's stays as it is.
-
-    Raises:
-        ModelError: two tensors would get one name.
+    `stored`: the file's names: transformers' or OpenAI's, of the whole model or its body, in any wrapper of
+    `torch.compile`, `DataParallel`, FSDP, Lightning and PEFT.
+    Returns stored name to transformers' name; a name that is not Whisper's stays as it is.
     """
     names: dict[str, str] = {}
     for name in stored:
@@ -107,16 +99,8 @@ def canonical_names(stored: Iterable[str], *, source: str) -> dict[str, str]:
 def config_from_dims(dims: Mapping[str, int], *, source: str, ffn_dims: tuple[int, int] | None = None) -> WhisperConfig:
     """Make a config from OpenAI's ten sizes.
 
-    Args:
-        dims: The sizes by the names in `DIMS`.
-        source: What the checkpoint is called in messages.
-        ffn_dims: Neurons in an MLP of the encoder and of the decoder; four times the width by default.
-
-    Returns:
-        The config, without the ids of its special tokens.
-
-    Raises:
-        ModelError: a size is missing or not a whole number above 0, or encoder and decoder differ in width.
+    `dims`: the sizes by the names in `DIMS`.
+    `ffn_dims`: neurons in an MLP of the encoder and of the decoder; four times the width by default.
     """
     wrong = [name for name in DIMS if not is_size(dims.get(name))]
     if wrong:
@@ -153,16 +137,8 @@ def dims_from_shapes(
 ) -> dict[str, int]:
     """Find the ten sizes in the shapes of the tensors.
 
-    Args:
-        shapes: By transformers' names.
-        heads: Heads in a block of the encoder and of the decoder; None for 64 values a head, as in every release.
-        source: What the checkpoint is called in messages.
-
-    Returns:
-        The sizes by the names in `DIMS`.
-
-    Raises:
-        ModelError: a tensor that gives a size is missing or misshapen, or the number of heads is not known.
+    `heads`: heads in a block of the encoder and of the decoder; None for 64 values a head, as in every release.
+    Returns the sizes by the names in `DIMS`.
     """
     ranks = {
         "model.encoder.conv1.weight": 3,

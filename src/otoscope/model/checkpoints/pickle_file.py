@@ -21,8 +21,7 @@ from otoscope.base.errors import ModelError
 def read_pickle(path: Path) -> Any:
     """Read a torch file that holds plain data.
 
-    Source:
-        `torch.load(weights_only=True)`.
+    Source: `torch.load(weights_only=True)`.
     """
     if not path.is_file():
         raise ModelError(f"checkpoint {str(path)!r}: there is no such file. Give the path of a .pt file.")

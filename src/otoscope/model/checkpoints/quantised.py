@@ -35,8 +35,7 @@ def sizes_of(type_: int, *, name: str, source: str) -> tuple[int, int]:
 def dequantise(raw: np.ndarray, type_: int, shape: tuple[int, ...], *, name: str, source: str) -> torch.Tensor:
     """Turn the bytes of one tensor into numbers.
 
-    Source:
-        llama.cpp, `gguf-py/gguf/quants.py`.
+    Source: llama.cpp, `gguf-py/gguf/quants.py`.
     """
     if type_ in _PLAIN:
         return torch.from_numpy(raw.view(_PLAIN[type_][1]).reshape(shape))

@@ -30,11 +30,7 @@ _CAUTION = 0.95
 
 
 class BatchTopK(TopK):
-    """Keeps the strongest features of a batch, k times as many as it has frames.
-
-    Args:
-        settings: The coder's settings.
-    """
+    """Keeps the strongest features of a batch, k times as many as it has frames."""
 
     name: ClassVar[str] = "batchtopk"
     threshold_sum: Tensor  # weighted sum of the batches' smallest active strengths

@@ -7,6 +7,7 @@ encoder transposed, and `finished` converts it.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from otoscope.sae import sparse
 from otoscope.sae.coder_settings import CoderSettings
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.together import ALONE, Together
@@ -90,9 +92,13 @@ class Coder(nn.Module, ABC):
     # training
 
     @property
-    @abstractmethod
     def learning_rate(self) -> float:
-        """The learning rate by the rule of its paper."""
+        """2e-4 for 2**14 features, proportional to one over the square root of their number.
+
+        Source: Gao et al. 2024 (arXiv 2406.04093), appendix A.3, for TopK. The papers of the dense coders give a single
+        small rate (5e-5, 7e-5) for runs of 100,000 steps and more.
+        """
+        return 2e-4 / math.sqrt(self.settings.n_features / 2**14)
 
     def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
         """Make the optimizer of its paper."""
@@ -122,12 +128,8 @@ class Coder(nn.Module, ABC):
     def finished(self, scale: float, metadata: Mapping[str, Any]) -> Dictionary:
         """Return the dictionary with the current weights, for vectors that are not scaled.
 
-        Args:
-            scale: The factor of vectors in training; it is folded into the weights, and strengths stay the same.
-            metadata: What to write down about it.
-
-        Source:
-            SAELens 6.54, `fold_activation_norm_scaling_factor`.
+        `scale`: the factor of vectors in training; it is folded into the weights, and strengths stay the same.
+        Source: SAELens 6.54, `fold_activation_norm_scaling_factor`.
         """
         architecture, more, k = self.architecture()
         weights = {
@@ -146,3 +148,21 @@ class Coder(nn.Module, ABC):
             k=k,
             metadata=dict(metadata),
         )
+
+
+class UnitRows(Coder):
+    """A coder whose decoder rows always have length 1.
+
+    Source: Bricken et al. 2023, Towards monosemanticity, and Gao et al. 2024 (arXiv 2406.04093), appendix A, for the
+    projection of the gradients.
+    """
+
+    def project_gradients(self) -> None:
+        """Remove what would only change the length of decoder rows."""
+        if self.W_dec.grad is not None:
+            sparse.loops(self.W_dec.device).take_off_lengthwise(self.W_dec.detach(), self.W_dec.grad)
+
+    def after_step(self) -> None:
+        """Scale decoder rows to length 1."""
+        if self.W_dec.requires_grad:
+            sparse.loops(self.W_dec.device).set_to_length_one(self.W_dec.detach())

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -16,15 +15,10 @@ from torch import Tensor
 from otoscope.sae import sparse
 from otoscope.sae.code import chunk_frames
 from otoscope.sae.coders.coder import Coder, Loss, Moment
-from otoscope.sae.coders.topk import LEARNING_RATE, LEARNING_RATE_FEATURES
 
 
 class Dense(Coder):
-    """A coder whose strengths are pushed towards 0 by a term of its loss, instead of being chosen.
-
-    Args:
-        settings: What to make it from.
-    """
+    """A coder whose strengths are pushed towards 0 by a term of its loss, instead of being chosen."""
 
     term: ClassVar[str]
     """The name of its sparsity term among the parts of the loss."""
@@ -41,9 +35,9 @@ class Dense(Coder):
 
     # encoding and loss
 
-    @abstractmethod
     def _activate(self, pre: Float[Tensor, "frame feature"]) -> Float[Tensor, "frame feature"]:
         """Compute strengths, for the decoder's rows as they are, from pre-activations."""
+        return pre.relu()
 
     @abstractmethod
     def _penalty(
@@ -104,36 +98,6 @@ class Dense(Coder):
             **self._more_terms(pre, moment),
         }
         return terms, strength.detach() > 0
-
-    # training
-
-    @property
-    def learning_rate(self) -> float:
-        """2e-4 for 2**14 features, proportional to one over the square root of their number.
-
-        Source:
-            The rule of Gao et al. 2024 for TopK; the papers of these coders give a single small rate (5e-5, 7e-5) for
-            runs of 100,000 steps and more.
-        """
-        return LEARNING_RATE / math.sqrt(self.settings.n_features / LEARNING_RATE_FEATURES)
-
-
-class UnitRows(Dense):
-    """A dense coder whose decoder rows always have length 1.
-
-    Source:
-        Bricken et al. 2023, Towards monosemanticity, for the projection of the gradients.
-    """
-
-    def project_gradients(self) -> None:
-        """Remove what would only change the length of decoder rows."""
-        if self.W_dec.grad is not None:
-            sparse.loops(self.W_dec.device).take_off_lengthwise(self.W_dec.detach(), self.W_dec.grad)
-
-    def after_step(self) -> None:
-        """Scale decoder rows to length 1."""
-        if self.W_dec.requires_grad:
-            sparse.loops(self.W_dec.device).set_to_length_one(self.W_dec.detach())
 
 
 def product(a: Float[Tensor, "n m"], b: Float[Tensor, "m o"], precision: str) -> Float[Tensor, "n o"]:

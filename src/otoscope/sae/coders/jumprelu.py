@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from otoscope.sae.coder_settings import CoderSettings
-from otoscope.sae.coders.coder import Moment
-from otoscope.sae.coders.dense import UnitRows
+from otoscope.sae.coders.coder import Moment, UnitRows
+from otoscope.sae.coders.dense import Dense
 
 THRESHOLD_AT_START = 0.001
 """Initial threshold of all features, for vectors of length 1. Source: Rajamanoharan et al."""
@@ -27,7 +27,7 @@ SPARSITY = 6e-4
 """The weight of an active feature is this times `d_in`. The paper's values for vectors of length 1 include 6e-4."""
 
 
-class JumpReLU(UnitRows):
+class JumpReLU(UnitRows, Dense):
     """Strengths are pre-activations above a threshold, and 0 below.
 
     The paper's vectors have length 1, the trainer's the square root of `d_in`. `bandwidth` and `unit_threshold` are in

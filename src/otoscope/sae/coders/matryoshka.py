@@ -24,9 +24,6 @@ class Matryoshka(BatchTopK):
     """BatchTopK whose loss is the sum of the squared errors of all its nested dictionaries.
 
     Features are chosen once, from all; a nested dictionary uses the chosen ones among its features.
-
-    Args:
-        settings: The coder's settings.
     """
 
     name: ClassVar[str] = "matryoshka"

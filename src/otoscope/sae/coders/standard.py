@@ -32,11 +32,7 @@ is for vectors of a few thousand values."""
 
 
 class Standard(Dense):
-    """ReLU strengths, with L1 weighted by the length of decoder rows.
-
-    Args:
-        settings: The coder's settings.
-    """
+    """ReLU strengths, with L1 weighted by the length of decoder rows."""
 
     name: ClassVar[str] = "standard"
     term: ClassVar[str] = "l1"
@@ -51,9 +47,6 @@ class Standard(Dense):
     @property
     def _default_sparsity(self) -> float:
         return SPARSITY * math.sqrt(self.settings.d_in)
-
-    def _activate(self, pre: Tensor) -> Tensor:
-        return pre.relu()
 
     def _penalty(self, pre: Tensor, strength: Tensor) -> Tensor:
         return strength.sum(dim=0) @ self.W_dec.norm(dim=1)
@@ -73,8 +66,7 @@ class Standard(Dense):
     def finished(self, scale: float, metadata: Mapping[str, Any]) -> Dictionary:
         """Return the dictionary with the current weights, the length of decoder rows folded into the encoder.
 
-        Source:
-            SAELens 6.54, `fold_W_dec_norm`.
+        Source: SAELens 6.54, `fold_W_dec_norm`.
         """
         dictionary = super().finished(scale, metadata)
         length = self.W_dec.detach().norm(dim=1).float().cpu()

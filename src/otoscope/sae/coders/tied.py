@@ -14,11 +14,12 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError
 from otoscope.sae.coder_settings import CoderSettings
-from otoscope.sae.coders.dense import UnitRows
+from otoscope.sae.coders.coder import UnitRows
+from otoscope.sae.coders.dense import Dense
 from otoscope.sae.coders.standard import SPARSITY
 
 
-class Tied(UnitRows):
+class Tied(UnitRows, Dense):
     """ReLU strengths with one direction per feature, for both encoding and decoding.
 
     Attributes:
@@ -48,9 +49,6 @@ class Tied(UnitRows):
     @property
     def _default_sparsity(self) -> float:
         return SPARSITY * math.sqrt(self.settings.d_in)
-
-    def _activate(self, pre: Tensor) -> Tensor:
-        return pre.relu()
 
     def _penalty(self, pre: Tensor, strength: Tensor) -> Tensor:
         return strength.sum()

@@ -6,7 +6,6 @@ Source:
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -17,11 +16,7 @@ from otoscope.base.errors import InputError
 from otoscope.sae import sparse
 from otoscope.sae.code import Code, Weights
 from otoscope.sae.coder_settings import CoderSettings
-from otoscope.sae.coders.coder import Coder, Loss, Moment
-
-LEARNING_RATE = 2e-4
-LEARNING_RATE_FEATURES = 2**14
-"""Number of features for which this is the learning rate; it is proportional to one over the root of that number."""
+from otoscope.sae.coders.coder import Loss, Moment, UnitRows
 
 ENCODER_LENGTH = 0.3
 """Initial length of the encoder's rows, while the decoder's have 1: Adam rotates short rows faster.
@@ -30,16 +25,10 @@ Of 1, 0.3, 0.1 and 0.03, this explained most variance on two synthetic problems 
 """
 
 
-class TopK(Coder):
+class TopK(UnitRows):
     """Keeps the k strongest features of every frame, if they are above 0.
 
     Rows of the decoder always have length 1. Dead features learn from the residual of the others.
-
-    Args:
-        settings: The coder's settings.
-
-    Raises:
-        InputError: `k` is more than the number of features.
     """
 
     name: ClassVar[str] = "topk"
@@ -107,23 +96,6 @@ class TopK(Coder):
     def _is_finite(self) -> Tensor:
         """Whether the encoder is finite: features with NaN are never chosen, and would go unnoticed."""
         return (self.W_enc.sum() + self.b_enc.sum()).isfinite()
-
-    # training
-
-    @property
-    def learning_rate(self) -> float:
-        """2e-4 for 2**14 features, falling with the root of their number. Source: Gao et al., appendix A.3."""
-        return LEARNING_RATE / math.sqrt(self.settings.n_features / LEARNING_RATE_FEATURES)
-
-    def project_gradients(self) -> None:
-        """Remove what would only change the length of decoder rows. Source: Gao et al., appendix A."""
-        if self.W_dec.grad is not None:
-            sparse.loops(self.W_dec.device).take_off_lengthwise(self.W_dec.detach(), self.W_dec.grad)
-
-    def after_step(self) -> None:
-        """Scale decoder rows to length 1."""
-        if self.W_dec.requires_grad:
-            sparse.loops(self.W_dec.device).set_to_length_one(self.W_dec.detach())
 
     # finishing
 

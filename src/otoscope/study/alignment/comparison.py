@@ -106,9 +106,8 @@ def compare_alignments(
 ) -> None:
     """Add one clip to a comparison.
 
-    Source:
-        Share of frames and boundaries within 20 ms: Hosom 2009, "Speaker-independent phoneme alignment using
-        transition-dependent states", Speech Communication 51. Boundaries are compared where the same phone is in both.
+    Source: Share of frames and boundaries within 20 ms: Hosom 2009, "Speaker-independent phoneme alignment using
+    transition-dependent states", Speech Communication 51. Boundaries are compared where the same phone is in both.
     """
     truth = _merged(convert_spans(labelled, phone_set, "arpabet"))
     ours = [span for span in aligned if not is_pause(span.text)]

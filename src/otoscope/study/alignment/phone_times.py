@@ -108,9 +108,8 @@ class PhoneAligner:
     def __call__(self, clip: Clip, transcript: str | None = None) -> PhoneTimes:
         """Find when each word and phone of a transcript is spoken.
 
-        Source:
-            Huggins-Daines et al. 2006, "PocketSphinx", ICASSP; its two passes are those of the library's
-            `Decoder.set_alignment`.
+        Source: Huggins-Daines et al. 2006, "PocketSphinx", ICASSP; its two passes are those of the library's
+        `Decoder.set_alignment`.
         """
         _check_english(self.language or clip.language, f"the language of clip {clip.id!r}")
         given = clip.transcript or "" if transcript is None else transcript

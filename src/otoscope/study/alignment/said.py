@@ -38,11 +38,8 @@ class Doubt:
 def said_words(transcript: str) -> tuple[list[str], list[Doubt]]:
     """Separate the spoken words of a transcript from what is written but not spoken.
 
-    Args:
-        transcript: What is said, perhaps with remarks such as `[laughter]`, `<unk>` or `(coughs)`, and with dashes.
-
-    Returns:
-        The words as written, and a doubt for everything that is left out.
+    `transcript`: what is said, perhaps with remarks such as `[laughter]`, `<unk>` or `(coughs)`, and with dashes.
+    Returns the words as written, and a doubt for everything that is left out.
     """
     text = one_line(transcript)
     left_out = [Doubt(match[0], "a remark, which is not said") for match in _REMARK.finditer(text)]
@@ -58,8 +55,7 @@ def said_words(transcript: str) -> tuple[list[str], list[Doubt]]:
 def check_times(words: Sequence[Span]) -> tuple[list[Span], list[Doubt]]:
     """Leave out words without a duration, and note those written in digits as doubtful.
 
-    Returns:
-        The words that last a frame (20 ms) or longer, and the doubts.
+    Returns the words that last a frame (20 ms) or longer, and the doubts.
     """
     kept, doubts = [], []
     for word in words:

@@ -53,11 +53,8 @@ def split_transcript(
     A piece has at most `longest` samples. Cuts in silence are preferred, first those in the second half of the longest
     piece; among these the ends of sentences, and then the longest silence.
 
-    Returns:
-        Pieces side by side from the first sample to the last, every word in one of them.
-
-    Source:
-        The words are compared by Python's difflib (Ratcliff and Obershelp 1988).
+    Returns pieces side by side from the first sample to the last, every word in one of them.
+    Source: The words are compared by Python's difflib (Ratcliff and Obershelp 1988).
     """
     cuts = _cuts(words, heard, kinds)
     chosen = [_WordGap(0, 0)]

@@ -6,7 +6,7 @@ of contexts. What is known comes from `known`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,12 +151,7 @@ class BigramAgreement(Result):
             f"Bigrams of {self.model} with no sound, against {self.known}",
             f"{contexts}, weighted by frequency; 95% intervals over contexts",
             {
-                "model": self.model,
-                "language": self.language,
-                "known": self.known,
-                "in_sentences": self.in_sentences,
-                "n_contexts": self.n_contexts,
-                "n_prompts": self.n_prompts,
+                **self.fields("model", "language", "known", "in_sentences", "n_contexts", "n_prompts"),
                 "share_of_bigrams": Fact(self.share, "share of all bigrams", "share"),
                 "n_followers": self.n_followers,
                 "floor_bits": Fact(
@@ -169,9 +164,9 @@ class BigramAgreement(Result):
             parts=[part for sound in self.sounds for part in sound.tables()],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the scores of the guesses with their intervals, sound by sound."""
-        return {self.name: lambda: agreement_figure(self, GUESSES)}
+        return agreement_figure(self, GUESSES)
 
 
 @takes(NoSoundSettings)

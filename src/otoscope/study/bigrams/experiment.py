@@ -6,7 +6,7 @@ Costs one window of the encoder for each sound and one decoder pass over the pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,11 +101,7 @@ class Bigrams(Result):
             f"What comes next with no sound: {self.model}",
             f"language {self.language}; {self.vocab_size:,} tokens to choose from",
             {
-                "model": self.model,
-                "language": self.language,
-                "start": self.start,
-                "vocab_size": self.vocab_size,
-                "only_text": self.only_text,
+                **self.fields("model", "language", "start", "vocab_size", "only_text"),
                 "n_prompts": len(self.prompts),
                 "sounds": self.sounds,
                 "continuations": self.continuations,
@@ -127,13 +123,9 @@ class Bigrams(Result):
         ]
         return Table(columns, rows, "What kind of token comes next", most=len(rows))
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the likeliest tokens by their logits, of the first few prompts."""
-        return {
-            self.name: lambda: next_figure(
-                self.continuations, len(self.sounds), f"{self.model}, language {self.language}"
-            )
-        }
+        return next_figure(self.continuations, len(self.sounds), f"{self.model}, language {self.language}")
 
 
 def _listed(group: Sequence[Continuation]) -> Table:

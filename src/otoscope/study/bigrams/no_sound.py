@@ -67,25 +67,12 @@ def no_sound(
 ) -> NoSound:
     """Encode one window in which nobody speaks.
 
-    Args:
-        model: Any Whisper.
-        sound: `padding`: the digital zeros that a clip is filled up with. `silence`, `noise`, `music`: a window full of
-            these (`otoscope.audio.nonspeech`). `mean`: the mean over the windows of clips, frame position by frame
-            position, padding included as it comes: neither silence nor speech, but what is the same in all speech.
-        settings: How loud it is, and the seed that it is drawn with.
-        clips: For `mean`, the clips.
-        progress: For `mean`, called after each clip with the number done and the number in all (0 when not known).
-
-    Returns:
-        The final encoder output; active edits and attention windows apply.
-
-    Raises:
-        InputError: There is no such sound, a number cannot be used, or the mean has no clips.
-        AudioError: A clip cannot be used.
-
-    Source:
-        Padding: "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3. The mean: mean ablation, as in Wang et
-        al. 2022 (arXiv 2211.00593).
+    `sound`: `padding`: the digital zeros that a clip is filled up with. `silence`, `noise`, `music`: a window full of
+    these (`otoscope.audio.nonspeech`). `mean`: the mean over the windows of clips, frame position by frame position,
+    padding included as it comes: neither silence nor speech, but what is the same in all speech.
+    Returns the final encoder output; active edits and attention windows apply.
+    Source: Padding: "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 3. The mean: mean ablation, as in Wang
+    et al. 2022 (arXiv 2211.00593).
     """
     check_sounds([sound])
     if sound == "padding":

@@ -38,8 +38,7 @@ def score_row(
 ) -> Float64[np.ndarray, " score"]:
     """Score a guess at what follows one context, all but its rank correlation.
 
-    Returns:
-        Scores in the order of `SCORES`, NaN for the rank correlation.
+    Returns scores in the order of `SCORES`, NaN for the rank correlation.
     """
     crossed = -float(probabilities @ log_probabilities) / np.log(2)
     likeliest = tokens[probabilities >= probabilities.max() * (1 - 1e-9)]
@@ -83,16 +82,9 @@ def means(
 ) -> dict[str, dict[str, Interval]]:
     """Mean scores of several guesses with 95% intervals; all are drawn together, so that differences can be taken.
 
-    Args:
-        scores: Guess to its scores, in the order of `SCORES`; NaN does not count.
-        weights: How much each context counts.
-        seed: Seeds the draws.
-
-    Returns:
-        For every guess and every pair `a - b` of the first guess with each other, score to mean and interval.
-
-    Source:
-        Percentile bootstrap over contexts; the known followers of each are taken as exact.
+    `scores`: guess to its scores, in the order of `SCORES`; NaN does not count.
+    Returns for every guess and every pair `a - b` of the first guess with each other, score to mean and interval.
+    Source: Percentile bootstrap over contexts; the known followers of each are taken as exact.
     """
     names = list(scores)
     stacked = np.stack([scores[name] for name in names], axis=1)

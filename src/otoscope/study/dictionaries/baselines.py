@@ -137,17 +137,8 @@ def fit(
 ) -> dict[str, Fit]:
     """Fit baselines to every site, in one pass over clips.
 
-    Args:
-        model: Any Whisper.
-        clips: In an order in which the first are as good as any, since the frames kept are theirs.
-        sites: Sites of the encoder.
-        kinds: The frames that baselines are fitted to.
-        replaced: The frames that will be replaced.
-        pool_frames: Frames kept of each site.
-        progress: Called with the clips done.
-
-    Raises:
-        InputError: No clip holds a frame of those kinds, a site holds what is not finite, or is not one of the encoder.
+    `clips`: in an order in which the first are as good as any, since the frames kept are theirs.
+    `kinds`: the frames that baselines are fitted to.
     """
     reader = EncoderReader(model, sites)
     sums = {site: _Sums(width, pool_frames) for site, width in reader.widths.items()}
@@ -155,17 +146,22 @@ def fit(
         for activity in reader.windows(clip):
             for site, site_sums in sums.items():
                 x = activity.values[TRAINED, site].float()
-                if not bool(x.isfinite().all()):
-                    raise InputError(
-                        f"clip {clip.id!r}: site {site!r} holds NaN or infinite values, which cannot be scored. "
-                        "Use --dtype float32, or leave the clip out."
-                    )
+                check_finite(x, clip.id, site)
                 site_sums.add(x, _is_of(activity.kinds, kinds), _is_of(activity.kinds, replaced))
         progress(done)
     if not all(site_sums.n for site_sums in sums.values()):
         words = " or ".join(kind.name.lower() for kind in sorted(kinds))
         raise InputError(f"no clip holds a frame of {words}, which baselines are fitted to. Give clips that do.")
     return {site: site_sums.finish() for site, site_sums in sums.items()}
+
+
+def check_finite(x: Tensor, clip_id: str, site: str) -> None:
+    """Refuse activations of a clip that are no numbers."""
+    if not bool(x.isfinite().all()):
+        raise InputError(
+            f"clip {clip_id!r}: site {site!r} holds NaN or infinite values, which cannot be scored. "
+            "Use --dtype float32, or leave the clip out."
+        )
 
 
 def fit_frames(frames: Float[Tensor, "frame d"]) -> Fit:

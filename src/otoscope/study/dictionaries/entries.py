@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from otoscope.audio.clip import Clip, as_clip
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
-from otoscope.corpus import Corpus
-from otoscope.corpus.corpus import Source
 from otoscope.harvest.activity import check_sites
 from otoscope.model.whisper import Whisper
 from otoscope.sae.dictionary import Dictionary
@@ -39,11 +34,7 @@ class Entry:
 
 
 def site_of(model: Whisper, dictionary: Dictionary) -> str:
-    """Find the site that a dictionary says it belongs to.
-
-    Raises:
-        InputError: It does not say, or the model has no such site.
-    """
+    """Find the site that a dictionary says it belongs to."""
     named = named_site(dictionary.metadata, [site.name for site in model.sites()])
     if named is None:
         raise InputError(
@@ -88,15 +79,6 @@ def check_entry(model: Whisper, entry: Entry, *, force: bool) -> None:
                 force=force,
                 name="a dictionary" if entry.folder is None else f"dictionary {str(entry.folder)!r}",
             )
-
-
-def as_corpus(clips: Iterable[Clip]) -> Corpus:
-    """Take clips as a corpus; they stay in memory."""
-    read = list(clips)
-    return Corpus(
-        "clips",
-        [Source(clip.id, partial(as_clip, clip), clip.speaker, clip.language, clip.duration_s) for clip in read],
-    )
 
 
 def kinds_of(dictionary: Dictionary) -> frozenset[Kind]:

@@ -5,7 +5,7 @@ Knows numbers, not models or clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,7 @@ class DictionarySweep(Result):
                 "model": self.model,
                 "trained_on": Fact(self.trained_on, "trained on"),
                 "scored_on": Fact(self.scored_on, "scored on"),
-                "settings": self.settings,
-                "n_clips": self.n_clips,
-                "notes": self.notes,
+                **self.fields("settings", "n_clips", "notes"),
                 "clean": clean,
                 "points": self.points,
                 "baselines": [{"k": k, **row.to_json()} for (_, k), row in self.baselines.items()],
@@ -126,9 +124,9 @@ class DictionarySweep(Result):
         ]
         return Table([Column(None, name, unit) for name, unit in units.items()], rows, most=max(len(rows), 1))
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the frontier of sparsity against explained variance and WER."""
-        return {self.name: lambda: dictionary_picture.frontier_figure(self)}
+        return dictionary_picture.frontier_figure(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write `sweep.json`, `sweep.png`, `sweep.parquet` (a row for each thing and kind of frame) and transcripts."""

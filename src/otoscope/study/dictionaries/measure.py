@@ -21,6 +21,7 @@ from otoscope.harvest.activity import TRAINED, EncoderReader
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Whisper
 from otoscope.sae.scores import Reconstructs, Scores, ScoreSums
+from otoscope.study.dictionaries.baselines import check_finite
 
 ALL = "all"
 KIND_NAMES = tuple(kind.name.lower() for kind in Kind)
@@ -93,17 +94,8 @@ def measure(
 ) -> dict[Any, ByKind]:
     """Score what puts activations together again.
 
-    Args:
-        model: Any Whisper.
-        clips: The clips.
-        things: Name to a site and what is scored there.
-        progress: Called with the clips done.
-
-    Returns:
-        For each name the scores by kind of frame.
-
-    Raises:
-        InputError: There is no clip, a site is not one of the encoder, or holds what is not finite.
+    `things`: name to a site and what is scored there.
+    Returns for each name the scores by kind of frame.
     """
     reader = EncoderReader(model, list(dict.fromkeys(site for site, _ in things.values())))
     sums = {
@@ -113,7 +105,9 @@ def measure(
     for done, clip in enumerate(clips, 1):
         for activity in reader.windows(clip):
             for name, (site, thing) in things.items():
-                _add(sums[name], activity.values[TRAINED, site].float(), activity.kinds, thing, f"{clip.id!r}: {site}")
+                x = activity.values[TRAINED, site].float()
+                check_finite(x, clip.id, site)
+                add(sums[name], x, activity.kinds, thing)
         progress(done)
     if not done:
         raise InputError("no clip could be scored: there is none, or none can be read. Give recordings.")
@@ -129,11 +123,8 @@ def finished(sums: list[ScoreSums]) -> ByKind:
 
 
 @torch.no_grad()
-def _add(sums: list[ScoreSums], x: torch.Tensor, kinds: np.ndarray, thing: Reconstructs, where: str) -> None:
-    if not bool(x.isfinite().all()):
-        raise InputError(
-            f"clip {where} holds NaN or infinite values, which cannot be scored. Use --dtype float32, or leave it out."
-        )
+def add(sums: list[ScoreSums], x: torch.Tensor, kinds: np.ndarray, thing: Reconstructs) -> None:
+    """Add frames to the sums of their kinds, in the order of `Kind`."""
     strength, x_hat = thing.encode(x), thing.reconstruct(x)
     for kind, kind_sums in zip(Kind, sums, strict=True):
         rows = torch.from_numpy(np.flatnonzero(kinds == int(kind))).to(x.device)

@@ -45,17 +45,7 @@ class TrainingPlan:
 def plan_training(
     source: Source, tasks: Sequence[Task], settings: TrainSettings, *, device: str | torch.device = "cpu"
 ) -> TrainingPlan:
-    """Find out what a training will take.
-
-    Args:
-        source: Where vectors come from.
-        tasks: The dictionaries.
-        settings: How to train.
-        device: Where to train.
-
-    Raises:
-        InputError: The source has fewer frames than a batch, or a coder cannot be made.
-    """
+    """Find out what a training will take."""
     n_pass = source.amount.n_frames
     if source.amount.is_exact and n_pass < settings.batch_frames:
         raise InputError(
@@ -88,7 +78,7 @@ def _window_seconds(source: Source) -> float:
     for each in source.corpus.sources:
         try:
             hear = partial(_first_window, reader, source.corpus.read(each))
-            return min(_duration(hear) for _ in range(1 + TRIES))  # the first one takes longer
+            return min(seconds_of(hear) for _ in range(1 + TRIES))  # the first one takes longer
         except (InputError, RuntimeError, ValueError):  # told where the training comes to it
             continue
     return 0.0
@@ -113,10 +103,11 @@ def _timed(trainer: Trainer, device: str | torch.device) -> float:
         _wait(device)
 
     step()  # the first one takes longer
-    return min(_duration(step) for _ in range(TRIES))
+    return min(seconds_of(step) for _ in range(TRIES))
 
 
-def _duration(do: Callable[[], object]) -> float:
+def seconds_of(do: Callable[[], object]) -> float:
+    """Measure how long something takes."""
     start = time.perf_counter()
     do()
     return time.perf_counter() - start

@@ -5,16 +5,15 @@ Knows numbers, not models or clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
-from otoscope.base.files import atomic_path, write_json
+from otoscope.base.files import write_json
 from otoscope.base.layout import count, percent
 from otoscope.base.numbers import Interval, finite, rounded, written
 from otoscope.base.report import Column, Report, Table
@@ -25,6 +24,7 @@ from otoscope.study.dictionaries.measure import ALL, KIND_NAMES, ByKind
 from otoscope.study.dictionaries.settings import ScoreSettings
 from otoscope.study.dictionaries.transcripts import Hearing, ce_scores
 from otoscope.study.dictionaries.undertrained import is_undertrained
+from otoscope.study.result_files import write_parquet
 from otoscope.study.results import Result
 
 DICTIONARY, SECOND, RANDOM_DECODER = "dictionary", "second", "random decoder"
@@ -41,16 +41,20 @@ class ScoreRow:
     site: str
     name: str  # `dictionary`, or which baseline
     what: str  # what it is, in words
-    n_features: int
     by_kind: ByKind
     heard: Mapping[str, Any]  # what the transcripts say: CE and its parts, error rates; empty where there are none
 
     @property
-    def in_speech(self) -> Scores:
-        """Scores of speech frames, or of all frames where there is no speech."""
-        scores = self.by_kind["speech"] or self.by_kind[ALL]
+    def everything(self) -> Scores:
+        """Scores of all frames."""
+        scores = self.by_kind[ALL]
         assert scores is not None, "some frame was scored"
         return scores
+
+    @property
+    def in_speech(self) -> Scores:
+        """Scores of speech frames, or of all frames where there is no speech."""
+        return self.by_kind["speech"] or self.everything
 
     def rate(self, name: str) -> Interval | None:
         """Give an error rate by its key; None where it is not known."""
@@ -64,13 +68,8 @@ class ScoreRow:
     def to_json(self) -> dict[str, Any]:
         """Give the row."""
         by_kind = {kind: scores and rounded(scores.to_json()) for kind, scores in self.by_kind.items()}
-        return {
-            "name": self.name,
-            "what": self.what,
-            "n_features": self.n_features,
-            "scores": by_kind,
-            **self.heard,
-        }
+        n_features = self.everything.n_features
+        return {"name": self.name, "what": self.what, "n_features": n_features, "scores": by_kind, **self.heard}
 
 
 @dataclass(frozen=True)
@@ -161,14 +160,13 @@ class SiteScores:
 
 def _cells(row: ScoreRow) -> tuple[Any, ...]:
     """What a table shows of a row, but for its phones."""
-    everything = row.by_kind[ALL]
-    assert everything is not None, "some frame was scored"
+    everything = row.everything
     return (
         row.name,
         row.in_speech.l0,
         *(None if scores is None else scores.explained_variance for scores in row.by_kind.values()),
         row.in_speech.cossim,
-        f"{everything.dead_features} of {row.n_features}" if row.n_features else None,
+        f"{everything.dead_features} of {everything.n_features}" if everything.n_features else None,
         row.heard.get("ce_loss_score"),
         *row.rates(),
     )
@@ -203,9 +201,7 @@ class DictionaryScores(Result):
             f"Dictionaries beside baselines: {self.model}",
             f"{count(self.n_scored, 'clip')} of {self.corpus}; intervals are {intervals}",
             {
-                "model": self.model,
-                "corpus": self.corpus,
-                "settings": self.settings,
+                **self.fields("model", "corpus", "settings"),
                 "n_clips_fitted": self.n_fitted,
                 "n_clips_scored": self.n_scored,
                 "split_by": self.split_by,
@@ -223,23 +219,22 @@ class DictionaryScores(Result):
             parts=[site.table() for site in self.sites],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw explained variance, WER and, where phones were looked for, the share of one-phone features by site."""
-        return {self.name: lambda: dictionary_picture.score_figure(self)}
+        return dictionary_picture.score_figure(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write the tables and the picture.
 
-        Returns:
-            `scores.json`, `scores.png`, `scores.parquet` (a row for each site, thing and kind of frame),
-            `density.parquet` (for each feature of each), and `transcripts.json` where there are any.
+        Returns `scores.json`, `scores.png`, `scores.parquet` (a row for each site, thing and kind of frame),
+        `density.parquet` (for each feature of each), and `transcripts.json` where there are any.
         """
         where = Path(folder)
         rows = [row for site in self.sites for row in site.rows]
         return [
             *super().save(where),
             write_table(where / "scores.parquet", [flat for row in rows for flat in flat_rows(row)]),
-            _write(where / "density.parquet", _densities(rows)),
+            write_parquet(where / "density.parquet", _densities(rows)),
             *write_transcripts(where / "transcripts.json", self.hearing),
         ]
 
@@ -302,14 +297,10 @@ def flat_rows(row: ScoreRow) -> Iterator[dict[str, Any]]:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write rows as Parquet: text, whole numbers for `n_` and `dead_features`, float64 for the rest.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write rows as Parquet: text, whole numbers for `n_` and `dead_features`, float64 for the rest."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     schema = pa.schema([(name, _type_of(name, rows)) for name in names])
-    return _write(path, pa.Table.from_pylist([dict(row) for row in rows], schema))
+    return write_parquet(path, pa.Table.from_pylist([dict(row) for row in rows], schema))
 
 
 def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.DataType:
@@ -330,9 +321,3 @@ def _densities(rows: Sequence[ScoreRow]) -> pa.Table:
             columns["feature_density"] += [] if scores is None else scores.feature_density.tolist()
     types = [pa.string(), pa.string(), pa.string(), pa.int32(), pa.float64()]
     return pa.table({name: pa.array(column, kind) for (name, column), kind in zip(columns.items(), types, strict=True)})
-
-
-def _write(path: Path, table: pa.Table) -> Path:
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    return path

@@ -8,8 +8,8 @@ encoder, of the raw neurons, and of as many principal components as the dictiona
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from otoscope.corpus import Corpus
 from otoscope.model.whisper import Whisper
 from otoscope.sae.files import save_dictionary
 from otoscope.sae.scores import Reconstructs
+from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries.baselines import Fit, fit
-from otoscope.study.dictionaries.entries import Entry, as_corpus, check_entry, kinds_of, replaced_kinds
-from otoscope.study.dictionaries.measure import ALL, ByKind, Halves, measure
+from otoscope.study.dictionaries.entries import Entry, check_entry, kinds_of, replaced_kinds
+from otoscope.study.dictionaries.measure import ByKind, Halves, measure
 from otoscope.study.dictionaries.notes import kind_names, notes, row_words, stability_of
 from otoscope.study.dictionaries.phones import PhoneRows, UnjudgedError, phone_scores
 from otoscope.study.dictionaries.random import random_decoder
@@ -62,14 +63,15 @@ def score_entries(
     progress: Progress = lambda what, done, n: None,
 ) -> DictionaryScores:
     """Score dictionaries of several sites, each beside its baselines."""
-    corpus = clips if isinstance(clips, Corpus) else as_corpus(clips)
+    corpus = as_corpus(clips)
     sites = [entry.site for entry in entries]
     if not entries or len(set(sites)) != len(sites):
         raise InputError(f"dictionaries are of the sites {sites}: give one or more, each of another site.")
     for entry in entries:
         check_entry(model, entry, force=settings.force)
     halves = Halves(corpus)
-    with _folder(out) as home:
+    with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
+        home = Path(folder)
         fits = _fit(model, halves, entries, settings, progress)
         entries = [_with_random_decoder(entry, fits[entry.site], settings, home) for entry in entries]
         ks = {entry.site: fits[entry.site].active(entry.dictionary) for entry in entries}
@@ -94,15 +96,6 @@ def score_entries(
         hearing=hearing,
         notes=tuple(notes(corpus, halves, entries, fits, tables, hearing, settings, unjudged)),
     )
-
-
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield out
-        return
-    with tempfile.TemporaryDirectory() as home:
-        yield Path(home)
 
 
 def _fit(
@@ -146,17 +139,8 @@ def _things(entry: Entry, fitted: Fit, k: int, device: torch.device) -> dict[str
         things[SECOND] = entry.second.to(device)
     if entry.random_decoder is not None:
         things[RANDOM_DECODER] = entry.random_decoder.to(device)
-    return {**things, **baselines(fitted, k)}
-
-
-def baselines(fitted: Fit, k: int) -> dict[str, Reconstructs]:
-    """Name the baselines that need no training."""
-    return {
-        NEURONS: fitted.neurons(k),
-        PCA: fitted.components(k),
-        MEAN: fitted.mean_ablation(),
-        ZERO: fitted.zero_ablation(),
-    }
+    ablations: dict[str, Reconstructs] = {MEAN: fitted.mean_ablation(), ZERO: fitted.zero_ablation()}
+    return {**things, NEURONS: fitted.neurons(k), PCA: fitted.components(k), **ablations}
 
 
 def _hear(
@@ -220,7 +204,6 @@ def _site(
             site=site,
             name=name,
             what=words[name],
-            n_features=_n_features(by_kind),
             by_kind=by_kind,
             heard={} if hearing is None or (site, name) not in hearing.by_name else heard_row(hearing, site, name),
         )
@@ -246,9 +229,3 @@ def _site(
         phones=None if phone_rows is None else phone_rows.rows,
         claims=() if phone_rows is None else phone_rows.claims,
     )
-
-
-def _n_features(by_kind: ByKind) -> int:
-    scores = by_kind[ALL]
-    assert scores is not None, "some frame was scored"
-    return scores.n_features

@@ -192,9 +192,8 @@ def default_frames(n_pass: int, batch_frames: int = 1) -> int:
 def fitting_batch(n_frames: int, n_pass: int | None = None) -> int:
     """How many frames a batch takes unless it is told: few enough that a training has `WANTED_STEPS` steps.
 
-    Args:
-        n_frames: Frames that are trained on in all.
-        n_pass: Frames in a pass; a batch takes no more.
+    `n_frames`: frames that are trained on in all.
+    `n_pass`: frames in a pass; a batch takes no more.
     """
     most = n_frames if n_pass is None else min(n_frames, n_pass)
     wanted = max(LEAST_BATCH, min(MOST_BATCH, n_frames // WANTED_STEPS))

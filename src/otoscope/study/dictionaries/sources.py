@@ -7,7 +7,6 @@ the metadata of every dictionary. It does not know coders.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,21 +97,10 @@ def corpus_source(
     """Hear a corpus while training."""
     reader = EncoderReader(model, list(sites)) if reader is None else reader
     feed = LiveFeed(reader, corpus, kinds, seed, buffer_frames)
-    ids = "\n".join(source.id for source in corpus.sources)
     about = {
         "source": corpus.name,
-        "model": {
-            "id": model.id,
-            "name": model.name,
-            "weights_hash": model.weights_hash,
-            "device": model.device.type,
-            "dtype": str(model.dtype).removeprefix("torch."),
-        },
-        "corpus": {
-            "name": corpus.name,
-            "n_clips": len(corpus),
-            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
-        },
+        "model": model.about(),
+        "corpus": corpus.about(),
         "sites": dict(reader.widths),
         "kinds": [kind.name.lower() for kind in feed.kinds],
         "order_seed": seed,

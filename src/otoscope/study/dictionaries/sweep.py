@@ -26,10 +26,10 @@ from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.scores import Reconstructs, ScoreSums
 from otoscope.sae.training import Task, train
 from otoscope.sae.training_settings import TrainSettings
-from otoscope.study.dictionaries.baselines import Fit, fit, fit_frames
+from otoscope.study.dictionaries.baselines import CHUNK_FRAMES, Fit, fit, fit_frames
 from otoscope.study.dictionaries.entries import replaced_kinds
 from otoscope.study.dictionaries.frontier import DictionarySweep, SweepPoint
-from otoscope.study.dictionaries.measure import ByKind, Halves, finished, measure
+from otoscope.study.dictionaries.measure import ByKind, Halves, add, finished, measure
 from otoscope.study.dictionaries.notes import cut_notes, replaced_note, untrained_note
 from otoscope.study.dictionaries.results import (
     MEAN,
@@ -73,25 +73,10 @@ def sweep(
 ) -> DictionarySweep:
     """Train dictionaries of one site at many sparsities, and score them.
 
-    Args:
-        source: Where vectors come from, at one site.
-        settings: Which dictionaries.
-        training: How to train.
-        out: The folder of the training; what was stopped goes on, and a finished training is scored alone.
-        test: What to score on; None for the corpus that was trained on, or for saved activations as they are.
-        model: Hears the test; None for the source's own.
-        device: Where to train.
-        overwrite: Whether a training that is there may be replaced.
-        progress: Told how far it is.
-
-    Returns:
-        The frontier; its `save` writes beside the dictionaries.
-
-    Raises:
-        InputError: A setting cannot be used, the source has several sites, there is a test and no model, or another
-            model than the activations are of.
-        TrainingDivergedError: A loss grew without end.
-        OutputError: The folder cannot be written.
+    `source`: where vectors come from, at one site.
+    `test`: what to score on; None for the corpus that was trained on, or for saved activations as they are.
+    `model`: hears the test; None for the source's own.
+    Returns the frontier; its `save` writes beside the dictionaries.
     """
     site = next(iter(source.widths))
     model, corpus = model or source.model, test or source.corpus
@@ -198,14 +183,10 @@ def score_sweep_on_shards(
     things = _things(dictionaries, fitted)
     sums = {name: [ScoreSums(values.shape[1], thing.n_features) for _ in Kind] for name, thing in things.items()}
     x, kinds = next(rows)
-    with torch.no_grad():
-        for first in range(0, len(x), 1024):
-            part, part_kinds = x[first : first + 1024], kinds[first : first + 1024]
-            for name, thing in things.items():
-                strength, x_hat = thing.encode(part), thing.reconstruct(part)
-                for kind, each in zip(Kind, sums[name], strict=True):
-                    chosen = torch.from_numpy(np.flatnonzero(part_kinds == int(kind)))
-                    each.add(part[chosen], x_hat[chosen], strength[chosen])
+    for first in range(0, len(x), CHUNK_FRAMES):
+        chunk = slice(first, first + CHUNK_FRAMES)
+        for name, thing in things.items():
+            add(sums[name], x[chunk], kinds[chunk], thing)
     notes = [
         f"Scored on {len(x):,} frames that were trained on, too, and without transcripts: give --test CORPUS for both. "
         f"Baselines are fitted to {len(values):,} others."
@@ -248,10 +229,7 @@ def _sweep(
     notes: Sequence[str],
 ) -> DictionarySweep:
     def row(name: str, shown: str, what: str) -> ScoreRow:
-        all_frames = scores[name]["all"]
-        assert all_frames is not None, "some frame was scored"
-        heard = {} if hearing is None else heard_row(hearing, site, name)
-        return ScoreRow(site, shown, what, all_frames.n_features, scores[name], heard)
+        return ScoreRow(site, shown, what, scores[name], {} if hearing is None else heard_row(hearing, site, name))
 
     points = []
     for name, (made, dictionary) in dictionaries.items():

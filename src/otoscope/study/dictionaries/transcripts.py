@@ -45,9 +45,7 @@ class StandsIn(Protocol):
 class Replacing:
     """An edit of a site: what stands in takes the place of every frame, or of frames of some kinds.
 
-    Args:
-        what: Gives the vectors.
-        replaced: The kinds of frames that are replaced; None for all, of which no kinds need be known.
+    `replaced`: the kinds of frames that are replaced; None for all, of which no kinds need be known.
     """
 
     def __init__(self, what: StandsIn, replaced: frozenset[Kind] | None = None) -> None:
@@ -105,8 +103,7 @@ class Hearing:
         Words lost are those of the reference that are missing or became others, as a share of it. Words that were
         inserted do not count, so a decoder that repeats itself loses no more than one that says nothing.
 
-        Returns:
-            `wer`, `cer` and `lost`, None where no reference is known, and each with `_to_clean`; over clips.
+        Returns `wer`, `cer` and `lost`, None where no reference is known, and each with `_to_clean`; over clips.
         """
         pairs = list(zip(self.references, self.clean.texts, heard.texts, strict=True))
         rates: dict[str, Any] = {}
@@ -120,12 +117,9 @@ class Hearing:
 def ce_scores(clean: HeardWith, heard: HeardWith, mean: HeardWith, zero: HeardWith) -> dict[str, float | None]:
     """Give how much of the decoder's sureness is kept, under SAELens's names.
 
-    Returns:
-        `ce_loss_score`, (ablation - sae) / (ablation - without), where the ablation is with zeros as in SAELens, and
-        the same with the mean as `ce_loss_score_mean_ablation`; None where the ablation changes nothing.
-
-    Source:
-        SAELens 6.54, `get_downstream_reconstruction_metrics`.
+    Returns `ce_loss_score`, (ablation - sae) / (ablation - without), where the ablation is with zeros as in SAELens,
+    and the same with the mean as `ce_loss_score_mean_ablation`; None where the ablation changes nothing.
+    Source: SAELens 6.54, `get_downstream_reconstruction_metrics`.
     """
     with_sae, without = heard.ce_loss, clean.ce_loss
     scores = {}
@@ -154,19 +148,10 @@ def hear(
     in place no more is written than `room_beside` the text that is scored: a decoder that repeats itself would go on to
     the end of its room.
 
-    Args:
-        model: Any Whisper.
-        clips: One or more.
-        things: Name to a site and what replaces what it holds.
-        language: What is spoken, as Whisper's code; the clip's own by default.
-        progress: Called with the clips done.
-
-    Returns:
-        Texts and cross-entropies. These are of the reference where there is one and the clip is one window long, and
-        otherwise of the clean transcript. A reference in capitals alone is taken in lower case.
-
-    Raises:
-        InputError: There are no clips, or a site or language is not the model's.
+    `things`: name to a site and what replaces what it holds.
+    `language`: what is spoken, as Whisper's code; the clip's own by default.
+    Returns texts and cross-entropies. These are of the reference where there is one and the clip is one window long,
+    and otherwise of the clean transcript. A reference in capitals alone is taken in lower case.
     """
     starts = {site: _start_of(model, site) for site, _ in things.values()}
     gathered = _Gathered(things)
@@ -192,11 +177,7 @@ class _WindowText(NamedTuple):
 
 
 class _Gathered:
-    """Gathers what was heard by clip.
-
-    Args:
-        names: Of all that stands in.
-    """
+    """Gathers what was heard by clip."""
 
     def __init__(self, names: Iterable[Any]) -> None:
         self.clip_ids: list[str] = []
@@ -277,12 +258,7 @@ class _Window:
 class _Group:
     """Some windows, each encoded once as it is; then many times from the site on that holds something else.
 
-    Args:
-        model: The model.
-        windows: In order of clips and time.
-        ends_clip: Whether the last one is the last of its clip.
-        gathered: Where clips' targets are noted.
-        starts: Sites from which runs with something in place begin.
+    `starts`: sites from which runs with something in place begin.
     """
 
     def __init__(
@@ -383,8 +359,7 @@ def token_losses(
 ) -> list[float]:
     """Give the cross-entropy of what the decoder is made to say over each window.
 
-    Returns:
-        For each window the sum over its tokens; natural logarithm, over the whole vocabulary.
+    Returns for each window the sum over its tokens; natural logarithm, over the whole vocabulary.
     """
     longest = max(map(len, ids))
     padded: Int64[Tensor, "window token"] = torch.zeros(len(ids), longest, dtype=torch.int64)

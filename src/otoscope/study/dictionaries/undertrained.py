@@ -16,9 +16,7 @@ def is_undertrained(explained: float | None, pca_explained: float | None) -> boo
     Those are the same in every frame, where a dictionary chooses its features for each: one that is trained explains
     more. What such a dictionary spoils says nothing of dictionaries.
 
-    Args:
-        explained: The share of variance that the dictionary explains; None where that is not known.
-        pca_explained: The share that the components explain.
+    `explained`: the share of variance that the dictionary explains; None where that is not known.
     """
     return explained is not None and pca_explained is not None and explained < pca_explained
 

@@ -82,10 +82,9 @@ def ascend(
 ) -> list[Ascent]:
     """Drive features of one site, all at once.
 
-    Source:
-        Erhan, Bengio, Courville and Vincent 2009, "Visualizing higher-layer features of a deep network"; jitter:
-        Mordvintsev, Olah and Tyka 2015, "Inceptionism". The gradient is brought to one length, so that rate and
-        weights mean the same for every feature.
+    Source: Erhan, Bengio, Courville and Vincent 2009, "Visualizing higher-layer features of a deep network"; jitter:
+    Mordvintsev, Olah and Tyka 2015, "Inceptionism". The gradient is brought to one length, so that rate and weights
+    mean the same for every feature.
     """
     mel = start.detach().float().expand(len(features), -1, -1).clone()
     first, velocity = mel.clone(), torch.zeros_like(mel)

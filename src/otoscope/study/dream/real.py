@@ -101,8 +101,7 @@ def strongest_in_run(
 ) -> RealMoments:
     """Look up the strongest peak of each feature in a finished harvest.
 
-    Returns:
-        The strongest moments; with log-mels where the recordings are found again.
+    Returns the strongest moments; with log-mels where the recordings are found again.
     """
     harvested = run.manifest["model"]
     if harvested["weights_hash"] != model.weights_hash and not force:

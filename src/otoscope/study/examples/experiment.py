@@ -114,12 +114,7 @@ class Examples(Result):
             f"{count(len(rows), 'example')} of {count(self.n_features, 'feature')}{silent}; the sound comes before the "
             f"frame by the lag, {lag}",
             {
-                "run": self.run,
-                "model": self.model,
-                "corpus": self.corpus,
-                "phone_set": self.phone_set,
-                "lag_frames": self.lag_frames,
-                "n_features": self.n_features,
+                **self.fields("run", "model", "corpus", "phone_set", "lag_frames", "n_features"),
                 "n_without_examples": self.n_silent,
                 "examples": self.examples,
             },

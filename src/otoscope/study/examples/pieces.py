@@ -101,12 +101,9 @@ def sound_moments(frame: Int[np.ndarray, " *shape"], lag_frames: int | None) -> 
 def places(duration_s: Float[np.ndarray, " moment"], seconds: Float[np.ndarray, " moment"]) -> Places:
     """Say in which piece of its clip each moment lies.
 
-    Args:
-        duration_s: Length of the clip of each moment.
-        seconds: The moments, from the clip's start; one past the end counts as the end.
-
-    Returns:
-        Number of the piece, and where it begins and ends.
+    `duration_s`: length of the clip of each moment.
+    `seconds`: the moments, from the clip's start; one past the end counts as the end.
+    Returns number of the piece, and where it begins and ends.
     """
     is_whole = duration_s <= WHOLE_S
     last = np.maximum(np.ceil(duration_s / CORE_S).astype(np.int64) - 1, 0)

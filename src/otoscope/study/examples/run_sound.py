@@ -97,8 +97,7 @@ def usable_workers(workers: int, corpus: Corpus | None) -> int:
 def do_all(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, str | None]]:
     """Do all tasks, in any order.
 
-    Yields:
-        Each clip's number as it is done, and what was wrong with it, if anything.
+    Yields each clip's number as it is done, and what was wrong with it, if anything.
     """
     if workers == 1 or len(tasks) < 2:
         yield from map(_do, tasks)

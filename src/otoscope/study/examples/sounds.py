@@ -66,16 +66,7 @@ class _CutTask:
 
 @takes(SoundSettings)
 def plan(examples: Examples, run: HarvestRun, *, settings: SoundSettings) -> SoundPlan:
-    """Say how much writing the sounds of examples takes; nothing is read.
-
-    Args:
-        examples: The examples.
-        run: The run that they are of.
-        settings: How sounds are written.
-
-    Raises:
-        InputError: A setting cannot be.
-    """
+    """Say how much writing the sounds of examples takes; nothing is read."""
     length_s, format_ = settings.length_s, settings.sound_format
     n_samples = {clip.clip: max(1, seconds_to_sample(clip.duration_s)) for clip in run.clips}
     excerpt_bounds(1, 0.0, length_s=length_s)  # a length that cannot be is told even where nothing was found
@@ -105,9 +96,8 @@ def write_sounds(
     A clip is read through the corpus, by its id. Where the corpus is gone or does not have it, the file that the run
     names is read instead. Either way it must be as long as it was when it was harvested.
 
-    Returns:
-        The examples with the names of their files, relative to the folder, and the clips that could not be used:
-        their examples have no files.
+    Returns the examples with the names of their files, relative to the folder, and the clips that could not be used:
+    their examples have no files.
     """
     length_s, format_ = settings.length_s, settings.sound_format
     workers = usable_workers(workers, corpus)

@@ -7,7 +7,7 @@ with padding in place of sound, a uniform choice among all tokens, and always th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,24 +37,35 @@ SOUNDS = {"sound": "with the sound", "no_sound": "with padding alone"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LensCurve(Result):
-    """How well each stage of the decoder predicts the tokens of many transcripts."""
-
-    name = "lens_curve"
+class TokenMeans(Result):
+    """Measures of the tokens of many clips."""
 
     model: str
     clip_ids: tuple[str, ...]
-    stages: tuple[str, ...]  # the embedding and every block of the decoder
-    vocab_size: int  # tokens to choose from
-    n_tokens: np.ndarray  # tokens predicted in each clip, int64 [clip]
-    sums: np.ndarray  # over a clip's tokens, float64 [clip, sound, stage, measure], as in `SOUNDS` and `MEASURES`
-    commonest: str  # the token that is due most often in all clips
-    n_commonest: np.ndarray  # how often it is due in each clip, int64 [clip]
-    seed: int  # seeds the bootstrap over clips
+    n_tokens: np.ndarray  # tokens measured in each clip, int64 [clip]
+    sums: np.ndarray  # of the measures over a clip's tokens, float64 [clip, ...]
+    seed: int  # of the bootstrap over clips, and of what is drawn
 
     def means(self) -> Means:
-        """Average over all tokens, [sound, stage, measure], with intervals over clips."""
+        """Average over all tokens, [...], with intervals over clips."""
         return grouped_means(self.sums, self.n_tokens, seed=self.seed)
+
+    @property
+    def sample(self) -> str:
+        """The size of the sample, in words."""
+        return f"{count(int(self.n_tokens.sum()), 'token')} of {count(len(self.clip_ids), 'clip')}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LensCurve(TokenMeans):
+    """How well each stage predicts tokens: sums are [clip, sound, stage, measure], as in `SOUNDS` and `MEASURES`."""
+
+    name = "lens_curve"
+
+    stages: tuple[str, ...]  # the embedding and every block of the decoder
+    vocab_size: int  # tokens to choose from
+    commonest: str  # the token that is due most often in all clips
+    n_commonest: np.ndarray  # how often it is due in each clip, int64 [clip]
 
     @property
     def chance(self) -> dict[str, float]:
@@ -72,11 +83,6 @@ class LensCurve(Result):
         unheard = self.sums[:, list(SOUNDS).index("no_sound"), -1, MEASURES.index("is_likeliest")]
         sums = np.stack([self.n_commonest, unheard - self.n_commonest], axis=-1)
         return grouped_means(sums, self.n_tokens, seed=self.seed)
-
-    @property
-    def sample(self) -> str:
-        """The size of the sample, in words."""
-        return f"{count(int(self.n_tokens.sum()), 'token')} of {count(len(self.clip_ids), 'clip')}"
 
     def report(self) -> Report:
         """Report how well each stage predicts with and without sound, beside the baselines."""
@@ -131,11 +137,8 @@ class LensCurve(Result):
         caption = "Mean log-probability of the due token (nats), and how often it is the first choice"
         return Table(columns, rows, caption, "stages", len(rows))
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw log-probability, and the share of tokens that are likeliest, over the stages."""
-        return {self.name: self._draw}
-
-    def _draw(self) -> Figure:
         means = self.means()
         figure = pictures.new_figure(10.8, 3.8)
         panels = (
@@ -227,11 +230,7 @@ class Counted:
             self._progress(n_done, clip_count(self._clips))
 
     def check(self) -> None:
-        """Refuse an empty input.
-
-        Raises:
-            InputError: There were no clips.
-        """
+        """Refuse an empty input."""
         if not self.ids:
             raise InputError("there are no clips: one or more are needed. Give a recording or a corpus.")
 

@@ -8,7 +8,7 @@ bad transcript does not show that the words are not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -151,10 +151,10 @@ class EncoderLens(Result):
         columns = [Column(None, "encoder ends after"), Column(None, "transcript")]
         return Table(columns, rows, f"Transcripts of {clip.clip_id}", most=len(rows))
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw word error rates and the log-probability of the transcript over the stages."""
         note = f"{self.model}: {count(len(self.clips), 'clip')}, {self.n_references} with a reference"
-        return {self.name: lambda: stages_figure(self, note)}
+        return stages_figure(self, note)
 
 
 @dataclass

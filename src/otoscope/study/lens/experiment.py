@@ -116,11 +116,7 @@ class Lens(Result):
             f"What each block of the decoder would say next: {self.model}, {self.clip_id}",
             sample(self.tokens, is_own_text=self.is_own_text),
             {
-                "model": self.model,
-                "audio": self.audio,
-                "text": self.text,
-                "is_own_text": self.is_own_text,
-                "language": self.language,
+                **self.fields("model", "audio", "text", "is_own_text", "language"),
                 "n_tokens": len(self.tokens),
                 "uniform_log_probability": -float(np.log(self.vocab_size)),
             },

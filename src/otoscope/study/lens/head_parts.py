@@ -129,17 +129,10 @@ def contributions(
 ) -> Contributions:
     """Take logits apart.
 
-    Args:
-        model: Any Whisper.
-        stream: A run of the decoder.
-        targets: For each row, the tokens whose logits are taken apart.
-        among: Logits are taken less the mean logit of these tokens; None for all of the vocabulary.
-
-    Returns:
-        What each part adds, on the CPU.
-
-    Source:
-        Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
+    `targets`: for each row, the tokens whose logits are taken apart.
+    `among`: logits are taken less the mean logit of these tokens; None for all of the vocabulary.
+    Returns what each part adds, on the CPU.
+    Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
     """
     pieces = []
     for start in range(0, len(stream.last), ROWS):

@@ -6,7 +6,6 @@ the logit less the mean logit of the vocabulary. Means over many clips are for `
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,10 +68,7 @@ class HeadLens(Result):
             f"What adds to the logit of each token: {self.model}, {self.clip_id}",
             sample(self.tokens, is_own_text=self.is_own_text),
             {
-                "model": self.model,
-                "audio": self.audio,
-                "text": self.text,
-                "is_own_text": self.is_own_text,
+                **self.fields("model", "audio", "text", "is_own_text"),
                 "n_tokens": len(self.tokens),
                 "unit": UNIT,
                 "largest_rest": Fact(float(np.abs(self.groups()["rest"]).max()), "edits and rounding add at most"),
@@ -129,10 +125,10 @@ class HeadLens(Result):
             "tokens": np.array([token.id for token in self.tokens]),
         }
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw what each cross-attention head adds to each token, and the sums of all groups."""
         note = f"{self.model}, {self.clip_id}: {sample(self.tokens, is_own_text=self.is_own_text)}"
-        return {self.name: lambda: token_figure(self, note)}
+        return token_figure(self, note)
 
 
 @takes(SaidSettings)

@@ -6,50 +6,39 @@ same part adds to another token of the same clip, which is not due there: what a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from otoscope.base.errors import InputError
-from otoscope.base.layout import count
 from otoscope.base.numbers import Interval
 from otoscope.base.report import Column, Report, Table
 from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.clips import Progress
 from otoscope.study.estimates import DRAWS, Means, grouped_means
-from otoscope.study.lens.curve import Counted
+from otoscope.study.lens.curve import Counted, TokenMeans
 from otoscope.study.lens.head_parts import GROUPS, LogitPart, parts_of
 from otoscope.study.lens.heads import UNIT, cross_attention, due_contributions, groups_of
 from otoscope.study.lens.heads_picture import mean_figure
 from otoscope.study.lens.settings import LensCurveSettings
 from otoscope.study.lens.text import WindowTokens, said_batches
-from otoscope.study.results import Result
 
 N_NAMED = 10
 """Heads in the report."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HeadLensMean(Result):
-    """Mean contributions of each part of the decoder."""
+class HeadLensMean(TokenMeans):
+    """Mean contributions of each part of the decoder: sums of logits are [clip, due or another, part]."""
 
     name = "head_lens_mean"
 
-    model: str
-    clip_ids: tuple[str, ...]
     parts: tuple[LogitPart, ...]  # what adds up, the rest last
-    n_tokens: np.ndarray  # tokens compared in each clip, int64 [clip]
     n_left_out: int  # tokens whose clip holds no other token to compare with
-    sums: np.ndarray  # logits summed over a clip's tokens, float64 [clip, due or another, part]
     largest_rest: float  # the largest part of a logit that the parts do not explain
-    seed: int  # draws the other tokens and the bootstrap
-
-    def means(self) -> Means:
-        """Average over tokens, [due or another, part]."""
-        return grouped_means(self.sums, self.n_tokens, seed=self.seed)
 
     def differences(self) -> Means:
         """Average how much more each part adds to the due token than to another, [part]."""
@@ -61,11 +50,6 @@ class HeadLensMean(Result):
         means = grouped_means(sums, self.n_tokens, seed=self.seed)
         differences = grouped_means(sums[:, 0] - sums[:, 1], self.n_tokens, seed=self.seed)
         return {name: _measures(means, differences, number) for number, name in enumerate(GROUPS)}
-
-    @property
-    def sample(self) -> str:
-        """The size of the sample, in words."""
-        return f"{count(int(self.n_tokens.sum()), 'token')} of {count(len(self.clip_ids), 'clip')}"
 
     def report(self) -> Report:
         """Report what each group and each head adds, with what it adds to another token as the baseline."""
@@ -112,11 +96,8 @@ class HeadLensMean(Result):
         """Return the sums of each clip, its number of tokens, and the names of the parts."""
         return {"sums": self.sums, "n_tokens": self.n_tokens, "parts": np.array([part.name for part in self.parts])}
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the mean contribution of each cross-attention head and of each group."""
-        return {self.name: self._draw}
-
-    def _draw(self) -> Figure:
         pairs = {name: (values["due"], values["another"]) for name, values in self.groups().items()}
         return mean_figure(cross_attention(self.parts, self.means()), pairs, f"{self.model}: {self.sample}")
 

@@ -7,7 +7,7 @@ over a single token; of a long recording the first window is heard, as in transc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -186,20 +186,18 @@ class LanguageLens(Result):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all probabilities and contributions, with the names that they belong to."""
         return {
-            "probabilities": self.probabilities,
-            "no_sound": self.no_sound,
-            "found_contributions": self.found_contributions,
-            "mean_contributions": self.mean_contributions,
-            "no_sound_contributions": self.no_sound_contributions,
+            **self.fields(
+                "probabilities", "no_sound", "found_contributions", "mean_contributions", "no_sound_contributions"
+            ),
             "languages": np.array(self.languages),
             "parts": np.array([part.name for part in self.parts]),
             "clips": np.array(self.clip_ids),
         }
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the likeliest languages by block, how sure each block is, and what each head adds."""
         note = f"{self.model}: {count(len(self.clip_ids), 'clip')}, {len(self.languages)} languages"
-        return {self.name: lambda: languages_figure(self, note)}
+        return languages_figure(self, note)
 
 
 @takes(LanguageLensSettings)
@@ -273,9 +271,8 @@ def _multilingual(model: Whisper) -> Vocabulary:
 def _heard(model: Whisper, words: Vocabulary, encoded: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the languages in encoder outputs.
 
-    Returns:
-        Probabilities [window, stage, language]; what each part adds to the language found [window, part]; and to
-        every language, summed over windows [part, language].
+    Returns probabilities [window, stage, language]; what each part adds to the language found [window, part]; and to
+    every language, summed over windows [part, language].
     """
     known = torch.tensor(list(words.language_ids.values()), device=model.device)
     start = torch.full((len(encoded), 1), words.start_id, device=model.device)

@@ -67,10 +67,7 @@ class LiveClip:
 class LiveModel:
     """Answers questions about sounds.
 
-    Args:
-        model: Any Whisper with a tokenizer.
-        study: The folder of a study of that model, for its features.
-        weights_hash: Of the study's model; None where it is not known.
+    `weights_hash`: of the study's model; None where it is not known.
     """
 
     def __init__(self, model: Whisper, study: str | Path, weights_hash: str | None = None) -> None:
@@ -88,8 +85,7 @@ class LiveModel:
     ) -> tuple[dict[str, Any], LiveClip]:
         """Say what is heard in a recording.
 
-        Returns:
-            The record that pages read, and what `word` and `change` need.
+        Returns the record that pages read, and what `word` and `change` need.
         """
         model = self._model
         if len(samples) > model.window_samples:
@@ -143,9 +139,8 @@ class LiveModel:
     ) -> dict[str, Any]:
         """Say what is heard when features and heads are scaled.
 
-        Returns:
-            `heard` and `before`: both transcripts. `log_probability` of the tokens of the transcript before, by the
-            model as it was (`before`) and as it is changed (`after`); None where nothing had been heard.
+        Returns `heard` and `before`: both transcripts. `log_probability` of the tokens of the transcript before, by the
+        model as it was (`before`) and as it is changed (`after`); None where nothing had been heard.
         """
         wanted, model = self._edits(changes), self._model
         with ExitStack() as edits:

@@ -54,12 +54,7 @@ class KnownGroup:
 
 
 class KnownFeatures:
-    """The features of a study.
-
-    Args:
-        model: The study's model.
-        study: The study's folder.
-    """
+    """The features of a study."""
 
     def __init__(self, model: Whisper, study: Path) -> None:
         self._model = model
@@ -75,9 +70,8 @@ class KnownFeatures:
     ) -> list[dict[str, Any]]:
         """List the features that fire most in speech, each beside its maximum in the corpus.
 
-        Returns:
-            Up to `MOST_OF_GROUP` of every site and basis and its first `MOST_NAMED` with a name, strongest share first;
-            `curve` is the strength over the frames, base64 of uint8, 255 its own maximum.
+        Returns up to `MOST_OF_GROUP` of every site and basis and its first `MOST_NAMED` with a name, strongest share
+        first; `curve` is the strength over the frames, base64 of uint8, 255 its own maximum.
         """
         is_speech = kinds[:n_sound] == Kind.SPEECH
         if not is_speech.any():

@@ -111,10 +111,7 @@ class Locality(Result):
             f"How far the encoder's heads listen: {self.model}",
             f"{count(self.n_clips, 'clip')}, {count(self.n_speech_frames, 'frame')} of speech",
             {
-                "model": self.model,
-                "n_clips": self.n_clips,
-                "n_windows": self.n_windows,
-                "n_speech_frames": self.n_speech_frames,
+                **self.fields("model", "n_clips", "n_windows", "n_speech_frames"),
                 "frame_s": FRAME_S,
                 "destinations": "speech frames",
                 "sources": "frames with sound, padding left out",
@@ -185,14 +182,12 @@ class Locality(Result):
     def arrays(self) -> dict[str, Any]:
         """Return attention by offset, its baseline, and the share on padding."""
         return {
-            "by_offset": self.by_offset,
-            "uniform_by_offset": self.uniform_by_offset,
-            "padding_share": self.padding_share,
+            **self.fields("by_offset", "uniform_by_offset", "padding_share"),
         }
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw all heads: how far each listens, and which are local."""
-        return {self.name: lambda: heads_figure(self)}
+        return heads_figure(self)
 
 
 def _normalised(by_offset: np.ndarray) -> np.ndarray:

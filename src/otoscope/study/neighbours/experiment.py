@@ -8,7 +8,7 @@ It does not know where pronunciations come from. `sounds_alike` measures whether
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,23 +135,14 @@ class Neighbours(Result):
         return Report(
             f"Nearest tokens: {self.model}",
             f"{self.n_tokens:,} tokens, {matrices}; {phones}{meaning}. Distances: 0 alike, 1 not.",
-            {
-                "model": self.model,
-                "is_tied": self.is_tied,
-                "n_tokens": self.n_tokens,
-                "common": self.common,
-                "special": self.special,
-                "pronunciations": self.pronunciations,
-                "meanings": self.meanings,
-                "words": self.words,
-            },
+            self.fields("model", "is_tied", "n_tokens", "common", "special", "pronunciations", "meanings", "words"),
             display_only=in_common(self.common),
             parts=[word.table() for word in self.words],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw one panel a word: the neighbours by their cosines, and in colour how alike they sound."""
-        return {self.name: lambda: neighbours_figure(self)}
+        return neighbours_figure(self)
 
 
 @takes(NeighboursSettings)

@@ -132,18 +132,9 @@ class SoundsAlike(Result):
             f"Whether nearest tokens sound alike: {self.model}",
             f"{count(self.n_words, 'whole-word token')}, {by}{unknown}; 95% intervals, bootstrap over words",
             {
-                "model": self.model,
-                "n_words": self.n_words,
-                "n_unknown": self.n_unknown,
-                "k": self.k,
-                "close": self.close,
-                "frequencies": self.frequencies,
-                "n_bins": self.n_bins,
-                "pronunciations": self.pronunciations,
-                "meanings": self.meanings,
-                "seed": self.seed,
+                **self.fields("model", "n_words", "n_unknown", "k", "close", "frequencies", "n_bins"),
+                **self.fields("pronunciations", "meanings", "seed", "common"),
                 "intervals": "bootstrap over words, 95%",
-                "common": self.common,
             },
             display_only=[
                 *in_common(self.common),
@@ -162,9 +153,9 @@ class SoundsAlike(Result):
             ],
         )
 
-    def figures(self) -> Mapping[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw how similar the nearest, second nearest and so on are, beside random words; one panel per measure."""
-        return {self.name: lambda: sounds_alike_figure(self)}
+        return sounds_alike_figure(self)
 
 
 @takes(SoundsAlikeSettings)
@@ -205,27 +196,27 @@ def sounds_alike(
     table = token_texts(model)
     spaces = token_spaces(model, table)
     trained = {word: token for word, token in whole_words(table).items() if spaces[0].is_trained[token]}
-    chosen, n_unknown = _chosen_words(trained, pronounce, counts, words)
-    if len(chosen.words) < k + 2:
+    compare, n_unknown = _chosen_words(trained, pronounce, counts, words)
+    tokens = [trained[word] for word in compare.words]
+    if len(tokens) < k + 2:
         raise InputError(
-            f"{len(chosen.words)} words are left to compare: whole-word tokens of {model.id} that are pronounced and "
+            f"{len(tokens)} words are left to compare: whole-word tokens of {model.id} that are pronounced and "
             f"counted. {k + 2} or more are needed for {k} nearest. Give a larger lexicon or text, or a smaller k."
         )
-    bins = Bins.of(chosen.ranks)
-    vectors = None if meanings is None else meanings.of(chosen.words)
-    compare = WordList(chosen.words, chosen.pronunciations)
+    bins = Bins.of(len(tokens))
+    vectors = None if meanings is None else meanings.of(compare.words)
     contrasts: list[Contrast] = []
     for space in spaces:
         rng = np.random.default_rng(seed)  # random words are the same in every form
-        candidates = _nearest_words(space.vectors, chosen.tokens, k + SLACK, model.id, progress)
+        candidates = _nearest_words(space.vectors, tokens, k + SLACK, model.id, progress)
         for kind in ("all", "unrelated"):
             without_kin = kind == "unrelated"
-            pairs = Pairs.of(chosen.words, candidates, bins, k, settings.draws, rng, without_kin=without_kin)
+            pairs = Pairs.of(compare.words, candidates, bins, k, settings.draws, rng, without_kin=without_kin)
             for measured in pairs.measured(compare, vectors, close, by_ear=pronounce is not None):
                 contrasts += _contrast(measured, space, kind, seed)
     return SoundsAlike(
         model=model.name,
-        n_words=len(chosen.words),
+        n_words=len(tokens),
         n_unknown=n_unknown,
         k=k,
         close=close,
@@ -239,26 +230,13 @@ def sounds_alike(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Chosen:
-    """Words to compare, commonest first."""
-
-    words: tuple[str, ...]
-    tokens: tuple[int, ...]
-    pronunciations: tuple[tuple[tuple[str, ...], ...], ...]
-
-    @property
-    def ranks(self) -> np.ndarray:
-        return np.arange(len(self.words))
-
-
 def _chosen_words(
     tokens: Mapping[str, int],
     pronounce: Pronouncer | None,
     counts: Mapping[str, int] | None,
     words: Sequence[str] | None,
-) -> tuple[_Chosen, int]:
-    """Choose the words to compare, and count those of unknown pronunciation."""
+) -> tuple[WordList, int]:
+    """Choose the words to compare, commonest first, and count those of unknown pronunciation."""
     if words is not None:
         only = {word.casefold() for word in words}
         tokens = {word: token for word, token in tokens.items() if word in only}
@@ -268,12 +246,8 @@ def _chosen_words(
         order = sorted((word for word in tokens if counts.get(word)), key=lambda word: (-counts[word], tokens[word]))
     listed = WordList.of(order, pronounce)
     kept = [at for at, said in enumerate(listed.pronunciations) if said or pronounce is None]
-    chosen = _Chosen(
-        words=tuple(order[at] for at in kept),
-        tokens=tuple(tokens[order[at]] for at in kept),
-        pronunciations=tuple(listed.pronunciations[at] for at in kept),
-    )
-    return chosen, len(order) - len(kept)
+    known = WordList(tuple(order[at] for at in kept), tuple(listed.pronunciations[at] for at in kept))
+    return known, len(order) - len(kept)
 
 
 def _nearest_words(

@@ -20,10 +20,9 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Words sorted into bins of about equal frequency."""
+    """Words, commonest first, in bins of about equal frequency."""
 
-    order: np.ndarray  # words, commonest first, int64 [word]
-    edges: np.ndarray  # where each bin begins in that order, and where the last ends, int64 [bin + 1]
+    edges: np.ndarray  # where each bin begins, and where the last ends, int64 [bin + 1]
     bin_of: np.ndarray  # the bin of every word, int64 [word]
 
     @property
@@ -32,20 +31,17 @@ class Bins:
         return len(self.edges) - 1
 
     @classmethod
-    def of(cls, ranks: np.ndarray) -> Bins:
-        """Cut words into bins of equally many by their rank in frequency, int64 [word]."""
-        order = np.argsort(ranks, kind="stable")
-        n_bins = int(np.clip(len(ranks) // BIN_WORDS, 1, MOST_BINS))
-        edges = np.linspace(0, len(ranks), n_bins + 1).round().astype(np.int64)
-        bin_of = np.empty(len(ranks), np.int64)
-        bin_of[order] = np.repeat(np.arange(n_bins), np.diff(edges))
-        return cls(order, edges, bin_of)
+    def of(cls, n_words: int) -> Bins:
+        """Cut words into bins of equally many."""
+        n_bins = int(np.clip(n_words // BIN_WORDS, 1, MOST_BINS))
+        edges = np.linspace(0, n_words, n_bins + 1).round().astype(np.int64)
+        return cls(edges, np.repeat(np.arange(n_bins), np.diff(edges)))
 
     def draw(self, like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw for every word a word of its bin; `like` has any shape."""
         bins = self.bin_of[like]
         first, size = self.edges[bins], self.edges[bins + 1] - self.edges[bins]
-        return self.order[first + (rng.random(like.shape) * size).astype(np.int64)]
+        return first + (rng.random(like.shape) * size).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +78,7 @@ class Pairs:
     ) -> Pairs:
         """Pair words.
 
-        Returns:
-            The pairs. Random words are never the word itself, nor forms of it where these are left out.
+        Returns the pairs. Random words are never the word itself, nor forms of it where these are left out.
         """
         chosen = _without_kin(words, candidates, k) if without_kin else candidates[:, :k]
         like = np.repeat(chosen[:, :, None], draws, axis=2)

@@ -73,9 +73,8 @@ class TokenSpace:
 def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
     """Return the vectors of the decoder's tokens.
 
-    Returns:
-        `embedding`: what the decoder adds for a token that it is given. `unembedding`, where it is not the same: the
-        directions that make a token likely. On the model's device, in its dtype.
+    Returns `embedding`: what the decoder adds for a token that it is given. `unembedding`, where it is not the same:
+    the directions that make a token likely. On the model's device, in its dtype.
     """
     embedding = model.hf.get_input_embeddings().weight.detach()
     unembedding = model.hf.get_output_embeddings().weight.detach()
@@ -86,9 +85,8 @@ def token_vectors(model: Whisper) -> dict[str, Float[Tensor, "token d_model"]]:
 def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
     """Return the tokens' vectors in every space, corrected and then raw.
 
-    Source:
-        Mu and Viswanath 2018, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations", with one
-        component.
+    Source: Mu and Viswanath 2018, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations", with
+    one component.
     """
     spaces = []
     for name, vectors in token_vectors(model).items():
@@ -103,13 +101,10 @@ def token_spaces(model: Whisper, table: TokenTexts) -> list[TokenSpace]:
 def hardly_trained(vectors: Float[Tensor, "token d_model"], table: TokenTexts) -> Bool[np.ndarray, " token"]:
     """Find the tokens that training hardly moved: those that lie near tokens that no text holds.
 
-    Returns:
-        Which were hardly trained; none where the vocabulary has no such bytes, or all its tokens lie equally close (a
-        model that was not trained at all).
-
-    Source:
-        After Land and Bartolo 2024, "Fishing for Magikarp: Automatically Detecting Under-trained Tokens in Large
-        Language Models"; the bytes stand in for tokens that are known to be unused.
+    Returns which were hardly trained; none where the vocabulary has no such bytes, or all its tokens lie equally close
+    (a model that was not trained at all).
+    Source: After Land and Bartolo 2024, "Fishing for Magikarp: Automatically Detecting Under-trained Tokens in Large
+    Language Models"; the bytes stand in for tokens that are known to be unused.
     """
     unused = [token for token, text in enumerate(table.texts) if table.is_text[token] and text in NEVER_IN_TEXT]
     if not unused:
@@ -125,9 +120,8 @@ def without_common(
 ) -> tuple[Float[Tensor, "token d_model"], Common]:
     """Remove the mean and the first principal component of text tokens from all vectors.
 
-    Returns:
-        The vectors without them, NaN for one that has no direction (all zeros, or a number that is not finite) and is
-        not counted; and how much was removed.
+    Returns the vectors without them, NaN for one that has no direction (all zeros, or a number that is not finite) and
+    is not counted; and how much was removed.
     """
     has_direction = torch.isfinite(vectors).all(dim=1) & (vectors != 0).any(dim=1)
     text = vectors[torch.as_tensor(is_text, device=vectors.device) & has_direction]

@@ -27,9 +27,8 @@ class WordToken:
 def find_token(model: Whisper, table: TokenTexts, word: str) -> WordToken:
     """Find the token that stands for a word.
 
-    Returns:
-        The token of the word with a space before it; where there is none, that of the word alone; where there is none
-        either, the longest of the word's tokens, of several the first.
+    Returns the token of the word with a space before it; where there is none, that of the word alone; where there is
+    none either, the longest of the word's tokens, of several the first.
     """
     plain = word.strip() if isinstance(word, str) else ""
     if not plain:
@@ -65,9 +64,8 @@ def _special(table: TokenTexts, name: str) -> int:
 def whole_words(table: TokenTexts) -> dict[str, int]:
     """List the tokens that are words by themselves: a space, then two letters or more, apostrophes among them.
 
-    Returns:
-        The word in small letters -> its token. Of tokens that differ in case alone the lowest id, which is the
-        commonest as a rule, stands for all. The start of a longer word looks like a word here: only a lexicon tells.
+    Returns the word in small letters -> its token. Of tokens that differ in case alone the lowest id, which is the
+    commonest as a rule, stands for all. The start of a longer word looks like a word here: only a lexicon tells.
     """
     words: dict[str, int] = {}
     for token, text in enumerate(table.texts):

@@ -44,11 +44,8 @@ class WordVectors:
 def read_word_vectors(path: str | Path, *, words: Collection[str] | None = None) -> WordVectors:
     """Read word vectors line by line: `word number number ...`, perhaps after a line `words numbers`.
 
-    Returns:
-        The vectors; the first one of a word that occurs more than once, in whatever case.
-
-    Source:
-        GloVe: Pennington, Socher and Manning 2014. word2vec: Mikolov et al. 2013.
+    Returns the vectors; the first one of a word that occurs more than once, in whatever case.
+    Source: GloVe: Pennington, Socher and Manning 2014. word2vec: Mikolov et al. 2013.
     """
     where = Path(path)
     vectors: dict[str, np.ndarray] = {}
@@ -132,13 +129,10 @@ class WordList:
     def sound(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Compare pairs of words by sound.
 
-        Args:
-            left: Numbers of words, int64 [pair].
-            right: The others, int64 [pair].
-
-        Returns:
-            Phone distances from 0 (the same sounds) to 1, float32 [pair]: the smallest over the words' pronunciations;
-            NaN where one word has none.
+        `left`: numbers of words, int64 [pair].
+        `right`: the others, int64 [pair].
+        Returns phone distances from 0 (the same sounds) to 1, float32 [pair]: the smallest over the words'
+        pronunciations; NaN where one word has none.
         """
         symbols, starts, firsts = self._sounds
         counts = np.diff(firsts)

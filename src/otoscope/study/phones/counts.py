@@ -35,8 +35,7 @@ def short_basis(basis: str, bases: Sequence[str]) -> str:
 def reaching(scores: FeatureScores, auroc: float, purity: float, *, shuffled: bool = False) -> dict[str, int | None]:
     """Count the features that reach thresholds by the best phone's AUROC, by purity, and by both for one phone.
 
-    Returns:
-        Measure to number; None for a measure by which no feature could be judged.
+    Returns measure to number; None for a measure by which no feature could be judged.
     """
     detector = scores.shuffled if shuffled else scores.phone
     purities = scores.purity(shuffled=shuffled)

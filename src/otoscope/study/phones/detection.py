@@ -18,8 +18,7 @@ def rank_sums(counts: Counts) -> Float[np.ndarray, "feature label"]:
 
     The sum of a set of labels is the sum of theirs, so the AUROC of every set takes a few products.
 
-    Source:
-        Midranks: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve", Radiology 143.
+    Source: Midranks: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve", Radiology 143.
     """
     return np.einsum("flb,fb->fl", counts, midranks(counts.sum(axis=1, dtype=np.float64)), optimize=True)
 
@@ -36,13 +35,10 @@ def set_aurocs(
 ) -> Float[np.ndarray, "feature set"]:
     """Return the area under the ROC curve of detecting each set of labels by strength, against all other frames.
 
-    Returns:
-        The share of pairs (a frame of the set, another frame) in which the former is stronger, ties as one half; below
-        one half where weakness detects the set. NaN where the set or the rest is empty.
-
-    Source:
-        The trapezoid under the ROC curve equals the Mann-Whitney statistic with ties at one half: Hanley and McNeil
-        1982; tests compare it with all pairs.
+    Returns the share of pairs (a frame of the set, another frame) in which the former is stronger, ties as one half;
+    below one half where weakness detects the set. NaN where the set or the rest is empty.
+    Source: The trapezoid under the ROC curve equals the Mann-Whitney statistic with ties at one half: Hanley and McNeil
+    1982; tests compare it with all pairs.
     """
     members = sets.T.astype(np.float64)
     n = sizes @ members
@@ -68,11 +64,9 @@ def member_aurocs(counts: Counts, members: Bool[np.ndarray, "feature label"]) ->
 
     So a member is not held against the others, and a label outside is judged as if the set had not been there.
 
-    Returns:
-        For each label the AUROC against all frames that are neither of it nor of the set. NaN where one side is empty.
-
-    Source:
-        See `set_aurocs`.
+    Returns for each label the AUROC against all frames that are neither of it nor of the set. NaN where one side is
+    empty.
+    Source: See `set_aurocs`.
     """
     outside = np.where(members[:, :, None], 0, counts)
     totals = outside.sum(axis=1, dtype=np.float64)
@@ -90,17 +84,9 @@ def average_precision(
 ) -> Float[np.ndarray, " feature"]:
     """Return the average precision of detecting frames by strength (sign 1) or by weakness (sign -1).
 
-    Args:
-        positives: Frames to be detected, by bin.
-        totals: All frames, by bin.
-        sign: 1 or -1 for each feature.
-
-    Returns:
-        The mean of the precision over the steps of recall, from the strongest bin down; frames of a bin are taken
-        together. Its level by chance is the share of the positives. NaN without positives.
-
-    Source:
-        AP = sum of (R_n - R_(n-1)) P_n, as scikit-learn's `average_precision_score` defines it.
+    Returns the mean of the precision over the steps of recall, from the strongest bin down; frames of a bin are taken
+    together. Its level by chance is the share of the positives. NaN without positives.
+    Source: AP = sum of (R_n - R_(n-1)) P_n, as scikit-learn's `average_precision_score` defines it.
     """
     is_turned = (np.asarray(sign) < 0)[:, None]
     hits = np.where(is_turned, positives, positives[:, ::-1]).astype(np.float64)
@@ -114,13 +100,10 @@ def average_precision(
 def mutual_information(counts: Counts) -> Float[np.ndarray, " feature"]:
     """Estimate the mutual information, in bits, of the bin of strength and the label of a frame.
 
-    Returns:
-        The plug-in estimate, corrected for the bias of small counts; it can come out a little below 0 where there is
-        none. Frames are taken as independent, which neighbours in time are not, so some bias is left. NaN
-        without frames.
-
-    Source:
-        Miller 1955, "Note on the bias of information estimates": each entropy gains (cells in use - 1) / 2n nats.
+    Returns the plug-in estimate, corrected for the bias of small counts; it can come out a little below 0 where there
+    is none. Frames are taken as independent, which neighbours in time are not, so some bias is left. NaN without
+    frames.
+    Source: Miller 1955, "Note on the bias of information estimates": each entropy gains (cells in use - 1) / 2n nats.
     """
     n = counts.sum(axis=(1, 2), dtype=np.float64)
     by_label, by_bin = counts.sum(axis=2), counts.sum(axis=1)

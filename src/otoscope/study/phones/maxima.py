@@ -93,9 +93,8 @@ def maximum_curve(
 ) -> MaximumCurve | None:
     """Count, for samples of every size, the features that are pure at their maximum.
 
-    Source:
-        After "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2: the maximum-activating dataset examples of
-        a neuron share one phone. The curve over how rare they are is ours.
+    Source: After "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2: the maximum-activating dataset examples
+    of a neuron share one phone. The curve over how rare they are is ours.
     """
     if table is None or not samples:
         return None

@@ -35,11 +35,10 @@ def detects(detector: Detector, auroc: float, purity: float) -> Bool[np.ndarray,
 def name_features(phone: Detector, pair: Detector, class_: Detector, settings: PhoneSettings) -> Names:
     """Name every feature by the phone, pair or class that it detects.
 
-    Returns:
-        A phone where its AUROC and purity are high enough. Otherwise a pair whose AUROC and purity are, if both phones
-        are detected by themselves and are among the top examples; or a class whose AUROC and purity are, if at least
-        half of its phones are detected by themselves. If both qualify, the one with the higher AUROC on the frames that
-        it was chosen on. Otherwise unclear.
+    Returns a phone where its AUROC and purity are high enough. Otherwise a pair whose AUROC and purity are, if both
+    phones are detected by themselves and are among the top examples; or a class whose AUROC and purity are, if at least
+    half of its phones are detected by themselves. If both qualify, the one with the higher AUROC on the frames that it
+    was chosen on. Otherwise unclear.
     """
     is_phone = detects(phone, settings.auroc, settings.purity)
     is_pair = detects(pair, settings.auroc, settings.purity) & (pair.n_raised == pair.n_members)

@@ -40,8 +40,7 @@ def effective_number(counts: Int[np.ndarray, "*rows phone"]) -> Float[np.ndarray
 
     It is too small for few samples: it is never more than the number of samples.
 
-    Source:
-        Hill 1973, "Diversity and evenness", Ecology 54, order 1.
+    Source: Hill 1973, "Diversity and evenness", Ecology 54, order 1.
     """
     n = counts.sum(axis=-1, dtype=np.float64)
     logs = np.log(np.maximum(counts, 1), dtype=np.float64)
@@ -59,8 +58,7 @@ def polysemy(
 ) -> Polysemy:
     """Judge the ranges of every feature in one sign.
 
-    Returns:
-        What the ranges hold, and whether the feature is flagged as polysemantic.
+    Returns what the ranges hold, and whether the feature is flagged as polysemantic.
     """
     n_features = len(samples)
     n_labelled = samples.sum(axis=2)
@@ -148,12 +146,9 @@ def _other_phones(
 def least_unlikely(most: int, p: float, limit: float) -> Int[np.ndarray, " n"]:
     """Find for each number of trials the least number of successes that is too high for chance.
 
-    Returns:
-        For every number of trials from 0 to `most` the least number of successes; one more than the trials where even
-        that many are not unlikely.
-
-    Source:
-        The upper tail of the binomial distribution.
+    Returns for every number of trials from 0 to `most` the least number of successes; one more than the trials where
+    even that many are not unlikely.
+    Source: The upper tail of the binomial distribution.
     """
     if not 0 < p < 1:
         return np.arange(1, most + 2) if p >= 1 else np.ones(most + 1, np.int64)

@@ -48,8 +48,7 @@ def top_phones(
 ) -> TopPhones:
     """Count the phones at the peaks of top examples.
 
-    Returns:
-        The counts; an example that no phone covers counts as "no phone", which can never be the most common phone.
+    Returns the counts; an example that no phone covers counts as "no phone", which can never be the most common phone.
     """
     return TopPhones(count_labels(phone, is_labelled, n_phones), is_labelled.sum(axis=1) >= least)
 

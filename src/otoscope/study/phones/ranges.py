@@ -123,8 +123,7 @@ def feature_ranges(
 ) -> FeatureRanges:
     """Read the ranges of one feature of a run with phones, in each sign in which it has peaks.
 
-    Source:
-        After the charts in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
+    Source: After the charts in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 2.
     """
     signs = []
     for sign in ground.signs:

@@ -96,15 +96,7 @@ class GroupScores:
 
 
 def survey(run: HarvestRun, settings: PhoneSettings) -> Ground:
-    """Determine what can be scored in a run.
-
-    Args:
-        run: A finished run.
-        settings: The thresholds.
-
-    Raises:
-        InputError: The run has no phones, no features, fewer examples than requested, or labels in one half alone.
-    """
+    """Determine what can be scored in a run."""
     where = f"the run {str(run.folder)!r}"
     if not run.phones or run.phone_set is None:
         raise InputError(

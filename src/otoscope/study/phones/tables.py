@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from otoscope.base.files import atomic_path
 from otoscope.study.phones.choosing import Detector
 from otoscope.study.phones.counts import count_rows
 from otoscope.study.phones.naming import KINDS
 from otoscope.study.phones.scores import GroupScores
 from otoscope.study.phones.targets import Targets
+from otoscope.study.result_files import write_parquet
 
 if TYPE_CHECKING:
     from otoscope.study.phones.experiment import PhoneStudy, ScoredRun
 
-SIGNS = {1: "positive", -1: "negative"}
-
 
 def write_feature_scores(path: Path, study: PhoneStudy) -> Path:
     """Write one row for each feature of every run."""
-    return _write(path, pa.concat_tables([feature_table(run, group) for run in study.runs for group in run.groups]))
+    return write_parquet(
+        path, pa.concat_tables([feature_table(run, group) for run in study.runs for group in run.groups])
+    )
 
 
 def write_detect_counts(path: Path, study: PhoneStudy) -> Path:
@@ -34,7 +33,7 @@ def write_detect_counts(path: Path, study: PhoneStudy) -> Path:
     schema = pa.schema(
         [(name, types.get(name, pa.int64() if name.startswith("n_") else pa.float64())) for name in rows[0]]
     )
-    return _write(path, pa.Table.from_pylist(rows, schema))
+    return write_parquet(path, pa.Table.from_pylist(rows, schema))
 
 
 def feature_table(run: ScoredRun, group: GroupScores) -> pa.Table:
@@ -64,8 +63,11 @@ def feature_table(run: ScoredRun, group: GroupScores) -> pa.Table:
         ("shuffled", scores.shuffled, ground.phones),
     ):
         columns |= _detector_columns(prefix, detector, targets)
-    for sign, side in SIGNS.items():
-        columns |= _sign_columns(run, group, sign, side)
+    positive = _sign_columns(run, group, 1)
+    nulls = {name: pa.nulls(n, pa.array(values).type) for name, values in positive.items()}
+    negative = _sign_columns(run, group, -1) if -1 in scores.tops else nulls  # where the run did not look at it
+    for side, of_sign in (("positive", positive), ("negative", negative)):
+        columns |= {f"{name}_{side}": values for name, values in of_sign.items()}
     return pa.table(columns)
 
 
@@ -83,25 +85,14 @@ def _detector_columns(prefix: str, detector: Detector, targets: Targets) -> dict
     }
 
 
-def _sign_columns(run: ScoredRun, group: GroupScores, sign: int, side: str) -> dict[str, Any]:
-    """Make the columns of one sign; null where the run did not look at it."""
-    scores, n = group.scores, group.key.n_features
-    if sign not in scores.tops:
-        kinds_of = {
-            "phone": pa.string(),
-            "flag": pa.bool_(),
-            "list": pa.list_(pa.float64()),
-            "counts": pa.list_(pa.int64()),
-        }
-        kinds = {name: kinds_of.get(kind, pa.float64()) for name, kind in _SIGN_COLUMNS.items()}
-        kinds |= {name: pa.int64() for name, kind in _SIGN_COLUMNS.items() if kind == "number"}
-        return {f"{name}_{side}": pa.nulls(n, kind) for name, kind in kinds.items()}
+def _sign_columns(run: ScoredRun, group: GroupScores, sign: int) -> dict[str, Any]:
+    scores = group.scores
     top, shuffled, ranges = scores.tops[sign], scores.shuffled_tops[sign], scores.ranges[sign]
 
     def phone(numbers: np.ndarray) -> pa.Array:
         return pa.array([run.phones[p] if p >= 0 else None for p in numbers], pa.string())
 
-    values = {
+    return {
         "n_examples": top.n_examples,
         "purity": top.purity,
         "purity_phone": phone(top.phone),
@@ -116,28 +107,3 @@ def _sign_columns(run: ScoredRun, group: GroupScores, sign: int, side: str) -> d
         "effective_phones": pa.array(list(ranges.effective), pa.list_(pa.float64())),
         "n_range_samples": pa.array(list(ranges.n_labelled), pa.list_(pa.int64())),
     }
-    assert list(values) == list(_SIGN_COLUMNS), "both ways give the same columns"
-    return {f"{name}_{side}": value for name, value in values.items()}
-
-
-_SIGN_COLUMNS = {
-    "n_examples": "number",
-    "purity": "share",
-    "purity_phone": "phone",
-    "purity_shuffled": "share",
-    "is_polysemantic": "flag",
-    "top_phone": "phone",
-    "top_share": "share",
-    "other_phone": "phone",
-    "other_range": "number",
-    "other_share": "share",
-    "other_auroc": "share",
-    "effective_phones": "list",
-    "n_range_samples": "counts",
-}
-
-
-def _write(path: Path, table: pa.Table) -> Path:
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    return path

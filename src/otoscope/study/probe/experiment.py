@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.errors import InputError
 from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
-from otoscope.corpus.alignment import Alignment
-from otoscope.corpus.source import Source
 from otoscope.harvest.activation_reader import ShardReader
 from otoscope.harvest.feed_shards import expand, shards_in
 from otoscope.harvest.labels import LabelSet, check_lag, label_set
 from otoscope.harvest.opened import HarvestRun, open_run
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import as_corpus
 from otoscope.study.probe import fit as probe_fit
 from otoscope.study.probe import rows as probe_rows
 from otoscope.study.probe.labelled_rows import LabelledRows
@@ -81,7 +78,9 @@ def probe(
     """
     lag = _lag(settings, 0)
     known = _labels(labels, task, settings.split)
-    given = [as_corpus(clips)] if test is None else [as_corpus(clips), as_corpus(test)]
+    given = [as_corpus(part) for part in (clips, test) if part is not None]
+    if not all(map(len, given)):
+        raise InputError("there are no clips to learn a probe from. Give a corpus, or clips with labels.")
     parts = [_drawn(part, settings) for part in given]
     chosen = probe_rows.check_sites(model, sites, task)
     numbering = label_set(given[0], None, settings.seed)
@@ -281,30 +280,3 @@ class _Counter:
         self._done = min(self._done + n, self._total)
         if self._progress is not None:
             self._progress(self._done, self._total)
-
-
-def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
-    """Return a corpus as it is, and make one of clips, arrays or paths, which are read here.
-
-    Raises:
-        InputError: Two clips have one id, or there are none.
-        AudioError: A recording cannot be used.
-    """
-    if isinstance(clips, Corpus):
-        return clips
-    read = [as_clip(clip) for clip in clips]
-    if not read:
-        raise InputError("there are no clips to learn a probe from. Give a corpus, or clips with labels.")
-    sources = [
-        Source(clip.id, partial(_give, clip), clip.speaker, clip.language, clip.duration_s, partial(_labels_of, clip))
-        for clip in read
-    ]
-    return Corpus("clips", sources)
-
-
-def _give(clip: Clip) -> Clip:
-    return clip
-
-
-def _labels_of(clip: Clip) -> Alignment | None:
-    return None if clip.phones is None else Alignment(clip.words, clip.phones, Path(clip.id))

@@ -127,17 +127,9 @@ def fit(
 ) -> Fitted:
     """Learn and score a probe of one site.
 
-    Args:
-        x: The rows; standardised by those that are learnt from.
-        y: Class of each.
-        groups: Speaker or clip of each.
-        folds: Which rows are learnt from.
-        n_classes: How many classes there are.
-        classifier: `logistic` (multinomial) or `ridge` (least squares; faster, but worse for many classes).
-        seed: Seeds the choice of rows, the inner folds and the shuffling.
-
-    Returns:
-        The scores and a probe of all rows.
+    `x`: the rows; standardised by those that are learnt from.
+    `classifier`: `logistic` (multinomial) or `ridge` (least squares; faster, but worse for many classes).
+    Returns the scores and a probe of all rows.
     """
     predictions, shuffled, penalties, n_unconverged = [], [], [], 0
     random = np.random.default_rng(seed)
@@ -177,9 +169,8 @@ def learn(x: np.ndarray, y: np.ndarray, n_classes: int, penalty: float, classifi
 
     If there is only one class, it is always predicted.
 
-    Source:
-        scikit-learn, `LogisticRegression` (lbfgs) and `RidgeClassifier`; Alain and Bengio 2016, "Understanding
-        intermediate layers using linear classifier probes" (arXiv 1610.01644).
+    Source: scikit-learn, `LogisticRegression` (lbfgs) and `RidgeClassifier`; Alain and Bengio 2016, "Understanding
+    intermediate layers using linear classifier probes" (arXiv 1610.01644).
     """
     scaler = StandardScaler().fit(x)
     kind: Any

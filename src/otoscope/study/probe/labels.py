@@ -6,9 +6,7 @@ each label. A manifest with more columns is such a file, too. Takes a few bytes 
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from jaxtyping import Int, Int8
 from otoscope.audio.clip import Span
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
+from otoscope.corpus.rows import SUFFIXES, read_rows
 from otoscope.harvest.labels import LabelSet
 
 FRAME_TASKS = ("speech", "phone")
@@ -27,7 +26,6 @@ CLIP_TASKS = ("language", "speaker")
 """Tasks that clips have labels for; any other task is a column of a file of labels."""
 SPEECH_CLASSES = ("speech", "no speech")
 CLIP_KEYS = ("clip", "id")
-SUFFIXES = (".csv", ".tsv", ".jsonl")
 _COVERED = LabelSet(None, None, ("speech",), (), (), (), "clips", 0)
 
 
@@ -60,11 +58,7 @@ def is_frame_task(task: str) -> bool:
 
 
 def check_task(task: str, labels: ProbeLabels | None) -> None:
-    """Refuse a task without labels.
-
-    Raises:
-        InputError: It is neither one of those that clips answer nor a column of a file of labels.
-    """
+    """Refuse a task without labels."""
     known = ", ".join((*FRAME_TASKS, *CLIP_TASKS))
     if not task.strip():
         raise InputError(f"the task is {task!r}: give {known}, or a column of a file of labels.")
@@ -116,16 +110,18 @@ def frame_labels(
 
 
 def read_labels(path: str | Path, task: str) -> ProbeLabels:
-    """Read the column `task` of a file of labels: `.csv` or `.tsv` with a header, or `.jsonl` with an object a line."""
+    """Read the column `task` of a file of labels: `.csv`, `.tsv`, `.jsonl` or `.parquet`."""
     file = Path(path)
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"labels '{path}' are not a table of a known kind: give a file that ends in {', '.join(SUFFIXES)}."
         )
+    if not file.is_file():
+        raise InputError(f"there are no labels '{path}'. Check the path; it is taken from {Path.cwd()}.")
     by_name: dict[str, str] = {}
     speakers: dict[str, str] = {}
     lines: dict[str, str] = {}
-    for line, row in _rows(file):
+    for line, row in read_rows(file, "labels"):
         key = next((key for key in (*CLIP_KEYS, "speaker") if key in row), None)
         if key is None or task not in row:
             columns = ", ".join(map(repr, row)) or "none"
@@ -146,47 +142,6 @@ def read_labels(path: str | Path, task: str) -> ProbeLabels:
     if not by_name:
         raise InputError(f"labels '{path}' hold no {task!r}: expected a line for each clip or speaker. Fill it.")
     return ProbeLabels(by_name, speakers)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the lines of a table, each with its position in the file."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix.lower() == ".jsonl":
-                for number, text in enumerate(file, 1):
-                    if text.strip():
-                        yield f"line {number}", _json_row(path, number, text)
-                return
-            reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            header = [name.strip() for name in next(reader, [])]
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"labels '{path}', line {reader.line_num}: {len(cells)} values under {len(header)} column "
-                        f"names ({', '.join(header)}). Correct the line."
-                    )
-                yield f"line {reader.line_num}", dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    except FileNotFoundError:
-        raise InputError(f"there are no labels '{path}'. Check the path; it is taken from {Path.cwd()}.") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"labels '{path}' are not UTF-8 text ({error.reason}). Save them as UTF-8.") from error
-    except (OSError, csv.Error) as error:
-        raise InputError(f"labels '{path}' cannot be read ({error}). Check the file.") from error
-
-
-def _json_row(path: Path, number: int, text: str) -> dict[str, Any]:
-    try:
-        row = json.loads(text)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise InputError(
-            f"labels '{path}', line {number}: it is {text.strip()[:60]!r}: expected one JSON object a line, such as "
-            '{"speaker": "anna", "sex": "f"}. Correct the line.'
-        )
-    return row
 
 
 def _text(path: str | Path, line: str, column: str, value: Any) -> str:

@@ -91,11 +91,7 @@ class ProbeRows:
     clips: list[tuple[str, str | None, int]] = field(default_factory=list)  # id, speaker, and the rows it gave
 
     def add(self, selection: ClipSelection, speaker: str | None, values: Mapping[str, np.ndarray]) -> None:
-        """Add the rows of a clip.
-
-        Raises:
-            InputError: A value is not finite.
-        """
+        """Add the rows of a clip."""
         for site, rows in values.items():
             if not np.isfinite(rows).all():
                 raise InputError(
@@ -115,12 +111,7 @@ class ProbeRows:
 
 
 def check_sites(model: Whisper, patterns: Sequence[str] | str, task: str) -> dict[str, Site]:
-    """Turn patterns into sites at which a task can be probed.
-
-    Raises:
-        SiteError: A pattern finds nothing.
-        InputError: A site holds no vector for each frame or token, or the task is of frames and the site of tokens.
-    """
+    """Turn patterns into sites at which a task can be probed."""
     table = {site.name: site for site in model.sites()}
     sites = {name: table[name] for name in model.expand(patterns)}
     for name, site in sites.items():

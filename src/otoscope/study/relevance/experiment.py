@@ -184,10 +184,7 @@ class Relevance(Result):
             f"Relevance in {self.clip_id}, window {self.window}: {self.model}",
             f"relevance to {self.target_label}; {speech}",
             {
-                "model": self.model,
-                "audio": self.audio,
-                "window": self.window,
-                "window_start_s": self.window_start_s,
+                **self.fields("model", "audio", "window", "window_start_s"),
                 "target": "the sum of the final encoder output" if self.target is None else self.target,
                 "n_frames": len(self.added),
                 "frame_s": FRAME_S,
@@ -220,13 +217,10 @@ def propagate(patterns: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor
     R starts as the identity. For each block in order, A is the mean over heads of the positive part of gradient times
     pattern, and R becomes R + A R.
 
-    Returns:
-        R without the identity, float32 [destination frame, source frame]: the identity is kept apart, because added to
-        small relevance it would swallow its digits.
-
-    Source:
-        Chefer, Gur and Wolf 2021, "Generic Attention-model Explainability" (arXiv 2103.15679), equations 5 and 6, as
-        used in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
+    Returns R without the identity, float32 [destination frame, source frame]: the identity is kept apart, because added
+    to small relevance it would swallow its digits.
+    Source: Chefer, Gur and Wolf 2021, "Generic Attention-model Explainability" (arXiv 2103.15679), equations 5 and 6,
+    as used in "Interpreting OpenAI's Whisper" (Ellena Reid, 2023).
     """
     added: Tensor | None = None
     for pattern, gradient in zip(patterns, gradients, strict=True):

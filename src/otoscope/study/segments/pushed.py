@@ -6,7 +6,6 @@ Costs two runs of the decoder, and a few over the tokens found, to write each of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -104,9 +103,9 @@ class PushedUp(Result):
             parts=[Table(columns, rows, "Log-probability in nats", "words", most=max(len(rows), 1))],
         )
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw how far each word is pushed up."""
-        return {self.name: lambda: pushed_figure(self)}
+        return pushed_figure(self)
 
 
 @takes(PushedUpSettings)

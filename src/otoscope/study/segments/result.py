@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -159,12 +158,7 @@ class Segments(Result):
             f"Where the decoder is surest of words: {self.model}",
             f"stretches of {self.length_s:g} s of {count(self.n_clips, 'clip')}, each heard alone; 95% intervals",
             {
-                "model": self.model,
-                "n_clips": self.n_clips,
-                "length_s": self.length_s,
-                "step_s": self.step_s,
-                "top": self.top,
-                "context": self.context,
+                **self.fields("model", "n_clips", "length_s", "step_s", "top", "context"),
                 "hit_rate": Fact(self.hit_rate, "stretches that hold their word", "share"),
                 "chance": Fact(self.chance, "at random", "share"),
                 "intervals": "Wilson, 95%, stretches taken as independent",
@@ -187,9 +181,9 @@ class Segments(Result):
             parts=[word.table() for word in self.words],
         )
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw how sure the decoder is in the stretches of each word, and what is said in them."""
-        return {self.name: lambda: segments_figure(self)}
+        return segments_figure(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write `segments.json`, `segments.png`, `segments.parquet`, and `sounds/` with every stretch.

@@ -33,11 +33,7 @@ class Spelled:
 
 
 def spell(model: Whisper, word: str, longest: int) -> Spelled:
-    """Spell a word, or several that belong together, as the decoder would; there is room for `longest` tokens.
-
-    Raises:
-        InputError: It is empty, the tokenizer cannot write it, or it is too long.
-    """
+    """Spell a word, or several that belong together, as the decoder would; there is room for `longest` tokens."""
     text = " ".join(word.split()) if isinstance(word, str) else ""
     if not text:
         raise InputError(f"the word is {word!r}: give a word to look for.")
@@ -52,11 +48,7 @@ def spell(model: Whisper, word: str, longest: int) -> Spelled:
 
 
 def spelt(model: Whisper, text: str) -> tuple[int, ...]:
-    """Turn text into tokens.
-
-    Raises:
-        InputError: The tokenizer cannot write it.
-    """
+    """Turn text into tokens."""
     ids = tuple(model.tokenizer(text, add_special_tokens=False).input_ids)
     back = decode(model.tokenizer, ids)
     words = model.vocabulary

@@ -7,7 +7,7 @@ whole words over many clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,10 +69,7 @@ class Splice(Result):
             f"{self.clip_id}: frames {self.start} to {self.stop - 1} ({start_s:.2f}-{stop_s:.2f} s) of the encoder "
             f"output replaced by padding's: {self.model}",
             facts={
-                "model": self.model,
-                "audio": self.audio,
-                "original": self.original,
-                "spliced": self.spliced,
+                **self.fields("model", "audio", "original", "spliced"),
                 "stopped": self.is_stopped,
                 "frames": [self.start, self.stop],
                 "seconds": [start_s, stop_s],

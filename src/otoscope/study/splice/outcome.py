@@ -32,12 +32,7 @@ class Outcome:
 def heard_words(clip: Clip, transcript: Sequence[str]) -> dict[int, frozenset[int]]:
     """Find which of a clip's words a transcript holds.
 
-    Args:
-        clip: With words in time.
-        transcript: Normalised words.
-
-    Returns:
-        The index of each word heard among the clip's words, and the indices that it takes in the transcript.
+    Returns the index of each word heard among the clip's words, and the indices that it takes in the transcript.
     """
     labelled = [(index, word) for index, span in enumerate(clip.words or ()) for word in words_of(span.text)]
     matches = matched_words([word for _, word in labelled], transcript)

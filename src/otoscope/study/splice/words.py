@@ -54,10 +54,8 @@ class WordTrial:
 def rates(label: str, key: str, trials: Sequence[tuple[Outcome, int]]) -> Series:
     """Count the outcomes of splices, as shares with Wilson's 95% intervals.
 
-    Args:
-        label: What was replaced.
-        key: The key of the same in JSON.
-        trials: Outcomes, each with the number of other words.
+    `key`: the key of the same in JSON.
+    `trials`: outcomes, each with the number of other words.
     """
     did = {
         "gone": [outcome.gone for outcome, _ in trials],

@@ -10,27 +10,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Float, Int
 
-from otoscope.audio.clip import Clip, as_clip
+from otoscope.audio.clip import Clip
 from otoscope.audio.kinds import Kind
 from otoscope.base import html
 from otoscope.base.errors import InputError
 from otoscope.corpus import Corpus
-from otoscope.corpus.alignment import Alignment
-from otoscope.corpus.source import Source
 from otoscope.harvest.activity import TRAINED, EncoderReader
 from otoscope.harvest.calibration import calibrate
 from otoscope.harvest.labels import LabelSet, check_lag, label_set
 from otoscope.harvest.opened import HarvestRun
 from otoscope.harvest.settings import HarvestSettings
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.clips import each_clip
+from otoscope.study.clips import as_corpus, each_clip
 from otoscope.study.direction import Direction
 from otoscope.study.rich import Rich
 from otoscope.study.sites import one_site
@@ -260,23 +256,6 @@ def check_kind(kind: str) -> None:
     """Refuse an unknown kind of class."""
     if kind not in CLASSES:
         raise InputError(f"classes {kind!r} are unknown: give {', '.join(CLASSES)}.")
-
-
-def as_corpus(clips: Corpus | Iterable[Sound]) -> Corpus:
-    """Make a corpus of clips, so that labels are counted as in a harvest."""
-    if isinstance(clips, Corpus):
-        return clips
-    sources = []
-    for number, clip in enumerate(map(as_clip, clips)):
-        labels = (
-            None if clip.phones is None else partial(Alignment, clip.words, clip.phones, clip.path or Path(clip.id))
-        )
-        sources.append(Source(f"{number}-{clip.id}", partial(_same, clip), clip.speaker, clip.language, labels=labels))
-    return Corpus("the clips", sources)
-
-
-def _same(clip: Clip) -> Clip:
-    return clip
 
 
 def _labelled(

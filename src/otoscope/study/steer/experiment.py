@@ -28,11 +28,10 @@ from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.harvest.labels import label_set
 from otoscope.model.whisper import Sound, Whisper
-from otoscope.study.clips import clip_count
+from otoscope.study.clips import as_corpus, clip_count
 from otoscope.study.error_rate import words_of
 from otoscope.study.estimates import wilson_interval
 from otoscope.study.results import Result
-from otoscope.study.steer.class_means import as_corpus
 from otoscope.study.steer.picture import rates_panel, sweep_figure
 from otoscope.study.steer.rates import pooled_rate, rate_change, swaps
 from otoscope.study.steer.settings import SteerSettings
@@ -177,9 +176,7 @@ class Steer(Result):
             f"Steering ({' and '.join(self.changes)}): {self.model}",
             f"{self.where} ({count(self.n_frames, 'frame')}); {self.sample}",
             {
-                "model": self.model,
-                "changes": self.changes,
-                "where": self.where,
+                **self.fields("model", "changes", "where"),
                 "n_frames_steered": self.n_frames,
                 "length_over_mean_of_site": self.lengths,
                 "n_clips": len(self.clip_ids),
@@ -257,11 +254,8 @@ class Steer(Result):
             clean=self.wer(None),
         )
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw word error rate and share of transcripts changed against strength, beside those of random changes."""
-        return {self.name: self._figure}
-
-    def _figure(self) -> Figure:
         changed = partial(
             rates_panel,
             strengths=self.strengths,

@@ -90,10 +90,7 @@ class HeadAblation(Result):
             f"Heads of the decoder removed one by one: {self.model}",
             f"{sounds}{speech}; 95% intervals, each head by itself",
             {
-                "model": self.model,
-                "n_sounds": self.n_sounds,
-                "n_clips": self.n_clips,
-                "duration_s": self.duration_s,
+                **self.fields("model", "n_sounds", "n_clips", "duration_s"),
                 "all_heads": {"words_per_sound": self.words, "wer": self.wer},
                 "heads": heads.to_json(),
                 "intervals": "95%, bootstrap over sounds and clips, changes paired; each head by itself, not corrected "
@@ -126,11 +123,8 @@ class HeadAblation(Result):
         """Return both changes for every head, [block, head], by part of the decoder."""
         return {f"{part}_{measure}": self.grid(part, measure) for part in PARTS for measure in MEASURES}
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw both changes for every head, block by head."""
-        return {self.name: self._figure}
-
-    def _figure(self) -> Figure:
         notes = [f"{count(self.n_sounds, 'sound')} of {self.duration_s:g} s; {self.words.value:.1f} words a sound"]
         titles = [f"{self.model}, one head removed: words over no speech"]
         if self.wer is not None:

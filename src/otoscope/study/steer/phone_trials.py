@@ -90,14 +90,8 @@ def words_by_sound(lexicon: Lexicon | None, clips: Iterable[Clip], labels: Label
 class Trials:
     """The clips that trials are made of: their log-mels, and their transcripts with nothing changed.
 
-    Args:
-        model: The model.
-        clips: Clips of one window.
-        labels: The numbering of their labels.
-        by_sound: Pronunciation to words.
-        means: Means of phones, at any site.
-        language: Language spoken; None for each clip's own.
-        fits: Which words can stand for which; None for all.
+    `language`: language spoken; None for each clip's own.
+    `fits`: which words can stand for which; None for all.
     """
 
     def __init__(

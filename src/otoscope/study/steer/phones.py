@@ -25,9 +25,10 @@ from otoscope.base.settings import takes
 from otoscope.corpus import Corpus
 from otoscope.harvest.labels import LabelSet, label_set
 from otoscope.model.whisper import Sound, Whisper
+from otoscope.study.clips import as_corpus
 from otoscope.study.estimates import wilson_interval
 from otoscope.study.results import Result
-from otoscope.study.steer.class_means import as_corpus, means_at
+from otoscope.study.steer.class_means import means_at
 from otoscope.study.steer.phone_trials import Fits, Lexicon, Pair, Trials, words_by_sound
 from otoscope.study.steer.picture import rates_panel, sweep_figure
 from otoscope.study.steer.rates import swaps
@@ -134,11 +135,8 @@ class PhoneSwaps(Result):
         ]
         return {**vars(self.pairs[number]), "clean": self.clean[number], "steered": steered}
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw how often the other word was heard against strength, for each site."""
-        return {self.name: self._figure}
-
-    def _figure(self) -> Figure:
         panels = []
         for site in dict.fromkeys(rate.site for rate in self.rates):
             rates = [rate for rate in self.rates if rate.site == site]

@@ -126,10 +126,7 @@ class SteerSounds(Result):
             f"Steering ({' and '.join(self.changes)}) over sounds without speech: {self.model}",
             self._note,
             {
-                "model": self.model,
-                "changes": self.changes,
-                "duration_s": self.duration_s,
-                "levels_dbfs": self.levels_dbfs,
+                **self.fields("model", "changes", "duration_s", "levels_dbfs"),
                 "sounds": [kind.to_json() for kind in self.sounds],
                 "speech": None if self.speech is None else self.speech.to_json(),
                 "intervals": "95%; shares: Wilson; words and changes of them: bootstrap over sounds, paired",
@@ -146,11 +143,8 @@ class SteerSounds(Result):
         n_sounds = count(len(self.sounds[0].result.clip_ids), "sound")
         return f"{n_sounds} of each kind, {self.duration_s:g} s; 95% intervals"
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw words over each kind of sound, and the word error rate on speech, against strength."""
-        return {self.name: self._figure}
-
-    def _figure(self) -> Figure:
         panels: list[Callable[[Axes], None]] = [
             partial(
                 rates_panel,

@@ -187,15 +187,7 @@ def add_direction(model: Whisper, direction: Direction, site: str | None = None,
 
 
 def scale_feature(feature: Feature, factor: float) -> ScaleFeature:
-    """Multiply how strongly a feature is active.
-
-    Args:
-        feature: See `otoscope.study.feature.feature_named`.
-        factor: 0 removes it, 1 leaves it.
-
-    Raises:
-        InputError: The factor cannot be used.
-    """
+    """Multiply how strongly a feature is active."""
     return ScaleFeature(feature, checked_factor(factor, feature.name))
 
 

@@ -62,24 +62,21 @@ class Context:
     def stretches(self, n_clips: int) -> Corpus:
         """Choose `n_clips` stretches fairly, from all speakers in turn, each at most one window of the model.
 
-        Args:
-            n_clips: How many; all where there are fewer.
+        `n_clips`: how many; all where there are fewer.
         """
         return self._in_order(self._stretches[:n_clips])
 
     def whole_clips(self, n_clips: int) -> Corpus:
         """Choose `n_clips` clips fairly, from all speakers in turn, however long they are.
 
-        Args:
-            n_clips: How many; all where there are fewer.
+        `n_clips`: how many; all where there are fewer.
         """
         return self._in_order(self._clips[:n_clips])
 
     def hours(self, hours: float | None) -> Corpus:
         """Choose clips fairly until they fill a number of hours; at least one clip.
 
-        Args:
-            hours: How many; None for all clips.
+        `hours`: how many; None for all clips.
         """
         if hours is None:
             return self._in_order(self._clips)
@@ -101,22 +98,14 @@ class Context:
         self.problems.extend(new_problems(problems, self.problems))
 
     def clips(self, n_clips: int) -> list[Clip]:
-        """Read `n_clips` stretches, fairly chosen, at most one window each: up to 2 MB per stretch of 30 s.
-
-        Raises:
-            NotHereError: None can be read.
-        """
+        """Read `n_clips` stretches, fairly chosen, at most one window each: up to 2 MB per stretch of 30 s."""
         clips = list(self.read(self.stretches(n_clips)))
         if not clips:
             raise NotHereError("no clip could be read")
         return clips
 
     def clips_with_words(self, n_clips: int) -> list[Clip]:
-        """Read `n_clips` stretches that have words in time, fairly chosen.
-
-        Raises:
-            NotHereError: There are none.
-        """
+        """Read `n_clips` stretches that have words in time, fairly chosen."""
         if self.info.words.n_clips == 0:
             raise NotHereError("the corpus has no words in time")
         clips: list[Clip] = []
@@ -160,18 +149,9 @@ class Context:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["clips"]
         return [row["said"] or row["heard"] for row in rows]
 
-    def frequent_words(self, n: int, *, least_letters: int = 4) -> tuple[str, ...]:
-        """Name frequent words of the transcripts, the most frequent first.
-
-        Raises:
-            NotHereError: There are none.
-        """
-        counts = Counter(
-            word
-            for line in self.transcripts
-            for word in words_of(line)
-            if len(word) >= least_letters and re.fullmatch(r"\w+", word)
-        )
+    def frequent_words(self, n: int) -> tuple[str, ...]:
+        """Name frequent words of the transcripts, the most frequent first."""
+        counts = Counter(word for line in self.transcripts for word in words_of(line) if re.fullmatch(r"\w{4,}", word))
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         if not ranked:
             raise NotHereError("no word was heard in the corpus, and none was named in the settings")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +55,7 @@ from otoscope.study.whole.watch import Watch
 
 KIND, VERSION = "study", 1
 NOT_REQUESTED = "it was not asked for"
+SIZES = ("n_mels", "window_s", "n_frames", "d_model", "n_heads", "n_encoder_blocks", "n_decoder_blocks", "vocab_size")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -216,16 +216,11 @@ def _check_request(model: Whisper, settings: StudySettings) -> None:
 
 def _fingerprint(model: Whisper, corpus: Corpus, settings: StudySettings) -> dict[str, Any]:
     """Return what must be the same for a study to continue; which parts are left out may change."""
-    ids = "\n".join(source.id for source in corpus.sources)
     tables = settings.to_json()
     tables["study"].pop("without")
     return {
-        "model": {"id": model.id, "weights_hash": model.weights_hash, "dtype": str(model.dtype).removeprefix("torch.")},
-        "corpus": {
-            "name": corpus.name,
-            "n_clips": len(corpus),
-            "clips_hash": f"{zlib.crc32(ids.encode('utf-8', 'surrogateescape')):08x}",
-        },
+        "model": {name: value for name, value in model.about().items() if name not in ("device", "name")},
+        "corpus": corpus.about(),
         "settings": tables,
     }
 
@@ -258,17 +253,8 @@ def _about(context: Context, preset: str) -> dict[str, Any]:
         "settings": context.settings.to_json(),
         "versions": full_manifest({}, context.folder)["versions"],
         "model": {
-            "id": model.id,
-            "name": model.name,
-            "weights_hash": model.weights_hash,
-            "device": model.device.type,
-            "dtype": str(model.dtype).removeprefix("torch."),
-            **{
-                name: getattr(model, name)
-                for name in ("n_mels", "window_s", "n_frames", "d_model", "n_heads", "n_encoder_blocks")
-            },
-            "n_decoder_blocks": model.n_decoder_blocks,
-            "vocab_size": model.vocab_size,
+            **model.about(),
+            **{name: getattr(model, name) for name in SIZES},
         },
         "corpus": {
             "name": context.corpus.name,

@@ -6,6 +6,7 @@ Knows numbers and words alone: neither models nor files. The rules by which find
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from otoscope.base.layout import count
@@ -54,7 +55,7 @@ def finding(
         is_core: Whether it tests what the claim says, and not only something related.
 
     Returns:
-        The row of verdicts.json. `outcome` is one of `rules.OUTCOMES`, `needs` what would decide it where it is
+        The row of verdicts.json. `outcome` is one of those in `rules`, `needs` what would decide it where it is
         undecided.
     """
     value, base = triple(estimate), triple(baseline[1])
@@ -84,14 +85,8 @@ def unmeasured(
 ) -> dict[str, Any]:
     """Make a finding without a figure, and say why.
 
-    Args:
-        name: Its id.
-        question: The question that it would answer.
-        why: Why there is none, and what would give one, see `PartFiles.lacking`. The finding is undecided where
-            something would, and otherwise not tested, because its part was not run.
-        page: Where to look closer.
-        short: See `finding`.
-        is_core: See `finding`.
+    `why`: why there is none, and what would give one, see `PartFiles.lacking`. The finding is undecided where something
+    would, and otherwise not tested, because its part was not run.
     """
     reason, needs = why
     judged = Judgement(UNDECIDED if needs else UNTESTED, needs=needs)
@@ -131,7 +126,7 @@ def where_heard(free: Interval, judged: Judgement) -> Judgement:
     rule = judged.rule + WHERE_HEARD
     if too_many_errors(free):
         return Judgement(UNDECIDED, rule, "speech of which the model hears more than half of the words")
-    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+    return replace(judged, rule=rule)
 
 
 def percent(share: float | Interval | None) -> str:
@@ -161,13 +156,6 @@ def claim(name: str, title: str, model: str, corpus: str, findings: Sequence[Map
     The core findings decide (`is_core`): the claim holds when all of them do, holds in part when some do and others do
     not or are not known, and does not hold when none does and all are decided. Where none was tested, the claim was
     not tested; where none holds and one is undecided, so is the claim. The other findings are only listed.
-
-    Args:
-        name: Its id.
-        title: The claim.
-        model: The model it is judged on.
-        corpus: The corpus it is judged on.
-        findings: What was found.
     """
     by = {outcome: [row for row in findings if row["outcome"] == outcome] for outcome in (HOLDS, FAILS, UNDECIDED)}
     n_tested = sum(map(len, by.values()))

@@ -59,17 +59,8 @@ def locked(folder: Path) -> Iterator[None]:
 def begin(folder: Path, fingerprint: dict[str, Any], names: Sequence[str], *, overwrite: bool) -> dict[str, Any]:
     """Resume a study that is there, if it is the same; begin a new one otherwise.
 
-    Args:
-        folder: The study's folder, locked.
-        fingerprint: Everything that the study's results depend on.
-        names: The parts of a study.
-        overwrite: Whether another study, or other files, may be there.
-
-    Returns:
-        `fingerprint`, `parts` (rows of those that are done) and `created`, for study.json.
-
-    Raises:
-        InputError: The folder holds another study, a damaged one, or something else.
+    `fingerprint`: everything that the study's results depend on.
+    Returns `fingerprint`, `parts` (rows of those that are done) and `created`, for study.json.
     """
     fingerprint = json.loads(json.dumps(fingerprint))
     path = folder / STUDY
@@ -112,10 +103,6 @@ def clear(folder: Path, names: Sequence[str]) -> None:
     """Remove what a study wrote; other files stay.
 
     Notes on its features are kept as `notes.before.json`, because another study has other features.
-
-    Args:
-        folder: The study's folder.
-        names: The parts of a study.
     """
     with output_errors(folder):
         for name in (MANIFEST, VERDICTS, STUDY, SETTINGS):

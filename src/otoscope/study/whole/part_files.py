@@ -21,12 +21,8 @@ class PartFiles:
     def __call__(self, name: str) -> dict[str, Any]:
         """Read a file, once.
 
-        Args:
-            name: Its path inside the study.
-
-        Returns:
-            What it holds, without nulls at any depth (what was not measured is simply missing); an empty object where
-            the file is missing, damaged, or holds something else.
+        Returns what it holds, without nulls at any depth (what was not measured is simply missing); an empty object
+        where the file is missing, damaged, or holds something else.
         """
         if name not in self._read:
             try:
@@ -39,13 +35,10 @@ class PartFiles:
     def lacking(self, part: str, needs: str, lacking: str = "what it wrote does not hold this") -> tuple[str, str]:
         """Say why a part gives nothing to judge by, and what it would take.
 
-        Args:
-            part: Its name.
-            needs: For a part that was done: what would give it something to judge by.
-            lacking: For a part that was done: why it gives nothing.
-
-        Returns:
-            The reason, and `needs`; the latter is empty for a part that was not done, whose findings are not tested.
+        `needs`: for a part that was done: what would give it something to judge by.
+        `lacking`: for a part that was done: why it gives nothing.
+        Returns the reason, and `needs`; the latter is empty for a part that was not done, whose findings are not
+        tested.
         """
         for row in self("study.json").get("parts") or []:
             if row.get("name") == part:

@@ -7,7 +7,6 @@ work on features are those of two cores.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.errors import InputError
+from otoscope.base.layout import count
 from otoscope.corpus import Corpus
 from otoscope.harvest.activity import PADDING_FRAMES, check_sites
 from otoscope.harvest.labels import label_set
@@ -22,6 +22,7 @@ from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.stored import MOST_BYTES
 from otoscope.model.whisper import Whisper
 from otoscope.study.catalogue import Cost, Part, parts
+from otoscope.study.dictionaries.plan import plan_training, seconds_of
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import NOT_REQUESTED, prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
@@ -159,11 +160,7 @@ def _that_need(name: str) -> list[str]:
 
 
 def n_features(context: Context) -> int:
-    """Count the features that the harvest of a study looks at.
-
-    Args:
-        context: The study.
-    """
+    """Count the features that the harvest of a study looks at."""
     settings = context.settings
     expansion = settings.dictionaries.expansion
     trained = set(check_sites(context.model, settings.dictionaries.sites))
@@ -189,18 +186,12 @@ class _Unit:
     def of(cls, context: Context) -> _Unit:
         """Time both several times; the fastest counts, because the first ones are slower."""
         model = context.model
-        encode = [_timed(model.padded_encoding) for _ in range(TRIES)]
+        encode = [seconds_of(model.padded_encoding) for _ in range(TRIES)]
         clips = list(context.read(context.stretches(4)))
         if not clips:
             raise InputError("none of the first clips can be read. Correct the corpus.")
-        transcribe = [_timed(lambda: model.transcribe_many(clips, language=context.language)) for _ in range(TRIES)]
+        transcribe = [seconds_of(lambda: model.transcribe_many(clips, language=context.language)) for _ in range(TRIES)]
         return cls(min(encode), min(transcribe) / len(clips))
-
-
-def _timed(do: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    do()
-    return time.perf_counter() - start
 
 
 def _left_out(part: Part, context: Context) -> PartPlan | None:
@@ -228,7 +219,7 @@ def _row(part: Part, context: Context, unit: _Unit) -> PartPlan:
         chosen = context.whole_clips(settings.transcripts.clips)
         n_windows = _n_windows(context, chosen)
         seconds = cost.start_s + n_windows * _a_clip(cost, unit, 0.0)
-        return PartPlan(name, _clips(len(chosen)), seconds, 1000 * n_windows)
+        return PartPlan(name, count(len(chosen), "clip"), seconds, 1000 * n_windows)
     n_clips = len(context.stretches(getattr(settings, name).clips))
     seconds = cost.start_s + n_clips * (_a_clip(cost, unit, _words_a_clip(context)) + _more_a_clip(name, context, unit))
     if name == "window":
@@ -236,7 +227,7 @@ def _row(part: Part, context: Context, unit: _Unit) -> PartPlan:
         n_head_clips = min(settings.window.head_clips, n_clips)
         seconds += TRANSCRIPTIONS_A_HEAD * n_heads * n_head_clips * unit.transcribe_s
     n_bytes = BYTES_A_CLIP_LISTENED_TO * n_clips if name == "listening" else 300_000 + 5000 * n_clips
-    return PartPlan(name, _clips(n_clips), seconds, n_bytes)
+    return PartPlan(name, count(n_clips, "clip"), seconds, n_bytes)
 
 
 def _cost(name: str) -> Cost:
@@ -284,8 +275,6 @@ def _n_windows(context: Context, corpus: Corpus) -> int:
 
 
 def _dictionaries(context: Context, unit: _Unit) -> PartPlan:
-    from otoscope.study.dictionaries.plan import plan_training
-
     source, tasks, training = training_of(context)
     try:
         plan = plan_training(source, tasks, training, device=context.model.device)
@@ -353,7 +342,7 @@ def _sounds(context: Context, unit: _Unit) -> PartPlan:
     corpus, cost = context.hours(context.settings.harvest.hours), _cost("sounds")
     length_s = sum(context.lengths_s[source.id] for source in corpus.sources)
     seconds = cost.start_s + length_s * cost.sound_s
-    return PartPlan("sounds", f"up to {_clips(len(corpus))}", seconds, length_s * BYTES_A_SECOND_OF_SOUND)
+    return PartPlan("sounds", f"up to {count(len(corpus), 'clip')}", seconds, length_s * BYTES_A_SECOND_OF_SOUND)
 
 
 def _traces(context: Context, unit: _Unit) -> PartPlan:
@@ -368,10 +357,6 @@ def _pages(context: Context) -> PartPlan:
         return PartPlan("pages", "no features", PAGES.start_s, 1_000_000)
     n = n_features(context)
     return PartPlan("pages", f"{n:,} features", _of_features("pages", context), n * BYTES_A_FEATURE_OF_PAGES)
-
-
-def _clips(n: int) -> str:
-    return f"{n:,} clip" if n == 1 else f"{n:,} clips"
 
 
 _FEATURES: dict[str, Callable[[Context, _Unit], PartPlan]] = {

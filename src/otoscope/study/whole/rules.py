@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from otoscope.base.numbers import Interval as Estimate
 from otoscope.study.estimates import newcombe_interval, wilson_interval
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "does not hold", "undecided", "not tested"
-OUTCOMES = (HOLDS, FAILS, UNDECIDED, UNTESTED)
 
 HALF = 0.5
 SMALLEST_GAP = 0.01
@@ -40,12 +39,7 @@ class Judgement:
     times: float | None = None
 
     def needed(self, n: int | None, n_of: str) -> str:
-        """Say what would decide an undecided finding; empty for one that is decided or was not tested.
-
-        Args:
-            n: The sample size.
-            n_of: What `n` counts, such as `clips`.
-        """
+        """Say what would decide an undecided finding; empty for one that is decided or was not tested."""
         if self.outcome != UNDECIDED:
             return ""
         if self.needs:
@@ -76,25 +70,19 @@ def decide_above(
     return Judgement(UNDECIDED, rule, times=min(ways))
 
 
-def decide_below(
-    interval: Interval | None, bar: float | None, what: str = "the bar", *, least: float = 0.0
-) -> Judgement:
+def decide_below(interval: Interval | None, bar: float | None, what: str = "the bar") -> Judgement:
     """Decide whether a figure lies below a bar: the mirror image of `decide_above`."""
-    apart = f", or less than {least:g} below it" if least else ""
-    rule = f"holds when the whole 95% interval lies below {what}, and does not when it lies above it{apart}"
-    judged = decide_above(_mirrored(interval), None if bar is None else -bar, least=least)
-    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+    rule = f"holds when the whole 95% interval lies below {what}, and does not when it lies above it"
+    judged = decide_above(_mirrored(interval), None if bar is None else -bar)
+    return replace(judged, rule=rule)
 
 
 def decide_more(share: Share, other: Share) -> dict[str, Any]:
     """Decide whether one share is larger than another, independent one.
 
-    Returns:
-        For `finding`: the share's interval as `found`, the baseline's as `base`, and the judgement as `judged`.
-
-    Source:
-        Newcombe 1998, see `newcombe_interval`. That the interval of a difference may lie too close to nothing to count
-        is an equivalence test (Schuirmann 1987) with a margin of `SMALLEST_GAP`.
+    Returns for `finding`: the share's interval as `found`, the baseline's as `base`, and the judgement as `judged`.
+    Source: Newcombe 1998, see `newcombe_interval`. That the interval of a difference may lie too close to nothing to
+    count is an equivalence test (Schuirmann 1987) with a margin of `SMALLEST_GAP`.
     """
     judged = decide_above(bounds(newcombe_interval(*share, *other)), 0.0, least=SMALLEST_GAP)
     rule = (
@@ -104,22 +92,19 @@ def decide_more(share: Share, other: Share) -> dict[str, Any]:
     return {
         "found": bounds(wilson_interval(*share)),
         "base": bounds(wilson_interval(*other)),
-        "judged": Judgement(judged.outcome, rule, judged.needs, judged.times),
+        "judged": replace(judged, rule=rule),
     }
 
 
-def decide_gap(
-    gap: Interval | None, side: str = "above", *, least: float = 0.0, how: str = "bootstrap, in pairs"
-) -> Judgement:
+def decide_gap(gap: Interval | None, side: str = "above", *, how: str = "bootstrap, in pairs") -> Judgement:
     """Decide by the interval of a difference from the baseline."""
-    judged = (decide_above if side == "above" else decide_below)(gap, 0.0, least=least)
-    apart = f" or within {least:g} of zero" if least else ""
+    judged = (decide_above if side == "above" else decide_below)(gap, 0.0)
     opposite = "below" if side == "above" else "above"
     rule = (
         f"holds when the 95% interval of the difference from the baseline ({how}) lies {side} zero, and does not when "
-        f"it lies {opposite} zero{apart}"
+        f"it lies {opposite} zero"
     )
-    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+    return replace(judged, rule=rule)
 
 
 def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
@@ -129,7 +114,7 @@ def decide_loss(loss: Interval | None, most: float, what: str) -> Judgement:
         f"holds when the 95% interval of the rise in the rate of errors lies below {100 * most:g} points against "
         f"{what}, and does not when it lies above"
     )
-    return Judgement(judged.outcome, rule, judged.needs, judged.times)
+    return replace(judged, rule=rule)
 
 
 def decide_census(n: int, n_all: int, bar: float = HALF, n_unclear: int = 0, needs: str = "") -> Judgement:
@@ -145,18 +130,17 @@ def decide_census(n: int, n_all: int, bar: float = HALF, n_unclear: int = 0, nee
 
 
 def decide_part(
-    n: int, n_tried: int, n_all: int, bar: float = HALF, *, n_unclear: int = 0, needs: str = ""
+    n: int, n_tried: int, n_all: int, *, n_unclear: int = 0, needs: str = ""
 ) -> tuple[Judgement, dict[str, Any]]:
     """Decide whether most of all do, where all were tried (`decide_census`) or some were drawn at random.
 
-    Returns:
-        The judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
+    Returns the judgement, and the share that do: with Wilson's interval where it was drawn, as if from many more.
     """
     if n_tried == n_all:
-        return decide_census(n, n_tried, bar, n_unclear, needs), {"value": n / n_tried}
+        return decide_census(n, n_tried, HALF, n_unclear, needs), {"value": n / n_tried}
     share = bounds(wilson_interval(n, n_tried)) or {}
     most = bounds(wilson_interval(n + n_unclear, n_tried)) or {}
-    low, high = (decide_above(estimate, bar, f"{100 * bar:g}%") for estimate in (share, most))
+    low, high = (decide_above(estimate, HALF, f"{100 * HALF:g}%") for estimate in (share, most))
     if low.outcome == HOLDS or high.outcome == FAILS:
         return (low if low.outcome == HOLDS else high), share
     return Judgement(UNDECIDED, low.rule, needs if n_unclear else "", low.times), share

@@ -57,15 +57,8 @@ def preset(name: str) -> StudySettings:
 def read(path: str | Path, base: StudySettings) -> StudySettings:
     """Read settings from TOML, over others.
 
-    Args:
-        path: The file; tables and keys that it lacks stay as they are in `base`.
-        base: Settings for what the file does not give.
-
-    Returns:
-        All settings.
-
-    Raises:
-        InputError: It cannot be read, or has a table, a key or a value that no study has.
+    `path`: the file; tables and keys that it lacks stay as they are in `base`.
+    `base`: settings for what the file does not give.
     """
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))

@@ -11,13 +11,7 @@ from otoscope.base.files import name_in
 
 
 def shown(folder: Path, about: Mapping[str, Any], verdicts: Mapping[str, Any]) -> html.Shown:
-    """Return what is shown of a study.
-
-    Args:
-        folder: Where it lies.
-        about: Its study.json.
-        verdicts: Its verdicts.json.
-    """
+    """Return what is shown of a study."""
     model, corpus = about["model"], about["corpus"]
     facts = [(claim["title"], f"{claim['verdict']}. {claim['sentence']}") for claim in verdicts["claims"]]
     rows = [

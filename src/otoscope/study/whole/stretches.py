@@ -24,9 +24,8 @@ LEAST_SHARE = 0.5
 def stretches_in_turn(corpus: Corpus, lengths_s: Mapping[str, float], window_s: float, seed: int) -> list[Source]:
     """Cut a corpus into stretches, and put them in an order that takes one of each speaker in turn.
 
-    Returns:
-        Stretches as clips that can be read. One that is a whole clip has that clip's id; another says where it begins:
-        `talk@30s`. Where words in time say what lies in it, it has a transcript.
+    Returns stretches as clips that can be read. One that is a whole clip has that clip's id; another says where it
+    begins: `talk@30s`. Where words in time say what lies in it, it has a transcript.
     """
     shelf = _Shelf(corpus)
     cut: list[tuple[str, Source]] = []
@@ -52,11 +51,7 @@ def in_turn(owned: Sequence[tuple[str, Source]], seed: int) -> list[Source]:
 
 
 def origin(source: Source) -> tuple[str, float]:
-    """Return the clip that a stretch belongs to, and where in it the stretch begins, in seconds.
-
-    Args:
-        source: A stretch, or a whole clip.
-    """
+    """Return the clip that a stretch belongs to, and where in it the stretch begins, in seconds."""
     read = source.read
     return (read.source.id, read.start_s) if isinstance(read, _Stretch) else (source.id, 0.0)
 
@@ -140,11 +135,7 @@ class Measured(Corpus):
 
 
 def measured(corpus: Corpus) -> Measured:
-    """Return the same corpus, which measures its clips while it is read.
-
-    Args:
-        corpus: The clips.
-    """
+    """Return the same corpus, which measures its clips while it is read."""
     return Measured(corpus.name, corpus.sources, notes=corpus.notes, asked_phone_set=corpus.asked_phone_set)
 
 

@@ -79,12 +79,9 @@ def window_by_head(
 ) -> HeadWindows:
     """Transcribe clips while one encoder head may attend only to frames at most k away, one head after the other.
 
-    Returns:
-        For each head the word errors against the transcripts without a limit.
-
-    Source:
-        A remark of the author of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023) under its publication: most heads
-        of a block bear k = 10, one or two do not.
+    Returns for each head the word errors against the transcripts without a limit.
+    Source: A remark of the author of "Interpreting OpenAI's Whisper" (Ellena Reid, 2023) under its publication: most
+    heads of a block bear k = 10, one or two do not.
     """
     read = read_clips(clips)
     all_heads = [(block, head) for block in range(model.n_encoder_blocks) for head in range(model.n_heads)]

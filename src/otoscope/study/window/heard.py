@@ -49,13 +49,7 @@ def read_clips(clips: Iterable[Sound] | Sound) -> list[Clip]:
 def hear(model: Whisper, clips: Sequence[Clip], language: str | None = None) -> list[ClipTranscript]:
     """Transcribe clips without a limit.
 
-    Args:
-        model: Any Whisper.
-        clips: The clips.
-        language: Language spoken, as Whisper's code; None for each clip's own, or else the one that the model detects.
-
-    Raises:
-        InputError: A language is not the model's.
+    `language`: language spoken, as Whisper's code; None for each clip's own, or else the one that the model detects.
     """
     heard: dict[int, ClipTranscript] = {}
     for batch in _batches([index for index, clip in enumerate(clips) if _is_short(model, clip)]):
@@ -103,8 +97,7 @@ def hear_by_head(
 ) -> Iterator[tuple[int, Head, str]]:
     """Transcribe clips while one encoder head after another may attend to k frames on either side alone.
 
-    Yields:
-        The index of a clip, the head, and the transcript: one for each clip and head, in no order.
+    Yields the index of a clip, the head, and the transcript: one for each clip and head, in no order.
     """
     short, long = _by_length(unmasked)
     for batch in _batches(short):

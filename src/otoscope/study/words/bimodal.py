@@ -19,11 +19,8 @@ from torch import Tensor
 def weigh(pattern: Float[Tensor, "head to source"], gradient: Float[Tensor, "head to source"]) -> Tensor:
     """Average over heads the positive part of gradient times pattern.
 
-    Returns:
-        Float32 [to, source]; the product is taken in float32, because half precision would lose it.
-
-    Source:
-        Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equation 5.
+    Returns float32 [to, source]; the product is taken in float32, because half precision would lose it.
+    Source: Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equation 5.
     """
     return (gradient.detach().float() * pattern.detach()).clamp_(min=0).mean(dim=0)
 
@@ -45,9 +42,8 @@ def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
     10). The right factor of equation 10, the encoder's normalised relevance, is the same in all blocks and left to
     `carry`.
 
-    Source:
-        Chefer, Gur and Wolf 2021 (arXiv 2103.15679), section 3.2, encoder-decoder models, equations 6 to 10, with the
-        transposition of equation 10.
+    Source: Chefer, Gur and Wolf 2021 (arXiv 2103.15679), section 3.2, encoder-decoder models, equations 6 to 10, with
+    the transposition of equation 10.
     """
     # what attention adds to the identity is kept apart, because the identity would swallow the digits of small values
     added = torch.zeros_like(weighted.decoder[0])
@@ -62,11 +58,8 @@ def token_relevance(weighted: Weighted) -> Float[Tensor, "token frame"]:
 def row_shares(added: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     """Scale what attention added to the weight of the identity that it was added to: rows that sum to 1.
 
-    Returns:
-        The normalised self-relevance, again without the identity; rows to which nothing was added stay zero.
-
-    Source:
-        Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equations 8 and 9.
+    Returns the normalised self-relevance, again without the identity; rows to which nothing was added stay zero.
+    Source: Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equations 8 and 9.
     """
     return _divided(added, added.sum(dim=-1, keepdim=True))
 
@@ -74,15 +67,10 @@ def row_shares(added: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
 def carry(rows: Float[Tensor, "row frame"], encoder: Sequence[Tensor]) -> Float[Tensor, "row frame"]:
     """Carry relevance of frames of the encoder's output to frames of its input.
 
-    Args:
-        rows: Relevance of frames of the final encoder output.
-        encoder: Gradient-weighted attention of each block, [frame, frame], the first block first.
-
-    Returns:
-        The rows times the encoder's normalised self-relevance, float32: each row, plus an equal amount carried on.
-
-    Source:
-        Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equations 6, 8 and 9, multiplied from the left.
+    `rows`: relevance of frames of the final encoder output.
+    `encoder`: gradient-weighted attention of each block, [frame, frame], the first block first.
+    Returns the rows times the encoder's normalised self-relevance, float32: each row, plus an equal amount carried on.
+    Source: Chefer, Gur and Wolf 2021 (arXiv 2103.15679), equations 6, 8 and 9, multiplied from the left.
     """
     # R = (1 + A_last) ... (1 + A_first) is kept as R - 1, as in `token_relevance`; first its row sums
     row_sums = torch.zeros(rows.shape[-1], device=rows.device)
@@ -103,8 +91,7 @@ def weighted_attention(
     A gradient is weighted and averaged over heads as soon as it is computed, so that besides the patterns only the
     gradients of one block are held.
 
-    Returns:
-        Gradient-weighted attention; zero where the score does not depend on a pattern.
+    Returns gradient-weighted attention; zero where the score does not depend on a pattern.
     """
     patterns = [*encoder, *decoder, *cross]
     kept: dict[int, Tensor] = {}

@@ -23,11 +23,8 @@ def running_mean(curve: np.ndarray, width: int) -> np.ndarray:
 def half_height(curve: np.ndarray) -> tuple[int, int]:
     """Return the frames [start, stop) around the peak of a curve where it stays at half the height of the peak or more.
 
-    Returns:
-        The stretch, one frame at least; the peak's frame alone where no value is above 0.
-
-    Source:
-        Full width at half maximum.
+    Returns the stretch, one frame at least; the peak's frame alone where no value is above 0.
+    Source: Full width at half maximum.
     """
     peak = int(curve.argmax())
     if curve[peak] <= 0:
@@ -50,15 +47,8 @@ def part_of(whole: tuple[float, float], part: tuple[float, float]) -> float:
 def overlap(first: tuple[float, float], second: tuple[float, float]) -> float:
     """Return the intersection of two stretches of time over their union.
 
-    Args:
-        first: Start and end in seconds.
-        second: The same.
-
-    Returns:
-        From 0 to 1; 0 where both are empty.
-
-    Source:
-        Jaccard 1912, "The distribution of the flora in the alpine zone".
+    Returns from 0 to 1; 0 where both are empty.
+    Source: Jaccard 1912, "The distribution of the flora in the alpine zone".
     """
     common = _common(first, second)
     union = (first[1] - first[0]) + (second[1] - second[0]) - common

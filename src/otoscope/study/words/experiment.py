@@ -34,7 +34,7 @@ from otoscope.study.words.labels import true_times
 from otoscope.study.words.perturbation import sliding
 from otoscope.study.words.picture import words_figure, zoom_figure
 from otoscope.study.words.settings import WordsSettings
-from otoscope.study.words.tracing import Trace, Tracing, in_frames, n_sound_frames, trace_window
+from otoscope.study.words.tracing import Trace, TracedWord, Tracing, in_frames, n_sound_frames, trace_window
 from otoscope.study.writing import marked
 
 WAYS = ("attention", "relevance", "perturbation")
@@ -45,15 +45,11 @@ N_HEARD = 12
 
 
 @dataclass(frozen=True)
-class WordSource:
+class WordSource(TracedWord):
     """One word of the transcript, with the time when it is spoken where that is known."""
 
     window: int  # which window of the recording
     index: int  # among the words of that window
-    text: str  # as written, without spaces around it
-    tokens: tuple[int, ...]
-    log_probability: float  # of its tokens together, given the sound and all tokens before; natural logarithm
-    aligned: tuple[int, int]  # its frames [start, stop) by alignment, from the start of the window
     true_s: tuple[float, float] | None  # when it is spoken by the labels, from the start of the window; None: not known
 
 
@@ -330,15 +326,7 @@ def _joined(
     transcript = space.join(trace.transcript for trace in traces if trace.transcript)
     times = true_times(clip, [word.text for _, _, word in traced])
     sources = tuple(
-        WordSource(
-            window,
-            index,
-            word.text,
-            word.tokens,
-            word.log_probability,
-            word.aligned,
-            _within(time, window, model.window_s),
-        )
+        WordSource(**vars(word), window=window, index=index, true_s=_within(time, window, model.window_s))
         for (window, index, word), time in zip(traced, times, strict=True)
     )
     falls = np.concatenate([trace.perturbation for trace in traces])

@@ -12,9 +12,8 @@ from otoscope.study.splice.outcome import heard_words
 def true_times(clip: Clip, texts: Sequence[str]) -> list[tuple[float, float] | None]:
     """Find when words of a transcript are spoken by the clip's labels.
 
-    Returns:
-        For each its start and end in seconds from the start of the clip; None where the clip has no label for it, or
-        a label that holds other words of the transcript, too.
+    Returns for each its start and end in seconds from the start of the clip; None where the clip has no label for it,
+    or a label that holds other words of the transcript, too.
     """
     parts = [words_of(text) for text in texts]
     owner = [number for number, part in enumerate(parts) for _ in part]

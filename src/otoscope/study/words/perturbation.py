@@ -41,16 +41,10 @@ class WordTokens:
 def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tuple[int, int]]]:
     """Lay out stretches whose centres are evenly spaced from the first frame on, so that all frames are silenced.
 
-    Args:
-        n_frames: Frames to cover, from frame 0.
-        length: Frames of a stretch; those at both ends are cut short.
-        step: Frames from one centre to the next.
-
-    Returns:
-        The centre of each stretch, and its (start, stop), in order.
-
-    Source:
-        Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (arXiv 1311.2901), occlusion.
+    `length`: frames of a stretch; those at both ends are cut short.
+    `step`: frames from one centre to the next.
+    Returns the centre of each stretch, and its (start, stop), in order.
+    Source: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (arXiv 1311.2901), occlusion.
     """
     centres = list(range(0, n_frames, step))
     if centres[-1] + length - length // 2 < n_frames:  # the end would never be silenced
@@ -61,11 +55,8 @@ def sliding(n_frames: int, length: int, step: int) -> tuple[list[int], list[tupl
 def silence_level(mel: Float[Tensor, "1 n_mels mel_frame"]) -> float:
     """Return what a window's log-mel holds where there is no sound at all.
 
-    Returns:
-        Its floor: as far below its loudest point as is kept, and no lower than Whisper's own.
-
-    Source:
-        OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`.
+    Returns its floor: as far below its loudest point as is kept, and no lower than Whisper's own.
+    Source: OpenAI Whisper, `whisper/audio.py`, `log_mel_spectrogram`.
     """
     return max(float(mel.amax()) - RANGE / 4.0, (math.log10(FLOOR) + 4.0) / 4.0)
 
@@ -73,15 +64,7 @@ def silence_level(mel: Float[Tensor, "1 n_mels mel_frame"]) -> float:
 def silenced(
     mel: Float[Tensor, "1 n_mels mel_frame"], stretches: Sequence[tuple[int, int]]
 ) -> Float[Tensor, "stretch n_mels mel_frame"]:
-    """Silence one stretch of a window in each of many copies; the rest stays as it is, to the bit.
-
-    Args:
-        mel: The window.
-        stretches: (start, stop) in frames.
-
-    Returns:
-        As many windows.
-    """
+    """Silence one stretch of a window in each of many copies; the rest stays as it is, to the bit."""
     copies = mel.repeat(len(stretches), 1, 1)
     level = silence_level(mel)
     for copy, (start, stop) in zip(copies, stretches, strict=True):
@@ -94,14 +77,9 @@ def word_scores(
 ) -> Float[Tensor, "window word"]:
     """Sum the log-probabilities of each word's tokens, given the sound and the tokens before.
 
-    Args:
-        logits: The decoder's output after each of the ids from `first` on, float32.
-        ids: What it was given; the prompt comes first.
-        words: Where the words are in it.
-        first: The id after which `logits` begin.
-
-    Returns:
-        Natural logarithms, over the whole vocabulary; differentiable.
+    `logits`: the decoder's output after each of the ids from `first` on, float32.
+    `ids`: what it was given; the prompt comes first.
+    Returns natural logarithms, over the whole vocabulary; differentiable.
     """
     chosen = torch.tensor(ids[first + 1 :], device=logits.device)
     before = logits[:, : len(chosen)]
@@ -163,8 +141,7 @@ def drop_curves(
 ) -> Float[np.ndarray, "word frame"]:
     """Turn scores by stretch into a curve over frames: the drop when the sound around a frame is silenced.
 
-    Returns:
-        How far the log-probability falls, float32; below 0 where silence helps, and 0 in the padding.
+    Returns how far the log-probability falls, float32; below 0 where silence helps, and 0 in the padding.
     """
     frames = np.arange(n_sound)
     curves = np.zeros((len(whole), n_frames), dtype=np.float32)

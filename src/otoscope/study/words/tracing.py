@@ -95,9 +95,8 @@ def trace_window(
 ) -> Trace:
     """Trace every word of a window.
 
-    Source:
-        Chefer, Gur and Wolf 2021 (arXiv 2103.15679) for relevance; OpenAI Whisper, `whisper/timing.py`, for alignment;
-        Zeiler and Fergus 2014 (arXiv 1311.2901) for silencing.
+    Source: Chefer, Gur and Wolf 2021 (arXiv 2103.15679) for relevance; OpenAI Whisper, `whisper/timing.py`, for
+    alignment; Zeiler and Fergus 2014 (arXiv 1311.2901) for silencing.
     """
     sites = pattern_sites(model)
     with model.reading([site for room in sites for site in room], gradients=True) as tape:
