@@ -15,7 +15,8 @@ from otoscope.harvest.opened import HarvestRun
 from otoscope.model.load import device_named
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.sae.dictionary import Dictionary
-from otoscope.study.dictionaries.entries import Entry, as_corpus, read_by_site, site_of
+from otoscope.study.clips import as_corpus
+from otoscope.study.dictionaries.entries import Entry, read_by_site, site_of
 from otoscope.study.dictionaries.results import DictionaryScores
 from otoscope.study.dictionaries.scores import score_entries
 from otoscope.study.dictionaries.settings import CoderChoice, ScoreSettings, TrainOptions
