@@ -80,8 +80,8 @@ def _which(folder: StudyFolder) -> str:
 
 
 _COLUMNS = (
-    "group", "feature", "name", "kind", "phone", "auroc", "sign", "purity", "polysemantic", "maximum", "density",
-    "kurtosis",
+    "group", "feature", "name", "kind", "phone", "auroc", "sign", "purity", "purity_phone", "polysemantic", "maximum",
+    "density", "kurtosis",
 )  # fmt: skip
 
 
@@ -120,13 +120,14 @@ def _columns(tables: FeatureTables, number: int, known: dict[str, int]) -> dict[
     if scores is None:
         kinds = np.where(is_silent, KINDS.index("silent"), KINDS.index(UNCLEAR)).tolist()
         return {**{name: [None] * n for name in _COLUMNS}, **common, "name": [-1] * n, "kind": kinds, "phone": [-1] * n,
-                "sign": [0] * n}  # fmt: skip
+                "purity_phone": [-1] * n, "sign": [0] * n}  # fmt: skip
     kind = np.array([KINDS.index(name if name in KINDS else UNCLEAR) for name in scores["name_kind"]])
     kind[is_silent] = KINDS.index("silent")
     is_named = kind < KINDS.index(UNCLEAR)
     phones = {phone: index for index, phone in enumerate(tables.run.phones)}
     signs = np.where(is_named, scores["name_sign"], scores["phone_sign"])
     purity = {sign: scores[f"purity_{side}"] for sign, side in SIDES.items()}
+    pure_in = {sign: scores[f"purity_phone_{side}"] for sign, side in SIDES.items()}
     return {
         **common,
         "name": [
@@ -138,5 +139,8 @@ def _columns(tables: FeatureTables, number: int, known: dict[str, int]) -> dict[
         "auroc": numbers(np.where(is_named, scores["name_auroc"], scores["phone_auroc"])),
         "sign": signs.tolist(),
         "purity": numbers(np.where(signs < 0, purity[-1], purity[1])),
+        "purity_phone": [
+            phones.get(pure_in[-1 if sign < 0 else 1][feature], -1) for feature, sign in enumerate(signs.tolist())
+        ],
         "polysemantic": scores["is_polysemantic"].astype(int).tolist(),
     }
