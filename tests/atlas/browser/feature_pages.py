@@ -61,6 +61,7 @@ def many(n: int) -> dict[str, Any]:
         "group": np.repeat(np.arange(8), n // 8), "feature": np.tile(np.arange(n // 8), 8), "kind": kind,
         "name": np.where(kind == 0, rng.integers(0, 40, n), np.where(kind == 1, 40 + rng.integers(0, 400, n), -1)),
         "phone": rng.integers(0, 40, n), "auroc": share[0], "sign": rng.choice([-1, 1], n), "purity": share[1],
+        "purity_phone": rng.integers(0, 40, n),
         "polysemantic": rng.integers(0, 2, n), "maximum": share[2] * 10, "density": share[3], "kurtosis": share[4] * 50,
     }  # fmt: skip
     return {
@@ -71,7 +72,7 @@ def many(n: int) -> dict[str, Any]:
 
 
 def build_table(record: dict[str, Any], out: Path) -> Path:
-    """Write the pages with nothing but a table of features.
+    """Write the pages with nothing but a table of features, which have no sounds.
 
     Returns:
         The page of the table.
@@ -79,4 +80,15 @@ def build_table(record: dict[str, Any], out: Path) -> Path:
     copy_site(out)
     (out / "data").mkdir()
     (out / "data" / "features.js").write_text(as_script("features", record), encoding="ascii")
+    for number, group in enumerate(record["groups"]):
+        nothing: list[None] = [None] * group["n"]
+        rows = {
+            "texts": [],
+            "pieces": [],
+            "words": [[]] * group["n"],
+            **dict.fromkeys(("piece", "at_s", "trace"), nothing),
+        }
+        path = out / "data" / "features" / str(number) / "rows.js"
+        path.parent.mkdir(parents=True)
+        path.write_text(as_script(f"features/{number}/rows", rows), encoding="ascii")
     return out / "features.html"

@@ -16,7 +16,8 @@ import pytest
 
 from otoscope.atlas.records import features
 from otoscope.atlas.study_folder import StudyFolder
-from tests.atlas.browser.conftest import Visit, visiting
+from otoscope.corpus.phones.examples import explained
+from tests.atlas.browser.conftest import DESKTOP, PHONE, Visit, visiting
 from tests.atlas.browser.feature_pages import build_features
 from tests.atlas.feature_rows import records_of
 from tests.atlas.synthetic import make_study
@@ -24,7 +25,7 @@ from tests.atlas.synthetic import make_study
 pytestmark = pytest.mark.browser
 
 SITE, BASIS = "encoder.blocks.1", "sae"
-FIRST = 12
+FIRST = 6
 """Examples that are there before more are asked for."""
 
 
@@ -65,6 +66,11 @@ def address_of(pages: Path, record: dict[str, Any]) -> str:
     return address(pages, record["feature"], record["site"], record["basis"])
 
 
+def with_ipa(phones: str) -> str:
+    """A phone, or a pair of them, as pages show it."""
+    return f"{phones} [{'/'.join(explained(phone, 'arpabet')[0] for phone in phones.split('/'))}]"
+
+
 def at(visit: Visit, index: int) -> None:
     """Wait until the page shows a feature."""
     visit.page.wait_for_function(
@@ -74,13 +80,42 @@ def at(visit: Visit, index: int) -> None:
 
 def test_a_feature_opens_without_an_error_or_another_host(opened: Visit, record: dict[str, Any]) -> None:
     page = opened.page
-    assert page.locator("h1").inner_text() == record["name"]
+    assert page.locator("h1").inner_text() == f"{with_ipa(record['name'])}, as in {', '.join(record['words'])}"
     assert f"feature {record['feature']}, of " in page.locator(".lead").inner_text()
     scores = page.locator(".scores").inner_text()
     assert f"{record['scores']['average_precision']:.3g}" in scores
     assert f"{record['scores']['shuffled_purity']:.0%}" in scores
     assert page.locator(".problem").count() == 0
     assert opened.fits()
+
+
+FIRST_SCREEN = """() => [...document.querySelectorAll(".example")].filter((card) => {
+  const button = card.querySelector("button.play");
+  return button && button.getBoundingClientRect().bottom <= innerHeight;
+}).length"""
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=lambda size: str(size["width"]))
+def test_six_examples_can_be_played_without_scrolling(
+    pages: Path, record: dict[str, Any], chromium: object, size: dict[str, int]
+) -> None:
+    with visiting(chromium, viewport=size) as visit:
+        page = visit.open(address_of(pages, record))
+        page.locator(".example").first.wait_for()
+        assert page.evaluate(FIRST_SCREEN) >= FIRST
+        visit.check()
+
+
+def test_what_is_known_of_a_feature_without_a_name_stands_for_it(pages: Path, study: Path, visit: Visit) -> None:
+    shards = [features.make(StudyFolder(study), name) for name in features.names(StudyFolder(study)) if name[-1] == "0"]
+    records = [one for shard in shards if "features" in shard for one in records_of(shard).values()]
+    wanted = next(one for one in records if one["kind"] == "unclear" and one["words"])
+    page = visit.open(address_of(pages, wanted))
+    assert page.locator("h1").inner_text() == f"Best phone {with_ipa(wanted['scores']['best_phone'])}"
+    known = page.locator(".known").inner_text()
+    assert f"{wanted['scores']['purity']:.0%} of its strongest examples are in" in known
+    assert ", ".join(wanted["words"]) in known
+    visit.check()
 
 
 def test_a_feature_fits_a_phone(pages: Path, phone: Visit) -> None:
@@ -186,7 +221,9 @@ def test_phones_by_range_are_those_of_the_record_from_the_strongest_down(opened:
     for row, wanted in zip(rows, record["ranges"]["1"], strict=True):
         counts = {phone or "–": n for phone, n in wanted["phones"]}
         assert dict(row["parts"]) == counts
-        assert row["label"] == ", ".join(f"{phone or 'no phone'} {n}" for phone, n in wanted["phones"])
+        assert row["label"] == ", ".join(
+            f"{with_ipa(phone) if phone else 'no phone'} {n}" for phone, n in wanted["phones"]
+        )
         assert row["cells"][2] == f"{sum(counts.values())} of {wanted['n_peaks']:,}"
 
 
@@ -198,14 +235,16 @@ def test_examples_come_strongest_first_then_by_range_then_the_negative(
 ) -> None:
     page = visit.open(address_of(pages, record))
     titles = page.locator("main h2").all_text_contents()
-    assert titles.index("Positive examples") < titles.index("Negative examples") < titles.index("Nearest features")
+    order = ["Strongest examples", "Phones by range of strength", "One example from each range", "Negative examples"]
+    assert [title for title in titles if title in order] == order
+    assert titles.index("Negative examples") < titles.index("Scores")
     top = page.locator("#examples-1 .examples").first.locator(".example")
     page.locator("#examples-1 .examples").first.scroll_into_view_if_needed()
     top.last.wait_for()
     strengths = [float(text) for text in top.locator(".meta strong").all_text_contents()]
     assert len(strengths) == FIRST
     assert strengths == sorted(strengths, reverse=True)
-    page.get_by_role("button", name="Show 8 more").first.click()
+    page.get_by_role("button", name="Show 14 more").first.click()
     page.wait_for_function("document.querySelectorAll('#examples-1 .examples:not(.waiting) .example').length >= 20")
     visit.check()
 
@@ -226,7 +265,7 @@ def test_an_example_shows_its_words_its_curve_and_its_stretch_of_sound(opened: V
     card = page.locator("#examples-1 .example").first
     assert card.locator("mark").inner_text() == wanted["word"]
     assert card.locator(".words").inner_text() == f"{wanted['before']} {wanted['word']} {wanted['after']}"
-    assert card.locator(".phone").inner_text() == wanted["phone"]
+    assert card.locator(".phone").inner_text() == with_ipa(wanted["phone"])
     assert wanted["clip"] in card.inner_text()
     assert wanted["speaker"] in card.inner_text()
     card.locator("img.is-there").wait_for()
@@ -235,7 +274,8 @@ def test_an_example_shows_its_words_its_curve_and_its_stretch_of_sound(opened: V
     )
     assert image[1] == pytest.approx(100 * image[0] * 0.01 / 2, rel=1e-3)
     assert image[2] == pytest.approx(-100 * (wanted["at_s"] - 1) / 2, rel=1e-3, abs=1e-3)
-    points = np.array(re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", card.locator("path.curve").get_attribute("d")), float)
+    drawn = re.findall(r"(-?[\d.]+) (-?[\d.]+)(?=C|$)", card.locator("path.curve").get_attribute("d"))
+    points = np.array(drawn, float)
     levels = [ord(letter) - (ord("A") if letter <= "Z" else ord("a") - 26) for letter in wanted["values"]]
     assert points[:, 1] == pytest.approx(96 - 90 * np.array(levels) / 31, abs=0.3)
     frame = 1000 * 0.02 / 2
@@ -249,7 +289,7 @@ def test_an_example_plays_whole_and_with_its_peak_brought_out_and_stops(
     page = visit.open(address_of(pages, record))
     page.locator("#examples-1 .examples").first.scroll_into_view_if_needed()
     card = page.locator("#examples-1 .example").first
-    for label in ("Clip", "Emphasise the peak"):
+    for label in ("Clip", "Peak"):
         button = card.get_by_role("button", name=label, exact=True)
         button.click()
         assert button.get_attribute("aria-pressed") == "true"
@@ -286,7 +326,7 @@ def test_on_a_web_host_the_peak_is_brought_out_to_the_sample(pages: Path, record
         )
         page.locator("#examples-1 .examples").first.scroll_into_view_if_needed()
         card = page.locator("#examples-1 .example").first
-        card.get_by_role("button", name="Emphasise the peak", exact=True).click()
+        card.get_by_role("button", name="Peak", exact=True).click()
         card.locator("line.playing[visibility=visible]").wait_for(state="attached")
         (curve,) = page.evaluate("window.curves")
         visit.page.goto("about:blank")
@@ -306,7 +346,7 @@ def test_the_nearest_features_lead_to_their_pages(opened: Visit, record: dict[st
 def test_a_study_without_phones_words_or_sounds_still_has_pages(tmp_path: Path, visit: Visit) -> None:
     study = make_study(tmp_path / "study", 24, top=3, phones=False, words=False, sounds=False, sign="positive")
     page = visit.open(address(build_features(study, tmp_path / "pages")))
-    assert page.locator("h1").inner_text() == "No clear name"
+    assert page.locator("h1").inner_text() == "Feature 0"
     assert "no phones" in page.locator("#ranges").inner_text()
     assert page.locator("#examples--1").count() == 0
     assert page.locator("#examples-1 .example").first.get_by_text("was not kept").count() == 1

@@ -42,7 +42,9 @@ def rows(study: Path) -> list[Row]:
 
 def rows_of(record: dict[str, Any]) -> list[Row]:
     """Every feature as a plain object."""
-    lists = {"name": record["names"], "phone": record["phones"], "kind": record["kinds"]}
+    lists = {
+        "name": record["names"], "phone": record["phones"], "purity_phone": record["phones"], "kind": record["kinds"]
+    }  # fmt: skip
     found = []
     for values in zip(*record["columns"].values(), strict=True):
         row = dict(zip(record["columns"], values, strict=True))
@@ -71,6 +73,11 @@ def go(visit: Visit, view: str) -> None:
     }})""")
 
 
+def is_main(row: Row) -> bool:
+    """Shown unless baselines are asked for."""
+    return row["basis"] in ("neuron", "sae")
+
+
 def shown(visit: Visit) -> tuple[int, list[str]]:
     """How many features a view has, and the features of its page."""
     page = visit.page
@@ -89,6 +96,8 @@ def ordered(rows: list[Row], sort: str, up: bool) -> list[Row]:
         value = row[sort]
         if sort == "kind":
             return ["phone", "pair", "class", "unclear", "silent"].index(value)
+        if sort == "purity":
+            return value, -1 if row["auroc"] is None else row["auroc"]
         return value.lower() if isinstance(value, str) else value
 
     def is_missing(row: Row) -> bool:
@@ -100,7 +109,8 @@ def ordered(rows: list[Row], sort: str, up: bool) -> list[Row]:
 
 def test_the_table_opens_without_an_error_or_another_host(pages: Path, visit: Visit, rows: list[Row]) -> None:
     visit.open(pages / "features.html")
-    assert shown(visit) == (len(rows), names(ordered(rows, "auroc", False)[:ROWS]))
+    wanted = [row for row in rows if is_main(row)]
+    assert shown(visit) == (len(wanted), names(ordered(wanted, "purity", False)[:ROWS]))
     assert visit.fits()
     visit.check()
 
@@ -136,7 +146,8 @@ def test_every_heading_sorts_both_ways_and_says_so(opened: Visit, rows: list[Row
         said = page.locator("th[aria-sort]")
         assert said.count() == 1
         direction = said.get_attribute("aria-sort")
-        assert shown(opened)[1] == names(ordered(rows, sort, direction == "ascending")[:ROWS])
+        wanted = [row for row in rows if is_main(row)]
+        assert shown(opened)[1] == names(ordered(wanted, sort, direction == "ascending")[:ROWS])
         assert page.evaluate("document.activeElement.dataset.sort") == sort
         seen.add(direction)
     assert seen == {"ascending", "descending"}
@@ -175,7 +186,7 @@ def test_an_address_shows_the_view_that_it_holds(
     opened: Visit, rows: list[Row], view: dict[str, str], test: Callable[[Row], bool]
 ) -> None:
     go(opened, urlencode({**view, "sort": "place"}))
-    wanted = [row for row in rows if test(row)]
+    wanted = [row for row in rows if test(row) and (is_main(row) or view.get("basis") == "random")]
     assert shown(opened) == (len(wanted), names(wanted[:ROWS]))
     fields = opened.page.locator(".filters input, .filters select").evaluate_all("all => all.map(one => one.value)")
     assert set(view.values()) <= set(fields)
@@ -183,12 +194,13 @@ def test_an_address_shows_the_view_that_it_holds(
 
 def test_choosing_changes_the_table_its_count_and_the_address(pages: Path, visit: Visit, rows: list[Row]) -> None:
     page = visit.open(pages / "features.html")
+    page.locator("summary", has_text="Filters").click()
     page.get_by_label("Basis").select_option("sae")
     page.get_by_label("Detects").select_option("kind:phone")
     page.get_by_label("from").fill("0.9")
     wanted = [row for row in rows if row["basis"] == "sae" and row["kind"] == "phone" and row["auroc"] >= 0.9]
     assert shown(visit)[0] == len(wanted) > 0
-    assert page.locator(".told").inner_text() == f"{len(wanted)} of {N} features"
+    assert page.locator(".told").inner_text() == f"{len(wanted)} of {sum(map(is_main, rows))} features"
     assert page.locator(".told").get_attribute("aria-live") == "polite"
     page.wait_for_function("location.hash.includes('from')")
     before = shown(visit)
@@ -196,13 +208,13 @@ def test_choosing_changes_the_table_its_count_and_the_address(pages: Path, visit
     visit.built()
     assert shown(visit) == before
     page.get_by_role("button", name="Clear all").click()
-    assert shown(visit)[0] == N
+    assert shown(visit)[0] == sum(map(is_main, rows))
     page.wait_for_function("location.hash === ''")
     visit.check()
 
 
 def test_pages_of_the_table_hold_every_row_once(pages: Path, visit: Visit, rows: list[Row]) -> None:
-    page = visit.open(f"{(pages / 'features.html').as_uri()}#sort=place")
+    page = visit.open(f"{(pages / 'features.html').as_uri()}#sort=place&baselines=1")
     pager = page.locator(".pager").first
     found = shown(visit)[1]
     assert pager.get_by_role("button", name="Previous").is_disabled()
@@ -214,9 +226,42 @@ def test_pages_of_the_table_hold_every_row_once(pages: Path, visit: Visit, rows:
     visit.check()
 
 
-def test_what_an_address_holds_beyond_the_table_is_left_out(opened: Visit) -> None:
+def test_what_an_address_holds_beyond_the_table_is_left_out(opened: Visit, rows: list[Row]) -> None:
     go(opened, "site=nowhere&phone=QQ&sort=<b>&page=-3&sign=9&detects=name:none&polysemantic=2&from=much&x=y")
-    assert shown(opened)[0] == N
+    assert shown(opened)[0] == sum(map(is_main, rows))
+
+
+def test_baselines_are_shown_when_they_are_asked_for(pages: Path, visit: Visit, rows: list[Row]) -> None:
+    page = visit.open(pages / "features.html")
+    page.locator(".baselines input").check()
+    assert shown(visit)[0] == N
+    page.wait_for_function("location.hash.includes('baselines=1')")
+    page.locator(".find input").fill("random")
+    page.locator(".baselines input").uncheck()
+    assert shown(visit)[0] == sum(row["basis"] == "random" for row in rows) > 0
+    visit.check()
+
+
+def test_only_phones_that_some_feature_has_are_offered(opened: Visit, rows: list[Row]) -> None:
+    offered = opened.page.get_by_label("Best phone").locator("option").evaluate_all("all => all.map(one => one.value)")
+    assert set(offered) == {"", *(row["phone"] for row in rows if row["phone"])}
+
+
+def test_a_row_can_be_heard_and_has_its_trace_and_words(tmp_path: Path, visit: Visit) -> None:
+    study = make_study(tmp_path / "study", 24, top=4)
+    page = visit.open(build_features(study, tmp_path / "pages") / "features.html")
+    row = page.locator("table.features tbody tr", has=page.locator("button.play")).first
+    assert row.locator("svg.spark path").get_attribute("d").count("C") > 10
+    assert any(letter.isalpha() for letter in row.locator(".under").inner_text())
+    button = row.locator("button.play")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Tiles by phone").click()
+    assert page.locator("table.features").is_hidden()
+    page.locator(".tile button.play").first.wait_for()
+    page.wait_for_function("location.hash.includes('view=tiles')")
+    assert visit.fits()
+    visit.check()
 
 
 def test_a_feature_of_the_table_leads_to_its_page(pages: Path, visit: Visit) -> None:
@@ -232,7 +277,7 @@ def test_without_phones_there_is_nothing_to_filter_by_phone(tmp_path: Path, visi
     page = visit.open(build_features(study, tmp_path / "pages") / "features.html")
     assert page.locator("button.sort").count() == 4
     assert page.get_by_label("Best phone").count() == 0
-    assert shown(visit)[0] == 24
+    assert shown(visit)[0] == 20
     visit.check()
 
 
@@ -259,7 +304,7 @@ def test_a_study_without_features_says_why(tmp_path: Path, visit: Visit) -> None
 
 SORTED = """(() => {
   const start = performance.now();
-  document.querySelector("[data-sort=purity]").click();
+  document.querySelector("[data-sort=kurtosis]").click();
   document.body.getBoundingClientRect();
   return performance.now() - start;
 })()"""
@@ -297,8 +342,8 @@ def test_fifty_thousand_features_are_filtered_as_a_plain_filter_does(tmp_path: P
             wanted = [row for row in rows if test(row)]
             took = [page.evaluate(FILTER_MS, [field, value]) for _ in range(3)]
             told.append(f"{field} {value!r}: {len(wanted)} features, {' '.join(f'{one:.0f}' for one in took)} ms")
-            assert shown(visit) == (len(wanted), names(ordered(wanted, "auroc", False)[:ROWS]))
+            assert shown(visit) == (len(wanted), names(ordered(wanted, "purity", False)[:ROWS]))
         told.append(f"sorted by another column for the first time: {page.evaluate(SORTED):.0f} ms")
-        assert shown(visit)[1] == names(ordered(wanted, "purity", False)[:ROWS])
+        assert shown(visit)[1] == names(ordered(wanted, "kurtosis", False)[:ROWS])
         visit.check()
     sys.stdout.write("\n".join(["", *told, ""]))

@@ -46,7 +46,7 @@ def records(folder: StudyFolder) -> dict[tuple[int, int], dict[str, Any]]:
     """Group and feature to record."""
     found = {}
     for name in features.names(folder):
-        if name != "features":
+        if name != "features" and not name.endswith("/rows"):
             group = int(name.split("/")[1])
             for feature, record in records_of(features.make(folder, name)).items():
                 assert record["feature"] == feature
@@ -315,7 +315,7 @@ def test_what_may_do_harm_stays_what_it_is(tmp_path: Path) -> None:
     assert all(json.dumps(word)[1:-1] in made for word in HOSTILE[:2])
     assert any(
         example["clip"].startswith(HOSTILE[1])
-        for record in records_of(texts[1]).values()
+        for record in records_of(texts[2]).values()
         for example in record["examples"]
     )
 
@@ -332,7 +332,7 @@ def test_tables_are_read_once_and_let_go_with_the_study(path: Path) -> None:
 
 def test_a_shard_holds_20_features_side_by_side(tmp_path: Path) -> None:
     folder = StudyFolder(make_study(tmp_path / "more", 90, n_clips=6, phones=False, words=False, sounds=False))
-    names = [name for name in features.names(folder) if name.startswith("features/3/")]
+    names = [name for name in features.names(folder) if name.startswith("features/3/") and not name.endswith("rows")]
     assert names == ["features/3/0", "features/3/1", "features/3/2"]
     assert [list(features.make(folder, name)["features"]) for name in names] == [
         [str(feature) for feature in range(start, stop)] for start, stop in ((0, 20), (20, 40), (40, 45))
@@ -396,3 +396,45 @@ def test_the_run_of_a_synthetic_study_opens_as_any_other(path: Path) -> None:
     run = open_run(path / "harvest")
     assert sum(group.n_features for group in run.groups) == 60
     assert pq.read_table(path / "traces" / "traces.parquet").num_rows == len(shown_examples(run, 20, 3))
+
+
+def test_a_row_has_the_strongest_example_of_the_feature(folder: StudyFolder, records: dict) -> None:
+    met = 0
+    for group in range(len(folder.run.groups)):
+        rows = features.make(folder, f"features/{group}/rows")
+        for feature in range(folder.run.groups[group].n_features):
+            record = records[group, feature]
+            sign = 1 if record["negative_is_floor"] else record["scores"]["sign"] or 1
+            top = [one for one in record["examples"] if one["kind"] == "top" and one["sign"] == sign]
+            words = [rows["texts"][word] for word in rows["words"][feature]]
+            assert words == record["words"]
+            assert set(words) <= {one["word"] for one in top}
+            phone = record["name"] if record["kind"] == "phone" else record["scores"]["purity_phone"]
+            in_phone = {one["word"] for one in top if one["phone"] == phone} - {None}
+            assert not in_phone or set(words) <= in_phone
+            if not top or top[0]["piece"] is None:
+                assert rows["piece"][feature] is None
+                continue
+            met += 1
+            assert rows["pieces"][rows["piece"][feature]] == top[0]["piece"]
+            assert rows["at_s"][feature] == pytest.approx(top[0]["at_s"], abs=0.006)
+            trace = rows["trace"][feature]
+            assert trace[15] == "f", "the peak is in the middle"
+            assert trace.strip() in top[0]["values"][::2] or trace.strip() in top[0]["values"][1::2]
+    assert met > 20
+
+
+def test_strengths_at_the_floor_of_a_gelu_do_not_stand_for_a_neuron(tmp_path: Path) -> None:
+    path = make_study(tmp_path / "study", 40, sounds=False)
+    table = pq.read_table(path / "harvest" / "features.parquet")
+    least = pa.array(np.full(len(table), -0.17, np.float32))
+    at = table.schema.get_field_index("minimum")
+    pq.write_table(table.set_column(at, table.schema.field(at), least.cast(table.schema.field(at).type)),
+                   path / "harvest" / "features.parquet")  # fmt: skip
+    folder = StudyFolder(path)
+    is_floor = {
+        (record["site"].endswith(".mlp.1"), record["basis"]): record["negative_is_floor"]
+        for name in features.names(folder) if name.endswith("/0")
+        for record in features.make(folder, name)["features"].values()
+    }  # fmt: skip
+    assert is_floor[True, "neuron"] and sum(is_floor.values()) == 1

@@ -195,3 +195,19 @@ def test_rows_of_a_baseline_run_are_not_counted(tmp_path: Path) -> None:
     other = table.set_column(0, "run", pa.array(["another"] * table.num_rows, pa.string()))
     pq.write_table(pa.concat_tables([table, other]), path)
     assert phones.make(StudyFolder(study), "phones")["detecting"] == before
+
+
+def test_a_phone_is_explained_and_can_be_heard_in_a_word_of_the_corpus(tmp_path: Path) -> None:
+    folder = StudyFolder(make_study(tmp_path / "study", 24, top=4))
+    found = phones.make(folder, "phones")
+    assert found["phone_names"]["SH"][0] == "ʃ" and "she" in found["phone_names"]["SH"][1]
+    clips = {clip.clip: clip for clip in folder.run.clips}
+    sounds = {row["phone"]: row["sound"] for row in found["phones"] if row["sound"]}
+    assert sounds
+    for phone, sound in sounds.items():
+        assert folder.shared_file(f"sounds/{sound['piece']}.ogg") is not None
+        clip = clips[int(sound["piece"].partition("-")[0])]
+        word = next(word for word in clip.words if abs(word.start_s - sound["start_s"]) < 0.006)
+        assert word.text == sound["word"]
+        inside = [each.text for each in clip.phones if word.start_s <= (each.start_s + each.end_s) / 2 < word.end_s]
+        assert phone in inside

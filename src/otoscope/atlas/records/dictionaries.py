@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from otoscope.atlas.records.phone_names import phone_names
 from otoscope.atlas.records.shared import dicts, finite, part_states, pick, pictures
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.harvest.opened import basis_name
@@ -53,8 +54,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `dictionaries`.
 
     Returns:
-        `parts`, `training`, `curves` (thinned), `scores`, `frontier`, `features` (those of each dictionary that detect
-        one phone) and `pictures`; None or empty for what the study does not have.
+        `parts`, `phone_names`, `training`, `curves` (thinned), `scores`, `frontier`, `features` (those of each
+        dictionary that detect one phone) and `pictures`; None or empty for what the study does not have.
 
     Raises:
         KeyError: Another name.
@@ -63,8 +64,10 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     if name != NAME:
         raise KeyError(name)
     training, scores = folder.json("dictionaries/training.json"), folder.json("scores/scores.json")
+    run = folder.run
     return {
         "parts": part_states(folder, ["dictionaries", "scores"]),
+        "phone_names": {} if run is None else phone_names(run.phones, run.phone_set),
         "training": None if training is None else _training(training),
         "curves": _curves(folder.table("dictionaries/curves.parquet")),
         "scores": None if scores is None else _scores(scores),

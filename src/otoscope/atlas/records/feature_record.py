@@ -13,6 +13,7 @@ import numpy as np
 from otoscope.atlas.records.feature_examples import example_columns
 from otoscope.atlas.records.feature_names import SCORED, FeatureNames, score
 from otoscope.atlas.records.feature_numbers import number, numbers
+from otoscope.atlas.records.feature_rows import negative_is_floor, peaks
 from otoscope.atlas.records.feature_tables import FRAME_KINDS, SIDES, FeatureTables, GroupTables
 from otoscope.harvest.opened import RangeTable, basis_name
 
@@ -39,6 +40,8 @@ def feature_records(tables: FeatureTables, names: FeatureNames, group_number: in
             "feature": feature,
             "name": names.name(group_number, feature),
             "kind": names.kind(group_number, feature),
+            "negative_is_floor": negative_is_floor(group, feature),
+            "words": peaks(tables, group, feature).words,
             "scores": _scores(tables.scores(group_number), feature),
             "statistics": {name: values[feature] for name, values in group.statistics.items()},
             "polysemantic": _polysemantic(tables.scores(group_number), feature, list(group.ranges)),

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from otoscope.atlas.records.confusions import confusions
 from otoscope.atlas.records.phone_maxima import maximum
+from otoscope.atlas.records.phone_names import phone_names
+from otoscope.atlas.records.phone_sounds import phone_sounds
 from otoscope.atlas.records.shared import (
     counted,
     dicts,
@@ -52,8 +54,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
         name: `phones`.
 
     Returns:
-        `parts` (which says why there is nothing else), and if phones were scored: `about`, `phones`, `layers` (phone by
-        block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each phone), `confusions`,
+        `parts` (which says why there is nothing else), and if phones were scored: `about`, `phones`, `phone_names`,
+        `layers` (phone by block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each phone), `confusions`,
         `pictures`.
 
     Raises:
@@ -74,6 +76,7 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
     threshold = finite(settings.get("auroc")) or 0.9
     sites = [row for row in dicts(phones.get("sites")) if row.get("run") == run.get("name")]
     bases = {str(row.get("basis")) for row in sites}
+    sounds = phone_sounds(folder)
     return {
         "parts": parts,
         "about": {
@@ -84,7 +87,11 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
             "purity": settings.get("purity"),
             "rare_phones": run.get("rare_phones") or [],
         },
-        "phones": [{"phone": phone, "n_frames": frames[phone], "classes": _classes(run, phone)} for phone in judged],
+        "phones": [
+            {"phone": phone, "n_frames": frames[phone], "classes": _classes(run, phone), "sound": sounds.get(phone)}
+            for phone in judged
+        ],
+        "phone_names": phone_names(judged, run.get("phone_set")),
         "layers": _layers(dicts(phones.get("phones")), judged, frames, _n_held_out(run)),
         "maximum": maximum(folder, phones, run.get("name")),
         "sites": [

@@ -6,6 +6,7 @@
   const { el } = otoscope;
   const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3], [12, 4], [3, 6], [1, 2]];
   const chart = (otoscope.chart = {});
+  const WHOLE = Array.from({ length: 24 }, (_, at) => [1, 2, 5][at % 3] * 10 ** Math.floor(at / 3)); // steps of an axis of counts
   const dash_of = (place) => DASHES[place % DASHES.length];
 
   // How each plot is drawn anew: the colours of uPlot are those of the theme at the time.
@@ -24,16 +25,16 @@
   }
 
   // Options of uPlot for a width and the theme of the moment.
-  function options({ x_label, y_label, series, y_range, x_values }, width) {
+  function options({ x_label, y_label, series, y_range, is_whole }, width) {
     const ink = otoscope.css("--quiet"), line = otoscope.css("--line");
     const axis = (label, size) => ({
       label, labelSize: 22, size, stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line },
-      font: "12px system-ui", labelFont: "12px system-ui",
+      font: "12px system-ui", labelFont: "12px system-ui", ...(is_whole ? { incrs: WHOLE } : {}),
     });
     return {
       width, height: 260,
       scales: { x: { time: false }, y: y_range ? { range: y_range } : {} },
-      axes: [{ ...axis(x_label, 34), ...(x_values ? { values: x_values } : {}) }, axis(y_label, 52)],
+      axes: [axis(x_label, 34), axis(y_label, 52)],
       series: [{ label: x_label }, ...series.map((one, place) => ({
         label: one.label, stroke: otoscope.css(otoscope.colour(place)), width: 2, dash: dash_of(place), points: { show: one.points ?? false }, spanGaps: true,
       }))],
@@ -42,7 +43,7 @@
     };
   }
 
-  // Lines over one axis; what the pointer is at is told beneath.
+  // Lines over one axis, of whole numbers on both axes where `is_whole`; what the pointer is at is told beneath.
   chart.lines = (wish) => {
     const { title, x, x_label, y_label, series } = wish;
     const plot = el("div", { class: "plot", role: "img", "aria-label": `${title}. ${y_label} against ${x_label}. The numbers are in the table below.` });

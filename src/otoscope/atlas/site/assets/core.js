@@ -167,6 +167,31 @@
   otoscope.feature_href = (site, basis, index) => `feature.html#${[site, basis, index].map(encodeURIComponent).join("/")}`;
   otoscope.feature_name = (site, basis, index) => `${site} ${basis} ${index}`;
 
+  // ---- phones --------------------------------------------------------------------------------------------------
+
+  let phone_names = {};
+
+  // Phones as a record gives them: symbol to [its spelling in the IPA, words that it is heard in].
+  otoscope.know_phones = (names) => { phone_names = names || {}; };
+  const known_phone = (symbol) => (Object.hasOwn(phone_names, symbol) ? phone_names[symbol] : ["", []]);
+
+  // Words that a phone is usually explained by; none for a class or an unknown symbol.
+  otoscope.phone_words = (symbol) => known_phone(symbol)[1];
+
+  // The IPA of a phone, or of a pair written with a slash; empty where it is not known, or the same as the symbol.
+  otoscope.ipa = (name) => {
+    const symbols = String(name ?? "").split("/"), found = symbols.map((symbol) => known_phone(symbol)[0]);
+    return found.every(Boolean) && found.some((ipa, at) => ipa !== symbols[at]) ? found.join("/") : "";
+  };
+
+  // A phone with its IPA beside it, as a string and as an element.
+  otoscope.phone_label = (name) => (otoscope.ipa(name) ? `${name} [${otoscope.ipa(name)}]` : String(name));
+  otoscope.phone_text = (name) => {
+    const ipa = otoscope.ipa(name);
+    return ipa ? otoscope.el("span", { class: "phone-name" }, otoscope.data_text(name), " ", otoscope.el("span", { class: "ipa", lang: "und-fonipa" }, `[${ipa}]`))
+      : otoscope.data_text(name);
+  };
+
   // ---- parts of pages ------------------------------------------------------------------------------------------
 
   // A box for what may be wider than the page. It scrolls sideways, and a line and a fading edge say that there is more.
@@ -201,7 +226,7 @@
       el("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.title }, column.label));
     return otoscope.scroller(caption || "Table",
       el("table", {}, caption ? el("caption", {}, caption) : null, el("thead", {}, el("tr", {}, head)),
-        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place)))))));
+        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place))))))));
   };
 
   // A section with a heading that links to itself.
@@ -268,11 +293,11 @@
   otoscope.problem = (error) =>
     otoscope.el("p", { class: "problem", role: "alert" }, otoscope.data_text(error && error.message ? error.message : error));
 
-  // Build a page: its frame at once, its content as it comes.
-  otoscope.page = ({ name, title, lead, render }) => {
+  // Build a page: its frame at once, its content as it comes. A wide one takes the width of the window.
+  otoscope.page = ({ name, title, lead, render, is_wide = false }) => {
     const start = async () => {
       const { el } = otoscope;
-      const main = el("main", { id: "main", tabindex: "-1", class: `page-${name}` },
+      const main = el("main", { id: "main", tabindex: "-1", class: `page-${name}${is_wide ? " wide" : ""}` },
         el("h1", {}, title), lead ? el("p", { class: "lead" }, lead) : null);
       document.body.replaceChildren(header(name === "feature" ? "features" : name), main,
         el("footer", {}, "Made by otoscope. These pages load nothing from other hosts. ", el("a", { href: "methods.html#words" }, "Glossary"), "."));

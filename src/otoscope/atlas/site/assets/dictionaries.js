@@ -182,7 +182,7 @@
 
   function features() {
     if (!record.features.length) return el("p", { class: "none" }, "The features of these dictionaries were not harvested.");
-    const name = (one) => (one.name && one.kind !== "unclear" ? `${one.name} (${one.feature})` : `feature ${one.feature}`);
+    const name = (one) => (one.name && one.kind !== "unclear" ? `${otoscope.phone_label(one.name)} (${one.feature})` : `feature ${one.feature}`);
     const link = (site) => (one) => el("li", {}, tables.feature_link({ ...site, feature: one.feature }, name(one)), one.auroc === null ? null : ` AUROC ${one.auroc.toFixed(2)}`);
     const counted = ({ n, n_named }) => (n_named === null
       ? `${otoscope.count(n, "feature")}; those with the highest kurtosis first`
@@ -199,6 +199,7 @@
 
   async function render(main) {
     record = await otoscope.data("dictionaries");
+    otoscope.know_phones(record.phone_names);
     main.append(
       otoscope.section("training", "Training", trained(), curves()),
       otoscope.section("scores", "Scores beside baselines", scores()),
@@ -207,7 +208,7 @@
   }
 
   otoscope.page({
-    name: "dictionaries", title: "Dictionaries", render,
+    name: "dictionaries", title: "Dictionaries", render, is_wide: true,
     lead: "Sparse dictionaries of the model's activations: their training, how much they keep compared with simple baselines, and what their features are.",
   });
 })();

@@ -4,7 +4,7 @@
   const otoscope = window.otoscope;
   const { el } = otoscope;
   const SHARD = 20; // features in a record
-  const SIGNS = { 1: "Positive", "-1": "Negative" };
+  const SIGNS = { 1: "positive", "-1": "negative" };
   let table = null; // the record of all features
   let shown = null; // {group, site, basis, index} of the feature on the page
   let turn = 0;
@@ -40,7 +40,7 @@
 
   // One number with what it means.
   const fact = (term, value, meaning) => el("div", {}, el("dt", {}, term), el("dd", {}, value), el("dd", { class: "hint" }, meaning));
-  const scored = (name, auroc) => (name ? [otoscope.data_text(name), ` ${fixed(auroc)}`] : "–");
+  const scored = (name, auroc) => (name ? [otoscope.phone_text(name), ` ${fixed(auroc)}`] : "–");
 
   // Scores against phones, each with what chance would give.
   function score_facts(scores) {
@@ -48,7 +48,7 @@
     return [
       fact("AUROC", fixed(scores.auroc), ["Of the name, or of the best phone where it has none, on held-out clips; ", scores.sign ? `${sign} strengths. ` : "", `0.5 is chance; the best of all phones with shuffled labels, chosen on the frames that score it, ${number(scores.shuffled_auroc)}.`]),
       fact("Average precision", number(scores.average_precision), `Chance: ${number(scores.prevalence)}, the share of such frames.`),
-      fact("Purity", [percent(scores.purity), scores.purity_phone ? [" ", otoscope.data_text(scores.purity_phone)] : null], `Share of the strongest examples in their most common phone; with shuffled labels ${percent(scores.shuffled_purity)}.`),
+      fact("Purity", [percent(scores.purity), scores.purity_phone ? [" ", otoscope.phone_text(scores.purity_phone)] : null], `Share of the strongest examples in their most common phone; with shuffled labels ${percent(scores.shuffled_purity)}.`),
       fact("Best phone", scored(scores.best_phone, scores.best_phone_auroc), "With its AUROC."),
       fact("Best pair", scored(scores.pair, scores.pair_auroc), "Two phones as one, with its AUROC."),
       fact("Best class", scored(scores.class, scores.class_auroc), "A class of phones, with its AUROC."),
@@ -69,8 +69,8 @@
   // What a flag of polysemanticity rests on.
   function polysemantic(record) {
     return Object.entries(record.polysemantic || {}).filter(([, found]) => found).map(([sign, found]) =>
-      el("p", { class: "flag" }, el("strong", {}, "Polysemantic"), ` (${SIGNS[sign].toLowerCase()} strengths): in its strongest ranges `, otoscope.data_text(found.top_phone),
-        ` (${otoscope.percent(found.top_share)} of the peaks drawn), further down `, otoscope.data_text(found.other_phone),
+      el("p", { class: "flag" }, el("strong", {}, "Polysemantic"), ` (${SIGNS[sign]} strengths): in its strongest ranges `, otoscope.phone_text(found.top_phone),
+        ` (${otoscope.percent(found.top_share)} of the peaks drawn), further down `, otoscope.phone_text(found.other_phone),
         ` (${otoscope.percent(found.other_share)} of those drawn there; AUROC ${otoscope.number(found.other_auroc)}).`));
   }
 
@@ -84,7 +84,7 @@
     if (!found.length) return el("p", { class: "none" }, "No feature responds to the same phones.");
     return [el("p", { class: "hint" }, "Features of all sites and bases whose mean strength by phone correlates most with this one's."),
       el("ol", { class: "nearest" }, found.map((one) => el("li", {},
-        el("a", { href: href(one, one.feature) }, one.name ? [otoscope.data_text(one.name), " "] : null, otoscope.data_text(otoscope.feature_name(one.site, one.basis, one.feature))),
+        el("a", { href: href(one, one.feature) }, one.name ? [otoscope.phone_text(one.name), " "] : null, otoscope.data_text(otoscope.feature_name(one.site, one.basis, one.feature))),
         ` r = ${otoscope.number(one.similarity, 2)}`)))];
   }
 
@@ -105,41 +105,89 @@
       [...body.querySelectorAll("section")].map((part) => el("button", { type: "button", class: "quiet", on: { click: go(part) } }, part.dataset.short)));
   }
 
-  // Signs that the feature has examples of, the one that it is judged by first.
+  // Signs that the feature has examples of, the one that it is judged by first, but the floor of a GELU last.
   function signs_of(record) {
     const found = Object.keys(record.ranges).map(Number).filter((sign) => record.examples.some((one) => one.sign === sign));
-    return (found.length ? found : [1]).sort((a, b) => (record.scores && record.scores.sign < 0 ? a - b : b - a));
+    return (found.length ? found : [1]).sort((a, b) => (record.scores && record.scores.sign < 0 && !record.negative_is_floor ? a - b : b - a));
   }
 
-  function build(record, at, key) {
-    const signs = signs_of(record), body = el("div", { class: "feature" });
-    const { examples } = record, kept = (sign, kind) => examples.some((one) => one.sign === sign && one.kind === kind);
-    const charts = record.scores || examples.some((one) => one.phone !== null)
-      ? signs.map((sign) => otoscope.feature_charts.ranges(record.ranges[String(sign)] || [], sign))
-      : el("p", { class: "none" }, "This corpus has no phones.");
-    body.append(
+  // Whether it is told by its weakest strengths, at the floor of a GELU: where it falls silent.
+  const is_told_by_silence = (record) => Boolean(record.negative_is_floor && record.scores && record.scores.sign < 0);
+
+  // Phones by range of strength, where the corpus has phones.
+  function ranges(record, sign) {
+    const has_phones = record.scores || record.examples.some((one) => one.phone !== null);
+    return has_phones ? otoscope.feature_charts.ranges(record.ranges[String(sign)] || [], sign) : el("p", { class: "none" }, "This corpus has no phones.");
+  }
+
+  // Everything of a sign that the feature is not judged by; folded away where it tells nothing.
+  function other_sign(record, sign) {
+    const by_range = otoscope.feature_examples.by_range(record, sign), word = SIGNS[sign], title = `${word[0].toUpperCase()}${word.slice(1)}`;
+    const all = [el("h3", {}, "The strongest"), otoscope.feature_examples.top(record, sign), el("h3", {}, "Phones by range"), ranges(record, sign),
+      by_range ? [el("h3", {}, "From each range"), by_range] : null];
+    const folded = () => el("details", {}, el("summary", {}, `Show them: none is below ${otoscope.number(record.statistics.minimum, 2)}`),
+      el("p", { class: "hint" }, "This neuron follows a GELU, which never falls below −0.17. Strengths near that floor say little about sounds."), all);
+    return section(`examples-${sign}`, `${title} examples`, title, sign < 0 && record.negative_is_floor ? folded() : all);
+  }
+
+  // The examples and pictures of a feature, the most telling first; beside them the numbers.
+  function build(record, key) {
+    const [sign, ...others] = signs_of(record), by_range = otoscope.feature_examples.by_range(record, sign);
+    const examples = section(`examples-${sign}`, "Strongest examples", "Examples",
+      el("p", { class: "hint how" }, el("strong", {}, "Clip"), " plays two seconds; ", el("strong", {}, "Peak"), " plays them with the moment at full volume and the rest 20 dB lower."),
+      otoscope.feature_examples.top(record, sign));
+    const body = el("div", { class: "main" }, examples,
+      section("ranges", "Phones by range of strength", "Phones by range", ranges(record, sign)),
+      by_range ? section("by-range", "One example from each range", "By range", by_range) : null,
+      section("strength", "Strength in speech, silence and padding", "Strength", otoscope.feature_charts.histogram(record.histogram)),
+      others.map((other) => other_sign(record, other)));
+    const side = el("aside", { class: "side", "aria-label": "Numbers, note and nearest features" },
       section("scores", "Scores", "Scores", polysemantic(record),
         el("dl", { class: "scores" }, record.scores ? score_facts(record.scores) : null, strength_facts(record.statistics)),
         record.scores ? null : el("p", { class: "none" }, "This corpus has no phones, so it cannot be said what the feature detects.")),
-      el("div", { class: "two wide" },
-        section("strength", "Strength in speech, silence and padding", "Strength", otoscope.feature_charts.histogram(record.histogram)),
-        section("note", "Your name and note", "Note", otoscope.notes.editor(key))),
-      section("ranges", "Phones by range of strength", "Phones by range", el("div", { class: "two" }, charts)),
-      ...signs.map((sign) => section(`examples-${sign}`, `${SIGNS[sign]} examples`, SIGNS[sign],
-        el("h3", {}, sign < 0 ? "The strongest negative" : "The strongest"), otoscope.feature_examples.top(record, sign),
-        kept(sign, "width") ? [el("h3", {}, "From each range of strength"), otoscope.feature_examples.by_range(record, sign)] : null)),
+      section("note", "Your name and note", "Note", otoscope.notes.editor(key)),
       section("nearest", "Nearest features", "Nearest", nearest(record.nearest)));
-    body.prepend(parts(body));
-    return body;
+    const found = el("div", { class: "feature" }, body, side);
+    examples.after(parts(found));
+    return found;
   }
 
-  // The heading: its name, or that it has none; a name of one's own beside it.
-  function heading(record, at, key) {
-    const mine = otoscope.notes.get(key).name;
-    const own = mine ? el("span", { class: "mine" }, otoscope.data_text(mine)) : null;
-    if (record.name) return [otoscope.data_text(record.name), own ? [" ", own] : null];
-    return [own || (record.kind === "silent" ? "Silent feature" : "No clear name")];
+  // Words in a row, as they are spoken of: she, station, shoes.
+  const listed = (words) => words.map((word, at) => [at ? ", " : null, el("i", {}, otoscope.data_text(word))]);
+
+  // What it sounds like: words under its peaks, or else words that its phone is usually explained by.
+  function sounds_like(record) {
+    const words = record.words.length ? record.words : String(record.name).split("/").flatMap((phone) => otoscope.phone_words(phone));
+    return words.length ? el("span", { class: "as" }, ", as in ", listed(words)) : null;
   }
+
+  // What stands for the name of a feature: its name, or the phone that it tells best.
+  function called(record) {
+    if (record.name) return [is_told_by_silence(record) ? "Weakest in " : null, otoscope.phone_text(record.name), sounds_like(record)];
+    if (record.kind === "silent") return ["Silent feature"];
+    const best = record.scores && record.scores.best_phone;
+    return best ? [is_told_by_silence(record) ? "Weakest in " : "Best phone ", otoscope.phone_text(best)] : ["Feature ", String(record.feature)];
+  }
+
+  // The heading: what it is called, and a name of one's own beside it.
+  function heading(record, key) {
+    const mine = otoscope.notes.get(key).name;
+    return [...called(record), mine ? [" ", el("span", { class: "mine" }, otoscope.data_text(mine))] : null];
+  }
+
+  // In a sentence or two, what is known of it.
+  function known(record) {
+    const { scores } = record, words = record.words.length && !record.name ? ["Words under its peaks: ", listed(record.words), "."] : null;
+    if (record.kind === "silent") return el("p", { class: "known" }, "No frame of this corpus made it fire.");
+    if (!scores) return words && el("p", { class: "known" }, words);
+    const pure = !is_told_by_silence(record) && scores.purity_phone && otoscope.is_number(scores.purity) ? [`${otoscope.percent(scores.purity)} of its strongest examples are in `, otoscope.phone_text(scores.purity_phone), ". "] : null;
+    const auroc = record.name ? `AUROC ${fixed(scores.auroc)} (chance: 0.5). ` : `No clear name: its AUROC for this phone is ${fixed(scores.auroc)} (chance: 0.5). `;
+    return el("p", { class: "known" }, auroc, pure, words);
+  }
+
+  // Where it is, and the features beside it.
+  const place_of = (at) => el("div", { class: "where" },
+    el("p", { class: "lead" }, otoscope.data_text(at.site), " · ", otoscope.data_text(at.basis), ` · feature ${at.index}, of ${Number(at.n).toLocaleString("en")}`), beside(at));
 
   // Show the feature that the address names.
   async function show(main) {
@@ -153,12 +201,11 @@
       if (mine !== turn) return;
       if (!record) throw new Error("The record of this feature is damaged: build the pages again.");
       shown = at;
-      const title = () => h1.replaceChildren(...heading(record, at, key).flat().filter(Boolean));
+      const title = () => h1.replaceChildren(...heading(record, key).flat().filter(Boolean));
       title();
       main.title_again = title;
-      document.title = `${record.name || "Feature"} · ${otoscope.feature_name(at.site, at.basis, at.index)} · otoscope`;
-      place.replaceChildren(beside(at), el("p", { class: "lead" }, otoscope.data_text(at.site), " · ", otoscope.data_text(at.basis), ` · feature ${at.index}, of ${Number(at.n).toLocaleString("en")}`),
-        build(record, at, key));
+      document.title = `${record.name ? otoscope.phone_label(record.name) : "Feature"} · ${otoscope.feature_name(at.site, at.basis, at.index)} · otoscope`;
+      place.replaceChildren(...[known(record), place_of(at), build(record, key)].filter(Boolean));
     } catch (error) {
       if (mine !== turn) return;
       shown = null;
@@ -189,10 +236,11 @@
   }
 
   otoscope.page({
-    name: "feature", title: "Feature",
+    name: "feature", title: "Feature", is_wide: true,
     render: async (main) => {
       main.append(el("div", { class: "place" }));
       table = await otoscope.data("features");
+      otoscope.know_phones(table.phone_names);
       await otoscope.notes.open(table.study || location.pathname).catch((error) => main.append(otoscope.problem(error)));
       otoscope.notes.on_change(() => main.title_again && main.title_again());
       window.addEventListener("hashchange", () => follow(main));

@@ -102,7 +102,7 @@
     return [...counts].sort((a, b) => (a[0] === null) - (b[0] === null) || b[1] - a[1]).map(([phone]) => phone);
   }
 
-  const phone_name = (phone) => (phone === null ? "no phone" : phone);
+  const phone_name = (phone) => (phone === null ? "no phone" : otoscope.phone_label(phone));
   const look = (phone, place) => (phone === null || place > 5 ? "plain" : `c${place + 1}`);
 
   // One range as a bar: a part for each phone, with its name in it.
@@ -140,11 +140,11 @@
     const head = el("tr", {}, el("th", { scope: "col", class: "numeric" }, "Strength"), el("th", { scope: "col" }, "Phones of the examples"),
       el("th", { scope: "col", class: "numeric", title: "Examples drawn, of all peaks in the range" }, "n"),
       el("th", { scope: "col", class: "numeric", title: "Effective number of phones: 1 when all examples are of one phone" }, "Effective"));
-    const swatch = (phone, place) => el("span", {}, el("i", { class: `swatch ${look(phone, place)}` }), phone === null ? "no phone" : otoscope.data_text(phone));
+    const swatch = (phone, place) => el("span", {}, el("i", { class: `swatch ${look(phone, place)}` }), phone === null ? "no phone" : otoscope.phone_text(phone));
     const legend = el("div", { class: "legend" }, phones.slice(0, 7).map(swatch),
       phones.length > 7 ? el("span", {}, `and ${phones.length - 7} more, grey`) : null);
     return el("figure", { class: "ranges", dataset: { sign } },
-      el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": `Phones by range of ${sign < 0 ? "negative" : "positive"} strength` },
+      otoscope.scroller(`Phones by range of ${sign < 0 ? "negative" : "positive"} strength`,
         el("table", {}, el("caption", {}, el("span", { class: "caption" }, sign < 0 ? "Negative strengths" : "Positive strengths", ", the strongest at the top")),
           el("thead", {}, head), el("tbody", {}, rows))), legend);
   };

@@ -6,7 +6,7 @@
   const { el } = otoscope;
   const examples = (otoscope.feature_examples = {});
   const AROUND_S = 1; // shown on both sides of the moment
-  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"; // the levels of a trace
+  const AT_FIRST = 6; // of the strongest, before more are asked for
 
   // A feature's record from its shard, its examples as one object each: there they are columns, clips and pieces apart.
   examples.read = (shard, index) => {
@@ -35,16 +35,13 @@
     return el("p", { class: "words" }, before ? [otoscope.data_text(before), " "] : null, middle, after ? [" ", otoscope.data_text(after)] : null);
   }
 
-  // The values of a trace, 0 to 255.
-  const levels = (letters) => Uint8Array.from(letters, (letter) => Math.round(255 * LETTERS.indexOf(letter) / (LETTERS.length - 1)));
-
   // The strip of an example; two seconds, the moment in the middle, also where the clip starts or ends in them.
   function strip(example) {
     const { piece, trace } = example, at_s = piece === null ? example.seconds : example.at_s;
     if (piece === null && trace === null) return null;
     return otoscope.strip({
       spectrogram: piece === null ? null : `sounds/${piece}.png`, start_s: at_s - AROUND_S, stop_s: at_s + AROUND_S, marker_s: at_s,
-      curve: trace && { first_s: trace.first_s, step_s: trace.step_s, values: levels(trace.values) },
+      curve: trace && { first_s: trace.first_s, step_s: trace.step_s, values: otoscope.levels(trace.values) },
       label: `Spectrogram of 2 seconds, low frequencies at the bottom, and the feature's strength over it: ${otoscope.number(example.strength)} at the middle`,
     });
   }
@@ -56,26 +53,28 @@
     const wish = { file: `sounds/${example.piece}.ogg`, start_s, stop_s, on_time: (time_s) => shown.show_time(time_s), on_end: () => shown.show_time(null) };
     return el("div", { class: "row" },
       otoscope.player.button({ ...wish, label: "Clip", peak_s: null, title: "Play the two seconds around the moment" }),
-      otoscope.player.button({ ...wish, label: "Emphasise the peak", peak_s: at_s, title: "Play the moment at full volume and the rest 20 dB lower" }));
+      otoscope.player.button({ ...wish, label: "Peak", peak_s: at_s, title: "Play the moment at full volume and the rest 20 dB lower" }));
   }
 
-  // A card of one example.
-  examples.card = (example, number) => {
-    const shown = strip(example), phone = example.phone === null ? null : otoscope.data_text(example.phone);
+  // A card of one example; `head` tells what it is an example of.
+  examples.card = (example, number, head = null) => {
+    const shown = strip(example), phone = example.phone === null ? null : otoscope.phone_text(example.phone);
     return el("article", { class: "card example", "aria-label": `Example ${number}: strength ${otoscope.number(example.strength)}` },
-      shown, words(example),
+      head ? el("p", { class: "head" }, head) : null, shown, words(example),
       el("p", { class: "meta" }, phone ? el("span", { class: "tag phone", title: "The phone at the moment" }, phone) : null,
-        el("span", {}, "strength ", el("strong", {}, otoscope.number(example.strength)))),
+        el("span", {}, el("span", { class: "what" }, "strength "), el("strong", {}, otoscope.number(example.strength)))),
       el("p", { class: "meta quiet-text" }, otoscope.data_text(example.clip), ` at ${otoscope.number(example.seconds, 4)} s`,
         example.speaker === null ? null : [", ", otoscope.data_text(example.speaker)]),
       buttons(example, shown));
   };
 
-  // Cards beside one another, built when they come near the window.
-  function later(found) {
-    const box = el("div", { class: "examples", style: { "--n": String(found.length) } });
-    box.classList.add("waiting");
-    const build = () => { box.classList.remove("waiting"); box.replaceChildren(...found.map((one, at) => examples.card(one, at + 1))); };
+  // Cards beside one another.
+  const cards = (found, head) => found.map((one, at) => examples.card(one, at + 1, head && head(one)));
+
+  // Cards that are built when they come near the window.
+  function later(found, head = null) {
+    const box = el("div", { class: "examples waiting", style: { "--n": String(found.length) } });
+    const build = () => { box.classList.remove("waiting"); box.replaceChildren(...cards(found, head)); };
     const watch = new IntersectionObserver((seen) => {
       if (seen.some((one) => one.isIntersecting)) { watch.disconnect(); build(); }
     }, { rootMargin: "600px" });
@@ -83,33 +82,28 @@
     return box;
   }
 
-  // Examples that come only when they are asked for, beyond the first few.
-  function few(found, shown) {
-    if (found.length <= shown + 2) return later(found);
-    const rest = later(found.slice(shown)), box = el("div", {});
-    const button = el("button", { type: "button", on: { click: () => box.replaceChildren(rest) } }, `Show ${found.length - shown} more`);
-    box.append(el("p", {}, button));
-    return [later(found.slice(0, shown)), box];
-  }
-
   const SIGNS = { 1: "positive", "-1": "negative" };
 
-  // A part of the page: the strongest examples of a sign, or those of its ranges.
+  // The strongest examples of a sign: the first few at once, the others when they are asked for.
   examples.top = (record, sign) => {
     const found = record.examples.filter((one) => one.sign === sign && one.kind === "top");
     if (!found.length) return el("p", { class: "none" }, `This feature has no ${SIGNS[sign]} example.`);
-    return few(found, 12);
+    const first = el("div", { class: "examples first" }, cards(found.slice(0, AT_FIRST)));
+    if (found.length <= AT_FIRST) return first;
+    const box = el("div", {});
+    const button = el("button", { type: "button", on: { click: () => box.replaceChildren(later(found.slice(AT_FIRST))) } }, `Show ${found.length - AT_FIRST} more`);
+    box.append(el("p", {}, button));
+    return [first, box];
   };
 
-  // Examples drawn from each range of strength, the strongest range first.
+  // Examples drawn from each range of strength, the strongest range first; null if none were drawn.
   examples.by_range = (record, sign) => {
-    const found = record.examples.filter((one) => one.sign === sign && one.kind === "width"), ranges = record.ranges[String(sign)] || [];
-    const numbers = [...new Set(found.map((one) => one.range))].sort((a, b) => a - b);
-    if (!numbers.length) return el("p", { class: "none" }, "No example was drawn from a range.");
-    return numbers.map((number) => {
-      const range = ranges.find((one) => one.range === number), some = found.filter((one) => one.range === number);
-      return [el("h4", {}, otoscope.feature_charts.range_text(range, sign) ? `Strength ${otoscope.feature_charts.range_text(range, sign)} ` : `Range ${number + 1} `,
-        el("small", { class: "quiet-text" }, `${some.length} of ${otoscope.count(range ? range.n_peaks : some.length, "peak")}, drawn at random`)), later(some)];
-    });
+    const found = record.examples.filter((one) => one.sign === sign && one.kind === "width").sort((a, b) => a.range - b.range);
+    const ranges = record.ranges[String(sign)] || [];
+    const head = (one) => {
+      const range = ranges.find((each) => each.range === one.range), text = otoscope.feature_charts.range_text(range, sign);
+      return [el("strong", {}, text || `range ${one.range + 1}`), range ? ` one of ${otoscope.count(range.n_peaks, "peak")}` : null];
+    };
+    return found.length ? later(found, head) : null;
   };
 })();

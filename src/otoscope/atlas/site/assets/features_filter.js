@@ -10,13 +10,16 @@
   // A view that leaves nothing out; an address holds what differs from it.
   filter.PLAIN = Object.freeze({
     find: "", site: "", basis: "", detects: "", phone: "", polysemantic: "", sign: "", from: "", to: "",
-    sort: "auroc", up: "", page: 1,
+    baselines: "", view: "", sort: "purity", up: "", page: 1,
   });
 
   // Columns that sort from the least up when they are first asked for; the others from the most down.
   const UP_FIRST = new Set(["place", "name", "kind", "phone"]);
   filter.first_direction = (column) => (UP_FIRST.has(column) ? "1" : "");
   filter.SORTED = ["place", "name", "kind", "phone", "auroc", "sign", "purity", "polysemantic", "maximum", "density", "kurtosis"];
+
+  // Bases that features are judged by, not found in.
+  const is_baseline = (basis) => basis !== "neuron" && basis !== "sae";
 
   // ---- columns -------------------------------------------------------------------------------------------------
 
@@ -31,9 +34,10 @@
     return {
       groups, names, phones, kinds, n: columns.feature.length,
       group: whole(columns.group), feature: whole(columns.feature), name: whole(columns.name), kind: whole(columns.kind),
-      phone: whole(columns.phone), polysemantic: whole(columns.polysemantic), sign: whole(columns.sign),
+      phone: whole(columns.phone), purity_phone: whole(columns.purity_phone), polysemantic: whole(columns.polysemantic), sign: whole(columns.sign),
       auroc: floats(columns.auroc), purity: floats(columns.purity), maximum: floats(columns.maximum),
       density: floats(columns.density), kurtosis: floats(columns.kurtosis),
+      is_baseline: groups.map((one) => is_baseline(one.basis) && groups.some((other) => !is_baseline(other.basis))),
       group_text: groups.map((one) => lower(`${one.site} ${one.basis}`)), name_text: names.map(lower), orders: new Map(),
     };
   };
@@ -76,7 +80,8 @@
     const rows = Int32Array.from({ length: table.n }, (_, row) => row);
     if (column === "place") return up ? rows : rows.reverse();
     const key = keys(table, column), held = rows.filter((row) => !Number.isNaN(key[row]));
-    held.sort(up ? (a, b) => key[a] - key[b] || a - b : (a, b) => key[b] - key[a] || a - b);
+    const tie = column === "purity" ? (row) => (Number.isNaN(table.auroc[row]) ? -1 : table.auroc[row]) : () => 0; // many are equally pure
+    held.sort(up ? (a, b) => key[a] - key[b] || tie(a) - tie(b) || a - b : (a, b) => key[b] - key[a] || tie(b) - tie(a) || a - b);
     const found = new Int32Array(table.n);
     found.set(held);
     found.set(rows.filter((row) => Number.isNaN(key[row])), held.length);
@@ -117,9 +122,14 @@
     return (row) => table.name[row] === name;
   }
 
+  // Whether a view shows baselines: it says so, or asks for one by its name.
+  filter.shows_baselines = (table, view) => Boolean(view.baselines) || is_baseline(view.basis || "sae")
+    || table.groups.some((one, at) => table.is_baseline[at] && lower(view.find).includes(lower(one.basis)));
+
   // The tests that a view puts to each row.
   function tests(table, view, own) {
     const found = [];
+    if (table.is_baseline.some(Boolean) && !filter.shows_baselines(table, view)) found.push((row) => !table.is_baseline[table.group[row]]);
     if (view.site || view.basis) {
       const fits = table.groups.map((one) => (!view.site || one.site === view.site) && (!view.basis || one.basis === view.basis));
       found.push((row) => fits[table.group[row]]);
@@ -177,6 +187,7 @@
       site: (value) => table.groups.some((one) => one.site === value), basis: (value) => table.groups.some((one) => one.basis === value),
       detects: (value) => (value.startsWith("kind:") ? table.kinds.includes(value.slice(5)) : value.startsWith("name:") && table.names.includes(value.slice(5))),
       phone: (value) => table.phones.includes(value), polysemantic: (value) => value === "0" || value === "1", sign: (value) => value === "1" || value === "-1",
+      baselines: (value) => value === "1", view: (value) => value === "tiles" && table.phones.length > 0,
     };
     const found = { ...view };
     for (const [key, test] of Object.entries(has)) if (found[key] && !test(found[key])) found[key] = "";

@@ -3,7 +3,7 @@
 (() => {
   const otoscope = window.otoscope;
   const { el, tables } = otoscope;
-  const ALL = "";
+  const ALL = "", AROUND_S = 0.1; // heard before and after a word
   let record = null;
   const chosen = { phone: ALL, line: 0, order: "set", basis: ALL, group: 0 };
 
@@ -48,7 +48,7 @@
     const chart = blocks.length > 1 && otoscope.chart.lines({
       title: `Phones that some feature detects with an AUROC of ${record.about.auroc} or more`,
       x: blocks, x_label: "Block of the encoder", y_label: `Phones of ${record.phones.length}`, y_range: [0, Math.ceil(1.2 * Math.max(1, ...lines.flatMap((line) => line.blocks.map((_, at) => n_readable(line, at)))))],
-      x_values: (_, at) => at.map((x) => (Number.isInteger(x) ? x : "")),
+      is_whole: true,
       series: lines.map((line) => ({ label: name_of(line), values: blocks.map((block) => count(line, block)), points: true })),
     });
     const columns = [{ label: "Sites and basis", render: (line) => otoscope.data_text(name_of(line)) },
@@ -80,16 +80,25 @@
     return places.filter((at) => chosen.phone === ALL || record.phones[at].phone === chosen.phone);
   }
 
+  // A word of the corpus with a phone in it, to hear; nothing where no sound was kept.
+  const listen = ({ phone, sound }) => (sound
+    ? otoscope.player.button({ label: sound.word, title: `Play “${sound.word}”, a word of the corpus with ${otoscope.phone_label(phone)}`, file: `sounds/${sound.piece}.ogg`,
+      start_s: Math.max(0, sound.start_s - AROUND_S), stop_s: sound.stop_s + AROUND_S, peak_s: null })
+    : null);
+  const as_in = ({ phone }) => { const words = otoscope.phone_words(phone); return words.length ? el("i", {}, words.join(", ")) : null; };
+
   // The table of phones by blocks, random directions of the same sites beside it.
   function heat() {
     const line = record.layers[chosen.line];
     const beside = line.baseline === null ? null : record.layers[line.baseline];
     const columns = [
-      { label: "Phone", render: (at) => el("button", { type: "button", class: "quiet phone", on: { click: () => { choose(record.phones[at].phone); go_to_one(); } } }, otoscope.data_text(record.phones[at].phone)) },
+      { label: "Phone", render: (at) => el("button", { type: "button", class: "quiet phone", on: { click: () => { choose(record.phones[at].phone); go_to_one(); } } }, otoscope.phone_text(record.phones[at].phone)) },
+      { label: "As in", render: (at) => as_in(record.phones[at]) || "–" },
+      record.phones.some((one) => one.sound) && { label: "Listen", title: "A word of the corpus with this phone", render: (at) => listen(record.phones[at]) || "–" },
       { label: "Frames", numeric: true, title: "held-out frames of the phone", render: (at) => otoscope.number(record.phones[at].n_frames) },
       { label: "Readable from", render: (at) => otoscope.data_text(from_text(line, at)) },
       ...line.sites.map((_, place) => ({ label: block_name(line, place), numeric: true, render: (at) => cell(line, at, place) })),
-    ];
+    ].filter(Boolean);
     if (beside) {
       columns.push({ label: "Random from", title: "from where random directions detect it", render: (at) => otoscope.data_text(from_text(beside, at)) },
         ...beside.sites.map((_, place) => ({ label: block_name(beside, place).replace(/^block/, "random"), title: `random directions at ${beside.sites[place]}`, numeric: true, render: (at) => cell(beside, at, place) })));
@@ -112,7 +121,7 @@
     };
     const columns = [
       { label: "Feature", render: (one) => tables.feature_link(one) },
-      { label: "Named", render: (one) => otoscope.data_text(one.kind === "unclear" ? "unclear" : one.name) },
+      { label: "Named", render: (one) => (one.kind === "unclear" ? "unclear" : otoscope.phone_text(one.name)) },
       { label: "Sign", render: (one) => (one.sign > 0 ? "+" : "−") },
       { label: "AUROC (95%)", numeric: true, render: interval },
       { label: "Top examples in it", numeric: true, title: "share of the strongest examples whose peak falls in the phone", render: (one) => `${otoscope.percent(one.share_of_top)} of ${one.n_examples ?? "–"}` },
@@ -120,7 +129,7 @@
     ];
     const counts = detecting.counts.filter((one) => one.of);
     return el("div", { class: "card" },
-      el("h3", {}, "Phone ", otoscope.data_text(phone.phone)),
+      el("h3", {}, "Phone ", otoscope.phone_text(phone.phone), as_in(phone) ? [", as in ", as_in(phone)] : null, " ", listen(phone)),
       el("p", { class: "quiet-text" }, `${otoscope.count(phone.n_frames, "held-out frame")}; `, otoscope.data_text(phone.classes.join(", "))),
       el("div", { class: "small-multiples" },
         tables.values({ title: "AUROC of the best feature, by block", labels, x_label: "AUROC (0.5 is chance)", y_label: "Block", unit: "auroc", range: [0.4, 1],
@@ -224,12 +233,12 @@
     return [
       below.length
         ? tables.long_table({ caption: "Pure for one phone at their strongest, and another phone at lower strengths", rows: below, columns: [
-          { label: "At the top", render: (row) => otoscope.data_text(row.from) }, { label: "Below", render: (row) => otoscope.data_text(row.to) },
+          { label: "At the top", render: (row) => otoscope.phone_text(row.from) }, { label: "Below", render: (row) => otoscope.phone_text(row.to) },
           { label: "Basis", render: (row) => otoscope.data_text(row.basis) }, { label: "Features", numeric: true, render: (row) => `${row.n} of ${row.of}` }, ...beside] })
         : el("p", { class: "none" }, "None of these features is pure for one phone at its strongest and responds to another at lower strengths."),
       together.length
         ? tables.long_table({ caption: "Named after several phones together", rows: together, columns: [
-          { label: "Name", render: (row) => otoscope.data_text(row.name) }, { label: "Kind", render: (row) => row.kind },
+          { label: "Name", render: (row) => otoscope.phone_text(row.name) }, { label: "Kind", render: (row) => row.kind },
           { label: "Basis", render: (row) => otoscope.data_text(row.basis) }, { label: "Features", numeric: true, render: (row) => `${row.n} of ${otoscope.number(row.of)}` }, ...beside] })
         : el("p", { class: "none" }, "None of these features is named after a pair or a class."),
     ];
@@ -262,7 +271,7 @@
   }
 
   const phone_chooser = () => {
-    const made = tables.chooser("Phone", [{ value: ALL, text: "All phones" }, ...record.phones.map((one) => ({ value: one.phone, text: one.phone }))], chosen.phone, choose);
+    const made = tables.chooser("Phone", [{ value: ALL, text: "All phones" }, ...record.phones.map((one) => ({ value: one.phone, text: otoscope.phone_label(one.phone) }))], chosen.phone, choose);
     phone_choosers.push(made);
     return made;
   };
@@ -278,6 +287,7 @@
 
   async function render(main) {
     record = await otoscope.data("phones");
+    otoscope.know_phones(record.phone_names);
     if (!record.about) return main.append(tables.why_not(record.parts.phones, "scores of phones"));
     if (!record.layers.length || !record.phones.length) return main.append(...about(), el("p", { class: "none" }, "No phone has enough frames to be judged."));
     const asked = new URLSearchParams(location.hash.slice(1)).get("phone");
@@ -295,5 +305,5 @@
     redraw();
   }
 
-  otoscope.page({ name: "phones", title: "Phones", lead: "Where in the encoder each phone can be read, which features detect it, and what it is confused with.", render });
+  otoscope.page({ name: "phones", title: "Phones", is_wide: true, lead: "Where in the encoder each phone can be read, which features detect it, and what it is confused with.", render });
 })();
