@@ -226,7 +226,7 @@
       el("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.title }, column.label));
     return otoscope.scroller(caption || "Table",
       el("table", {}, caption ? el("caption", {}, caption) : null, el("thead", {}, el("tr", {}, head)),
-        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place))))))));
+        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place)))))));
   };
 
   // A section with a heading that links to itself.
