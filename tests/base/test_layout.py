@@ -69,11 +69,6 @@ def test_percent(share: float | None, text: str) -> None:
     assert layout.percent(share) == text
 
 
-def test_an_interval_is_written_where_there_is_one() -> None:
-    assert layout.between(0.5, None, None) == "50.0%"
-    assert layout.between(0.5, 0.25, 0.75) == "50.0% (25.0% to 75.0%)"
-
-
 @pytest.mark.parametrize(("n", "text"), [(1, "1 clip"), (0, "0 clips"), (1200, "1,200 clips")])
 def test_count(n: int, text: str) -> None:
     assert layout.count(n, "clip") == text

@@ -175,11 +175,6 @@ def percent(share: float | None) -> str:
     return "-" if share is None or share != share else f"{share:.1%}"
 
 
-def between(value: float, low: float | None, high: float | None) -> str:
-    """Write a share with its interval, if it has one."""
-    return percent(value) if low is None else f"{percent(value)} ({percent(low)} to {percent(high)})"
-
-
 def count(n: int, what: str) -> str:
     """Write a number of things: `1 clip`, `1,200 clips`."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -40,7 +40,8 @@ def probe(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A table (.csv, .tsv, .jsonl) with a column 'clip', 'id' or 'speaker', and a column named TASK.",
+            help="A table (.csv, .tsv, .jsonl, .parquet) with a column 'clip', 'id' or 'speaker', and a column named "
+            "TASK.",
         ),
     ] = None,
     test: Annotated[

@@ -40,7 +40,7 @@ from otoscope.harvest.activation_layout import (
 )
 from otoscope.harvest.activation_reader import Rows, ShardReader
 
-__all__ = ["Rows", "ShardReader", "ShardWriter", "n_bytes_expected"]
+__all__ = ["Rows", "ShardReader", "ShardWriter"]
 
 LARGEST_FLOAT16 = 65504.0
 
@@ -48,10 +48,10 @@ LARGEST_FLOAT16 = 65504.0
 class ShardWriter:
     """Writes the activations of a harvest, part by part.
 
-    float16 ends at 65,504. A larger value is stored as 65,504 with its sign, and counted: `n_saturated` and the
-    manifest give the number for each site. (Stopping would throw away hours of work for the few directions of a
-    residual stream that grow so large, and leaving the clip out would lose far more.) Values that are not finite are
-    refused. Used as a context manager, the writer closes its files at the end.
+    float16 ends at 65,504. A larger value is stored as 65,504 with its sign, and counted: the manifest gives the number
+    for each site. (Stopping would throw away hours of work for the few directions of a residual stream that grow so
+    large, and leaving the clip out would lose far more.) Values that are not finite are refused. Used as a context
+    manager, the writer closes its files at the end.
 
     Attributes:
         folder: Where the shards are.
@@ -120,11 +120,6 @@ class ShardWriter:
         """Rows written so far."""
         return self._now.n_rows
 
-    @property
-    def n_saturated(self) -> dict[str, int]:
-        """How many values of each site were beyond float16 so far and were stored as its largest."""
-        return dict(self._now.saturated)
-
     def state(self) -> dict[str, Any]:
         """Return what is safely written: the last part that was committed, and rows and saturated values up to it."""
         return asdict(self._parts[-1])
@@ -171,12 +166,6 @@ class ShardWriter:
             with (self.folder / JOURNAL).open("a", encoding="utf-8", newline="\n") as journal:
                 journal.write(json.dumps(asdict(self._now)) + "\n")
         self._parts.append(self._now)
-
-    def rollback(self) -> None:
-        """Drop what was added since the last commit, for instance when a clip fails and its part is repeated."""
-        with output_errors(self.folder):
-            self._write_journal()  # a full disk may have truncated its last line
-            self._rewind()
 
     def finish(self) -> Path:
         """Complete the last shard and write the manifest. A second call changes nothing."""
@@ -351,11 +340,6 @@ class ShardWriter:
             ],
             "parts": [asdict(counts) for counts in self._parts],
         }
-
-
-def n_bytes_expected(sites: Mapping[str, int], n_rows: int, dtype: str) -> int:
-    """Compute how many bytes activations will take on disk."""
-    return n_rows * sum(width * DTYPES[dtype].itemsize + LABELS.itemsize for width in sites.values())
 
 
 def _check_size(path: Path, n_bytes: int) -> None:

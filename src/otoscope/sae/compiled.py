@@ -270,13 +270,10 @@ def levels(code: Code, widths: Sequence[int]) -> Tensor:
 def add_rows(code: Code, starts: Tensor, stops: Tensor, rows: Tensor, sign: float, out: Tensor) -> None:
     """Add to every frame of `out` the rows of its active features, each times its strength.
 
-    Args:
-        code: The entries.
-        starts: The first entry of each frame to use.
-        stops: The entry after the last to use.
-        rows: float32 [feature, d_in].
-        sign: A factor for all rows.
-        out: float32 [frame, d_in], added to.
+    `starts`: the first entry of each frame to use.
+    `stops`: the entry after the last to use.
+    `rows`: float32 [feature, d_in].
+    `out`: float32 [frame, d_in], added to.
     """
     arrays = starts.numpy(), stops.numpy(), code.features.numpy(), code.values.numpy(), rows.numpy()
     into = out.numpy()
@@ -295,14 +292,11 @@ def strength_gradients(
 ) -> None:
     """Compute the gradient of each strength: its feature's row times its frame's gradient.
 
-    Args:
-        code: The entries.
-        starts: As in `add_rows`, and so are `stops` and `rows`.
-        stops: The entry after the last to use.
-        rows: float32 [feature, d_in].
-        gradient: The gradient of the reconstruction, except for a factor: float32 [frame, d_in].
-        factor: That factor.
-        out: float32 [entry], written to.
+    `starts`: as in `add_rows`, and so are `stops` and `rows`.
+    `stops`: the entry after the last to use.
+    `rows`: float32 [feature, d_in].
+    `gradient`: the gradient of the reconstruction, except for a factor: float32 [frame, d_in].
+    `out`: float32 [entry], written to.
     """
     arrays = starts.numpy(), stops.numpy(), code.features.numpy(), rows.numpy(), gradient.numpy()
     scale, into = np.float32(factor), out.numpy()

@@ -115,20 +115,13 @@ def learn(
 ) -> Learned:
     """Compute the loss of a code, and its gradient for each weight with the choice of features held fixed.
 
-    Args:
-        x: float32 [frame, d_in].
-        code: The strengths of `x` with these weights.
-        weights: The weights.
-        widths: Number of features of each nested dictionary, the last having all; empty for a single dictionary.
-        dead: The dead features; None if they do not learn.
-        wants_gradients: Whether to compute gradients.
-        is_decoder_frozen: Whether to leave out the gradient of `W_dec`.
-
-    Returns:
-        Losses and gradients.
-
-    Source:
-        Bussmann et al. 2025 (arXiv 2503.17547) for nested dictionaries: the sum of their squared errors.
+    `x`: float32 [frame, d_in].
+    `code`: the strengths of `x` with these weights.
+    `widths`: number of features of each nested dictionary, the last having all; empty for a single dictionary.
+    `dead`: the dead features; None if they do not learn.
+    `is_decoder_frozen`: whether to leave out the gradient of `W_dec`.
+    Returns losses and gradients.
+    Source: Bussmann et al. 2025 (arXiv 2503.17547) for nested dictionaries: the sum of their squared errors.
     """
     with_loops = loops(x.device)
     widths = tuple(widths) or (weights.n_features,)

@@ -156,18 +156,13 @@ def edit_distances(
 ) -> np.ndarray:
     """Compare many pairs of sequences.
 
-    Args:
-        symbols: All sequences one after the other, as rows of `costs`, [symbol].
-        starts: Where each sequence begins in `symbols`, and the end of the last, [sequence + 1].
-        left: The first sequence of each pair, by number, [pair].
-        right: The second sequence of each pair, by number, [pair].
-        costs: The cost of substituting one symbol for another, [symbol, symbol].
-
-    Returns:
-        Distances divided by the length of the longer sequence, float32 [pair]; 0 for two empty ones.
-
-    Source:
-        Wagner and Fischer 1974.
+    `symbols`: all sequences one after the other, as rows of `costs`, [symbol].
+    `starts`: where each sequence begins in `symbols`, and the end of the last, [sequence + 1].
+    `left`: the first sequence of each pair, by number, [pair].
+    `right`: the second sequence of each pair, by number, [pair].
+    `costs`: the cost of substituting one symbol for another, [symbol, symbol].
+    Returns distances divided by the length of the longer sequence, float32 [pair]; 0 for two empty ones.
+    Source: Wagner and Fischer 1974.
     """
     longest = int(np.diff(starts).max(initial=0))
     return _compiled(

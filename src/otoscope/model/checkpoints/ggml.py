@@ -20,23 +20,12 @@ import torch
 from otoscope.base.errors import ModelError
 from otoscope.model.checkpoints.described import CheckpointDescription, CheckpointFormat, Stored
 from otoscope.model.checkpoints.files import damaged, take
-from otoscope.model.checkpoints.names import canonical_names, config_from_dims
+from otoscope.model.checkpoints.names import DIMS, canonical_names, config_from_dims
 from otoscope.model.checkpoints.quantised import approximate, dequantise, precision_of, sizes_of
 from otoscope.model.vocabulary import bytes_as_text, tokenizer_from_texts
 
 _MAGIC = 0x67676D6C
-_HEADER = (
-    "n_vocab",
-    "n_audio_ctx",
-    "n_audio_state",
-    "n_audio_head",
-    "n_audio_layer",
-    "n_text_ctx",
-    "n_text_state",
-    "n_text_head",
-    "n_text_layer",
-    "n_mels",
-)
+_HEADER = ("n_vocab", *(name for name in DIMS if name not in ("n_vocab", "n_mels")), "n_mels")
 _MOST = 1_000_000  # no size in a Whisper's header is larger; in another file it may be
 _QUANTISATION = 2  # the version of the block layouts that can be read
 _VERSION_FACTOR = 1000

@@ -29,16 +29,12 @@ def random_decoder(
 ) -> Dictionary:
     """Train an encoder for random directions that stay as they are drawn.
 
-    Args:
-        frames: To train on, pass after pass in random order.
-        like: The dictionary that it is a baseline of: as many features, and its coder where that is `topk`, otherwise
-            `batchtopk`.
-        k: Features that may be active at a time.
-        n_frames: Frames to train on in all passes together.
-        seed: Of the directions and of the order.
-
-    Returns:
-        The dictionary; `coder` in its metadata says that its decoder was frozen.
+    `frames`: to train on, pass after pass in random order.
+    `like`: the dictionary that it is a baseline of: as many features, and its coder where that is `topk`, otherwise
+    `batchtopk`.
+    `k`: features that may be active at a time.
+    `n_frames`: frames to train on in all passes together.
+    Returns the dictionary; `coder` in its metadata says that its decoder was frozen.
     """
     batch = min(fitting_batch(n_frames), len(frames))
     coder = like.metadata.get("coder")

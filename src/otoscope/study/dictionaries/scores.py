@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,8 +70,8 @@ def score_entries(
     for entry in entries:
         check_entry(model, entry, force=settings.force)
     halves = Halves(corpus)
-    with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
-        home = Path(folder)
+    with ExitStack() as stack:
+        home = out or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         fits = _fit(model, halves, entries, settings, progress)
         entries = [_with_random_decoder(entry, fits[entry.site], settings, home) for entry in entries]
         ks = {entry.site: fits[entry.site].active(entry.dictionary) for entry in entries}

@@ -71,20 +71,11 @@ def said_batches(
 ) -> Iterator[SaidBatch]:
     """Yield windows with the tokens that are said over them, batch by batch.
 
-    Args:
-        model: Any Whisper.
-        clips: The clips.
-        text: What the decoder is made to say, over one window alone; None for its own transcript.
-        window: Take this window of each clip alone; None for all.
-        language: Language spoken; by default the model detects it in each window.
-        batch_size: Windows run at once.
-        encode: Turns log-mels into what the decoder is given; the model's encoder by default.
-
-    Yields:
-        Batches, in order.
-
-    Raises:
-        InputError: The text, the window or the language cannot be used.
+    `text`: what the decoder is made to say, over one window alone; None for its own transcript.
+    `window`: take this window of each clip alone; None for all.
+    `language`: language spoken; by default the model detects it in each window.
+    `encode`: turns log-mels into what the decoder is given; the model's encoder by default.
+    Yields batches, in order.
     """
     words = model.vocabulary
     words.check_language(language)

@@ -33,19 +33,12 @@ def nearest(
 ) -> tuple[Float[Tensor, "query k"], Int[Tensor, "query k"]]:
     """Find the vectors nearest to each query.
 
-    Args:
-        queries: Vectors of length 1.
-        vectors: Vectors of length 1, on the same device.
-        k: How many to find; with fewer vectors, all of them.
-        self_rows: For each query the row of `vectors` that is the query itself and does not count; -1 for none.
-        block_rows: Queries taken at once; as many as `BLOCK_VALUES` allows by default.
-        progress: Called with the number of queries done and the number in all.
-
-    Returns:
-        Cosines, largest first, and rows of `vectors`; -inf where there is no further vector.
-
-    Source:
-        Brute force: at these sizes an index saves nothing, and misses some.
+    `vectors`: vectors of length 1, on the same device.
+    `k`: how many to find; with fewer vectors, all of them.
+    `self_rows`: for each query the row of `vectors` that is the query itself and does not count; -1 for none.
+    `block_rows`: queries taken at once; as many as `BLOCK_VALUES` allows by default.
+    Returns cosines, largest first, and rows of `vectors`; -inf where there is no further vector.
+    Source: Brute force: at these sizes an index saves nothing, and misses some.
     """
     n_vectors = len(vectors)
     rows = block_rows or max(1, BLOCK_VALUES // max(n_vectors, 1))

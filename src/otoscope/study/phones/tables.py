@@ -64,7 +64,7 @@ def feature_table(run: ScoredRun, group: GroupScores) -> pa.Table:
     ):
         columns |= _detector_columns(prefix, detector, targets)
     positive = _sign_columns(run, group, 1)
-    nulls = {name: pa.nulls(n, pa.array(values).type) for name, values in positive.items()}
+    nulls: dict[str, Any] = {name: pa.nulls(n, pa.array(values).type) for name, values in positive.items()}
     negative = _sign_columns(run, group, -1) if -1 in scores.tops else nulls  # where the run did not look at it
     for side, of_sign in (("positive", positive), ("negative", negative)):
         columns |= {f"{name}_{side}": values for name, values in of_sign.items()}

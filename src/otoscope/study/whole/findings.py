@@ -102,12 +102,6 @@ def triple(interval: Interval | None) -> dict[str, float | None]:
     return {key: None if interval is None else interval.get(key) for key in ("value", "low", "high")}
 
 
-def number_of(interval: Interval | None, end: str) -> float | None:
-    """Return one end of an interval, or its value where it has no bounds, such as an exact count."""
-    numbers = triple(interval)
-    return numbers["value"] if numbers[end] is None else numbers[end]
-
-
 def is_above(interval: Interval | None, bar: float) -> bool:
     """Whether the whole of an interval is known to lie above a number."""
     low = triple(interval)["low"]
