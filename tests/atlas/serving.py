@@ -128,8 +128,8 @@ class Parrot:
              "ways": {"attention": way}, "spliced": None}
             for at, word in enumerate(self.heard.split())
         ]  # fmt: skip
-        feature = {"site": "encoder.blocks.0", "basis": "neuron", "feature": 3, "name": self.heard, "peak_s": 0.1,
-                   "strength": 1.0, "share_of_maximum": 0.5, "curve": curve}  # fmt: skip
+        feature = {"site": "encoder.blocks.0", "basis": "neuron", "feature": 3, "name": self.heard,
+                   "phone": "SH", "peak_s": 0.1, "strength": 1.0, "share_of_maximum": 0.5, "curve": curve}  # fmt: skip
         record = {
             "model": "parrot", "duration_s": len(samples) / 16000, "frame_s": 0.02, "n_frames": n, "window_s": 10.0,
             "language": "en", "heard": {"text": self.heard}, "words": words, "features": [feature],

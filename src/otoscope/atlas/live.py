@@ -22,6 +22,7 @@ from starlette.requests import Request
 
 from otoscope.atlas.safety import BusyError, Slots, read_body
 from otoscope.atlas.upload import MOST_BYTES, MOST_S, Decoder
+from otoscope.audio import spectrogram
 from otoscope.audio.vorbis import vorbis
 from otoscope.base.clocks import SAMPLE_RATE_HZ
 from otoscope.base.errors import InputError
@@ -116,8 +117,8 @@ class Live:
                 while len(self._kept) > MOST_KEPT:
                     self._kept.popitem(last=False)
             answered_s = len(upload.samples) / SAMPLE_RATE_HZ
-            about = {"id": key, "sound": f"live/sound/{key}.ogg", "recording_s": upload.duration_s}
-            return {**record, **about, "duration_s": answered_s}
+            addresses = {"sound": f"live/sound/{key}.ogg", "spectrogram": f"live/spectrogram/{key}.png"}
+            return {**record, **addresses, "id": key, "recording_s": upload.duration_s, "duration_s": answered_s}
 
         try:
             return await self._answered(request, answer)
@@ -148,6 +149,10 @@ class Live:
     def sound(self, key: str) -> bytes:
         """Encode the examined part of a recording as Ogg Vorbis; `KeyError` if it is no longer kept."""
         return vorbis(self.kept(key).samples)
+
+    def spectrogram(self, key: str) -> bytes:
+        """Draw the spectrogram of the examined part of a recording as PNG; `KeyError` if it is no longer kept."""
+        return spectrogram.png(self.kept(key).samples)
 
     def close(self) -> None:
         """Take no more questions, and abandon the current one."""

@@ -25,6 +25,7 @@ from otoscope.atlas.build import site_files
 from otoscope.atlas.live import Live, StoppedError
 from otoscope.atlas.notes import MOST_NOTE, NoteChangedError, Notes
 from otoscope.atlas.records import record
+from otoscope.atlas.records.phone_names import phone_names
 from otoscope.atlas.safety import DATA_POLICY, MEDIA_POLICY, BusyError, Guard, Hosts, Slots, read_body
 from otoscope.atlas.study_folder import MEDIA_TYPES, StudyFolder
 from otoscope.base.errors import AudioError, InputError, OtoscopeError, OutputError
@@ -78,6 +79,7 @@ def application(folder: StudyFolder, hosts: Hosts, live: Live | None = None) -> 
             Route("/live/ask/{key}/word", questions.word, methods=["POST"]),
             Route("/live/ask/{key}/change", questions.change, methods=["POST"]),
             Route("/live/sound/{key}.ogg", questions.sound),
+            Route("/live/spectrogram/{key}.png", questions.spectrogram),
         ]
     routes += [Route("/live/{rest:path}", _no_live, methods=["GET", "POST"]), Route("/{name:path}", pages.site)]
 
@@ -194,9 +196,10 @@ class _Questions:
         self._model["is_demo"] = model.get("id") == "demo"
 
     async def about(self, _request: Request) -> Response:
-        """Send the limits on questions, the model's size and the study's recordings."""
+        """Send the limits on questions, the model's size, the study's recordings, and what explains its phones."""
         recordings = await run_in_threadpool(_recordings, self._folder)
-        return _json({**self._live.about(), "model": self._model, "recordings": recordings})
+        names = await run_in_threadpool(_phone_names, self._folder)
+        return _json({**self._live.about(), "model": self._model, "recordings": recordings, "phone_names": names})
 
     async def ask(self, request: Request) -> Response:
         """Examine a recording."""
@@ -218,11 +221,23 @@ class _Questions:
 
     async def sound(self, request: Request) -> Response:
         """Send the examined part of a recording."""
-        try:
-            content = await run_in_threadpool(self._live.sound, request.path_params["key"])
-        except KeyError:
-            raise HTTPException(404, GONE) from None
-        return Response(content, headers={"content-type": "audio/ogg", "content-security-policy": MEDIA_POLICY})
+        return await _media(self._live.sound, request, "audio/ogg")
+
+    async def spectrogram(self, request: Request) -> Response:
+        """Send the spectrogram of that part."""
+        return await _media(self._live.spectrogram, request, "image/png")
+
+
+async def _media(make: Callable[[str], bytes], request: Request, media_type: str) -> Response:
+    try:
+        content = await run_in_threadpool(make, request.path_params["key"])
+    except KeyError:
+        raise HTTPException(404, GONE) from None
+    return Response(content, headers={"content-type": media_type, "content-security-policy": MEDIA_POLICY})
+
+
+def _phone_names(folder: StudyFolder) -> dict[str, list[str | list[str]]]:
+    return {} if folder.run is None else phone_names(folder.run.phones, folder.run.phone_set)
 
 
 def _recordings(folder: StudyFolder) -> list[dict[str, str]]:

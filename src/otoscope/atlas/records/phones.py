@@ -55,8 +55,8 @@ def make(folder: StudyFolder, name: str) -> dict[str, Any]:
 
     Returns:
         `parts` (which says why there is nothing else), and if phones were scored: `about`, `phones`, `phone_names`,
-        `layers` (phone by block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each phone), `confusions`,
-        `pictures`.
+        `layers` (phone by block), `maximum` (see `phone_maxima`), `sites`, `claims`, `detecting` (features of each
+        phone), `confusions`, `pictures`.
 
     Raises:
         KeyError: Another name.

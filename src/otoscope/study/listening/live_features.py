@@ -51,6 +51,7 @@ class KnownGroup:
     maximum: Float32[np.ndarray, " feature"]  # the strongest in the corpus's speech, float32 [feature]
     is_telling: np.ndarray  # whether it fired in the corpus, and not all the time, bool [feature]
     names: tuple[str, ...]  # what the study calls it; empty where it has no name
+    phones: tuple[str, ...]  # the phone that it tells best, named or not; empty where it was not scored
 
 
 class KnownFeatures:
@@ -116,6 +117,7 @@ def _row(known: KnownGroup, index: int, share: float, in_speech: np.ndarray, str
         "basis": known.basis,
         "feature": index,
         "name": known.names[index],
+        "phone": known.phones[index],
         "peak_s": round((peak + 0.5) * FRAME_S, 3),
         "strength": float(strengths[peak]),
         "share_of_maximum": share,
@@ -129,7 +131,7 @@ def _known(model: Whisper, study: Path) -> list[KnownGroup]:
         return []
     run = open_run(study / "harvest")
     widths = {site.name: site.shape[-1] for site in model.sites() if len(site.shape) == 3 and site.shape[-1]}
-    names = _names(study)
+    called = _called(study)
     found, made = [], _groups(model, study, widths)
     for key in run.groups:
         basis = SAE if key.basis.startswith(DICTIONARY) else key.basis
@@ -137,7 +139,7 @@ def _known(model: Whisper, study: Path) -> list[KnownGroup]:
         if group is None or group.n_features != key.n_features or not key.site.startswith("encoder."):
             continue
         columns = run.features(key)
-        own = names.get((key.site, key.basis), {})
+        own = [called.get((key.site, key.basis), {}).get(index, ("", "")) for index in range(key.n_features)]
         found.append(
             KnownGroup(
                 key.site,
@@ -146,7 +148,8 @@ def _known(model: Whisper, study: Path) -> list[KnownGroup]:
                 int(widths[key.site] or 0),
                 columns["maximum"].astype(np.float32),
                 _is_telling(columns),
-                tuple(own.get(index, "") for index in range(key.n_features)),
+                tuple(name for name, _ in own),
+                tuple(phone for _, phone in own),
             )
         )
     return found
@@ -180,17 +183,17 @@ def _groups(model: Whisper, study: Path, widths: Mapping[str, int | None]) -> di
     return {(group.site, SAE if group.basis.startswith(DICTIONARY) else group.basis): group for group in groups}
 
 
-def _names(study: Path) -> dict[tuple[str, str], dict[int, str]]:
-    """Read the names of features by site and basis, where features were scored."""
+def _called(study: Path) -> dict[tuple[str, str], dict[int, tuple[str, str]]]:
+    """Read the names of features and their best phones by site and basis, where features were scored."""
     path = study / "phones" / "feature_scores.parquet"
     if not path.is_file():
         return {}
     try:
-        table = pq.read_table(path, columns=["site", "basis", "feature", "name", "name_kind"])
+        table = pq.read_table(path, columns=["site", "basis", "feature", "name", "name_kind", "phone_best"])
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r} is damaged ({error}): run the study again.") from error
-    names: dict[tuple[str, str], dict[int, str]] = {}
+    called: dict[tuple[str, str], dict[int, tuple[str, str]]] = {}
     for row in table.to_pylist():
-        if row["name"] and row["name_kind"] not in ("unclear", None):
-            names.setdefault((row["site"], row["basis"]), {})[row["feature"]] = row["name"]
-    return names
+        name = "" if row["name_kind"] in ("unclear", None) else row["name"] or ""
+        called.setdefault((row["site"], row["basis"]), {})[row["feature"]] = name, row["phone_best"] or ""
+    return called

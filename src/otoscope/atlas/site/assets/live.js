@@ -158,22 +158,27 @@
     const select = el("select", {}, all.map(([value, text]) => el("option", { value }, text)));
     const more = el("button", { type: "button", on: { click: () => show(Infinity) } }, "Show all");
     const change = ({ site, basis, feature }) => add({ kind: "feature", site, basis, feature, scale: 0 });
+    // What it answers to: its name, or the phone that it tells best.
+    const phone_of = ({ name, phone }) => (name ? el("span", { class: "tag" }, otoscope.phone_text(name)) : phone ? el("span", { class: "quiet-text" }, "best phone ", otoscope.phone_text(phone)) : null);
+    const at_word = ({ peak_s }) => { const word = live.word_at(answer.words, peak_s); return word ? [" in ", el("q", {}, otoscope.data_text(word.text))] : null; };
+    const head = el("li", { class: "head" }, el("span", { class: "which quiet-text" }, "The recording; beneath it, on the same time axis, each feature’s strength"), live.lane(answer));
     const row_of = (row) => el("li", { on: { mouseenter: () => axis.show_feature(row), focusin: () => axis.show_feature(row) } },
       el("span", { class: "which" },
         el("a", { href: otoscope.feature_href(row.site, row.basis, row.feature) }, otoscope.data_text(otoscope.feature_name(row.site, row.basis, row.feature))),
-        row.name ? el("span", { class: "tag" }, otoscope.data_text(row.name)) : null),
-      live.spark(otoscope.decode(row.curve), `Strength over the recording, highest at ${otoscope.seconds(row.peak_s)}`),
-      el("span", { class: "numeric" }, `${otoscope.percent(row.share_of_maximum)} at ${otoscope.seconds(row.peak_s)}`),
+        phone_of(row)),
+      otoscope.spark(otoscope.decode(row.curve), `Strength over the recording, highest at ${otoscope.seconds(row.peak_s)}`),
+      el("span", { class: "numeric" }, `${otoscope.percent(row.share_of_maximum)} at ${otoscope.seconds(row.peak_s)}`, at_word(row)),
       el("span", { class: "row" },
         otoscope.player.button({ label: "Play", title: "Play around the peak, which is brought out", url: answer.sound,
           start_s: Math.max(0, row.peak_s - AROUND_S), stop_s: Math.min(answer.duration_s, row.peak_s + AROUND_S), peak_s: row.peak_s }),
         el("button", { type: "button", title: "Scale or silence this feature, below", on: { click: () => change(row) } }, "Change")));
     const show = (most) => {
-      const chosen = answer.features.filter((row) => wants(row, select.value)), shown = chosen.slice(0, most);
-      rows.replaceChildren(...shown.map(row_of));
+      const wanted = answer.features.filter((row) => wants(row, select.value));
+      const chosen = [...wanted.filter((row) => row.name), ...wanted.filter((row) => !row.name)], shown = chosen.slice(0, most);
+      rows.replaceChildren(...(shown.length ? [head, ...shown.map(row_of)] : []));
       more.hidden = shown.length === chosen.length;
       count.textContent = chosen.length
-        ? `${shown.length} of ${chosen.length}, strongest first; 100% is the feature's maximum in the study's corpus; a recording may exceed it.`
+        ? `${shown.length} of ${chosen.length}, those with a name first, then the strongest; 100% is the feature's maximum in the study's corpus; a recording may exceed it.`
         : "None of these fired.";
     };
     select.addEventListener("change", () => show(AT_FIRST));
@@ -222,6 +227,7 @@
       if (!otoscope.served) throw new Error("Live questions need a server: start it with otoscope atlas serve DIR.");
       if (!otoscope.live) throw new Error("This server answers no live questions: start it without --no-live, with torch installed.");
       const about = await (await fetch("live/about.json")).json();
+      otoscope.know_phones(about.phone_names);
       const told = status(), problems = el("div", { "aria-live": "assertive" }), result = el("div", {});
       let asking = null;
       const take = (blob, name) => {

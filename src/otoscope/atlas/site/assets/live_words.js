@@ -1,12 +1,14 @@
-/* One time axis for a live answer: waveform, words, where a word came from, and how strong a feature was. */
+/* One time axis for a live answer: waveform, spectrogram, words, where a word came from, and how strong a feature was. */
 "use strict";
 (() => {
   const otoscope = window.otoscope;
   const { el, svg } = otoscope;
   const { listening } = otoscope;
   const live = (otoscope.live_page = otoscope.live_page || {});
-  const HEIGHT = 150, MIDDLE = 45, SWING = 40; // the waveform above, curves below
-  const FLOOR = 142, RISE = 46;
+  const HEIGHT = 204, MIDDLE = 35, SWING = 32; // the waveform above, the spectrogram beneath it, curves below
+  const BANDS = { y: 72, height: 64 };
+  const FLOOR = 196, RISE = 46;
+  const NEAR_S = 0.1; // a feature may answer a little before or after its word
   const LETTER = 8.6; // pixels of a letter of a word
 
   // A curve over frames as a line.
@@ -29,8 +31,8 @@
     const width = Math.ceil(answer.duration_s * scale);
     const { waveform } = answer, outline = listening.outline(waveform, (at) => at * waveform.step_s * scale, (height) => MIDDLE - height * SWING);
     const curves = svg("g", {}), wave = svg("path", { d: outline, class: "wave" });
-    const picture = svg("svg", { width, height: HEIGHT, class: "axis", role: "img", "aria-label": "Waveform, and where the chosen word came from" },
-      wave, svg("line", { x1: 0, x2: width, y1: FLOOR + 0.5, y2: FLOOR + 0.5, class: "floor" }), curves);
+    const picture = svg("svg", { width, height: HEIGHT, class: "axis", role: "img", "aria-label": "Waveform, spectrogram, and where the chosen word came from" },
+      wave, svg("image", { href: answer.spectrogram, ...BANDS, x: 0, width, preserveAspectRatio: "none", class: "bands" }), svg("line", { x1: 0, x2: width, y1: FLOOR + 0.5, y2: FLOOR + 0.5, class: "floor" }), curves);
     const places = listening.lanes(answer.words, scale, LETTER);
     const buttons = answer.words.map((word, number) => el("button", {
       type: "button", class: "word", "aria-pressed": "false",
@@ -77,11 +79,20 @@
     };
   };
 
-  // A small picture of a curve.
-  live.spark = (values, label) => {
-    const n = Math.max(1, values.length - 1);
-    const points = Array.from(values, (value, i) => `${((120 * i) / n).toFixed(1)},${(26 - (value / 255) * 24).toFixed(1)}`).join(" ");
-    return svg("svg", { viewBox: "0 0 120 28", class: "spark", role: "img", "aria-label": label, preserveAspectRatio: "none" },
-      svg("polyline", { points, fill: "none", stroke: "var(--c4)", "stroke-width": 1.5, "vector-effect": "non-scaling-stroke" }));
+  // The word at a moment, or next to it; null where none is near.
+  live.word_at = (words, time_s) => {
+    const far = (word) => Math.max(word.start_s - time_s, time_s - word.end_s, 0);
+    const [nearest] = [...words].sort((a, b) => far(a) - far(b));
+    return nearest && far(nearest) <= NEAR_S ? nearest : null;
+  };
+
+  // The recording as it lies above the curves of features: its spectrogram, and its words beneath.
+  live.lane = ({ words, spectrogram, duration_s }) => {
+    const share = (time_s) => `${(100 * Math.min(1, time_s / duration_s)).toFixed(2)}%`;
+    const labels = words.map((word, at) => {
+      const end_s = at + 1 < words.length ? words[at + 1].start_s : duration_s;
+      return el("span", { title: word.text, style: { left: share(word.start_s), width: share(Math.max(0, end_s - word.start_s)) } }, otoscope.data_text(word.text));
+    });
+    return el("div", { class: "lane" }, el("img", { src: spectrogram, alt: "Spectrogram of the recording, low frequencies at the bottom" }), el("div", { class: "labels", "aria-hidden": "true" }, labels));
   };
 })();
