@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from otoscope.study.whole.plan import StudyPlan
 
 WIDTH = 100
+PAGES_SHARE = (
+    "The pages share tables, sounds and pictures with the study. Copied elsewhere, they take {size} themselves."
+)
 
 
 def plan_text(plan: StudyPlan) -> str:
@@ -33,6 +36,7 @@ def plan_text(plan: StudyPlan) -> str:
             f"{duration(plan.duration_s)} of audio.",
             f"It takes about {duration(plan.seconds)}, and {size(plan.n_bytes)} of disk:",
             table(("part", "of", "minutes", "MB"), rows),
+            *([PAGES_SHARE.format(size=size(plan.n_bytes))] if plan.has_pages else []),
         ]
     )
 
