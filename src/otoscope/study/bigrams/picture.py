@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otoscope.base.text import SPACE
 from otoscope.study import pictures
 from otoscope.study.neighbours.picture import readable
 
@@ -43,7 +44,7 @@ def next_figure(continuations: Sequence[Continuation], n_sounds: int, model: str
         axes.set_axis_off()
     rest = f"; the first {MOST_ROWS} of {n_prompts:,} prompts" if n_prompts > MOST_ROWS else ""
     figure.suptitle(
-        f"Likeliest next tokens with no sound: {model}{rest}. Grey: no text; ·: the word goes on",
+        f"Likeliest next tokens with no sound: {model}{rest}. Grey: no text; ␣: a space",
         x=0.01,
         ha="left",
         fontsize=9,
@@ -88,10 +89,8 @@ def is_special(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """Make a token readable; one that continues a word, with no space before it, gets a dot in front."""
-    if not name.strip() or name.startswith(" ") or is_special(name):
-        return readable(name)
-    return f"·{readable(name)}"
+    """Make a token readable, its leading space as it is written everywhere."""
+    return f"{SPACE}{readable(name)}" if name.startswith(" ") and name.strip() else readable(name)
 
 
 def _share(probability: float) -> str:

@@ -65,7 +65,7 @@
       otoscope.data_text(text ?? otoscope.feature_name(one.site, one.basis, one.feature)));
 
   // A token as it is, its space made visible.
-  tables.token = (text) => String(text ?? "").replace(/^ /, "␣").replace(/\n/g, "⏎") || "(empty)";
+  tables.token = (text) => String(text ?? "").replace(/^ +/, (spaces) => "␣".repeat(spaces.length)).replace(/\n/g, "⏎") || "(empty)";
 
   // Whether an interval of a difference lies on one side of zero.
   tables.beats = (difference, less_is_better = false) => {
