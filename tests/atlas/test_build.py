@@ -21,7 +21,9 @@ import pytest
 from otoscope.atlas.build import as_script, build, site_files
 from otoscope.atlas.published import published
 from otoscope.base.errors import InputError, OutputError
+from tests.atlas.records.tables import add_everything
 from tests.atlas.synthetic import make_study
+from tests.atlas.synthetic_listening import add_listening
 
 ROOT = Path(__file__).parents[2]
 VENDORED = {
@@ -192,6 +194,48 @@ def test_pages_name_no_folder_of_the_machine(tmp_path: Path) -> None:
     shown = pq.read_table(pages / "files" / "harvest" / "clips.parquet")
     assert shown.equals(table.drop_columns(["path"]))
     assert clips.read_bytes() == before, "the study itself stays as it is"
+
+
+def test_an_atlas_of_a_model_and_a_corpus_given_as_paths_holds_neither_path(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    model, corpus = str(given / "models" / "whisper-x"), str(given / "all talks")
+    study = add_listening(make_study(tmp_path / "study", 60, n_clips=4, top=2))
+    add_everything(study)
+    for path in study.rglob("*.json"):
+        path.write_text(json.dumps(with_paths(json.loads(path.read_text()), model, corpus)))
+    about = json.loads((study / "study.json").read_text())
+    about["command"] = f"otoscope study {given}/talks --model {model} --out {tmp_path}/study"
+    about["problems"] = [{"clip": "one", "message": f"'{given}/talks/one.wav' cannot be read"}]
+    (study / "study.json").write_text(json.dumps(about))
+    clips = study / "harvest" / "clips.parquet"
+    table = pq.read_table(clips)
+    names = pa.array([f"{given}/talks/{number}.wav" for number in range(table.num_rows)])
+    pq.write_table(table.set_column(table.schema.get_field_index("path"), "path", names), clips)
+    pages = build(study, tmp_path / "pages").folder
+    assert "whisper-x" in (pages / "data" / "overview.js").read_text()
+    assert "all talks" in (pages / "data" / "overview.js").read_text()
+    assert [path for path in pages.rglob("*") if path.is_file() and str(given) in content_of(path)] == []
+
+
+def with_paths(value: object, model: str, corpus: str) -> object:
+    """Give what a study tells of its model and corpus, as if both had been given as paths."""
+    if isinstance(value, list):
+        return [with_paths(one, model, corpus) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: with_paths(one, model, corpus) for key, one in value.items()}
+    changed |= {"model": model} if isinstance(value.get("model"), str) else {}
+    changed |= {"id": model} if "weights_hash" in value else {}
+    return changed | ({"name": corpus} if "n_clips" in value and "name" in value else {})
+
+
+def content_of(path: Path) -> str:
+    """Read all text in a file of the pages: packed records unpacked, tables as their columns."""
+    if path.suffix == ".parquet":
+        return str(pq.read_table(path).to_pydict())
+    text = path.read_bytes().decode("latin-1")
+    packed = re.fullmatch(r'otoscope\.receivePacked\("[^"]+","([^"]+)"\);\n', text)
+    return gzip.decompress(base64.b64decode(packed[1])).decode() if packed else text
 
 
 def test_what_names_no_folder_is_the_same_file(small_study: Path, tmp_path: Path) -> None:

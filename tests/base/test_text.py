@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from otoscope.base.text import clean, decode, lines, one_line, without_joiners
+from otoscope.base.text import clean, decode, lines, one_line, visible, without_joiners
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -51,3 +51,10 @@ def test_one_line_has_single_spaces_whatever_stood_there() -> None:
 
 def test_joiners_go_where_spellings_are_compared() -> None:
     assert without_joiners("\u0645\u06cc\u200c\u062e\u0648") == "\u0645\u06cc\u062e\u0648"
+
+
+@pytest.mark.parametrize(
+    ("token", "seen"), [(" the", "␣the"), ("the", "the"), ("  ", "␣␣"), ("\n", "⏎"), ("\x07a b", "·a b"), ("", "")]
+)
+def test_a_token_shows_the_space_that_it_begins_with(token: str, seen: str) -> None:
+    assert visible(token) == seen

@@ -27,7 +27,7 @@ def test_the_table_shows_tokens_of_the_prompt_and_what_follows(run: Run) -> None
 def test_sounds_stand_side_by_side_and_results_are_written(run: Run, tmp_path: Path, folder: Path) -> None:
     words = ("--sound", "padding,noise", "--sound", "mean", "--level", -20, "--corpus", folder, "--only-text")
     ran = run("bigrams", "dog", *words, "--out", tmp_path / "out")
-    assert ran.status == 0 and "noise at -20 dBFS" in ran.out and "the mean of 3 windows" in ran.out
+    assert ran.status == 0 and "noise at −20 dBFS" in ran.out and "the mean of 3 windows" in ran.out
     settings = json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]
     assert settings["sound"] == ["padding", "noise", "mean"] and settings["corpus"] == str(folder)
 

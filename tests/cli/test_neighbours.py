@@ -30,10 +30,10 @@ def test_neighbours_of_the_demo_model_are_listed_with_how_they_sound(run: Run, l
     lines = ran.out.splitlines()
     assert "embedding and unembedding are one; phones by words.dict" in lines[1]
     assert lines[2].startswith("mean of all text tokens in the embedding: ")
-    assert lines[3] == "' rug' in the corrected embedding, said ɹ ʌ ɡ:"
+    assert lines[3] == "␣rug in the corrected embedding, said ɹ ʌ ɡ:"
     assert lines[4].split()[:3] == ["token", "cosine", "phones"]
-    assert any(line.startswith("' mug'") and line.endswith("m ʌ ɡ") for line in lines)
-    assert "'rugged' is 3 tokens, ' rug' 'g' 'ed', and the longest was taken" in ran.out
+    assert any(line.startswith("␣mug ") and line.endswith("m ʌ ɡ") for line in lines)
+    assert "'rugged' is 3 tokens, ␣rug g ed, and the longest was taken" in ran.out
 
 
 def test_a_token_that_training_never_used_is_said_to_be_one(run: Run) -> None:

@@ -19,7 +19,7 @@ def test_a_recording_in_json(run: Run, recording: Path, model_folder: Path) -> N
 
 def test_the_three_ways_are_printed_side_by_side(run: Run, recording: Path) -> None:
     ran = run("words", recording, "--language", "en")
-    assert ["word", "attention", "relevance", "perturbation", "probability"] in [
+    assert ["word", "attention", "relevance", "silencing", "probability"] in [
         line.split() for line in ran.out.splitlines()
     ]
 

@@ -103,7 +103,7 @@ def test_sounds_stand_side_by_side(model: Whisper) -> None:
     assert [(one.prompt, one.sound) for one in result.continuations] == [
         (prompt, sound) for prompt in PROMPTS[:2] for sound in ("padding", "noise", "mean")
     ]
-    assert result.sounds == ("padding", "noise at -20 dBFS", "the mean of 3 windows")
+    assert result.sounds == ("padding", "noise at −20 dBFS", "the mean of 3 windows")
     encoding = no_sound(model, "noise", level_dbfs=-20).encoding
     assert result.continuations[1].next[0].logit == pytest.approx(float(twin(model, "dog", encoding).max()), abs=1e-4)
 

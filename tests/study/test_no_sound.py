@@ -23,7 +23,7 @@ def test_other_sounds_fill_one_window(model: Whisper, kind: str) -> None:
     found = no_sound(model, kind, level_dbfs=-30, seed=2)
     clip = nonspeech(kind, model.window_s, level_dbfs=-30, seed=2)
     torch.testing.assert_close(found.encoding, model.encode(clip))
-    assert found.label == ("silence at -75 dBFS" if kind == "silence" else f"{kind} at -30 dBFS")
+    assert found.label == ("silence at −75 dBFS" if kind == "silence" else f"{kind} at −30 dBFS")
 
 
 def test_the_mean_is_that_of_all_windows_position_by_position(model: Whisper) -> None:

@@ -26,7 +26,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from otoscope.atlas.published import named, published, without_paths
-from otoscope.atlas.records import all_names, record
+from otoscope.atlas.records import all_names, damage_as_input_error, record
+from otoscope.atlas.records import compare as comparison
 from otoscope.atlas.study_folder import PAGES, StudyFolder
 from otoscope.base.errors import OutputError
 from otoscope.base.processes import process_pool
@@ -34,6 +35,8 @@ from otoscope.base.results import result_folder
 
 SITE = "site"
 SERVED_ONLY = ("live.html",)
+COMPARED, COMPARED_ONLY = "otoscope.compared = true;\n", "compare.html"
+MODE = "assets/mode.js"
 DATA, FILES = "data", "files"
 PACKED_FROM, PACKING_LEVEL = 32_768, 6
 """Records of at least this many characters are packed, and gzip's compression level."""
@@ -66,12 +69,14 @@ def build(
     study: str | Path,
     out: str | Path,
     *,
+    compare: str | Path | None = None,
     overwrite: bool = False,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda n_done, n_all: None,
 ) -> Built:
     """Make the pages of a study.
 
+    `compare`: the folder of another study; its findings are shown beside this one's on a page of their own.
     `workers`: processes that make records; 1 uses this process alone, as a small study always does. A script that asks
     for more must do its work under `if __name__ == "__main__":`.
     Returns where the pages are, and how much was written.
@@ -79,11 +84,14 @@ def build(
     started = time.perf_counter()
     folder, out = StudyFolder(study), Path(out)
     _refuse_inside(folder.path, out)
+    other = None if compare is None else StudyFolder(compare)
     names, shared = list(all_names(folder)), folder.shared_files()
     about = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
     settings = without_paths(named(about, folder.study))
     with result_folder(out, overwrite=overwrite, manifest={"kind": "atlas", "settings": settings}) as temporary:
         copy_site(temporary)
+        if other is not None:
+            _write_comparison(temporary, folder, other)
         for done in _write_records(temporary / DATA, names, folder, workers):
             progress(done, len(names) + len(shared))
         for done, relative in enumerate(shared, len(names) + 1):
@@ -114,10 +122,21 @@ def site_files() -> Iterator[tuple[str, bytes]]:
 def copy_site(out: Path) -> None:
     """Write the site's own files, except pages that need a server."""
     for name, content in site_files():
-        if name not in SERVED_ONLY:
+        if name not in (*SERVED_ONLY, COMPARED_ONLY):
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+def _write_comparison(out: Path, folder: StudyFolder, other: StudyFolder) -> None:
+    """Write the page that compares two studies, its record, and the way to it."""
+    with damage_as_input_error(other, comparison.NAME):
+        values = comparison.make(folder, other)
+    (out / DATA).mkdir(exist_ok=True)
+    (out / DATA / f"{comparison.NAME}.js").write_text(as_script(comparison.NAME, values), encoding="ascii")
+    site = dict(site_files())
+    (out / COMPARED_ONLY).write_bytes(site[COMPARED_ONLY])
+    (out / MODE).write_bytes(site[MODE] + COMPARED.encode())
 
 
 def as_script(name: str, values: object) -> str:

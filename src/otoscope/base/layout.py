@@ -198,4 +198,4 @@ def size(n_bytes: float) -> str:
 
 def is_number(cell: str) -> bool:
     """Check whether a written cell begins with a digit, or stands for a number that is missing."""
-    return cell in ("", "-", "–", "none") or cell.removeprefix("-")[:1].isdecimal()
+    return cell in ("", "-", "–", "none") or cell.removeprefix("-").removeprefix("−")[:1].isdecimal()

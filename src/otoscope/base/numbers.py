@@ -31,6 +31,13 @@ class Interval:
         return written(self, unit)
 
 
+def minus(text: str) -> str:
+    """Write the sign of a negative number as a minus sign, not as a hyphen; a number that is written as 0 has none."""
+    if not text.startswith("-"):
+        return text
+    return f"−{text[1:]}" if any(digit in text for digit in "123456789") else text[1:]
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
@@ -61,9 +68,9 @@ def written(value: Any, unit: str = "number") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}" if unit == "number" else UNITS[unit](value)
+        return minus(f"{value:,}" if unit == "number" else UNITS[unit](value))
     if isinstance(value, float):
-        return UNITS[unit](value) if math.isfinite(value) else NONE
+        return minus(UNITS[unit](value)) if math.isfinite(value) else NONE
     if is_estimate(value):
         middle, low, high = bounds(value)
         has_bounds = low is not None and high is not None

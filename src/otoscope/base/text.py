@@ -10,6 +10,9 @@ import re
 import unicodedata
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+SPACE = "␣"
+"""A token's leading space, in pages, pictures and terminals."""
+
 _JOINERS = "\u200c\u200d"
 _FIRST_JOINING_SCRIPT = 0x0590
 """Scripts from Hebrew on; in Persian and the scripts of India a joiner is part of the spelling, elsewhere invisible."""
@@ -73,8 +76,9 @@ def one_line(text: str) -> str:
 
 
 def visible(token: str) -> str:
-    """Write a token with its leading space as an underscore, and what cannot be printed as a dot."""
-    shown = f"_{token[1:]}" if token[:1] == " " else token
+    """Write a token with each leading space as `␣`, a line end as `⏎`, and what else cannot be printed as a dot."""
+    word = token.lstrip(" ")
+    shown = f"{SPACE * (len(token) - len(word))}{word}".replace("\n", "⏎")
     return "".join(letter if letter.isprintable() else "\u00b7" for letter in shown)
 
 
@@ -90,8 +94,3 @@ def _is_hidden(character: str, before: str) -> bool:
         return False
     is_selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
     return is_selector or character == "\u034f" or unicodedata.category(character) in ("Cc", "Cf")
-
-
-def quoted(text: str) -> str:
-    """Write a text on one line in quotes, with invisible characters escaped."""
-    return "'" + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text) + "'"

@@ -19,6 +19,10 @@ def build(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the pages to this new folder; DIR/atlas by default.")
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Show the findings of this other study beside the first's, on a page."),
+    ] = None,
     json: options.Json = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -37,6 +41,7 @@ def build(
         built = build_pages(
             study,
             pages,
+            compare=compare,
             overwrite=overwrite or out is None,
             workers=usable_cores(),
             progress=lambda n_done, n_all: advance(n_done / n_all),

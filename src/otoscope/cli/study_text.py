@@ -23,6 +23,9 @@ LONG_S, LARGE_BYTES = 600.0, 1e9
 MOST_SAVINGS = 3
 STOP = "Ctrl-C stops it; the same command then goes on from there."
 OWN_STUDY = "otoscope study FOLDER --model tiny.en --quick --out my-study"
+PAGES_SHARE = (
+    "The pages share tables, sounds and pictures with the study. Copied elsewhere, they take {size} themselves."
+)
 
 
 def plan_text(plan: StudyPlan, *, is_quick: bool = False) -> str:
@@ -43,6 +46,7 @@ def plan_text(plan: StudyPlan, *, is_quick: bool = False) -> str:
             f"It takes about {duration(plan.seconds)}, and {size(plan.n_bytes)} of disk:",
             table(("part", "of", "minutes", "MB"), rows, terminal_width(sys.stderr)),
             *_advice(plan, is_quick=is_quick),
+            *([PAGES_SHARE.format(size=size(plan.n_bytes))] if plan.has_pages else []),
         ]
     )
 

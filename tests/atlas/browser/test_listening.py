@@ -50,7 +50,9 @@ def pages(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(pages: Path, visit: Visit) -> Iterator[Visit]:
-    visit.open(address(pages))
+    page = visit.open(address(pages))
+    page.locator(".axis").focus()
+    page.keyboard.press("Escape")  # lets go of the word that a recording opens with
     yield visit
     visit.check()
 
@@ -65,6 +67,24 @@ def reopened(tmp_path: Path, study: Path, visit: Visit, **changes: object) -> ob
     record = listening.make(StudyFolder(study), "listening/0000")
     (pages / "data" / "listening" / "0000.js").write_text(as_script("listening/0000", {**record, **changes}))
     return visit.open(address(pages))
+
+
+def test_the_page_opens_on_the_recording_and_word_that_show_most(tmp_path: Path, visit: Visit) -> None:
+    study = add_listening(make_study(tmp_path / "study", 8, n_clips=4, top=2))
+    path = study / "listening" / "0000" / "listening.json"
+    told = json.loads(path.read_text())
+    for word in told["words"]:
+        for way in word["ways"].values():
+            way["peak_s"] = 3.9
+    path.write_text(json.dumps(told))
+    page = visit.open(address(build_listening(study, tmp_path / "pages")))
+    assert page.locator("#recording").input_value() == "0001"
+    assert page.locator(CHOSEN).inner_text() == "quick", "the longest of the words that each way found"
+    assert page.locator(".axis .curves polyline").count() == len(WAYS)
+    page.locator("#recording").select_option("0000")
+    page.wait_for_function("location.hash === '#0000'")
+    assert page.locator(CHOSEN).count() == 0
+    visit.check()
 
 
 def test_every_layer_lies_on_the_same_axis(opened: Visit) -> None:
@@ -140,7 +160,8 @@ def test_an_address_restores_recording_and_word(
 def test_an_address_of_nothing_shows_a_recording_all_the_same(pages: Path, visit: Visit, state: str) -> None:
     page = visit.open(address(pages, state))
     assert page.locator("#recording").input_value() == "0000"
-    assert page.locator("main .problem, " + CHOSEN).count() == 0
+    assert page.locator("main .problem").count() == 0
+    assert page.locator(CHOSEN).count() == 1
     visit.check()
 
 

@@ -30,7 +30,7 @@ _DAMAGE = (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, R
 def all_names(folder: StudyFolder) -> Iterator[str]:
     """Name every record of a study."""
     for module in MODULES:
-        with _damage_as_input_error(folder, module):
+        with damage_as_input_error(folder, module):
             names = list(_module(module).names(folder))
         yield from names
 
@@ -52,13 +52,13 @@ def record(folder: StudyFolder, name: str) -> dict[str, Any]:
     module = name.partition("/")[0]
     if module not in MODULES:
         raise KeyError(name)
-    with _damage_as_input_error(folder, name):
+    with damage_as_input_error(folder, name):
         made: dict[str, Any] = _module(module).make(folder, name)
         return made if "/" in name and module == FEATURES else without_paths(named(made, folder.study))
 
 
 @contextmanager
-def _damage_as_input_error(folder: StudyFolder, name: str) -> Iterator[None]:
+def damage_as_input_error(folder: StudyFolder, name: str) -> Iterator[None]:
     """Raise InputError where a study's tables are damaged; a `KeyError` for the record's own name passes unchanged."""
     try:
         yield

@@ -14,11 +14,9 @@ from otoscope.atlas.records.feature_tables import FeatureTables, feature_tables
 from otoscope.atlas.records.feature_words import NO_WORDS
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.harvest.opened import basis_name
-from otoscope.study.examples.pieces import places, sound_moments
+from otoscope.study.examples.pieces import BASELINES, places, sound_moments
 
 N_FEATURES, N_EXAMPLES = 5, 3
-BASELINES = frozenset({"random", "untrained", "pca"})
-"""Bases that features are compared with."""
 AROUND_S = 0.6
 """Seconds played on either side of a moment."""
 

@@ -20,7 +20,7 @@ from otoscope.base.layout import count, percent
 from otoscope.base.numbers import Interval, finite, plain, written
 from otoscope.base.report import Column, Fact, Report, Table
 from otoscope.base.settings import takes
-from otoscope.base.text import quoted
+from otoscope.base.text import visible
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.bigrams.agreement_picture import agreement_figure
@@ -107,7 +107,7 @@ class SoundAgreement:
             for score, (label, unit) in MEASURES.items()
         ]
         collocations = [
-            (quoted(row.context), quoted(row.likeliest), row.known, row.model, row.unigram, quoted(row.says))
+            (visible(row.context), visible(row.likeliest), row.known, row.model, row.unigram, visible(row.says))
             for row in self.collocations(N_COLLOCATIONS)
         ]
         units = {"after": "", "follows": "", "known": "share", "model": "share", "unigram": "share", "model says": ""}

@@ -19,7 +19,7 @@ from otoscope.base.layout import count
 from otoscope.base.numbers import finite
 from otoscope.base.report import Column, Report, Table
 from otoscope.base.settings import takes
-from otoscope.base.text import quoted
+from otoscope.base.text import visible
 from otoscope.model.next_tokens import BATCH_SIZE, NextTokens, Prompt, PromptReader, prompt_reader
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.bigrams.no_sound import NoSound, no_sounds
@@ -136,10 +136,10 @@ def _listed(group: Sequence[Continuation]) -> Table:
         for column in (Column(None, item.label), Column(None, "logit", "two digits"), Column(None, "p"))
     ]
     rows = [
-        [cell for token in tokens for cell in (quoted(token.text), token.logit, f"{token.probability:.2%}")]
+        [cell for token in tokens for cell in (visible(token.text), token.logit, f"{token.probability:.2%}")]
         for tokens in zip(*(item.next for item in group), strict=True)
     ]
-    pieces = " ".join(quoted(piece) for piece in group[0].pieces)
+    pieces = " ".join(visible(piece) for piece in group[0].pieces)
     return Table(columns, rows, f"{group[0].prompt}: {count(len(group[0].tokens), 'token')}, {pieces}", most=len(rows))
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from otoscope.audio.nonspeech import ROOM_DBFS, nonspeech
 from otoscope.base.errors import InputError
 from otoscope.base.layout import count
+from otoscope.base.numbers import minus
 from otoscope.base.settings import takes
 from otoscope.model.whisper import Sound, Whisper
 from otoscope.study.bigrams.settings import SOUNDS, NoSoundSettings
@@ -83,7 +84,8 @@ def no_sound(
         return _mean(model, clips, progress)
     level_dbfs = settings.level_dbfs
     clip = nonspeech(sound, model.window_s, level_dbfs=level_dbfs, seed=settings.seed)  # type: ignore[arg-type]
-    label = f"{sound} at {ROOM_DBFS if sound == 'silence' else level_dbfs:g} dBFS"
+    level = minus(f"{ROOM_DBFS if sound == 'silence' else level_dbfs:g}")
+    label = f"{sound} at {level} dBFS"
     return NoSound(sound, label, model.encode(clip)[:1])
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from otoscope.base.numbers import written
+from otoscope.base.text import SPACE
 from otoscope.study import pictures
 from otoscope.study.lettering import readable
 
@@ -45,7 +46,7 @@ def next_figure(continuations: Sequence[Continuation], n_sounds: int, model: str
     rest = f"; the first {MOST_ROWS} of {n_prompts:,} prompts" if n_prompts > MOST_ROWS else ""
     pictures.heading(
         figure,
-        f"Likeliest next tokens with no sound: {model}{rest}. Grey: no text; ·: the word goes on",
+        f"Likeliest next tokens with no sound: {model}{rest}. Grey: no text; {SPACE}: a space",
     )
     return figure
 
@@ -86,10 +87,8 @@ def is_special(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """Make a token readable; one that continues a word, with no space before it, gets a dot in front."""
-    if not name.strip() or name.startswith(" ") or is_special(name):
-        return readable(name)
-    return f"·{readable(name)}"
+    """Make a token readable, its leading space as it is written everywhere."""
+    return f"{SPACE}{readable(name)}" if name.startswith(" ") and name.strip() else readable(name)
 
 
 def _share(probability: float) -> str:

@@ -38,6 +38,7 @@ class TrainingPlan:
     # weights, gradients and the optimizer's moments of all dictionaries, batches and the feed's buffer, not the model
     memory_bytes: int
     disk_bytes: int  # the dictionaries, and two checkpoints of them while they train
+    kept_bytes: int  # the dictionaries alone, once they are trained
     seconds: float  # without what is being waited for in reading the disk
     encoder_seconds: float  # how much of it the encoder takes
 
@@ -65,6 +66,7 @@ def plan_training(
         # two batches wait in the queue, one is made and one trained on
         memory_bytes=BYTES * (4 * weights + 4 * batch) + source.buffer_bytes,
         disk_bytes=BYTES * (weights + 2 * 3 * weights),
+        kept_bytes=BYTES * weights,
         seconds=encoder_s + settings.n_steps * _step_seconds(tasks, settings, device),
         encoder_seconds=encoder_s,
     )

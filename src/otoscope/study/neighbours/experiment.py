@@ -20,7 +20,7 @@ from torch import Tensor
 from otoscope.base.errors import InputError
 from otoscope.base.report import Column, Report, Table
 from otoscope.base.settings import takes
-from otoscope.base.text import quoted
+from otoscope.base.text import visible
 from otoscope.corpus.lexicon import Pronouncer
 from otoscope.model.token_text import TokenTexts, token_texts
 from otoscope.model.whisper import Whisper
@@ -75,7 +75,7 @@ class WordNeighbours:
             (
                 near.token,
                 near.text,
-                quoted(near.text),
+                visible(near.text),
                 near.cosine,
                 near.sound,
                 near.spelling,
@@ -87,11 +87,11 @@ class WordNeighbours:
         return Table(COLUMNS, rows, self._caption(), most=len(rows))
 
     def _caption(self) -> str:
-        caption = f"{quoted(self.text)} in the {self.form} {self.space}"
+        caption = f"{visible(self.text)} in the {self.form} {self.space}"
         if self.phones:
             caption += f", said {' '.join(self.phones)}"
         if not self.query.is_whole:
-            pieces = " ".join(quoted(piece) for piece in self.query.pieces)
+            pieces = " ".join(visible(piece) for piece in self.query.pieces)
             caption += f"; '{self.query.word}' is {len(self.query.pieces)} tokens, {pieces}, and the longest was taken"
         if not self.is_trained:
             caption += "; training hardly moved this token, and what is near it says nothing"

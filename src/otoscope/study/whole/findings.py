@@ -11,6 +11,7 @@ from typing import Any
 
 from otoscope.base.layout import count
 from otoscope.base.named import on_corpus
+from otoscope.base.numbers import minus
 from otoscope.study.whole.rules import FAILS, HALF, HOLDS, UNDECIDED, UNTESTED, Interval, Judgement
 
 PARTLY = "holds in part"
@@ -128,13 +129,13 @@ def percent(share: float | Interval | None) -> str:
     value = share.get("value") if isinstance(share, Mapping) else share
     if value is None:
         return "an unknown share"
-    return f"{100 * value:.1g}%" if 0 < value < 0.0005 else f"{100 * value:.1f}%"
+    return f"{100 * value:.1g}%" if 0 < value < 0.0005 else minus(f"{100 * value:.1f}%")
 
 
 def number(value: float | Interval | None) -> str:
     """Write a number, or the value of an interval, to three digits."""
     value = value.get("value") if isinstance(value, Mapping) else value
-    return "an unknown number" if value is None else f"{value:.3g}"
+    return "an unknown number" if value is None else minus(f"{value:.3g}")
 
 
 def in_unit(interval: Interval, unit: str) -> str:

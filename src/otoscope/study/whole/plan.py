@@ -18,16 +18,17 @@ from otoscope.base.layout import count
 from otoscope.corpus import Corpus
 from otoscope.harvest.activity import PADDING_FRAMES, check_sites
 from otoscope.harvest.labels import label_set
-from otoscope.harvest.maxima import clip_samples
 from otoscope.harvest.stored import MOST_BYTES
 from otoscope.model.whisper import Whisper
 from otoscope.study.catalogue import Cost, Part, parts
 from otoscope.study.dictionaries.plan import plan_training, seconds_of
+from otoscope.study.examples.pieces import BASELINE_TOP, BASELINES
 from otoscope.study.whole.context import Context
 from otoscope.study.whole.experiment import NOT_REQUESTED, prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
 from otoscope.study.whole.settings import StudySettings
 
+PAGES_PART = "pages"
 PAGES = Cost(1.5, feature_s=0.55e-3)
 """What the pages of a study take."""
 
@@ -39,9 +40,11 @@ SILENCED_A_SECOND, ENCODINGS_A_SILENCED, ENCODINGS_A_SILENCED_WINDOW = 10, 0.1, 
 """Stretches silenced per second of sound, and encodings for each: at least, and where the sound fills its window."""
 
 BYTES_A_SECOND_OF_SOUND = 12_000
-BYTES_A_TRACE = 29
-BYTES_A_CLIP_LISTENED_TO = 300_000
-BYTES_A_FEATURE_OF_PAGES = 2_500
+BYTES_A_TRACE = 31
+BYTES_A_SECOND_LISTENED_TO = 33_000
+BYTES_OF_PAGES, BYTES_A_FEATURE_OF_PAGES = 400_000, 2_800
+BYTES_OF_PICTURES = 200_000
+BYTES_A_CELL_OF_MAP = 4
 TRIES = 5
 WORDS_A_SECOND = 2.5
 
@@ -94,7 +97,7 @@ class StudyPlan:
 
     @property
     def n_bytes(self) -> float:
-        """About how much it leaves on the disk."""
+        """About how much it leaves on the disk; pages share the files that they show with the study."""
         return sum(part.n_bytes for part in self.parts)
 
     @property
@@ -112,11 +115,16 @@ class StudyPlan:
                 seconds, n_bytes = (
                     sum(getattr(rows[name], key) or 0.0 for name in gone) for key in ("seconds", "n_bytes")
                 )
-                if "harvest" in gone and "pages" in rows:  # the pages of its features
-                    seconds += max((rows["pages"].seconds or 0.0) - PAGES.start_s, 0.0)
-                    n_bytes += rows["pages"].n_bytes
+                if "harvest" in gone and PAGES_PART in rows:  # the pages of its features
+                    seconds += max((rows[PAGES_PART].seconds or 0.0) - PAGES.start_s, 0.0)
+                    n_bytes += rows[PAGES_PART].n_bytes
                 found.append(Saving(part.name, tuple(gone[1:]), seconds, n_bytes))
         return sorted(found, key=lambda saving: -saving.seconds)
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether the pages are made, too: copied elsewhere, they hold all tables, sounds and pictures."""
+        return any(part.name == PAGES_PART for part in self.parts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the table."""
@@ -150,7 +158,7 @@ def plan_of(context: Context, *, has_pages: bool = False) -> StudyPlan:
     if has_pages:
         rows.append(_pages(context))
     info = context.info.all
-    return StudyPlan(model.name, corpus.name, info.n_clips, info.duration_s, tuple(rows))
+    return StudyPlan(context.model.name, context.corpus.name, info.n_clips, info.duration_s, tuple(rows))
 
 
 def _that_need(name: str) -> list[str]:
@@ -161,18 +169,22 @@ def _that_need(name: str) -> list[str]:
 
 def n_features(context: Context) -> int:
     """Count the features that the harvest of a study looks at."""
+    return sum(_features_of_bases(context).values())
+
+
+def _features_of_bases(context: Context) -> dict[str, int]:
+    """Count the features of each basis that the harvest of a study looks at."""
     settings = context.settings
-    expansion = settings.dictionaries.expansion
     trained = set(check_sites(context.model, settings.dictionaries.sites))
     has_own = "dictionaries" not in settings.study.without
-    total = 0
+    counts = dict.fromkeys(settings.harvest.bases, 0)
     for site, width in check_sites(context.model, settings.harvest.sites).items():
-        for basis in settings.harvest.bases:
+        for basis in counts:
             if basis != OWN:
-                total += width
+                counts[basis] += width
             elif has_own and site in trained:
-                total += round(expansion * width)
-    return total
+                counts[basis] += round(settings.dictionaries.expansion * width)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -226,7 +238,11 @@ def _row(part: Part, context: Context, unit: _Unit) -> PartPlan:
         n_heads = min(settings.window.heads, context.model.n_encoder_blocks * context.model.n_heads)
         n_head_clips = min(settings.window.head_clips, n_clips)
         seconds += TRANSCRIPTIONS_A_HEAD * n_heads * n_head_clips * unit.transcribe_s
-    n_bytes = BYTES_A_CLIP_LISTENED_TO * n_clips if name == "listening" else 300_000 + 5000 * n_clips
+    n_bytes = 300_000.0 + 5000 * n_clips
+    if name == "listening":
+        n_bytes = BYTES_A_SECOND_LISTENED_TO * n_clips * _seconds_a_clip(context)
+    elif name == "relevance":
+        n_bytes += BYTES_A_CELL_OF_MAP * context.model.n_frames**2
     return PartPlan(name, count(n_clips, "clip"), seconds, n_bytes)
 
 
@@ -281,7 +297,7 @@ def _dictionaries(context: Context, unit: _Unit) -> PartPlan:
     except InputError as error:
         return PartPlan("dictionaries", "", why=str(error))
     amount = f"{plan.n_frames:,} frames, {sum(task.coder.n_features for task in tasks):,} features"
-    return PartPlan("dictionaries", amount, DICTIONARIES_START_S + plan.seconds, plan.disk_bytes)
+    return PartPlan("dictionaries", amount, DICTIONARIES_START_S + plan.seconds, plan.kept_bytes + BYTES_OF_PICTURES)
 
 
 def _harvest(context: Context, unit: _Unit) -> PartPlan:
@@ -293,17 +309,15 @@ def _harvest(context: Context, unit: _Unit) -> PartPlan:
     encode_s = (_n_windows(context, corpus) if is_first else _n_heard_anew(context)) * unit.encode_s
     seconds = encode_s * (2 if "untrained" in settings.bases else 1) + _of_features("harvest", context)
     n_labels = len(labels.speakers) + len(labels.languages)
-    n_samples = len(clip_samples(len(corpus), context.seed).sizes)
     a_feature = (
-        700 + 8 * settings.top + 22 * settings.ranges * settings.samples + 26 * len(labels.phones) + 7 * n_labels
+        440 + 11 * settings.top + 13 * settings.ranges * settings.samples + 30 * len(labels.phones) + 7 * n_labels
     )
-    n_bytes = n * (a_feature + 8 * settings.top * n_samples)
-    return PartPlan("harvest", f"{sum(lengths_s) / 3600:,.2f} h, {n:,} features", seconds, n_bytes)
+    return PartPlan("harvest", f"{sum(lengths_s) / 3600:,.2f} h, {n:,} features", seconds, n * a_feature)
 
 
 def _of_features(name: str, context: Context) -> float:
     """Return the seconds that a part takes for its features, whatever the model."""
-    cost = PAGES if name == "pages" else _cost(name)
+    cost = PAGES if name == PAGES_PART else _cost(name)
     n = n_features(context)
     n_windows, n_frames = (sum(counts) for counts in zip(*_frames_of_clips(context), strict=True))
     of_sound_s = n_windows * cost.window_feature_s + n_frames * cost.frame_feature_s
@@ -346,17 +360,23 @@ def _sounds(context: Context, unit: _Unit) -> PartPlan:
 
 
 def _traces(context: Context, unit: _Unit) -> PartPlan:
-    shown = context.settings.examples
-    n_examples = 2 * n_features(context) * (shown.top + shown.samples * context.settings.harvest.ranges)
+    shown, n_examples = context.settings.examples, 0
+    for basis, n in _features_of_bases(context).items():
+        if basis in BASELINES:
+            n_examples += 2 * n * min(shown.top, BASELINE_TOP)
+        else:  # features of dictionaries are never negative
+            n_examples += (1 if basis == OWN else 2) * n * (shown.top + shown.samples * context.settings.harvest.ranges)
     seconds = _n_heard_anew(context) * unit.encode_s + _of_features("traces", context)
     return PartPlan("traces", f"up to {n_examples:,} examples", seconds, n_examples * BYTES_A_TRACE)
 
 
 def _pages(context: Context) -> PartPlan:
     if "harvest" in context.settings.study.without:
-        return PartPlan("pages", "no features", PAGES.start_s, 1_000_000)
+        return PartPlan(PAGES_PART, "no features", PAGES.start_s, BYTES_OF_PAGES)
     n = n_features(context)
-    return PartPlan("pages", f"{n:,} features", _of_features("pages", context), n * BYTES_A_FEATURE_OF_PAGES)
+    return PartPlan(
+        PAGES_PART, f"{n:,} features", _of_features(PAGES_PART, context), BYTES_OF_PAGES + n * BYTES_A_FEATURE_OF_PAGES
+    )
 
 
 _FEATURES: dict[str, Callable[[Context, _Unit], PartPlan]] = {

@@ -38,6 +38,8 @@ from otoscope.study.words.tracing import Trace, TracedWord, Tracing, in_frames, 
 from otoscope.study.writing import marked
 
 WAYS = ("attention", "relevance", "perturbation")
+WAY_NAMES = {"attention": "attention", "relevance": "relevance", "perturbation": "silencing"}
+"""What people read in place of a key."""
 """The three ways, in the order of tables and pictures."""
 
 N_HEARD = 12
@@ -221,7 +223,7 @@ COLUMNS = (
     Column("true_s"),
     *(Column(way) for way in WAYS),
     Column(None, "labelled"),
-    *(Column(None, way) for way in WAYS),
+    *(Column(None, WAY_NAMES[way]) for way in WAYS),
     Column(None, "probability", "share"),
 )
 
@@ -244,8 +246,8 @@ def words(
 
     Attention: where the alignment heads look when the word is predicted; the stretch is that of the alignment (dynamic
     time warping). Relevance: gradient-weighted attention carried through the decoder's self-attention, its
-    cross-attention and the encoder. Perturbation: by how much the log-probability of the word falls, given all words
-    before it, when a stretch of the log-mel is silenced; each frame stands for the stretch around it.
+    cross-attention and the encoder. Silencing (`perturbation`): by how much the log-probability of the word falls,
+    given all words before it, when a stretch of the log-mel is silenced; each frame stands for the stretch around it.
 
     Args:
         model: Any Whisper with a tokenizer.

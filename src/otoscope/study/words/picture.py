@@ -27,7 +27,7 @@ COLOURS = {"attention": pictures.BLUE, "relevance": pictures.ORANGE, "perturbati
 TITLES = {
     "attention": "Attention: where the alignment heads look",
     "relevance": "Relevance: gradient-weighted attention through decoder and encoder",
-    "perturbation": "Perturbation: fall of the word's log-probability when the sound around a frame is silenced",
+    "perturbation": "Silencing: fall of the word's log-probability when the sound around a frame is silenced",
 }
 UNITS = {"attention": "probability", "relevance": "relevance", "perturbation": "fall (nats)"}
 

@@ -26,7 +26,7 @@ from otoscope.study.error_rate import normalise
 from otoscope.study.estimates import DRAWS, bootstrap_mean
 from otoscope.study.results import Result
 from otoscope.study.words.curves import overlap, part_of, share_inside
-from otoscope.study.words.experiment import WAYS, WordSources, words
+from otoscope.study.words.experiment import WAY_NAMES, WAYS, WordSources, words
 from otoscope.study.words.settings import WordSourcesSettings
 
 POSITION, EVEN = "in order", "anywhere"
@@ -115,7 +115,7 @@ class WordScores(Result):
             "inside": "share inside",
             OTHERS: "peak in another word",
         }
-        labels = {way: f"{way} (baseline)" if way in BASELINES else way for way in ways}
+        labels = {way: f"{way} (baseline)" if way in BASELINES else WAY_NAMES[way] for way in ways}
         return Report(
             f"How well each way finds the sound of words: {self.model}",
             f"{len(self.words):,} of {count(self.n_labelled, 'word')} transcribed as labelled, in "

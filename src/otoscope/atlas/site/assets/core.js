@@ -12,6 +12,7 @@
     ["phones", "Phones"],
     ["dictionaries", "Dictionaries"],
     ["decoder", "Decoder"],
+    ["compare", "Compare"],
     ["methods", "Methods"],
     ["live", "Live"],
   ];
@@ -112,10 +113,12 @@
 
   const is_number = (otoscope.is_number = (x) => typeof x === "number" && Number.isFinite(x));
 
+  // A number as it was written, its minus sign a real one; none before a zero.
+  otoscope.minus = (text) => text.replace(/^-/, /[1-9]/.test(text) ? "−" : "");
   otoscope.number = (x, digits = 3) =>
-    is_number(x) ? x.toLocaleString("en", Math.abs(x) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits }) : "–";
-  otoscope.percent = (x, digits = 0) => (is_number(x) ? `${(100 * x).toFixed(digits)}%` : "–");
-  otoscope.seconds = (x) => (is_number(x) ? (x >= 120 ? `${Math.round(x / 60)} min` : `${x.toFixed(2)} s`) : "–");
+    is_number(x) ? otoscope.minus(x.toLocaleString("en", Math.abs(x) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits })) : "–";
+  otoscope.percent = (x, digits = 0) => (is_number(x) ? otoscope.minus(`${(100 * x).toFixed(digits)}%`) : "–");
+  otoscope.seconds = (x) => (is_number(x) ? (x >= 120 ? `${Math.round(x / 60)} min` : otoscope.minus(`${x.toFixed(2)} s`)) : "–");
   otoscope.count = (n, noun) => `${Number(n).toLocaleString("en")} ${n === 1 ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
 
   otoscope.bytes = (n) => {
@@ -194,14 +197,13 @@
 
   // ---- parts of pages ------------------------------------------------------------------------------------------
 
-  // A box for what may be wider than the page. It scrolls sideways, and a line and a fading edge say that there is more.
-  otoscope.scroller = (label, content, look = "") => {
+  // Let a box that is scrolled sideways say so, by a line and a fading edge, while it holds more than is seen.
+  otoscope.scrolls = (box) => {
     const { el } = otoscope;
-    const box = el("div", { class: `scroller ${look}`.trim(), tabindex: "0", role: "region", "aria-label": label }, content);
     const by = (step) => () => box.scrollBy({ left: step * 0.8 * box.clientWidth, behavior: "smooth" });
     const button = (sign, words, step) => el("button", { type: "button", class: "quiet", "aria-label": words, on: { click: by(step) } }, sign);
     const back = button("←", "Scroll to the left", -1), on = button("→", "Scroll to the right", 1);
-    const node = el("div", { class: "scrollable" }, el("div", { class: "more" }, el("span", {}, "wider than the page"), back, on), box);
+    const node = el("div", { class: "scrollable" }, el("div", { class: "sideways" }, el("span", {}, "Scroll sideways"), back, on), box);
     const mark = () => {
       const room = box.scrollWidth - box.clientWidth, at = Math.abs(box.scrollLeft);
       node.classList.toggle("is-wide", room > 1);
@@ -224,9 +226,9 @@
     };
     const head = columns.map((column) =>
       el("th", { scope: "col", class: column.numeric ? "numeric" : null, title: column.title }, column.label));
-    return otoscope.scroller(caption || "Table",
+    return otoscope.scrolls(el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption || "Table" },
       el("table", {}, caption ? el("caption", {}, caption) : null, el("thead", {}, el("tr", {}, head)),
-        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place)))))));
+        el("tbody", {}, rows.map((row) => el("tr", {}, columns.map((column, place) => cell(column, row, place))))))));
   };
 
   // A section with a heading that links to itself.
@@ -281,7 +283,7 @@
 
   function header(current) {
     const { el } = otoscope;
-    const links = PAGES.filter(([name]) => name !== "live" || otoscope.served).map(([name, title]) =>
+    const links = PAGES.filter(([name]) => (name !== "live" || otoscope.served) && (name !== "compare" || otoscope.compared)).map(([name, title]) =>
       el("a", { href: `${name}.html`, "aria-current": name === current ? "page" : null }, title));
     return el("header", { class: "top" },
       el("a", { class: "skip", href: "#main" }, "Skip to content"),

@@ -46,7 +46,7 @@
     const choose = (at) => { chosen.prompt = Number(at); box.replaceChildren(next_tokens()); };
     return [
       el("p", {}, "The encoder hears no speech; the decoder reads a prompt and predicts the next token. These are the model's probabilities for one prompt, not estimates: ",
-        "they have no interval. Special tokens, such as ", el("code", {}, "<|endoftext|>"), ", are among them."),
+        "they have no interval. Special tokens, such as ", el("code", {}, "<|endoftext|>"), ", are among them. “␣” is the space that a token begins with."),
       el("div", { class: "choosers" }, tables.chooser("Prompt", prompts.map((prompt, at) => ({ value: at, text: prompt })), chosen.prompt, choose)),
       box,
     ];
@@ -205,7 +205,7 @@
       const told = found.low > 0 || found.high < 0;
       const style = { "--heat": (Math.abs(found.value) / most).toFixed(3), "--heat-colour": found.value < 0 ? "var(--c2)" : "var(--c1)" };
       return el("span", { class: told ? "heat reached" : "heat", title: otoscope.interval(found, "logits"), style },
-        `${found.value >= 0 ? "+" : "−"}${Math.abs(found.value).toFixed(2)}`);
+        `${found.value > 0 ? "+" : ""}${otoscope.minus(found.value.toFixed(2))}`);
     };
     const caption = `${group}: mean logits that a head adds to the due token more than to another; bold and underlined if the 95% interval excludes 0`;
     return tables.table({ caption, rows: different("block"), columns: [

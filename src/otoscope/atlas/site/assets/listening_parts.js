@@ -121,7 +121,7 @@
       `The bar: the share within ${near.within}. ● is a head that counts as local in this recording`,
       near.least === null ? "." : `: ${otoscope.percent(near.least)} or more of its attention within that.`,
       " Over many recordings, as on the Overview page, other heads may count."),
-      otoscope.scroller("Blocks and heads", picture(record), "heads-scroller"),
+      otoscope.scrolls(el("div", { class: "scroller heads-scroller", tabindex: "0", role: "region", "aria-label": "Blocks and heads" }, picture(record))),
       el("details", {}, el("summary", {}, "The numbers"), table));
   };
 })();

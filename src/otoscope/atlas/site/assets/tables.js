@@ -65,7 +65,7 @@
       otoscope.data_text(text ?? otoscope.feature_name(one.site, one.basis, one.feature)));
 
   // A token as it is, its space made visible.
-  tables.token = (text) => String(text ?? "").replace(/^ /, "␣").replace(/\n/g, "⏎") || "(empty)";
+  tables.token = (text) => String(text ?? "").replace(/^ +/, (spaces) => "␣".repeat(spaces.length)).replace(/\n/g, "⏎") || "(empty)";
 
   // Whether an interval of a difference lies on one side of zero.
   tables.beats = (difference, less_is_better = false) => {
@@ -162,7 +162,7 @@
     const told = (at, one) => svg("title", {}, `${labels[at]}, ${one.label}: ${otoscope.interval(one.values[at], unit)}`);
     const draw = (width) => {
       const longest = Math.max(...labels.map((label) => Array.from(String(label)).length));
-      const left = Math.floor(Math.min(width * 0.42, 220, Math.max(40, longest * 6.9 + 14))), right = 14, lane = bars ? 16 : 15, gap = 9;
+      const left = Math.floor(Math.min(width * 0.42, 340, Math.max(40, longest * 6.9 + 14))), right = 14, lane = bars ? 16 : 15, gap = 9;
       const tall = series.length * lane + gap, bottom = labels.length * tall + 4, letters = Math.floor((left - 8) / 6.8);
       const x = (value) => left + (Math.min(high, Math.max(low, value)) - low) / (high - low) * (width - left - right);
       const picture = picture_of(width, bottom + 40, `${title}. ${x_label}, for each of ${labels.length} rows.`);
