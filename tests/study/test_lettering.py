@@ -4,12 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from otoscope.base.numbers import Interval
 from otoscope.study import lettering, marks, pictures
 from otoscope.study.lettering import family_with, readable, with_codes
+from tests.study.drawn import overflows
 
 SCRIPTS = {
     "Japanese": "あい漢字",
@@ -87,18 +86,6 @@ def test_captions_are_wrapped_to_their_room() -> None:
     assert note.get_window_extent().x1 < beside
     assert left.title.get_text() == "" and left._left_title.get_window_extent().y0 >= note.get_window_extent().y1 - 1
     assert note.get_text().replace("\n", " ") == words.strip()
-
-
-def overflows(figure: Figure) -> list[str]:
-    """Texts of a drawn figure that reach beyond its edges."""
-    width, height = figure.bbox.size
-    found = []
-    for text in figure.findobj(Text):
-        if text.get_text() and text.get_visible():
-            box = text.get_window_extent()
-            if box.width and (box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1):
-                found.append(text.get_text())
-    return found
 
 
 def test_a_share_axis_holds_all_that_is_drawn() -> None:

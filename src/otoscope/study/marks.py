@@ -82,7 +82,7 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
 def share_axis(axes: Axes, which: str = "x", *, is_whole: bool = True) -> None:
     """Label an axis in per cent, from 0 to 100 or as far as the marks go, or fitted to them if it is not `is_whole`."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
+    axis.set_major_formatter(pictures.percent)
     if is_whole:
         low, high = axes.dataLim.intervalx if which == "x" else axes.dataLim.intervaly
         low, high = (0.0, 1.0) if low > high else (float(low), float(high))  # nothing is drawn

@@ -171,7 +171,9 @@ def _frames_to_seconds(frames: ArrayLike) -> ArrayLike:
     return np.asarray(frames) * FRAME_S
 
 
-def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open: bool = False) -> None:
+def colour_bar(
+    image: AxesImage, panels: Sequence[Axes], label: str, *, is_open: bool = False, is_share: bool = False
+) -> None:
     """Explain the colours of a map.
 
     Args:
@@ -179,15 +181,23 @@ def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open:
         panels: The panels that share its colours.
         label: What the colours stand for.
         is_open: Values may lie above the darkest colour; the bar then ends in a point.
+        is_share: Values are shares, written in per cent.
     """
     figure = panels[0].get_figure(root=True)
     assert figure is not None, "a panel is part of a figure"
     bar = figure.colorbar(image, ax=list(panels), extend="max" if is_open else "neither", shrink=0.75, pad=0.02)
     bar.set_label(label, fontsize=8, color=INK)
     bar.ax.tick_params(labelsize=7, colors=MUTED)
+    if is_share:
+        bar.ax.yaxis.set_major_formatter(percent)
     if isinstance(image.norm, PowerNorm):
         top = float(image.norm.vmax or 1.0)  # a few ticks: equal steps crowd at the end of a scale of square roots
         bar.set_ticks([tick for tick in MaxNLocator(4).tick_values(0, top) if 0 <= tick <= top])
+
+
+def percent(value: float, _: object = None) -> str:
+    """Write a share on an axis: 5%, 0.2%."""
+    return f"{round(100 * value, 6):g}%"
 
 
 def count(n: int, thing: str) -> str:

@@ -34,7 +34,7 @@ def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]
         axes.set_xlabel("labelled clips", fontsize=8, color=pictures.INK)
     figure.supylabel("share of features", fontsize=8, color=pictures.INK)
     pictures.heading(
-        figure, f"Features whose 10 strongest examples share one phone to at least {purity:.0%}; bars: 95%"
+        figure, f"Features whose 10 strongest examples share one phone to at least {purity:.0%}; bars: 95% intervals"
     )
     return figure
 
