@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from otoscope.audio.clip import Clip
@@ -22,6 +24,7 @@ from otoscope.corpus import Corpus, open_corpus
 from otoscope.corpus.source import Source
 from otoscope.harvest import stored
 from otoscope.model.whisper import Whisper
+from otoscope.study import pictures
 from otoscope.study.catalogue import Part, part_names, parts
 from otoscope.study.whole import decoder_parts, experiment
 from otoscope.study.whole.context import Context
@@ -29,6 +32,7 @@ from otoscope.study.whole.experiment import Study, run_study
 from otoscope.study.whole.folder import ACTIVITY, STUDY
 from otoscope.study.whole.settings import StudySettings, with_general
 from otoscope.study.whole.transcripts import HEARD, UNHEARD
+from tests.study.drawn import captions, cut_intervals, overflows
 from tests.study.whole_study import SMALL, Read, labelled_clip, labelled_corpus, recordings
 
 NAMES, PARTS = part_names(), parts()
@@ -55,9 +59,39 @@ def plain(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def labelled(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def drawn(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, dict[str, Figure], list[str]]:
+    """A study of clips with every kind of label, its pictures by name, and the warnings. Read only."""
+    figures: dict[str, Figure] = {}
+    save = pictures.save_figure
+
+    def keep(figure: Figure, path: str | Path) -> Path:
+        saved = save(figure, path)
+        figures[saved.name] = figure
+        return saved
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        patch.setattr(pictures, "save_figure", keep)
+        study = run_study(model, labelled_corpus(), SMALL, tmp_path_factory.mktemp("labelled") / "study")
+    return study, figures, [str(warning.message) for warning in caught]
+
+
+@pytest.fixture(scope="module")
+def labelled(drawn: tuple[Study, dict[str, Figure], list[str]]) -> Study:
     """A study of clips with every kind of label. Read only."""
-    return run_study(model, labelled_corpus(), SMALL, tmp_path_factory.mktemp("labelled") / "study")
+    return drawn[0]
+
+
+def test_pictures_hold_their_captions_and_intervals_and_name_no_folder(
+    drawn: tuple[Study, dict[str, Figure], list[str]],
+) -> None:
+    _, figures, messages = drawn
+    assert len(figures) >= 12
+    for name, figure in figures.items():
+        assert overflows(figure) == [], name
+        assert cut_intervals(figure) == [], name
+        assert not any(os.sep in caption for caption in captions(figure)), name
+    assert not any("Glyph" in message or "constrained_layout" in message for message in messages)
 
 
 @pytest.fixture(params=["plain", "labelled"])

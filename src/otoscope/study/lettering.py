@@ -67,27 +67,36 @@ class Picture(Figure):
             find_fonts(text)
         if not self._is_wrapped:
             self._is_wrapped = True
-            engine = self.get_layout_engine()
-            if engine is not None:
-                engine.execute(self)
-            self._wrap(renderer)
+            self._lay_out()
+            self._wrap_labels(renderer)
+            self._lay_out()  # labels move panels
+            self._wrap_captions(renderer)
         super().draw(renderer)
 
-    def _wrap(self, renderer: RendererBase) -> None:
-        """Wrap titles, notes and labels to the room that they have."""
+    def _lay_out(self) -> None:
+        engine = self.get_layout_engine()
+        if engine is not None:
+            engine.execute(self)
+
+    def _wrap_captions(self, renderer: RendererBase) -> None:
+        """Wrap the titles of panels and the notes below them to the room that they have."""
         gap, least = GAP_IN * self.dpi, LEAST_ROOM_IN * self.dpi
         for caption in self.captions:
             room = max(_right_of(caption.axes, self) - gap - caption.axes.bbox.x0, least)
-            title = wrapped(caption.title, caption.texts[0], room, renderer)
-            note = "" if caption.note is None else wrapped(caption.note, caption.texts[1], room, renderer)
+            title = wrapped(caption.title, with_codes(caption.texts[0]), room, renderer)
+            note = "" if caption.note is None else wrapped(caption.note, with_codes(caption.texts[1]), room, renderer)
             caption.set(title, note)
+
+    def _wrap_labels(self, renderer: RendererBase) -> None:
+        """Wrap headings of the figure and labels of axes."""
+        gap = GAP_IN * self.dpi
         for name in ("_suptitle", "_supxlabel"):
             heading: Text | None = getattr(self, name, None)
             if heading is not None:
                 heading.set_text(wrapped(heading, heading.get_text(), self.bbox.width - 2 * gap, renderer))
         for axes in self.get_axes():
             if axes.get_visible():
-                _wrap_labels(axes, self, renderer)
+                _wrap_axes(axes, self, renderer)
 
 
 def _look(title: Text) -> dict[str, Any]:
@@ -101,13 +110,13 @@ def _right_of(axes: Axes, figure: Figure) -> float:
     others = [
         other.bbox.x0
         for other in figure.get_axes()
-        if other.get_visible() and not hasattr(other, "_colorbar") and other.bbox.x0 > box.x1 - 1
-        and other.bbox.y0 < box.y1 and other.bbox.y1 > box.y0
+        if other.get_visible() and other.bbox.x0 > box.x1 - 1 and other.bbox.y0 < box.y1
+        and other.bbox.y1 > (box.y1 if hasattr(other, "_colorbar") else box.y0)  # bars are lower than captions
     ]  # fmt: skip
     return float(min(others, default=figure.bbox.width))
 
 
-def _wrap_labels(axes: Axes, figure: Figure, renderer: RendererBase) -> None:
+def _wrap_axes(axes: Axes, figure: Figure, renderer: RendererBase) -> None:
     """Wrap labels of axes that are longer than their panel."""
     below, beside = axes.xaxis.label, axes.yaxis.label
     centre = (axes.bbox.x0 + axes.bbox.x1) / 2

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import PercentFormatter
 
 from otoscope.base.numbers import Interval, written
 from otoscope.base.report import Estimates
@@ -83,7 +82,7 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
 def share_axis(axes: Axes, which: str = "x", *, is_whole: bool = True) -> None:
     """Label an axis in per cent, from 0 to 100 or as far as the marks go, or fitted to them if it is not `is_whole`."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(PercentFormatter(1.0))
+    axis.set_major_formatter(pictures.percent)
     if is_whole:
         low, high = axes.dataLim.intervalx if which == "x" else axes.dataLim.intervaly
         low, high = (0.0, 1.0) if low > high else (float(low), float(high))  # nothing is drawn
@@ -203,8 +202,8 @@ def words_panel(axes: Axes, title: str, rows: Sequence[str]) -> None:
 def changes(pairs: Iterable[tuple[Sequence[str], Sequence[str]]]) -> str:
     """Say which words went and which came, over many transcripts: the commonest first, with how often."""
     listed = list(pairs)
-    went, came = (chain.from_iterable(pair[side] for pair in listed) for side in (0, 1))
-    return f"went: {counted_words(went)}; came: {counted_words(came)}"
+    went, came = (counted_words(chain.from_iterable(pair[side] for pair in listed)) for side in (0, 1))
+    return f"went: {went}; came: {came}"
 
 
 def counted_words(words: Iterable[str]) -> str:

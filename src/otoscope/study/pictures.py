@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from otoscope.base.clocks import FRAME_S
@@ -79,6 +81,7 @@ def title(axes: Axes, text: str, note: str = "", *, lift: int = 0, colour: str =
         below = axes.annotate(
             "", (0, 1), (0, lift + 5), "axes fraction", "offset points", fontsize=7.5, color=colour, va="bottom"
         )
+        below.set_in_layout(False)  # a long note would make its panel narrow; the title above it keeps its height
     caption = Caption(axes, head, below, (text, note), lift)
     caption.set(text, note)
     figure = axes.get_figure(root=True)
@@ -153,16 +156,28 @@ def _frames_to_seconds(frames: ArrayLike) -> ArrayLike:
     return np.asarray(frames) * FRAME_S
 
 
-def colour_bar(image: AxesImage, panels: Sequence[Axes], label: str, *, is_open: bool = False) -> None:
+def colour_bar(
+    image: AxesImage, panels: Sequence[Axes], label: str, *, is_open: bool = False, is_share: bool = False
+) -> None:
     """Explain the colours of a map.
 
-    `is_open`: values may lie above the darkest colour; the bar then ends in a point.
+    `is_open`: values may lie above the darkest colour; the bar then ends in a point. `is_share`: they are shares.
     """
     figure = panels[0].get_figure(root=True)
     assert figure is not None, "a panel is part of a figure"
     bar = figure.colorbar(image, ax=list(panels), extend="max" if is_open else "neither", shrink=0.75, pad=0.02)
     bar.set_label(label, fontsize=8, color=INK)
     bar.ax.tick_params(labelsize=7, colors=MUTED)
+    if is_share:
+        bar.ax.yaxis.set_major_formatter(percent)
+    if isinstance(image.norm, PowerNorm):
+        top = float(image.norm.vmax or 1.0)  # a few ticks: equal steps crowd at the end of a scale of square roots
+        bar.set_ticks([tick for tick in MaxNLocator(4).tick_values(0, top) if 0 <= tick <= top])
+
+
+def percent(value: float, _: object = None) -> str:
+    """Write a share on an axis: 5%, 0.2%."""
+    return f"{round(100 * value, 6):g}%"
 
 
 def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:
@@ -172,13 +187,14 @@ def mark_speech_end(axes: Axes, speech_end_frame: int) -> None:
     """
     end_s = speech_end_frame * FRAME_S
     is_left = speech_end_frame * FRAME_S < sum(axes.get_xlim()) / 2
-    line = {"arrowstyle": "-", "color": BLUE, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    line: dict[str, Any] = {"arrowstyle": "-", "color": BLUE, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    line["relpos"] = (0.0 if is_left else 1.0, 0.0)  # the line rises to the near end of the text
     axes.annotate(
         f"speech ends {end_s:.2f} s", (end_s, 1), (0, FRAME_AXIS_POINTS + 1), ("data", "axes fraction"),
         "offset points", fontsize=7.5, color=BLUE, ha="left" if is_left else "right", arrowprops=line,
         annotation_clip=False,
     )  # fmt: skip
     axes.annotate(
-        "", (1, end_s), (FRAME_AXIS_POINTS + 10, 0), ("axes fraction", "data"), "offset points", arrowprops=line,
+        "", (1, end_s), (FRAME_AXIS_POINTS - 4, 0), ("axes fraction", "data"), "offset points", arrowprops=line,
         annotation_clip=False,
     )  # fmt: skip

@@ -66,7 +66,7 @@ def score_figure(scores: DictionaryScores) -> Figure:
         marks.share_axis(panels[-1], is_whole=False)
         panels[-1].set_xlim(left=0)
         panels[-1].set_xlabel("share of features that detect one phone", fontsize=8, color=pictures.INK)
-        pictures.title(panels[-1], "What features are", "95% intervals over features")
+        pictures.title(panels[-1], "Features that detect one phone", "95% intervals over features")
     for number, panel in enumerate(panels):
         marks.name_rows(panel, [site.site if number == 0 else "" for site in scores.sites])
     marks.legend_below(figure, *panels)
@@ -118,7 +118,7 @@ def _explained(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> No
     _things(axes, sites, names, (LEAST_EXPLAINED, math.inf))
     marks.share_axis(axes)
     axes.set_xlabel("explained variance", fontsize=8, color=pictures.INK)
-    pictures.title(axes, "What is put together again", "speech frames; ablations are left out")
+    pictures.title(axes, "Explained variance", "speech frames; ablations are left out")
 
 
 def _errors(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> None:
@@ -130,7 +130,8 @@ def _errors(axes: Axes, scores: DictionaryScores, names: Sequence[str]) -> None:
     marks.baseline(axes, clean[error]["value"], "clean transcript", "x")
     marks.share_axis(axes)
     axes.set_xlabel(f"word error rate against {target(error)}", fontsize=8, color=pictures.INK)
-    pictures.title(axes, "What is then transcribed", f"{count(scores.n_scored, 'clip')}; 95% over clips")
+    note = f"{count(scores.n_scored, 'clip')}; 95% intervals over clips"
+    pictures.title(axes, "Word error rate with each in place", note)
 
 
 def error_name(clean: Mapping[str, Any]) -> str:
@@ -152,7 +153,7 @@ def frontier_figure(sweep: DictionarySweep) -> Figure:
     panels[0].set_ylabel("explained variance", fontsize=8)
     marks.share_axis(panels[0], "y", is_whole=False)
     panels[0].set_ylim(top=1.02)
-    pictures.title(panels[0], "What is put together again", f"{sweep.site}, {sweep.frames_scored}")
+    pictures.title(panels[0], "Explained variance", f"{sweep.site}, {sweep.frames_scored}")
     if clean is not None:
         name = error_name(clean)
         _frontier(panels[1], sweep.lines, name)
@@ -160,7 +161,8 @@ def frontier_figure(sweep: DictionarySweep) -> Figure:
         panels[1].set_ylabel(f"word error rate against {target(name)}", fontsize=8)
         panels[1].set_ylim(bottom=0)
         marks.share_axis(panels[1], "y", is_whole=False)
-        pictures.title(panels[1], "What is then transcribed", f"{count(sweep.n_clips, 'clip')}; 95% over clips")
+        note = f"{count(sweep.n_clips, 'clip')}; 95% intervals over clips"
+        pictures.title(panels[1], "Word error rate with each in place", note)
     for panel in panels:
         panel.set_xscale("log", base=2)
         panel.xaxis.set_major_formatter("{x:g}")

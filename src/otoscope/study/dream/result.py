@@ -16,7 +16,7 @@ from otoscope.audio.excerpt import FULL_SCALE, encode
 from otoscope.audio.player import player
 from otoscope.base import html
 from otoscope.base.clocks import FRAME_S
-from otoscope.base.files import atomic_path
+from otoscope.base.files import atomic_path, short_name
 from otoscope.base.layout import count
 from otoscope.base.numbers import Interval, finite
 from otoscope.base.report import Column, Estimates, Report, Series, Table
@@ -229,7 +229,7 @@ class Dream(Result):
         limits = "" if self.settings.clamp else ", no limits"
         note = f"{self.model}: from {self.start}, {count(self.settings.steps, 'step')}, smooth {self.settings.smooth:g}"
         note += limits
-        compared = "" if self.source is None else f"{count(self.n_clips, 'clip')} ({self.source})"
+        compared = "" if self.source is None else f"{count(self.n_clips, 'clip')} ({short_name(self.source)})"
         sheet_note = f"{note}; compared with {compared}" if compared else note
         by_feature: dict[str, Callable[[], Figure]] = {
             stem: partial(feature_figure, dream, note, compared)

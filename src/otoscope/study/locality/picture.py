@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.layout import count
+from otoscope.base.numbers import written
 from otoscope.study import distance, marks, pictures
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ def heads_figure(result: Locality) -> Figure:
 
 def _draw_map(axes: Axes, result: Locality) -> None:
     """Draw the share of attention within the local distance, block by head."""
-    image = marks.head_grid(axes, result.share_within(result.local_within))
+    shares = result.share_within(result.local_within)
+    least = min(float(np.nanmin(shares)), result.even_share)
+    image = marks.head_grid(axes, shares, limits=(np.floor(10 * least) / 10, 1.0))  # heads differ little from 0 to 1
     within = f"{result.local_within} frames ({result.local_within * FRAME_S:g} s)"
     sample = f"{result.n_speech_frames:,} speech frames of {count(result.n_clips, 'clip')}"
-    pictures.title(axes, f"Attention within {within}", f"even attention: {result.even_share:.0%}; {sample}")
-    pictures.colour_bar(image, [axes], "share of the attention")
+    pictures.title(
+        axes, f"Attention within {within}", f"even attention: {written(result.even_share, 'share')}; {sample}"
+    )
+    pictures.colour_bar(image, [axes], "share of the attention", is_share=True)
 
 
 def _draw_ranges(axes: Axes, result: Locality) -> None:
@@ -57,6 +62,7 @@ def _draw_ranges(axes: Axes, result: Locality) -> None:
     is_named = [len(rows) <= NAMED_HEADS or row % n_heads == 0 for row in rows]
     names = [f"{row // n_heads}.{row % n_heads}" for row in rows]
     marks.name_rows(axes, names)
+    axes.set_ylim(top=-1.5)  # room for the label of the line
     axes.set_yticks(rows[is_named], [name for name, named in zip(names, is_named, strict=True) if named])
     axes.set_xlabel("attended distance (s)", fontsize=8)
     axes.set_ylabel("block.head", fontsize=8)

@@ -30,10 +30,11 @@ def maximum_figure(curves: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]
     for axes in panels.flat[len(curves) :]:
         axes.set_visible(False)
     marks.legend_below(figure, *panels.flat)
-    figure.supxlabel("labelled clips, of which the 10 strongest examples are taken", fontsize=8, color=pictures.INK)
+    for axes in panels[-1]:
+        axes.set_xlabel("labelled clips", fontsize=8, color=pictures.INK)
     figure.supylabel("share of features", fontsize=8, color=pictures.INK)
     pictures.heading(
-        figure, f"Features whose 10 strongest examples share one phone to at least {purity:.0%}; bars: 95%"
+        figure, f"Features whose 10 strongest examples share one phone to at least {purity:.0%}; bars: 95% intervals"
     )
     return figure
 

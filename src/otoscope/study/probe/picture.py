@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from otoscope.base.numbers import written
 from otoscope.study import marks, pictures
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def confusion_figure(result: Probe) -> Figure:
     if len(classes) <= NUMBERED_CLASSES:
         for (row, column), share in np.ndenumerate(shares):
             shade = "white" if share > 0.5 else pictures.INK
-            axes.text(column, row, f"{share:.0%}", ha="center", va="center", fontsize=7, color=shade)
-    balanced = f"balanced accuracy {best.fitted.score.balanced.value:.0%}"
+            axes.text(column, row, written(float(share), "share"), ha="center", va="center", fontsize=7, color=shade)
+    balanced = f"balanced accuracy {written(best.fitted.score.balanced.value, 'share')}"
     pictures.title(axes, f"{result.task} at {best.site}", f"{result.model}; {result.n_rows:,} held out; {balanced}")
-    pictures.colour_bar(image, [axes], "share of the class's rows")
+    pictures.colour_bar(image, [axes], "share of the class's rows", is_share=True)
     return figure

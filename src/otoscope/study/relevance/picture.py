@@ -47,6 +47,8 @@ def relevance_figure(result: Relevance) -> Figure:
     pictures.title(zoom, "The speech part", note, lift=pictures.FRAME_AXIS_POINTS)
     pictures.colour_bar(image, [whole], "relevance, identity left out; colours by its square root", is_open=True)
     _draw_profile(below, result, stop)
+    for axes in (whole, zoom):
+        axes.set_anchor("N")
     return figure
 
 

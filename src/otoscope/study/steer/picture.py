@@ -42,6 +42,8 @@ def rates_panel(
     if clean is not None:
         marks.baseline(axes, clean.value, "nothing changed")
     axes.set_xlabel("strength", fontsize=8, color=pictures.INK)
+    if len(strengths) == 1:
+        axes.set_xlim(strengths[0] - 0.1, strengths[0] + 0.1)
     if len(strengths) <= MOST_TICKS:
         axes.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
     axes.set_ylabel(label, fontsize=8, color=pictures.INK)
@@ -59,9 +61,10 @@ def sweep_figure(panels: Sequence[Callable[[Axes], None]], title: str, note: str
         title: What was changed.
         note: Model, frames and sample size.
     """
+    n_columns = min(2, len(panels))
     n_rows = -(-len(panels) // 2)
-    figure = pictures.new_figure(9.2, 0.9 + 3.0 * n_rows)
-    grid = figure.subplots(n_rows, 2, squeeze=False).ravel()
+    figure = pictures.new_figure(9.2 if n_columns == 2 else 6.4, 0.9 + 3.0 * n_rows)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes, draw in zip(grid, panels, strict=False):
         draw(axes)
     for axes in grid[len(panels) :]:
