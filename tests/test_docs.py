@@ -16,12 +16,19 @@ from otoscope.cli.app import application
 ROOT = Path(__file__).parent.parent
 PAGES = (
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *(
         ROOT / "docs" / f"{name}.md"
         for name in (
             "usage",
             "tutorial",
             "reference",
+            "api",
+            "coming_from",
+            "fine_tuned",
+            "faq",
+            "gallery",
+            "costs",
             "models",
             "corpora",
             "harvest",
@@ -86,6 +93,10 @@ def test_every_public_function_is_documented() -> None:
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"(?<![\w/])otoscope(?:\.[A-Za-z_]\w*)+", TEXT))))
 def test_every_module_and_name_in_the_pages_is_there(name: str) -> None:
     assert pydoc.locate(name) is not None
+
+
+def test_the_citation_is_of_this_version() -> None:
+    assert f"\nversion: {otoscope.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_links_lead_somewhere() -> None:

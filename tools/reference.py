@@ -1,4 +1,4 @@
-"""Write docs/reference.md: every command with its options, and every setting of a study. `make reference`."""
+"""Write docs/reference.md, every command and setting, and docs/api.md, every public name. `make reference`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from otoscope.cli.app import application
 from otoscope.cli.command import SHARED
 from otoscope.study.catalogue import parts
 from otoscope.study.part_settings import General
+from tools import api
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
 HEAD = """# Reference of commands and settings
 
 Every command with its options, and every setting of `study.toml`. This page is written from the code by
-`make reference`; do not change it by hand. For a guide with examples see [usage.md](usage.md).
+`make reference`; do not change it by hand. For a guide with examples see [usage.md](usage.md), for Python
+[api.md](api.md).
 """
 
 COMMON = {f"--{name.replace('_', '-')}" for name in SHARED} | {"--help", "--base-model"}
@@ -101,3 +103,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    api.PAGE.write_text(api.page(), encoding="utf-8")

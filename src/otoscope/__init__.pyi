@@ -325,7 +325,7 @@ def bigrams_of_text(
         settings: How it is counted. In sentences a context is given to the decoder in up to `N_LEADS` places, drawn
             from all there are.
         language: The language token (en, de, ...); the model's own, or English.
-        in_sentences: Give contexts to the decoder with the text before them in a line, rather than alone.
+        in_sentences: Give the decoder the text before each context in its line, too.
         least: How often a context must occur.
         seed: Seed of everything that is drawn at random.
 
@@ -437,7 +437,7 @@ def dream(
         stay: Weight of the distance from the start.
         jitter: Shift by up to N columns (10 ms), less with each step.
         clamp: Keep to the range of real log-mels.
-        sound: Make the sound of every dream.
+        sound: Make a sound for every dream.
         batch_size: Features driven at a time.
         seed: Seed of everything that is drawn at random.
 
@@ -505,7 +505,7 @@ def examples(
         bases: A basis of the run's. All by default.
         features: Features by number, which every site and basis has; all by default.
         sign: Peaks above zero, below, or both where the run has both.
-        top: The N strongest of each alone; all that the run kept by default.
+        top: Only the N strongest of each; all that the run kept by default.
         ranges: The peaks drawn from every range of strength, too.
 
     Returns:
@@ -556,7 +556,7 @@ def head_lens(
         clip: A clip, an array at 16 kHz or a path.
         settings: What is said. A text is said over one window.
         text: Make the decoder say this; its own transcript by default.
-        window: Look at this window of a long recording alone, from 0.
+        window: Look only at this window of a long recording, from 0.
         language: The language spoken (en, de, ...); detected by the model by default.
 
     Returns:
@@ -647,7 +647,7 @@ def lens(
         clip: A clip, an array at 16 kHz or a path.
         settings: What is said, and how many of the likeliest tokens are kept. A text is said over one window.
         text: Make the decoder say this; its own transcript by default.
-        window: Look at this window of a long recording alone, from 0.
+        window: Look only at this window of a long recording, from 0.
         language: The language spoken (en, de, ...); detected by the model by default.
         top: Keep this many of the likeliest tokens at every block.
 
@@ -824,8 +824,8 @@ def neighbours(
         pronounce: Pronounces words; a `Lexicon`, for example. Without it words are compared by spelling alone.
         meanings: Word vectors, for similarity in meaning.
         k: Nearest tokens of each word.
-        raw: List the nearest by the vectors as they are, too; --all compares both anyway.
-        special: Look among special tokens and times, too; not with --all.
+        raw: Also list the nearest by the unchanged vectors; --all always compares both.
+        special: Also search special tokens and timestamps; not with --all.
 
     Returns:
         The nearest tokens of every word.
@@ -925,7 +925,7 @@ def phones(
         baselines: Runs to compare it with, such as one of an untrained model; they count the same phone set.
         features: Features to show range by range, as `SITE:BASIS:INDEX`.
         settings: The thresholds.
-        top: The N strongest examples alone; all that the run kept by default.
+        top: Only the N strongest examples; all that the run kept by default.
         auroc: A phone, pair or class is detected from this held-out AUROC on.
         purity: And where this share of the top examples falls in it.
         min_frames: A phone with fewer speech frames in either half is not judged.
@@ -983,7 +983,7 @@ def probe(
         rows: Frames drawn at most, as many from every clip; or clips used.
         folds: Parts that speakers are dealt into, each predicted by a probe of the others.
         classifier: ridge is quicker, and worse for many classes.
-        split: What is held out; clips only where nobody is known.
+        split: What is held out; auto holds out clips if no speaker is known.
         lag: How late the encoder answers, for tasks of frames: 0 by default, or what a harvest found.
         seed: Seed of everything that is drawn at random.
 
@@ -1027,7 +1027,7 @@ def probe_saved(
         rows: Frames drawn at most, as many from every clip; or clips used.
         folds: Parts that speakers are dealt into, each predicted by a probe of the others.
         classifier: ridge is quicker, and worse for many classes.
-        split: What is held out; clips only where nobody is known.
+        split: What is held out; auto holds out clips if no speaker is known.
         lag: How late the encoder answers, for tasks of frames: 0 by default, or what a harvest found.
         seed: Seed of everything that is drawn at random.
 
@@ -1168,7 +1168,7 @@ def run_harvest(
         bases: neuron, random, pca, untrained or sae:DIR.
         top: Examples kept of every feature and sign.
         peaks_per_clip: Examples that one clip may give.
-        sign: Whether strengths below zero count too.
+        sign: Whether strengths below zero count, too.
         samples: Peaks drawn from every range of strength.
         ranges: Ranges of equal width, from the strongest peak to 0.
         seed: Seed of everything that is drawn at random.
@@ -1523,7 +1523,7 @@ def steer(
         progress: True shows a bar in a terminal or notebook; False shows none. Or a function, called after each group
             of clips with the number done and the number in all (0 when it is not known).
         draws: Random changes of the same size, for comparison; 0 for none.
-        redetect: Let the steered model find the language anew in each recording.
+        redetect: Let the steered model detect the language of each recording again.
         language: The language spoken (en, de, ...); detected by the model by default.
         seed: Seed of everything that is drawn at random.
 
@@ -1724,8 +1724,8 @@ def window(
         progress: True shows a bar in a terminal or notebook; False shows none. Or a function, called with the number of
             transcriptions done and the number in all.
         ks: Frames (20 ms) on either side that a frame may attend to.
-        blocks: Limit these encoder blocks alone; all by default.
-        heads: Limit these heads of them alone; all by default.
+        blocks: Limit only these encoder blocks; all by default.
+        heads: Limit only these heads of those blocks; all by default.
         language: The language spoken (en, de, ...); detected by the model by default.
         seed: Seed of everything that is drawn at random.
 
@@ -1769,7 +1769,7 @@ def word_sources(
         stretch_s: How much sound to silence at a time.
         step_s: From one silenced stretch to the next.
         batch_size: Silenced windows run at a time; 1 on the CPU, else 16.
-        exact: Let padding react to what is silenced, too; several times as slow.
+        exact: Recompute padding frames for each silenced stretch, too; several times slower.
         alignment_heads: Cross-attention heads to follow, as (block, head); the model's by default.
         language: The language spoken (en, de, ...); detected by the model by default.
         tolerance_s: Over a corpus: a peak this near to a word counts as a hit.
@@ -1818,7 +1818,7 @@ def words(
         stretch_s: How much sound to silence at a time.
         step_s: From one silenced stretch to the next.
         batch_size: Silenced windows run at a time; 1 on the CPU, else 16.
-        exact: Let padding react to what is silenced, too; several times as slow.
+        exact: Recompute padding frames for each silenced stretch, too; several times slower.
         alignment_heads: Cross-attention heads to follow, as (block, head); the model's by default.
         language: The language spoken (en, de, ...); detected by the model by default.
 

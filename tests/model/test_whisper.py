@@ -186,3 +186,11 @@ def test_an_unknown_site_is_refused_before_the_sound_is_opened(whisper: Whisper)
 def test_beams_are_refused_while_the_decoder_is_read(whisper: Whisper, sound: np.ndarray) -> None:
     with whisper.reading("decoder.ln"), pytest.raises(InputError, match="more than one beam"):
         whisper.transcribe(sound, beams=2)
+
+
+def test_activations_and_tapes_print_their_shapes_and_no_values(bare: Whisper, sound: np.ndarray) -> None:
+    held = bare.activations(sound, "encoder.blocks.*")
+    with bare.reading("encoder.blocks.0") as tape:
+        bare.encode(sound)
+    assert repr(held).splitlines()[1] == f"    encoder.blocks.0: float32{list(held['encoder.blocks.0'].shape)}"
+    assert "tensor" not in repr(held) and repr(tape).startswith("Tape(\n    encoder.blocks.0: float32[")

@@ -65,7 +65,7 @@ def bigrams(
     settings: BigramsSettings,
     job: Job,
 ) -> None:
-    """Show what the decoder says next after a prompt when it hears no speech, or compare that with a language.
+    """Show which tokens the decoder predicts after a prompt with no speech, or compare them with a language.
 
     --out gets bigrams.json and bigrams.png, or bigram_agreement.json and bigram_agreement.png.
     """

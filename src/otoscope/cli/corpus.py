@@ -47,7 +47,7 @@ def info(
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Describe a corpus: hours, speakers, languages, how much of it is aligned, its phones, and problems in it.
+    """Describe a corpus: hours, speakers, languages, alignment, phones, and problems.
 
     --out gets corpus_info.json.
     """

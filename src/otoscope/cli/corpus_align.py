@@ -35,7 +35,9 @@ def align(
     ] = False,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="With --phones: align labelled clips too, and say how far off the times are."),
+        typer.Option(
+            "--compare", help="With --phones: also align labelled clips, and report how far off the times are."
+        ),
     ] = False,
     phone_set: options.PhoneSet = None,
     language: options.Language = None,

@@ -51,8 +51,8 @@ def examples(
     """Show or play the moments that drive each feature of a harvest most.
 
     --out gets two sounds of each, in SITE/BASIS/FEATURE/: the clip around the moment, and the same with the moment
-    amplified and the rest turned down; and sounds.parquet and examples.json, which say what each of them is. Without
-    it a table is printed.
+    amplified and the rest turned down; and sounds.parquet and examples.json, which describe them. Without --out a
+    table is printed.
     """
     settings = replace(settings, features=feature_numbers(feature))
     from otoscope.base.processes import usable_cores

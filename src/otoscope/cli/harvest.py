@@ -42,7 +42,7 @@ def harvest(
 ) -> None:
     """Gather top examples, ranges of strength and statistics of every feature, in one pass over a corpus.
 
-    --out gets tables (Parquet). A run that was stopped goes on where it was when the same command is given again. See
+    --out gets tables (Parquet). An interrupted run continues when the same command is given again. See
     also: otoscope phones, otoscope examples.
     """
     if job.out is None and not job.dry_run:

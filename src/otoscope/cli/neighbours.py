@@ -33,7 +33,9 @@ def neighbours(
     ] = None,
     all_words: Annotated[
         bool,
-        typer.Option("--all", help="Over all whole-word tokens: do the nearest sound more alike than random ones?"),
+        typer.Option(
+            "--all", help="For all whole-word tokens: do the nearest tokens sound more alike than random ones?"
+        ),
     ] = False,
     k: Annotated[
         int | None, typer.Option("--k", metavar="N", help="Nearest tokens of each word: 20, and 10 with --all.")

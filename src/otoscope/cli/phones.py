@@ -29,10 +29,10 @@ def phones(
     settings: PhoneSettings,
     job: Job,
 ) -> None:
-    """Score every feature of a harvest against the phone labels: which phone it detects, how purely, and what else.
+    """Score every feature of a harvest against phone labels: which phones it detects, and how purely.
 
-    The first result is whether a feature's strongest examples share one phone, and more so the rarer they are. --out
-    gets phones.json, feature_scores.parquet, detect_counts.parquet, and pictures.
+    The first result is how many features have strongest examples that share one phone. --out gets phones.json,
+    feature_scores.parquet, detect_counts.parquet, and pictures.
     """
     from otoscope.study.phones.experiment import phones as score
 

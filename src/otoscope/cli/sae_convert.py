@@ -25,18 +25,18 @@ def convert(
     ],
     to: Annotated[str, typer.Option("--to", metavar="saelens", help="The layout to write.")] = "saelens",
     site: Annotated[
-        str | None, typer.Option(metavar="SITE", help="The site it was trained on, where the source does not say.")
+        str | None, typer.Option(metavar="SITE", help="The site it was trained on, if the source does not name it.")
     ] = None,
     model_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The model it was trained on, where the source does not say.")
+        str | None, typer.Option(metavar="ID", help="The model it was trained on, if the source does not name it.")
     ] = None,
     *,
     job: Job,
 ) -> None:
-    """Read a dictionary from SAELens's or dictionary_learning's layout, say what it is, and write it in SAELens's.
+    """Convert a dictionary from SAELens's or dictionary_learning's layout to SAELens's.
 
-    What is written encodes as what was read. Nothing in a .pt file is run. Without --out it says what the dictionary is
-    and writes nothing.
+    The written dictionary encodes exactly like the original. Code in a .pt file is never run. Without --out the
+    dictionary is only described.
     """
     if to not in LAYOUTS:
         raise InputError(f"--to {to!r} is no layout that is written: give {', '.join(LAYOUTS)}.")

@@ -31,23 +31,25 @@ def score(
     corpus: options.Corpus,
     second: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The same from another seed: which features have a partner in it?"),
+        typer.Option(
+            metavar="DIR", help="The same dictionaries trained from another seed: which features have a partner there?"
+        ),
     ] = None,
     random_decoder: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The baseline with a random decoder, if it is trained; otherwise it will be."),
     ] = None,
     site: Annotated[
-        str | None, typer.Option(metavar="SITE", help="Where one dictionary belongs that does not say so.")
+        str | None, typer.Option(metavar="SITE", help="The site of a single dictionary that does not name its site.")
     ] = None,
     clips: options.Clips = None,
     *,
     settings: ScoreSettings,
     job: Job,
 ) -> None:
-    """Score dictionaries: reconstruction, what is then transcribed, phones, stability, each beside its baselines.
+    """Score dictionaries beside their baselines: reconstruction, transcripts, phones, stability.
 
-    Baselines are fitted to one half of the clips, and all is scored on the other. --out gets scores.json,
+    Baselines are fitted to one half of the clips; scores are measured on the other. --out gets scores.json,
     scores.parquet, density.parquet, transcripts.json, scores.png, the trained baselines and the harvest.
     """
     from otoscope.study.dictionaries.scores import score_entries

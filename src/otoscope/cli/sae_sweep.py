@@ -33,10 +33,10 @@ def sweep(
     settings: SweepOptions,
     job: Job,
 ) -> None:
-    """Train dictionaries of one site at many sparsities in one pass, and draw what each explains and spoils.
+    """Train dictionaries of one site at many sparsities in one pass, and plot explained variance against error rates.
 
     --out gets a folder for each dictionary, curves.parquet, sweep.json, sweep.parquet, sweep.png and transcripts.json.
-    Training that was stopped goes on where it was when the same command is given again.
+    An interrupted training continues when the same command is given again.
     """
     if job.out is None and not job.dry_run:
         raise InputError("a sweep needs a folder for its dictionaries: give --out DIR.")

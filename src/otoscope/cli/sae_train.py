@@ -47,10 +47,10 @@ def train(
     settings: TrainOptions,
     job: Job,
 ) -> None:
-    """Train a sparse dictionary for every site, from sound as it is heard or from saved activations.
+    """Train a sparse dictionary for every site, on a corpus or on saved activations.
 
-    --out gets a folder for each site in SAELens's layout, curves.parquet, curves.png and training.json. A training
-    that was stopped goes on where it was when the same command is given again, to the same bits. Several processes:
+    --out gets a folder for each site in SAELens's layout, curves.parquet, curves.png and training.json. An
+    interrupted training continues when the same command is given again, to exactly the same weights. Several processes:
     torchrun --no-python otoscope sae train ...
     """
     if job.out is None and not job.dry_run:

@@ -40,7 +40,7 @@ def segments(
     settings: SegmentsSettings,
     job: Job,
 ) -> None:
-    """Find where in a corpus the decoder is surest of words when it hears only a short stretch.
+    """Find where in a corpus the decoder is most certain of words, given only a short stretch of sound.
 
     --out gets segments.json, .parquet and .png and the sounds, or with --at pushed_up.json and pushed_up.png.
     """

@@ -102,7 +102,7 @@ def steer(
     settings: SteerCommandSettings,
     job: Job,
 ) -> None:
-    """Transcribe a corpus with vectors added, and features and heads scaled, beside random changes of the same size.
+    """Transcribe a corpus with vectors added, or features and heads scaled, and compare with random changes.
 
     --out gets steer.json and steer.png; with --preset steer_sounds, head_ablation or steer_phones, .json and .png.
     """

@@ -18,6 +18,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import ShortRepr
 from otoscope.harvest.activity import TRAINED, UNTRAINED, Activity
 from otoscope.sae.dictionary import Dictionary
 from otoscope.sae.files import dictionaries_in, load_dictionary
@@ -30,8 +31,8 @@ ROWS_OF_A_BLOCK = 128
 """A matrix product with a multiple of this many rows has the same bits for any number of threads."""
 
 
-@dataclass(frozen=True)
-class Directions:
+@dataclass(frozen=True, repr=False)
+class Directions(ShortRepr):
     """How a site's activations become strengths: (x - centre) @ matrix, or a dictionary, or unchanged."""
 
     matrix: Float[Tensor, "d feature"] | None = None  # [d, feature]; None for the axes themselves

@@ -23,7 +23,7 @@ class HarvestSettings(Settings):
     ] = ("neuron",)
     top: Annotated[int, Setting("Examples kept of every feature and sign.", "N", least=1, most=10_000)] = 20
     peaks_per_clip: Annotated[int, Setting("Examples that one clip may give.", "N", least=1, most=1_000)] = 1
-    sign: Annotated[str, Setting("Whether strengths below zero count too.", choices=("both", "positive"))] = "both"
+    sign: Annotated[str, Setting("Whether strengths below zero count, too.", choices=("both", "positive"))] = "both"
     samples: Annotated[int, Setting("Peaks drawn from every range of strength.", "M", least=1, most=1_000)] = 10
     ranges: Annotated[int, Setting("Ranges of equal width, from the strongest peak to 0.", "N", least=1, most=32)] = 10
     seed: Annotated[

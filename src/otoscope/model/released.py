@@ -21,7 +21,7 @@ class _Shape(NamedTuple):
     n_mels: int
 
 
-_SHAPES = {
+SHAPES = {
     "tiny": _Shape(384, 4, 4, False, 80),
     "tiny.en": _Shape(384, 4, 4, True, 80),
     "base": _Shape(512, 6, 6, False, 80),
@@ -199,7 +199,7 @@ def known_heads(config: WhisperConfig, *, is_english_only: bool, name: str) -> t
     Returns the heads and the release's short name, or None where no release has this shape.
     """
     shape = _Shape(config.d_model, config.encoder_layers, config.decoder_layers, is_english_only, config.num_mel_bins)
-    matches = [release for release, known in _SHAPES.items() if known == shape]
+    matches = [release for release, known in SHAPES.items() if known == shape]
     if not matches:
         return None
     is_first = "large-v1" in name or name.endswith("whisper-large")

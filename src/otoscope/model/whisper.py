@@ -31,6 +31,7 @@ from otoscope.base.bars import bar
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
 from otoscope.base.errors import InputError, ModelError, OtoscopeWarning
 from otoscope.base.files import short_name
+from otoscope.base.short_repr import ShortRepr
 from otoscope.model.attention import AttentionWindow
 from otoscope.model.finite import check_finite
 from otoscope.model.hooks import ONE_BEAM, Edit, Switchboard
@@ -46,8 +47,8 @@ Sound = Clip | np.ndarray | str | Path
 """What is accepted wherever a clip is: a clip, float32 samples at 16 kHz, or the path of a recording."""
 
 
-@dataclass(frozen=True, eq=False)
-class Windows:
+@dataclass(frozen=True, eq=False, repr=False)
+class Windows(ShortRepr):
     """A clip as the model's input."""
 
     mel: Float[Tensor, "window n_mels mel_frame"]  # log-mel of every window, on the model's device and in its dtype

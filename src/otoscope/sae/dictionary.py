@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import ShortRepr
 
 _PLAIN = {"W_enc": ("d_in", "d_sae"), "W_dec": ("d_sae", "d_in"), "b_enc": ("d_sae",), "b_dec": ("d_in",)}
 _GATED = {"b_gate": ("d_sae",), "b_mag": ("d_sae",), "r_mag": ("d_sae",)}
@@ -38,8 +39,8 @@ NORMALIZATIONS = ("none", "layer_norm", "expected_average_only_in")
 LAYER_NORM_EPSILON = 1e-5
 
 
-@dataclass(frozen=True, eq=False)
-class Dictionary:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dictionary(ShortRepr):
     """Encodes vectors as strengths of features."""
 
     architecture: str  # one of `TENSORS`

@@ -136,7 +136,7 @@ _WHOLE = "otoscope.study.whole"
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "transcribe",
-        "Write down what is said in recordings.",
+        "Transcribe recordings.",
         "otoscope.cli.transcribe:transcribe",
         part=Part(
             "transcripts",
@@ -151,10 +151,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment("models", "List the Whispers on this machine, and whether they load.", "otoscope.cli.models:models"),
     Experiment("sites", "List the sites of a model: what can be read in it.", "otoscope.cli.sites:sites"),
-    Experiment(
-        "activations", "Read what sites hold for recordings, to safetensors.", "otoscope.cli.activations:activations"
-    ),
-    Experiment("corpus", "Say what a corpus holds; find its word times.", "otoscope.cli.corpus:app"),
+    Experiment("activations", "Write the activations of sites to safetensors.", "otoscope.cli.activations:activations"),
+    Experiment("corpus", "Describe a corpus; find its word times.", "otoscope.cli.corpus:app"),
     Experiment(
         "relevance",
         "Map which frames each encoder frame listens to.",
@@ -162,7 +160,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         public=dict.fromkeys(("Relevance", "relevance"), "otoscope.study.relevance.experiment"),
         part=Part(
             "relevance",
-            "How much of the relevance comes from near?",
+            "How much of the relevance comes from nearby frames?",
             table.RelevancePart(),
             table.RelevancePart(6),
             table.RelevancePart(300),
@@ -189,12 +187,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "window",
-        "Transcribe while frames attend to neighbours alone.",
+        "Transcribe while frames attend only to near frames.",
         "otoscope.cli.window:window",
         public=dict.fromkeys(("WindowStudy", "window"), "otoscope.study.window.experiment"),
         part=Part(
             "window",
-            "What is heard when frames attend to k neighbours alone?",
+            "What is transcribed when frames attend only to k neighbours?",
             table.WindowPart(),
             table.WindowPart(12, (75, 20, 10), head_clips=6, heads=8),
             table.WindowPart(300, (250, 150, 100, 75, 50, 35, 20, 10, 5, 2), head_clips=48, heads=640),
@@ -205,7 +203,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "splice",
-        "Transcribe with a stretch or words cut out inside.",
+        "Transcribe with words' frames replaced by padding.",
         "otoscope.cli.splice:splice",
         public={
             **dict.fromkeys(("Splice", "splice"), "otoscope.study.splice.experiment"),
@@ -213,7 +211,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         },
         part=Part(
             "splice",
-            "Does exactly a word go with its frames?",
+            "If a word's frames are replaced, does exactly that word disappear?",
             Clips(48),
             Clips(12),
             Clips(200),
@@ -247,7 +245,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "harvest",
-        "Gather what drives every feature, over a corpus.",
+        "Collect what drives every feature, over a corpus.",
         "otoscope.cli.harvest:harvest",
         public={
             **dict.fromkeys(("HarvestRun", "open_run"), "otoscope.harvest.opened"),
@@ -287,7 +285,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         public=dict.fromkeys(("Examples", "examples"), "otoscope.study.examples.experiment"),
         part=Part(
             "sounds",
-            "How do the examples sound?",
+            "What do the examples sound like?",
             table.ExamplesPart(),
             table.ExamplesPart(top=10, samples=1),
             None,
@@ -300,7 +298,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         more_parts=(
             Part(
                 "traces",
-                "How does strength go over time around them?",
+                "How does the strength change over time around the examples?",
                 table.ExamplesPart(),
                 table.ExamplesPart(top=10, samples=1),
                 None,
@@ -345,7 +343,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "neighbours",
-        "List the tokens that lie nearest, and how alike they sound.",
+        "List the nearest tokens, and how alike they sound.",
         "otoscope.cli.neighbours:neighbours",
         public={
             **dict.fromkeys(("Neighbours", "neighbours"), "otoscope.study.neighbours.experiment"),
@@ -364,7 +362,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "lens",
-        "Read what every decoder block would say already.",
+        "Show what each decoder block would already say.",
         "otoscope.cli.lens:lens",
         public={
             **dict.fromkeys(("Lens", "lens"), "otoscope.study.lens.experiment"),
@@ -376,7 +374,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         },
         part=Part(
             "lens",
-            "From which block on does it know what it will say?",
+            "From which decoder block on is the next token the likeliest?",
             Clips(48),
             Clips(8),
             Clips(300),
@@ -419,7 +417,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "segments",
-        "Find where in a corpus the decoder is surest of a word.",
+        "Find where the decoder is most certain of a word.",
         "otoscope.cli.segments:segments",
         public={
             "segments": "otoscope.study.segments.experiment",
@@ -429,7 +427,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "probe",
-        "Learn what can be read off a site linearly.",
+        "Train linear classifiers on a site.",
         "otoscope.cli.probe:probe",
         public={
             **dict.fromkeys(("probe", "probe_saved"), "otoscope.study.probe.experiment"),
@@ -438,7 +436,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ),
     Experiment(
         "steer",
-        "Add, scale or remove directions and heads, and transcribe.",
+        "Transcribe with directions added or heads removed.",
         "otoscope.cli.steer:steer",
         public={
             "Direction": "otoscope.study.direction",

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError
+from otoscope.base.short_repr import ShortRepr
 from otoscope.harvest.bases import DICTIONARY, Directions, groups_of
 from otoscope.model.whisper import Whisper
 from otoscope.sae.fit import check_model
@@ -23,8 +24,8 @@ BASES = ("neuron", "random")
 """The bases that need no calibration, besides `sae:DIR`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Feature:
+@dataclass(frozen=True, eq=False, repr=False)
+class Feature(ShortRepr):
     """One direction of a basis at a site."""
 
     site: str

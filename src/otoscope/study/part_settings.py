@@ -44,7 +44,7 @@ class WindowPart(Settings):
         *(100, 75, 50, 20, 10, 5, 2),
     )
     head_clips: Annotated[
-        int, Setting("Clips over which one encoder head after the other is limited alone; 0 for none.", least=0)
+        int, Setting("Clips over which each encoder head is limited by itself; 0 for none.", least=0)
     ] = 12
     heads: Annotated[int, Setting("How many heads are tried, drawn where the model has more.", least=1)] = 96
 
@@ -118,7 +118,10 @@ class BigramsPart(Settings):
     prompts: Annotated[
         tuple[str, ...], Setting("After which words; frequent words of the corpus's transcripts by default.")
     ] = ()
-    sounds: Annotated[tuple[str, ...], Setting("What stands for no sound.")] = ("padding", "noise")
+    sounds: Annotated[tuple[str, ...], Setting("The sound given to the decoder in place of speech.")] = (
+        "padding",
+        "noise",
+    )
     level_dbfs: Annotated[float, Setting("How loud noise is.")] = -20.0
 
 

@@ -39,8 +39,6 @@ class TextBigramsSettings(Settings):
     """How the bigrams of a text are counted."""
 
     language: LanguageToken = None
-    in_sentences: Annotated[
-        bool, Setting("Give contexts to the decoder with the text before them in a line, rather than alone.")
-    ] = False
+    in_sentences: Annotated[bool, Setting("Give the decoder the text before each context in its line, too.")] = False
     least: Annotated[int, Setting("How often a context must occur.", "N", least=1)] = 10
     seed: Seed = 0

@@ -16,6 +16,7 @@ from matplotlib.image import AxesImage
 
 from otoscope.audio.mel import mel_filters
 from otoscope.base.clocks import FRAME_S, MEL_FRAME_S, SAMPLE_RATE_HZ
+from otoscope.base.layout import count
 from otoscope.study import pictures
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def sheet_figure(dreams: Sequence[FeatureDream], note: str) -> Figure:
         )
         axes.label_outer()
     more = "" if len(shown) == len(dreams) else f"; the first {len(shown)} of {len(dreams)}"
-    title = f"What drives {pictures.count(len(dreams), 'feature')} most"
+    title = f"What drives {count(len(dreams), 'feature')} most"
     pictures.heading(figure, f"{title}. {note}{more}")
     assert image is not None, "a dream is of one feature or more"
     pictures.colour_bar(image, list(panels.flat), "log-mel")

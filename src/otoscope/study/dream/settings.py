@@ -47,7 +47,7 @@ class DreamSettings(Settings):
     stay: Annotated[float, Setting("Weight of the distance from the start.", "W", least=0)] = 0.0
     jitter: Annotated[int, Setting("Shift by up to N columns (10 ms), less with each step.", "N", least=0)] = 4
     clamp: Annotated[bool, Setting("Keep to the range of real log-mels.")] = True
-    sound: Annotated[bool, Setting("Make the sound of every dream.")] = True
+    sound: Annotated[bool, Setting("Make a sound for every dream.")] = True
     batch_size: Annotated[int, Setting("Features driven at a time.", "N", least=1)] = 8
     seed: Seed = 0
 

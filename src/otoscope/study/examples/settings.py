@@ -29,7 +29,7 @@ class ExamplesSettings(Settings):
         Setting("Peaks above zero, below, or both where the run has both.", choices=("positive", "negative", "both")),
     ] = "both"
     top: Annotated[
-        int | None, Setting("The N strongest of each alone; all that the run kept by default.", "N", least=1)
+        int | None, Setting("Only the N strongest of each; all that the run kept by default.", "N", least=1)
     ] = None
     ranges: Annotated[bool, Setting("The peaks drawn from every range of strength, too.")] = False
 

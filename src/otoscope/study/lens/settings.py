@@ -14,9 +14,7 @@ class SaidSettings(Settings):
     """What the decoder is made to say over one recording."""
 
     text: Annotated[str | None, Setting("Make the decoder say this; its own transcript by default.", "TEXT")] = None
-    window: Annotated[int | None, Setting("Look at this window of a long recording alone, from 0.", "N", least=0)] = (
-        None
-    )
+    window: Annotated[int | None, Setting("Look only at this window of a long recording, from 0.", "N", least=0)] = None
     language: Language = None
 
     def __post_init__(self) -> None:

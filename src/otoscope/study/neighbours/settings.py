@@ -13,10 +13,8 @@ class NeighboursSettings(Settings):
     """Which tokens are listed."""
 
     k: Annotated[int, Setting("Nearest tokens of each word.", "N", least=1, is_option=False)] = 20
-    raw: Annotated[bool, Setting("List the nearest by the vectors as they are, too; --all compares both anyway.")] = (
-        False
-    )
-    special: Annotated[bool, Setting("Look among special tokens and times, too; not with --all.")] = False
+    raw: Annotated[bool, Setting("Also list the nearest by the unchanged vectors; --all always compares both.")] = False
+    special: Annotated[bool, Setting("Also search special tokens and timestamps; not with --all.")] = False
 
 
 @dataclass(frozen=True)

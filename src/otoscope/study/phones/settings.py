@@ -15,7 +15,7 @@ class PhoneSettings(Settings):
     """How features are judged; `docs/phones.md` says why these values."""
 
     top: Annotated[
-        int | None, Setting("The N strongest examples alone; all that the run kept by default.", "N", least=1)
+        int | None, Setting("Only the N strongest examples; all that the run kept by default.", "N", least=1)
     ] = None
     auroc: Annotated[
         float, Setting("A phone, pair or class is detected from this held-out AUROC on.", "A", least=0.5, most=1)

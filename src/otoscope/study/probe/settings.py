@@ -26,7 +26,7 @@ class ProbeSettings(Settings):
     split: Annotated[
         str,
         Setting(
-            "What is held out; clips only where nobody is known.",
+            "What is held out; auto holds out clips if no speaker is known.",
             "auto|speakers|clips",
             choices=(AUTO, SPEAKERS, CLIPS),
         ),

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otoscope.base.layout import count
 from otoscope.base.numbers import written
 from otoscope.study import marks, pictures
 
@@ -34,7 +35,7 @@ def segments_figure(result: Segments) -> Figure:
         axes.set_visible(False)
     pictures.heading(
         figure,
-        f"{result.model}: stretches of {result.length_s:g} s of {pictures.count(result.n_clips, 'clip')}, each heard "
+        f"{result.model}: stretches of {result.length_s:g} s of {count(result.n_clips, 'clip')}, each heard "
         "alone. Blue: the word is said in it; vermilion: it is not; grey: not known. Right: what is said in it",
     )
     return figure

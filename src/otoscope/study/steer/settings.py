@@ -16,7 +16,7 @@ class SteerSettings(Settings):
     """How clips are transcribed under a steering."""
 
     draws: Draws = 1
-    redetect: Annotated[bool, Setting("Let the steered model find the language anew in each recording.")] = False
+    redetect: Annotated[bool, Setting("Let the steered model detect the language of each recording again.")] = False
     language: Language = None
     seed: Seed = 0
 

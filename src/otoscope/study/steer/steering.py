@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otoscope.base.errors import InputError, SiteError
+from otoscope.base.short_repr import ShortRepr
 from otoscope.model.sites import Site
 from otoscope.model.whisper import Whisper
 from otoscope.study.direction import Direction
@@ -70,8 +71,8 @@ class Add:
         return replace(self, direction=random_direction(self.direction, rng))
 
 
-@dataclass(frozen=True, eq=False)
-class ScaleFeature:
+@dataclass(frozen=True, eq=False, repr=False)
+class ScaleFeature(ShortRepr):
     """Multiplies how strongly a feature is active: 0 removes it."""
 
     feature: Feature

@@ -29,10 +29,11 @@ class WindowSettings(Settings):
     ] = KS
     blocks: Annotated[
         tuple[int, ...] | None,
-        Setting("Limit these encoder blocks alone; all by default.", "B,...", option="--block"),
+        Setting("Limit only these encoder blocks; all by default.", "B,...", option="--block"),
     ] = None
     heads: Annotated[
-        tuple[int, ...] | None, Setting("Limit these heads of them alone; all by default.", "H,...", option="--head")
+        tuple[int, ...] | None,
+        Setting("Limit only these heads of those blocks; all by default.", "H,...", option="--head"),
     ] = None
     language: Language = None
     seed: Seed = 0

@@ -24,7 +24,9 @@ class WordsSettings(Settings):
     batch_size: Annotated[
         int | None, Setting("Silenced windows run at a time; 1 on the CPU, else 16.", "N", least=1)
     ] = None
-    exact: Annotated[bool, Setting("Let padding react to what is silenced, too; several times as slow.")] = False
+    exact: Annotated[
+        bool, Setting("Recompute padding frames for each silenced stretch, too; several times slower.")
+    ] = False
     alignment_heads: Annotated[
         tuple[tuple[int, int], ...] | None,
         Setting("Cross-attention heads to follow, as (block, head); the model's by default.", is_option=False),
