@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from otoscope.base.layout import count, duration, size, table, terminal_width
 from otoscope.base.named import on_corpus
+from otoscope.study.whole.folder import NOT_REQUESTED
 
 if TYPE_CHECKING:
     from otoscope.study.whole.experiment import Study
@@ -20,7 +21,7 @@ WIDTH = 100
 LONG_S, LARGE_BYTES = 600.0, 1e9
 """From so many seconds or bytes on, a plan says which parts to leave out."""
 MOST_SAVINGS = 3
-STOP = "Ctrl-C stops it; the same command then goes on from there."
+STOP = "Ctrl-C stops it; the same command goes on from there."
 OWN_STUDY = "otoscope study FOLDER --model tiny.en --quick --out my-study"
 
 
@@ -92,13 +93,14 @@ def next_steps(study: Study, index: Path | None, seconds: float) -> str:
     lines = [f"It took {duration(seconds)}{before}."]
     if index is None:
         return "\n".join([*lines, f"The study is in {study.folder}."])
-    rows = [
-        ("Open", str(index)),
-        ("Ask it about a recording of your own:", f"otoscope atlas serve {quoted(str(study.folder))}"),
-        ("Study your own folder of recordings:", OWN_STUDY),
+    lines += [
+        f"Open {index}",
+        "Ask the model about a recording of your own, in the same pages:",
+        f"  otoscope atlas serve {quoted(str(study.folder))}",
+        "Study your own folder of recordings:",
+        f"  {OWN_STUDY}",
     ]
-    width = max(len(what) for what, _ in rows)
-    return "\n".join([*lines, *(f"{what.ljust(width)}  {how}" for what, how in rows)])
+    return "\n".join(lines)
 
 
 def summary(study: Study) -> str:
@@ -115,8 +117,11 @@ def summary(study: Study) -> str:
     ]
     for claim in study.verdicts["claims"]:
         lines += [*_wrapped(f"{claim['title']}: {claim['verdict']} ({claim['tally']}).", ""), ""]
+        left_out = [finding for finding in claim["findings"] if NOT_REQUESTED in finding["words"]]
         for finding in claim["findings"]:
-            lines += _finding(finding)
+            lines += [] if finding in left_out else _finding(finding)
+        if left_out:
+            lines.append(f"  [not tested] {count(len(left_out), 'finding')} of parts that were not asked for.")
         lines.append("")
     return "\n".join([*lines, *_groups(corpus.get("groups", ())), *_parts(about["parts"])]).rstrip()
 

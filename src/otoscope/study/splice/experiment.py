@@ -59,8 +59,15 @@ class Splice(Result):
         matches = matched_words(before, words_of(self.spliced))
         return tuple(word for word, match in zip(before, matches, strict=True) if match is None)
 
+    @property
+    def words_new(self) -> tuple[str, ...]:
+        """Words of the spliced transcript, normalised, that the original does not hold in their place."""
+        after = words_of(self.spliced)
+        known = set(matched_words(words_of(self.original), after))
+        return tuple(word for place, word in enumerate(after) if place not in known)
+
     def report(self) -> Report:
-        """Show both transcripts, and name the words that went."""
+        """Show both transcripts, and name the words that went and came."""
         start_s, stop_s = frame_to_seconds(self.start), frame_to_seconds(self.stop)
         return Report(
             f"{self.clip_id}: frames {self.start} to {self.stop - 1} ({start_s:.2f}-{stop_s:.2f} s) of the encoder "
@@ -75,6 +82,7 @@ class Splice(Result):
                 "seconds": [start_s, stop_s],
                 "n_frames": self.n_frames,
                 "words_gone": self.words_gone,
+                "words_new": self.words_new,
                 "n_words": len(words_of(self.original)),
                 "wer": self.words.rate,
             },
@@ -82,6 +90,7 @@ class Splice(Result):
                 ("original", one_line(self.original)),
                 ("spliced", marked(one_line(self.spliced), is_stopped=self.is_stopped)),
                 ("words gone", self.words_gone or "none"),
+                ("words come", self.words_new or "none"),
                 ("word error rate against the original", written(self.words.rate, "share")),
             ],
         )

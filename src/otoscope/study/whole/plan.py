@@ -23,8 +23,9 @@ from otoscope.harvest.stored import MOST_BYTES
 from otoscope.model.whisper import Whisper
 from otoscope.study.catalogue import Cost, Part, parts
 from otoscope.study.whole.context import Context
-from otoscope.study.whole.experiment import NOT_REQUESTED, prepared
+from otoscope.study.whole.experiment import prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
+from otoscope.study.whole.folder import NOT_REQUESTED
 from otoscope.study.whole.settings import StudySettings
 
 PAGES = Cost(1.5, feature_s=0.55e-3)
