@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 WIDTH = 100
 LONG_S, LARGE_BYTES = 600.0, 1e9
 """From so many seconds or bytes on, a plan says which parts to leave out."""
-MOST_SAVINGS = 3
+MOST_SAVINGS, WORTHWHILE = 3, 0.1
+"""How many parts are named, and from which share of the whole on."""
 STOP = "Ctrl-C stops it; the same command goes on from there."
 OWN_STUDY = "otoscope study FOLDER --model tiny.en --quick --out my-study"
 
@@ -74,7 +75,12 @@ def _advice(plan: StudyPlan, *, is_quick: bool) -> list[str]:
     is_long, is_large = plan.seconds > LONG_S, plan.n_bytes > LARGE_BYTES
     if not (is_long or is_large):
         return []
-    savings = plan.savings()
+    savings = [
+        saving
+        for saving in plan.savings()
+        if (is_long and saving.seconds >= WORTHWHILE * plan.seconds)
+        or (is_large and saving.n_bytes >= WORTHWHILE * plan.n_bytes)
+    ]
     if not is_long:
         savings.sort(key=lambda saving: -saving.n_bytes)
     lines = ["" if is_quick else "--quick takes small samples, for a first look.", "To take less, leave parts out:"]
