@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 SETTINGS := pyproject.toml constraints.txt src/otoscope/base/version.py
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 PYTHON ?=
 RESULTS := demo-results
 # The tests and the demo need no network: what is not in the package is not asked for.

@@ -10,7 +10,9 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -102,6 +104,16 @@ def to_json_text(value: Any) -> str:
 def sibling(path: Path) -> Path:
     """Make up a hidden temporary name in the same folder, with the same ending."""
     return path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.partial{path.suffix}")
+
+
+def portable(name: str) -> str:
+    """Name a file or folder after a clip or the like, so that every system takes the name; slashes stay.
+
+    Args:
+        name: What it is named after. Where a letter had to be replaced, the end tells names apart that come out alike.
+    """
+    plain = re.sub(r'[<>:"\\|?*\x00-\x1f]', "-", name)
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')) & 0xFFFF:04x}"
 
 
 def short_name(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
-from otoscope.base.files import to_json_text
+from otoscope.base.files import portable, to_json_text
 from otoscope.base.layout import size, table, terminal_width
 from otoscope.base.numbers import written
 from otoscope.cli import options
@@ -72,7 +72,7 @@ def activations(
             if folder is not None:
                 from otoscope.cli.activation_file import write_activations
 
-                name = FILE if is_one else f"{clip.id}.safetensors"
+                name = FILE if is_one else f"{portable(clip.id)}.safetensors"
                 write_activations(folder / name, tensors, whisper, clip, tokens)
             done_s += clip.duration_s
             advance(done_s)

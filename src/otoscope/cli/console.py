@@ -23,7 +23,7 @@ class Advance(Protocol):
         """Show the progress."""
 
 
-GOES_ON = "Give the same command again, and it goes on from there."
+GOES_ON = "Give the same command again, and it goes on from what was saved."
 
 
 class InterruptionError(Exception):

@@ -87,6 +87,7 @@ def examples(
         print(to_json_text({**written.to_json(), "failed": failed}))
     else:
         n_examples = sum(example.sound is not None for example in written.examples)
+        print(written.summary())
         print(
             f"{count(2 * n_examples, 'sound')}, two of each of {count(n_examples, 'example')} of "
             f"{count(written.n_features, 'feature')}; {job.out / 'sounds.parquet'} says what they are"

@@ -63,10 +63,18 @@ def harvest(
 
 
 def _run(job: Job, model: Whisper, recordings: Corpus, settings: HarvestSettings, workers: int) -> HarvestRun:
+    from otoscope.harvest.run import RESUMING
     from otoscope.harvest.run import run_harvest as gather_features
 
     assert job.out is not None, "asked for above"
     with job.console.progress("Harvesting", total=len(recordings)) as advance:
+
+        def told(stage: str, done: int, n_clips: int) -> None:
+            if stage == RESUMING:
+                job.console.note(f"{done:,} of {n_clips:,} clips were done before: the harvest goes on from there.")
+            if stage != "calibrating":
+                advance(done)
+
         return gather_features(
             model,
             recordings,
@@ -74,7 +82,7 @@ def _run(job: Job, model: Whisper, recordings: Corpus, settings: HarvestSettings
             job.out,
             workers=workers,
             overwrite=job.overwrite,
-            progress=lambda stage, done, _: advance(done) if stage != "calibrating" else None,
+            progress=told,
         )
 
 

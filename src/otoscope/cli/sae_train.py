@@ -129,6 +129,13 @@ def _run(
 
     assert job.out is not None, "asked for above"
     with console.progress("Training", total=settings.n_steps) as advance:
+
+        def told(done: int, n_steps: int, rows: Mapping[str, Mapping[str, float]]) -> None:
+            if rows:
+                advance(done, loss_text(rows))
+            else:
+                console.note(f"{done:,} of {n_steps:,} steps were done before: the training goes on from there.")
+
         return train_on(
             data,
             tasks,
@@ -137,7 +144,7 @@ def _run(
             device=device,
             together=together,
             overwrite=job.overwrite,
-            progress=lambda done, _, rows: advance(done, loss_text(rows)),
+            progress=told,
             observers=events if together.rank == 0 else (),
         )
 

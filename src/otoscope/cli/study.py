@@ -152,6 +152,8 @@ def _study(
     shown = StudyProgress(console, has_pages=request.has_pages, is_quick=preset in ("quick", "demo"))
     with shown.shown():
         result = _run(request, whisper, corpus, settings, preset, shown)
+    if shown.plan is None:
+        console.note("This study was finished before: nothing was measured anew.")
     note_sounds([Problem(**note) for note in result.about["corpus"].get("sound_notes", ())], console)
     if not request.as_json:
         print(summary(result), flush=True)  # before the pages, in case making them fails

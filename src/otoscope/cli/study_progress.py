@@ -90,8 +90,9 @@ class StudyProgress(Watch):
     def tell(self, part: str, done: float, n_all: float) -> None:
         """Hear how far a part is; `part: stage` for one of several stages, which do not say how far the part is."""
         name, _, stage = part.partition(":")
-        if name not in self.weights:
-            self.before, self.before_share = "Reading the corpus", done / n_all if n_all else 0.0
+        if name not in self.weights:  # before the plan, or after a study that was finished before
+            self.before = "Making the pages" if name == PAGES else "Reading the corpus"
+            self.before_share = done / n_all if n_all else 0.0
             return
         if name != self.part:
             self._begin(name)
@@ -171,13 +172,14 @@ class StudyProgress(Watch):
         return sum(self.weights.values()), done
 
     def _share_done(self) -> float:
-        """Return how much of the part under way is done: as it says, or else guessed by its time."""
-        if self.tells_share:
-            return self.share
-        assert self.part is not None, "a part is under way"
-        spent = (time.perf_counter() - self.part_began) / self.weights[self.part]
-        over = spent - STEADY
-        return spent if over < 0 else STEADY + (1 - STEADY) * over / (over + 1 - STEADY)
+        """Return how much of the part under way is done: as it says, or else guessed by its time; it never falls."""
+        if not self.tells_share:
+            assert self.part is not None, "a part is under way"
+            spent = (time.perf_counter() - self.part_began) / self.weights[self.part]
+            over = spent - STEADY
+            guess = spent if over < 0 else STEADY + (1 - STEADY) * over / (over + 1 - STEADY)
+            self.share = max(self.share, guess)
+        return self.share
 
 
 def _clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from otoscope.base.files import name_in
 from otoscope.base.layout import count, duration, size, table, terminal_width
 from otoscope.base.named import on_corpus
+from otoscope.study.whole.folder import NOT_REQUESTED
 
 if TYPE_CHECKING:
     from otoscope.study.whole.experiment import Study
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 LONG_S, LARGE_BYTES = 600.0, 1e9
 """From so many seconds or bytes on, a plan says which parts to leave out."""
-MOST_SAVINGS = 3
-STOP = "Ctrl-C stops it; the same command then goes on from there."
+MOST_SAVINGS, WORTHWHILE = 3, 0.1
+"""How many parts are named, and from which share of the whole on."""
+STOP = "Ctrl-C stops it; the same command goes on from there."
 OWN_STUDY = "otoscope study FOLDER --model tiny.en --quick --out my-study"
 PAGES_SHARE = (
     "The pages share tables, sounds and pictures with the study. Copied elsewhere, they take {size} themselves."
@@ -78,7 +80,12 @@ def _advice(plan: StudyPlan, *, is_quick: bool) -> list[str]:
     is_long, is_large = plan.seconds > LONG_S, plan.n_bytes > LARGE_BYTES
     if not (is_long or is_large):
         return []
-    savings = plan.savings()
+    savings = [
+        saving
+        for saving in plan.savings()
+        if (is_long and saving.seconds >= WORTHWHILE * plan.seconds)
+        or (is_large and saving.n_bytes >= WORTHWHILE * plan.n_bytes)
+    ]
     if not is_long:
         savings.sort(key=lambda saving: -saving.n_bytes)
     lines = ["" if is_quick else "--quick takes small samples, for a first look.", "To take less, leave parts out:"]
@@ -97,13 +104,14 @@ def next_steps(study: Study, index: Path | None, seconds: float) -> str:
     lines = [f"It took {duration(seconds)}{before}."]
     if index is None:
         return "\n".join([*lines, f"The study is in {study.folder}."])
-    rows = [
-        ("Open", str(index)),
-        ("Ask it about a recording of your own:", f"otoscope atlas serve {quoted(str(study.folder))}"),
-        ("Study your own folder of recordings:", OWN_STUDY),
+    lines += [
+        f"Open {index}",
+        "Ask the model about a recording of your own, in the same pages:",
+        f"  otoscope atlas serve {quoted(str(study.folder))}",
+        "Study your own folder of recordings:",
+        f"  {OWN_STUDY}",
     ]
-    width = max(len(what) for what, _ in rows)
-    return "\n".join([*lines, *(f"{what.ljust(width)}  {how}" for what, how in rows)])
+    return "\n".join(lines)
 
 
 def summary(study: Study) -> str:
@@ -120,8 +128,11 @@ def summary(study: Study) -> str:
     ]
     for claim in study.verdicts["claims"]:
         lines += [*_wrapped(f"{claim['title']}: {claim['verdict']} ({claim['tally']}).", ""), ""]
+        left_out = [finding for finding in claim["findings"] if NOT_REQUESTED in finding["words"]]
         for finding in claim["findings"]:
-            lines += _finding(finding)
+            lines += [] if finding in left_out else _finding(finding)
+        if left_out:
+            lines.append(f"  [not tested] {count(len(left_out), 'finding')} of parts that were not asked for.")
         lines.append("")
     return "\n".join([*lines, *_groups(corpus.get("groups", ())), *_parts(about["parts"])]).rstrip()
 

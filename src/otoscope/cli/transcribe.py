@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.base.errors import InputError
-from otoscope.base.files import to_json_text, write_text
+from otoscope.base.files import portable, to_json_text, write_text
 from otoscope.base.layout import one_line, table, terminal_width
 from otoscope.cli import options
 from otoscope.cli.console import Console
@@ -248,7 +248,7 @@ def _write_each(
     done = []
     for clip, transcription in heard:
         for kind, writer in chosen.items():
-            write_text(folder / f"{clip.id}{SUFFIXES[kind]}", writer(transcription))
+            write_text(folder / f"{portable(clip.id)}{SUFFIXES[kind]}", writer(transcription))
         done.append((clip.source, transcription))
     return done
 

@@ -39,6 +39,9 @@ from otoscope.model.whisper import Whisper
 CHECKPOINT_S = 60.0
 """Seconds between two checkpoints of the state."""
 
+RESUMING = "resuming"
+"""The stage of which progress is told once, where a run that was stopped goes on."""
+
 Progress = Callable[[str, int, int], None]
 """Takes the stage (`calibrating`, `harvesting`, `writing`), the number of clips done, and their total."""
 
@@ -67,7 +70,8 @@ def run_harvest(
         workers: Number of processes; each loads the model and keeps its own state.
         overwrite: Whether an existing run may be replaced.
         reader: Gives the activations of the settings' sites, for instance from a store; the model runs by default.
-        progress: Called with the stage, the clips done and their total.
+        progress: Called with the stage, the clips done and their total; once with `RESUMING` and the clips that were
+            done before, where a run that was stopped goes on.
 
     Returns:
         The finished run.
@@ -210,6 +214,8 @@ def _gather(
     """Gather all parts, after those of an interrupted run; returns the state of the whole corpus."""
     state, failed, n_clips = corpus_pass.empty_state(), work.failed(), len(corpus_pass.corpus)
     start = work.restore(state) or 0
+    if start:
+        progress(RESUMING, min(start * corpus_pass.part_clips, n_clips), n_clips)
     if workers > 1:
         saved = time.monotonic()
         for part, log in processes(recipe, work, range(start, corpus_pass.n_parts), failed, workers):

@@ -95,7 +95,8 @@ def train(
         device: The device on which to train.
         together: The processes that train together; each must make the same call.
         overwrite: Whether an existing training may be replaced.
-        progress: Called every few steps.
+        progress: Called every few steps with the step, their number, and the last rows of the curves by dictionary;
+            without rows where a training that was stopped goes on.
         observers: Called with every row of the curves; their `close`, if they have one, is called at the end.
 
     Returns:
@@ -261,6 +262,8 @@ class _Job:
         """Train to the end."""
         settings, began, saved = self._settings, time.monotonic(), time.monotonic()
         before_s, before_waited_s = self._seconds, self._waited_s
+        if self._step:
+            progress(self._step, settings.n_steps, {})  # done before, when the training was stopped
         feed = self._feed.batches(settings.batch_frames, self._position)
 
         def check_stop() -> None:

@@ -19,7 +19,7 @@ from otoscope.audio.clip import Clip
 from otoscope.audio.stretch import recording_duration_s
 from otoscope.base.clocks import FRAME_S, SAMPLE_RATE_HZ
 from otoscope.base.errors import AudioError, InputError
-from otoscope.base.files import atomic_path, to_json_text, write_text
+from otoscope.base.files import atomic_path, portable, to_json_text, write_text
 from otoscope.base.layout import count, one_line
 from otoscope.base.report import Column, Report, Table
 from otoscope.corpus import Corpus, Problem
@@ -291,7 +291,7 @@ def _align(
                 compare_alignments(comparison, timed.clip.phones, clip.phones, phone_set, clip.duration_s)
             except InputError as error:  # a label that ARPAbet has no symbol for
                 comparison.left_out.append(Problem(clip.id, str(error)))
-    write_textgrid(folder / f"{clip.id}.TextGrid", timed.clip.words, timed.clip.phones, clip.duration_s)
+    write_textgrid(folder / f"{portable(clip.id)}.TextGrid", timed.clip.words, timed.clip.phones, clip.duration_s)
     return {"row": _row(clip, folder), "about": json.loads(to_json_text(asdict(timed.about)))}
 
 
@@ -341,7 +341,7 @@ def _row(clip: Clip, folder: Path) -> dict[str, str | None]:
         "transcript": None if clip.is_transcript_from_labels else clip.transcript,
         "speaker": clip.speaker,
         "language": clip.language,
-        "alignment": f"{clip.id}.TextGrid",
+        "alignment": f"{portable(clip.id)}.TextGrid",
     }
 
 
@@ -349,9 +349,10 @@ def _sound(clip: Clip, folder: Path) -> str:
     """Return where the clip's sound is: its own file, or one written here where it is part of a file or has none."""
     if clip.path is not None and _is_whole(clip, clip.path):
         return str(clip.path.absolute())
-    with atomic_path(folder / f"{clip.id}.wav") as temporary:
+    name = f"{portable(clip.id)}.wav"
+    with atomic_path(folder / name) as temporary:
         soundfile.write(temporary, clip.samples, SAMPLE_RATE_HZ, subtype="FLOAT")
-    return f"{clip.id}.wav"
+    return name
 
 
 def _is_whole(clip: Clip, path: Path) -> bool:

@@ -63,7 +63,7 @@ class Splice(Result):
         return changed_words(self.original, self.spliced)[1]
 
     def report(self) -> Report:
-        """Show both transcripts, and name the words that went."""
+        """Show both transcripts, and name the words that went and came."""
         start_s, stop_s = frame_to_seconds(self.start), frame_to_seconds(self.stop)
         return Report(
             f"{self.clip_id}: frames {self.start} to {self.stop - 1} ({start_s:.2f}-{stop_s:.2f} s) of the encoder "

@@ -28,7 +28,7 @@ def bigrams(context: Context, out: Path) -> None:
         level_dbfs=settings.level_dbfs,
         language=context.language,
         seed=context.seed,
-        progress=context.progress("bigrams"),
+        progress=context.progress("bigrams: next words"),
     ).save(out)
     try:
         known = bigrams_of_text(
@@ -62,7 +62,7 @@ def neighbours(context: Context, out: Path) -> None:
 def lens(context: Context, out: Path) -> None:
     """Measure from which block on the decoder would say what it says in the end, and what each head adds to it."""
     clips = context.clips(context.settings.lens.clips)
-    progress = context.progress("lens")
+    progress = context.progress("lens: blocks")
     lens_curve(context.model, clips, language=context.language, seed=context.seed, progress=progress).save(out)
     progress = context.progress("lens: heads")
     head_lens_mean(context.model, clips, language=context.language, seed=context.seed, progress=progress).save(out)

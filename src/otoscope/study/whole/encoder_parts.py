@@ -87,15 +87,18 @@ def windows(context: Context, out: Path) -> None:
         indices = [index for index, clip in enumerate(clips) if clip.id in ids]
         return [clips[index] for index in indices], [heard[index] for index in indices]
 
+    ks = within(settings.ks, context.model.n_frames)
     curve_clips, unmasked = first(settings.clips)
+    n_heads = min(settings.heads, context.model.n_encoder_blocks * context.model.n_heads)
+    n_of_curve, n_of_heads = len(ks) * len(curve_clips), n_heads * settings.head_clips  # transcriptions
     window(
         context.model,
         curve_clips,
-        ks=within(settings.ks, context.model.n_frames),
+        ks=ks,
         language=context.language,
         seed=context.seed,
         unmasked=unmasked,
-        progress=context.progress("window"),
+        progress=lambda done, n: context.tell("window", done, n_of_curve + n_of_heads),
     ).save(out)
     if settings.head_clips:
         head_clips, unlimited = first(settings.head_clips)
@@ -106,7 +109,9 @@ def windows(context: Context, out: Path) -> None:
             language=context.language,
             seed=context.seed,
             unlimited=unlimited,
-            progress=context.progress("window: heads"),
+            progress=lambda done, n: context.tell(
+                "window", n_of_curve + done / n * n_of_heads, n_of_curve + n_of_heads
+            ),
         ).save(out)
 
 

@@ -38,6 +38,7 @@ from otoscope.study.whole.folder import (
     DONE,
     FAILED,
     LEFT_OUT,
+    NOT_REQUESTED,
     SETTINGS,
     STUDY,
     VERDICTS,
@@ -54,7 +55,6 @@ from otoscope.study.whole.verdicts import verdicts
 from otoscope.study.whole.watch import Watch
 
 KIND, VERSION = "study", 1
-NOT_REQUESTED = "it was not asked for"
 SIZES = ("n_mels", "window_s", "n_frames", "d_model", "n_heads", "n_encoder_blocks", "n_decoder_blocks", "vocab_size")
 
 

@@ -96,7 +96,7 @@ def harvest(context: Context, out: Path) -> None:
         harvest_settings(context.settings, bases, context.folder),
         out,
         reader=_reader(context, settings.sites, "untrained" in bases),
-        progress=lambda what, done, n_all: context.tell("harvest", done, n_all),
+        progress=lambda what, done, n_all: context.tell(f"harvest: {what}", done, n_all),
     )
 
 

@@ -26,6 +26,8 @@ LOCK = ".lock"
 ACTIVITY = ".activity"
 """Activations that parts share while a study is under way."""
 DONE, LEFT_OUT, FAILED = "done", "left out", "failed"
+NOT_REQUESTED = "it was not asked for"
+"""Why a part was left out that was not asked for."""
 
 
 @contextmanager

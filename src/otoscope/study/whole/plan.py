@@ -24,8 +24,9 @@ from otoscope.study.catalogue import Cost, Part, parts
 from otoscope.study.dictionaries.plan import plan_training, seconds_of
 from otoscope.study.examples.pieces import BASELINE_TOP, BASELINES
 from otoscope.study.whole.context import Context
-from otoscope.study.whole.experiment import NOT_REQUESTED, prepared
+from otoscope.study.whole.experiment import prepared
 from otoscope.study.whole.feature_parts import OWN, training_of
+from otoscope.study.whole.folder import NOT_REQUESTED
 from otoscope.study.whole.settings import StudySettings
 
 PAGES_PART = "pages"
