@@ -14,13 +14,7 @@ from otoscope.model.whisper import Whisper
 from otoscope.study.neighbours import picture as neighbours_picture
 from otoscope.study.neighbours.experiment import Neighbour, Neighbours, WordNeighbours, neighbours
 from otoscope.study.neighbours.search import nearest, unit
-from otoscope.study.neighbours.spaces import (
-    NEVER_IN_TEXT,
-    hardly_trained,
-    token_spaces,
-    token_vectors,
-    without_common,
-)
+from otoscope.study.neighbours.spaces import NEVER_IN_TEXT, hardly_trained, token_spaces, token_vectors, without_common
 from otoscope.study.neighbours.tokens import WordToken, are_kin, find_token, whole_words
 from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer

@@ -11,15 +11,7 @@ from otoscope.audio.clip import Clip, Span
 from otoscope.model.whisper import Whisper
 from otoscope.study.estimates import bootstrap_mean
 from otoscope.study.words.experiment import WAYS, WordSources, words
-from otoscope.study.words.scores import (
-    BASELINES,
-    EVEN,
-    POSITION,
-    SCORES,
-    WordScores,
-    score_words,
-    word_sources,
-)
+from otoscope.study.words.scores import BASELINES, EVEN, POSITION, SCORES, WordScores, score_words, word_sources
 from tests.study.conftest import make_clip
 from tests.study.test_words import planted
 
