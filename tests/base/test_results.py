@@ -52,10 +52,7 @@ def test_others_may_read_the_folder_as_they_may_read_any_other(tmp_path: Path) -
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), SystemExit(3)])
 def test_an_error_leaves_nothing_behind(tmp_path: Path, error: BaseException) -> None:
-    with (
-        pytest.raises(type(error)),
-        result_folder(tmp_path / "deep" / "out", overwrite=False, manifest={}) as folder,
-    ):
+    with pytest.raises(type(error)), result_folder(tmp_path / "deep" / "out", overwrite=False, manifest={}) as folder:
         (folder / "a.txt").write_text("half")
         raise error
     assert list(tmp_path.iterdir()) == []
@@ -127,10 +124,7 @@ def test_if_the_last_renaming_fails_the_old_results_come_back(tmp_path: Path, mo
 
 def test_a_folder_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with (
-        pytest.raises(OutputError, match="exists already"),
-        result_folder(out, overwrite=False, manifest={}),
-    ):
+    with pytest.raises(OutputError, match="exists already"), result_folder(out, overwrite=False, manifest={}):
         out.mkdir()
         (out / "theirs.txt").write_text("theirs")
     assert names_in(tmp_path) == ["out/theirs.txt"]

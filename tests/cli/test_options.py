@@ -7,8 +7,7 @@ from otoscope.cli.options import numbers
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
-    [(None, None), ([], None), (["3"], (3,)), (["100, 50", "7"], (100, 50, 7)), (["-1"], (-1,))],
+    ("given", "read"), [(None, None), ([], None), (["3"], (3,)), (["100, 50", "7"], (100, 50, 7)), (["-1"], (-1,))]
 )
 def test_numbers_come_with_commas_or_by_repeating(given: list[str] | None, read: tuple[int, ...] | None) -> None:
     assert numbers(given, "--k") == read

@@ -13,15 +13,7 @@ import pytest
 from otoscope.audio.kinds import Kind
 from otoscope.base.errors import InputError
 from otoscope.harvest.activation_shards import ShardReader, ShardWriter
-from tests.harvest.shards import (
-    SITES,
-    add_clip,
-    assert_same_rows,
-    clip_frames,
-    expected,
-    read_all,
-    write,
-)
+from tests.harvest.shards import SITES, add_clip, assert_same_rows, clip_frames, expected, read_all, write
 
 
 @pytest.mark.parametrize("block_rows", [1, 7, 1024])

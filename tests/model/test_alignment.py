@@ -127,14 +127,7 @@ def test_probabilities_are_the_models_own_over_text(model: Whisper, words: Vocab
     text = model.tokenizer(" the dog", add_special_tokens=False).input_ids
     prompt = words.prompt("en", "transcribe", timestamps=False)
     found = align(
-        model,
-        words,
-        model.encode(samples),
-        [text],
-        language="en",
-        task="transcribe",
-        heads=[Head(1, 0)],
-        n_frames=100,
+        model, words, model.encode(samples), [text], language="en", task="transcribe", heads=[Head(1, 0)], n_frames=100
     )[0]
     with torch.no_grad():
         logits = model.hf(features(samples), decoder_input_ids=torch.tensor([prompt + text])).logits[0]

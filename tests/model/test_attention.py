@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -19,26 +18,10 @@ from otoscope.model.attention import (
     within_reach,
 )
 from otoscope.model.whisper import Whisper
-from tests.model.test_reading import generate, hooks_of
+from tests.model.test_reading import generate
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 
-
-@pytest.fixture(scope="module")
-def whisper() -> Whisper:
-    tokenizer = tiny_tokenizer()
-    return Whisper(tiny_hf(tokenizer), tokenizer, id="tiny", weights_hash="0")
-
-
-@pytest.fixture(scope="module")
-def mel() -> Tensor:
-    return torch.randn(2, 80, 200, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(whisper: Whisper) -> Iterator[None]:
-    before = hooks_of(whisper.hf)
-    yield
-    assert hooks_of(whisper.hf) == before
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 def limit(k: int | None, heads: set[int]) -> AttentionWindow:

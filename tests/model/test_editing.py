@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,28 +10,9 @@ from torch import Tensor
 
 from otoscope.base.errors import InputError, SiteError
 from otoscope.model.whisper import Whisper
-from tests.model.test_reading import generate, hooks_of
-from tests.model.tiny import tiny_hf, tiny_tokenizer
+from tests.model.test_reading import generate
 
-
-@pytest.fixture(scope="module")
-def whisper() -> Whisper:
-    tokenizer = tiny_tokenizer()
-    return Whisper(tiny_hf(tokenizer), tokenizer, id="tiny", weights_hash="0")
-
-
-@pytest.fixture(scope="module")
-def mel() -> Tensor:
-    return torch.randn(2, 80, 200, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(whisper: Whisper) -> Iterator[None]:
-    before = hooks_of(whisper.hf)
-    weights = {name: weight.clone() for name, weight in whisper.hf.state_dict().items()}
-    yield
-    assert hooks_of(whisper.hf) == before
-    assert all(torch.equal(weight, weights[name]) for name, weight in whisper.hf.state_dict().items())
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 def test_a_block_set_to_zero_leaves_the_rest_of_the_model_nothing_else(whisper: Whisper, mel: Tensor) -> None:

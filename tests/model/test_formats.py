@@ -28,9 +28,7 @@ def transcription(*segments: Segment, language: str = "en") -> Transcription:
 
 
 TALK = transcription(
-    segment(0.0, 1.5, " Hello there."),
-    segment(1.5, 1.5, " "),
-    segment(59.9996, 3725.25, " Is 1 --> 2\n<b> & so on?"),
+    segment(0.0, 1.5, " Hello there."), segment(1.5, 1.5, " "), segment(59.9996, 3725.25, " Is 1 --> 2\n<b> & so on?")
 )
 
 

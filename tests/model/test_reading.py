@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,15 +8,10 @@ from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditiona
 
 from otoscope.base.errors import InputError, SiteError
 from otoscope.model.whisper import Whisper
+from tests.model.conftest import hooks_of
 from tests.model.tiny import tiny_hf, tiny_tokenizer
 
 TIMESTAMPS = list(range(428, 1929))
-
-
-@pytest.fixture(scope="module")
-def whisper() -> Whisper:
-    tokenizer = tiny_tokenizer()
-    return Whisper(tiny_hf(tokenizer), tokenizer, id="tiny", weights_hash="0")
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +19,7 @@ def mel() -> Tensor:
     return torch.randn(3, 80, 200, generator=torch.Generator().manual_seed(1))
 
 
-def hooks_of(hf: WhisperForConditionalGeneration) -> list[object]:
-    """Everything a reading could leave behind."""
-    left: list[object] = [sorted(vars(hf)), hf.training, hf.config._attn_implementation]
-    for module in hf.modules():
-        tables = (module._forward_hooks, module._forward_pre_hooks, module._forward_hooks_with_kwargs)
-        left += [list(table) for table in tables] + [id(vars(module).get("config"))]
-    return left
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(whisper: Whisper) -> Iterator[None]:
-    before = hooks_of(whisper.hf)
-    weights = {name: weight.clone() for name, weight in whisper.hf.state_dict().items()}
-    yield
-    assert hooks_of(whisper.hf) == before
-    assert all(torch.equal(weight, weights[name]) for name, weight in whisper.hf.state_dict().items())
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
 
 def generate(whisper: Whisper, mel: Tensor, **settings: object) -> Tensor:

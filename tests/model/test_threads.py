@@ -108,11 +108,7 @@ def test_no_speech_probabilities_are_those_of_the_thread(model: Whisper) -> None
 
 
 @pytest.mark.parametrize(
-    "block",
-    [
-        lambda model: model.edit({"encoder.blocks.0": scaled(0.2)}),
-        lambda model: model.attention_window(2),
-    ],
+    "block", [lambda model: model.edit({"encoder.blocks.0": scaled(0.2)}), lambda model: model.attention_window(2)]
 )
 def test_a_thread_with_nothing_on_is_refused_while_another_edits(
     model: Whisper, block: Callable[[Whisper], Any]

@@ -176,27 +176,7 @@ def save_folder(folder: Path, model: WhisperForConditionalGeneration, tokenizer:
     return folder
 
 
-def tiny_whisper_folder(
-    folder: Path,
-    *,
-    seconds: int = 2,
-    d_model: int = 32,
-    blocks: int = 2,
-    heads: int = 2,
-    n_mels: int = 80,
-    max_tokens: int = 64,
-    seed: int = 0,
-) -> Path:
+def tiny_whisper_folder(folder: Path, **settings: int) -> Path:
     """Write a tiny random Whisper, tokenizer included, into `folder` and return it. The settings are `tiny_hf`'s."""
     tokenizer = tiny_tokenizer()
-    model = tiny_hf(
-        tokenizer,
-        seconds=seconds,
-        d_model=d_model,
-        blocks=blocks,
-        heads=heads,
-        n_mels=n_mels,
-        max_tokens=max_tokens,
-        seed=seed,
-    )
-    return save_folder(folder, model, tokenizer)
+    return save_folder(folder, tiny_hf(tokenizer, **settings), tokenizer)

@@ -47,13 +47,7 @@ class Planting:
     """
 
     def __init__(
-        self,
-        wanted: list[tuple[str, dict[str, float]]],
-        n_noise: int,
-        *,
-        seed: int,
-        d: int = 512,
-        noise: float = 0.12,
+        self, wanted: list[tuple[str, dict[str, float]]], n_noise: int, *, seed: int, d: int = 512, noise: float = 0.12
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.wanted = wanted

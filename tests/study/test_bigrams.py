@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -157,15 +155,6 @@ def test_the_last_position_alone_goes_through_the_unembedding(model: Whisper) ->
     finally:
         handle.remove()
     assert shapes == [(5, 1)]
-
-
-def test_files_hold_what_the_result_holds(model: Whisper, tmp_path: Path) -> None:
-    result = bigrams(model, [*PROMPTS, *(f"{word} $x_1$" for word in "abcdefg")], n_next=4)
-    names = [path.name for path in result.save(tmp_path / "out")]
-    assert names == ["bigrams.json", "bigrams.png"]
-    table = json.loads((tmp_path / "out" / "bigrams.json").read_text())
-    assert table == result.to_json() and table["n_prompts"] == len(table["continuations"]) == 11
-    assert (tmp_path / "out" / "bigrams.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_progress_ends_at_all(model: Whisper) -> None:

@@ -127,10 +127,7 @@ def test_one_backward_pass_weighs_every_pattern_and_leaves_the_graph() -> None:
     for _ in range(2):
         found = weighted_attention(score, *patterns)
         for pattern, gradient, weighted in zip(
-            [leaf, second, own, cross],
-            gradients,
-            [*found.encoder, found.decoder[0], found.cross[0]],
-            strict=True,
+            [leaf, second, own, cross], gradients, [*found.encoder, found.decoder[0], found.cross[0]], strict=True
         ):
             torch.testing.assert_close(weighted, weigh(pattern[0], gradient[0]))
         assert found.decoder[1].abs().max() == 0 and found.cross[1].abs().max() == 0

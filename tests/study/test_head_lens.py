@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -154,18 +153,9 @@ def test_progress_counts_clips(model: Whisper, clips: list[Clip]) -> None:
     assert seen[-1] == (3, 3)
 
 
-def test_files_hold_what_the_result_holds(lensed: HeadLens, mean: HeadLensMean, tmp_path: Path) -> None:
-    assert [path.name for path in lensed.save(tmp_path)] == ["head_lens.json", "head_lens.npz", "head_lens.png"]
-    with np.load(tmp_path / "head_lens.npz") as arrays:
-        np.testing.assert_array_equal(arrays["contributions"], lensed.contributions)
-        assert len(arrays["parts"]) == len(lensed.parts)
-    table = json.loads((tmp_path / "head_lens.json").read_text())
-    assert table == lensed.to_json()
-    for token in table["tokens"]:
+def test_groups_of_a_token_add_up_in_the_table(lensed: HeadLens) -> None:
+    for token in lensed.to_json()["tokens"]:
         assert sum(token["groups"].values()) == pytest.approx(token["logit"] - token["mean_logit"], abs=1e-3)
-    names = [path.name for path in mean.save(tmp_path)]
-    assert names == ["head_lens_mean.json", "head_lens_mean.npz", "head_lens_mean.png"]
-    assert json.loads((tmp_path / "head_lens_mean.json").read_text()) == mean.to_json()
 
 
 def test_many_heads_are_drawn_as_a_map(clip: Clip, tmp_path: Path) -> None:
@@ -180,11 +170,6 @@ def test_clips_without_words_are_refused() -> None:
     silent.hf.generation_config.suppress_tokens = [one for one in range(silent.vocab_size) if one != end]
     with pytest.raises(InputError, match="writes nothing over these clips"):
         head_lens_mean(silent, [make_clip()])
-
-
-def test_the_model_is_left_as_it_was(model: Whisper, clip: Clip, lensed: HeadLens) -> None:
-    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.hf.modules())
-    assert model.transcribe(clip, language="en").text == build().transcribe(clip, language="en").text
 
 
 def test_cross_attention_tells_the_due_token_from_another_on_the_demo_model() -> None:

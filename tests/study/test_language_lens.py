@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -85,15 +82,6 @@ def test_batches_do_not_change_the_result(model: Whisper) -> None:
     together = language_lens(model, many, progress=lambda done, n: seen.append((done, n)))
     assert seen == [(16, 18), (18, 18)]
     np.testing.assert_allclose(together.probabilities[17], language_lens(model, many[17]).probabilities[0], atol=1e-5)
-
-
-def test_files_hold_what_the_result_holds(heard: LanguageLens, tmp_path: Path) -> None:
-    names = [path.name for path in heard.save(tmp_path)]
-    assert names == ["language_lens.json", "language_lens.npz", "language_lens.png"]
-    with np.load(tmp_path / "language_lens.npz") as arrays:
-        np.testing.assert_array_equal(arrays["probabilities"], heard.probabilities)
-        assert arrays["found_contributions"].shape == (3, len(heard.parts))
-    assert json.loads((tmp_path / "language_lens.json").read_text()) == heard.to_json()
 
 
 def test_a_model_of_one_language_is_refused(clip: Clip) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,7 @@ from otoscope.model.whisper import Whisper
 from otoscope.study.lettering import readable
 from otoscope.study.neighbours.experiment import Neighbour, Neighbours, WordNeighbours, neighbours
 from otoscope.study.neighbours.search import nearest, unit
-from otoscope.study.neighbours.spaces import (
-    NEVER_IN_TEXT,
-    hardly_trained,
-    token_spaces,
-    token_vectors,
-    without_common,
-)
+from otoscope.study.neighbours.spaces import NEVER_IN_TEXT, hardly_trained, token_spaces, token_vectors, without_common
 from otoscope.study.neighbours.tokens import WordToken, are_kin, find_token, whole_words
 from otoscope.study.neighbours.words import WordVectors
 from tests.model.tiny import tiny_hf, tiny_tokenizer
@@ -194,15 +187,6 @@ def test_forms_of_a_word_are_kin(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("rug", "mug"), ("rug", "shrug"), ("an", "ant"), ("sea", "see")])
 def test_rhymes_and_homophones_are_not_kin(one: str, other: str) -> None:
     assert not are_kin(one, other)
-
-
-def test_the_files_hold_the_result(demo: Whisper, tmp_path: Path) -> None:
-    result = neighbours(demo, ["rug", "Rug"], k=3)
-    files = result.save(tmp_path / "out")
-    assert [path.name for path in files] == ["neighbours.json", "neighbours.png"]
-    table = json.loads(files[0].read_text())
-    assert table == json.loads(json.dumps(result.to_json()))
-    assert [len(word["neighbours"]) for word in table["words"]] == [3, 3]
 
 
 def test_what_a_font_lacks_and_what_cannot_be_seen_is_written_as_numbers(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gc
 import importlib
 import inspect
 import io
+import json
 import pkgutil
 import re
 import subprocess
@@ -13,9 +14,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import otoscope
@@ -97,7 +100,7 @@ def results(model: Whisper, clip: Clip, clips: list[Clip]) -> Iterator[object]:
     yield from (clip, model, direction(), model.transcribe(clip), model.transcribe(clip, word_times=True))
     yield from (locality(model, clips), relevance(model, clip), splice(model, clip, 20, 40), words(model, clip))
     yield from (window(model, clips, ks=[10, 2]), window(model, [clip], ks=[10, 2]))
-    yield from (bigrams(model, ["the", "dog"]), neighbours(model, ["dog"], k=5))
+    yield from (bigrams(model, ["the", *(f"{word} $x_1$" for word in "abc")]), neighbours(model, ["dog"], k=5))
     yield from (lens(model, clip), lens_curve(model, clips), encoder_lens(model, clips))
     yield from (head_lens(model, clip), head_lens_mean(model, clips), language_lens(model, clips))
     yield from (segments(model, clips, [word], top=3), pushed_up(model, clip, 0.2, 0.6, least=0))
@@ -111,13 +114,44 @@ WITHOUT_PICTURE = {"Direction", "Transcription", "Whisper"}
 WITH_SOUND = {"Clip", "WordSources", "Segments", "Dream"}
 
 
-def test_results_show_a_picture_a_table_and_their_sounds(model: Whisper, clip: Clip, clips: list[Clip]) -> None:
+@pytest.fixture(scope="module")
+def made(model: Whisper, clip: Clip, clips: list[Clip]) -> list[Any]:
+    """All results; each experiment leaves the model as it was."""
+    before, found = model.encode(clip), []
     for result in results(model, clip, clips):
+        found.append(result)
+        after = model.encode(clip)
+        assert torch.equal(before, after) and not after.requires_grad, type(result)
+        assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.hf.modules())
+        assert all(weight.grad is None for weight in model.hf.parameters()), type(result)
+    return found
+
+
+def test_what_is_saved_is_what_the_result_holds(made: list[Any], tmp_path: Path) -> None:
+    for number, result in enumerate(each for each in made if hasattr(each, "report")):
+        paths = result.save(tmp_path / str(number))
+        assert {*paths} == {path for path in (tmp_path / str(number)).rglob("*") if path.is_file()}
+        (table,) = (path for path in paths if path.suffix == ".json")
+        assert json.loads(table.read_text()) == json.loads(json.dumps(result.to_json(), allow_nan=False))
+        pictures = [path for path in paths if path.suffix == ".png"]
+        assert pictures and all(path.read_bytes().startswith(b"\x89PNG") for path in pictures), table
+        assert [path.suffix for path in paths].count(".npz") == bool(result.arrays())
+        for path in (path for path in paths if path.suffix == ".npz"):
+            with np.load(path) as arrays:
+                assert arrays.files == [*result.arrays()]
+                for name, values in result.arrays().items():
+                    np.testing.assert_array_equal(arrays[name], values)
+                    own = getattr(result, name, None)
+                    np.testing.assert_array_equal(arrays[name], own if isinstance(own, np.ndarray) else values)
+
+
+def test_results_show_a_picture_a_table_and_their_sounds(made: list[Any]) -> None:
+    for result in made:
         name = type(result).__name__
-        made = result._repr_html_()  # type: ignore[attr-defined]
-        found = read(made)
+        display = result._repr_html_()
+        found = read(display)
         assert "could be" not in found.text, found.text
-        assert len(made.encode()) <= html.MOST_BYTES
+        assert len(display.encode()) <= html.MOST_BYTES
         assert ("img" in found.tags) == (name not in WITHOUT_PICTURE), name
         assert ("audio" in found.tags) == (name in WITH_SOUND), name
         assert "table" in found.tags and "left out" not in found.text, name

@@ -174,13 +174,7 @@ def test_files_hold_what_the_result_holds(model: Whisper, tmp_path: Path) -> Non
     clips = [make_clip(1.2, seed=1), make_clip(1.4, seed=2)]
     done: list[int] = []
     found = segments(
-        model,
-        clips,
-        ["dog", "AC/DC"],
-        top=2,
-        language="en",
-        sound_format="wav",
-        progress=lambda at, _: done.append(at),
+        model, clips, ["dog", "AC/DC"], top=2, language="en", sound_format="wav", progress=lambda at, _: done.append(at)
     )
     assert done == [1, 2]
     names = [path.relative_to(tmp_path).as_posix() for path in found.save(tmp_path)]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,11 +78,9 @@ def test_means_come_from_other_speakers_than_trials(demo: Whisper, some: Corpus,
 
 
 def test_the_files_hold_every_trial(result: PhoneSwaps, tmp_path: Path) -> None:
-    assert [path.name for path in result.save(tmp_path)] == ["steer_phones.json", "steer_phones.png"]
-    table = json.loads((tmp_path / "steer_phones.json").read_text())
-    assert table == result.to_json() and len(table["pairs"]) == table["n_pairs"]
+    table = result.to_json()
+    assert len(table["pairs"]) == table["n_pairs"] and result.plot(tmp_path / "it.png").is_file()
     assert [row["strength"] for row in table["rates"]] == [0.0, 1.5]
-    assert (tmp_path / "steer_phones.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_trials_are_drawn_by_the_seed(demo: Whisper, some: Corpus, lexicon: dict[str, set[tuple[str, ...]]]) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -95,13 +94,6 @@ def test_progress_counts_transcriptions(model: Whisper, clips: list[Clip]) -> No
     seen: list[tuple[int, int]] = []
     window(model, clips[:2], ks=[4], language="en", progress=lambda done, n: seen.append((done, n)))
     assert seen == [(2, 4), (4, 4)]
-
-
-def test_files_hold_what_the_result_holds(study: WindowStudy, tmp_path: Path) -> None:
-    assert [path.name for path in study.save(tmp_path)] == ["window.json", "window.png", "window_mask.png"]
-    assert json.loads((tmp_path / "window.json").read_text()) == study.to_json()
-    for name in ("window.png", "window_mask.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_single_clip_without_a_reference_makes_a_picture(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -134,15 +133,11 @@ def test_every_word_has_a_curve_of_its_window_by_each_way(found: WordSources) ->
     assert found.transcript.split() == [word.text for word in found.words]
 
 
-def test_the_model_is_left_as_it_was_and_outer_readings_see_one_pass(model: Whisper, clip: Clip) -> None:
-    before = model.encode(clip)
+def test_outer_readings_see_one_pass(model: Whisper, clip: Clip) -> None:
     with model.reading(["encoder.blocks.0", "decoder.blocks.0"]) as tape:
         words(model, clip, language="en", step_s=0.2)
     assert tape["encoder.blocks.0"].shape[0] == 1
     assert tape["decoder.blocks.0"].shape[0] == 1
-    after = model.encode(clip)
-    assert torch.equal(before, after) and not after.requires_grad
-    assert all(parameter.grad is None for parameter in model.hf.parameters())
 
 
 def test_a_long_recording_is_taken_window_by_window(model: Whisper, tmp_path: Path) -> None:
@@ -179,16 +174,9 @@ def test_nothing_written_is_no_error(tmp_path: Path) -> None:
         found.plot(tmp_path / "none")
 
 
-def test_files_hold_what_the_result_holds(found: WordSources, tmp_path: Path) -> None:
-    names = [path.name for path in found.save(tmp_path / "out")]
-    assert names == ["words.json", "words.npz", "words.png", "words_zoom.png"]
-    with np.load(tmp_path / "out" / "words.npz") as arrays:
-        for way in WAYS:
-            np.testing.assert_array_equal(arrays[way], getattr(found, way))
-        assert arrays["window"].tolist() == [0] * len(found.words)
-    assert json.loads((tmp_path / "out" / "words.json").read_text()) == found.to_json()
-    for name in names[2:]:
-        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+def test_arrays_hold_every_way(found: WordSources) -> None:
+    assert {*WAYS} < {*found.arrays()} and list(found.figures()) == ["words", "words_zoom"]
+    assert found.arrays()["window"].tolist() == [0] * len(found.words)
 
 
 def test_the_word_drawn_large_can_be_chosen(model: Whisper, clip: Clip, found: WordSources) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 from otoscope.audio.clip import Clip, Span
@@ -22,8 +21,8 @@ from otoscope.study.part_settings import (
     WindowPart,
 )
 from otoscope.study.whole.settings import StudySettings
+from tests.cli.conftest import RATE_HZ, noise
 
-RATE_HZ = 16_000
 SMALL = StudySettings().put(
     transcripts=Clips(4),
     relevance=RelevancePart(2),
@@ -38,15 +37,6 @@ SMALL = StudySettings().put(
     words=Clips(1),
     listening=ListeningPart(1, (5,)),
 )
-
-
-def noise(seconds: float, seed: int) -> np.ndarray:
-    """Speech, as far as energy tells: noise in the middle, silence at both ends."""
-    samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE_HZ)).astype(np.float32)
-    edge = len(samples) // 5
-    samples[:edge] *= 1e-4
-    samples[-edge:] *= 1e-4
-    return samples
 
 
 def recordings(folder: Path, *seconds: float) -> Path:

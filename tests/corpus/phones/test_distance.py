@@ -9,12 +9,7 @@ import pytest
 from panphon.distance import Distance
 
 from otoscope.base.errors import InputError
-from otoscope.corpus.phones.distance import (
-    edit_distances,
-    phone_distance,
-    substitution_cost,
-    substitution_costs,
-)
+from otoscope.corpus.phones.distance import edit_distances, phone_distance, substitution_cost, substitution_costs
 from otoscope.corpus.phones.ipa import ROWS
 
 

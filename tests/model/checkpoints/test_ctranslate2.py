@@ -28,8 +28,7 @@ def test_a_folder_loads_to_equal_weights_tokens_and_settings(original: Original,
 
 
 @pytest.mark.parametrize(
-    ("stored", "steps"),
-    [("float16", 2**-11), ("bfloat16", 2**-8), ("int8", 0.5 / 127 * 1.001), ("int16", 2 / 1024)],
+    ("stored", "steps"), [("float16", 2**-11), ("bfloat16", 2**-8), ("int8", 0.5 / 127 * 1.001), ("int16", 2 / 1024)]
 )
 def test_fewer_bits_load_to_within_half_a_step(original: Original, tmp_path: Path, stored: str, steps: float) -> None:
     loaded = load(write_ct2(tmp_path / "ct2", *original, stored))
