@@ -54,9 +54,8 @@ def test_the_picture_has_a_panel_for_each_sign_and_bars_for_each_phone(
     run: HarvestRun, study: PhoneStudy, tmp_path: Path
 ) -> None:
     shown = study.features[0]
-    figure = ranges_picture.ranges_figure(
-        "heading", shown.detects, PHONES, by_class(PHONES, run.phone_set), shown.signs
-    )
+    classes = by_class(PHONES, run.phone_set)
+    figure = ranges_picture.ranges_figure("heading", shown.detects, PHONES, classes, shown.signs)
     above, below = figure.axes
     heights = sum(bar.get_height() for bar in above.patches)
     assert (
