@@ -27,7 +27,7 @@ from otoscope.sae.files import save_dictionary
 from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
-from otoscope.study.dictionaries.entries import Entry, kinds_of
+from otoscope.study.dictionaries.entries import Entry, kinds_of, site_of
 from otoscope.study.dictionaries.experiment import score_dictionaries
 from otoscope.study.dictionaries.measure import Halves, measure
 from otoscope.study.dictionaries.random import random_decoder
@@ -82,7 +82,7 @@ def score_dictionary(
     model: Whisper, clips: list[Clip], dictionary: Dictionary, settings: ScoreSettings, second: Dictionary | None = None
 ) -> DictionaryScores:
     entry = Entry(site_of(model, dictionary), dictionary, second=second)
-    return score_dictionaries(model, clips, [entry], settings=settings)
+    return score_entries(model, clips, [entry], settings)
 
 
 @pytest.fixture(scope="module")

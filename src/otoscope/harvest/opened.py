@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int, Int16, UInt32
 from otoscope.audio.clip import Span
 from otoscope.base import html
 from otoscope.base.errors import InputError
+from otoscope.base.files import name_in
 from otoscope.base.named import on_corpus
 from otoscope.base.results import MANIFEST
 from otoscope.base.short_repr import ShortRepr

@@ -88,9 +88,9 @@ class Splice(Result):
             ],
         )
 
-    def figures(self) -> dict[str, Callable[[], Figure]]:
+    def figure(self) -> Figure:
         """Draw the recording with the replaced stretch, both transcripts, and the words that changed."""
-        return {self.name: lambda: stretch_figure(self)}
+        return stretch_figure(self)
 
 
 class Spliceable:
