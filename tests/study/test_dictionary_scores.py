@@ -27,7 +27,7 @@ from otoscope.sae.files import save_dictionary
 from otoscope.study.clips import as_corpus
 from otoscope.study.dictionaries import picture as dictionary_picture
 from otoscope.study.dictionaries.baselines import Constant, Fit, fit_frames
-from otoscope.study.dictionaries.entries import Entry, kinds_of, site_of
+from otoscope.study.dictionaries.entries import Entry, kinds_of
 from otoscope.study.dictionaries.experiment import score_dictionaries
 from otoscope.study.dictionaries.measure import Halves, measure
 from otoscope.study.dictionaries.random import random_decoder
@@ -76,13 +76,6 @@ def _standard(encoder: Tensor, decoder: Tensor, metadata: dict) -> Dictionary:
     weights = {"W_enc": encoder.T.contiguous(), "b_enc": torch.zeros(len(encoder)), "W_dec": decoder.clone()}
     weights["b_dec"] = torch.zeros(encoder.shape[1])
     return Dictionary("standard", weights, True, "none", False, None, metadata)
-
-
-def score_dictionary(
-    model: Whisper, clips: list[Clip], dictionary: Dictionary, settings: ScoreSettings, second: Dictionary | None = None
-) -> DictionaryScores:
-    entry = Entry(site_of(model, dictionary), dictionary, second=second)
-    return score_entries(model, clips, [entry], settings)
 
 
 @pytest.fixture(scope="module")
