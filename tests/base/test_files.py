@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from otoscope.base.errors import OtoscopeError, OutputError
-from otoscope.base.files import atomic_path, output_errors, to_json_text, write_json, write_text
+from otoscope.base.files import atomic_path, output_errors, portable, to_json_text, write_json, write_text
 
 
 class Colour(IntEnum):
@@ -145,3 +145,9 @@ def test_json_takes_tensors() -> None:
 def test_json_refuses_what_has_no_form_there() -> None:
     with pytest.raises(TypeError, match="a object has no form in JSON"):
         to_json_text(object())
+
+
+def test_a_name_that_some_system_refuses_is_replaced_and_stays_apart_from_others() -> None:
+    assert portable("speaker 1/talk@30s") == "speaker 1/talk@30s"
+    names = {portable(name) for name in ("12:30", "12?30", "12-30")}
+    assert len(names) == 3 and not any(letter in name for name in names for letter in ':?*"<>|\\')
