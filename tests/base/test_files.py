@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from otoscope.base.errors import OtoscopeError, OutputError
-from otoscope.base.files import atomic_path, output_errors, short_name, to_json_text, write_json, write_text
+from otoscope.base.files import (
+    atomic_path,
+    output_errors,
+    portable,
+    short_name,
+    to_json_text,
+    write_json,
+    write_text,
+)
 
 
 class Colour(IntEnum):
@@ -160,3 +168,9 @@ def test_a_name_holds_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "openai/whisper-tiny",
         "hf:a/b:c",
     ]
+
+
+def test_a_name_that_some_system_refuses_is_replaced_and_stays_apart_from_others() -> None:
+    assert portable("speaker 1/talk@30s") == "speaker 1/talk@30s"
+    names = {portable(name) for name in ("12:30", "12?30", "12-30")}
+    assert len(names) == 3 and not any(letter in name for name in names for letter in ':?*"<>|\\')

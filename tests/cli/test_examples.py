@@ -39,7 +39,7 @@ def test_without_a_folder_a_table_is_printed(ask: Ask, harvest: Path) -> None:
     ran = ask(harvest, "--site", SITE, "--feature", "1", "--sign", "positive", "--top", 2)
     assert (ran.status, ran.err) == (0, "")
     title, note, names, *rows = ran.out.splitlines()
-    assert title.startswith("What drives features most: tiny on ")
+    assert title.startswith("What drives features most: the model tiny, on the corpus ")
     assert note.startswith("2 examples of 1 feature; ") and note.endswith("by the lag, 2 frames")
     assert names.split() == ["site", "basis", "feature", "example", "strength", "clip", "seconds", "phone", "word"]
     assert [row.split() for row in rows] == [
@@ -70,10 +70,13 @@ def test_sounds_are_written_with_their_index(ask: Ask, harvest: Path, tmp_path: 
     ran = ask(harvest, "--feature", "0,2", "--sign", "positive", "--out", out, "--workers", 1, "--length", 0.5)
     assert ran.status == 0
     assert (
-        ran.out == f"24 sounds, two of each of 12 examples of 4 features; {out / 'sounds.parquet'} says what they are\n"
+        ran.out.splitlines()[-1]
+        == f"24 sounds, two of each of 12 examples of 4 features; {out / 'sounds.parquet'} says what they are"
     )
     assert ran.err.startswith("Writing 24 sounds, two of each of 12 examples of 4 features: about ")
     rows = pq.read_table(out / "sounds.parquet").to_pylist()
+    listed = ran.out.splitlines()[2:-1]
+    assert listed[0].split()[-3:] == ["seconds", "phone", "word"] and len(listed) == 1 + len(rows)
     manifest = json.loads((out / "manifest.json").read_text())
     assert len(rows) == 12 and manifest["settings"]["features"] == [0, 2] and manifest["model"]["id"] == "tiny"
     for row in rows:

@@ -31,7 +31,8 @@ def test_a_folder_of_recordings_becomes_a_study_with_pages(run: Run, folder: Pat
     ran = run("study", folder, "--settings", small, "--out", out, *FEW)
     assert ran.status == 0, ran.err
     index = out / "atlas" / "index.html"
-    assert ran.out.endswith(f"\nOpen {index}\n") and index.is_file()
+    assert f"\nOpen {index}\n" in ran.out and f"\n  otoscope atlas serve {out}\n" in ran.out and index.is_file()
+    assert "It took " in ran.out.splitlines()[-6]
     about = json.loads((out / "study.json").read_text())
     assert (about["corpus"]["n_clips"], about["preset"]) == (2, "small.toml")
     assert {row["name"] for row in about["parts"] if row["state"] == "done"} == {*FEW[1::2]}
@@ -113,7 +114,7 @@ def told() -> Callable[..., str]:
     """Makes the summary of a study with one claim."""
 
     def tell(*findings: dict[str, Any], **corpus: Any) -> str:
-        claim = {"title": "Features are local", "verdict": "holds in part", "sentence": "It does.\nMostly."}
+        claim = {"title": "Features are local", "verdict": "holds in part", "tally": "2 of 4 findings hold"}
         about = {
             "model": {"id": "tiny"},
             "corpus": {"name": "talks", "n_clips": 1, "hours": 0.5, **corpus},
@@ -124,14 +125,14 @@ def told() -> Callable[..., str]:
     return tell
 
 
-def test_a_claim_is_told_with_its_verdict_sentence_and_findings(told: Callable[..., str]) -> None:
+def test_a_claim_is_told_with_its_verdict_its_tally_and_findings(told: Callable[..., str]) -> None:
     unclear = finding(outcome="undecided", needs="about 40 more clips")
     untested = finding(outcome="not tested", words="word " * 40)
     text = told(finding(), finding(outcome="does not hold", n=None), unclear, untested)
-    assert "Features are local: holds in part.\n  It does. Mostly.\n" in text
+    assert "Features are local: holds in part (2 of 4 findings hold).\n" in text
     assert "  [holds] 70% of it, where 18% would if it were even. (1,440 clips)\n" in text
     assert "  [does not hold] 70% of it, where 18% would if it were even.\n" in text
-    assert "  [undecided] 70% of it" in text and "It takes about 40 more clips." in " ".join(text.split())
+    assert "  [undecided] 70% of it" in text and "Deciding this takes about 40 more clips." in " ".join(text.split())
     assert "  [not tested] word word" in text
     assert max(map(len, text.splitlines())) <= 110
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,12 @@ def test_many_stretches_at_once_are_each_on_their_own(model: Whisper, clip: Clip
     together = Spliceable(model, clip, None).without(stretches)
     assert [one.text for one in together] == [splice(model, clip, *stretch).spliced for stretch in stretches]
     assert Spliceable(model, clip, None).without([]) == []
+
+
+def test_words_that_went_and_words_that_came_are_named(model: Whisper, clip: Clip) -> None:
+    result = replace(splice(model, clip, 20, 60), original="The black tea is mine.", spliced="The glad tea is it.")
+    assert (result.words_gone, result.words_new) == (("black", "mine"), ("glad", "it"))
+    assert {"words gone: black, mine", "words come: glad, it"} <= {*result.summary().splitlines()}
 
 
 def test_the_table_says_what_went(model: Whisper, clip: Clip) -> None:

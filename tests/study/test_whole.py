@@ -408,7 +408,7 @@ def test_voices_of_the_demo_clips_are_told_apart_for_the_demo_model_alone(
 
 
 def test_a_study_names_itself_and_its_verdicts(labelled: Study) -> None:
-    assert repr(labelled).startswith("Study('tiny-random' on 'labelled'")
+    assert repr(labelled).startswith("Study(the model tiny-random, on the corpus labelled;")
     told = labelled.to_json()
     assert told["claims"] == labelled.verdicts["claims"] and told["kind"] == "study"
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from otoscope.study.examples.sounds import SoundPlan
 
 
+MOST_LINES = 200
+"""Lines of the list of what was written that are printed."""
+
+
 @command(ExamplesOptions, runs_model=False)
 def examples(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="What 'otoscope harvest' wrote.")],
@@ -87,7 +91,9 @@ def examples(
         print(to_json_text({**written.to_json(), "failed": failed}))
     else:
         n_examples = sum(example.sound is not None for example in written.examples)
-        print(written.summary())
+        lines = written.summary().splitlines()
+        more = len(lines) - MOST_LINES
+        print("\n".join([*lines[:MOST_LINES], *([f"... and {count(more, 'more line')}"] if more > 0 else [])]))
         print(
             f"{count(2 * n_examples, 'sound')}, two of each of {count(n_examples, 'example')} of "
             f"{count(written.n_features, 'feature')}; {job.out / 'sounds.parquet'} says what they are"

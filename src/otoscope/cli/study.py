@@ -58,7 +58,9 @@ class Request:
 
 def study(
     corpus: options.Corpus,
-    quick: Annotated[bool, typer.Option("--quick", help="Small samples: a first look in minutes.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small samples, for a first look: minutes for a model as small as tiny.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Large samples, for the narrowest intervals.")] = False,
     settings: Annotated[
         Path | None,

@@ -83,7 +83,7 @@ class Splice(Result):
                 ("original", one_line(self.original)),
                 ("spliced", marked(one_line(self.spliced), is_stopped=self.is_stopped)),
                 ("words gone", self.words_gone or "none"),
-                ("words new", self.words_new or "none"),
+                ("words come", self.words_new or "none"),
                 ("word error rate against the original", written(self.words.rate, "share")),
             ],
         )
