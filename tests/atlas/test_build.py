@@ -196,8 +196,11 @@ def test_pages_name_no_folder_of_the_machine(tmp_path: Path) -> None:
     assert clips.read_bytes() == before, "the study itself stays as it is"
 
 
-def test_an_atlas_of_a_model_and_a_corpus_given_as_paths_holds_neither_path(tmp_path: Path) -> None:
+def test_an_atlas_of_a_model_and_a_corpus_given_as_paths_holds_neither_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = tmp_path / "given"
+    monkeypatch.setattr(sys, "argv", ["/bin/otoscope", "atlas", "build", f"{given}/study", f"--out={given}/pages"])
     model, corpus = str(given / "models" / "whisper-x"), str(given / "all talks")
     study = add_listening(make_study(tmp_path / "study", 60, n_clips=4, top=2))
     add_everything(study)

@@ -20,7 +20,7 @@ def test_the_table_shows_tokens_of_the_prompt_and_what_follows(run: Run) -> None
     lines = ran.out.splitlines()
     assert lines[3].split() == ["prompt", "sound", "any", "text", "the", "end", "entropy", "(bits)"]
     assert lines[4].startswith("the little  padding ")
-    assert lines[5].startswith("the little: ") and " tokens, ' the' " in lines[5]
+    assert lines[5].startswith("the little: ") and " tokens, ␣the " in lines[5]
     assert lines[6].split() == ["padding", "logit", "p"] and len(lines) == 10
 
 

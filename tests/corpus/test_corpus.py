@@ -21,6 +21,7 @@ def test_a_folder_is_searched_to_any_depth_in_a_fixed_order(tmp_path: Path) -> N
         write_tone(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no recording")
     assert [clip.id for clip in open_corpus(tmp_path)] == ["a", "b", "deep/er/a"]
+    assert open_corpus(tmp_path).name == tmp_path.name
 
 
 def test_ids_keep_the_suffix_where_two_recordings_share_a_name(tmp_path: Path) -> None:

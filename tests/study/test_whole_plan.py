@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,21 @@ def test_what_the_dictionaries_heard_is_not_heard_again(model: Whisper, tmp_path
 def test_nothing_is_kept_where_there_is_no_room(model: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "MOST_BYTES", 1)
     assert parts(model, labelled_corpus())["harvest"].seconds == pytest.approx(3 * 10, abs=1)  # the first one is kept
+
+
+def test_of_a_baseline_only_the_strongest_examples_are_counted(model: Whisper) -> None:
+    def n_bytes(basis: str) -> float:
+        settings = replace(
+            SMALL, harvest=replace(SMALL.harvest, bases=(basis,)), examples=replace(SMALL.examples, top=9)
+        )
+        return parts(model, labelled_corpus(), settings)["traces"].n_bytes
+
+    ranges = SMALL.examples.samples * SMALL.harvest.ranges
+    assert n_bytes("neuron") / n_bytes("random") == pytest.approx((9 + ranges) / 5)
+
+
+def test_a_finished_training_keeps_its_dictionaries_and_no_checkpoint(model: Whisper) -> None:
+    sites = plans.check_sites(model, SMALL.dictionaries.sites)
+    weights = sum(2 * width * round(SMALL.dictionaries.expansion * width) for width in sites.values())
+    kept = parts(model, labelled_corpus())["dictionaries"].n_bytes - plans.BYTES_OF_PICTURES
+    assert 4 * weights < kept < 4 * weights * 1.1

@@ -13,6 +13,7 @@ import gzip
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
@@ -30,6 +31,7 @@ from otoscope.atlas.records import all_names, damage_as_input_error, record
 from otoscope.atlas.records import compare as comparison
 from otoscope.atlas.study_folder import PAGES, StudyFolder
 from otoscope.base.errors import OutputError
+from otoscope.base.files import short_name
 from otoscope.base.processes import process_pool
 from otoscope.base.results import result_folder
 
@@ -86,9 +88,10 @@ def build(
     _refuse_inside(folder.path, out)
     other = None if compare is None else StudyFolder(compare)
     names, shared = list(all_names(folder)), folder.shared_files()
-    about = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
-    settings = without_paths(named(about, folder.study))
-    with result_folder(out, overwrite=overwrite, manifest={"kind": "atlas", "settings": settings}) as temporary:
+    settings = {"study": folder.study.get("model", {}), "corpus": folder.study.get("corpus", {})}
+    command = " ".join([Path(sys.argv[0]).name, *map(short_name, sys.argv[1:])])
+    manifest = without_paths(named({"kind": "atlas", "command": command, "settings": settings}, folder.study))
+    with result_folder(out, overwrite=overwrite, manifest=manifest) as temporary:
         copy_site(temporary)
         if other is not None:
             _write_comparison(temporary, folder, other)

@@ -24,6 +24,7 @@ _SPOKEN = frozenset(
     | {"prompt", "pieces", "context", "likeliest", "says", "phones"}
 )
 """Keys of transcripts, tokens and phones: a slash in one is not a path."""
+_MODEL_OPTIONS = frozenset({"--model", "--base-model"})
 _CLIPS = "harvest/clips.parquet"
 
 
@@ -69,8 +70,23 @@ def without_paths(value: Any) -> Any:
     if isinstance(value, str):
         return _PATH.sub("", _WHOLE_PATH.sub("", value))
     if isinstance(value, dict):
-        return {key: item if key in _SPOKEN else without_paths(item) for key, item in value.items()}
+        return {
+            key: item if key in _SPOKEN else without_paths(_command(item) if key == "command" else item)
+            for key, item in value.items()
+        }
     return [without_paths(item) for item in value] if isinstance(value, list) else value
+
+
+def _command(line: object) -> object:
+    """Shorten the paths of a command line, relative ones too; a model of the hub is named with a slash."""
+    if not isinstance(line, str):
+        return line
+    words = without_paths(line).split(" ")
+    for place, word in enumerate(words):
+        is_hub_name = word.startswith("hf:") or (place > 0 and words[place - 1] in _MODEL_OPTIONS)
+        if "/" in word and not is_hub_name:
+            words[place] = word.rstrip("/").rpartition("/")[2]
+    return " ".join(words)
 
 
 def _without_column(path: Path, column: str) -> bytes | None:

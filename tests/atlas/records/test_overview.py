@@ -52,6 +52,11 @@ def test_no_folder_of_the_machine_reaches_a_page(study: Path, module) -> None:
     assert "talks" in text
 
 
+def test_a_command_names_no_folder_and_models_of_the_hub_by_their_names() -> None:
+    told = without_paths({"command": "otoscope study talks/2020 hf:a/b --model openai/whisper-tiny --out ../x/study"})
+    assert told == {"command": "otoscope study 2020 hf:a/b --model openai/whisper-tiny --out study"}
+
+
 def test_a_site_or_a_share_is_no_path() -> None:
     kept = ["encoder.blocks.0/neuron/3", "S/SH", "a/b", "and/or", "https://example.org/a/b", "3/4"]
     assert without_paths(kept) == kept

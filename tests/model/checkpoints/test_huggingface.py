@@ -160,6 +160,7 @@ def test_a_training_checkpoint_takes_what_it_lacks_from_its_base(original: Origi
     named = load(tuned, base_model=folder)
     assert named.tokenizer.get_vocab() == original.tokenizer.get_vocab()
     assert named.id == f"{tuned}@{folder}"
+    assert named.name == f"{tuned.name}@{folder.name}"
     assert load(named.id).weights_hash == named.weights_hash
     with pytest.raises(ModelError, match=r"is the folder of a training with checkpoint-500, checkpoint-900 in it"):
         (folder.parent / "checkpoint-900").mkdir()

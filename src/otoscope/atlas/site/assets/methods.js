@@ -13,7 +13,7 @@
     ["block", "one layer of the encoder or decoder, counted from 0"],
     ["window", "the stretch of sound that the model takes at once; the attention window k is the number of frames on either side that a frame may attend to"],
     ["relevance", "how much each frame of the sound matters to another frame or to a word: attention weighted by its gradient and propagated through all blocks"],
-    ["silencing", "how much less likely a word becomes when a moment of the sound is silenced"],
+    ["silencing", "how much less likely a word becomes when a moment of the sound is silenced (perturbation in files)"],
     ["peak", "a frame of speech that is stronger than its neighbours"],
     ["range", "an interval of strengths; peaks are drawn from it at random, each with equal probability"],
     ["speech, silence, padding", "the three kinds of frame; statistics leave padding out"],
@@ -133,7 +133,7 @@
   otoscope.page({
     name: "methods",
     title: "Methods",
-    lead: "Every setting, seed, version and hash of this study, and every table behind its pages.",
+    lead: "Every setting, seed, version and hash of this study, every table behind its pages, and how to reproduce and cite it.",
     render: async (main) => {
       const record = await otoscope.data("methods");
       const { settings: set, model, corpus, versions, ...rest } = record.study;
