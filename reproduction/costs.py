@@ -29,7 +29,7 @@ from otoscope.base.version import __version__
 from otoscope.model.released import SHAPES
 from otoscope.study.catalogue import parts
 
-TIMES = 3
+TIMES = 2
 """The quickest counts: others wait for whatever else the machine does."""
 FRAMES, MEL_FRAMES = 1500, 3000
 VOCABULARY = 51_865
@@ -70,14 +70,12 @@ def measure(path: Path, speech: Path) -> dict[str, float]:
     return {
         "encode_s": _quickest(lambda: model.encode(windows)),
         "transcribe_s": _quickest(lambda: model.transcribe(clip)),
-        "relevance_s": _quickest(lambda: oto.relevance(model, clip)),
         "duration_s": clip.duration_s,
         "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0,
     }
 
 
 def _quickest(do: Callable[[], object]) -> float:
-    do()  # the first one takes longer
     times = []
     for _ in range(TIMES):
         start = time.process_time()
@@ -127,8 +125,7 @@ def page(measured: Mapping[str, Mapping[str, float]], made: str) -> str:
     last = list(measured)[-1]
     rate = encoder_operations(last) / measured[last]["encode_s"]
     rows = [
-        f"| {name} | {row['encode_s']:.2f} s | {row['transcribe_s']:.2f} s | {row['relevance_s']:.2f} s | "
-        f"{size(int(row['memory_bytes']))} |"
+        f"| {name} | {row['encode_s']:.2f} s | {row['transcribe_s']:.2f} s | {size(int(row['memory_bytes']))} |"
         for name, row in measured.items()
     ]
     duration = next(iter(measured.values()))["duration_s"]
@@ -147,8 +144,8 @@ def page(measured: Mapping[str, Mapping[str, float]], made: str) -> str:
             f"process had, PyTorch included. The recording has {duration:.0f} s and fills one window of 30 s with "
             "padding.",
             "",
-            "| model | encoder, one window | transcribing | relevance map | memory |",
-            "|---|---|---|---|---|",
+            "| model | encoder, one window | transcribing | memory |",
+            "|---|---|---|---|",
             *rows,
             "",
             "## Calculated",

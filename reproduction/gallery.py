@@ -56,10 +56,11 @@ PICTURES = (
         "against the transcript without a limit.",
     ),
     Picture(
-        "Which frames did each word come from?",
-        f"words {SPEECH}",
-        "words.png",
-        "Each row is a word, each panel one method: cross-attention, relevance, and silencing a stretch of the sound.",
+        "What is lost with a stretch of the encoder's output?",
+        f"splice {SPEECH} --start 8.2 --stop 11 --seconds",
+        "splice.png",
+        "The frames from 8.2 to 11 s were replaced by the encoder's output for padding: the words of the last phrase "
+        "disappear from the transcript, and no others.",
     ),
     Picture(
         "What would each decoder block already say?",
