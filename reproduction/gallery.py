@@ -66,8 +66,8 @@ PICTURES = (
         "What would each decoder block already say?",
         f"lens {SPEECH}",
         "lens.png",
-        "The logit lens: the likeliest token if the decoder stopped after each of its blocks. Blocks are rows, tokens "
-        "of the transcript are columns.",
+        "The logit lens: the likeliest token if the decoder stopped after each of its blocks. Columns are the tokens "
+        "of the transcript, rows the blocks; shaded cells already give the token that follows.",
     ),
     Picture(
         "What does the decoder say with no sound?",
@@ -79,7 +79,8 @@ PICTURES = (
         "Which tokens lie nearest?",
         "neighbours rug UK traffic",
         "neighbours.png",
-        "The nearest token embeddings of the decoder, after what all text tokens have in common was removed.",
+        "The nearest token embeddings of the decoder, after what all text tokens have in common was "
+        "removed. Colour is the distance between the pronunciations: 0 is the same sound.",
     ),
 )
 
