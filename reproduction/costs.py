@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=True)
         measured[path.name.removeprefix("faster-whisper-")] = json.loads(done.stdout.splitlines()[-1])
-    machine = f"{platform.machine()}, {_processor()}, one core"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    machine = f"{platform.machine()}, {_processor()}, one core, load {load:.0f} by other programs"
     made = f"{datetime.now(UTC):%Y-%m-%d}, otoscope {__version__}, torch {torch.__version__}, {machine}, float32"
     write_text(options.page, page(measured, made))
     return 0
@@ -168,7 +169,7 @@ MORE = """English-only models (`tiny.en`, ...) cost the same as the multilingual
 
 ## What an experiment costs
 
-Most of the time goes into runs of the model. The plan of a study counts them like this, for each clip of one window:
+Most of the time goes into runs of the model. The plan of a study counts them like this, for a clip that fits one window:
 
 EXPERIMENTS
 
@@ -201,15 +202,15 @@ def _experiments() -> str:
             runs = [
                 f"{amount:g} {what}"
                 for amount, what in (
-                    (cost.encodings, "of the encoder"),
-                    (cost.transcriptions, "to transcribe"),
-                    (cost.encodings_a_word, "of the encoder for each word"),
-                    (cost.transcriptions_a_word, "to transcribe for each word"),
+                    (cost.encodings, "runs of the encoder"),
+                    (cost.transcriptions, "transcripts"),
+                    (cost.encodings_a_word, "runs of the encoder for each word"),
+                    (cost.transcriptions_a_word, "transcripts for each word"),
                 )
                 if amount
             ]
             rows.append(f"| {part.name} | {'; '.join(runs)} |")
-    return "\n".join(["| part of a study | runs |", "|---|---|", *rows])
+    return "\n".join(["| part of a study | for each clip |", "|---|---|", *rows])
 
 
 def _processor() -> str:
