@@ -169,7 +169,8 @@ MORE = """English-only models (`tiny.en`, ...) cost the same as the multilingual
 
 ## What an experiment costs
 
-Most of the time goes into runs of the model. The plan of a study counts them like this, for a clip that fits one window:
+Most of the time goes into runs of the model. The plan of a study counts them like this, for a clip that fits one
+window:
 
 EXPERIMENTS
 
