@@ -20,7 +20,7 @@ help:
 	@echo "make test-browser  run the tests that need Chromium, which they look for on the path or in CHROMIUM"
 	@echo "make install  install otoscope into $(VENV)"
 	@echo "make lint     check format, style, types and the directions of imports"
-	@echo "make reference  write docs/reference.md and the stub of public names from the code"
+	@echo "make reference  write docs/reference.md, docs/api.md and the stub of public names from the code"
 	@echo "make bench    measure speed and memory against transformers, openai-whisper and faster-whisper"
 	@echo "make bench-short   the same for a few questions, briefly"
 	@echo "make bench-studies how long whole studies take: half an hour"

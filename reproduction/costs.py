@@ -29,7 +29,7 @@ from otoscope.base.version import __version__
 from otoscope.model.released import SHAPES
 from otoscope.study.catalogue import parts
 
-TIMES = 3
+TIMES = 2
 """The quickest counts: others wait for whatever else the machine does."""
 FRAMES, MEL_FRAMES = 1500, 3000
 VOCABULARY = 51_865
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=True)
         measured[path.name.removeprefix("faster-whisper-")] = json.loads(done.stdout.splitlines()[-1])
-    machine = f"{platform.machine()}, {_processor()}, one core"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    machine = f"{platform.machine()}, {_processor()}, one core, load {load:.0f} by other programs"
     made = f"{datetime.now(UTC):%Y-%m-%d}, otoscope {__version__}, torch {torch.__version__}, {machine}, float32"
     write_text(options.page, page(measured, made))
     return 0
@@ -70,14 +71,12 @@ def measure(path: Path, speech: Path) -> dict[str, float]:
     return {
         "encode_s": _quickest(lambda: model.encode(windows)),
         "transcribe_s": _quickest(lambda: model.transcribe(clip)),
-        "relevance_s": _quickest(lambda: oto.relevance(model, clip)),
         "duration_s": clip.duration_s,
         "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0,
     }
 
 
 def _quickest(do: Callable[[], object]) -> float:
-    do()  # the first one takes longer
     times = []
     for _ in range(TIMES):
         start = time.process_time()
@@ -127,8 +126,7 @@ def page(measured: Mapping[str, Mapping[str, float]], made: str) -> str:
     last = list(measured)[-1]
     rate = encoder_operations(last) / measured[last]["encode_s"]
     rows = [
-        f"| {name} | {row['encode_s']:.2f} s | {row['transcribe_s']:.2f} s | {row['relevance_s']:.2f} s | "
-        f"{size(int(row['memory_bytes']))} |"
+        f"| {name} | {row['encode_s']:.2f} s | {row['transcribe_s']:.2f} s | {size(int(row['memory_bytes']))} |"
         for name, row in measured.items()
     ]
     duration = next(iter(measured.values()))["duration_s"]
@@ -147,8 +145,8 @@ def page(measured: Mapping[str, Mapping[str, float]], made: str) -> str:
             f"process had, PyTorch included. The recording has {duration:.0f} s and fills one window of 30 s with "
             "padding.",
             "",
-            "| model | encoder, one window | transcribing | relevance map | memory |",
-            "|---|---|---|---|---|",
+            "| model | encoder, one window | transcribing | memory |",
+            "|---|---|---|---|",
             *rows,
             "",
             "## Calculated",
@@ -171,7 +169,8 @@ MORE = """English-only models (`tiny.en`, ...) cost the same as the multilingual
 
 ## What an experiment costs
 
-Most of the time goes into runs of the model. The plan of a study counts them like this, for each clip of one window:
+Most of the time goes into runs of the model. The plan of a study counts them like this, for a clip that fits one
+window:
 
 EXPERIMENTS
 
@@ -204,15 +203,15 @@ def _experiments() -> str:
             runs = [
                 f"{amount:g} {what}"
                 for amount, what in (
-                    (cost.encodings, "of the encoder"),
-                    (cost.transcriptions, "to transcribe"),
-                    (cost.encodings_a_word, "of the encoder for each word"),
-                    (cost.transcriptions_a_word, "to transcribe for each word"),
+                    (cost.encodings, "runs of the encoder"),
+                    (cost.transcriptions, "transcripts"),
+                    (cost.encodings_a_word, "runs of the encoder for each word"),
+                    (cost.transcriptions_a_word, "transcripts for each word"),
                 )
                 if amount
             ]
             rows.append(f"| {part.name} | {'; '.join(runs)} |")
-    return "\n".join(["| part of a study | runs |", "|---|---|", *rows])
+    return "\n".join(["| part of a study | for each clip |", "|---|---|", *rows])
 
 
 def _processor() -> str:

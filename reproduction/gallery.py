@@ -56,17 +56,18 @@ PICTURES = (
         "against the transcript without a limit.",
     ),
     Picture(
-        "Which frames did each word come from?",
-        f"words {SPEECH}",
-        "words.png",
-        "Each row is a word, each panel one method: cross-attention, relevance, and silencing a stretch of the sound.",
+        "What is lost with a stretch of the encoder's output?",
+        f"splice {SPEECH} --start 8.2 --stop 11 --seconds",
+        "splice.png",
+        "The frames from 8.2 to 11 s were replaced by the encoder's output for padding: the words of the last phrase "
+        "disappear from the transcript, and no others.",
     ),
     Picture(
         "What would each decoder block already say?",
         f"lens {SPEECH}",
         "lens.png",
-        "The logit lens: the likeliest token if the decoder stopped after each of its blocks. Blocks are rows, tokens "
-        "of the transcript are columns.",
+        "The logit lens: the likeliest token if the decoder stopped after each of its blocks. Columns are the tokens "
+        "of the transcript, rows the blocks; shaded cells already give the token that follows.",
     ),
     Picture(
         "What does the decoder say with no sound?",
@@ -78,7 +79,8 @@ PICTURES = (
         "Which tokens lie nearest?",
         "neighbours rug UK traffic",
         "neighbours.png",
-        "The nearest token embeddings of the decoder, after what all text tokens have in common was removed.",
+        "The nearest token embeddings of the decoder, after what all text tokens have in common was "
+        "removed. Colour is the distance between the pronunciations: 0 is the same sound.",
     ),
 )
 

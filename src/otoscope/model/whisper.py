@@ -397,7 +397,7 @@ class Whisper:
 
         self._check_beams(beams)
         with self._limited(attention_window), bar("transcribing", progress is True, known_seconds(clips)) as drawn:
-            told = progress if callable(progress) else drawn and drawn.advance
+            told = progress if callable(progress) else None if drawn is None else drawn.advance
             return transcribe_many(self, clips, beams=beams, progress=told, **settings)
 
     def _check_beams(self, beams: int) -> None:
