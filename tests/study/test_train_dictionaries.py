@@ -25,13 +25,7 @@ from otoscope.study.dictionaries.curves_picture import curves_figure
 from otoscope.study.dictionaries.plan import plan_training
 from otoscope.study.dictionaries.settings import CoderChoice, default_frames, fitting_batch
 from otoscope.study.dictionaries.sources import Source, corpus_source, guess_amount, shards_source, source_of
-from otoscope.study.dictionaries.train import (
-    DictionaryTraining,
-    short_training,
-    task_of,
-    tasks_of,
-    train_dictionaries,
-)
+from otoscope.study.dictionaries.train import DictionaryTraining, short_training, task_of, tasks_of, train_dictionaries
 from tests.model.tiny import tiny_whisper_folder
 
 RATE_HZ = 16_000
