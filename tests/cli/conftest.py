@@ -83,18 +83,27 @@ def recording(tmp_path: Path) -> Path:
     return write(tmp_path / "talk.wav", noise(1.5))
 
 
+def make_folder(path: Path) -> Path:
+    """Make two good recordings, one with a transcript beside it, the other longer than the model's window."""
+    write(path / "one.wav", noise(1.0, 1))
+    write(path / "deep" / "two.flac", noise(2.5, 2) * 0.5)
+    (path / "one.txt").write_text("hello there")
+    return path
+
+
+def make_mixed(path: Path) -> Path:
+    """Make the same with an empty file and one that is no recording."""
+    make_folder(path)
+    (path / "empty.wav").touch()
+    (path / "text.wav").write_text("this is no sound at all")
+    return path
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of two good recordings, one of them with a transcript beside it and longer than the model's window."""
-    write(tmp_path / "talks" / "one.wav", noise(1.0, 1))
-    write(tmp_path / "talks" / "deep" / "two.flac", noise(2.5, 2) * 0.5)
-    (tmp_path / "talks" / "one.txt").write_text("hello there")
-    return tmp_path / "talks"
+    return make_folder(tmp_path / "talks")
 
 
 @pytest.fixture
-def mixed_folder(folder: Path) -> Path:
-    """The same with an empty file and one that is no recording."""
-    (folder / "empty.wav").touch()
-    (folder / "text.wav").write_text("this is no sound at all")
-    return folder
+def mixed_folder(tmp_path: Path) -> Path:
+    return make_mixed(tmp_path / "talks")

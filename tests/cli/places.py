@@ -10,7 +10,7 @@ import numpy as np
 
 from otoscope.cli.main import main
 from otoscope.study.direction import Direction
-from tests.cli.conftest import noise, write
+from tests.cli.conftest import make_folder, make_mixed, noise, write
 from tests.cli.dictionaries import dictionary_of, random_dictionary
 from tests.sae.test_dictionary_learning import write as write_theirs
 from tests.study.example_run import make_run, talks
@@ -34,21 +34,6 @@ class Places(dict[str, Path]):
     def __missing__(self, name: str) -> Path:
         self[name] = MAKERS[name](self, self["here"] / name)
         return self[name]
-
-
-def _folder(places: Places, path: Path) -> Path:
-    write(path / "one.wav", noise(1.0, 1))
-    (path / "one.txt").write_text("hello there")
-    write(path / "deep" / "two.flac", noise(2.5, 2) * 0.5)
-    return path
-
-
-def _mixed(places: Places, path: Path) -> Path:
-    """The same with an empty file and one that is no recording."""
-    _folder(places, path)
-    (path / "empty.wav").touch()
-    (path / "text.wav").write_text("this is no sound at all")
-    return path
 
 
 def _labelled(places: Places, path: Path) -> Path:
@@ -93,8 +78,8 @@ def _file(content: bytes) -> Callable[[Places, Path], Path]:
 
 MAKERS: dict[str, Callable[[Places, Path], Path]] = {
     "recording": lambda places, path: write(path / "talk.wav", noise(1.5)),
-    "folder": _folder,
-    "mixed": _mixed,
+    "folder": lambda places, path: make_folder(path),
+    "mixed": lambda places, path: make_mixed(path),
     "labelled": _labelled,
     "not_utf8": _file(b"\xff\xfe\x00bad"),
     "empty": _file(b""),
