@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from otoscope.base.clocks import FRAME_S
 from otoscope.base.files import atomic_path
+from otoscope.base.layout import count as count
 
 INK = "#222222"
 MUTED = "#6b6b6b"
