@@ -118,7 +118,7 @@ def _tree(module: str) -> ast.Module:
 @lru_cache
 def _imported(module: str) -> dict[str, str]:
     """Find the imports of a module: name to statement."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom):
             found |= {item.asname or item.name: f"from {node.module} import {item.name}" for item in node.names}

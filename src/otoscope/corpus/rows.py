@@ -14,20 +14,25 @@ from otoscope.base.text import decode, lines
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 DELIMITERS = ",;\t|"
+EXAMPLE = '{"audio": "talk.wav", "transcript": "hello"}'
 
 Row = tuple[str, dict[str, Any]]
 """Its location (`line 3`), and its values by column."""
 
 
-def read_rows(path: Path, what: str, *, columns: tuple[str, ...] | None = None) -> Iterator[Row]:
+def read_rows(
+    path: Path, what: str, *, columns: tuple[str, ...] | None = None, example: str = EXAMPLE
+) -> Iterator[Row]:
     """Read a table row by row; `what` names the table in messages, `columns` those that are read from Parquet.
+
+    `example`: a row as JSON, for messages.
 
     Yields its rows. CSV and TSV hold only text; an empty cell is None.
     """
     if path.suffix.lower() == ".parquet":
         return _parquet_rows(path, what, columns)
     if path.suffix.lower() == ".jsonl":
-        return _json_rows(path, what)
+        return _json_rows(path, what, example)
     return _csv_rows(path, what)
 
 
@@ -37,13 +42,13 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _json_rows(path: Path, what: str) -> Iterator[Row]:
+def _json_rows(path: Path, what: str, example: str) -> Iterator[Row]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 if text:
-                    yield f"line {number}", _json_row(path, what, number, text)
+                    yield f"line {number}", _json_row(path, what, number, text, example)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{what} '{path}', line {number}: byte {error.start} of the line is not UTF-8. Save it as UTF-8."
@@ -52,10 +57,8 @@ def _json_rows(path: Path, what: str) -> Iterator[Row]:
         raise InputError(f"{what} '{path}' cannot be read: {error.strerror}. Check its permissions.") from error
 
 
-def _json_row(path: Path, what: str, number: int, text: str) -> dict[str, Any]:
-    expected = (
-        'expected one JSON object a line, such as {"audio": "talk.wav", "transcript": "hello"}. Correct the line.'
-    )
+def _json_row(path: Path, what: str, number: int, text: str, example: str) -> dict[str, Any]:
+    expected = f"expected one JSON object a line, such as {example}. Correct the line."
     try:
         row = json.loads(text)
     except ValueError as error:

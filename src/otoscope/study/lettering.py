@@ -49,7 +49,7 @@ class Caption:
         height = self.lift + 8.0
         if self.note is not None:
             self.note.set_text(note)
-            height = self.lift + 11.0 + LINE * self.note.get_fontsize() * len(note.split("\n"))
+            height = self.lift + 11.0 + LINE * float(self.note.get_fontsize()) * len(note.split("\n"))
         self.axes.set_title(title, loc="left", pad=height, fontdict=_look(self.title))
 
 

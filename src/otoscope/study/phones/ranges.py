@@ -132,6 +132,7 @@ def feature_ranges(
             continue
         counts = count_labels(table.phone[feature], labelled(table.clip[feature], ground), len(run.phones))
         signs.append(SignRanges(sign, table.low[feature], table.high[feature], table.n_peaks[feature], counts))
+    assert run.phone_set is not None, "a run with phones has their set"
     return FeatureRanges(
         group.site, group.basis, feature, run.phones, run.phone_set, detects, min_samples, tuple(signs)
     )

@@ -121,7 +121,7 @@ def read_labels(path: str | Path, task: str) -> ProbeLabels:
     by_name: dict[str, str] = {}
     speakers: dict[str, str] = {}
     lines: dict[str, str] = {}
-    for line, row in read_rows(file, "labels"):
+    for line, row in read_rows(file, "labels", example='{"speaker": "anna", "sex": "f"}'):
         key = next((key for key in (*CLIP_KEYS, "speaker") if key in row), None)
         if key is None or task not in row:
             columns = ", ".join(map(repr, row)) or "none"
