@@ -209,6 +209,7 @@ def test_recordings_are_forgotten_when_others_came(study: Path, monkeypatch: pyt
     with serving(study, Live(Parrot, 2.0)) as running:
         keys = [running.ask("POST", "/live/ask", wav(0.1)).json["id"] for _ in range(3)]
         assert [running.get(f"/live/sound/{key}.ogg").status for key in keys] == [404, 200, 200]
+        assert [running.get(f"/live/spectrogram/{key}.png").status for key in keys] == [404, 200, 200]
         assert "send it again" in running.ask("POST", f"/live/ask/{keys[0]}/word", {"word": 0}).json["error"]
 
 

@@ -42,6 +42,16 @@ class Visit:
         assert self.dialogs == []
         assert self.hosts <= {"", "127.0.0.1", "localhost"}
 
+    def unmarked(self) -> list[str]:
+        """Names of boxes that are scrolled sideways without saying so, or say so without need."""
+        self.page.wait_for_timeout(100)  # for the observers of sizes
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll(".scroller")].filter((box) => box.clientWidth).filter((box) => {
+              const told = box.querySelector(".more"), is_told = told !== null && told.getClientRects().length > 0;
+              return is_told !== box.scrollWidth > box.clientWidth + 1;
+            }).map((box) => box.getAttribute("aria-label"))"""
+        )
+
     def fits(self) -> bool:
         """Whether nothing sticks out sideways."""
         return self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")

@@ -121,6 +121,7 @@ def test_what_is_known_of_a_feature_without_a_name_stands_for_it(pages: Path, st
 def test_a_feature_fits_a_phone(pages: Path, phone: Visit) -> None:
     phone.open(address(pages))
     assert phone.fits()
+    assert phone.unmarked() == []
     phone.check()
 
 

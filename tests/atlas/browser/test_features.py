@@ -118,6 +118,7 @@ def test_the_table_opens_without_an_error_or_another_host(pages: Path, visit: Vi
 def test_the_table_fits_a_phone(pages: Path, phone: Visit) -> None:
     phone.open(pages / "features.html")
     assert phone.fits()
+    assert phone.unmarked() == []
     phone.check()
 
 

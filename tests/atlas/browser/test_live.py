@@ -73,6 +73,20 @@ def test_a_word_shows_where_it_came_from_and_more_ways_when_asked(
     visit.check()
 
 
+def test_features_stand_beside_their_word_and_phone_on_one_time_axis(
+    visit: Visit, served: Served, recording: Path
+) -> None:
+    ask(visit, served, recording)
+    page = visit.page
+    row = page.locator(".fired li").nth(1)
+    assert row.locator(".tag").inner_text() == "the ship sees blue fish"
+    assert row.locator(".in").inner_text() == "in ship"
+    places = [page.locator(f".fired {one}").first.bounding_box() for one in (".lane img", ".spark")]
+    assert places[0]["x"] == places[1]["x"] and places[0]["width"] == places[1]["width"]
+    page.wait_for_function("document.querySelector('.lane img').naturalWidth === 200")  # a column for each 10 ms
+    visit.check()
+
+
 def test_what_is_played_is_told_and_stops(visit: Visit, served: Served, recording: Path) -> None:
     ask(visit, served, recording)
     button = visit.page.get_by_role("button", name="Play all")

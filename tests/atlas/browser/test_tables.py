@@ -61,11 +61,12 @@ def test_a_page_opens_without_an_error_or_another_host_and_fits(pages: Path, vis
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [360, 1024, 1440])
 def test_a_page_fits_narrow_and_wide_windows(pages: Path, chromium: object, name: str, width: int) -> None:
     with visiting(chromium, viewport={"width": width, "height": 800}, color_scheme="dark") as visit:
         visit.open(pages / f"{name}.html")
         assert visit.fits()
+        assert visit.unmarked() == []
         visit.check()
 
 

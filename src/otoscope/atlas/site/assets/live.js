@@ -160,7 +160,7 @@
     const change = ({ site, basis, feature }) => add({ kind: "feature", site, basis, feature, scale: 0 });
     // What it answers to: its name, or the phone that it tells best.
     const phone_of = ({ name, phone }) => (name ? el("span", { class: "tag" }, otoscope.phone_text(name)) : phone ? el("span", { class: "quiet-text" }, "best phone ", otoscope.phone_text(phone)) : null);
-    const at_word = ({ peak_s }) => { const word = live.word_at(answer.words, peak_s); return word ? [" in ", el("q", {}, otoscope.data_text(word.text))] : null; };
+    const at_word = ({ peak_s }) => { const word = live.word_at(answer.words, peak_s); return word ? el("span", { class: "in" }, "in ", el("q", {}, otoscope.data_text(word.text))) : null; };
     const head = el("li", { class: "head" }, el("span", { class: "which quiet-text" }, "The recording; beneath it, on the same time axis, each feature’s strength"), live.lane(answer));
     const row_of = (row) => el("li", { on: { mouseenter: () => axis.show_feature(row), focusin: () => axis.show_feature(row) } },
       el("span", { class: "which" },
