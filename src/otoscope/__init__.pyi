@@ -99,6 +99,7 @@ from otoscope.study.steer.where import Where as Where
 from otoscope.study.target import Target
 from otoscope.study.whole.experiment import Study as Study
 from otoscope.study.whole.settings import StudySettings as StudySettings
+from otoscope.study.whole.watch import Watch
 from otoscope.study.window.experiment import WindowStudy as WindowStudy
 from otoscope.study.window.heard import ClipTranscript
 from otoscope.study.window.settings import WindowSettings
@@ -1163,7 +1164,8 @@ def run_harvest(
         overwrite: Whether an existing run may be replaced.
         reader: Gives the activations of the settings' sites, for instance from a store; the model runs by default.
         progress: True shows a bar in a terminal or notebook; False shows none. Or a function, called with the stage,
-            the clips done and their total.
+            the clips done and their total; once with `RESUMING` and the clips that were done before, where a run that
+            was stopped goes on.
         sites: A site of the encoder, or a pattern. The neurons by default.
         bases: neuron, random, pca, untrained or sae:DIR.
         top: Examples kept of every feature and sign.
@@ -1198,6 +1200,7 @@ def run_study(
     without: Iterable[str] = (),
     overwrite: bool = False,
     progress: bool | Callable[[str, float, float], None] = True,
+    watch: Watch | None = None,
 ) -> Study:
     """Run every experiment on a model and a corpus, and say which of the three claims hold.
 
@@ -1212,6 +1215,7 @@ def run_study(
         overwrite: Whether another study in the folder may be replaced.
         progress: True shows a bar in a terminal or notebook; False shows none. Or a function, called with a part, the
             amount of it that is done, and the amount in all.
+        watch: Told when the parts begin, and after each of them.
 
     Returns:
         The finished study.
@@ -1234,31 +1238,14 @@ def save_dictionary(
 
     A new folder appears only when it is complete. In an existing folder the two files are replaced, and others stay.
 
-    Args:
-        dictionary: The dictionary; its weights are written in float32.
-        folder: The folder to write. Missing parents are created.
-        overwrite: Whether the folder may exist.
-
-    Returns:
-        The folder.
-
-    Raises:
-        OutputError: The folder exists and may not, or cannot be written.
+    `folder`: the folder to write. Missing parents are created.
     """
 
 def scale_feature(
     feature: Feature,
     factor: float,
 ) -> ScaleFeature:
-    """Multiply how strongly a feature is active.
-
-    Args:
-        feature: See `otoscope.study.feature.feature_named`.
-        factor: 0 removes it, 1 leaves it.
-
-    Raises:
-        InputError: The factor cannot be used.
-    """
+    """Multiply how strongly a feature is active."""
 
 def scale_head(
     model: Whisper,
@@ -1689,15 +1676,8 @@ def untrained(
 ) -> Whisper:
     """Make a model of the same shape, on the same device and in the same dtype, with random weights.
 
-    Args:
-        model: The model whose shape is copied.
-        seed: Seed of the weights; the state of torch's own generator stays as it is.
-
-    Returns:
-        The model, weights drawn as the framework draws them before training. It has no tokenizer.
-
-    Source:
-        transformers, `WhisperPreTrainedModel._init_weights`.
+    Returns the model, weights drawn as the framework draws them before training. It has no tokenizer.
+    Source: transformers, `WhisperPreTrainedModel._init_weights`.
     """
 
 def window(
@@ -1801,8 +1781,8 @@ def words(
 
     Attention: where the alignment heads look when the word is predicted; the stretch is that of the alignment (dynamic
     time warping). Relevance: gradient-weighted attention carried through the decoder's self-attention, its
-    cross-attention and the encoder. Perturbation: by how much the log-probability of the word falls, given all words
-    before it, when a stretch of the log-mel is silenced; each frame stands for the stretch around it.
+    cross-attention and the encoder. Silencing (`perturbation`): by how much the log-probability of the word falls,
+    given all words before it, when a stretch of the log-mel is silenced; each frame stands for the stretch around it.
 
     Args:
         model: Any Whisper with a tokenizer.
