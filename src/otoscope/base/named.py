@@ -19,4 +19,3 @@ def named_corpus(corpus: str) -> str:
 def on_corpus(model: str, corpus: str) -> str:
     """Name a model and what it heard: `the demo model, on the demo clips`."""
     return f"{named_model(model)}, on {named_corpus(corpus)}"
-
