@@ -120,7 +120,7 @@ def test_float32_keeps_large_values_as_they_are(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path, {"big": 1}, dtype="float32")
     writer.add(0, 0, np.zeros(1, dtype=np.int8), {"big": np.array([[1e6]], dtype=np.float32)})
     writer.commit(0)
-    assert writer.n_saturated == {"big": 0}
+    assert writer.state()["saturated"] == {"big": 0}
     writer.finish()
     assert next(ShardReader(tmp_path).in_order()).values["big"] == 1e6
 
