@@ -63,9 +63,7 @@ def test_nothing_is_kept_where_there_is_no_room(model: Whisper, monkeypatch: pyt
 
 def test_of_a_baseline_only_the_strongest_examples_are_counted(model: Whisper) -> None:
     def n_bytes(basis: str) -> float:
-        settings = replace(
-            SMALL, harvest=replace(SMALL.harvest, bases=(basis,)), examples=replace(SMALL.examples, top=9)
-        )
+        settings = SMALL.put(harvest=replace(SMALL.harvest, bases=(basis,)), examples=replace(SMALL.examples, top=9))
         return parts(model, labelled_corpus(), settings)["traces"].n_bytes
 
     ranges = SMALL.examples.samples * SMALL.harvest.ranges
