@@ -59,7 +59,8 @@ def peaks(tables: FeatureTables, group: GroupTables, feature: int) -> Peaks:
 def negative_is_floor(group: GroupTables, feature: int) -> bool:
     """Whether negative strengths of a feature are only the floor of its activation function, and tell of no sound."""
     is_behind_gelu = group.key.basis == "neuron" and group.key.site.endswith(GELU_SITE)
-    return is_behind_gelu and (group.statistics["minimum"][feature] or 0) >= GELU_FLOOR
+    minimum, maximum = (group.statistics[name][feature] or 0.0 for name in ("minimum", "maximum"))
+    return is_behind_gelu and maximum > 0 and bool(minimum >= GELU_FLOOR)
 
 
 def feature_rows(tables: FeatureTables, group_number: int) -> dict[str, Any]:
