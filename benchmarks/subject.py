@@ -16,7 +16,8 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from otoscope.audio.clip import Clip
 from otoscope.base.clocks import FRAME_SAMPLES
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 
 FRAMES_PER_S = 50
 

@@ -7,7 +7,8 @@ import torch
 import otoscope as oto
 from otoscope.audio.clip import Clip
 from otoscope.model.generation import forced_logits, prompt_tokens
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 from otoscope.study.words import perturbation
 from otoscope.study.words.perturbation import WordTokens, drop_curves, silence_level, silenced, sliding, word_scores
 from tests.released import released, speech_folder

@@ -17,7 +17,8 @@ from otoscope.base.short_repr import tensors_repr
 from otoscope.model.generation import detect, generate_tokens, read_logits, top
 
 if TYPE_CHECKING:
-    from otoscope.model.whisper import Sound, Whisper, Windows
+    from otoscope.model.whisper import Sound, Whisper
+    from otoscope.model.windows import Windows
 
 
 class Activations(dict[str, Tensor]):

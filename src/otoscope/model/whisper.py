@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int8
+from jaxtyping import Float
 from torch import Tensor
 from transformers import WhisperForConditionalGeneration, WhisperTokenizer
 
@@ -31,13 +30,13 @@ from otoscope.base.bars import bar
 from otoscope.base.clocks import FRAME_S, FRAME_SAMPLES
 from otoscope.base.errors import InputError, ModelError, OtoscopeWarning
 from otoscope.base.files import short_name
-from otoscope.base.short_repr import ShortRepr
 from otoscope.model.attention import AttentionWindow
 from otoscope.model.finite import check_finite
 from otoscope.model.hooks import ONE_BEAM, Edit, Switchboard
 from otoscope.model.languages import Vocabulary, read_vocabulary
 from otoscope.model.reading import Tape
 from otoscope.model.sites import Site, SiteTable
+from otoscope.model.windows import Windows
 
 if TYPE_CHECKING:
     from otoscope.model.activations import Activations
@@ -45,16 +44,6 @@ if TYPE_CHECKING:
 
 Sound = Clip | np.ndarray | str | Path
 """What is accepted wherever a clip is: a clip, float32 samples at 16 kHz, or the path of a recording."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Windows(ShortRepr):
-    """A clip as the model's input."""
-
-    mel: Float[Tensor, "window n_mels mel_frame"]  # log-mel of every window, on the model's device and in its dtype
-    # what each frame holds: speech, silence or padding (`otoscope.audio.kinds.Kind`)
-    kinds: Int8[np.ndarray, "window frame"]
-    clip: Clip  # the clip itself
 
 
 class Whisper:

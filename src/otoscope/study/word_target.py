@@ -15,7 +15,8 @@ from torch import Tensor
 from otoscope.base.errors import InputError
 from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.spelling import split_words
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 from otoscope.study.error_rate import normalise
 from otoscope.study.target import SpokenWord, TargetWord
 from otoscope.study.writing import text_of, write_windows

@@ -25,7 +25,8 @@ from otoscope.model.activations import text_ids
 from otoscope.model.cross_attention import SeenKeysValues, seen_keys_values
 from otoscope.model.encoder_end import encoder_end
 from otoscope.model.generation import forced_logits, prompt_tokens
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 from otoscope.study.error_rate import ErrorRate, bootstrap_rate, character_errors, word_errors
 from otoscope.study.writing import BATCH_SIZE, Text, join_texts, room_beside, text_of, write_windows
 

@@ -26,7 +26,8 @@ from otoscope.base.errors import InputError
 from otoscope.model.alignment import align, check_heads
 from otoscope.model.generation import forced_logits, prompt_tokens, read_logits
 from otoscope.model.spelling import split_words
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 from otoscope.sae.dictionary import Dictionary
 from otoscope.study.listening.live_features import KnownFeatures, as_curve
 from otoscope.study.steer.steering import ScaleFeature, ScaleHead, scale_feature, scale_head

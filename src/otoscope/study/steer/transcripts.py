@@ -19,7 +19,8 @@ from torch import Tensor
 from otoscope.audio.clip import Clip, as_clip
 from otoscope.base.clocks import frames_begun
 from otoscope.base.errors import InputError
-from otoscope.model.whisper import Sound, Whisper, Windows
+from otoscope.model.whisper import Sound, Whisper
+from otoscope.model.windows import Windows
 from otoscope.study.steer.steering import Change, site_of
 from otoscope.study.steer.where import Where
 from otoscope.study.writing import BATCH_SIZE, Text, join_texts, write_texts

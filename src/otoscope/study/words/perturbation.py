@@ -21,7 +21,8 @@ from otoscope.audio.mel import FLOOR, RANGE
 from otoscope.base.clocks import MEL_FRAMES_PER_FRAME
 from otoscope.model.generation import forced_logits
 from otoscope.model.held import HeldWindow
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 
 HELD_AFTER_FRAMES = 25
 """Padding is held fixed from half a second after the recording on; nearer frames react most."""

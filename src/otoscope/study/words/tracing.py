@@ -23,7 +23,8 @@ from otoscope.model.alignment import Head, align, check_heads
 from otoscope.model.generation import prompt_tokens, read_logits
 from otoscope.model.reading import Tape
 from otoscope.model.spelling import split_words
-from otoscope.model.whisper import Whisper, Windows
+from otoscope.model.whisper import Whisper
+from otoscope.model.windows import Windows
 from otoscope.study.target import TargetWord
 from otoscope.study.word_target import find_word
 from otoscope.study.words import bimodal, perturbation
