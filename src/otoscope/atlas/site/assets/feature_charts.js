@@ -144,8 +144,8 @@
     const legend = el("div", { class: "legend" }, phones.slice(0, 7).map(swatch),
       phones.length > 7 ? el("span", {}, `and ${phones.length - 7} more, grey`) : null);
     return el("figure", { class: "ranges", dataset: { sign } },
-      otoscope.scroller(`Phones by range of ${sign < 0 ? "negative" : "positive"} strength`,
+      otoscope.scrolls(el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": `Phones by range of ${sign < 0 ? "negative" : "positive"} strength` },
         el("table", {}, el("caption", {}, el("span", { class: "caption" }, sign < 0 ? "Negative strengths" : "Positive strengths", ", the strongest at the top")),
-          el("thead", {}, head), el("tbody", {}, rows))), legend);
+          el("thead", {}, head), el("tbody", {}, rows)))), legend);
   };
 })();

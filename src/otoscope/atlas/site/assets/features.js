@@ -232,8 +232,8 @@
     parts.told = el("p", { class: "told", role: "status", "aria-live": "polite" });
     parts.head = el("thead", {});
     parts.body = el("tbody", {});
-    parts.scroller = otoscope.scroller("Features",
-      el("table", { class: "features" }, el("caption", { class: "visually-hidden" }, "Features; the headings sort"), parts.head, parts.body));
+    parts.scroller = otoscope.scrolls(el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Features" },
+      el("table", { class: "features" }, el("caption", { class: "visually-hidden" }, "Features; the headings sort"), parts.head, parts.body)));
     parts.tiles = el("div", {});
     parts.none = el("p", { class: "none", hidden: true }, "No feature is like that. Take a filter away.");
     parts.top = el("div", { class: "row above" }, views(), parts.told, baselines(), pager("Pages of the table"));
