@@ -477,7 +477,7 @@ def encoder_lens(
         language: The language spoken (en, de, ...); detected by the model by default.
 
     Returns:
-        Transcripts, word error rates and log-probabilities, beside those with padding alone.
+        Transcripts, word error rates and log-probabilities, beside those with padding only.
 
     Raises:
         InputError: There are no clips, or the language is not the model's.
@@ -621,7 +621,7 @@ def language_lens(
         seed: Seed of everything that is drawn at random.
 
     Returns:
-        Probabilities by block and contributions by head, beside those with padding alone.
+        Probabilities by block and contributions by head, beside those with padding only.
 
     Raises:
         InputError: The model knows only one language, or there are no clips.
@@ -685,7 +685,7 @@ def lens_curve(
         language: The language spoken (en, de, ...); detected by the model by default.
 
     Returns:
-        Log-probability, reciprocal rank, and how often a stage's first choice is the due token or the last block's.
+        Log-probability, reciprocal rank, and how often a stage's first choice is the next token or the last block's.
 
     Raises:
         InputError: There are no clips, or the language is not the model's.
@@ -822,7 +822,7 @@ def neighbours(
         words: Words, or names of special tokens (`<|en|>`). One that is not a single token is represented by one of
             its tokens, see `tokens.find_token`.
         settings: Which tokens are listed.
-        pronounce: Pronounces words; a `Lexicon`, for example. Without it words are compared by spelling alone.
+        pronounce: Pronounces words; a `Lexicon`, for example. Without it words are compared by spelling only.
         meanings: Word vectors, for similarity in meaning.
         k: Nearest tokens of each word.
         raw: Also list the nearest by the unchanged vectors; --all always compares both.
@@ -1066,7 +1066,7 @@ def pushed_up(
         language: The language spoken (en, de, ...); detected by the model by default.
 
     Returns:
-        Words by their log-probability right after the start tokens, less that over padding alone.
+        Words by their log-probability right after the start tokens, less that over padding only.
 
     Raises:
         InputError: The stretch is empty, not in the clip or in two windows, or a setting is out of bounds.
@@ -1424,7 +1424,7 @@ def splice(
     *,
     language: str | None = None,
 ) -> Splice:
-    """Transcribe a clip with the final encoder output of [start, stop) replaced by that of padding alone.
+    """Transcribe a clip with the final encoder output of [start, stop) replaced by that of padding only.
 
     Args:
         model: Any Whisper.
@@ -1437,7 +1437,7 @@ def splice(
             encoder output, spliced or not.
 
     Returns:
-        Both transcripts. Splicing all frames gives the transcript of padding alone.
+        Both transcripts. Splicing all frames gives the transcript of padding only.
 
     Raises:
         InputError: The stretch is empty, negative or past the end, or the unit is unknown.

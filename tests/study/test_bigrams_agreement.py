@@ -182,7 +182,7 @@ def test_a_single_context_is_refused(model: Whisper, reader: PromptReader) -> No
 
 
 def test_the_demo_model_knows_its_grammars_bigrams_better_than_frequencies_do() -> None:
-    """In sentences, with padding alone, over the vocabulary; and the strongest collocations come first."""
+    """In sentences, with padding only, over the vocabulary; and the strongest collocations come first."""
     model = load("demo", device="cpu")
     counts = {pair: n for pair, n in grammar.bigrams().items() if not {grammar.START, grammar.END} & set(pair)}
     frequent = sorted({before for before, _ in counts}, key=lambda w: -sum(n for p, n in counts.items() if p[0] == w))

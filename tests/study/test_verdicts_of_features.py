@@ -60,7 +60,7 @@ def test_the_share_that_right_labels_would_give_is_at_most_what_wrong_ones_hide(
     put(parts, f"{PHONES} > label_noise", {"label_agreement": 0.72, "reached_by_features_of_one_phone": rows})
     put(parts, f"{PHONES} > maximum > 0 > n_pure", 44)
     words = findings(judge(parts))["neuron_maximum"]["words"]
-    assert "44.0% of the features of one phone alone" in words and "at most 25.0%" in words  # 11% of 44%
+    assert "44.0% of the features of only one phone" in words and "at most 25.0%" in words  # 11% of 44%
 
 
 def test_without_random_directions_polysemantic_neurons_are_counted_but_not_judged(judge) -> None:

@@ -133,7 +133,7 @@ def _over_all(
 
 
 def _pronouncer(job: Job, lexicon: str | None, phone_set: str | None) -> Pronouncer | None:
-    """Choose the source of pronunciations; None, after a note if it was not asked for, to compare spelling alone."""
+    """Choose the source of pronunciations; None, after a note if it was not asked for, to compare spelling only."""
     from otoscope.corpus.lexicon import lexicon_of, read_lexicon
     from otoscope.demo.pronounce import EspeakPronouncer, is_installed
 

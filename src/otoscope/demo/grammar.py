@@ -3,7 +3,7 @@
 A grammar is a set of rules; a rule has weighted alternatives; an alternative is a sequence of words, rules in braces
 and word classes in angle brackets. It is not recursive, so every statistic is a finite sum. `sentence` draws a
 sentence as Whisper would write it (capital, full stop); `bigrams` gives the exact expected counts of word pairs, so
-that what the decoder says on padding alone can be compared with the truth.
+that what the decoder says on padding only can be compared with the truth.
 """
 
 from __future__ import annotations

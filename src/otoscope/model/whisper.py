@@ -395,7 +395,7 @@ class Whisper:
             raise InputError(ONE_BEAM)
 
     def padded_encoding(self) -> Float[Tensor, "1 frame d_model"]:
-        """Run the encoder over padding alone: what the decoder is given when there is no sound at all.
+        """Run the encoder over padding only: what the decoder is given when there is no sound at all.
 
         Returns:
             The final encoder output of a window of zeros; edits and attention windows that are on apply.

@@ -23,8 +23,8 @@ PICTURES = {
         "neighbours/neighbours.png": "The nearest tokens of each word, coloured by how alike they sound",
         "neighbours/sounds_alike.png": "How alike the nearest words and random ones are",
     },
-    "lens": {"lens/lens_curve.png": "What each block would say, beside padding alone and chance"},
-    "heads": {"lens/head_lens_mean.png": "What each head adds to the logit of the due token"},
+    "lens": {"lens/lens_curve.png": "What each block would say, beside padding only and chance"},
+    "heads": {"lens/head_lens_mean.png": "What each head adds to the logit of the next token"},
 }
 
 

@@ -12,6 +12,7 @@ from otoscope.atlas.published import without_paths
 from otoscope.atlas.records.shared import dicts
 from otoscope.atlas.study_folder import StudyFolder
 from otoscope.base.files import name_in
+from otoscope.base.named import on_corpus
 from otoscope.base.version import __version__
 
 NAME = "methods"
@@ -37,7 +38,7 @@ WHAT = (
     ("bigrams/bigram_agreement.json", "its agreement with the bigrams of the corpus, word by word"),
     ("neighbours/neighbours.json", "the tokens nearest to some words"),
     ("neighbours/sounds_alike.json", "how alike nearest tokens are in sound and spelling"),
-    ("lens/lens_curve.json", "how likely the due token is after each decoder block"),
+    ("lens/lens_curve.json", "how likely the next token is after each decoder block"),
     ("lens/*.json", "what each decoder block or head would say"),
     ("dictionaries/training.json", "how the dictionaries were trained"),
     ("dictionaries/curves.parquet", "their training curves"),
@@ -106,7 +107,7 @@ def cite(folder: StudyFolder) -> str:
     """Give BibTeX entries for this atlas and for the study that it reproduces."""
     model, corpus = (folder.study.get(key) or {} for key in ("model", "corpus"))
     created = str(folder.study.get("created") or "")
-    title = f"An otoscope atlas of {name_in(model)} on {name_in(corpus)}"
+    title = f"An otoscope atlas: {on_corpus(name_in(model), name_in(corpus))}"
     lines = [
         "@misc{otoscope_atlas,",
         f"  title = {{{_plain(without_paths(title))}}},",

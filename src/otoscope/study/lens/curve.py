@@ -33,7 +33,7 @@ from otoscope.study.lens.text import said_batches
 from otoscope.study.results import Result
 
 MEASURES = ("log_probability", "reciprocal_rank", "is_likeliest", "is_final_choice")
-SOUNDS = {"sound": "with the sound", "no_sound": "with padding alone"}
+SOUNDS = {"sound": "with the sound", "no_sound": "with padding only"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +134,7 @@ class LensCurve(TokenMeans):
             ]
             cells = [values[measure] for values in sounds for measure in ("log_probability", "is_likeliest")]
             rows.append((label, *sounds, *cells))
-        caption = "Mean log-probability of the due token (nats), and how often it is the first choice"
+        caption = "Mean log-probability of the next token (nats), and how often it is the first choice"
         return Table(columns, rows, caption, "stages", len(rows))
 
     def figure(self) -> Figure:
@@ -142,8 +142,8 @@ class LensCurve(TokenMeans):
         means = self.means()
         figure = pictures.new_figure(10.8, 3.8)
         panels = (
-            ("log_probability", "mean log-probability of the due token (nats)", "How sure each block is"),
-            ("is_likeliest", "share of tokens", "How often the due token is its first choice"),
+            ("log_probability", "mean log-probability of the next token (nats)", "How sure each block is"),
+            ("is_likeliest", "share of tokens", "How often the next token is its first choice"),
         )
         notes = (f"{self.model}: {self.sample}", "bands: 95%, bootstrap over clips")
         for axes, (measure, label, title), note in zip(figure.subplots(1, 2), panels, notes, strict=True):
@@ -176,7 +176,7 @@ def lens_curve(
         progress: Called with the number of clips done and the number in all (0 when it is not known).
 
     Returns:
-        Log-probability, reciprocal rank, and how often a stage's first choice is the due token or the last block's.
+        Log-probability, reciprocal rank, and how often a stage's first choice is the next token or the last block's.
 
     Raises:
         InputError: There are no clips, or the language is not the model's.

@@ -37,7 +37,7 @@ from otoscope.study.lens.text import BATCH_SIZE, SaidBatch, WindowTokens, said_b
 from otoscope.study.results import Result
 from otoscope.study.writing import Text, join_texts, marked, text_of, write_texts
 
-NO_SOUND = "padding alone"
+NO_SOUND = "padding only"
 STAGES_BYTES = 512_000_000
 """Most memory that the encoder's stream of one batch may take, at all stages together."""
 
@@ -200,7 +200,7 @@ def encoder_lens(
         progress: Called with the number of clips done and the number in all (0 when it is not known).
 
     Returns:
-        Transcripts, word error rates and log-probabilities, beside those with padding alone.
+        Transcripts, word error rates and log-probabilities, beside those with padding only.
 
     Raises:
         InputError: There are no clips, or the language is not the model's.

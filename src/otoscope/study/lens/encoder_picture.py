@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def stages_figure(lens: EncoderLens, note: str) -> Figure:
     """Draw word error rates and the log-probability of the whole encoder's transcript, by stage.
 
-    The baseline, padding alone, is a line across.
+    The baseline, padding only, is a line across.
     """
     none, *stages = lens.stages
     blocks = range(1, len(lens.stages))

@@ -1,7 +1,7 @@
 """What would each block of the decoder say already? The logit lens, token by token over a transcript.
 
 The final layer norm and the unembedding are applied to the decoder's residual stream after every block. Costs one
-transcription, two runs of the decoder (one over the sound, one over padding alone), and one unembedding of every block.
+transcription, two runs of the decoder (one over the sound, one over padding only), and one unembedding of every block.
 Memory: the residual stream of one batch of windows, and logits of 256 rows. For many clips use `lens_curve`.
 
 It does not know how states are caught (`model.unembed`), nor how pictures are drawn.
@@ -142,7 +142,7 @@ class Lens(Result):
             )
             for number, (token, right_from) in enumerate(zip(self.tokens, self.first_right, strict=True))
         ]
-        caption = "First choice of each stage, and the probability of the due token (*: it is the first choice)"
+        caption = "First choice of each stage, and the probability of the next token (*: it is the first choice)"
         return Table(columns, rows, caption, "tokens", MOST_TOKENS)
 
     def _at(self, stage: int, token: int) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class Lens(Result):
             heard, unheard = self.foretold.over_tokens(number), self.no_sound.over_tokens(number)
             numbers = [sums[key] for sums in (heard, unheard) for key in ("mean_log_probability", "n_likeliest")]
             rows.append((stage, heard, unheard, *numbers))
-        caption = f"Mean log-probability of the due token (nats), and of {len(self.tokens)} how many come first"
+        caption = f"Mean log-probability of the next token (nats), and of {len(self.tokens)} how many come first"
         return Table(columns, rows, caption, "stages", len(rows))
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -186,7 +186,7 @@ class Lens(Result):
         }
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """Draw a grid coloured by the probability of the due token, and one by that of the first choice."""
+        """Draw a grid coloured by the probability of the next token, and one by that of the first choice."""
         note = f"{self.model}, {self.clip_id}: {sample(self.tokens, is_own_text=self.is_own_text)}"
         return {
             self.name: partial(picture.grid_figure, self, note),

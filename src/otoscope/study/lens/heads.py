@@ -1,4 +1,4 @@
-"""Which part of the decoder said it? What each head, MLP, embedding and bias adds to the logit of the due token.
+"""Which part of the decoder said it? What each head, MLP, embedding and bias adds to the logit of the next token.
 
 Costs one transcription and one run of the decoder; memory is [part, token]. The contributions of all parts add up to
 the logit less the mean logit of the vocabulary. Means over many clips are for `head_lens_mean`.
@@ -50,7 +50,7 @@ class HeadLens(Result):
     tokens: tuple[LensToken, ...]  # those that are due, the end of text included
     parts: tuple[LogitPart, ...]  # what adds up, the rest last
     contributions: np.ndarray  # logits that each part adds, float32 [part, token]
-    logits: np.ndarray  # of the due token less the mean logit of the vocabulary, float32 [token]
+    logits: np.ndarray  # of the next token less the mean logit of the vocabulary, float32 [token]
     mean_logits: np.ndarray  # that mean, float32 [token]
 
     def heads(self, group: str = "cross-attention") -> np.ndarray:

@@ -41,11 +41,11 @@ class HeadLensMean(TokenMeans):
     largest_rest: float  # the largest part of a logit that the parts do not explain
 
     def differences(self) -> Means:
-        """Average how much more each part adds to the due token than to another, [part]."""
+        """Average how much more each part adds to the next token than to another, [part]."""
         return grouped_means(self.sums[:, 0] - self.sums[:, 1], self.n_tokens, seed=self.seed)
 
     def groups(self) -> dict[str, dict[str, Interval]]:
-        """Average the sum of each group: what it adds to the due token and to another, and the difference."""
+        """Average the sum of each group: what it adds to the next token and to another, and the difference."""
         sums = np.stack(list(groups_of(self.parts, np.moveaxis(self.sums, -1, 0)).values()), axis=-1)
         means = grouped_means(sums, self.n_tokens, seed=self.seed)
         differences = grouped_means(sums[:, 0] - sums[:, 1], self.n_tokens, seed=self.seed)
@@ -58,11 +58,11 @@ class HeadLensMean(TokenMeans):
         heads = [(part.name, values) for part, values in measures if part.head is not None]
         heads.sort(key=lambda head: -abs(head[1]["difference"].value))
         columns = [
-            Column(None, label, "two digits") for label in ("", "to the due token", "to another token", "difference")
+            Column(None, label, "two digits") for label in ("", "to the next token", "to another token", "difference")
         ]
         kinds = [(name, *values.values()) for name, values in groups.items() if name != "rest"]
         return Report(
-            f"What each head adds to the logit of the due token: {self.model}",
+            f"What each head adds to the logit of the next token: {self.model}",
             f"{self.sample}; 95% intervals over clips",
             {
                 "model": self.model,
@@ -86,7 +86,7 @@ class HeadLensMean(TokenMeans):
                 Table(
                     columns,
                     [(name, *values.values()) for name, values in heads],
-                    "Heads, those that tell the due token best from another first",
+                    "Heads, those that tell the next token best from another first",
                     most=N_NAMED,
                 ),
             ],

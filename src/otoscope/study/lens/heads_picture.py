@@ -48,7 +48,7 @@ def token_figure(lens: HeadLens, note: str) -> Figure:
     above, below = figure.subplots(2, 1, height_ratios=(rows_in, 0.26 * len(groups)))
     image = _draw_heads(above, heads[:, :, :n_shown].reshape(n_blocks * n_heads, -1), n_heads)
     cut = "" if n_shown == n_tokens else f"; the first {n_shown} are drawn"
-    pictures.title(above, "What each cross-attention head adds to the logit of the due token", f"{note}{cut}")
+    pictures.title(above, "What each cross-attention head adds to the logit of the next token", f"{note}{cut}")
     pictures.colour_bar(image, [above], "logits")
     above.set_xticks([])
     sums = np.stack(list(groups.values()))
@@ -98,7 +98,7 @@ def mean_figure(heads: Means, groups: Mapping[str, tuple[Interval, Interval]], n
     n_heads = heads.value[..., 0].size
     figure = pictures.new_figure(11, mean_heads_height(n_heads, 3.8) + 0.3)
     left, right = figure.subplots(1, 2)
-    legend = ("the due token", "another token of the clip")
+    legend = ("the next token", "another token of the clip")
     draw_mean_heads(left, heads, "What each cross-attention head adds", note, legend)
     shown = {name: pair for name, pair in groups.items() if _is_shown(name, np.array(pair[0].value))}
     _draw_pairs(right, list(shown), list(shown.values()), legend)

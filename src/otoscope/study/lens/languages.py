@@ -62,7 +62,7 @@ class LanguageLens(Result):
     found_contributions: np.ndarray  # of each part to the logit of the language found, less the mean logit of all
     # languages, float32 [clip, part]
     mean_contributions: np.ndarray  # the same for every language, mean over clips, float32 [part, language]
-    no_sound_contributions: np.ndarray  # the same with padding alone, float32 [part, language]
+    no_sound_contributions: np.ndarray  # the same with padding only, float32 [part, language]
     seed: int  # seeds the bootstrap over clips
 
     @property
@@ -217,7 +217,7 @@ def language_lens(
         progress: Called with the number of clips done and the number in all (0 when it is not known).
 
     Returns:
-        Probabilities by block and contributions by head, beside those with padding alone.
+        Probabilities by block and contributions by head, beside those with padding only.
 
     Raises:
         InputError: The model knows only one language, or there are no clips.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otoscope.study.lens.languages import LanguageLens
 
 N_LANGUAGES = 10
-LEGEND = ("with the sound", "with padding alone")
+LEGEND = ("with the sound", "with padding only")
 
 
 def languages_figure(lens: LanguageLens, note: str) -> Figure:

@@ -56,10 +56,10 @@ def grid_figure(lens: Lens, note: str, *, of_choice: bool = False) -> Figure:
         image = _draw_strip(axes, lens, shades, slice(start, min(start + COLUMNS, n_shown)))
         axes.set_xlim(-0.5, width - 0.5)
     cut = "" if n_shown == n_tokens else f"; the first {n_shown} are drawn"
-    note = f"{note}{cut}. Bold: the due token is the likeliest"
+    note = f"{note}{cut}. Bold: the next token is the likeliest"
     pictures.title(panels[0], "What each block of the decoder would say next", note, lift=22)
     bar = figure.colorbar(image, ax=panels, shrink=min(0.75, BAR_IN / figure.get_figheight()), pad=0.02)
-    label = f"probability of the {'first choice' if of_choice else 'due token'}"
+    label = f"probability of the {'first choice' if of_choice else 'next token'}"
     bar.set_label(label, fontsize=8, color=pictures.INK)
     bar.ax.tick_params(labelsize=7, colors=pictures.MUTED)
     return figure

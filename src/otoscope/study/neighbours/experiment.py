@@ -164,7 +164,7 @@ def neighbours(
         words: Words, or names of special tokens (`<|en|>`). One that is not a single token is represented by one of
             its tokens, see `tokens.find_token`.
         settings: Which tokens are listed.
-        pronounce: Pronounces words; a `Lexicon`, for example. Without it words are compared by spelling alone.
+        pronounce: Pronounces words; a `Lexicon`, for example. Without it words are compared by spelling only.
         meanings: Word vectors, for similarity in meaning.
 
     Returns:

@@ -101,7 +101,7 @@ class SoundsAlike(Result):
     close: float  # distances up to here count as near
     frequencies: str  # what frequency is measured by: `token order`, or `counts`
     n_bins: int  # bins of words of about equal frequency
-    pronunciations: str | None  # where they come from; None where spelling alone was compared
+    pronunciations: str | None  # where they come from; None where spelling only was compared
     meanings: str | None  # where vectors of meaning come from; None for none
     seed: int  # of the random words and the bootstrap
     common: Mapping[str, Common]  # for each space what its text tokens have in common, removed from corrected vectors
@@ -125,7 +125,7 @@ class SoundsAlike(Result):
 
     def report(self) -> Report:
         """Report how much more similar nearest tokens are than random ones."""
-        by = f"said by {self.pronunciations}" if self.pronunciations else "compared by spelling alone"
+        by = f"said by {self.pronunciations}" if self.pronunciations else "compared by spelling only"
         unknown = f"; {self.n_unknown:,} of unknown pronunciation left out" if self.n_unknown else ""
         frequency = TOKEN_ORDER if self.frequencies == TOKEN_ORDER else "counts in the text"
         return Report(

@@ -22,7 +22,7 @@ from otoscope.study.phones.settings import PhoneSettings
 HALF = 0.5
 Z = 1.959963984540054
 AGREEMENTS = (1.0, 0.95, 0.9, 0.8, 0.7)
-"""Shares of right labels for which the report says how many features of one phone alone would reach the bar."""
+"""Shares of right labels for which the report says how many features of only one phone would reach the bar."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _mean(values: np.ndarray) -> Interval | None:
 
 
 def chance_of_reaching(agreement: float, bar: float, n: int = TOP) -> float:
-    """Return the chance that a feature of one phone alone reaches the bar if a share `agreement` of labels is right."""
+    """Return the chance that a feature of only one phone reaches the bar if a share `agreement` of labels is right."""
     least = ceil(round(bar * n, 9))
     return sum(comb(n, k) * agreement**k * (1 - agreement) ** (n - k) for k in range(least, n + 1))
 

@@ -131,7 +131,7 @@ class _ScoredStretch:
     start: int
     stop: int
     scores: np.ndarray  # log-probabilities [word]
-    lifts: np.ndarray  # the same minus those over padding alone
+    lifts: np.ndarray  # the same minus those over padding only
 
 
 class _Find:

@@ -76,7 +76,7 @@ def pushed_figure(result: PushedUp) -> Figure:
     )
     axes.axvline(0, color=pictures.MUTED, linewidth=0.8)
     axes.margins(x=0.12)
-    label = "log-probability less that over padding alone (nats); beside each bar the probability"
+    label = "log-probability less that over padding only (nats); beside each bar the probability"
     axes.set_xlabel(label, fontsize=8, color=pictures.INK)
     pictures.title(
         axes,

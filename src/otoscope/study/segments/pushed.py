@@ -40,7 +40,7 @@ class Pushed:
     text: str  # the token as written
     word: str  # the word to which the decoder completes it over the stretch
     log_probability: float  # of the token over the stretch, natural log
-    lift: float  # the same minus that over padding alone
+    lift: float  # the same minus that over padding only
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +121,7 @@ def pushed_up(model: Whisper, clip: Sound, start_s: float, stop_s: float, *, set
             one that the model detects in the whole window.
 
     Returns:
-        Words by their log-probability right after the start tokens, less that over padding alone.
+        Words by their log-probability right after the start tokens, less that over padding only.
 
     Raises:
         InputError: The stretch is empty, not in the clip or in two windows, or a setting is out of bounds.

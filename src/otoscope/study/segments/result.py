@@ -48,7 +48,7 @@ class WordSegment(ShortRepr):
     start_s: float  # where it begins in the clip
     stop_s: float
     log_probability: float  # of the word, natural log, summed over its tokens and spellings
-    lift: float  # the same minus that over padding alone
+    lift: float  # the same minus that over padding only
     said: tuple[str, ...] | None  # words whose middle lies in it; None where they are not known
     is_hit: bool | None  # whether the word is among them; None where they are not known
     sound: Float32[np.ndarray, " sample"]  # what is heard in it, at 16 kHz

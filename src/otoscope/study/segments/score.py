@@ -68,7 +68,7 @@ class Listener:
     words: Sequence[Spelled]  # the words to score
     context: tuple[int, ...] = ()  # tokens that the transcript is assumed to begin with
     language: str | None = None  # language spoken; None to detect it from each window's encoder output
-    padding: Float[Tensor, "frame d"] = field(init=False)  # the encoder output of padding alone
+    padding: Float[Tensor, "frame d"] = field(init=False)  # the encoder output of padding only
     _silent: dict[tuple[int, ...], Float[Tensor, " word"]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,7 +107,7 @@ class Listener:
         return torch.cat(rows)
 
     def silent(self, prompt: tuple[int, ...]) -> Float[Tensor, " word"]:
-        """Return the log-probability of every word over padding alone."""
+        """Return the log-probability of every word over padding only."""
         if prompt not in self._silent:
             self._silent[prompt] = self.log_probabilities(self.padding[None], prompt)[0]
         return self._silent[prompt]

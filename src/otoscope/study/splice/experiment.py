@@ -1,4 +1,4 @@
-"""What is transcribed when part of the final encoder output is replaced by that of padding alone?
+"""What is transcribed when part of the final encoder output is replaced by that of padding only?
 
 Costs one run of the encoder, and two of the decoder over every window that is touched. Recordings longer than one
 window are taken window by window, side by side, so that a frame's number says where it lies. `splice_words` splices
@@ -101,7 +101,7 @@ class Spliceable:
         clip: The clip.
         language: Language spoken, as Whisper's code; None for the clip's, or else the one that the model detects in the
             first window's encoder output, spliced or not.
-        padding: The encoder output of padding alone, [1, frame, d_model], where it is computed already.
+        padding: The encoder output of padding only, [1, frame, d_model], where it is computed already.
 
     Source:
         "Interpreting OpenAI's Whisper" (Ellena Reid, 2023), claim 1, "Removing words in embedding space".
@@ -169,7 +169,7 @@ def splice(
     *,
     language: str | None = None,
 ) -> Splice:
-    """Transcribe a clip with the final encoder output of [start, stop) replaced by that of padding alone.
+    """Transcribe a clip with the final encoder output of [start, stop) replaced by that of padding only.
 
     Args:
         model: Any Whisper.
@@ -182,7 +182,7 @@ def splice(
             encoder output, spliced or not.
 
     Returns:
-        Both transcripts. Splicing all frames gives the transcript of padding alone.
+        Both transcripts. Splicing all frames gives the transcript of padding only.
 
     Raises:
         InputError: The stretch is empty, negative or past the end, or the unit is unknown.

@@ -17,9 +17,9 @@ LEAST_CONTEXTS = 10
 GUESSES = {
     "unigram": (
         "bigrams_counts",
-        "Without sound, is what the decoder says next closer to the corpus's own bigrams than word counts alone are?",
+        "Without sound, is what the decoder says next closer to the corpus's own bigrams than word counts are?",
         "the decoder is closer to the corpus's bigrams than word counts",
-        "word counts alone",
+        "word counts",
     ),
     "another context": (
         "bigrams_context",
@@ -124,10 +124,10 @@ def _alike(read: PartFiles) -> dict[str, Any]:
 
 def _unheard(read: PartFiles) -> dict[str, Any]:
     question = (
-        "Given the words before but no sound, is the due token the decoder's first more often than the commonest token "
-        "is the due one?"
+        "Given the words before but no sound, does the decoder put the next token first more often than the commonest "
+        "token is right?"
     )
-    short = "the due token comes first without any sound"
+    short = "the next token comes first without any sound"
     curve = read("lens/lens_curve.json")
     stages, plain = curve.get("stages") or [], curve.get("commonest") or {}
     last = ((stages[-1] if stages else {}).get("no_sound") or {}).get("is_likeliest")
@@ -136,7 +136,7 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
             "lens", question, read.lacking("lens", "clips that the model hears words in"), f"{PAGE}#lens", short
         )
     first = next((row["stage"] for row in stages if is_above((row.get("sound") or {}).get("is_likeliest"), HALF)), None)
-    since = f" With its sound the due token is first in more than half of the places from {first} on." if first else ""
+    since = f" With its sound the next token is first in more than half of the places from {first} on." if first else ""
     chance = (curve.get("chance") or {}).get("is_likeliest")
     evenly = f"; a choice among all tokens alike: {percent(chance)}" if chance is not None else ""
     token = str(plain.get("token"))
@@ -148,10 +148,10 @@ def _unheard(read: PartFiles) -> dict[str, Any]:
         decide_gap(plain.get("no_sound_above_it")),
         n=curve.get("n_tokens"),
         n_of="tokens",
-        words=f"Given the words before and padding alone, the due token is the decoder's first in {percent(last)} of "
+        words=f"Given the words before and padding only, the next token is the decoder's first in {percent(last)} of "
         f"the places after the last block (always saying {token!r}, the commonest: {percent(plain['is_likeliest'])}"
         f"{evenly}).{since}",
         short=short,
         page=f"{PAGE}#lens",
-        pictures=[("lens/lens_curve.png", "The due token by decoder block, with its sound and without")],
+        pictures=[("lens/lens_curve.png", "The next token by decoder block, with its sound and without")],
     )

@@ -27,7 +27,7 @@ from otoscope.study.whole.rules import (
 
 PAGE = "listening.html"
 MAP_PAGE, HEADS_PAGE, WINDOW_PAGE, SPLICE_PAGE = (f"{PAGE}#{part}" for part in ("map", "heads", "window", "splice"))
-WAYS = {"attention": "attention", "perturbation": "silencing moments"}
+WAYS = {"attention": "attention", "perturbation": "silencing short stretches"}
 STUDIED_K = 75
 """The attention window, in frames on either side, at which the founding study found transcripts still reasonably
 precise."""
@@ -163,7 +163,7 @@ def _far(heads: Sequence[Mapping[str, Any]], even: Mapping[str, Any], there: flo
 
 
 def _window(read: PartFiles) -> dict[str, Any]:
-    question = f"Do transcripts stay reasonably precise when each frame attends to {STUDIED_K} on either side alone?"
+    question = f"Do transcripts stay reasonably precise when each frame attends to {STUDIED_K} on either side only?"
     short = f"transcripts stay precise with {STUDIED_K * FRAME_S:g} s of attention on either side"
     window = read("window/window.json")
     curve = {point.get("k"): point for point in window.get("curve") or []}
@@ -186,7 +186,7 @@ def _window(read: PartFiles) -> dict[str, Any]:
         where_heard(clean, judged) if clean else judged,
         n=n_clips,
         n_of="clips",
-        words=f"Where each frame attends to k = {STUDIED_K} frames ({STUDIED_K * FRAME_S:g} s) on either side alone, "
+        words=f"Where each frame attends to k = {STUDIED_K} frames ({STUDIED_K * FRAME_S:g} s) on either side only, "
         f"the word error rate against {against} is {percent(point.get(f'{kind}wer'))} (no limit: {percent(free)}). "
         f"{(too_many_errors(clean) if clean else '') or _smallest(losses)}{_blind(n_known, n_clips, clean)}",
         short=short,
@@ -220,12 +220,12 @@ def _smallest(losses: Mapping[int, Mapping[str, Any]]) -> str:
 def _each_head(read: PartFiles) -> dict[str, Any]:
     window = read("window/window_heads.json")
     k = window.get("k") or HEAD_K
-    question = f"Do most encoder heads, each limited alone, bear a window of k = {k}?"
-    short = f"most heads bear a window of {k * FRAME_S:g} s on either side"
+    question = f"Do most encoder heads, limited one at a time, tolerate a window of k = {k}?"
+    short = f"most heads tolerate a window of {k * FRAME_S:g} s on either side"
     rows = window.get("heads") or []
     if not rows:
         why = read.lacking(
-            "window", "a study whose settings try heads ([window] head_clips)", "no head was tried alone"
+            "window", "a study whose settings try heads ([window] head_clips)", "no head was tried by itself"
         )
         return unmeasured("window_heads", question, why, WINDOW_PAGE, short)
     by_outcome: dict[str, list[str]] = {outcome: [] for outcome in (HOLDS, FAILS, UNDECIDED)}
@@ -247,8 +247,8 @@ def _each_head(read: PartFiles) -> dict[str, Any]:
         n=n,
         n_of="heads",
         words=f"Over {window.get('n_clips')} clips, {len(bear)} of {n} heads{drawn} cost less than {100 * LOSS:g} "
-        f"points of word errors when they alone attend to {k * FRAME_S:g} s on either side; {len(fail)} cost "
-        f"more{named}, and {len(unclear)} lie too close to tell.",
+        f"points of word errors when they are limited, one at a time, to {k * FRAME_S:g} s on either side; "
+        f"{len(fail)} cost more{named}, and {len(unclear)} lie too close to tell.",
         short=short,
         page=WINDOW_PAGE,
         is_core=False,

@@ -289,12 +289,12 @@ def _if_clean(read: PartFiles, judged: Judgement, share: Share) -> Judgement:
     reached = _reached(read)
     if judged.outcome != FAILS or reached is None or share[0] / share[1] < HALF * reached[1]:
         return judged
-    needs = f"better labels: where {reached[0]:.0%} are right, a feature of one phone alone reaches the bar too seldom"
+    needs = f"better labels: where {reached[0]:.0%} are right, a feature of only one phone reaches the bar too seldom"
     return replace(judged, outcome=UNDECIDED, needs=needs)
 
 
 def _reached(read: PartFiles) -> tuple[float, float] | None:
-    """Return the given agreement of labels, and the share of features of one phone alone that then reach the bar."""
+    """Return the given agreement of labels, and the share of features of only one phone that then reach the bar."""
     noise = read("phones/phones.json").get("label_noise") or {}
     for row in noise.get("reached_by_features_of_one_phone") or []:
         if noise.get("label_agreement") is not None and row.get("agreement") == noise["label_agreement"]:
@@ -309,12 +309,12 @@ def _noise(read: PartFiles, share: Share) -> str:
         most = min(1.0, share[0] / share[1] / reached[1]) if reached[1] else 1.0
         return (
             f"Where {reached[0]:.0%} of the labels are right, as was said, {percent(reached[1])} of the features of "
-            f"one phone alone reach the bar: with right labels the share is at most {percent(most)}."
+            f"only one phone reach the bar: with right labels the share is at most {percent(most)}."
         )
     rows = (read("phones/phones.json").get("label_noise") or {}).get("reached_by_features_of_one_phone") or []
     rates = [f"{percent(row['share'])} where {row['agreement']:.0%} are right" for row in rows if row["agreement"] < 1]
     return (
-        f"Wrong labels lower this: of features of one phone alone, the bar is reached by {', '.join(rates)}."
+        f"Wrong labels lower this: of features of only one phone, the bar is reached by {', '.join(rates)}."
         if rates
         else ""
     )

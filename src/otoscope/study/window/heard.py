@@ -95,7 +95,7 @@ def hear_by_head(
     language: str | None,
     unmasked: Sequence[ClipTranscript],
 ) -> Iterator[tuple[int, Head, str]]:
-    """Transcribe clips while one encoder head after another may attend to k frames on either side alone.
+    """Transcribe clips while one encoder head after another may attend to k frames on either side only.
 
     Yields the index of a clip, the head, and the transcript: one for each clip and head, in no order.
     """

@@ -7,7 +7,7 @@
   const is_known = (side) => side && is_number(side.value);
   const has_interval = (side) => side && [side.value, side.low, side.high].every(is_number);
 
-  // How the two intervals of a finding lie: apart is a difference that chance alone hardly makes.
+  // How the two intervals of a finding lie: apart is a difference that chance rarely produces.
   function apart([one, two]) {
     if (!has_interval(one) || !has_interval(two) || one.unit !== two.unit) return "not judged";
     return one.low > two.high || two.low > one.high ? "apart" : "overlap";
@@ -44,7 +44,7 @@
   otoscope.page({
     name: "compare",
     title: "Compare",
-    lead: "The findings of two studies side by side. Intervals that lie apart are a difference that chance alone hardly makes; among many findings a few may lie apart by chance.",
+    lead: "The findings of two studies side by side. Intervals that lie apart are a difference that chance rarely produces; among many findings a few may lie apart by chance.",
     render: async (main) => {
       const record = await otoscope.data("compare"), [one, two] = record.studies;
       const names = one.model === two.model ? record.studies.map((study, place) => `${study.model} on ${study.corpus}${one.corpus === two.corpus ? ` (${place + 1})` : ""}`) : [one.model, two.model];

@@ -13,9 +13,9 @@
     ["possible_mass", "Probability of words that can follow", "share of the distribution", "share", false],
   ];
   const MEASURES = {
-    log_probability: ["Log-probability of the due token", "natural logarithm, mean", "log"],
-    reciprocal_rank: ["Reciprocal rank of the due token", "1: first choice, 0.5: second, ...; mean", "number"],
-    is_likeliest: ["The due token is the first choice", "share of tokens", "share"],
+    log_probability: ["Log-probability of the next token", "natural logarithm, mean", "log"],
+    reciprocal_rank: ["Reciprocal rank of the next token", "1: first choice, 0.5: second, ...; mean", "number"],
+    is_likeliest: ["The next token is the first choice", "share of tokens", "share"],
     is_final_choice: ["First choice is that of the last block", "share of tokens", "share"],
   };
   const token = (text) => otoscope.data_text(tables.token(text));
@@ -133,7 +133,7 @@
     const choose = (at) => { chosen.word = Number(at); box.replaceChildren(nearest()); };
     return [
       el("p", {}, `Nearest: of largest cosine in the decoder's token embedding${found.is_tied ? ", which is its unembedding, too" : ""}. Pronunciations: `,
-        otoscope.data_text(found.pronunciations ?? "none, spelling alone"), "."),
+        otoscope.data_text(found.pronunciations ?? "none, spelling only"), "."),
       ...in_common(found.common),
       el("div", { class: "choosers" }, tables.chooser("Word", words, chosen.word, choose)),
       box,
@@ -173,7 +173,7 @@
     const of = (key) => found.map((stage) => (stage[key] ? stage[key][chosen.measure] : null));
     const by_chance = chance ? chance[chosen.measure] : null;
     return tables.values({ title, labels: found.map((stage) => stage.stage), x_label, y_label: "After", unit,
-      series: [{ label: "hearing the clip", values: of("sound") }, { label: "hearing padding alone", values: of("no_sound") }],
+      series: [{ label: "hearing the clip", values: of("sound") }, { label: "hearing padding only", values: of("no_sound") }],
       reference: typeof by_chance === "number" ? { label: `a uniform choice among all tokens: ${tables.write(unit)(by_chance)}`, value: by_chance } : null });
   }
 
@@ -193,7 +193,7 @@
 
   // ---- heads ---------------------------------------------------------------------------------------------------
 
-  // Heads of one kind, block by block, shaded by what they add to the due token more than to another.
+  // Heads of one kind, block by block, shaded by what they add to the next token more than to another.
   function head_table(group) {
     const parts = record.heads.parts.filter((one) => one.group === group && one.head !== null && one.block !== null);
     if (!parts.length) return null;
@@ -207,7 +207,7 @@
       return el("span", { class: told ? "heat reached" : "heat", title: otoscope.interval(found, "logits"), style },
         `${found.value > 0 ? "+" : ""}${otoscope.minus(found.value.toFixed(2))}`);
     };
-    const caption = `${group}: mean logits that a head adds to the due token more than to another; bold and underlined if the 95% interval excludes 0`;
+    const caption = `${group}: mean logits that a head adds to the next token more than to another; bold and underlined if the 95% interval excludes 0`;
     return tables.table({ caption, rows: different("block"), columns: [
       { label: "Block", render: (block) => String(block) }, ...heads.map((head) => ({ label: `head ${head}`, numeric: true, render: (block) => cell(block, head) }))] });
   }
@@ -221,12 +221,12 @@
     const added = (label, key) => ({ label, values: groups.map((name) => found.groups[name][key]) });
     const logits = (label, key) => ({ label: `${label} (95%)`, numeric: true, render: (one) => otoscope.interval(one[key], "logits") });
     return [
-      el("p", {}, "What each part adds to the logit of the due token, beside what it adds to another token of the same window: ",
+      el("p", {}, "What each part adds to the logit of the next token, beside what it adds to another token of the same window: ",
         `${otoscope.count(found.n_tokens, "token")} of ${otoscope.count(found.n_clips, "clip")}. Only direct contributions: effects of a head through later blocks count as theirs. Unit: `,
         otoscope.data_text(found.unit), ". Intervals: ", otoscope.data_text(found.intervals), "."),
       tables.values({
         title: "What each kind of part adds", labels: groups, x_label: "Logits", y_label: "Part", unit: "logits",
-        series: [added("to the due token", "due"), added("to another", "another")], reference: { label: "nothing", value: 0 },
+        series: [added("to the next token", "due"), added("to another", "another")], reference: { label: "nothing", value: 0 },
       }),
       ["cross-attention", "self-attention"].map(head_table),
       tables.long_table({ caption: "Heads by the size of the difference", rows: strongest, shown: 10, columns: [
@@ -248,6 +248,6 @@
 
   otoscope.page({
     name: "decoder", title: "Decoder", render,
-    lead: "The decoder by itself: what it says without speech, which tokens it treats as similar, and from which block on it predicts the due token.",
+    lead: "The decoder by itself: what it says without speech, which tokens it treats as similar, and from which block on it predicts the next token.",
   });
 })();

@@ -28,7 +28,7 @@
     ["CE score", "the share of a site's contribution to the decoder's cross-entropy that a reconstruction keeps; 1 is all of it"],
     ["random decoder", "a dictionary whose directions are random, as a baseline"],
     ["word error rate", "words inserted, deleted or substituted, per hundred words spoken"],
-    ["due token", "the next token of the model's own transcript"],
+    ["next token", "the token that the model's own transcript has next"],
     ["lens", "what the decoder would predict if it stopped after a block"],
     ["95% interval", "Wilson for shares, Newcombe for their differences, Hanley and McNeil for AUROCs, bootstrap over clips or words elsewhere"],
   ];
