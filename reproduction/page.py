@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otoscope.base.numbers import finite
 from otoscope.study.whole.folder import LEFT_OUT
 from reproduction import printed
 from reproduction.outputs import NO_ENCODER, WHITE, ZERO
@@ -226,10 +227,9 @@ def _neurons(studies: Studies) -> str:
 def _neuron(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
-    top, share = row["purity_phone_positive"], row["purity_positive"]
-    at_maximum = "no phone" if top is None or share is None else f"{top} {100 * share:.0f}%"
-    best, auroc = row["phone_best"], row["phone_auroc"]
-    over_all = "no phone" if best is None or auroc is None else f"{best} {auroc:.2f}"
+    share, auroc = finite(row["purity_positive"]), finite(row["phone_auroc"])
+    at_maximum = "too few examples" if share is None else f"{row['purity_phone_positive']} {100 * share:.0f}%"
+    over_all = "no phone" if auroc is None else f"{row['phone_best']} {auroc:.2f}"
     return f"at the maximum {at_maximum}; over all frames {over_all}"
 
 

@@ -88,3 +88,7 @@ def test_named_neurons_are_told_by_maximum_and_over_all_frames() -> None:
         "at the maximum M 90%; over all frames M 0.95",
     ]
     assert row_of(text, "`encoder.blocks.2.mlp.1`, 3")[2] == ""
+    row |= {"purity_positive": float("nan"), "phone_best": None, "phone_auroc": float("nan")}
+    text = page.write({"one": pieces([])}, {("read", "one"): done}, "")
+    told = "at the maximum too few examples; over all frames no phone"
+    assert row_of(text, "`encoder.blocks.2.mlp.1`, 0")[2] == told, "a share that could not be measured is no number"

@@ -312,7 +312,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
                 "scores",
                 "How good are the dictionaries?",
                 table.ScoresPart(),
-                table.ScoresPart(9, 10_000),
+                table.ScoresPart(12, 10_000),
                 table.ScoresPart(500, 2_000_000),
                 table.ScoresPart(24, 26_000),
                 answer=f"{_WHOLE}.feature_parts:scores",
