@@ -10,6 +10,7 @@ import typer
 
 from otoscope.base.version import __version__
 from otoscope.cli.base_model import take_base_models
+from otoscope.cli.once import refuse_repeats
 from otoscope.study.catalogue import EXPERIMENTS, Experiment, loaded
 
 GROUP = ":app"
@@ -42,6 +43,7 @@ def application(words: Sequence[str] | None = None) -> typer.Typer:
             app.command(experiment.name, short_help=experiment.help)(command)
     app.callback()(_all)
     take_base_models(app)
+    refuse_repeats(app)
     return app
 
 
