@@ -48,7 +48,7 @@ class Judgement:
             return f"more {n_of or 'data'}: no interval could be given"
         if self.times > MOST_TIMES:
             return f"more than {MOST_TIMES} times as many {n_of}: the value lies too close to its bar"
-        more = _two_digits(n * (self.times - 1))
+        more = max(_two_digits(n * (self.times - 1)), 2)  # so that the plural is right: it is a rough figure
         return f"about {more:,} more {n_of}, if the value stays"
 
 
