@@ -27,7 +27,7 @@ def test_what_a_corpus_holds_is_printed(run: Run, aligned: Path) -> None:
     ran = run("corpus", "info", aligned, model=False)
     assert ran.status == 0 and ran.err == ""
     lines = ran.out.splitlines()
-    assert lines[0] == f"{aligned}: 2 clips, 2.0 s (0.001 h), of 1.0 to 1.0 s"
+    assert lines[0] == f"{aligned.name}: 2 clips, 2.0 s (0.001 h), of 1.0 to 1.0 s"
     told = {line[:14].strip(): line[16:] for line in lines[1:6]}
     assert told == {
         "speakers": "not known",
@@ -59,7 +59,7 @@ def test_a_recording_that_cannot_be_read_is_status_1(run: Run, aligned: Path) ->
     (aligned / "empty.wav").touch()
     ran = run("corpus", "info", aligned, model=False)
     assert ran.status == 1 and "1 of 3 recordings could not be used:\n  empty: " in ran.err
-    assert ran.out.startswith(f"{aligned}: 2 clips")
+    assert ran.out.startswith(f"{aligned.name}: 2 clips")
 
 
 def test_a_corpus_of_which_nothing_can_be_read_is_status_2(run: Run, tmp_path: Path) -> None:

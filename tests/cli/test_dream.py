@@ -22,7 +22,7 @@ def test_a_dream_in_json_is_that_of_the_function(run: Run, model_folder: Path, r
     own = dream(load(model_folder), FEATURE, settings=settings, real=[recording])
     result, expected = json.loads(ran.out), json.loads(json.dumps(own.to_json()))
     assert result["features"] == expected["features"] and result["features"][0]["frames"] == [10, 12]
-    assert result["compared_with"]["n_clips"] == 1 and result["compared_with"]["source"] == str(recording)
+    assert result["compared_with"]["n_clips"] == 1 and result["compared_with"]["source"] == recording.name
 
 
 def test_every_option_reaches_the_settings(run: Run) -> None:

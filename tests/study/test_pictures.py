@@ -45,10 +45,6 @@ def test_a_picture_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> 
         pictures.save_figure(pictures.new_figure(1, 1), tmp_path / "file" / "p.png")
 
 
-def test_one_thing_is_not_called_several() -> None:
-    assert [pictures.count(n, "clip") for n in (0, 1, 1200)] == ["0 clips", "1 clip", "1,200 clips"]
-
-
 def test_saturation_ignores_zeros_and_survives_an_empty_map() -> None:
     assert pictures.brightest(np.zeros((3, 3))) == 1.0
     assert pictures.brightest(np.array([0.0, 0.0, 2.0])) == 2.0

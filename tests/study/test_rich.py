@@ -58,7 +58,7 @@ from otoscope.study.words.experiment import words
 from tests.base.test_html import HOSTILE, read
 from tests.study.conftest import make_clip
 
-VALUES = {"Span", "HarvestSettings", "PhoneSettings", "StudySettings"}
+VALUES = {"Span", "HarvestSettings", "PhoneSettings", "StudySettings", "Dictionary", "Feature", "Where"}
 """Public classes that are no results: what they print says all there is."""
 
 MOST_LINES = 10
