@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 from typer.core import TyperCommand, TyperOption
 
@@ -9,7 +11,7 @@ from typer.core import TyperCommand, TyperOption
 class OnceCommand(TyperCommand):
     """A command that refuses an option of one value that is given twice."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line.
 
         Raises:
@@ -17,8 +19,9 @@ class OnceCommand(TyperCommand):
         """
         _, _, given = self.make_parser(ctx).parse_args(list(args))
         for option in given:
-            is_single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag or option.count)
-            if is_single and given.count(option) > 1:
+            if not isinstance(option, TyperOption) or option.multiple or option.is_flag or option.count:
+                continue
+            if given.count(option) > 1:
                 raise typer.BadParameter("it takes one value and is given more than once.", ctx, option)
         return super().parse_args(ctx, args)
 
