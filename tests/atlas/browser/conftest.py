@@ -47,7 +47,8 @@ class Visit:
         self.page.wait_for_timeout(100)  # for the observers of sizes
         return self.page.evaluate(
             """() => [...document.querySelectorAll(".scroller")].filter((box) => box.clientWidth).filter((box) => {
-              const told = box.parentNode.querySelector(".sideways"), is_told = told !== null && told.getClientRects().length > 0;
+              const told = box.parentNode.querySelector(".sideways");
+              const is_told = told !== null && told.getClientRects().length > 0;
               return is_told !== box.scrollWidth > box.clientWidth + 1;
             }).map((box) => box.getAttribute("aria-label"))"""
         )
