@@ -384,15 +384,12 @@ class Whisper:
         """
         from otoscope.model.transcribe import transcribe_many
 
-        self._check_beams(beams)
-        with self._limited(attention_window), bar("transcribing", progress is True, known_seconds(clips)) as drawn:
-            told = progress if callable(progress) else None if drawn is None else drawn.advance
-            return transcribe_many(self, clips, beams=beams, progress=told, **settings)
-
-    def _check_beams(self, beams: int) -> None:
         _check_count("beams", beams, least=1)
         if beams > 1 and self._board.reads_decoder:
             raise InputError(ONE_BEAM)
+        with self._limited(attention_window), bar("transcribing", progress is True, known_seconds(clips)) as drawn:
+            told = progress if callable(progress) else None if drawn is None else drawn.advance
+            return transcribe_many(self, clips, beams=beams, progress=told, **settings)
 
     def padded_encoding(self) -> Float[Tensor, "1 frame d_model"]:
         """Run the encoder over padding only: what the decoder is given when there is no sound at all.
